@@ -1,0 +1,33 @@
+//! The schema of loopin-auth, as append-only steps that run on SQLite and on PostgreSQL.
+//!
+//! To change the schema: add a file `mYYYYMMDD_NNNNNN_what.rs`, list it last in [`Migrator`], and write both
+//! directions. Never edit a step that has been released: a database that ran it will not run it again. Expand
+//! first (a new nullable column), contract in a later release, so that two versions can serve at once.
+
+#![forbid(unsafe_code)]
+
+pub use sea_orm_migration::MigratorTrait;
+
+mod m20261121_000001_accounts;
+mod m20261121_000002_challenges;
+mod m20261121_000003_leads;
+mod m20261121_000004_messages;
+mod m20261121_000005_event_interests;
+
+use sea_orm_migration::prelude::*;
+
+/// All steps, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_accounts::Migration),
+            Box::new(m20261121_000002_challenges::Migration),
+            Box::new(m20261121_000003_leads::Migration),
+            Box::new(m20261121_000004_messages::Migration),
+            Box::new(m20261121_000005_event_interests::Migration),
+        ]
+    }
+}

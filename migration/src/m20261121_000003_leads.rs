@@ -1,0 +1,45 @@
+//! Everyone who asked for a code. A lead outlives the codes and the messages, so it keeps its own counts.
+
+use sea_orm_migration::prelude::*;
+#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
+use sea_orm_migration::schema::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("leads")
+                    .col(uuid("id").primary_key())
+                    .col(text("phone"))
+                    .col(text("source"))
+                    .col(text("state"))
+                    .col(big_integer("requests"))
+                    .col(timestamp_with_time_zone("first_requested_at"))
+                    .col(timestamp_with_time_zone("last_requested_at"))
+                    .col(timestamp_with_time_zone_null("converted_at"))
+                    .col(text("notes").default(""))
+                    .index(Index::create().name("leads_phone_key").col("phone").unique())
+                    .take(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("leads_state_last_requested_at_idx")
+                    .table("leads")
+                    .col("state")
+                    .col("last_requested_at")
+                    .take(),
+            )
+            .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("leads").take()).await
+    }
+}

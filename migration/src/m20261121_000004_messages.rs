@@ -1,0 +1,45 @@
+//! What was sent, to whom, and what the provider said of it. Never a text: the template's name stands for it.
+
+use sea_orm_migration::prelude::*;
+#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
+use sea_orm_migration::schema::*;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager
+            .create_table(
+                Table::create()
+                    .table("messages")
+                    .col(uuid("id").primary_key())
+                    .col(text("phone"))
+                    .col(text("channel"))
+                    .col(text("template"))
+                    .col(text("provider"))
+                    .col(text("status"))
+                    .col(text_null("provider_id"))
+                    .col(big_integer_null("error_code"))
+                    .col(timestamp_with_time_zone("created_at"))
+                    .col(timestamp_with_time_zone("updated_at"))
+                    .take(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("messages_phone_created_at_idx")
+                    .table("messages")
+                    .col("phone")
+                    .col("created_at")
+                    .take(),
+            )
+            .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("messages").take()).await
+    }
+}

@@ -1,0 +1,4 @@
+//! `loopin-auth`: sign-in by phone number, hosted by yourself.
+//!
+//! The rooms, and who may name whom, are described in `docs/ARCHITECTURE.md`; `tests/architecture.rs` holds the walls.
+
