@@ -2,3 +2,6 @@
 //!
 //! The rooms, and who may name whom, are described in `docs/ARCHITECTURE.md`; `tests/architecture.rs` holds the walls.
 
+pub mod clock;
+pub mod domain;
+pub mod random;

@@ -1,0 +1,220 @@
+//! A phone number that text messages can reach, parsed once and then trusted.
+//!
+//! People write one number in many ways, and every way must become the same account; above all no number may become
+//! somebody else's. So the digits given after a plus, or after 00, are kept exactly as they stand and asked of the
+//! country's numbering plan; only a number written in the home country's way loses the prefix dialled at home.
+//! What cannot be told for certain is refused with a sentence, never guessed.
+//!
+//! To change: which characters may stand between digits is `is_separator`, the order of the readings is
+//! [`PhoneNumber::parse`]; which kinds of line are taken and how a plan is asked is `phone/plan.rs`. Each rule has its
+//! row in `phone/tests.rs`; `phone/examples.txt` holds one mobile number of every region, checked against the
+//! reference implementation of libphonenumber.
+
+mod plan;
+
+#[cfg(test)]
+mod tests;
+
+use plan::Line;
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// The longest text looked at, in characters. The longest number has 15 digits; the rest is room for punctuation.
+const LONGEST_TEXT: usize = 64;
+
+/// The shortest number read back: a country code of three digits and four digits, as in Niue.
+const SHORTEST_E164: usize = 7;
+
+/// How many digits at the end of a number are shown where it is masked.
+const SHOWN_DIGITS: usize = 4;
+
+/// A mobile-capable number in E.164. `Display` and `Debug` are masked.
+///
+/// It is a plus and at most 15 digits, so at most 16 bytes long.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PhoneNumber(String);
+
+impl PhoneNumber {
+    /// Reads a number as a person writes it.
+    ///
+    /// Spaces, dashes, dots and parentheses are dropped, wherever they stand (see `is_separator` for those of Unicode).
+    /// What remains is one of
+    ///
+    /// - `+` and digits: international, digit for digit. A prefix of home use behind the country code, as in
+    ///   `+44 (0)7911 …` or `+91 06205 …`, is refused: in some plans (Gabon, Italy, Congo) that 0 belongs to the number,
+    ///   and dropping it makes another one.
+    /// - `00` and digits: the same. Refused where the default region would read these digits otherwise, because there
+    ///   one dials abroad with `001` or `0011`.
+    /// - digits: a national number of the default region, with its national prefix or without; if its plan has no such
+    ///   number, an international number without its plus.
+    ///
+    /// Taken are mobile, fixed-line-or-mobile, internet-telephony (`VoIP`) and personal numbers of their country's
+    /// numbering plan, as libphonenumber's data has them; every other kind, and what no plan has, is refused.
+    ///
+    /// # Errors
+    ///
+    /// A [`PhoneFault`] that says what is wrong. There is no text this panics on, and none longer than 64 characters is
+    /// looked at.
+    pub fn parse(text: &str, default_region: Region) -> Result<Self, PhoneFault> {
+        let text = significant(text)?;
+        if let Some(digits) = text.strip_prefix('+') {
+            taken(digits, plan::line(digits))
+        } else if let Some(digits) = text.strip_prefix("00") {
+            if default_region.reads_otherwise(&text) {
+                return Err(PhoneFault::Ambiguous);
+            }
+            taken(digits, plan::line(digits))
+        } else if let Some((number, line)) = default_region.national(&text) {
+            taken(&number, Some(line))
+        } else {
+            taken(&text, plan::line(&text))
+        }
+    }
+
+    /// A number read back from our own database: a plus and 7 to 15 digits that do not begin with 0. `None` when it is
+    /// not of that shape.
+    ///
+    /// The numbering plan is not asked again: plans change, and whoever has an account keeps it.
+    #[must_use]
+    pub fn from_e164(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+')?;
+        let fits = (SHORTEST_E164..=plan::LONGEST).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0');
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The whole number in E.164, `+916205829376`: for the database and the SMS provider. Everything else shows the
+    /// masked number.
+    #[must_use]
+    pub fn full(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `+91******9376`: the country code, a star for each hidden digit, the last four digits. Where four would be more than
+/// half of the number behind the country code (Niue has four in all) only that half is shown.
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.trim_start_matches('+');
+        // Of a country code that the plans no longer have nothing is known to be harmless.
+        let (code, national) = plan::split(digits).unwrap_or(("", digits));
+        let hidden = national.len() - SHOWN_DIGITS.min(national.len() / 2);
+        let shown = national.get(hidden..).unwrap_or_default();
+        write!(f, "+{code}{}{shown}", "*".repeat(hidden))
+    }
+}
+
+/// Masked as in `Display`, so that a number does not leak through a derived `Debug` around it.
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A region with a numbering plan, named by its two letters of ISO 3166 (`IN`; also `XK`, `AC` and `TA`, which
+/// libphonenumber knows beside the standard).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region(phonenumber::country::Id);
+
+impl Region {
+    fn national(self, digits: &str) -> Option<(String, Line)> {
+        plan::national(digits, plan::of_region(self.0.as_ref())?)
+    }
+
+    /// Whether digits that begin with 00 are something else here than 00 and an international number.
+    fn reads_otherwise(self, digits: &str) -> bool {
+        plan::of_region(self.0.as_ref()).is_some_and(|plan| {
+            plan::way_abroad(digits, plan).is_some_and(|length| length != "00".len())
+                || plan::national(digits, plan).is_some()
+        })
+    }
+}
+
+/// Reads `IN` or `in`. The first call in a process loads the numbering plans, which takes about a tenth of a
+/// second: reading the configuration is the time for it, not a request.
+impl FromStr for Region {
+    type Err = UnknownRegion;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRegion> {
+        let id = text.to_ascii_uppercase();
+        plan::of_region(&id).and_then(|_| id.parse().ok()).map(Self).ok_or(UnknownRegion)
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_ref())
+    }
+}
+
+/// The text names no region that has a numbering plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be the two letters of a country in ISO 3166, such as IN or US")]
+pub struct UnknownRegion;
+
+/// Why a text is not taken as a phone number; `Display` is a sentence for the person who wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PhoneFault {
+    /// There is no digit in it.
+    #[error("Phone number is required")]
+    Missing,
+    /// More than 64 characters.
+    #[error("Phone number must have at most 64 characters")]
+    TooLong,
+    /// A character that is neither a digit 0-9 nor one of the separators, or a plus that is not in front.
+    #[error(
+        "Phone number may hold only the digits 0-9, a plus in front, and spaces, dashes, dots and parentheses between"
+    )]
+    Character,
+    /// It begins with 00, and the default region reads those digits in more than one way.
+    #[error("Phone number can be read in two ways: write it with a plus and the country code")]
+    Ambiguous,
+    /// No country code in use, or no number that the country's numbering plan has.
+    #[error(
+        "Phone number does not exist in its country's numbering plan: check the digits and the country code"
+    )]
+    NotInPlan,
+    /// The plan has it, but as fixed line, premium rate, toll-free, shared cost, pager, company number or voicemail.
+    #[error("Phone number must be one that can get text messages, not a fixed line or a service number")]
+    NotPersonal,
+}
+
+/// The text without its separators: digits, with a plus in front or none.
+fn significant(text: &str) -> Result<String, PhoneFault> {
+    // Not `chars().count()`: that would walk through a text of any length.
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        return Err(PhoneFault::TooLong);
+    }
+    let text: String = text.chars().filter(|&character| !is_separator(character)).collect();
+    let digits = text.strip_prefix('+').unwrap_or(&text);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        Err(PhoneFault::Character)
+    } else if digits.is_empty() {
+        Err(PhoneFault::Missing)
+    } else {
+        Ok(text)
+    }
+}
+
+/// What is dropped from between the digits. Tabs and line ends are control characters and stay, to be refused; so do
+/// U+202E and U+200F, behind which the digits are shown in another order than they are stored.
+fn is_separator(character: char) -> bool {
+    matches!(
+        character,
+        ' ' | '\u{A0}' | '\u{2000}'..='\u{200B}' | '\u{202F}' | '\u{205F}' | '\u{2060}' | '\u{3000}' // spaces: no-break, thin, none
+        | '-' | '\u{AD}' | '\u{2010}'..='\u{2015}' | '\u{2212}' // dashes: soft, no-break, en, em, minus
+        | '.' | '(' | ')'
+        // Left-to-right marks, which address books put around a number that is copied.
+        | '\u{200E}' | '\u{202A}' | '\u{202C}' | '\u{202D}' | '\u{2066}' | '\u{2069}'
+    )
+}
+
+fn taken(digits: &str, line: Option<Line>) -> Result<PhoneNumber, PhoneFault> {
+    match line {
+        Some(Line::Personal) => Ok(PhoneNumber(format!("+{digits}"))),
+        Some(Line::Other) => Err(PhoneFault::NotPersonal),
+        None => Err(PhoneFault::NotInPlan),
+    }
+}

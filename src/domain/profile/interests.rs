@@ -1,0 +1,91 @@
+//! The event interests that a person chose.
+
+use std::collections::HashSet;
+
+use validator::ValidateLength;
+
+use super::{Faults, unless};
+
+/// The fewest interests of a profile, from the contract.
+const MIN: u64 = 1;
+
+/// The most interests of a profile, from the contract.
+const MAX: u64 = 5;
+
+/// One to five distinct ids of active interests, in the order in which they were sent, from the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterestIds(Vec<i64>);
+
+impl InterestIds {
+    /// Reads the ids; `active` says whether an id is that of an active interest.
+    ///
+    /// # Errors
+    ///
+    /// Every fault: none, too many, one twice, one that is not active. A repeated id and an inactive one are
+    /// different mistakes, so they have different sentences.
+    pub fn parse(ids: &[i64], active: impl Fn(i64) -> bool) -> Result<Self, Faults> {
+        let mut faults = Faults::new();
+        if !ids.validate_length(Some(MIN), None, None) {
+            faults.push("At least one event interest must be chosen".into());
+        }
+        if !ids.validate_length(None, Some(MAX), None) {
+            faults.push(format!("At most {MAX} event interests may be chosen"));
+        }
+        let distinct: HashSet<i64> = ids.iter().copied().collect();
+        if distinct.len() < ids.len() {
+            faults.push("Each event interest may be chosen only once".into());
+        }
+        // One sentence for all of them: a body has room for thousands.
+        if !distinct.into_iter().all(active) {
+            faults.push("Every event interest must be one of the active ones".into());
+        }
+        unless(faults, Self(ids.to_vec()))
+    }
+
+    /// The ids in the order in which they were sent.
+    #[must_use]
+    pub fn as_slice(&self) -> &[i64] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &str = "At least one event interest must be chosen";
+    const MANY: &str = "At most 5 event interests may be chosen";
+    const TWICE: &str = "Each event interest may be chosen only once";
+    const INACTIVE: &str = "Every event interest must be one of the active ones";
+
+    /// Ten interests, as after the first start, of which staff switched off the tenth.
+    fn active(id: i64) -> bool {
+        (1..=9).contains(&id)
+    }
+
+    #[test]
+    fn one_to_five_distinct_active_ids() {
+        for (ids, why) in [
+            (&[][..], vec![NONE]),
+            (&[1], vec![]),
+            (&[5, 4, 3, 2, 1], vec![]),
+            (&[1, 2, 3, 4, 5, 6], vec![MANY]),
+            (&[1, 1], vec![TWICE]),
+            (&[10], vec![INACTIVE]),
+            (&[0], vec![INACTIVE]),
+            (&[-1], vec![INACTIVE]),
+            (&[i64::MAX, i64::MIN], vec![INACTIVE]),
+            (&[99, 99], vec![TWICE, INACTIVE]),
+            (&[1, 1, 1, 1, 1, 1], vec![MANY, TWICE]),
+            (&[1, 1, 2, 3, 4, 99], vec![MANY, TWICE, INACTIVE]),
+        ] {
+            let faults = InterestIds::parse(ids, active).err().unwrap_or_default();
+            assert_eq!(faults, why, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_kept() {
+        assert_eq!(InterestIds::parse(&[7, 2, 5], active).unwrap().as_slice(), [7, 2, 5]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Free text that a person may leave out: bio and location.
+
+use validator::ValidateLength;
+
+use super::{Faults, unless};
+
+/// The most characters of a bio, from the contract.
+const BIO_MAX_CHARS: u64 = 500;
+
+/// The most characters of a location, from the contract.
+const LOCATION_MAX_CHARS: u64 = 100;
+
+/// What a person says about themselves: at most 500 characters (Unicode scalar values) after trimming, on one
+/// line, from the contract, which refuses every control character and so the line break too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bio(String);
+
+personal!(Bio);
+
+impl Bio {
+    /// Reads a bio. Nothing but white space is no bio.
+    ///
+    /// # Errors
+    ///
+    /// Every fault: too long, a line break or other control character, a character that text must not have.
+    pub fn parse(raw: &str) -> Result<Option<Self>, Faults> {
+        Ok(parse("Bio", raw, BIO_MAX_CHARS)?.map(Self))
+    }
+
+    /// The bio, trimmed, otherwise as it was typed; never empty.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a person is: at most 100 characters (Unicode scalar values) after trimming, on one line, from the
+/// contract.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Location(String);
+
+personal!(Location);
+
+impl Location {
+    /// Reads a location. Nothing but white space is no location.
+    ///
+    /// # Errors
+    ///
+    /// Every fault: too long, a line break or other control character, a character that text must not have.
+    pub fn parse(raw: &str) -> Result<Option<Self>, Faults> {
+        Ok(parse("Location", raw, LOCATION_MAX_CHARS)?.map(Self))
+    }
+
+    /// The location, trimmed, otherwise as it was typed; never empty.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Control characters are looked for before trimming, which would take a line break at the end away unseen.
+fn parse(field: &str, raw: &str, max_chars: u64) -> Result<Option<String>, Faults> {
+    let text = raw.trim();
+    let mut faults = Faults::new();
+    if !text.validate_length(None, Some(max_chars), None) {
+        faults.push(format!("{field} must be at most {max_chars} characters long"));
+    }
+    if raw.contains(breaks_the_line) {
+        faults.push(format!("{field} must not contain line breaks or other control characters"));
+    }
+    if raw.contains(misleads) {
+        faults.push(format!("{field} contains a character that is not allowed"));
+    }
+    unless(faults, (!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// The control characters, and Unicode's own line and paragraph separator.
+fn breaks_the_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Characters that no honest text needs: the overrides, which make text read as what it is not, and the
+/// noncharacters, which Unicode keeps for use inside programs. The other direction marks pass, since phones
+/// put them into what they copy.
+pub(super) fn misleads(c: char) -> bool {
+    matches!(c, '\u{202d}' | '\u{202e}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "Bio must be at most 500 characters long";
+    const CONTROL: &str = "Bio must not contain line breaks or other control characters";
+    const MISLEADS: &str = "Bio contains a character that is not allowed";
+
+    #[test]
+    fn what_a_bio_may_say() {
+        for (input, expected) in [
+            ("I like long walks & short talks!", Some("I like long walks & short talks!")),
+            ("  Namaste  ", Some("Namaste")),
+            ("नमस्ते 🙏🏽 👩‍👩‍👧", Some("नमस्ते 🙏🏽 👩‍👩‍👧")),
+            ("\u{2068}Asha\u{2069} \u{200f}שלום", Some("\u{2068}Asha\u{2069} \u{200f}שלום")), // phones write these
+            ("<script>alert(1)</script>", Some("<script>alert(1)</script>")), // a text; what shows it escapes it
+            ("", None),
+            ("   ", None),
+            ("\u{a0}\u{3000}", None),
+        ] {
+            assert_eq!(Bio::parse(input).map(|bio| bio.map(|b| b.0)), Ok(expected.map(String::from)));
+        }
+    }
+
+    #[test]
+    fn what_a_bio_may_not_say() {
+        for (input, why) in [
+            ("a\0b", vec![CONTROL]),
+            ("\0", vec![CONTROL]),
+            ("two\nlines", vec![CONTROL]),
+            ("one line\n", vec![CONTROL]), // trimming does not wash it
+            ("\n", vec![CONTROL]),
+            ("a\r\nb", vec![CONTROL]),
+            ("a\tb", vec![CONTROL]),
+            ("a\u{1b}[31mb", vec![CONTROL]), // escape: colours in a terminal
+            ("a\u{7f}", vec![CONTROL]),
+            ("a\u{9b}b", vec![CONTROL]), // the same as escape and [
+            ("a\u{2028}b", vec![CONTROL]),
+            ("a\u{202e}b", vec![MISLEADS]),
+            ("a\u{202d}b", vec![MISLEADS]),
+            ("a\u{fdd0}b", vec![MISLEADS]),
+            ("a\u{fffe}b", vec![MISLEADS]),
+            ("a\u{10ffff}b", vec![MISLEADS]),
+        ] {
+            let why: Vec<String> = why.into_iter().map(String::from).collect();
+            assert_eq!(Bio::parse(input), Err(why), "{input:?}");
+        }
+        let all = format!("{}\0\u{202e}", "a".repeat(500));
+        assert_eq!(Bio::parse(&all).unwrap_err(), [LONG, CONTROL, MISLEADS]);
+    }
+
+    #[test]
+    fn the_limits_count_characters_after_trimming() {
+        for letter in ["a", "ग", "🙏"] {
+            let of = |count| format!("  {}  ", letter.repeat(count));
+            assert!(Bio::parse(&of(500)).is_ok());
+            assert_eq!(Bio::parse(&of(501)).unwrap_err(), [LONG]);
+            assert!(Location::parse(&of(100)).is_ok());
+            let why = "Location must be at most 100 characters long";
+            assert_eq!(Location::parse(&of(101)).unwrap_err(), [why]);
+        }
+    }
+
+    #[test]
+    fn a_location_follows_the_same_rules() {
+        assert_eq!(Location::parse(" Pune, मराठी ").unwrap().unwrap().as_str(), "Pune, मराठी");
+        assert_eq!(Location::parse(" "), Ok(None));
+        let why = "Location must not contain line breaks or other control characters";
+        assert_eq!(Location::parse("Pune\0").unwrap_err(), [why]);
+    }
+
+    #[test]
+    fn neither_shows_in_a_log() {
+        assert_eq!(format!("{:?}", Bio::parse("Asha").unwrap()), "Some(Bio(..))");
+        assert_eq!(format!("{:?}", Location::parse("Pune").unwrap()), "Some(Location(..))");
+    }
+}
