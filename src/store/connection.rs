@@ -1,0 +1,221 @@
+//! The connection pool, and how it survives a database that goes away.
+
+use std::{fmt, time::Duration};
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    sqlx::sqlite,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    StoreError,
+    error::{connection_lost, never_ran},
+};
+
+/// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
+/// connections are not asked: a ping costs as much as a statement.
+const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
+
+/// Any number, the same in every server: who holds it migrates, the others wait.
+const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
+
+/// Where the database is and how it is used.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `sqlite://…`, `postgres://…` or `postgresql://…`, TLS parameters included.
+    pub url: SecretString,
+    /// The most connections that are open at once.
+    pub max_connections: u32,
+    /// How long a request waits for a connection before it is told that the database does not answer.
+    pub acquire_timeout: Duration,
+}
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(DatabaseConnection);
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.0.get_database_backend()).finish()
+    }
+}
+
+/// A transaction: dropped without [`Txn::commit`], it never was.
+#[derive(Debug)]
+pub struct Txn(DatabaseTransaction);
+
+impl Store {
+    /// Opens the pool. No connection is made yet, so that a database that is away is met by the first statement, which
+    /// knows how to say so.
+    ///
+    /// # Errors
+    /// When the URL is not understood.
+    pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
+        let url = settings.url.expose_secret();
+        let mut options = ConnectOptions::new(url);
+        options
+            // SQLite in memory is one database per connection.
+            .max_connections(if url.contains(":memory:") { 1 } else { settings.max_connections })
+            .min_connections(0)
+            .connect_lazy(true)
+            .connect_timeout(settings.acquire_timeout)
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(|options| {
+                options
+                    .create_if_missing(true)
+                    .journal_mode(sqlite::SqliteJournalMode::Wal)
+                    // With WAL this loses nothing in a crash of the process, which is what an embedded default owes.
+                    .synchronous(sqlite::SqliteSynchronous::Normal)
+                    .busy_timeout(Duration::from_secs(5))
+            });
+        if url.contains(":memory:") {
+            options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        }
+        Ok(Self(Database::connect(options).await?))
+    }
+
+    /// Runs the migrations that have not run yet, all in one transaction, and one server at a time.
+    ///
+    /// # Errors
+    /// When the database does not answer or a step fails; nothing has changed then.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let txn = self.begin().await?;
+        if self.0.get_database_backend() == DbBackend::Postgres {
+            txn.0.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+        }
+        Migrator::up(&txn.0, None).await?;
+        txn.commit().await
+    }
+
+    /// The names of the migrations that have not run here.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let pending = Migrator::get_pending_migrations_read_only(&self.0).await?;
+        Ok(pending.iter().map(|step| step.name().to_owned()).collect())
+    }
+
+    /// Begins a transaction. On SQLite it takes the write lock at once, because one that reads first and then wants to
+    /// write can be refused for what others wrote in between.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(&self) -> Result<Txn, StoreError> {
+        let begin = || {
+            self.0.begin_with_options(TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            })
+        };
+        // Nothing has run in it yet, so a lost connection costs nothing.
+        match begin().await {
+            Err(error) if connection_lost(&error) => Ok(Txn(begin().await?)),
+            result => Ok(Txn(result?)),
+        }
+    }
+
+    /// Asks the database for an answer.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn find_out_if_it_answers(&self) -> Result<(), StoreError> {
+        self.execute_unprepared("SELECT 1").await?;
+        Ok(())
+    }
+
+    /// Closes all connections, once their work is done.
+    pub async fn close(&self) {
+        if let Err(error) = self.0.clone().close().await {
+            tracing::warn!(%error, "the database pool did not close");
+        }
+    }
+}
+
+impl Txn {
+    /// Makes it so.
+    ///
+    /// # Errors
+    /// When the database does not answer: then it may or may not have happened.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+
+    /// Makes it never have been, now rather than when the connection is used next.
+    ///
+    /// # Errors
+    /// When the database does not answer: then it never was, either.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(self.0.rollback().await?)
+    }
+}
+
+/// A statement outside of a transaction that meets a connection which had died before is asked once more on a fresh
+/// one. A reading statement may be asked again however the connection was lost, a writing one only when it surely
+/// never ran.
+#[async_trait::async_trait]
+impl ConnectionTrait for Store {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        match self.0.execute_raw(stmt.clone()).await {
+            Err(error) if may_ask_again(&stmt, &error) => self.0.execute_raw(stmt).await,
+            result => result,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match self.0.execute_unprepared(sql).await {
+            Err(error) if never_ran(&error) => self.0.execute_unprepared(sql).await,
+            result => result,
+        }
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self.0.query_one_raw(stmt.clone()).await {
+            Err(error) if may_ask_again(&stmt, &error) => self.0.query_one_raw(stmt).await,
+            result => result,
+        }
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self.0.query_all_raw(stmt.clone()).await {
+            Err(error) if may_ask_again(&stmt, &error) => self.0.query_all_raw(stmt).await,
+            result => result,
+        }
+    }
+}
+
+fn may_ask_again(stmt: &Statement, error: &DbErr) -> bool {
+    never_ran(error) || (stmt.sql.starts_with("SELECT") && connection_lost(error))
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Txn {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.0.execute_raw(stmt).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one_raw(stmt).await
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all_raw(stmt).await
+    }
+}

@@ -1,0 +1,22 @@
+//! A message that went to the provider. Its text is not here.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "messages")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub phone: String,
+    pub channel: String,
+    pub template: String,
+    pub provider: String,
+    pub status: String,
+    pub provider_id: Option<String>,
+    pub error_code: Option<i64>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,31 @@
+//! ROWS. The only room that knows there is a database, let alone two kinds of it.
+//!
+//! It decides nothing: no time of its own, no "is it expired". What a statement must compare with is an argument, and
+//! what it found goes back as a value of the domain.
+//!
+//! To add a query:
+//! 1. name it with one of the verbs `find`, `list`, `count`, `insert`, `open`, `claim`, `consume`, `mark`, `close`,
+//!    `purge`, in the file of the rows that it touches;
+//! 2. take `&impl ConnectionTrait`, so that it runs alone or inside a transaction; a look-up returns
+//!    `Result<Option<T>>`, so that an outage is never "not found";
+//! 3. where two requests can race, let one guarded statement decide and look at the count: never read, decide and
+//!    write back;
+//! 4. test it on SQLite and on PostgreSQL, through HTTP where a person can meet it.
+
+mod connection;
+mod entities;
+mod error;
+
+pub mod accounts;
+pub mod interests;
+pub mod leads;
+pub mod messages;
+pub mod otp;
+pub mod profiles;
+pub mod sessions;
+
+pub use connection::{DatabaseSettings, Store, Txn};
+pub use error::StoreError;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Rows of `challenges`. Each verb is one guarded statement: the database decides every race.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryTrait,
+    sea_query::{Alias, Expr, OnConflict},
+};
+use uuid::Uuid;
+
+use super::{
+    StoreError,
+    entities::challenge::{ActiveModel, Column, Entity, Model},
+};
+use crate::domain::otp::{Accepted, Challenge, ChallengeKey, Claim, Opening};
+
+/// Opens a challenge, or keeps the open one for a resend, and counts the send. `None` when the phone was sent a code
+/// too recently: nothing has changed then.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    opening: &Opening<'_>,
+) -> Result<Option<Challenge>, StoreError> {
+    let still_open = Expr::col((Entity, Column::ConsumedAt))
+        .is_null()
+        .and(Expr::col((Entity, Column::Attempts)).lt(opening.max_attempts))
+        .and(Expr::col((Entity, Column::ExpiresAt)).gte(opening.keep_if_alive_at))
+        .and(Expr::col((Entity, Column::KeyVersion)).is_in(opening.keep_versions.iter().copied()));
+    let keep_or_renew = |column: Column| {
+        let kept = Expr::case(still_open.clone(), Expr::col((Entity, column)));
+        (column, kept.finally(Expr::col((Alias::new("excluded"), column))).into())
+    };
+    let mut conflict = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
+    conflict
+        .values(
+            [Column::Id, Column::KeyVersion, Column::Attempts, Column::OpenedAt, Column::ExpiresAt]
+                .map(keep_or_renew),
+        )
+        .value(Column::ConsumedAt, Option::<DateTime<Utc>>::None)
+        .value(Column::SentAt, opening.now);
+    if let Some(last_sent) = opening.refuse_if_sent_after {
+        let sent_at = Expr::col((Entity, Column::SentAt));
+        conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
+    }
+    let mut insert = Entity::insert(ActiveModel {
+        phone: Set(key.phone.full().to_owned()),
+        purpose: Set(key.purpose.as_str().to_owned()),
+        holder: Set(holder(key)),
+        id: Set(opening.id),
+        key_version: Set(opening.key_version.to_owned()),
+        attempts: Set(0),
+        opened_at: Set(opening.now),
+        expires_at: Set(opening.expires_at),
+        sent_at: Set(Some(opening.now)),
+        consumed_at: Set(None),
+    })
+    .on_conflict(conflict)
+    .into_query();
+    let row = db.query_one(insert.returning_all()).await?;
+    Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
+}
+
+/// Takes an attempt, if the challenge waits for one, in a statement of its own that no later failure takes back.
+///
+/// # Errors
+/// When the database does not answer: then nobody may be let in.
+pub async fn claim_attempt(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    max_attempts: i64,
+    now: DateTime<Utc>,
+) -> Result<Claim, StoreError> {
+    let taken = Entity::update_many()
+        .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+        .filter(of(key))
+        .filter(Column::ConsumedAt.is_null())
+        .filter(Column::ExpiresAt.gte(now))
+        .filter(Column::Attempts.lt(max_attempts))
+        .exec_with_returning(db)
+        .await?;
+    match taken.into_iter().next() {
+        Some(row) => Ok(Claim::Taken(row.into())),
+        None => Ok(Claim::NotTaken(find(db, key).await?)),
+    }
+}
+
+/// The challenge, whatever its state.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Option<Challenge>, StoreError> {
+    Ok(Entity::find().filter(of(key)).one(db).await?.map(Challenge::from))
+}
+
+/// Uses the challenge up. False when another request used it up first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn consume(
+    db: &impl ConnectionTrait,
+    proof: &Accepted,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let used = Entity::update_many()
+        .col_expr(Column::ConsumedAt, Expr::value(now))
+        .filter(Column::Id.eq(proof.challenge_id()))
+        .filter(Column::ConsumedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(used.rows_affected == 1)
+}
+
+/// Gives the last attempt back to a challenge that was answered rightly but not used up, so that it can still be
+/// answered. Whoever gave the right answer gains nothing by it, and wrong answers stay counted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_last_attempt_unused(
+    db: &impl ConnectionTrait,
+    proof: &Accepted,
+    max_attempts: i64,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(max_attempts - 1))
+        .filter(Column::Id.eq(proof.challenge_id()))
+        .filter(Column::Attempts.gte(max_attempts))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Takes back that a code was sent at this time, so that the next may be asked for at once.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_unsent(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    sent_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::SentAt, Expr::value(Option::<DateTime<Utc>>::None))
+        .filter(Column::Id.eq(id))
+        .filter(Column::SentAt.eq(sent_at))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes the challenges that died before this time, and says how many they were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge(db: &impl ConnectionTrait, died_before: DateTime<Utc>) -> Result<u64, StoreError> {
+    Ok(Entity::delete_many().filter(Column::ExpiresAt.lt(died_before)).exec(db).await?.rows_affected)
+}
+
+fn of(key: ChallengeKey<'_>) -> Condition {
+    Condition::all()
+        .add(Column::Phone.eq(key.phone.full()))
+        .add(Column::Purpose.eq(key.purpose.as_str()))
+        .add(Column::Holder.eq(holder(key)))
+}
+
+fn holder(key: ChallengeKey<'_>) -> String {
+    key.holder.map_or_else(String::new, |holder| holder.to_string())
+}
+
+impl From<Model> for Challenge {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            key_version: row.key_version,
+            attempts: row.attempts,
+            expires_at: row.expires_at,
+            sent_at: row.sent_at,
+            consumed_at: row.consumed_at,
+        }
+    }
+}
