@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod flows;
 pub mod random;
 pub mod sms;
 pub mod store;

@@ -1,0 +1,117 @@
+//! Sending a code: what signing up and logging in share.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{Error, Services};
+use crate::{
+    domain::{
+        lead::Source,
+        otp::{Challenge, ChallengeKey},
+        phone::PhoneNumber,
+    },
+    sms::{self, Message, SendError},
+    store::{self, messages::NewMessage},
+};
+
+/// A code is on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeSent {
+    /// Seconds until the code dies.
+    pub expires_in: i64,
+    /// Seconds until the next one may be asked for.
+    pub resend_in: i64,
+}
+
+/// What became of a wish for a code.
+#[derive(Debug)]
+pub enum Sending {
+    /// It is on its way.
+    Sent(CodeSent),
+    /// The phone was sent one too recently.
+    TooSoon {
+        /// Seconds until the next one may be asked for, at least 1.
+        retry_after: i64,
+    },
+    /// The provider would not or could not. The next one may be asked for at once.
+    Failed(SendError),
+}
+
+/// Claims the send, commits, sends, and writes down what became of it.
+pub(super) async fn send(
+    services: &Services,
+    phone: &PhoneNumber,
+    source: Source,
+    now: DateTime<Utc>,
+) -> Result<Sending, Error> {
+    let db = &services.store;
+    let key = ChallengeKey::sign_in(phone);
+    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, now);
+    let Some(challenge) = store::otp::open(db, key, &opening).await? else {
+        let waiting = store::otp::find(db, key).await?;
+        return Ok(Sending::TooSoon {
+            retry_after: waiting.map_or(1, |it| it.resend_in(&services.otp, now)),
+        });
+    };
+    store::leads::open(db, phone, source, services.random.id(now), now).await?;
+    // A challenge is only kept while its key is listed, so there is a code; if there were none, nobody could be let in.
+    let Some(code) = services.otp_keys.code(&challenge, key, services.otp.length) else {
+        return Ok(Sending::TooSoon { retry_after: 1 });
+    };
+    let left = challenge.expires_at - now;
+    let message = Message {
+        id: services.random.id(now),
+        to: phone.clone(),
+        body: sms::text::otp(&services.product, code.expose(), left.num_minutes().max(1)),
+        otp_code: code.expose().clone(),
+        valid_for: left.to_std().unwrap_or_default(),
+        created_at: now,
+    };
+    let row = NewMessage {
+        id: message.id,
+        phone,
+        channel: "sms",
+        template: sms::text::OTP_TEMPLATE,
+        provider: services.sms.provider(),
+    };
+    store::messages::insert(db, row, now).await?;
+    deliver(services, &message, &challenge, now).await
+}
+
+/// From here on the message may be out, so a database that goes away no longer changes the answer.
+async fn deliver(
+    services: &Services,
+    message: &Message,
+    challenge: &Challenge,
+    now: DateTime<Utc>,
+) -> Result<Sending, Error> {
+    let sent = services.sms.send(message).await;
+    let outcome = outcome(&sent);
+    if let Err(error) = store::messages::mark(&services.store, message.id, outcome, now).await {
+        tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
+    }
+    if let Err(failure) = sent {
+        // Refused, never sent or unknown: in each case the person may try again at once. The code stays the same, so
+        // a message that arrives after all still works.
+        if let Err(error) = store::otp::mark_unsent(&services.store, challenge.id, now).await {
+            tracing::error!(message_id = %message.id, %error, "the cooldown of a failed send could not be lifted");
+        }
+        return Ok(Sending::Failed(failure));
+    }
+    let resend_in = services.otp.resend_after.max(Duration::zero()).num_seconds();
+    Ok(Sending::Sent(CodeSent { expires_in: challenge.seconds_left(now), resend_in }))
+}
+
+fn outcome(sent: &Result<sms::Receipt, SendError>) -> store::messages::Outcome {
+    match sent {
+        Ok(receipt) => store::messages::Outcome {
+            status: receipt.status.as_str(),
+            provider_id: receipt.provider_id.clone(),
+            error_code: None,
+        },
+        Err(error) => store::messages::Outcome {
+            status: if error.definitely_not_sent() { "failed" } else { "unknown" },
+            provider_id: None,
+            error_code: error.provider_code().map(i64::from),
+        },
+    }
+}

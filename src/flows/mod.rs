@@ -1,0 +1,104 @@
+//! VERBS. What happens, in which order, in which transaction, and what follows after the commit. Both doors, the API
+//! and the admin pages, come here for every act, so that no rule is forgotten at one of them.
+//!
+//! No rule is here (that is `domain`), and no query (that is `store`).
+//!
+//! To add a verb:
+//! 1. give it a file, and an enum that names every outcome a person can meet; [`Error`] is for what is nobody's choice;
+//! 2. read the clock once and hand the time down;
+//! 3. commit before anything leaves the house: nothing is sent inside a transaction;
+//! 4. run it with [`to_its_end`], so that a client that hangs up leaves nothing half done.
+
+use std::{future::Future, sync::Arc};
+
+use chrono::NaiveDate;
+use tracing::Instrument;
+
+use crate::{
+    clock::Clock,
+    domain::{
+        access::{SigningFault, TokenKeys},
+        otp::{OtpKeys, OtpPolicy},
+        phone::Region,
+        profile::{PictureHosts, today_in},
+    },
+    random::Random,
+    sms::Sms,
+    store::{Store, StoreError},
+};
+
+mod code;
+pub mod gate;
+pub mod interests;
+pub mod login;
+pub mod profile;
+pub mod purge;
+pub mod session;
+pub mod signup;
+pub mod verify;
+
+pub use code::{CodeSent, Sending};
+
+/// Everything that the verbs work with. One for the whole server.
+#[derive(Debug)]
+pub struct Services {
+    /// The database.
+    pub store: Store,
+    /// Who carries messages.
+    pub sms: Sms,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub random: Random,
+    /// How codes are made and how long they live.
+    pub otp: OtpPolicy,
+    /// What codes are derived with.
+    pub otp_keys: OtpKeys,
+    /// What tokens are signed with.
+    pub tokens: TokenKeys,
+    /// The name in the messages.
+    pub product: String,
+    /// Where a phone without a country code is from.
+    pub region: Region,
+    /// Where it is decided which day it is.
+    pub zone: chrono_tz::Tz,
+    /// Which hosts pictures may be on.
+    pub picture_hosts: PictureHosts,
+    /// The interests, as they were a moment ago.
+    pub interests: interests::Cache,
+}
+
+impl Services {
+    /// Today's date where the product lives.
+    #[must_use]
+    pub fn today(&self) -> NaiveDate {
+        today_in(self.clock.now(), self.zone)
+    }
+}
+
+/// What stops a verb and is nobody's choice.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing key.
+    #[error(transparent)]
+    Signing(#[from] SigningFault),
+}
+
+/// Runs a verb to its end even if whoever asked has hung up and nobody waits for it any more.
+async fn to_its_end<T, F, Fut>(services: &Arc<Services>, verb: F) -> T
+where
+    T: Send + 'static,
+    F: FnOnce(Arc<Services>) -> Fut,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    let task = tokio::spawn(verb(Arc::clone(services)).in_current_span());
+    match task.await {
+        Ok(result) => result,
+        // A panic goes on where it would have gone without the task. The runtime cancels tasks only when the process
+        // ends, and then nobody waits here.
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}

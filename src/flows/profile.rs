@@ -1,0 +1,27 @@
+//! `complete-profile` and the profile.
+
+use std::sync::Arc;
+
+use super::{Error, Services, to_its_end};
+use crate::{
+    domain::{
+        access::SignedIn,
+        account::{Account, Changes},
+    },
+    store,
+};
+
+/// Writes the changes, and answers the account as it is then. `None` when the account is gone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn change(
+    services: &Arc<Services>,
+    who: SignedIn,
+    changes: Changes,
+) -> Result<Option<Account>, Error> {
+    to_its_end(services, |services| async move {
+        Ok(store::profiles::mark(&services.store, &who, changes, services.clock.now()).await?)
+    })
+    .await
+}
