@@ -2,9 +2,13 @@
 //!
 //! The rooms, and who may name whom, are described in `docs/ARCHITECTURE.md`; `tests/architecture.rs` holds the walls.
 
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod flows;
+pub mod http;
 pub mod random;
 pub mod sms;
 pub mod store;
+pub mod telemetry;

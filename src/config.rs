@@ -1,0 +1,342 @@
+//! Every setting of the server, read once, with every fault named at once.
+//!
+//! To add a setting: read it here through [`Reader`], hand it to whoever needs it in `app.rs`, and describe it in
+//! `.env.example`, which a test compares with what is read here.
+
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, net::SocketAddr, time::Duration as StdDuration};
+
+use chrono::Duration;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use self::reader::Reader;
+use crate::{
+    domain::{
+        access::TokenPolicy,
+        otp::{CodeLength, OtpPolicy},
+        phone::Region,
+        profile::PictureHosts,
+    },
+    http::EdgeSettings,
+    random::Random,
+    sms::{DEFAULT_TIMEOUT, Sender, TwilioSettings},
+    store::DatabaseSettings,
+    telemetry::LogFormat,
+};
+
+/// The least length of a secret in production, in bytes: the output of SHA-256 (RFC 2104, section 3; RFC 7518,
+/// section 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+
+/// Where the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// On a developer's machine: everything that is missing is made up.
+    Dev,
+    /// For real: whatever is missing or weak stops the start.
+    Prod,
+}
+
+/// Who carries messages.
+#[derive(Debug)]
+pub enum SmsSettings {
+    /// Twilio.
+    Twilio(TwilioSettings),
+    /// Nobody: they go to the log and the inbox.
+    TestInbox,
+}
+
+/// Every setting.
+#[derive(Debug)]
+pub struct Config {
+    /// `ENVIRONMENT`
+    pub environment: Environment,
+    /// `DEBUG`: raises the level of the log and does nothing else.
+    pub debug: bool,
+    /// In which form the log is written: text in `dev`, JSON in `prod`.
+    pub log_format: LogFormat,
+    /// `BIND_ADDR`
+    pub bind_addr: SocketAddr,
+    /// `DATABASE_URL` and its kin.
+    pub database: DatabaseSettings,
+    /// `SECRET_KEY`: what codes are derived from.
+    pub secret_key: SecretString,
+    /// `SECRET_KEY_FALLBACKS`: what they were derived from before.
+    pub secret_key_fallbacks: Vec<SecretString>,
+    /// `JWT_SECRET_KEY`, also `JWT_SECRET`.
+    pub jwt_secret_key: SecretString,
+    /// Whom tokens name and how long they live.
+    pub tokens: TokenPolicy,
+    /// How codes are made and how long they live.
+    pub otp: OtpPolicy,
+    /// `PRODUCT_NAME`: the name in the messages.
+    pub product: String,
+    /// `PHONE_DEFAULT_REGION`
+    pub region: Region,
+    /// `TIME_ZONE`
+    pub zone: chrono_tz::Tz,
+    /// Which hosts pictures may be on.
+    pub picture_hosts: PictureHosts,
+    /// Who carries messages.
+    pub sms: SmsSettings,
+    /// Which hosts and origins are answered.
+    pub edge: EdgeSettings,
+    /// `RATE_LIMITS_ENABLED`. The cooldown between two sends to one phone is not among what it switches off.
+    pub rate_limits_enabled: bool,
+    /// What the operator should know at the start.
+    pub warnings: Vec<String>,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the settings are not right:")?;
+        self.0.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Config {
+    /// Reads every setting. `random` makes up the secrets that `dev` may lack.
+    ///
+    /// # Errors
+    /// All problems at once, each by the name of its setting.
+    pub fn read(get: &dyn Fn(&str) -> Option<String>, random: &Random) -> Result<Self, Problems> {
+        let mut reader = Reader::new(get);
+        let config = Self::gather(&mut reader, random);
+        reader.finish(config)
+    }
+
+    /// The names of all settings.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        let mut reader = Reader::new(&|_| None);
+        Self::gather(&mut reader, &Random::seeded(0));
+        reader.names()
+    }
+
+    fn gather(reader: &mut Reader<'_>, random: &Random) -> Self {
+        let environment = match reader.text("ENVIRONMENT").as_deref() {
+            None | Some("dev") => Environment::Dev,
+            Some("prod") => Environment::Prod,
+            Some(_) => {
+                reader.problem("ENVIRONMENT must be dev or prod");
+                Environment::Prod
+            }
+        };
+        let is_prod = environment == Environment::Prod;
+        let public_base_url = reader.http_url("PUBLIC_BASE_URL");
+        let config = Self {
+            environment,
+            debug: reader.flag("DEBUG", false),
+            log_format: if is_prod { LogFormat::Json } else { LogFormat::Text },
+            bind_addr: bind_addr(reader, is_prod),
+            database: database(reader, is_prod),
+            secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
+            secret_key_fallbacks: reader
+                .list("SECRET_KEY_FALLBACKS")
+                .into_iter()
+                .map(SecretString::from)
+                .collect(),
+            jwt_secret_key: secret(reader, "JWT_SECRET_KEY", Some("JWT_SECRET"), is_prod, random),
+            tokens: tokens(reader),
+            otp: otp(reader),
+            product: product(reader),
+            region: reader.parsed("PHONE_DEFAULT_REGION", "IN"),
+            zone: reader.parsed("TIME_ZONE", "Asia/Kolkata"),
+            picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
+            sms: sms(reader, is_prod),
+            edge: edge(reader, is_prod, public_base_url.as_ref()),
+            rate_limits_enabled: reader.flag("RATE_LIMITS_ENABLED", true),
+            warnings: reader.take_warnings(),
+        };
+        if is_prod && !config.rate_limits_enabled {
+            reader.problem("RATE_LIMITS_ENABLED must not be false in prod");
+        }
+        config
+    }
+}
+
+fn bind_addr(reader: &mut Reader<'_>, is_prod: bool) -> SocketAddr {
+    reader.parsed("BIND_ADDR", if is_prod { "0.0.0.0:8000" } else { "127.0.0.1:8000" })
+}
+
+fn database(reader: &mut Reader<'_>, is_prod: bool) -> DatabaseSettings {
+    let url = reader.text("DATABASE_URL").unwrap_or_else(|| "sqlite://loopin-auth.sqlite3".to_owned());
+    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        reader.problem("DATABASE_URL must begin with sqlite:, postgres:// or postgresql://");
+    }
+    if is_prod && url.contains(":memory:") {
+        reader.problem("DATABASE_URL must not be a database in memory in prod");
+    }
+    let max_connections = reader.number("DATABASE_MAX_CONNECTIONS", 16, 1, 1000);
+    DatabaseSettings {
+        url: url.into(),
+        max_connections: u32::try_from(max_connections).unwrap_or(16),
+        acquire_timeout: StdDuration::from_secs(3),
+    }
+}
+
+/// A secret: given, or made up for the run where that is allowed.
+fn secret(
+    reader: &mut Reader<'_>,
+    name: &'static str,
+    also: Option<&'static str>,
+    is_prod: bool,
+    random: &Random,
+) -> SecretString {
+    let given = reader.text(name);
+    let other = also.and_then(|also| reader.text(also));
+    let given = given.or(other);
+    let Some(given) = given else {
+        if is_prod {
+            reader.problem(format!("{name} must be set in prod, to {MIN_SECRET_BYTES} bytes or more"));
+        } else {
+            reader.warn(format!("{name} is not set: one was made up for this run, and is forgotten with it"));
+        }
+        return random.secret();
+    };
+    if given.len() < MIN_SECRET_BYTES {
+        let sentence = format!("{name} is shorter than {MIN_SECRET_BYTES} bytes");
+        if is_prod {
+            reader.problem(sentence);
+        } else {
+            reader.warn(sentence);
+        }
+    }
+    given.into()
+}
+
+fn tokens(reader: &mut Reader<'_>) -> TokenPolicy {
+    if reader.text("JWT_ALGORITHM").is_some_and(|algorithm| algorithm != "HS256") {
+        reader.problem("JWT_ALGORITHM must be HS256");
+    }
+    TokenPolicy {
+        access_life: Duration::minutes(reader.number("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 10_080)),
+        refresh_life: Duration::days(reader.number("JWT_REFRESH_TOKEN_EXPIRE_DAYS", 7, 1, 365)),
+        issuer: reader.text("JWT_ISSUER"),
+        audience: reader.text("JWT_AUDIENCE"),
+    }
+}
+
+fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
+    let digits = u32::try_from(reader.number("OTP_LENGTH", 4, 4, 8)).ok().and_then(CodeLength::new);
+    OtpPolicy {
+        // The range above is the type's own.
+        length: digits.unwrap_or_default(),
+        life: Duration::minutes(reader.number("OTP_EXPIRE_MINUTES", 10, 1, 60)),
+        max_attempts: reader.number("OTP_MAX_ATTEMPTS", 3, 1, 10),
+        resend_after: Duration::seconds(reader.number("OTP_RESEND_SECONDS", 30, 0, 3600)),
+    }
+}
+
+fn product(reader: &mut Reader<'_>) -> String {
+    let name = reader.text("PRODUCT_NAME").unwrap_or_else(|| "Loopin".to_owned());
+    if name.chars().count() > 40 || name.contains(char::is_control) {
+        reader.problem("PRODUCT_NAME must be at most 40 characters long, without control characters");
+    }
+    name
+}
+
+fn sms(reader: &mut Reader<'_>, is_prod: bool) -> SmsSettings {
+    let account_sid = reader.text("TWILIO_ACCOUNT_SID");
+    let auth_token = reader.text("TWILIO_AUTH_TOKEN");
+    let from = reader.text("TWILIO_PHONE_NUMBER");
+    let service = reader.text("TWILIO_MESSAGING_SERVICE_SID");
+    let base = reader.text("TWILIO_API_BASE_URL").unwrap_or_else(|| "https://api.twilio.com".to_owned());
+    let test_by_default = !is_prod && account_sid.is_none() && auth_token.is_none();
+    let is_test = reader.flag("TWILIO_TEST_MODE", test_by_default);
+    if is_test {
+        if is_prod {
+            reader.problem("TWILIO_TEST_MODE must not be true in prod: it shows codes");
+        }
+        return SmsSettings::TestInbox;
+    }
+    let sender = match (service, from) {
+        (Some(service), _) => Some(Sender::MessagingService(service)),
+        (None, Some(from)) => Some(Sender::From(from)),
+        (None, None) => None,
+    };
+    for (name, is_missing) in [
+        ("TWILIO_ACCOUNT_SID", account_sid.is_none()),
+        ("TWILIO_AUTH_TOKEN", auth_token.is_none()),
+        ("TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID", sender.is_none()),
+    ] {
+        if is_missing {
+            reader.problem(format!("{name} must be set when TWILIO_TEST_MODE is false"));
+        }
+    }
+    let api_base_url = reader.check_http_url("TWILIO_API_BASE_URL", &base);
+    match (account_sid, auth_token, sender, api_base_url) {
+        (Some(account_sid), Some(auth_token), Some(sender), Some(api_base_url)) => {
+            SmsSettings::Twilio(TwilioSettings {
+                account_sid,
+                auth_token: auth_token.into(),
+                sender,
+                api_base_url,
+                timeout: DEFAULT_TIMEOUT,
+            })
+        }
+        // The problems above stop the start.
+        _ => SmsSettings::TestInbox,
+    }
+}
+
+fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Option<&Url>) -> EdgeSettings {
+    let named: Vec<String> =
+        reader.list("ALLOWED_HOSTS").iter().map(|host| host.to_ascii_lowercase()).collect();
+    let allowed_hosts = match (named.is_empty(), is_prod) {
+        (false, _) => Some(named),
+        (true, false) => None,
+        (true, true) => {
+            let own = public_base_url.and_then(Url::host_str).map(str::to_ascii_lowercase);
+            if own.is_none() {
+                reader.warn(
+                    "neither ALLOWED_HOSTS nor PUBLIC_BASE_URL is set: every request but health will be refused",
+                );
+            }
+            Some(own.into_iter().collect())
+        }
+    };
+    let cors_origins = reader.list("CORS_ALLOWED_ORIGINS");
+    for origin in &cors_origins {
+        let is_origin = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+        if origin == "*" && is_prod {
+            reader.problem("CORS_ALLOWED_ORIGINS must not be * in prod");
+        } else if origin != "*" && !is_origin {
+            reader.problem(
+                "CORS_ALLOWED_ORIGINS must be origins such as https://app.example.com, without a path",
+            );
+        }
+    }
+    EdgeSettings { allowed_hosts, cors_origins }
+}
+
+impl Config {
+    /// Whether messages go to the inbox.
+    #[must_use]
+    pub fn is_test_mode(&self) -> bool {
+        matches!(self.sms, SmsSettings::TestInbox)
+    }
+
+    /// Where the database is, without a password.
+    #[must_use]
+    pub fn database_without_password(&self) -> String {
+        let url = self.database.url.expose_secret();
+        match Url::parse(url) {
+            Ok(mut parsed) if parsed.password().is_some() => {
+                let hidden = parsed.set_password(Some("****"));
+                hidden.map_or_else(|()| parsed.scheme().to_owned(), |()| parsed.to_string())
+            }
+            _ => url.to_owned(),
+        }
+    }
+}

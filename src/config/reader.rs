@@ -1,0 +1,109 @@
+//! Reading settings one by one, while keeping a list of everything that is wrong with them.
+
+use std::{fmt::Display, str::FromStr};
+
+use url::Url;
+
+use super::Problems;
+
+/// Reads settings by name and remembers names, problems and warnings.
+pub(super) struct Reader<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+    names: Vec<&'static str>,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(get: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { get, names: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
+    }
+
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
+        if self.problems.is_empty() { Ok(value) } else { Err(Problems(self.problems)) }
+    }
+
+    pub(super) fn names(self) -> Vec<&'static str> {
+        self.names
+    }
+
+    pub(super) fn problem(&mut self, sentence: impl Into<String>) {
+        self.problems.push(sentence.into());
+    }
+
+    pub(super) fn warn(&mut self, sentence: impl Into<String>) {
+        self.warnings.push(sentence.into());
+    }
+
+    pub(super) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// A setting that is empty is not set: composing files pass empty ones on.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.names.push(name);
+        (self.get)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// Items between commas.
+    pub(super) fn list(&mut self, name: &'static str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
+        match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None => default,
+            Some("true" | "1" | "yes" | "on") => true,
+            Some("false" | "0" | "no" | "off") => false,
+            Some(_) => {
+                self.problem(format!("{name} must be true or false"));
+                default
+            }
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &'static str, default: i64, least: i64, most: i64) -> i64 {
+        let Some(text) = self.text(name) else {
+            return default;
+        };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.problem(format!("{name} must be a whole number from {least} to {most}"));
+                default
+            }
+        }
+    }
+
+    /// A setting of a type that says itself what is wrong with a text. `default` must be right.
+    pub(super) fn parsed<T>(&mut self, name: &'static str, default: &str) -> T
+    where
+        T: FromStr<Err: Display>,
+    {
+        let text = self.text(name).unwrap_or_else(|| default.to_owned());
+        match text.parse() {
+            Ok(value) => value,
+            Err(error) => {
+                self.problem(format!("{name}: {error}"));
+                let Ok(value) = default.parse() else { unreachable!("the default of {name} is right") };
+                value
+            }
+        }
+    }
+
+    pub(super) fn http_url(&mut self, name: &'static str) -> Option<Url> {
+        let text = self.text(name)?;
+        self.check_http_url(name, &text)
+    }
+
+    pub(super) fn check_http_url(&mut self, name: &str, text: &str) -> Option<Url> {
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
+            _ => {
+                self.problem(format!("{name} must be an http or https URL"));
+                None
+            }
+        }
+    }
+}

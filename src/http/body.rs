@@ -1,0 +1,145 @@
+//! JSON in and out. A body is read with a limit, and what is no JSON object is malformed; what is wrong *inside* of an
+//! object is for the fields to say, all of it at once.
+
+use poem::{IntoResponse, Request, RequestBody, Response, Result, error::ReadBodyError};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload,
+    payload::{ParsePayload, Payload},
+    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    types::{ParseFromJSON, ToJSON, Type},
+};
+use serde_json::Value;
+
+use super::fault::Fault;
+
+/// The content type of everything.
+pub const JSON: &str = "application/json";
+
+/// The largest body that is read, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// A JSON body, coming or going.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: Type> Payload for Json<T> {
+    const CONTENT_TYPE: &'static str = JSON;
+
+    fn check_content_type(content_type: &str) -> bool {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case(JSON)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: ParseFromJSON> ParsePayload for Json<T> {
+    const IS_REQUIRED: bool = T::IS_REQUIRED;
+
+    async fn from_request(_request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let object = read_object(body).await?;
+        parse(object)
+    }
+}
+
+/// A JSON body that may be left out, and then needs no content type.
+#[derive(Debug)]
+pub struct MaybeJson<T>(pub Option<T>);
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }],
+            required: false,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _param_opts: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let bytes = read(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        match request.content_type() {
+            Some(content_type) if Json::<T>::check_content_type(content_type) => {}
+            Some(_) | None => return Err(Fault::UnsupportedMediaType.into()),
+        }
+        let Json(value) = parse(object(&bytes)?)?;
+        Ok(Self(Some(value)))
+    }
+}
+
+async fn read(body: &mut RequestBody) -> Result<Vec<u8>> {
+    match body.take()?.into_bytes_limit(MAX_BODY_BYTES).await {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(ReadBodyError::PayloadTooLarge) => Err(Fault::PayloadTooLarge.into()),
+        Err(_) => Err(Fault::MalformedRequest("The body could not be read").into()),
+    }
+}
+
+async fn read_object(body: &mut RequestBody) -> Result<Value> {
+    let bytes = read(body).await?;
+    Ok(object(&bytes)?)
+}
+
+fn object(bytes: &[u8]) -> Result<Value, Fault> {
+    match serde_json::from_slice(bytes) {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err(Fault::MalformedRequest("The body must be a JSON object")),
+        Err(_) => Err(Fault::MalformedRequest("The body is not JSON")),
+    }
+}
+
+fn parse<T: ParseFromJSON>(object: Value) -> Result<Json<T>> {
+    // Fields keep their faults, so this fails only for a type that does not.
+    match T::parse_from_json(Some(object)) {
+        Ok(value) => Ok(Json(value)),
+        Err(_) => Err(Fault::MalformedRequest("The body is not as this operation needs it").into()),
+    }
+}
+
+impl<T: ToJSON> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let text = self.0.to_json_string();
+        Response::builder().content_type(JSON).body(text)
+    }
+}
+
+impl<T: ToJSON> ApiResponse for Json<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType { content_type: JSON, schema: Self::schema_ref() }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl_apirequest_for_payload!(Json<T>, T: ParseFromJSON);

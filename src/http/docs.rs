@@ -1,0 +1,228 @@
+//! What clients read: the OpenAPI document, Swagger UI and the guide.
+//!
+//! poem-openapi makes the document from the operations. What the edge can answer for any of them is added here, in one
+//! place, and so are the examples of failures, from the codes that the descriptions name in back quotes.
+
+use poem::{Endpoint, Response, endpoint::make_sync, handler, http::header};
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
+use serde_json::{Map, Value, json};
+
+use super::{
+    body::JSON,
+    envelope::{ErrorCode, Failure, UnreachableReason},
+};
+
+const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app sends it back and gets a JWT.\n\n\
+    Every failure is an envelope with a stable `error.code` for programs and a `message` for people. Every path answers \
+    with and without a trailing slash. Times are RFC 3339 in UTC.\n\n\
+    In test mode no SMS goes out: the codes are at [/dev/inbox](/dev/inbox). The guide is at \
+    [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
+
+/// Swagger UI is one page with its script and style inside, so this page alone may run what is inline.
+const SWAGGER_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+    img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Says what the service is.
+pub fn introduce<T: OpenApi, W>(service: OpenApiService<T, W>) -> OpenApiService<T, W> {
+    service
+        .description(DESCRIPTION)
+        .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
+        .server("/")
+        .url_prefix("")
+}
+
+/// The whole document.
+#[must_use]
+pub fn document(spec: &str) -> Value {
+    let mut document: Value = serde_json::from_str(spec).unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, item) in paths.into_iter().flatten() {
+        for (_method, operation) in item.as_object_mut().into_iter().flatten() {
+            add_answers_of_the_edge(path, operation);
+            describe_answers(operation);
+        }
+    }
+    document
+}
+
+/// What the edge can answer before or after an operation does.
+fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
+    let has_body = operation.get("requestBody").is_some();
+    let is_gated = operation.get("security").is_some();
+    let mut answers = vec![("500", "`internal`: a fault of the server.")];
+    if !path.starts_with("/api/health") {
+        answers.push(("400", "`host_not_allowed`: the `Host` header names no host of this server."));
+    }
+    if path != "/api/health" {
+        answers.push((
+            "503",
+            "`database_unavailable`: the database does not answer; nothing was done. `timeout`: the server took too long.",
+        ));
+    }
+    if has_body {
+        answers.push(("400", "`malformed_request`: the body is not JSON, or not an object."));
+        answers.push(("413", "`payload_too_large`: the body is over 64 KiB."));
+        answers.push(("415", "`unsupported_media_type`: the body is not `application/json`."));
+    }
+    if is_gated {
+        answers.push((
+            "401",
+            "`token_missing`: no access token came. `token_invalid`: it is not ours. `token_expired`: its time is over. \
+             `token_revoked`: its session has ended.",
+        ));
+    }
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (status, sentence) in answers {
+        let response = responses.entry(status).or_insert_with(|| failure_response(""));
+        let before = response.get("description").and_then(Value::as_str).unwrap_or_default();
+        let description = format!("{before} {sentence}");
+        if let Some(response) = response.as_object_mut() {
+            response.insert("description".to_owned(), description.trim().into());
+        }
+    }
+    sort_by_status(responses);
+}
+
+fn failure_response(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": { JSON: { "schema": { "$ref": "#/components/schemas/Failure" } } },
+    })
+}
+
+fn sort_by_status(responses: &mut Map<String, Value>) {
+    let mut sorted: Vec<_> = std::mem::take(responses).into_iter().collect();
+    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    responses.extend(sorted);
+}
+
+/// Gives every answer its headers and every failure an example per code that its description names.
+fn describe_answers(operation: &mut Value) {
+    let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (status, response) in responses {
+        let description = response.get("description").and_then(Value::as_str).unwrap_or_default();
+        let codes = codes_in(description);
+        let mut headers = Map::new();
+        headers
+            .insert("X-Request-Id".to_owned(), text_header("The name of this request in the server's log."));
+        if status == "401" {
+            headers.insert("WWW-Authenticate".to_owned(), text_header("`Bearer` (RFC 6750)."));
+        }
+        if codes.iter().any(|code| sample(*code).error.retry_after.is_some()) {
+            let schema = json!({ "type": "integer", "minimum": 1 });
+            let description = "Seconds after which trying again may help.";
+            headers.insert("Retry-After".to_owned(), json!({ "description": description, "schema": schema }));
+        }
+        let examples: Map<String, Value> = codes
+            .iter()
+            .map(|code| (code.as_str(), json!({ "value": sample(*code).to_json().unwrap_or_default() })))
+            .collect();
+        let Some(response) = response.as_object_mut() else {
+            continue;
+        };
+        response.insert("headers".to_owned(), headers.into());
+        let media = response.get_mut("content").and_then(|content| content.get_mut(JSON));
+        if let Some(media) = media.and_then(Value::as_object_mut)
+            && !examples.is_empty()
+        {
+            media.insert("examples".to_owned(), examples.into());
+        }
+    }
+}
+
+fn text_header(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
+}
+
+/// The codes that a description names in back quotes, in its order.
+fn codes_in(description: &str) -> Vec<ErrorCode> {
+    use poem_openapi::types::ParseFromJSON;
+    description
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|word| ErrorCode::parse_from_json(Some(word.into())).ok())
+        .collect()
+}
+
+/// A failure as a client may meet it.
+fn sample(code: ErrorCode) -> Failure {
+    let mut failure = Failure::of(code);
+    match code {
+        ErrorCode::OtpInvalid => {
+            "Invalid OTP. 2 attempts remaining".clone_into(&mut failure.message);
+            failure.attempts_remaining(2)
+        }
+        ErrorCode::OtpAttemptsExhausted | ErrorCode::OtpCooldown => failure.retry_after(24),
+        ErrorCode::SmsUnavailable => failure.retry_after(5),
+        ErrorCode::DatabaseUnavailable | ErrorCode::Timeout => failure.retry_after(2),
+        ErrorCode::PhoneUnreachable => {
+            failure.error.reason = Some(UnreachableReason::NotMobile);
+            failure
+        }
+        ErrorCode::ValidationFailed => {
+            let faults = [("name".to_owned(), vec!["Name must be at least 3 characters long".to_owned()])];
+            failure.error.fields = Some(faults.into());
+            failure
+        }
+        ErrorCode::MalformedRequest
+        | ErrorCode::HostNotAllowed
+        | ErrorCode::OtpNotFound
+        | ErrorCode::OtpExpired
+        | ErrorCode::TokenMissing
+        | ErrorCode::TokenInvalid
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenRevoked
+        | ErrorCode::AccountDisabled
+        | ErrorCode::UserNotFound
+        | ErrorCode::NotFound
+        | ErrorCode::MethodNotAllowed
+        | ErrorCode::UserAlreadyExists
+        | ErrorCode::PayloadTooLarge
+        | ErrorCode::UnsupportedMediaType
+        | ErrorCode::Internal
+        | ErrorCode::SmsRejected => failure,
+    }
+}
+
+/// Swagger UI with the document inside: it asks nobody for anything.
+pub fn swagger_ui<T: OpenApi, W: poem_openapi::Webhook>(
+    service: &OpenApiService<T, W>,
+    document: &Value,
+) -> impl Endpoint + use<T, W> {
+    let document = document.to_string();
+    let html = service
+        .swagger_ui_html()
+        .replacen(&service.spec(), &document, 1)
+        .replacen(
+            "deepLinking: true,",
+            "deepLinking: true, persistAuthorization: true, tryItOutEnabled: true,",
+            1,
+        )
+        .replacen("<title>Swagger UI</title>", "<title>loopin-auth API</title>", 1);
+    make_sync(move |_| {
+        Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .header(header::CONTENT_SECURITY_POLICY, SWAGGER_POLICY)
+            .body(html.clone())
+    })
+}
+
+/// The document as JSON.
+#[must_use]
+pub fn openapi_json(document: &Value) -> impl Endpoint + use<> {
+    let text = document.to_string();
+    make_sync(move |_| Response::builder().content_type(JSON).body(text.clone()))
+}
+
+/// The guide for app developers.
+#[handler]
+pub fn guide() -> Response {
+    Response::builder()
+        .content_type("text/markdown; charset=utf-8")
+        .body(include_str!("../../PHONE_AUTHENTICATION.md"))
+}

@@ -1,0 +1,291 @@
+//! The edge: what every request passes on its way in and every answer on its way out. The only place that turns an
+//! error into an answer, and the only one that logs a request.
+
+use std::{any::Any, fmt::Write as _, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use poem::{
+    Endpoint, EndpointExt, Error, Request, Response,
+    error::{MethodNotAllowedError, NotFoundError, ResponseError},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{Cors, NormalizePath, TrailingSlash},
+};
+use poem_openapi::error::{AuthorizationError, ContentTypeError};
+use tracing::Instrument;
+
+use super::{body::MAX_BODY_BYTES, envelope::ErrorCode, fault::Fault, routes::Routes};
+use crate::{flows::Services, telemetry::Stopwatch};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long a request may take. Waiting for a connection and the SMS provider's time fit in.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Paths that answer whatever `Host` is asked for: load balancers ask by address.
+const ANY_HOST: [&str; 2] = ["/api/health", "/api/health/ready"];
+
+/// What the edge is told by the configuration.
+#[derive(Debug, Clone)]
+pub struct EdgeSettings {
+    /// The hosts that are answered for; `None` is any.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// The origins that may read answers in a browser; `*` is any.
+    pub cors_origins: Vec<String>,
+}
+
+/// The text of what went wrong, on its way from the shaping of an answer to the one log line of its request.
+#[derive(Debug, Clone)]
+struct Cause(String);
+
+/// Puts the edge around the routes.
+pub fn around(
+    inner: impl Endpoint<Output = Response> + 'static,
+    routes: Routes,
+    services: Arc<Services>,
+    settings: EdgeSettings,
+) -> impl Endpoint<Output = Response> {
+    let routes = Arc::new(routes);
+    let origins = settings.cors_origins.clone();
+    let cors = Cors::new()
+        .allow_origins_fn(move |origin| is_named(&origins, origin))
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .max_age(3600);
+    let table = Arc::clone(&routes);
+    inner
+        .around(move |inner, request| admit(inner, request, settings.allowed_hosts.clone()))
+        .around(move |inner, request| shape(inner, request, Arc::clone(&table)))
+        .with(cors)
+        .around({
+            let origins = settings.cors_origins;
+            move |inner, request| forget_strange_origin(inner, request, origins.clone())
+        })
+        .with(NormalizePath::new(TrailingSlash::Trim))
+        .around(move |inner, request| observe(inner, request, Arc::clone(&routes), Arc::clone(&services)))
+}
+
+/// Refuses what needs no route to be refused.
+async fn admit<E: Endpoint<Output = Response>>(
+    inner: Arc<E>,
+    request: Request,
+    allowed_hosts: Option<Vec<String>>,
+) -> poem::Result<Response> {
+    if let Some(allowed) = allowed_hosts
+        && !ANY_HOST.contains(&request.uri().path())
+        && !host(&request).is_some_and(|host| is_allowed_host(&allowed, &host))
+    {
+        return Err(Fault::HostNotAllowed.into());
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY_BYTES) {
+        return Err(Fault::PayloadTooLarge.into());
+    }
+    inner.call(request).await
+}
+
+/// The host that was asked for, without a port: from the request line where HTTP/2 has it, else from `Host`.
+fn host(request: &Request) -> Option<String> {
+    let named = match request.uri().host() {
+        Some(host) => host,
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    let without_port = match named.rfind(':') {
+        // The colons of an IPv6 address stand inside of its brackets.
+        Some(colon) if !named.ends_with(']') => named.get(..colon)?,
+        _ => named,
+    };
+    Some(without_port.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// As Django's `ALLOWED_HOSTS`: a name, `.example.com` for it and all below it, or `*`.
+fn is_allowed_host(allowed: &[String], host: &str) -> bool {
+    allowed.iter().any(|name| match name.strip_prefix('.') {
+        Some(parent) => host == parent || host.ends_with(name.as_str()),
+        None => name == "*" || name == host,
+    })
+}
+
+fn is_named(origins: &[String], origin: &str) -> bool {
+    origins.iter().any(|named| named == "*" || named == origin)
+}
+
+/// A page of an origin that is not named gets the answer without the leave to read it, which is all that CORS means.
+/// An `OPTIONS` that asks for no method is no preflight.
+async fn forget_strange_origin<E: Endpoint<Output = Response>>(
+    inner: Arc<E>,
+    mut request: Request,
+    origins: Vec<String>,
+) -> poem::Result<Response> {
+    let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    let named = origin.is_some_and(|origin| is_named(&origins, origin));
+    let asks = |request: &Request| request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if origin.is_some() && (!named || (request.method() == Method::OPTIONS && !asks(&request))) {
+        request.headers_mut().remove(header::ORIGIN);
+    }
+    inner.call(request).await
+}
+
+/// Makes an answer of whatever happens: an error, a panic, or nothing at all for too long.
+async fn shape<E: Endpoint<Output = Response>>(
+    inner: Arc<E>,
+    request: Request,
+    routes: Arc<Routes>,
+) -> poem::Result<Response> {
+    let path = request.uri().path().to_owned();
+    let called = AssertUnwindSafe(inner.call(request));
+    let answered = tokio::time::timeout(DEADLINE, futures_util::FutureExt::catch_unwind(called)).await;
+    let error = match answered {
+        Ok(Ok(Ok(response))) => return Ok(response),
+        Ok(Ok(Err(error))) => error,
+        Ok(Err(panic)) => Fault::Internal(panic_text(panic.as_ref())).into(),
+        Err(_elapsed) => Fault::Timeout.into(),
+    };
+    // Answers that an operation chose to give as errors are its own.
+    if error.is_from_response() {
+        return Ok(error.into_response());
+    }
+    Ok(answer(&into_fault(error, &routes, &path)))
+}
+
+fn answer(fault: &Fault) -> Response {
+    let mut response = fault.as_response();
+    if response.status().is_server_error() {
+        response.extensions_mut().insert(Cause(chain(fault)));
+    }
+    response
+}
+
+fn into_fault(error: Error, routes: &Routes, path: &str) -> Fault {
+    let error = match error.downcast::<Fault>() {
+        Ok(fault) => return fault,
+        Err(error) => error,
+    };
+    if error.is::<NotFoundError>() {
+        return Fault::NotFound;
+    }
+    if error.is::<MethodNotAllowedError>() {
+        return Fault::MethodNotAllowed {
+            allow: routes.find(path).map(super::routes::RouteEntry::allow).unwrap_or_default(),
+        };
+    }
+    if error.is::<AuthorizationError>() {
+        return Fault::TokenMissing;
+    }
+    if error.is::<ContentTypeError>() {
+        return Fault::UnsupportedMediaType;
+    }
+    match error.status() {
+        StatusCode::NOT_FOUND => Fault::NotFound,
+        status if status.is_client_error() => Fault::MalformedRequest(ErrorCode::MalformedRequest.sentence()),
+        _ => Fault::Internal(error.to_string()),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a text"))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Gives the request a name, logs it once, and puts on the answer what every answer carries.
+async fn observe<E: Endpoint<Output = Response>>(
+    inner: Arc<E>,
+    request: Request,
+    routes: Arc<Routes>,
+    services: Arc<Services>,
+) -> poem::Result<Response> {
+    let id = request_id(&request, &services);
+    let method = request.method().clone();
+    let path = request.uri().path().trim_end_matches('/').to_owned();
+    // The pattern and never the path, which may hold anything that a stranger typed.
+    let route = routes.find(&path).map_or("none", |route| route.pattern.as_str());
+    let span = tracing::info_span!("request", %id, %method, route);
+    let watch = Stopwatch::start();
+    let mut response =
+        inner.call(request).instrument(span.clone()).await.unwrap_or_else(Error::into_response);
+    span.in_scope(|| log(&response, watch.millis()));
+    dress(&mut response, &id);
+    Ok(response)
+}
+
+/// The name that a proxy gave the request, if it is one that can be logged as it is; else a new one.
+fn request_id(request: &Request, services: &Services) -> String {
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let is_sane = |id: &&str| {
+        (8..=64).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    match given.filter(is_sane) {
+        // A number could be a phone or a code: a name that is only digits is not taken over.
+        Some(id) if id.bytes().any(|byte| byte.is_ascii_alphabetic()) => id.to_owned(),
+        _ => services.random.id(services.clock.now()).to_string(),
+    }
+}
+
+fn log(response: &Response, millis: u64) {
+    let status = response.status().as_u16();
+    let code = response.extensions().get::<ErrorCode>().map(|code| code.as_str());
+    let code = code.as_deref().unwrap_or_default();
+    let cause = response.extensions().get::<Cause>().map_or("", |cause| cause.0.as_str());
+    if response.status().is_server_error() {
+        tracing::error!(status, code, millis, cause, "request failed");
+    } else {
+        tracing::info!(status, code, millis, "request");
+    }
+}
+
+fn dress(response: &mut Response, id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let defaults = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in defaults {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_allowed_as_django_allows_them() {
+        let allowed = ["api.example.com".to_owned(), ".loopin.test".to_owned(), "[::1]".to_owned()];
+        for host in ["api.example.com", "loopin.test", "a.b.loopin.test", "[::1]"] {
+            assert!(is_allowed_host(&allowed, host), "{host}");
+        }
+        for host in ["example.com", "evil-loopin.test", "api.example.com.evil.test", ""] {
+            assert!(!is_allowed_host(&allowed, host), "{host}");
+        }
+        assert!(is_allowed_host(&["*".to_owned()], "anything"));
+    }
+
+    #[test]
+    fn the_port_is_no_part_of_the_host() {
+        for (named, expected) in [
+            ("api.example.com:8000", "api.example.com"),
+            ("API.Example.com.", "api.example.com"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:8000", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            let request = Request::builder().header(header::HOST, named).finish();
+            assert_eq!(host(&request).as_deref(), Some(expected));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What stops a request without being an outcome of its operation. Only [`super::edge`] turns these into answers.
+
+use poem::{
+    IntoResponse, Response,
+    error::ResponseError,
+    http::{HeaderValue, StatusCode, header},
+};
+
+use super::envelope::{ErrorCode, Failure, Refusal};
+use crate::{
+    flows::{self, gate::Refused},
+    store::StoreError,
+};
+
+/// Seconds after which a client may try again when the server could not answer. The database is looked for
+/// by every request, so soon.
+const RETRY_AFTER: i64 = 2;
+
+/// What stops a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The body is not JSON, or not an object; the sentence says which.
+    #[error("{0}")]
+    MalformedRequest(&'static str),
+    /// The body is over the limit.
+    #[error("the body is over 64 KiB")]
+    PayloadTooLarge,
+    /// The body is of another type.
+    #[error("the body is not application/json")]
+    UnsupportedMediaType,
+    /// The `Host` is not one of this server's.
+    #[error("the host is not allowed")]
+    HostNotAllowed,
+    /// There is nothing at this path.
+    #[error("nothing is at this path")]
+    NotFound,
+    /// The path knows other methods only.
+    #[error("the path does not know this method")]
+    MethodNotAllowed {
+        /// The methods that it knows, as `Allow` names them.
+        allow: String,
+    },
+    /// No access token came along.
+    #[error("no access token")]
+    TokenMissing,
+    /// The token does not let its holder in.
+    #[error("the token was refused")]
+    Token(Refused),
+    /// The request took longer than it may.
+    #[error("the request took too long")]
+    Timeout,
+    /// A verb could not run to its end.
+    #[error(transparent)]
+    Flow(#[from] flows::Error),
+    /// Something that must not happen, happened. The text goes to the log only.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Flow(error.into())
+    }
+}
+
+impl Fault {
+    /// The answer: fixed sentences, nothing about the inside.
+    #[must_use]
+    pub fn answer(&self) -> (StatusCode, Failure) {
+        use ErrorCode as Code;
+        use StatusCode as Status;
+        let (status, code) = match self {
+            Self::MalformedRequest(_) => (Status::BAD_REQUEST, Code::MalformedRequest),
+            Self::PayloadTooLarge => (Status::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
+            Self::UnsupportedMediaType => (Status::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType),
+            Self::HostNotAllowed => (Status::BAD_REQUEST, Code::HostNotAllowed),
+            Self::NotFound => (Status::NOT_FOUND, Code::NotFound),
+            Self::MethodNotAllowed { .. } => (Status::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
+            Self::TokenMissing => (Status::UNAUTHORIZED, Code::TokenMissing),
+            Self::Token(refused) => (Status::UNAUTHORIZED, token_refused(*refused)),
+            Self::Timeout => (Status::SERVICE_UNAVAILABLE, Code::Timeout),
+            Self::Flow(flows::Error::Store(StoreError::Unavailable(_))) => {
+                (Status::SERVICE_UNAVAILABLE, Code::DatabaseUnavailable)
+            }
+            Self::Flow(
+                flows::Error::Store(StoreError::Refused(_) | StoreError::Unreadable { .. })
+                | flows::Error::Signing(_),
+            )
+            | Self::Internal(_) => (Status::INTERNAL_SERVER_ERROR, Code::Internal),
+        };
+        let failure = match self {
+            Self::MalformedRequest(sentence) => Failure::new(code, *sentence),
+            _ => Failure::of(code),
+        };
+        match status {
+            Status::SERVICE_UNAVAILABLE => (status, failure.retry_after(RETRY_AFTER)),
+            _ => (status, failure),
+        }
+    }
+}
+
+/// The code for a token that does not let its holder in.
+#[must_use]
+pub fn token_refused(refused: Refused) -> ErrorCode {
+    match refused {
+        Refused::Invalid => ErrorCode::TokenInvalid,
+        Refused::Expired => ErrorCode::TokenExpired,
+        Refused::Revoked => ErrorCode::TokenRevoked,
+    }
+}
+
+/// `WWW-Authenticate` for a token that was refused (RFC 6750, section 3).
+pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+impl ResponseError for Fault {
+    fn status(&self) -> StatusCode {
+        self.answer().0
+    }
+
+    fn as_response(&self) -> Response {
+        let (status, failure) = self.answer();
+        let mut response = Refusal(failure).into_response();
+        response.set_status(status);
+        match self {
+            Self::TokenMissing => challenge(&mut response, "Bearer"),
+            Self::Token(_) => challenge(&mut response, INVALID_TOKEN),
+            Self::MethodNotAllowed { allow } => {
+                if let Ok(allow) = HeaderValue::from_str(allow) {
+                    response.headers_mut().insert(header::ALLOW, allow);
+                }
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// RFC 6750, section 3.
+fn challenge(response: &mut Response, scheme: &'static str) {
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+}

@@ -1,0 +1,250 @@
+"use strict";
+
+const POLL_MS = 2000, AWAY_MS = 4000, HANGING_MS = 10000, TYPING_MS = 450, NEW_MS = 5000;
+const CHANNELS = { sms: "SMS", whatsapp: "WhatsApp", call: "Voice call" };
+
+const $ = (id) => document.getElementById(id);
+const list = $("list"), phone = $("phone");
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const items = new Map(); // key of a message -> its <li>
+let timer = 0, typing = 0, asked = 0, unread = 0, filter = "";
+let answered = null; // the filter that the list now shows; null when it shows no answer
+let lastText = ""; // the last answer, so that an equal one costs nothing
+let skew = 0; // server's clock minus this one's: ages are right even if a container's clock has drifted
+
+// A region that already holds this text would stay silent, hence the pause between emptying and filling it.
+function say(text) {
+  $("live").textContent = "";
+  setTimeout(() => { $("live").textContent = text; }, 50);
+}
+
+function el(tag, className, text) {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.append(text);
+  return node;
+}
+
+const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+
+function age(then) {
+  const s = Math.floor((Date.now() + skew - then) / 1000);
+  if (!(s >= 1)) return "just now";
+  const [size, unit] = s < 60 ? [1, "s"] : s < 3600 ? [60, "min"] : s < 86400 ? [3600, "h"] : [86400, "d"];
+  return `${Math.floor(s / size)} ${unit} ago`;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // The clipboard API is missing on plain http:// anywhere but localhost, as when a phone opens this page.
+    const focused = document.activeElement, selection = getSelection();
+    const range = selection.rangeCount ? selection.getRangeAt(0) : null;
+    const area = el("textarea", "unseen", text);
+    document.body.append(area);
+    area.focus({ preventScroll: true });
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    selection.removeAllRanges();
+    if (range) selection.addRange(range);
+    focused?.focus({ preventScroll: true });
+    return copied;
+  }
+}
+
+function copies(button, source, what) {
+  const label = button.firstChild;
+  let back = 0;
+  button.addEventListener("click", async () => {
+    const copied = await copy(source.textContent);
+    label.data = copied ? "Copied" : "Selected";
+    button.classList.toggle("done", copied);
+    if (!copied) getSelection().selectAllChildren(source); // one key press is then left to do
+    say(copied ? `Copied ${what}` : `Could not copy; ${what} is selected, copy it with the keyboard`);
+    clearTimeout(back);
+    back = setTimeout(() => { label.data = "Copy"; button.classList.remove("done"); }, 2000);
+  });
+}
+
+// A restarted server may count its ids from the start again, so the id alone does not name a message.
+const keyOf = (message) => `${message.id} ${message.created_at}`;
+
+function draw(message) {
+  const item = el("li", "message", ""), meta = el("div", "meta", ""), content = el("div", "content", "");
+  const to = el("a", "to", message.to);
+  to.href = "?" + new URLSearchParams({ phone_number: message.to });
+  to.title = "Show only this number";
+  const at = new Date(message.created_at), time = el("time", "", age(at));
+  time.dateTime = message.created_at;
+  time.title = exact.format(at);
+  Object.assign(item, { at, time });
+  meta.append(to, el("span", "channel", CHANNELS[message.channel] ?? message.channel), time);
+  const bubble = el("p", "bubble", message.body);
+  bubble.dir = "auto";
+  content.append(bubble);
+  if (message.otp_code) {
+    const otp = el("div", "otp", ""), code = el("span", "code", message.otp_code), button = el("button", "", "Copy");
+    button.append(el("span", "unseen", ` code ${message.otp_code}`));
+    copies(button, code, `code ${message.otp_code}`);
+    otp.append(code, button);
+    content.append(otp);
+  }
+  item.append(meta, content);
+  return item;
+}
+
+// Nodes that stay are never moved or rebuilt: focus, selection and a half-read line survive every poll.
+function update(messages) {
+  const arriving = answered === filter; // else all of it is merely another view
+  const top = (node) => node.getBoundingClientRect().top;
+  const held = top(list) < 0 && [...list.children].find((item) => item.getBoundingClientRect().bottom > 0);
+  const heldAt = held && top(held);
+  const keys = new Set(messages.map(keyOf));
+  for (const [key, item] of items) {
+    if (keys.has(key)) continue;
+    if (item.contains(document.activeElement)) $("title").focus({ preventScroll: true });
+    item.remove();
+    items.delete(key);
+  }
+  let next = list.firstElementChild, fresh = 0;
+  for (const message of messages) {
+    const key = keyOf(message), known = items.get(key), item = known ?? draw(message);
+    if (item === next) next = next.nextElementSibling;
+    else list.insertBefore(item, next);
+    items.set(key, item);
+    if (known || !arriving) continue;
+    fresh += 1;
+    item.classList.add("new");
+    setTimeout(() => item.classList.remove("new"), NEW_MS);
+  }
+  if (held?.isConnected) scrollBy({ top: top(held) - heldAt, behavior: "instant" });
+  $("count").textContent = plural(messages.length, "message");
+  if (fresh) say(`${plural(fresh, "new message")}, ${messages.length} in all`);
+  if (held) unread += fresh;
+  showJump();
+}
+
+function showJump() {
+  if (list.getBoundingClientRect().top >= 0) unread = 0;
+  $("jump").hidden = unread === 0;
+  $("jump").textContent = `↑ ${plural(unread, "new message")}`;
+}
+
+function tick() {
+  const selection = getSelection();
+  for (const { at, time } of items.values()) {
+    const text = age(at);
+    // Changing text under a selection would undo it; the age can wait.
+    if (time.textContent === text || (!selection.isCollapsed && selection.containsNode(time, true))) continue;
+    time.firstChild.data = text;
+  }
+}
+
+function show(shown, problem = "", banner = "") {
+  for (const id of ["count", "list", "empty", "off"]) $(id).hidden = !shown.includes(id);
+  $("badge").hidden = shown.includes("off");
+  if (problem && problem !== $("problem").textContent) say(problem);
+  $("problem").textContent = problem || "";
+  $("problem").hidden = !problem;
+  $("hint").hidden = Boolean(problem);
+  phone.setAttribute("aria-invalid", String(Boolean(problem)));
+  setBanner(banner);
+}
+
+function setBanner(text) {
+  if (text && $("banner").hidden) say(text);
+  $("banner").textContent = text;
+  $("banner").hidden = !text;
+}
+
+function showMessages(messages) {
+  update(messages);
+  answered = filter;
+  show(messages.length ? ["count", "list"] : ["empty"]);
+  // Only what cannot break out of a shell's quotes goes into the command.
+  const number = /^[+\d][\d ().-]*$/.test(filter) ? filter : "+919876543210";
+  $("empty-title").textContent = filter ? `No messages to ${filter} yet` : "No messages yet";
+  $("curl").textContent = `curl ${location.origin}/api/auth/signup \\\n  -H 'Content-Type: application/json' \\\n`
+    + `  -d '${JSON.stringify({ phone_number: number })}'`;
+}
+
+function showAway(text) {
+  // What stands there stays readable, unless it answers another filter than the one in the field.
+  if (answered === filter) setBanner(text); else show([], "", text);
+  return AWAY_MS;
+}
+
+// Shows one answer and says how long to wait for the next; 0 is until the filter changes.
+function take(response, text) {
+  const served = Date.parse(response.headers.get("date"));
+  skew = Math.abs(served - Date.now()) > 3000 ? served - Date.now() : 0;
+  if (response.ok) {
+    if (text === lastText && answered === filter) setBanner("");
+    else showMessages(JSON.parse(text).messages);
+    lastText = text;
+    return POLL_MS;
+  }
+  if (response.status !== 404 && response.status !== 422) {
+    return showAway(`Server answered ${response.status}, trying again`);
+  }
+  const refusal = response.status === 422 && JSON.parse(text);
+  answered = null;
+  show(refusal ? [] : ["off"], refusal && (refusal.error?.fields?.phone_number?.join(" ") ?? refusal.message));
+  return refusal ? 0 : AWAY_MS;
+}
+
+async function poll() {
+  clearTimeout(timer);
+  const mine = ++asked; // an answer to an older question, from before the filter changed, is dropped
+  let wait = 0;
+  try {
+    const response = await fetch($("json").href, { signal: AbortSignal.timeout(HANGING_MS), cache: "no-store" });
+    const text = await response.text();
+    if (asked === mine) wait = take(response, text);
+  } catch {
+    if (asked === mine) wait = showAway("Server not reachable, trying again");
+  }
+  if (wait && !document.hidden) timer = setTimeout(poll, wait);
+}
+
+function setFilter(value) {
+  clearTimeout(typing);
+  $("clear").hidden = !phone.value;
+  if (value === filter && answered !== null) return;
+  filter = value;
+  const query = filter && "?" + new URLSearchParams({ phone_number: filter });
+  history.replaceState(null, "", location.pathname + query);
+  $("json").href = "/dev/inbox.json" + query;
+  unread = 0;
+  poll();
+}
+
+function clear() {
+  phone.value = "";
+  phone.focus();
+  setFilter("");
+}
+phone.addEventListener("input", () => {
+  $("clear").hidden = !phone.value;
+  clearTimeout(typing);
+  typing = setTimeout(() => setFilter(phone.value.trim()), TYPING_MS);
+});
+phone.addEventListener("keydown", (event) => event.key === "Escape" && clear());
+$("filter").addEventListener("submit", (event) => { event.preventDefault(); setFilter(phone.value.trim()); });
+$("clear").addEventListener("click", clear);
+$("jump").addEventListener("click", () => {
+  $("title").focus({ preventScroll: true });
+  scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" });
+});
+addEventListener("scroll", showJump, { passive: true });
+document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : poll());
+copies($("copy-curl"), $("curl"), "the command");
+
+$("main").hidden = false;
+// A plus typed by hand into the address reads as a space.
+phone.value = (new URLSearchParams(location.search).get("phone_number") ?? "").replace(/^ (?=\d)/, "+").trim();
+setFilter(phone.value);
+setInterval(tick, 1000);

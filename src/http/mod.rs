@@ -1,0 +1,82 @@
+//! FRONT DOOR. The HTTP API, and the only room that names poem-openapi.
+//!
+//! To add an operation:
+//! 1. put its request, its answers and its handler together, on one page of `http/`; fields are [`fields::Field`]s, so
+//!    that one answer names every fault;
+//! 2. if it needs somebody signed in, take [`security::Gate`] as the first argument after `self`;
+//! 3. call one verb of `flows` (or read `store`), and match its outcome without a `_` arm: no rule is decided here;
+//! 4. give every variant of its answer a doc comment that names the error codes in back quotes: the document's examples
+//!    are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
+
+mod auth;
+mod body;
+mod dev_inbox;
+mod docs;
+mod edge;
+mod envelope;
+mod fault;
+mod fields;
+mod profile;
+mod routes;
+mod security;
+mod service;
+mod session;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Response, Route, get};
+use poem_openapi::{OpenApiService, Tags};
+
+pub use self::{edge::EdgeSettings, service::VERSION};
+
+use self::routes::Routes;
+use crate::flows::Services;
+
+/// The groups of operations.
+#[derive(Tags)]
+pub enum Tag {
+    /// Signing up and logging in with a code that comes by SMS.
+    Phone,
+    /// What the apps need to know of a person.
+    Profile,
+    /// The life of a pair of tokens.
+    Session,
+    /// The server itself.
+    Service,
+}
+
+type Apis = (auth::AuthApi, profile::ProfileApi, session::SessionApi, service::ServiceApi);
+
+fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
+    let apis = (
+        auth::AuthApi { services: Arc::clone(services) },
+        profile::ProfileApi { services: Arc::clone(services) },
+        session::SessionApi { services: Arc::clone(services) },
+        service::ServiceApi { services: Arc::clone(services) },
+    );
+    docs::introduce(OpenApiService::new(apis, "loopin-auth", service::VERSION))
+}
+
+/// The OpenAPI document that is served and committed.
+#[must_use]
+pub fn document(services: &Arc<Services>) -> serde_json::Value {
+    docs::document(&service(services).spec())
+}
+
+/// Everything that answers HTTP here, behind the edge.
+pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoint<Output = Response> {
+    let api = service(&services);
+    let document = docs::document(&api.spec());
+    let mut pages = vec!["/api/docs", "/api/openapi.json", "/PHONE_AUTHENTICATION.md"];
+    let mut route = Route::new()
+        .at("/api/docs", get(docs::swagger_ui(&api, &document)))
+        .at("/api/openapi.json", get(docs::openapi_json(&document)))
+        .at("/PHONE_AUTHENTICATION.md", get(docs::guide));
+    if services.sms.inbox().is_some() {
+        route = dev_inbox::mount(route);
+        pages.extend(dev_inbox::PAGES);
+    }
+    let routes = Routes::new(&document, &pages);
+    let inner = route.nest("/", api).data(Arc::clone(&services)).map_to_response();
+    edge::around(inner, routes, services, settings)
+}

@@ -1,0 +1,245 @@
+//! Completing, reading and changing one's own profile.
+
+#![expect(clippy::large_enum_variant, reason = "an answer is made once and sent")]
+
+mod shapes;
+
+use std::sync::Arc;
+
+use poem::Result;
+use poem_openapi::{ApiResponse, OpenApi};
+
+use super::{
+    Tag,
+    body::Json,
+    envelope::{Refusal, Success},
+    fault::Fault,
+    fields::{self, Describe, Faults, Field, FieldFaults},
+    security::Gate,
+};
+use crate::{
+    domain::{
+        access::SignedIn,
+        account::{Account, Changes},
+        interests::Interest,
+        profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
+    },
+    flows::{Services, gate::Refused, interests, profile},
+};
+
+use shapes::{
+    ChangeProfileRequest, CompleteProfileRequest, CompletedProfileData, EventInterest, EventInterestsAnswer,
+    Profile,
+};
+
+/// The operations of this page.
+pub struct ProfileApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// What `complete-profile` can answer.
+#[derive(ApiResponse)]
+pub enum CompleteProfileResponse {
+    /// The profile is complete.
+    #[oai(status = 200)]
+    Completed(Json<Success<CompletedProfileData>>),
+    /// `validation_failed`: `error.fields` names everything that is wrong.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+}
+
+/// What `event-interests` can answer.
+#[derive(ApiResponse)]
+pub enum EventInterestsResponse {
+    /// The interests that can be chosen, by name.
+    #[oai(status = 200)]
+    List(Json<EventInterestsAnswer>),
+}
+
+/// What `GET profile` can answer.
+#[derive(ApiResponse)]
+pub enum ProfileResponse {
+    /// The profile.
+    #[oai(status = 200)]
+    Found(Json<Profile>),
+}
+
+/// What `PUT profile` can answer.
+#[derive(ApiResponse)]
+pub enum ChangeProfileResponse {
+    /// The profile as it is now.
+    #[oai(status = 200)]
+    Changed(Json<Profile>),
+    /// `validation_failed`: `error.fields` names everything that is wrong.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+}
+
+#[OpenApi(tag = "Tag::Profile")]
+impl ProfileApi {
+    /// Complete the profile
+    ///
+    /// Sets everything that the apps need of a person. Doing it again overwrites; `bio` and `location` are cleared when
+    /// they are left out.
+    #[oai(path = "/api/auth/complete-profile", method = "post", operation_id = "completeProfile")]
+    async fn complete_profile(
+        &self,
+        gate: Gate,
+        body: Json<CompleteProfileRequest>,
+    ) -> Result<CompleteProfileResponse> {
+        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
+        let mut faults = Faults::default();
+        let body = &body.0;
+        faults.check("phone_number", self.own_phone(&body.phone_number, &gate.0));
+        let name = faults.check("name", name(&body.name));
+        let birth_date = faults.check("birth_date", self.birth_date(&body.birth_date));
+        let gender = faults.check("gender", gender(&body.gender));
+        let chosen = faults.check("event_interests", chosen(&body.event_interests, &interests));
+        let pictures = faults.check("profile_pictures", self.pictures(&body.profile_pictures));
+        let bio = faults.check("bio", bio(&body.bio));
+        let location = faults.check("location", location(&body.location));
+        if !faults.is_empty() {
+            return Ok(CompleteProfileResponse::Invalid(faults.refusal()));
+        }
+        let counts = (
+            chosen.as_ref().map_or(0, |it| it.as_slice().len()),
+            pictures.as_ref().map_or(0, |it| it.as_slice().len()),
+        );
+        let changes = Changes {
+            name,
+            birth_date,
+            gender,
+            bio,
+            location,
+            event_interests: chosen,
+            profile_pictures: pictures,
+        };
+        let account = self.write(gate.0, changes).await?;
+        Ok(CompleteProfileResponse::Completed(Success::new(
+            "Profile completed successfully",
+            CompletedProfileData {
+                user_id: account.id.to_string(),
+                profile_id: account.profile.id.to_string(),
+                name: account.profile.name.unwrap_or_default(),
+                phone_number: account.phone.map(|phone| phone.full().to_owned()),
+                gender: account.profile.gender.map_or("", Gender::as_str).to_owned(),
+                event_interests_count: counts.0,
+                profile_pictures_count: counts.1,
+            },
+        )))
+    }
+
+    /// List the event interests
+    ///
+    /// Those that can be chosen, by name. The list may be up to a minute old.
+    #[oai(path = "/api/auth/event-interests", method = "get", operation_id = "listEventInterests")]
+    async fn event_interests(&self) -> Result<EventInterestsResponse> {
+        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
+        let active = interests.iter().filter(|interest| interest.is_active).map(EventInterest::of).collect();
+        Ok(EventInterestsResponse::List(Json(EventInterestsAnswer::new(active))))
+    }
+
+    /// Read the own profile
+    ///
+    /// What was not given yet is null.
+    #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
+    async fn profile(&self, gate: Gate) -> Result<ProfileResponse> {
+        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
+        Ok(ProfileResponse::Found(Json(Profile::of(gate.0.account(), &interests))))
+    }
+
+    /// Change the own profile
+    ///
+    /// Takes any of the fields, by the rules of `complete-profile`; what is left out stays. `null` clears `bio` and
+    /// `location`, and nothing else.
+    #[oai(path = "/api/auth/profile", method = "put", operation_id = "changeProfile")]
+    async fn change_profile(
+        &self,
+        gate: Gate,
+        body: Json<ChangeProfileRequest>,
+    ) -> Result<ChangeProfileResponse> {
+        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
+        let mut faults = Faults::default();
+        let body = &body.0;
+        optional(&mut faults, "phone_number", &body.phone_number, |field| {
+            field.text()?;
+            self.own_phone(field, &gate.0)
+        });
+        let changes = Changes {
+            name: optional(&mut faults, "name", &body.name, name),
+            birth_date: optional(&mut faults, "birth_date", &body.birth_date, |field| self.birth_date(field)),
+            gender: optional(&mut faults, "gender", &body.gender, gender),
+            event_interests: optional(&mut faults, "event_interests", &body.event_interests, |field| {
+                chosen(field, &interests)
+            }),
+            profile_pictures: optional(&mut faults, "profile_pictures", &body.profile_pictures, |field| {
+                self.pictures(field)
+            }),
+            bio: optional(&mut faults, "bio", &body.bio, bio),
+            location: optional(&mut faults, "location", &body.location, location),
+        };
+        if !faults.is_empty() {
+            return Ok(ChangeProfileResponse::Invalid(faults.refusal()));
+        }
+        let account = self.write(gate.0, changes).await?;
+        Ok(ChangeProfileResponse::Changed(Json(Profile::of(&account, &interests))))
+    }
+}
+
+impl ProfileApi {
+    async fn write(&self, who: SignedIn, changes: Changes) -> Result<Account> {
+        let written = profile::change(&self.services, who, changes).await.map_err(Fault::from)?;
+        // The account went between the gate and here: its sessions went with it.
+        Ok(written.ok_or(Fault::Token(Refused::Revoked))?)
+    }
+
+    /// A phone in a profile can only be the token's: numbers are proved, not written.
+    fn own_phone(&self, field: &Field<fields::OwnPhone>, who: &SignedIn) -> Result<(), FieldFaults> {
+        let Some(field) = field.given() else { return Ok(()) };
+        let phone = fields::phone(field, self.services.region)?;
+        if who.account().phone.as_ref() == Some(&phone) {
+            Ok(())
+        } else {
+            Err(vec!["Phone number must be the one that you signed in with".to_owned()])
+        }
+    }
+
+    fn birth_date(&self, field: &Field<impl Describe>) -> Result<BirthDate, FieldFaults> {
+        BirthDate::parse(field.text()?, self.services.today())
+    }
+
+    fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, FieldFaults> {
+        PictureUrls::parse(&field.texts()?, self.services.picture_hosts)
+    }
+}
+
+fn optional<D, T>(
+    faults: &mut Faults,
+    name: &str,
+    field: &Field<D>,
+    read: impl FnOnce(&Field<D>) -> Result<T, FieldFaults>,
+) -> Option<T> {
+    field.is_given().then(|| faults.check(name, read(field))).flatten()
+}
+
+fn name(field: &Field<impl Describe>) -> Result<Name, FieldFaults> {
+    Name::parse(field.text()?)
+}
+
+fn gender(field: &Field<impl Describe>) -> Result<Gender, FieldFaults> {
+    Gender::parse(field.text()?)
+}
+
+fn chosen(field: &Field<impl Describe>, interests: &[Interest]) -> Result<InterestIds, FieldFaults> {
+    let is_active = |id| interests.iter().any(|interest| interest.id == id && interest.is_active);
+    InterestIds::parse(&field.integers()?, is_active)
+}
+
+fn bio(field: &Field<impl Describe>) -> Result<Option<Bio>, FieldFaults> {
+    field.given().map_or(Ok(None), |field| Bio::parse(field.text()?))
+}
+
+fn location(field: &Field<impl Describe>) -> Result<Option<Location>, FieldFaults> {
+    field.given().map_or(Ok(None), |field| Location::parse(field.text()?))
+}

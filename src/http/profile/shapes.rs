@@ -1,0 +1,279 @@
+//! What the profile operations take and give.
+
+use chrono::SecondsFormat;
+use poem_openapi::{Object, types::Example};
+
+use crate::{
+    domain::{account::Account, interests::Interest},
+    http::fields::{self, Field},
+};
+
+/// A whole profile.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct CompleteProfileRequest {
+    pub(super) phone_number: Field<fields::OwnPhone>,
+    pub(super) name: Field<fields::Name>,
+    pub(super) birth_date: Field<fields::BirthDate>,
+    pub(super) gender: Field<fields::Gender>,
+    pub(super) event_interests: Field<fields::Interests>,
+    pub(super) profile_pictures: Field<fields::Pictures>,
+    pub(super) bio: Field<fields::Bio>,
+    pub(super) location: Field<fields::Location>,
+}
+
+impl Example for CompleteProfileRequest {
+    fn example() -> Self {
+        Self {
+            phone_number: Field::of("+916205829376"),
+            name: Field::of("Gaurav Kumar"),
+            birth_date: Field::of("1995-01-01"),
+            gender: Field::of("male"),
+            event_interests: Field::of(vec![1, 2, 3]),
+            profile_pictures: Field::of(vec!["https://example.com/pic1.jpg", "https://example.com/pic2.jpg"]),
+            bio: Field::of("I like live music."),
+            location: Field::of("Patna"),
+        }
+    }
+}
+
+/// What is to change. What is left out stays.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ChangeProfileRequest {
+    pub(super) phone_number: Field<fields::OwnPhone>,
+    pub(super) name: Field<fields::NewName>,
+    pub(super) birth_date: Field<fields::NewBirthDate>,
+    pub(super) gender: Field<fields::NewGender>,
+    pub(super) event_interests: Field<fields::NewInterests>,
+    pub(super) profile_pictures: Field<fields::NewPictures>,
+    pub(super) bio: Field<fields::Bio>,
+    pub(super) location: Field<fields::Location>,
+}
+
+impl Example for ChangeProfileRequest {
+    fn example() -> Self {
+        Self {
+            phone_number: Field::of("+916205829376"),
+            name: Field::of("Gaurav Kumar"),
+            birth_date: Field::of("1995-01-01"),
+            gender: Field::of("male"),
+            event_interests: Field::of(vec![2, 5]),
+            profile_pictures: Field::of(vec!["https://example.com/pic3.jpg"]),
+            bio: Field::of(serde_json::Value::Null),
+            location: Field::of("Mumbai"),
+        }
+    }
+}
+
+/// A profile that was completed.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct CompletedProfileData {
+    /// The account (UUID version 7).
+    pub(super) user_id: String,
+    /// The profile (UUID version 7).
+    pub(super) profile_id: String,
+    /// Her name.
+    pub(super) name: String,
+    /// The verified phone in E.164.
+    pub(super) phone_number: Option<String>,
+    /// `male`, `female` or `other`.
+    pub(super) gender: String,
+    /// How many interests were chosen.
+    pub(super) event_interests_count: usize,
+    /// How many pictures were given.
+    pub(super) profile_pictures_count: usize,
+}
+
+impl Example for CompletedProfileData {
+    fn example() -> Self {
+        Self {
+            user_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
+            profile_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a12".to_owned(),
+            name: "Gaurav Kumar".to_owned(),
+            phone_number: Some("+916205829376".to_owned()),
+            gender: "male".to_owned(),
+            event_interests_count: 3,
+            profile_pictures_count: 2,
+        }
+    }
+}
+
+/// An interest that people can choose.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+#[oai(example)]
+pub struct EventInterest {
+    /// The id that `event_interests` takes.
+    pub(super) id: i64,
+    /// Its name, unique.
+    pub(super) name: String,
+    /// A line about it.
+    pub(super) description: String,
+}
+
+impl EventInterest {
+    pub(super) fn of(interest: &Interest) -> Self {
+        Self { id: interest.id, name: interest.name.clone(), description: interest.description.clone() }
+    }
+}
+
+impl Example for EventInterest {
+    fn example() -> Self {
+        Self {
+            id: 1,
+            name: "Music & Concerts".to_owned(),
+            description: "Live music, concerts, festivals and open mics".to_owned(),
+        }
+    }
+}
+
+/// The interests that can be chosen.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct EventInterestsAnswer {
+    /// Always true.
+    pub(super) success: bool,
+    /// For a person; it may change.
+    pub(super) message: String,
+    /// By name.
+    pub(super) data: Vec<EventInterest>,
+    /// Always null.
+    pub(super) token: Option<String>,
+}
+
+impl Example for EventInterestsAnswer {
+    fn example() -> Self {
+        Self::new(vec![EventInterest::example()])
+    }
+}
+
+impl EventInterestsAnswer {
+    pub(super) fn new(data: Vec<EventInterest>) -> Self {
+        Self {
+            success: true,
+            message: "Event interests retrieved successfully".to_owned(),
+            data,
+            token: None,
+        }
+    }
+}
+
+/// The account of a profile, in the shape that SimpleJWT's clients know.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ProfileUser {
+    /// The account (UUID version 7).
+    pub(super) id: String,
+    /// The name that older clients sign in with.
+    pub(super) username: Option<String>,
+    /// Never proved.
+    pub(super) email: Option<String>,
+    /// As the owner gave it.
+    pub(super) first_name: Option<String>,
+    /// As the owner gave it.
+    pub(super) last_name: Option<String>,
+}
+
+impl Example for ProfileUser {
+    fn example() -> Self {
+        Self {
+            id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
+            username: None,
+            email: None,
+            first_name: None,
+            last_name: None,
+        }
+    }
+}
+
+/// A profile, without an envelope. What was not given yet is null.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct Profile {
+    /// The profile (UUID version 7).
+    pub(super) id: String,
+    /// Whose it is.
+    pub(super) user: ProfileUser,
+    /// Her name.
+    pub(super) name: Option<String>,
+    /// The verified phone in E.164.
+    pub(super) phone_number: Option<String>,
+    /// A phone that nobody proved.
+    pub(super) phone: Option<String>,
+    /// `male`, `female` or `other`.
+    pub(super) gender: Option<String>,
+    /// A text about her.
+    pub(super) bio: Option<String>,
+    /// Where she is.
+    pub(super) location: Option<String>,
+    /// `YYYY-MM-DD`.
+    pub(super) birth_date: Option<String>,
+    /// What she chose, in her order.
+    pub(super) event_interests: Vec<EventInterest>,
+    /// URLs, in her order.
+    pub(super) profile_pictures: Vec<String>,
+    /// Whether the account has a verified phone.
+    pub(super) is_verified: bool,
+    /// Whether the account is active: always true for whoever can read this.
+    pub(super) is_active: bool,
+    /// When the account was made (RFC 3339, UTC).
+    pub(super) created_at: String,
+    /// When the account or the profile last changed (RFC 3339, UTC).
+    pub(super) updated_at: String,
+}
+
+impl Profile {
+    pub(super) fn of(account: &Account, interests: &[Interest]) -> Self {
+        let profile = &account.profile;
+        let chosen = profile.event_interests.iter();
+        Self {
+            id: profile.id.to_string(),
+            user: ProfileUser {
+                id: account.id.to_string(),
+                username: account.username.clone(),
+                email: account.email.clone(),
+                first_name: account.first_name.clone(),
+                last_name: account.last_name.clone(),
+            },
+            name: profile.name.clone(),
+            phone_number: account.phone.as_ref().map(|phone| phone.full().to_owned()),
+            phone: None,
+            gender: profile.gender.map(|gender| gender.as_str().to_owned()),
+            bio: profile.bio.clone(),
+            location: profile.location.clone(),
+            birth_date: profile.birth_date.map(|birth_date| birth_date.date().to_string()),
+            event_interests: chosen
+                .filter_map(|id| interests.iter().find(|interest| interest.id == *id))
+                .map(EventInterest::of)
+                .collect(),
+            profile_pictures: profile.profile_pictures.clone(),
+            is_verified: account.phone.is_some(),
+            is_active: account.is_active,
+            created_at: account.created_at.to_rfc3339_opts(SecondsFormat::Micros, false),
+            updated_at: account.updated_at.to_rfc3339_opts(SecondsFormat::Micros, false),
+        }
+    }
+}
+
+impl Example for Profile {
+    fn example() -> Self {
+        Self {
+            id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a12".to_owned(),
+            user: ProfileUser::example(),
+            name: Some("Gaurav Kumar".to_owned()),
+            phone_number: Some("+916205829376".to_owned()),
+            phone: None,
+            gender: Some("male".to_owned()),
+            bio: Some("I like live music.".to_owned()),
+            location: Some("Patna".to_owned()),
+            birth_date: Some("1995-01-01".to_owned()),
+            event_interests: vec![EventInterest::example()],
+            profile_pictures: vec!["https://example.com/pic1.jpg".to_owned()],
+            is_verified: true,
+            is_active: true,
+            created_at: "2025-10-03T10:15:23.435393+00:00".to_owned(),
+            updated_at: "2025-10-03T10:20:01.000200+00:00".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Around the API: the roots and the health of the server.
+
+use std::sync::Arc;
+
+use poem::Result;
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
+
+use super::{Tag, body::Json, fault::Fault};
+use crate::flows::Services;
+
+/// The name of the service.
+pub const NAME: &str = "loopin-auth";
+
+/// The version of the service.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The operations of this page.
+pub struct ServiceApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// Who answers here, and where to look next.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct Root {
+    /// Always `loopin-auth`.
+    name: String,
+    /// Of the server.
+    version: String,
+    /// Swagger UI.
+    docs: String,
+    /// The OpenAPI document.
+    openapi: String,
+    /// The guide for app developers.
+    guide: String,
+    /// The health of the server.
+    health: String,
+    /// The admin pages.
+    admin: String,
+}
+
+impl Example for Root {
+    fn example() -> Self {
+        Self {
+            name: NAME.to_owned(),
+            version: VERSION.to_owned(),
+            docs: "/api/docs".to_owned(),
+            openapi: "/api/openapi.json".to_owned(),
+            guide: "/PHONE_AUTHENTICATION.md".to_owned(),
+            health: "/api/health".to_owned(),
+            admin: "/admin".to_owned(),
+        }
+    }
+}
+
+/// How the server is.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct Health {
+    /// `healthy`, or `ready` at `/api/health/ready`.
+    status: String,
+    /// Always `loopin-auth`.
+    service: String,
+    /// Of the server.
+    version: String,
+}
+
+impl Health {
+    fn of(status: &str) -> Json<Self> {
+        Json(Self { status: status.to_owned(), service: NAME.to_owned(), version: VERSION.to_owned() })
+    }
+}
+
+impl Example for Health {
+    fn example() -> Self {
+        Self { status: "healthy".to_owned(), service: NAME.to_owned(), version: VERSION.to_owned() }
+    }
+}
+
+/// What the roots can answer.
+#[derive(ApiResponse)]
+pub enum RootResponse {
+    /// Who answers here.
+    #[oai(status = 200)]
+    Root(Json<Root>),
+}
+
+/// What `health` can answer.
+#[derive(ApiResponse)]
+pub enum HealthResponse {
+    /// The process answers.
+    #[oai(status = 200)]
+    Healthy(Json<Health>),
+}
+
+/// What `ready` can answer.
+#[derive(ApiResponse)]
+pub enum ReadyResponse {
+    /// The process and its database answer.
+    #[oai(status = 200)]
+    Ready(Json<Health>),
+}
+
+#[OpenApi(tag = "Tag::Service")]
+impl ServiceApi {
+    /// Say who answers here
+    ///
+    /// Name, version and links.
+    #[oai(path = "/", method = "get", operation_id = "getRoot")]
+    async fn root(&self) -> RootResponse {
+        RootResponse::Root(Json(Root::example()))
+    }
+
+    /// Say who answers here, below the API's base path
+    ///
+    /// Name, version and links.
+    #[oai(path = "/api", method = "get", operation_id = "getApiRoot")]
+    async fn api_root(&self) -> RootResponse {
+        RootResponse::Root(Json(Root::example()))
+    }
+
+    /// Ask whether the process answers
+    ///
+    /// Does not touch the database: an outage of the database is no reason to restart the server.
+    #[oai(path = "/api/health", method = "get", operation_id = "getHealth")]
+    async fn health(&self) -> HealthResponse {
+        HealthResponse::Healthy(Health::of("healthy"))
+    }
+
+    /// Ask whether the server can serve
+    ///
+    /// Asks the database for an answer.
+    #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]
+    async fn ready(&self) -> Result<ReadyResponse> {
+        self.services.store.find_out_if_it_answers().await.map_err(Fault::from)?;
+        Ok(ReadyResponse::Ready(Health::of("ready")))
+    }
+}

@@ -1,0 +1,47 @@
+//! The log: who writes it, in which form, and how long things take.
+
+use std::time::Instant;
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// In which form the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for a person.
+    Text,
+    /// One JSON object a line, for a program.
+    Json,
+}
+
+/// Starts the log. `debug` raises the level of our own events; what is logged never gets more talkative about people.
+pub fn start(format: LogFormat, debug: bool) {
+    let ours = if debug { "debug" } else { "info" };
+    let filter = EnvFilter::new(format!("warn,loopin_auth={ours}"));
+    match format {
+        LogFormat::Text => fmt().with_env_filter(filter).with_target(false).init(),
+        LogFormat::Json => fmt().json().flatten_event(true).with_env_filter(filter).init(),
+    }
+    std::panic::set_hook(Box::new(|info| {
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "panic");
+    }));
+}
+
+/// Measures how long something takes. It tells durations only, so it is no clock that a rule could ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the one place that measures durations")]
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since the start.
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
