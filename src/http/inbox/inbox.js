@@ -134,18 +134,17 @@ function showJump() {
 }
 
 function tick() {
-  const selection = getSelection();
-  for (const { at, time } of items.values()) {
-    const text = age(at);
-    // Changing text under a selection would undo it; the age can wait.
-    if (time.textContent === text || (!selection.isCollapsed && selection.containsNode(time, true))) continue;
-    time.firstChild.data = text;
-  }
+  const selection = getSelection(), selecting = !selection.isCollapsed;
+  // Changing text under a selection would undo it; that age can wait. Asking about the selection lays the page out
+  // when something has changed, so all is asked before anything is written.
+  const late = [...items.values()].filter(({ at, time }) => time.textContent !== age(at)
+    && !(selecting && selection.containsNode(time, true)));
+  for (const { at, time } of late) time.firstChild.data = age(at);
 }
 
 function show(shown, problem = "", banner = "") {
   for (const id of ["count", "list", "empty", "off"]) $(id).hidden = !shown.includes(id);
-  $("badge").hidden = shown.includes("off");
+  $("badge").hidden = $("lead").hidden = shown.includes("off");
   if (problem && problem !== $("problem").textContent) say(problem);
   $("problem").textContent = problem || "";
   $("problem").hidden = !problem;

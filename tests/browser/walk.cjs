@@ -1,0 +1,149 @@
+// Walks through Swagger UI and the inbox in a real browser, as an app developer would, and fails where she would stumble.
+//
+// usage: NODE_PATH=<where playwright-core is> node tests/browser/walk.cjs <server binary> [folder for screenshots]
+// Needs Debian's `chromium`. The server is started here, in a new folder, without settings but its port.
+"use strict";
+
+const assert = require("node:assert/strict");
+const { spawn } = require("node:child_process");
+const fs = require("node:fs");
+const net = require("node:net");
+const os = require("node:os");
+const path = require("node:path");
+const { chromium } = require("playwright-core");
+
+const PHONE = "+919812345678";
+const [binary, screenshots] = process.argv.slice(2).map((name) => path.resolve(name));
+
+async function freePort() {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function startServer() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "loopin-auth-browser-"));
+  const base = `http://127.0.0.1:${await freePort()}`;
+  const env = { PATH: process.env.PATH, BIND_ADDR: base.slice("http://".length) };
+  const child = spawn(binary, [], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
+  for (let tries = 0; tries < 100; tries += 1) {
+    const answer = await fetch(`${base}/api/health/ready`).catch(() => null);
+    if (answer?.ok) return { base, stop: () => stop(child, folder) };
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("the server did not start");
+}
+
+async function stop(child, folder) {
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  await gone;
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
+async function picture(page, name) {
+  if (screenshots) await page.screenshot({ path: path.join(screenshots, `${name}.png`) });
+}
+
+// Executes an operation in Swagger UI and reads the answer that it shows.
+async function execute(page, operation, body) {
+  const block = page.locator(`.opblock[id$="-${operation}"]`);
+  await block.locator(".opblock-summary").click();
+  if (body) await block.locator("textarea").fill(JSON.stringify(body));
+  await block.locator(".execute").click();
+  const answer = block.locator(".live-responses-table .response").first();
+  const status = (await answer.locator(".response-col_status").innerText()).split("\n")[0];
+  const shown = await answer.locator(".highlight-code").first().innerText();
+  await picture(page, operation);
+  return { status, body: JSON.parse(shown.slice(shown.indexOf("{"), shown.lastIndexOf("}") + 1)) };
+}
+
+async function tryEverythingInSwaggerUi(page, base) {
+  await page.goto(`${base}/api/docs`);
+  const signup = await execute(page, "signup", { phone_number: PHONE });
+  assert.equal(signup.status, "200");
+
+  const found = await fetch(`${base}/dev/inbox.json?phone_number=${encodeURIComponent(PHONE)}`);
+  const [message] = (await found.json()).messages;
+  const verified = await execute(page, "verifyOtp", { phone_number: PHONE, otp_code: message.otp_code });
+  assert.equal(verified.status, "200");
+
+  await page.locator(".btn.authorize").first().click();
+  await page.locator(".auth-container input").fill(verified.body.token);
+  await page.locator(".auth-btn-wrapper .authorize").click();
+  await page.locator(".btn-done").click();
+
+  const profile = {
+    name: "Gaurav Kumar",
+    birth_date: "1995-01-01",
+    gender: "male",
+    event_interests: [1, 2],
+    profile_pictures: ["https://example.com/a.jpg"],
+  };
+  assert.equal((await execute(page, "completeProfile", profile)).status, "200");
+  const read = await execute(page, "getProfile");
+  assert.equal(read.status, "200");
+  assert.equal(read.body.name, "Gaurav Kumar");
+  assert.equal((await execute(page, "login", { phone_number: PHONE })).body.error.code, "otp_cooldown");
+  return message.otp_code;
+}
+
+async function readTheInbox(page, base, code) {
+  await page.goto(`${base}/dev/inbox`);
+  await page.getByText(PHONE).first().waitFor();
+  assert.ok((await page.locator("body").innerText()).includes(code), "the inbox shows the code");
+  await page.getByRole("button", { name: /copy/i }).first().click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), code, "the copy button copies the code");
+  const another = "+919812345679";
+  await fetch(`${base}/api/auth/signup`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ phone_number: another }),
+  });
+  await page.getByText(another).first().waitFor();
+  await picture(page, "inbox");
+}
+
+async function main() {
+  const server = await startServer();
+  const browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+  try {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 1400 } });
+    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.base });
+    const page = await context.newPage();
+    const wrong = [];
+    page.on("pageerror", (error) => wrong.push(`error on the page: ${error.message}`));
+    page.on("console", (line) => {
+      // The browser reports every answer of 400 and above; the walk asks for one on purpose.
+      if (line.type() === "error" && !line.text().includes("429")) wrong.push(`console: ${line.text()}`);
+    });
+    page.on("request", (request) => {
+      const url = request.url();
+      if (!url.startsWith(server.base) && !url.startsWith("data:")) wrong.push(`asked somebody else: ${url}`);
+    });
+    const code = await tryEverythingInSwaggerUi(page, server.base);
+    await readTheInbox(page, server.base, code);
+    assert.deepEqual(wrong, []);
+    console.log("browser walk: 2 passed, 0 failed");
+  } finally {
+    await browser.close();
+    await server.stop();
+  }
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
