@@ -1,8 +1,11 @@
 //! The only file that names every room: from the settings to the parts, and from the parts to something that answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use poem::{Endpoint, Response, Server, listener::TcpListener};
+use poem::{
+    Endpoint, Response, Server,
+    listener::{Listener, TcpListener},
+};
 
 use crate::{
     clock::Clock,
@@ -31,8 +34,14 @@ pub enum AppError {
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
     /// The network.
-    #[error("the server cannot listen")]
-    Listen(#[from] std::io::Error),
+    #[error("the server cannot listen on {address} (BIND_ADDR)")]
+    Listen {
+        /// Where it was told to.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        cause: std::io::Error,
+    },
 }
 
 /// Makes the parts that the settings ask for. No connection is made yet.
@@ -65,6 +74,12 @@ pub fn endpoint(config: &Config, services: Arc<Services>) -> impl Endpoint<Outpu
     http::endpoint(services, config.edge.clone())
 }
 
+/// The OpenAPI document.
+#[must_use]
+pub fn document(services: &Arc<Services>) -> serde_json::Value {
+    http::document(services)
+}
+
 /// Migrates the database; one that is away is waited for.
 ///
 /// # Errors
@@ -92,10 +107,14 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     announce(&config);
     migrate(&services.store).await?;
     let endpoint = endpoint(&config, Arc::clone(&services));
-    tracing::info!(address = %config.bind_addr, "listening");
-    Server::new(TcpListener::bind(config.bind_addr))
+    let address = config.bind_addr;
+    let cannot_listen = |cause| AppError::Listen { address, cause };
+    let acceptor = TcpListener::bind(address).into_acceptor().await.map_err(cannot_listen)?;
+    tracing::info!(%address, "listening");
+    Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(endpoint, told_to_stop(), Some(SHUTDOWN_GRACE))
-        .await?;
+        .await
+        .map_err(cannot_listen)?;
     services.store.close().await;
     tracing::info!("stopped");
     Ok(())

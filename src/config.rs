@@ -17,7 +17,7 @@ use self::reader::Reader;
 use crate::{
     domain::{
         access::TokenPolicy,
-        otp::{CodeLength, OtpPolicy},
+        otp::{CodeLength, OtpPolicy, RESEND_NEEDS},
         phone::Region,
         profile::PictureHosts,
     },
@@ -229,13 +229,17 @@ fn tokens(reader: &mut Reader<'_>) -> TokenPolicy {
 
 fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
     let digits = u32::try_from(reader.number("OTP_LENGTH", 4, 4, 8)).ok().and_then(CodeLength::new);
-    OtpPolicy {
+    let policy = OtpPolicy {
         // The range above is the type's own.
         length: digits.unwrap_or_default(),
         life: Duration::minutes(reader.number("OTP_EXPIRE_MINUTES", 10, 1, 60)),
         max_attempts: reader.number("OTP_MAX_ATTEMPTS", 3, 1, 10),
         resend_after: Duration::seconds(reader.number("OTP_RESEND_SECONDS", 30, 0, 3600)),
+    };
+    if policy.life <= RESEND_NEEDS {
+        reader.warn("OTP_EXPIRE_MINUTES is 2 or less: every resend begins a new code with new guesses");
     }
+    policy
 }
 
 fn product(reader: &mut Reader<'_>) -> String {
@@ -254,10 +258,10 @@ fn sms(reader: &mut Reader<'_>, is_prod: bool) -> SmsSettings {
     let base = reader.text("TWILIO_API_BASE_URL").unwrap_or_else(|| "https://api.twilio.com".to_owned());
     let test_by_default = !is_prod && account_sid.is_none() && auth_token.is_none();
     let is_test = reader.flag("TWILIO_TEST_MODE", test_by_default);
-    if is_test {
-        if is_prod {
-            reader.problem("TWILIO_TEST_MODE must not be true in prod: it shows codes");
-        }
+    if is_test && is_prod {
+        // What it hides is looked at all the same, so that the list of problems is whole.
+        reader.problem("TWILIO_TEST_MODE must not be true in prod: it shows codes");
+    } else if is_test {
         return SmsSettings::TestInbox;
     }
     let sender = match (service, from) {
@@ -327,16 +331,24 @@ impl Config {
         matches!(self.sms, SmsSettings::TestInbox)
     }
 
-    /// Where the database is, without a password.
+    /// Where the database is, without a password, be it before the host or among the parameters.
     #[must_use]
     pub fn database_without_password(&self) -> String {
         let url = self.database.url.expose_secret();
+        if url.starts_with("sqlite:") {
+            return url.to_owned();
+        }
         match Url::parse(url) {
-            Ok(mut parsed) if parsed.password().is_some() => {
-                let hidden = parsed.set_password(Some("****"));
+            Ok(mut parsed) => {
+                parsed.set_query(None);
+                let hidden = match parsed.password() {
+                    Some(_) => parsed.set_password(Some("****")),
+                    None => Ok(()),
+                };
                 hidden.map_or_else(|()| parsed.scheme().to_owned(), |()| parsed.to_string())
             }
-            _ => url.to_owned(),
+            // What cannot be read cannot be cut to measure, either.
+            Err(_) => "a URL that is not understood".to_owned(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, process::ExitCode, sync::Arc};
 
 use chrono::Duration;
 use clap::{Parser, Subcommand};
-use loopin_auth::{app, clock::Clock, config::Config, flows::purge, http, random::Random, telemetry};
+use loopin_auth::{app, clock::Clock, config::Config, flows::purge, random::Random, telemetry};
 
 /// Sign-in by phone number, hosted by yourself.
 ///
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let variables = variables()?;
-    let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
+    let mut config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if !matches!(command, Command::Openapi) {
         telemetry::start(config.log_format, config.debug);
@@ -72,20 +72,36 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                 );
             }
             Command::Openapi => {
+                // The document says nothing of rows: it is printed without a database, in a folder that may not be
+                // written to.
+                config.database.url = "sqlite::memory:".into();
                 let services = app::services(&config, Clock::System, Random::System).await?;
-                println!("{:#}", http::document(&Arc::new(services)));
+                println!("{:#}", app::document(&Arc::new(services)));
             }
         }
         Ok(())
     })
 }
 
+/// What is wrong with `.env`. The value of a line may be a secret, so of a bad line only the name is told.
+fn unreadable(error: dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(line, _) => {
+            let name = line.split_once('=').map_or("a line without =", |(name, _)| name.trim());
+            format!(
+                ".env cannot be read at {name}: write NAME=value, and quote a value that has spaces, # or $"
+            )
+        }
+        error => format!(".env cannot be read: {error}"),
+    }
+}
+
 /// The variables of `.env`, if there is one, under those of the environment.
 fn variables() -> Result<HashMap<String, String>, Box<dyn std::error::Error>> {
     let mut variables = HashMap::new();
     if Path::new(".env").exists() {
-        for variable in dotenvy::from_path_iter(".env")? {
-            let (name, value) = variable?;
+        for variable in dotenvy::from_path_iter(".env").map_err(unreadable)? {
+            let (name, value) = variable.map_err(unreadable)?;
             variables.insert(name, value);
         }
     }

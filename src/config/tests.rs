@@ -1,1 +1,338 @@
-//! t
+//! Settings: what is assumed when nothing is said, and what stops the start.
+
+use std::collections::HashMap;
+
+use super::*;
+
+const SECRET: &str = "a secret of the tests, 32 bytes or more";
+
+/// What a production server needs at least.
+const PROD: [(&str, &str); 7] = [
+    ("ENVIRONMENT", "prod"),
+    ("SECRET_KEY", SECRET),
+    ("JWT_SECRET_KEY", "another secret of the tests, 32 bytes or more"),
+    ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
+    ("TWILIO_AUTH_TOKEN", "the auth token of the tests"),
+    ("TWILIO_PHONE_NUMBER", "+15005550006"),
+    ("ALLOWED_HOSTS", "auth.example.com"),
+];
+
+fn read(settings: &[&[(&str, &str)]]) -> Result<Config, Problems> {
+    let settings: HashMap<&str, &str> = settings.iter().copied().flatten().copied().collect();
+    let get = |name: &str| settings.get(name).map(|value| (*value).to_owned());
+    Config::read(&get, &Random::seeded(1))
+}
+
+fn dev(settings: &[(&str, &str)]) -> Config {
+    read(&[settings]).unwrap()
+}
+
+fn prod(settings: &[(&str, &str)]) -> Result<Config, Problems> {
+    read(&[&PROD, settings])
+}
+
+/// The only problem with these settings in `dev`.
+fn problem(settings: &[(&str, &str)]) -> String {
+    let Problems(problems) = read(&[settings]).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    problems[0].clone()
+}
+
+#[test]
+fn with_nothing_set_it_is_a_developers_machine() {
+    let config = dev(&[]);
+    assert_eq!(config.environment, Environment::Dev);
+    assert!(!config.debug);
+    assert_eq!(config.log_format, LogFormat::Text);
+    assert_eq!(config.bind_addr.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.database_without_password(), "sqlite://loopin-auth.sqlite3");
+    assert_eq!(config.tokens.access_life, Duration::minutes(30));
+    assert_eq!(config.tokens.refresh_life, Duration::days(7));
+    assert_eq!((&config.tokens.issuer, &config.tokens.audience), (&None, &None));
+    assert_eq!(config.otp.length.digits(), 4);
+    assert_eq!(config.otp.life, Duration::minutes(10));
+    assert_eq!(config.otp.max_attempts, 3);
+    assert_eq!(config.otp.resend_after, Duration::seconds(30));
+    assert_eq!(config.product, "Loopin");
+    assert_eq!(config.zone, chrono_tz::Asia::Kolkata);
+    assert_eq!(config.picture_hosts, PictureHosts::Any);
+    assert!(config.is_test_mode());
+    assert_eq!(config.edge.allowed_hosts, None);
+    assert!(config.edge.cors_origins.is_empty());
+    assert!(config.rate_limits_enabled);
+}
+
+#[test]
+fn with_nothing_set_the_secrets_are_made_up_and_it_says_so() {
+    let config = dev(&[]);
+    let (otp, jwt) = (config.secret_key.expose_secret(), config.jwt_secret_key.expose_secret());
+    assert!(otp.len() >= MIN_SECRET_BYTES && jwt.len() >= MIN_SECRET_BYTES);
+    assert_ne!(otp, jwt);
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.warnings[0].starts_with("SECRET_KEY "));
+    assert!(config.warnings[1].starts_with("JWT_SECRET_KEY "));
+    let next_run = Config::read(&|_| None, &Random::seeded(2)).unwrap();
+    assert_ne!(next_run.secret_key.expose_secret(), otp);
+}
+
+#[test]
+fn in_production_what_is_right_starts() {
+    let config = prod(&[]).unwrap();
+    assert_eq!(config.environment, Environment::Prod);
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.bind_addr.to_string(), "0.0.0.0:8000");
+    assert_eq!(config.picture_hosts, PictureHosts::PublicOnly);
+    assert!(!config.is_test_mode());
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn in_production_everything_that_is_missing_is_named_at_once() {
+    let Problems(problems) = read(&[&[("ENVIRONMENT", "prod")]]).unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "SECRET_KEY must be set in prod, to 32 bytes or more",
+            "JWT_SECRET_KEY must be set in prod, to 32 bytes or more",
+            "TWILIO_ACCOUNT_SID must be set when TWILIO_TEST_MODE is false",
+            "TWILIO_AUTH_TOKEN must be set when TWILIO_TEST_MODE is false",
+            "TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID must be set when TWILIO_TEST_MODE is false",
+        ]
+    );
+}
+
+#[test]
+fn in_production_everything_that_is_wrong_is_named_at_once() {
+    let Problems(problems) = read(&[&[
+        ("ENVIRONMENT", "prod"),
+        ("SECRET_KEY", "31 bytes, which is one too few."),
+        ("JWT_SECRET", "short"),
+        ("TWILIO_TEST_MODE", "true"),
+        ("RATE_LIMITS_ENABLED", "false"),
+        ("CORS_ALLOWED_ORIGINS", "https://app.example.com,*"),
+        ("DATABASE_URL", "sqlite::memory:"),
+        ("OTP_LENGTH", "3"),
+        ("TIME_ZONE", "Asia/Atlantis"),
+    ]])
+    .unwrap_err();
+    for name in [
+        "SECRET_KEY is shorter",
+        "JWT_SECRET_KEY is shorter",
+        "TWILIO_TEST_MODE must not",
+        "TWILIO_ACCOUNT_SID must",
+        "TWILIO_AUTH_TOKEN must",
+        "TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID must",
+        "RATE_LIMITS_ENABLED must not",
+        "CORS_ALLOWED_ORIGINS must not",
+        "DATABASE_URL must not",
+        "OTP_LENGTH must",
+        "TIME_ZONE",
+    ] {
+        assert_eq!(
+            problems.iter().filter(|problem| problem.starts_with(name)).count(),
+            1,
+            "{name}: {problems:?}"
+        );
+    }
+    assert_eq!(problems.len(), 11, "{problems:?}");
+}
+
+#[test]
+fn the_list_of_problems_repeats_no_secret() {
+    let settings = [("ENVIRONMENT", "prod"), ("SECRET_KEY", "hunter2"), ("TWILIO_AUTH_TOKEN", "hunter3")];
+    let problems = read(&[&settings]).unwrap_err();
+    for shown in [problems.to_string(), format!("{problems:?}")] {
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+}
+
+#[test]
+fn there_are_two_environments() {
+    for other in ["production", "PROD", "Dev", "test", "staging"] {
+        let Problems(problems) = read(&[&PROD, &[("ENVIRONMENT", other)]]).unwrap_err();
+        assert_eq!(problems, ["ENVIRONMENT must be dev or prod"], "{other}");
+    }
+    assert_eq!(dev(&[("ENVIRONMENT", "dev")]).environment, Environment::Dev);
+}
+
+#[test]
+fn numbers_have_bounds() {
+    for (name, wrong, right) in [
+        ("OTP_LENGTH", &["3", "9", "0", "-4", "4.5", "four", "99999999999999999999"][..], "8"),
+        ("OTP_EXPIRE_MINUTES", &["0", "61"], "60"),
+        ("OTP_MAX_ATTEMPTS", &["0", "11"], "10"),
+        ("OTP_RESEND_SECONDS", &["-1", "3601"], "0"),
+        ("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", &["0", "-30"], "1"),
+        ("JWT_REFRESH_TOKEN_EXPIRE_DAYS", &["0", "366"], "365"),
+        ("DATABASE_MAX_CONNECTIONS", &["0", "1001"], "1"),
+    ] {
+        for wrong in wrong {
+            assert!(problem(&[(name, wrong)]).starts_with(&format!("{name} must be")), "{name}={wrong}");
+        }
+        assert!(read(&[&[(name, right)]]).is_ok(), "{name}={right}");
+    }
+    for digits in 4..=8 {
+        let config = dev(&[("OTP_LENGTH", &digits.to_string())]);
+        assert_eq!(config.otp.length.digits(), digits);
+    }
+}
+
+#[test]
+fn what_no_setting_can_mean_is_named() {
+    for (name, value) in [
+        ("DEBUG", "maybe"),
+        ("RATE_LIMITS_ENABLED", "on and off"),
+        ("TWILIO_TEST_MODE", "2"),
+        ("BIND_ADDR", "localhost"),
+        ("BIND_ADDR", "127.0.0.1"),
+        ("PHONE_DEFAULT_REGION", "ZZ"),
+        ("TIME_ZONE", "IST+5:30"),
+        ("JWT_ALGORITHM", "none"),
+        ("JWT_ALGORITHM", "HS512"),
+        ("JWT_ALGORITHM", "RS256"),
+        ("DATABASE_URL", "mysql://localhost/loopin"),
+        ("PUBLIC_BASE_URL", "auth.example.com"),
+        ("PUBLIC_BASE_URL", "ftp://auth.example.com"),
+        ("CORS_ALLOWED_ORIGINS", "app.example.com"),
+        ("CORS_ALLOWED_ORIGINS", "https://app.example.com/path"),
+        ("PRODUCT_NAME", "Loopin\u{7}"),
+    ] {
+        assert!(problem(&[(name, value)]).starts_with(name), "{name}={value}");
+    }
+    assert!(read(&[&[("JWT_ALGORITHM", "HS256")]]).is_ok());
+}
+
+#[test]
+fn an_empty_setting_is_not_set() {
+    let names = Config::names();
+    let empty: Vec<(&str, &str)> = names.iter().map(|name| (*name, " ")).collect();
+    let config = dev(&empty);
+    assert_eq!(config.environment, Environment::Dev);
+    assert!(config.is_test_mode());
+    assert_eq!(config.otp.length.digits(), 4);
+    assert_eq!(config.edge.allowed_hosts, None);
+    assert!(config.secret_key_fallbacks.is_empty());
+    let blank = ["SECRET_KEY", "JWT_SECRET_KEY", "TWILIO_AUTH_TOKEN"].map(|name| (name, ""));
+    assert_eq!(prod(&blank).unwrap_err().0.len(), 3);
+}
+
+#[test]
+fn every_setting_is_read_once() {
+    let mut names = Config::names();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
+#[test]
+fn the_token_secret_has_two_names() {
+    let config = dev(&[("JWT_SECRET", SECRET)]);
+    assert_eq!(config.jwt_secret_key.expose_secret(), SECRET);
+    let config = dev(&[("JWT_SECRET", "an older name's value, which loses"), ("JWT_SECRET_KEY", SECRET)]);
+    assert_eq!(config.jwt_secret_key.expose_secret(), SECRET);
+    // One secret is never taken for the other (fault 21 of the original).
+    assert!(prod(&[("JWT_SECRET_KEY", "")]).is_err());
+}
+
+#[test]
+fn a_short_secret_is_a_warning_in_dev() {
+    let config = dev(&[("SECRET_KEY", "short"), ("JWT_SECRET_KEY", SECRET)]);
+    assert_eq!(config.secret_key.expose_secret(), "short");
+    assert_eq!(config.warnings, ["SECRET_KEY is shorter than 32 bytes"]);
+    // Bytes are counted, not letters.
+    assert!(prod(&[("SECRET_KEY", &"ग".repeat(11))]).is_ok());
+}
+
+#[test]
+fn older_keys_are_a_list() {
+    let config = dev(&[("SECRET_KEY_FALLBACKS", "one, two,,three ")]);
+    let keys: Vec<&str> = config.secret_key_fallbacks.iter().map(ExposeSecret::expose_secret).collect();
+    assert_eq!(keys, ["one", "two", "three"]);
+}
+
+#[test]
+fn both_names_of_postgresql_are_understood() {
+    for scheme in ["postgres", "postgresql"] {
+        let url = format!("{scheme}://loopin@db.example.com/loopin?sslmode=verify-full&sslrootcert=/ca.pem");
+        let config = dev(&[("DATABASE_URL", &url)]);
+        assert_eq!(config.database.url.expose_secret(), url);
+    }
+}
+
+#[test]
+fn the_database_is_shown_without_its_password() {
+    for (url, shown) in [
+        ("postgres://db.example.com/loopin", "postgres://db.example.com/loopin"),
+        ("postgres://me:hunter2@db:5433/loopin", "postgres://me:****@db:5433/loopin"),
+        ("postgresql://me:hunter2@db/loopin?sslmode=require", "postgresql://me:****@db/loopin"),
+        ("postgres://me@db/loopin?password=hunter2", "postgres://me@db/loopin"),
+        ("postgres://me:hunter2/with/slashes@db/loopin", "a URL that is not understood"),
+        ("sqlite:///var/lib/loopin.sqlite3?mode=rwc", "sqlite:///var/lib/loopin.sqlite3?mode=rwc"),
+        ("sqlite::memory:", "sqlite::memory:"),
+    ] {
+        let config = dev(&[("DATABASE_URL", url)]);
+        assert_eq!(config.database_without_password(), shown);
+        assert!(!format!("{config:?}").contains("hunter2"), "{url}");
+    }
+}
+
+#[test]
+fn the_hosts_of_production_are_its_own() {
+    let hosts = |config: Config| config.edge.allowed_hosts;
+    let none = ("ALLOWED_HOSTS", "");
+    let base = ("PUBLIC_BASE_URL", "https://Auth.Example.com:8443/base");
+    assert_eq!(hosts(dev(&[none])), None);
+    assert_eq!(hosts(dev(&[base])), None);
+    assert_eq!(hosts(prod(&[none, base]).unwrap()), Some(vec!["auth.example.com".to_owned()]));
+    assert_eq!(
+        hosts(prod(&[("ALLOWED_HOSTS", "A.example.com, .b.example.com"), base]).unwrap()),
+        Some(vec!["a.example.com".to_owned(), ".b.example.com".to_owned()])
+    );
+    // With neither, nobody is answered, and the start says so.
+    let config = prod(&[none]).unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert_eq!(hosts(config), Some(vec![]));
+}
+
+#[test]
+fn a_wildcard_origin_is_for_dev_only() {
+    assert_eq!(dev(&[("CORS_ALLOWED_ORIGINS", "*")]).edge.cors_origins, ["*"]);
+    let Problems(problems) = prod(&[("CORS_ALLOWED_ORIGINS", "*")]).unwrap_err();
+    assert_eq!(problems, ["CORS_ALLOWED_ORIGINS must not be * in prod"]);
+    assert!(prod(&[("CORS_ALLOWED_ORIGINS", "https://a.example.com,https://b.example.com:8443")]).is_ok());
+}
+
+#[test]
+fn test_mode_goes_with_twilios_credentials() {
+    let account =
+        [("TWILIO_ACCOUNT_SID", "AC1"), ("TWILIO_AUTH_TOKEN", "t"), ("TWILIO_PHONE_NUMBER", "+15005550006")];
+    assert!(!read(&[&account]).unwrap().is_test_mode());
+    assert!(read(&[&account, &[("TWILIO_TEST_MODE", "true")]]).unwrap().is_test_mode());
+    let Problems(problems) = read(&[&[("TWILIO_TEST_MODE", "false")]]).unwrap_err();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    let Problems(problems) = read(&[&account[..1]]).unwrap_err();
+    assert_eq!(problems.len(), 2, "half an account is a mistake: {problems:?}");
+}
+
+#[test]
+fn debugging_shows_no_secret() {
+    let shown = format!(
+        "{:?}",
+        prod(&[
+            ("SECRET_KEY_FALLBACKS", "an older secret of the tests"),
+            ("DATABASE_URL", "postgres://loopin:hunter2@db.example.com/loopin"),
+        ])
+        .unwrap()
+    );
+    for secret in [
+        SECRET,
+        "another secret of the tests",
+        "the auth token of the tests",
+        "an older secret",
+        "hunter2",
+        "+15005550006",
+    ] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Sending a code: what signing up and logging in share.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Error, Services};
 use crate::{
@@ -52,15 +52,41 @@ pub(super) async fn send(
             retry_after: waiting.map_or(1, |it| it.resend_in(&services.otp, now)),
         });
     };
-    store::leads::open(db, phone, source, services.random.id(now), now).await?;
-    // A challenge is only kept while its key is listed, so there is a code; if there were none, nobody could be let in.
-    let Some(code) = services.otp_keys.code(&challenge, key, services.otp.length) else {
-        return Ok(Sending::TooSoon { retry_after: 1 });
+    let message = match write_down(services, key, &challenge, source, now).await {
+        Ok(message) => message,
+        Err(error) => {
+            give_back(services, key, &challenge, now).await;
+            return Err(error);
+        }
     };
+    let sent = services.sms.send(&message).await;
+    // The message may be out, so a database that goes away no longer changes the answer.
+    if let Err(error) = store::messages::mark(db, message.id, outcome(&sent), now).await {
+        tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
+    }
+    if let Err(failure) = sent {
+        give_back(services, key, &challenge, now).await;
+        return Ok(Sending::Failed(failure));
+    }
+    let resend_in = services.otp.resend_after.num_seconds();
+    Ok(Sending::Sent(CodeSent { expires_in: challenge.seconds_left(now), resend_in }))
+}
+
+/// Writes down the lead and the message that is about to go out.
+async fn write_down(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    challenge: &Challenge,
+    source: Source,
+    now: DateTime<Utc>,
+) -> Result<Message, Error> {
+    let db = &services.store;
+    store::leads::open(db, key.phone, source, services.random.id(now), now).await?;
+    let code = services.otp_keys.code(challenge, key, services.otp.length).ok_or(Error::KeyGone)?;
     let left = challenge.expires_at - now;
     let message = Message {
         id: services.random.id(now),
-        to: phone.clone(),
+        to: key.phone.clone(),
         body: sms::text::otp(&services.product, code.expose(), left.num_minutes().max(1)),
         otp_code: code.expose().clone(),
         valid_for: left.to_std().unwrap_or_default(),
@@ -68,37 +94,21 @@ pub(super) async fn send(
     };
     let row = NewMessage {
         id: message.id,
-        phone,
+        phone: key.phone,
         channel: "sms",
         template: sms::text::OTP_TEMPLATE,
         provider: services.sms.provider(),
     };
     store::messages::insert(db, row, now).await?;
-    deliver(services, &message, &challenge, now).await
+    Ok(message)
 }
 
-/// From here on the message may be out, so a database that goes away no longer changes the answer.
-async fn deliver(
-    services: &Services,
-    message: &Message,
-    challenge: &Challenge,
-    now: DateTime<Utc>,
-) -> Result<Sending, Error> {
-    let sent = services.sms.send(message).await;
-    let outcome = outcome(&sent);
-    if let Err(error) = store::messages::mark(&services.store, message.id, outcome, now).await {
-        tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
+/// Lifts the cooldown of a send that came to nothing, or of which nothing is known: the person may try again at once.
+/// The code stays the same, so a message that arrives after all still works.
+async fn give_back(services: &Services, key: ChallengeKey<'_>, challenge: &Challenge, now: DateTime<Utc>) {
+    if let Err(error) = store::otp::mark_unsent(&services.store, key, challenge.id, now).await {
+        tracing::error!(%error, "the cooldown of a failed send could not be lifted");
     }
-    if let Err(failure) = sent {
-        // Refused, never sent or unknown: in each case the person may try again at once. The code stays the same, so
-        // a message that arrives after all still works.
-        if let Err(error) = store::otp::mark_unsent(&services.store, challenge.id, now).await {
-            tracing::error!(message_id = %message.id, %error, "the cooldown of a failed send could not be lifted");
-        }
-        return Ok(Sending::Failed(failure));
-    }
-    let resend_in = services.otp.resend_after.max(Duration::zero()).num_seconds();
-    Ok(Sending::Sent(CodeSent { expires_in: challenge.seconds_left(now), resend_in }))
 }
 
 fn outcome(sent: &Result<sms::Receipt, SendError>) -> store::messages::Outcome {

@@ -29,6 +29,7 @@ use crate::{
 
 mod code;
 pub mod gate;
+pub mod inbox;
 pub mod interests;
 pub mod login;
 pub mod profile;
@@ -38,6 +39,9 @@ pub mod signup;
 pub mod verify;
 
 pub use code::{CodeSent, Sending};
+
+/// What the doors need to know of a message that did not go out.
+pub use crate::sms::{SendError, UnreachableReason};
 
 /// Everything that the verbs work with. One for the whole server.
 #[derive(Debug)]
@@ -85,6 +89,9 @@ pub enum Error {
     /// The signing key.
     #[error(transparent)]
     Signing(#[from] SigningFault),
+    /// A challenge was kept although the key of its code is not listed any more: nobody could answer it.
+    #[error("an open challenge was kept whose key is not listed")]
+    KeyGone,
 }
 
 /// Runs a verb to its end even if whoever asked has hung up and nobody waits for it any more.

@@ -14,14 +14,13 @@ use super::{
     fields::{self, Faults, Field},
 };
 use crate::{
-    domain::{access::TokenPair, account::Account, otp::OtpCode, phone::PhoneNumber},
+    domain::{otp::OtpCode, phone::PhoneNumber},
     flows::{
-        CodeSent, Sending, Services,
+        CodeSent, SendError, Sending, Services,
         login::{self, Login},
         signup::{self, Signup},
-        verify::{self, Entry, Verified},
+        verify::{self, LoggedIn, Refused, SignedIn, SignedUp},
     },
-    sms::SendError,
 };
 
 /// When the SMS provider does not say, try again after so many seconds.
@@ -341,20 +340,13 @@ impl AuthApi {
             Ok(checked) => checked,
             Err(faults) => return Ok(VerifyOtpResponse::Invalid(faults.refusal())),
         };
-        let outcome =
-            verify::verify(&self.services, phone.clone(), code, Entry::SignUp).await.map_err(Fault::from)?;
-        Ok(match outcome {
-            Verified::SignedIn { tokens, account } => {
-                VerifyOtpResponse::SignedIn(verified(&phone, &tokens, &account))
-            }
-            Verified::NoneRequested => VerifyOtpResponse::Refused(none_requested()),
-            Verified::Expired => VerifyOtpResponse::Refused(expired()),
-            Verified::Wrong { left } => VerifyOtpResponse::Refused(wrong(left)),
-            Verified::Exhausted { retry_after } => VerifyOtpResponse::Exhausted(exhausted(retry_after)),
-            Verified::Disabled => VerifyOtpResponse::Disabled(disabled()),
-            Verified::NoAccount => {
-                return Err(Fault::Internal("verify-otp makes the account that it needs".to_owned()).into());
-            }
+        Ok(match verify::sign_up(&self.services, phone.clone(), code).await.map_err(Fault::from)? {
+            SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
+            SignedUp::Refused(refused) => match not_in(refused) {
+                NotIn::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
+                NotIn::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
+                NotIn::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
+            },
         })
     }
 
@@ -368,18 +360,14 @@ impl AuthApi {
             Ok(checked) => checked,
             Err(faults) => return Ok(VerifyLoginResponse::Invalid(faults.refusal())),
         };
-        let outcome =
-            verify::verify(&self.services, phone.clone(), code, Entry::LogIn).await.map_err(Fault::from)?;
-        Ok(match outcome {
-            Verified::SignedIn { tokens, account } => {
-                VerifyLoginResponse::SignedIn(logged_in(&phone, &tokens, &account))
-            }
-            Verified::NoneRequested => VerifyLoginResponse::Refused(none_requested()),
-            Verified::Expired => VerifyLoginResponse::Refused(expired()),
-            Verified::Wrong { left } => VerifyLoginResponse::Refused(wrong(left)),
-            Verified::Exhausted { retry_after } => VerifyLoginResponse::Exhausted(exhausted(retry_after)),
-            Verified::NoAccount => VerifyLoginResponse::NoAccount(no_account()),
-            Verified::Disabled => VerifyLoginResponse::Disabled(disabled()),
+        Ok(match verify::log_in(&self.services, phone.clone(), code).await.map_err(Fault::from)? {
+            LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
+            LoggedIn::NoAccount => VerifyLoginResponse::NoAccount(no_account()),
+            LoggedIn::Refused(refused) => match not_in(refused) {
+                NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
+                NotIn::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
+                NotIn::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
+            },
         })
     }
 }
@@ -393,7 +381,7 @@ impl AuthApi {
     }
 }
 
-fn verified(phone: &PhoneNumber, tokens: &TokenPair, account: &Account) -> Json<Success<VerifiedData>> {
+fn verified(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Json<Success<VerifiedData>> {
     let needs_profile_completion = account.profile.needs_completion();
     let message = if needs_profile_completion {
         "OTP verified successfully. Please complete your profile."
@@ -410,7 +398,7 @@ fn verified(phone: &PhoneNumber, tokens: &TokenPair, account: &Account) -> Json<
     Success::with_token(message, data, tokens.access.expose_secret())
 }
 
-fn logged_in(phone: &PhoneNumber, tokens: &TokenPair, account: &Account) -> Json<Success<LoggedInData>> {
+fn logged_in(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Json<Success<LoggedInData>> {
     let data = LoggedInData {
         user_id: account.id.to_string(),
         phone_number: phone.full().to_owned(),
@@ -451,22 +439,29 @@ fn cooldown(retry_after: i64) -> Refusal {
     Failure::new(ErrorCode::OtpCooldown, sentence).retry_after(retry_after).into()
 }
 
-fn none_requested() -> Refusal {
-    Failure::of(ErrorCode::OtpNotFound).into()
+/// The three kinds of answer to a code that lets nobody in.
+enum NotIn {
+    BadRequest(Refusal),
+    Disabled(Refusal),
+    Exhausted(Refusal),
 }
 
-fn expired() -> Refusal {
-    Failure::of(ErrorCode::OtpExpired).into()
+fn not_in(refused: Refused) -> NotIn {
+    match refused {
+        Refused::NoneRequested => NotIn::BadRequest(Failure::of(ErrorCode::OtpNotFound).into()),
+        Refused::Expired => NotIn::BadRequest(Failure::of(ErrorCode::OtpExpired).into()),
+        Refused::Wrong { left } => NotIn::BadRequest(wrong(left)),
+        Refused::Disabled => NotIn::Disabled(disabled()),
+        Refused::Exhausted { retry_after } => {
+            NotIn::Exhausted(Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into())
+        }
+    }
 }
 
 fn wrong(left: i64) -> Refusal {
     let plural = if left == 1 { "" } else { "s" };
     let sentence = format!("Invalid OTP. {left} attempt{plural} remaining");
     Failure::new(ErrorCode::OtpInvalid, sentence).attempts_remaining(left).into()
-}
-
-fn exhausted(retry_after: i64) -> Refusal {
-    Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into()
 }
 
 fn no_account() -> Refusal {

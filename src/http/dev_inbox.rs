@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{body::JSON, envelope::Refusal, fault::Fault, fields::Faults};
-use crate::{domain::phone::PhoneNumber, flows::Services};
+use crate::{
+    domain::phone::PhoneNumber,
+    flows::{Services, inbox},
+};
 
 /// The page loads its own script and style and nothing else.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -61,14 +64,18 @@ struct Filter {
 
 #[handler]
 fn messages(Query(filter): Query<Filter>, Data(services): Data<&Arc<Services>>) -> Result<Response> {
-    let inbox = services.sms.inbox().ok_or(Fault::NotFound)?;
     let given = filter.phone_number.filter(|text| !text.trim().is_empty());
+    // In a query a plus means a space, which nobody thinks of who types one in front of a phone.
+    let given = given.map(|text| match text.strip_prefix(' ') {
+        Some(rest) => format!("+{}", rest.trim_start_matches([' ', '+'])),
+        None => text,
+    });
     let phone = match given.map(|text| PhoneNumber::parse(&text, services.region)).transpose() {
         Ok(phone) => phone,
         Err(fault) => return Ok(refuse("phone_number", fault.to_string())),
     };
-    let messages: Vec<_> = inbox
-        .list(phone.as_ref())
+    let messages: Vec<_> = inbox::list(services, phone.as_ref())
+        .ok_or(Fault::NotFound)?
         .iter()
         .map(|message| {
             json!({

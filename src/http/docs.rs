@@ -40,7 +40,13 @@ pub fn document(spec: &str) -> Value {
         for (_method, operation) in item.as_object_mut().into_iter().flatten() {
             add_answers_of_the_edge(path, operation);
             describe_answers(operation);
+            say_who_may(path, operation);
         }
+    }
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for (name, schema) in schemas.into_iter().flatten() {
+        say_what_may_be_null(name, schema);
+        show_a_real_answer(name, schema);
     }
     document
 }
@@ -83,6 +89,74 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
         }
     }
     sort_by_status(responses);
+}
+
+/// An operation without a gate says so: with none, generators fall back to whatever the document's root says.
+fn say_who_may(path: &str, operation: &mut Value) {
+    let takes_a_token = path == "/api/auth/logout";
+    let security = if takes_a_token { json!([{}, { "Bearer": [] }]) } else { json!([]) };
+    if let Some(operation) = operation.as_object_mut() {
+        operation.entry("security").or_insert(security);
+    }
+}
+
+/// An answer always has all of its members, some of them null; poem-openapi says of an `Option` that it may be missing.
+/// Only the members of an error are left out, and requests say themselves what they take.
+fn say_what_may_be_null(name: &str, schema: &mut Value) {
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let all: Vec<String> = properties.keys().cloned().collect();
+    for property in properties.values_mut() {
+        repeat_no_description(property);
+    }
+    if name.ends_with("Request") || name == "ErrorBody" {
+        return;
+    }
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (member, property) in
+        schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+    {
+        if required.iter().any(|name| name == member) {
+            continue;
+        }
+        if let Some(property) = property.as_object_mut() {
+            // What is always null needs no type of its own, and a type beside `nullable` is what OpenAPI 3.0 wants.
+            if property.remove("allOf").is_some() {
+                property.insert("type".to_owned(), "object".into());
+            }
+            property.insert("nullable".to_owned(), true.into());
+        }
+    }
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("required".to_owned(), all.into());
+    }
+}
+
+/// poem-openapi describes a member of another type twice, once inside of `allOf`, where generators see an anonymous type.
+fn repeat_no_description(property: &mut Value) {
+    if let Some(parts) = property.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.retain(|part| part.get("$ref").is_some());
+    }
+}
+
+/// The sentence and the token of the answers that share an envelope.
+fn show_a_real_answer(name: &str, schema: &mut Value) {
+    let (message, token) = match name {
+        "Success_CodeSentData" => ("OTP sent successfully to your phone number", Value::Null),
+        "Success_VerifiedData" => (
+            "OTP verified successfully. Please complete your profile.",
+            "eyJhbGciOiJIUzI1NiJ9.e30.access".into(),
+        ),
+        "Success_LoggedInData" => ("Login successful", "eyJhbGciOiJIUzI1NiJ9.e30.access".into()),
+        "Success_CompletedProfileData" => ("Profile completed successfully", Value::Null),
+        "Success_Nothing" => ("Logged out successfully", Value::Null),
+        _ => return,
+    };
+    if let Some(example) = schema.get_mut("example").and_then(Value::as_object_mut) {
+        example.insert("message".to_owned(), message.into());
+        example.insert("token".to_owned(), token);
+    }
 }
 
 fn failure_response(description: &str) -> Value {
@@ -203,7 +277,11 @@ pub fn swagger_ui<T: OpenApi, W: poem_openapi::Webhook>(
             "deepLinking: true, persistAuthorization: true, tryItOutEnabled: true,",
             1,
         )
-        .replacen("<title>Swagger UI</title>", "<title>loopin-auth API</title>", 1);
+        .replacen(
+            "<title>Swagger UI</title>",
+            "<title>loopin-auth API</title><link rel=\"icon\" href=\"data:,\">",
+            1,
+        );
     make_sync(move |_| {
         Response::builder()
             .content_type("text/html; charset=utf-8")

@@ -161,9 +161,9 @@ pub enum UnreachableReason {
     Blocked,
 }
 
-impl From<crate::sms::UnreachableReason> for UnreachableReason {
-    fn from(reason: crate::sms::UnreachableReason) -> Self {
-        use crate::sms::UnreachableReason as Sms;
+impl From<crate::flows::UnreachableReason> for UnreachableReason {
+    fn from(reason: crate::flows::UnreachableReason) -> Self {
+        use crate::flows::UnreachableReason as Sms;
         match reason {
             Sms::Invalid => Self::Invalid,
             Sms::NotMobile => Self::NotMobile,

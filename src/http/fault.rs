@@ -84,7 +84,8 @@ impl Fault {
             }
             Self::Flow(
                 flows::Error::Store(StoreError::Refused(_) | StoreError::Unreadable { .. })
-                | flows::Error::Signing(_),
+                | flows::Error::Signing(_)
+                | flows::Error::KeyGone,
             )
             | Self::Internal(_) => (Status::INTERNAL_SERVER_ERROR, Code::Internal),
         };

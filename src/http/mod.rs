@@ -30,7 +30,7 @@ use poem_openapi::{OpenApiService, Tags};
 pub use self::{edge::EdgeSettings, service::VERSION};
 
 use self::routes::Routes;
-use crate::flows::Services;
+use crate::flows::{Services, inbox};
 
 /// The groups of operations.
 #[derive(Tags)]
@@ -72,7 +72,7 @@ pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoin
         .at("/api/docs", get(docs::swagger_ui(&api, &document)))
         .at("/api/openapi.json", get(docs::openapi_json(&document)))
         .at("/PHONE_AUTHENTICATION.md", get(docs::guide));
-    if services.sms.inbox().is_some() {
+    if inbox::is_there(&services) {
         route = dev_inbox::mount(route);
         pages.extend(dev_inbox::PAGES);
     }

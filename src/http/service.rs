@@ -133,7 +133,7 @@ impl ServiceApi {
     /// Asks the database for an answer.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<ReadyResponse> {
-        self.services.store.find_out_if_it_answers().await.map_err(Fault::from)?;
+        self.services.store.ping().await.map_err(Fault::from)?;
         Ok(ReadyResponse::Ready(Health::of("ready")))
     }
 }

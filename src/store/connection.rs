@@ -1,12 +1,19 @@
 //! The connection pool, and how it survives a database that goes away.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-    sqlx::sqlite,
+    sqlx::{Connection as _, sqlite},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -22,6 +29,9 @@ const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 /// Any number, the same in every server: who holds it migrates, the others wait.
 const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
 
+/// After a loss so many connections are asked whether they live: more than a pool has.
+const MOST_SUSPECTS: u32 = 1000;
+
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
@@ -35,11 +45,32 @@ pub struct DatabaseSettings {
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(DatabaseConnection);
+pub struct Store {
+    pool: DatabaseConnection,
+    suspects: Suspects,
+}
+
+/// How many more pooled connections are asked whether they still live, however briefly they were idle. A lost connection
+/// is rarely alone: whatever cut it cut its neighbours too, and the next try must not meet one of those.
+#[derive(Clone, Default)]
+struct Suspects(Arc<AtomicU32>);
+
+impl Suspects {
+    /// A connection was lost: every other one is suspected.
+    fn are(&self, connections: u32) {
+        self.0.store(connections, Ordering::Relaxed);
+    }
+
+    /// Whether the next connection is one of them; it is not any more.
+    fn has_next(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+}
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Store").field(&self.0.get_database_backend()).finish()
+        f.debug_tuple("Store").field(&self.pool.get_database_backend()).finish()
     }
 }
 
@@ -55,6 +86,7 @@ impl Store {
     /// When the URL is not understood.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
         let url = settings.url.expose_secret();
+        let suspects = Suspects::default();
         let mut options = ConnectOptions::new(url);
         options
             // SQLite in memory is one database per connection.
@@ -64,6 +96,18 @@ impl Store {
             .connect_timeout(settings.acquire_timeout)
             .acquire_timeout(settings.acquire_timeout)
             .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
+            .map_sqlx_postgres_before_acquire({
+                let suspects = suspects.clone();
+                move |connection, _| {
+                    let is_suspect = suspects.has_next();
+                    Box::pin(async move {
+                        if is_suspect {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                }
+            })
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(|options| {
                 options
@@ -76,7 +120,7 @@ impl Store {
         if url.contains(":memory:") {
             options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         }
-        Ok(Self(Database::connect(options).await?))
+        Ok(Self { pool: Database::connect(options).await?, suspects })
     }
 
     /// Runs the migrations that have not run yet, all in one transaction, and one server at a time.
@@ -85,20 +129,11 @@ impl Store {
     /// When the database does not answer or a step fails; nothing has changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let txn = self.begin().await?;
-        if self.0.get_database_backend() == DbBackend::Postgres {
+        if self.pool.get_database_backend() == DbBackend::Postgres {
             txn.0.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
         }
         Migrator::up(&txn.0, None).await?;
         txn.commit().await
-    }
-
-    /// The names of the migrations that have not run here.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn list_pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        let pending = Migrator::get_pending_migrations_read_only(&self.0).await?;
-        Ok(pending.iter().map(|step| step.name().to_owned()).collect())
     }
 
     /// Begins a transaction. On SQLite it takes the write lock at once, because one that reads first and then wants to
@@ -108,14 +143,14 @@ impl Store {
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Txn, StoreError> {
         let begin = || {
-            self.0.begin_with_options(TransactionOptions {
+            self.pool.begin_with_options(TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..TransactionOptions::default()
             })
         };
         // Nothing has run in it yet, so a lost connection costs nothing.
         match begin().await {
-            Err(error) if connection_lost(&error) => Ok(Txn(begin().await?)),
+            Err(error) if self.has_lost_connection(&error) => Ok(Txn(begin().await?)),
             result => Ok(Txn(result?)),
         }
     }
@@ -124,14 +159,14 @@ impl Store {
     ///
     /// # Errors
     /// When there is none.
-    pub async fn find_out_if_it_answers(&self) -> Result<(), StoreError> {
+    pub async fn ping(&self) -> Result<(), StoreError> {
         self.execute_unprepared("SELECT 1").await?;
         Ok(())
     }
 
     /// Closes all connections, once their work is done.
     pub async fn close(&self) {
-        if let Err(error) = self.0.clone().close().await {
+        if let Err(error) = self.pool.clone().close().await {
             tracing::warn!(%error, "the database pool did not close");
         }
     }
@@ -155,46 +190,61 @@ impl Txn {
     }
 }
 
+impl Store {
+    /// Whether the connection was lost. Then its neighbours are suspected of the same.
+    fn has_lost_connection(&self, error: &DbErr) -> bool {
+        let is_lost = connection_lost(error);
+        if is_lost {
+            self.suspects.are(MOST_SUSPECTS);
+        }
+        is_lost
+    }
+
+    /// Whether a statement that failed may be asked once more. One that surely never ran may. One that may have run may
+    /// if it reads, or if it is an UPDATE: each of ours is guarded or says the same twice, and the worst that a second
+    /// one does is to count one more guess, never one fewer. An INSERT may not: each comes after a statement that would
+    /// have met the dead connection.
+    fn may_ask_again(&self, sql: &str, error: &DbErr) -> bool {
+        let bears_repetition = ["SELECT", "UPDATE"].iter().any(|verb| sql.starts_with(verb));
+        self.has_lost_connection(error) && (never_ran(error) || bears_repetition)
+    }
+}
+
 /// A statement outside of a transaction that meets a connection which had died before is asked once more on a fresh
-/// one. A reading statement may be asked again however the connection was lost, a writing one only when it surely
-/// never ran.
+/// one.
 #[async_trait::async_trait]
 impl ConnectionTrait for Store {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
+        self.pool.get_database_backend()
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        match self.0.execute_raw(stmt.clone()).await {
-            Err(error) if may_ask_again(&stmt, &error) => self.0.execute_raw(stmt).await,
+        match self.pool.execute_raw(stmt.clone()).await {
+            Err(error) if self.may_ask_again(&stmt.sql, &error) => self.pool.execute_raw(stmt).await,
             result => result,
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match self.0.execute_unprepared(sql).await {
-            Err(error) if never_ran(&error) => self.0.execute_unprepared(sql).await,
+        match self.pool.execute_unprepared(sql).await {
+            Err(error) if self.may_ask_again(sql, &error) => self.pool.execute_unprepared(sql).await,
             result => result,
         }
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self.0.query_one_raw(stmt.clone()).await {
-            Err(error) if may_ask_again(&stmt, &error) => self.0.query_one_raw(stmt).await,
+        match self.pool.query_one_raw(stmt.clone()).await {
+            Err(error) if self.may_ask_again(&stmt.sql, &error) => self.pool.query_one_raw(stmt).await,
             result => result,
         }
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self.0.query_all_raw(stmt.clone()).await {
-            Err(error) if may_ask_again(&stmt, &error) => self.0.query_all_raw(stmt).await,
+        match self.pool.query_all_raw(stmt.clone()).await {
+            Err(error) if self.may_ask_again(&stmt.sql, &error) => self.pool.query_all_raw(stmt).await,
             result => result,
         }
     }
-}
-
-fn may_ask_again(stmt: &Statement, error: &DbErr) -> bool {
-    never_ran(error) || (stmt.sql.starts_with("SELECT") && connection_lost(error))
 }
 
 #[async_trait::async_trait]

@@ -67,11 +67,12 @@ fn is_outage_code(code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
-/// Whether the statement surely had no effect, because the connection had been dead before it was sent. A pooled
-/// connection learns only when it is used that the server has gone and come back.
+/// Whether the statement had no effect, because the connection had been dead before it was sent. A pooled connection
+/// learns only when it is used that the server has gone and come back.
 pub(super) fn never_ran(error: &DbErr) -> bool {
     match driver_error(error) {
-        // Terminated by the administrator, crashed, or still starting: whatever ran was rolled back.
+        // Terminated by the administrator, crashed, or still starting: whatever ran was rolled back. (A server that is
+        // told to stop between a commit and its answer says the same. Then an attempt is counted twice: never less.)
         Some(sqlx::Error::Database(error)) => {
             error.code().is_some_and(|code| matches!(code.as_ref(), "57P01" | "57P02" | "57P03"))
         }

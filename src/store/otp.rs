@@ -102,11 +102,13 @@ pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Op
 /// When the database does not answer.
 pub async fn consume(
     db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
     proof: &Accepted,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let used = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
+        .filter(of(key))
         .filter(Column::Id.eq(proof.challenge_id()))
         .filter(Column::ConsumedAt.is_null())
         .exec(db)
@@ -121,11 +123,13 @@ pub async fn consume(
 /// When the database does not answer.
 pub async fn mark_last_attempt_unused(
     db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
     proof: &Accepted,
     max_attempts: i64,
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::Attempts, Expr::value(max_attempts - 1))
+        .filter(of(key))
         .filter(Column::Id.eq(proof.challenge_id()))
         .filter(Column::Attempts.gte(max_attempts))
         .exec(db)
@@ -139,11 +143,13 @@ pub async fn mark_last_attempt_unused(
 /// When the database does not answer.
 pub async fn mark_unsent(
     db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
     id: Uuid,
     sent_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::SentAt, Expr::value(Option::<DateTime<Utc>>::None))
+        .filter(of(key))
         .filter(Column::Id.eq(id))
         .filter(Column::SentAt.eq(sent_at))
         .exec(db)
@@ -159,6 +165,7 @@ pub async fn purge(db: &impl ConnectionTrait, died_before: DateTime<Utc>) -> Res
     Ok(Entity::delete_many().filter(Column::ExpiresAt.lt(died_before)).exec(db).await?.rows_affected)
 }
 
+/// The row, by its primary key. Statements that mean one challenge in it name its id too, which has no index.
 fn of(key: ChallengeKey<'_>) -> Condition {
     Condition::all()
         .add(Column::Phone.eq(key.phone.full()))

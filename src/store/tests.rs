@@ -1,1 +1,118 @@
-//! t
+//! The schema that the migrations make is the one that the entities read, and migrating is harmless.
+
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, Iterable, Schema, Statement,
+};
+
+use super::{
+    Store,
+    connection::DatabaseSettings,
+    entities::{account, challenge, event_interest, lead, message, session},
+};
+
+/// A database in memory: one connection, and gone with it.
+async fn empty() -> DatabaseConnection {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).sqlx_logging(false);
+    Database::connect(options).await.unwrap()
+}
+
+async fn migrated() -> DatabaseConnection {
+    let db = empty().await;
+    Migrator::up(&db, None).await.unwrap();
+    db
+}
+
+/// Every statement that made something in this database.
+async fn schema_of(db: &DatabaseConnection) -> Vec<String> {
+    let sql = "SELECT COALESCE(sql, name) FROM sqlite_master ORDER BY 1";
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
+/// The columns of a table: name, and whether it may hold nothing. Those of a primary key never do.
+async fn columns_of(db: &DatabaseConnection, table: &str) -> Vec<(String, bool)> {
+    let sql =
+        format!("SELECT name, \"notnull\" = 0 AND pk = 0 FROM pragma_table_info('{table}') ORDER BY name");
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    let column =
+        |row: &sea_orm::QueryResult| (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
+    rows.iter().map(column).collect()
+}
+
+/// Selects every column of an entity, and makes its table as the entity would have it, to compare the two.
+async fn check<E: EntityTrait>(entity: E) {
+    let db = migrated().await;
+    assert!(E::Column::iter().count() > 0);
+    E::find().all(&db).await.unwrap_or_else(|error| panic!("{}: {error}", entity.table_name()));
+    let by_entity = empty().await;
+    let schema = Schema::new(by_entity.get_database_backend());
+    by_entity.execute(&schema.create_table_from_entity(entity)).await.unwrap();
+    let table = entity.table_name();
+    assert_eq!(columns_of(&db, table).await, columns_of(&by_entity, table).await, "{table}");
+}
+
+#[tokio::test]
+async fn every_entity_reads_what_the_migrations_made() {
+    check(account::Entity).await;
+    check(challenge::Entity).await;
+    check(event_interest::Entity).await;
+    check(lead::Entity).await;
+    check(message::Entity).await;
+    check(session::Entity).await;
+}
+
+#[tokio::test]
+async fn the_ten_interests_are_there_and_active() {
+    let rows = event_interest::Entity::find().all(&migrated().await).await.unwrap();
+    assert_eq!(rows.len(), 10);
+    assert!(rows.iter().all(|row| row.is_active && !row.description.is_empty()));
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), (1..=10).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing() {
+    let db = migrated().await;
+    let before = schema_of(&db).await;
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!(schema_of(&db).await, before);
+    assert_eq!(event_interest::Entity::find().all(&db).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn every_step_goes_back_and_forth() {
+    let db = migrated().await;
+    let whole = schema_of(&db).await;
+    Migrator::down(&db, None).await.unwrap();
+    let left = schema_of(&db).await.join("\n");
+    for table in ["accounts", "sessions", "challenges", "leads", "messages", "event_interests"] {
+        assert!(!left.contains(&format!("\"{table}\"")), "{table} in {left}");
+    }
+    // One step at a time, as an operator would.
+    for _ in Migrator::migrations() {
+        Migrator::up(&db, Some(1)).await.unwrap();
+        Migrator::down(&db, Some(1)).await.unwrap();
+        Migrator::up(&db, Some(1)).await.unwrap();
+    }
+    assert_eq!(schema_of(&db).await, whole);
+}
+
+#[tokio::test]
+async fn a_store_in_memory_is_one_database_and_shows_no_address() {
+    let settings = DatabaseSettings {
+        url: "sqlite::memory:".into(),
+        max_connections: 4,
+        acquire_timeout: Duration::from_secs(3),
+    };
+    let store = Store::connect(&settings).await.unwrap();
+    store.migrate().await.unwrap();
+    store.migrate().await.unwrap();
+    store.ping().await.unwrap();
+    // Every connection would be another database, so there is one.
+    let asked = futures_util::future::join_all((0..8).map(|_| super::interests::list(&store))).await;
+    assert!(asked.into_iter().all(|list| list.unwrap().len() == 10));
+    assert!(!format!("{store:?} {settings:?}").contains("memory"));
+}

@@ -5,8 +5,8 @@
 //! they drop leading zeros before they look (Côte d'Ivoire, Benin, the Congo), and they are content when a pattern fits
 //! the beginning of a number. So the patterns are taken over into a database of our own, tied to both ends.
 //!
-//! To change: a new plan comes with a new version of the crate; which kinds of line are taken is decided in `line_in`
-//! alone.
+//! To change: a new plan comes with a new version of the crate, and what cannot wait for one stands in
+//! `NEWER_MOBILES`; which kinds of line are taken is decided in `line_in` alone.
 
 use phonenumber::Metadata;
 use phonenumber::metadata::{DATABASE, Database, Descriptor, loader};
@@ -24,6 +24,14 @@ pub(super) enum Line {
 /// The longest number of E.164, country code included (ITU-T E.164, 6.2.1). Some plans have longer ones that can be
 /// dialled at home only.
 pub(super) const LONGEST: usize = 15;
+
+/// Series that have become mobile since the crate's data (libphonenumber 9.0.33) was made: a country code, and a
+/// pattern of whole national numbers that are mobile besides those of the crate. One row for a country code.
+///
+/// - India, all of 796 and 797: mobile in libphonenumber since 9.0.42, and taken from the plan `IN` of 9.0.43. The
+///   crate still has 796, 7971 and 79791 to 79796 as fixed line. Delete the row once the crate's data is at least
+///   9.0.42: then a test fails.
+const NEWER_MOBILES: [(u16, &str); 1] = [(91, r"79[67]\d{7}")];
 
 /// Built at the first use, once for the process. It compiles a pattern when a number first asks for it and keeps the
 /// last hundred, so numbers of a country in daily use cost microseconds and no mix of countries fills the memory.
@@ -132,13 +140,20 @@ fn line_in(plan: &Metadata, national: &str) -> Option<Line> {
 /// A copy of a plan with what is needed here, its patterns tied to the ends.
 fn whole(plan: &Metadata) -> loader::Metadata {
     let kinds = plan.descriptors();
-    let kind = |kind: Option<&Descriptor>| {
-        kind.map(|kind| loader::Descriptor {
-            national_number: Some(format!("{}$", from_start(kind.national_number().as_str()))),
-            possible_length: kind.possible_length().to_vec(),
-            ..loader::Descriptor::default()
+    let kind_and = |kind: Option<&Descriptor>, newer: Option<&str>| {
+        kind.map(|kind| {
+            let pattern = kind.national_number().as_str();
+            let pattern = newer.map_or(pattern.to_owned(), |newer| format!("{pattern}|{newer}"));
+            loader::Descriptor {
+                national_number: Some(format!("{}$", from_start(&pattern))),
+                possible_length: kind.possible_length().to_vec(),
+                ..loader::Descriptor::default()
+            }
         })
     };
+    let kind = |kind: Option<&Descriptor>| kind_and(kind, None);
+    let newer_mobiles =
+        NEWER_MOBILES.into_iter().find_map(|(code, newer)| (code == plan.country_code()).then_some(newer));
     // A plan with a plain prefix does not repeat it as a pattern.
     let home_prefix =
         plan.national_prefix_for_parsing().map_or(plan.national_prefix(), |it| Some(it.as_str()));
@@ -148,7 +163,7 @@ fn whole(plan: &Metadata) -> loader::Metadata {
         main_country_for_code: plan.is_main_country_for_code(),
         general: kind(Some(kinds.general())),
         fixed_line: kind(kinds.fixed_line()),
-        mobile: kind(kinds.mobile()),
+        mobile: kind_and(kinds.mobile(), newer_mobiles),
         toll_free: kind(kinds.toll_free()),
         premium_rate: kind(kinds.premium_rate()),
         shared_cost: kind(kinds.shared_cost()),
@@ -211,6 +226,28 @@ mod tests {
             }
         }
         assert!(plans > 250, "{plans} plans");
+    }
+
+    #[test]
+    fn newer_mobiles_are_still_wanting_in_the_crates_data() {
+        for (code, newer) in NEWER_MOBILES {
+            let ours = PLANS.by_code(&code).unwrap();
+            let theirs = DATABASE.by_code(&code).unwrap();
+            let has = |plans: &[&Metadata], number: &str| {
+                plans
+                    .iter()
+                    .filter_map(|plan| plan.descriptors().mobile())
+                    .any(|mobile| mobile.is_match(number))
+            };
+            // Every beginning of five digits, as finely as plans are cut.
+            let wanting = (10_000..100_000)
+                .flat_map(|start| ["00000", "23456", "99999"].map(|end| format!("{start}{end}")))
+                .any(|number| has(&ours, &number) && !has(&theirs, &number));
+            assert!(
+                wanting,
+                "the crate's data has +{code} {newer} now (or it is not of ten digits): delete the row"
+            );
+        }
     }
 
     #[test]

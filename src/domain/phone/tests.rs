@@ -40,6 +40,53 @@ fn every_spelling_of_an_indian_number_is_one_number() {
     }
 }
 
+/// The series that the crate's own data does not have yet, and those around them.
+#[test]
+fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
+    for national in [
+        "7931300000", // an island of mobiles among fixed lines
+        "7931399999",
+        "7960000000", // the whole of 796, once fixed lines in Ahmedabad
+        "7969999999",
+        "7970000000", // the whole of 797
+        "7970999999",
+        "7971000000",
+        "7971234567",
+        "7971999999",
+        "7972000000",
+        "7978999999",
+        "7979000000",
+        "7979100000",
+        "7979699999",
+        "7979700000",
+        "7979999999",
+        "7980000000", // mobile of old
+        "7909999999",
+    ] {
+        let number = format!("+91{national}");
+        for text in [&number, national, &format!("0{national}"), &format!("91{national}")] {
+            assert_eq!(read(text, "IN").as_deref(), Ok(number.as_str()), "{text}");
+        }
+        assert_eq!(
+            read(&format!("+91 0{national}"), "IN"),
+            Err(PhoneFault::NotInPlan),
+            "the home prefix has no place behind a country code"
+        );
+    }
+    for national in [
+        "7910000000", // fixed lines in Ahmedabad still
+        "7931299999",
+        "7931400000",
+        "7950000000",
+        "7959999999",
+    ] {
+        assert_eq!(read(&format!("+91{national}"), "IN"), Err(PhoneFault::NotPersonal), "{national}");
+    }
+    for text in ["+91796000000", "+9179600000000", "+91797123456", "+9179712345678"] {
+        assert_eq!(read(text, "IN"), Err(PhoneFault::NotInPlan), "{text}: not ten digits");
+    }
+}
+
 #[test]
 fn home_digits_are_read_as_national_before_they_are_read_as_international() {
     for (home, text, number, why) in [

@@ -1,0 +1,119 @@
+//! `GET /dev/inbox` and its JSON twin
+
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    on_both,
+    support::{Answer, OTHER_PHONE, PHONE},
+};
+
+/// Whom the messages went to.
+fn receivers(answer: &Answer) -> Vec<String> {
+    answer.assert_ok();
+    let messages = answer.at("/messages");
+    messages.as_array().unwrap().iter().map(|one| one["to"].as_str().unwrap().to_owned()).collect()
+}
+
+on_both! {
+    async fn a_message_is_there_as_it_would_have_gone_out(house: TestHouse) {
+        assert_eq!(house.get("/dev/inbox.json").await.json(), json!({"messages": []}));
+        house.signup(PHONE).await.assert_ok();
+        let answer = house.get("/dev/inbox.json").await;
+        answer.assert_ok();
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        let message = answer.at("/messages/0");
+        let code = house.last_code_for(PHONE);
+        assert!(uuid::Uuid::parse_str(message["id"].as_str().unwrap()).is_ok());
+        assert_eq!(answer.json(), json!({"messages": [{
+            "id": message["id"],
+            "to": PHONE,
+            "channel": "sms",
+            "body": format!("Your Loopin verification code is: {code}. This code expires in 10 minutes."),
+            "otp_code": code,
+            "created_at": "2026-03-14T09:26:53.589793+00:00",
+        }]}));
+        house.verify_otp(PHONE, message["otp_code"].as_str().unwrap()).await.assert_ok();
+    }
+
+    async fn the_newest_comes_first(house: TestHouse) {
+        for phone in [PHONE, OTHER_PHONE, "+6591234567"] {
+            house.signup(phone).await.assert_ok();
+            house.advance(1);
+        }
+        house.advance(30);
+        house.signup(PHONE).await.assert_ok();
+        let answer = house.get("/dev/inbox.json").await;
+        assert_eq!(receivers(&answer), [PHONE, "+6591234567", OTHER_PHONE, PHONE]);
+        let times: Vec<String> = (0..4).map(|at| answer.text_at(&format!("/messages/{at}/created_at"))).collect();
+        assert!(times.is_sorted_by(|newer, older| newer > older), "{times:?}");
+    }
+
+    async fn it_can_be_asked_for_one_phone_in_any_spelling(house: TestHouse) {
+        for phone in [PHONE, "+6591234567"] {
+            house.signup(phone).await.assert_ok();
+        }
+        for (asked, found) in [
+            ("%2B916205829376", PHONE), ("6205829376", PHONE), ("%2B91%2062058-29376", PHONE), ("916205829376", PHONE),
+            ("%2B6591234567", "+6591234567"),
+            // A plus that nobody escaped is a space by the time that it arrives.
+            ("+916205829376", PHONE), ("+6591234567", "+6591234567"), ("+65+9123+4567", "+6591234567"),
+        ] {
+            let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
+            assert_eq!(receivers(&answer), [found], "{asked}");
+        }
+        assert!(receivers(&house.get("/dev/inbox.json?phone_number=%2B919876543210").await).is_empty());
+        for all in ["/dev/inbox.json?phone_number=", "/dev/inbox.json?phone_number=%20", "/dev/inbox.json?other=1", "/dev/inbox.json/"] {
+            assert_eq!(receivers(&house.get(all).await).len(), 2, "{all}");
+        }
+    }
+
+    async fn a_filter_that_is_no_phone_is_named(house: TestHouse) {
+        for asked in ["12", "abc", "%2B1", "%00", "%D9%A6%D9%A2"] {
+            let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
+            answer.assert_error(422, "validation_failed");
+            assert!(answer.at("/error/fields/phone_number").is_array(), "{}", answer.text);
+        }
+        let twice = house.get("/dev/inbox.json?phone_number=1&phone_number=2").await;
+        assert!([400, 422].contains(&twice.status.as_u16()), "{}", twice.text);
+        assert_eq!(twice.at("/data"), Value::Null);
+        assert!(!twice.text_at("/error/code").is_empty(), "{}", twice.text);
+    }
+
+    async fn the_page_loads_its_own_script_and_style_and_nothing_else(house: TestHouse) {
+        let page = house.get("/dev/inbox").await;
+        page.assert_ok();
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        for (path, content_type) in [
+            ("/dev/inbox.css", "text/css; charset=utf-8"), ("/dev/inbox.js", "text/javascript; charset=utf-8"),
+        ] {
+            assert!(page.text.contains(path), "{path}");
+            let asset = house.get(path).await;
+            assert_eq!(asset.assert_ok().header("content-type"), Some(content_type));
+            for foreign in ["\"http", "'http", "`http", "(http", "\"//", "@import"] {
+                assert!(!asset.text.contains(foreign), "{path}: {foreign}");
+            }
+        }
+        let policy = page.header("content-security-policy").unwrap();
+        for part in ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        // What the policy forbids must not be there, or the page is broken.
+        for inline in ["<style", " style=", " onclick=", "javascript:", "src=\"http", "href=\"http"] {
+            assert!(!page.text.contains(inline), "{inline}");
+        }
+    }
+
+    async fn outside_of_test_mode_there_is_no_inbox(house: TestHouse) {
+        house.signup(PHONE).await.assert_ok();
+        let server = house.second_server(&[
+            ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"), ("TWILIO_AUTH_TOKEN", "none"),
+            ("TWILIO_PHONE_NUMBER", "+15005550006"),
+        ]).await;
+        for path in ["/dev/inbox", "/dev/inbox/", "/dev/inbox.json", "/dev/inbox.css", "/dev/inbox.js", "/dev/inbox.json?phone_number=12"] {
+            server.get(path).await.assert_error(404, "not_found");
+            server.send(Method::POST, path, &[], None).await.assert_error(404, "not_found");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! What every request passes and every answer carries: paths and methods, names of requests, headers, hosts, origins.
+
+use std::collections::BTreeMap;
+
+use poem::http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::{
+    on_both,
+    support::{Answer, PHONE, TestHouse},
+};
+
+const PAGES: [&str; 7] = [
+    "/api/docs",
+    "/api/openapi.json",
+    "/PHONE_AUTHENTICATION.md",
+    "/dev/inbox",
+    "/dev/inbox.css",
+    "/dev/inbox.js",
+    "/dev/inbox.json",
+];
+
+const METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::CONNECT,
+];
+
+/// Every path of the server with the methods that it knows.
+async fn table(house: &TestHouse) -> BTreeMap<String, Vec<String>> {
+    let document = house.get("/api/openapi.json").await.json();
+    let mut table = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        table.insert(
+            path.clone(),
+            item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect(),
+        );
+    }
+    for page in PAGES {
+        table.insert(page.to_owned(), vec!["GET".to_owned()]);
+    }
+    for methods in table.values_mut() {
+        let methods: &mut Vec<String> = methods;
+        if methods.contains(&"GET".to_owned()) {
+            methods.push("HEAD".to_owned());
+        }
+        methods.sort();
+    }
+    assert!(table.len() >= 19, "{table:?}");
+    table
+}
+
+async fn send(house: &TestHouse, method: &Method, path: &str) -> Answer {
+    let body = [Method::POST, Method::PUT].contains(method).then(|| "{}".to_owned());
+    house.send(method.clone(), path, &[("content-type", "application/json")], body).await
+}
+
+on_both! {
+    async fn every_path_answers_with_and_without_a_trailing_slash(house: TestHouse) {
+        for (path, methods) in table(&house).await {
+            for method in methods {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let plain = send(&house, &method, &path).await;
+                assert!(!plain.status.is_redirection(), "{method} {path}");
+                assert!(![404, 405].contains(&plain.status.as_u16()), "{method} {path}: {}", plain.text);
+                for slashes in ["/", "//", "/?", "/?a=b"] {
+                    let with = send(&house, &method, &format!("{path}{slashes}")).await;
+                    assert_eq!((with.status, &with.text), (plain.status, &plain.text), "{method} {path}{slashes}");
+                    assert_eq!(with.header("content-type"), plain.header("content-type"));
+                }
+            }
+        }
+    }
+
+    async fn a_path_says_which_methods_it_knows(house: TestHouse) {
+        for (path, known) in table(&house).await {
+            for method in METHODS.iter().filter(|method| !known.contains(&method.to_string())) {
+                for path in [path.clone(), format!("{path}/")] {
+                    let answer = send(&house, method, &path).await;
+                    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}: {}", answer.text);
+                    answer.assert_error(405, "method_not_allowed");
+                    assert_eq!(answer.header("allow"), Some(known.join(", ").as_str()), "{method} {path}");
+                }
+            }
+            let strange = send(&house, &Method::from_bytes(b"FROBNICATE").unwrap(), &path).await;
+            strange.assert_error(405, "method_not_allowed");
+        }
+    }
+
+    async fn head_is_get_without_a_body(house: TestHouse) {
+        for path in table(&house).await.into_iter().filter(|(_, known)| known.contains(&"GET".to_owned())).map(|(path, _)| path) {
+            let get = send(&house, &Method::GET, &path).await;
+            let head = send(&house, &Method::HEAD, &path).await;
+            assert_eq!(head.status, get.status, "{path}");
+            assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+            if head.status.is_success() {
+                assert_eq!(head.text, "", "{path}");
+            }
+        }
+    }
+
+    async fn an_unknown_path_is_not_found_by_any_method(house: TestHouse) {
+        for path in [
+            "/nothing", "/api/nothing", "/api/auth", "/api/auth/", "/api/auth/signup/now", "/api/auth/signu", "/API/HEALTH",
+            "/api/auth/profile/1", "/api/health/ready/x", "/favicon.ico", "/api/docs/x", "/.env", "/api/../etc/passwd",
+            "/%00", "/%2e%2e/", "/api/auth/%73ignup%2f", "/api/auth/password", "/api/users", "/metrics",
+        ] {
+            for method in [Method::GET, Method::POST, Method::OPTIONS, Method::DELETE, Method::HEAD] {
+                let answer = send(&house, &method, path).await;
+                assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.text);
+                answer.assert_error(404, "not_found");
+            }
+        }
+    }
+
+    async fn a_path_that_is_no_text_is_malformed(house: TestHouse) {
+        for path in ["/a%ff", "/api/auth/%c3%28"] {
+            house.get(path).await.assert_error(400, "malformed_request");
+        }
+    }
+
+    async fn forms_of_a_request_that_name_no_path_are_answered(house: TestHouse) {
+        for (method, target) in [
+            (Method::OPTIONS, "*"), (Method::CONNECT, "example.com:443"), (Method::GET, "http://example.com/api/health"),
+            (Method::GET, "http://example.com"), (Method::GET, "/?"), (Method::GET, "//"), (Method::GET, "///api///health//"),
+        ] {
+            let answer = send(&house, &method, target).await;
+            assert!(answer.header("x-request-id").is_some(), "{method} {target}");
+            assert!(answer.status.as_u16() < 500, "{method} {target}: {}", answer.text);
+            if !answer.status.is_success() {
+                assert!(!answer.text_at("/error/code").is_empty(), "{method} {target}: {}", answer.text);
+            }
+        }
+    }
+
+    async fn every_answer_has_a_name_of_its_own(house: TestHouse) {
+        let mut seen = std::collections::HashSet::new();
+        for (method, path) in [
+            (Method::GET, "/"), (Method::GET, "/nothing"), (Method::DELETE, "/api"), (Method::POST, "/api/auth/signup"),
+            (Method::GET, "/api/auth/profile"), (Method::GET, "/api/docs"), (Method::GET, "/dev/inbox.json"),
+            (Method::OPTIONS, "/"),
+        ] {
+            for _ in 0..2 {
+                let answer = send(&house, &method, path).await;
+                let id = answer.header("x-request-id").unwrap().to_owned();
+                assert!(uuid::Uuid::parse_str(&id).is_ok_and(|id| id.get_version_num() == 7), "{id}");
+                assert!(seen.insert(id));
+            }
+        }
+    }
+
+    async fn a_name_from_outside_is_taken_over_if_it_is_sane(house: TestHouse) {
+        let long = "a".repeat(64);
+        for id in ["abcd1234", "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11", "req_7f3A-00000", &long] {
+            for path in ["/api/health", "/nothing"] {
+                let answer = house.send(Method::GET, path, &[("x-request-id", id)], None).await;
+                assert_eq!(answer.header("x-request-id"), Some(id));
+            }
+        }
+        let too_long = "a".repeat(65);
+        for id in [
+            "", "short", "with a space", "semi;colon", "<script>alert(1)</script>", "quote\"quote", "a/../../b", "a.b.c.d.e",
+            "नमस्ते नमस्ते", "tab\ttabtab", "6205829376", "1097-1097-1097", "+916205829376", &too_long,
+        ] {
+            let answer = house.send(Method::GET, "/api/health", &[("x-request-id", id)], None).await;
+            let given = answer.header("x-request-id").unwrap();
+            assert_ne!(given, id);
+            assert!(uuid::Uuid::parse_str(given).is_ok(), "{id}: {given}");
+        }
+    }
+
+    async fn every_answer_is_dressed(house: TestHouse) {
+        for (path, methods) in table(&house).await {
+            for method in methods.into_iter().chain(["PATCH".to_owned()]) {
+                let answer = send(&house, &Method::from_bytes(method.as_bytes()).unwrap(), &path).await;
+                for (name, value) in [
+                    ("cache-control", "no-store"), ("referrer-policy", "no-referrer"),
+                    ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"),
+                ] {
+                    assert_eq!(answer.header(name), Some(value), "{method} {path}");
+                }
+                let policy = answer.header("content-security-policy").unwrap();
+                assert!(policy.starts_with("default-src 'none';") && policy.contains("frame-ancestors 'none'"), "{policy}");
+                assert_eq!(answer.headers.get_all("x-request-id").iter().count(), 1);
+                assert!(answer.header("server").is_none());
+            }
+        }
+    }
+
+    async fn only_named_hosts_are_answered(house: TestHouse) {
+        let server = house.second_server(&[("ALLOWED_HOSTS", "api.example.com, .loopin.test,[::1]")]).await;
+        for host in ["api.example.com", "API.Example.com:8000", "loopin.test", "a.loopin.test", "[::1]:8000"] {
+            server.send(Method::GET, "/api", &[("host", host)], None).await.assert_ok();
+        }
+        for host in ["example.com", "api.example.com.evil.test", "evilloopin.test", "127.0.0.1", "", "api.example.com@evil.test", "[::1"] {
+            for (method, path) in [(Method::GET, "/api"), (Method::POST, "/api/auth/signup"), (Method::GET, "/nothing"),
+                (Method::GET, "/api/healthy"), (Method::DELETE, "/")] {
+                let answer = server.send(method, path, &[("host", host)], None).await;
+                answer.assert_error(400, "host_not_allowed");
+            }
+            for path in ["/api/health", "/api/health/", "/api/health/ready", "/api/health/ready/"] {
+                server.send(Method::GET, path, &[("host", host)], None).await.assert_ok();
+            }
+        }
+        server.get("/api").await.assert_error(400, "host_not_allowed");
+        // With no list, a developer's server answers for any.
+        house.send(Method::GET, "/api", &[("host", "anything.example")], None).await.assert_ok();
+    }
+
+    async fn production_answers_for_its_public_address(house: TestHouse) {
+        let server = house.second_server(&[
+            ("ENVIRONMENT", "prod"), ("PUBLIC_BASE_URL", "https://auth.example.com"),
+            ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"), ("TWILIO_AUTH_TOKEN", "none"),
+            ("TWILIO_PHONE_NUMBER", "+15005550006"),
+        ]).await;
+        server.send(Method::GET, "/api", &[("host", "auth.example.com")], None).await.assert_ok();
+        server.send(Method::GET, "/api", &[("host", "10.0.0.7")], None).await.assert_error(400, "host_not_allowed");
+        server.send(Method::GET, "/api/health", &[("host", "10.0.0.7")], None).await.assert_ok();
+    }
+
+    async fn a_named_origin_may_read_every_answer(house: TestHouse) {
+        let origin = "https://app.example.com";
+        let named = format!("https://www.example.com,{origin}");
+        let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", named.as_str())]).await;
+        for (method, path) in [
+            (Method::GET, "/api/health"), (Method::GET, "/nothing"), (Method::DELETE, "/api"),
+            (Method::POST, "/api/auth/signup"), (Method::GET, "/api/auth/profile"),
+        ] {
+            let answer = server.send(method.clone(), path, &[("origin", origin)], None).await;
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{method} {path}");
+            assert_eq!(answer.header("vary").map(str::to_lowercase).as_deref(), Some("origin"), "{method} {path}");
+            assert!(answer.header("access-control-allow-credentials").is_none());
+            let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
+            assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
+        }
+        let preflight = [
+            ("origin", origin), ("access-control-request-method", "PUT"),
+            ("access-control-request-headers", "authorization,content-type"),
+        ];
+        for path in ["/api/auth/profile", "/api/auth/profile/"] {
+            let answer = server.send(Method::OPTIONS, path, &preflight, None).await;
+            assert!(answer.status.is_success());
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+            assert!(answer.header("access-control-allow-methods").unwrap().contains("PUT"));
+            let headers = answer.header("access-control-allow-headers").unwrap();
+            assert!(headers.contains("authorization") && headers.contains("content-type"), "{headers}");
+            assert!(answer.header("x-request-id").is_some());
+        }
+    }
+
+    async fn a_strange_origin_may_read_nothing(house: TestHouse) {
+        let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", "https://app.example.com")]).await;
+        for origin in [
+            "https://evil.example", "http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.test",
+            "null", "*", "https://APP.example.com.", "\u{e9}",
+        ] {
+            for house in [&house, &server] {
+                let answer = house.send(Method::GET, "/api/health", &[("origin", origin)], None).await;
+                answer.assert_ok();
+                let asked = [("origin", origin), ("access-control-request-method", "PUT")];
+                let preflight = house.send(Method::OPTIONS, "/api/auth/profile", &asked, None).await;
+                preflight.assert_error(405, "method_not_allowed");
+                for answer in [answer, preflight] {
+                    assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-allow")), "{origin}");
+                }
+            }
+        }
+    }
+
+    async fn a_preflight_that_asks_for_nothing_is_no_preflight(house: TestHouse) {
+        let origin = "https://app.example.com";
+        let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", origin)]).await;
+        for method in [None, Some(""), Some("F OO"), Some("\u{e9}")] {
+            let headers: Vec<_> = [("origin", origin)].into_iter()
+                .chain(method.map(|method| ("access-control-request-method", method))).collect();
+            let answer = server.send(Method::OPTIONS, "/api/health", &headers, None).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method:?}: {}", answer.text);
+            answer.assert_error(405, "method_not_allowed");
+        }
+    }
+
+    async fn any_origin_is_any_origin(house: TestHouse) {
+        let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", "*")]).await;
+        let answer = server.send(Method::GET, "/api/health", &[("origin", "http://localhost:5173")], None).await;
+        assert!([Some("*"), Some("http://localhost:5173")].contains(&answer.header("access-control-allow-origin")));
+    }
+
+    async fn a_database_that_refuses_a_statement_is_an_internal_error_and_tells_nothing(house: TestHouse) {
+        house.execute("ALTER TABLE challenges RENAME TO challenges_gone").await;
+        let answer = house.signup(PHONE).await;
+        answer.assert_error(500, "internal");
+        for inside in ["challenges", "SQL", "sql", "relation", "table", "62058"] {
+            assert!(!answer.text.contains(inside), "{}", answer.text);
+        }
+        assert_eq!(answer.at("/error").as_object().map(serde_json::Map::len), Some(1));
+        assert_eq!(answer.at("/data"), Value::Null);
+        assert!(house.codes_for(PHONE).is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! The schema that the migrations make, on both databases and by two servers at once.
+
+use futures_util::future::join_all;
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database as Driver, DatabaseConnection, DbBackend, Statement,
+};
+
+use crate::{
+    on_both,
+    support::{PHONE, TestHouse},
+};
+
+const TABLES: [&str; 6] = ["accounts", "sessions", "challenges", "leads", "messages", "event_interests"];
+
+/// A connection of the test's own to the house's database.
+async fn connect(house: &TestHouse) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(house.setting("DATABASE_URL"));
+    options.max_connections(1).sqlx_logging(false);
+    Driver::connect(options).await.expect("the database answers")
+}
+
+async fn texts(db: &DatabaseConnection, sql: String) -> Vec<String> {
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.expect("rows");
+    rows.iter().map(|row| row.try_get_by_index(0).expect("a text")).collect()
+}
+
+async fn columns(db: &DatabaseConnection, table: &str) -> Vec<String> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => format!(
+            "SELECT column_name || CASE is_nullable WHEN 'YES' THEN '?' ELSE '' END FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name = '{table}'"
+        ),
+        _ => format!(
+            "SELECT name || iif(\"notnull\" = 0 AND pk = 0, '?', '') FROM pragma_table_info('{table}')"
+        ),
+    };
+    let mut columns = texts(db, sql).await;
+    columns.sort();
+    columns
+}
+
+/// What there is: names of tables with their columns, and of indexes with the table that they are on.
+async fn everything(db: &DatabaseConnection) -> Vec<String> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT tablename || ' ' || indexname FROM pg_indexes WHERE schemaname = 'public'"
+        }
+        _ => "SELECT tbl_name || ' ' || name FROM sqlite_master WHERE type = 'index'",
+    };
+    let mut found = texts(db, sql.to_owned()).await;
+    for table in TABLES {
+        found.push(format!("{table}: {}", columns(db, table).await.join(" ")));
+    }
+    found.sort();
+    found
+}
+
+/// Every column of every table; a question mark says that it may hold nothing. The same on both databases.
+const COLUMNS: [(&str, &str); 6] = [
+    (
+        "accounts",
+        "bio? birth_date? created_at email? event_interests first_name? gender? id is_active last_name? location? name? \
+         phone? profile_id profile_pictures updated_at username?",
+    ),
+    (
+        "sessions",
+        "account_id created_at ended_at? expires_at id last_used_at parent_jti? refresh_issued_at refresh_jti role",
+    ),
+    ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
+    ("leads", "converted_at? first_requested_at id last_requested_at notes phone requests source state"),
+    ("messages", "channel created_at error_code? id phone provider provider_id? status template updated_at"),
+    ("event_interests", "description id is_active name"),
+];
+
+on_both! {
+    async fn both_databases_have_the_same_columns(house: TestHouse) {
+        let db = connect(&house).await;
+        for (table, expected) in COLUMNS {
+            assert_eq!(columns(&db, table).await.join(" "), expected, "{table}");
+        }
+    }
+
+    async fn migrating_again_changes_nothing(house: TestHouse) {
+        house.sign_in(PHONE).await;
+        let db = connect(&house).await;
+        let before = everything(&db).await;
+        house.services.store.migrate().await.unwrap();
+        house.services.store.migrate().await.unwrap();
+        assert_eq!(everything(&db).await, before);
+        assert_eq!(house.count("SELECT COUNT(*) FROM event_interests").await, 10);
+        assert_eq!(house.count("SELECT COUNT(*) FROM accounts").await, 1);
+    }
+
+    async fn down_and_up_again_is_a_new_database(house: TestHouse) {
+        let db = connect(&house).await;
+        let before = everything(&db).await;
+        Migrator::down(&db, None).await.unwrap();
+        for table in TABLES {
+            assert!(columns(&db, table).await.is_empty(), "{table}");
+        }
+        house.services.store.migrate().await.unwrap();
+        assert_eq!(everything(&db).await, before);
+        house.sign_in_and_complete(PHONE).await;
+    }
+
+    async fn servers_that_start_at_once_migrate_once(house: TestHouse) {
+        let db = connect(&house).await;
+        Migrator::down(&db, None).await.unwrap();
+        let servers = join_all((0..4).map(|_| house.second_server(&[]))).await;
+        for result in join_all(servers.iter().map(|server| server.services.store.migrate())).await {
+            result.expect("each of them starts");
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM event_interests").await, 10);
+        let steps = i64::try_from(Migrator::migrations().len()).unwrap();
+        assert_eq!(house.count("SELECT COUNT(*) FROM seaql_migrations").await, steps);
+        servers[0].sign_in_and_complete(PHONE).await;
+    }
+}

@@ -1,0 +1,329 @@
+//! Messages through Twilio, which a stub plays here: what the answers say when it takes a message, and on each of its
+//! bad days.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use poem::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{basic_auth, method, path},
+};
+
+use crate::{
+    on_both,
+    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+};
+
+const SID: &str = "AC0123456789abcdef0123456789abcdef";
+const TOKEN: &str = "the auth token of the tests";
+const SENDER: &str = "+15005550006";
+
+/// Twilio's own words, which nobody outside may read.
+const TWILIO_SAYS: &str =
+    "Account AC0123456789abcdef0123456789abcdef may not, see https://www.twilio.com/docs";
+
+/// A server beside the house whose messages go to this address. The house itself keeps its inbox.
+async fn server_that_sends_to(house: &TestHouse, base: &str, settings: &[(&str, &str)]) -> TestHouse {
+    let mut all = vec![
+        ("TWILIO_TEST_MODE", "false"),
+        ("TWILIO_ACCOUNT_SID", SID),
+        ("TWILIO_AUTH_TOKEN", TOKEN),
+        ("TWILIO_PHONE_NUMBER", SENDER),
+        ("TWILIO_API_BASE_URL", base),
+    ];
+    all.extend(settings);
+    house.second_server(&all).await
+}
+
+/// Lets the stub answer like this from now on, to whoever knows the password.
+async fn answers(stub: &MockServer, template: ResponseTemplate) {
+    stub.reset().await;
+    let account = format!("/2010-04-01/Accounts/{SID}/Messages.json");
+    let right = Mock::given(method("POST")).and(path(account)).and(basic_auth(SID, TOKEN));
+    right.respond_with(template).mount(stub).await;
+}
+
+fn takes() -> ResponseTemplate {
+    let body = json!({"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued", "error_code": null});
+    ResponseTemplate::new(201).set_body_json(body)
+}
+
+fn refuses(status: u16, code: u32) -> ResponseTemplate {
+    let body = json!({"code": code, "message": TWILIO_SAYS, "more_info": TWILIO_SAYS, "status": status});
+    ResponseTemplate::new(status).set_body_json(body)
+}
+
+fn form(body: &[u8]) -> HashMap<String, String> {
+    url::form_urlencoded::parse(body).into_owned().collect()
+}
+
+/// The messages that the stub was given since it last changed its mind, oldest first.
+async fn given(stub: &MockServer) -> Vec<HashMap<String, String>> {
+    stub.received_requests().await.unwrap().iter().map(|request| form(&request.body)).collect()
+}
+
+/// The code in a message.
+fn code_of(message: &HashMap<String, String>) -> String {
+    let digits = |word: &&str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+    message["Body"].split([' ', '.']).find(digits).expect("a code in the message").to_owned()
+}
+
+/// Nothing of Twilio's is in the answer: neither its words nor its codes, nor our account, sender or its address.
+#[track_caller]
+fn assert_nothing_leaks(answer: &Answer, base: &str) {
+    let host = base.trim_start_matches("http://");
+    let text = format!("{} {:?}", answer.text, answer.headers).to_lowercase();
+    // Its codes have five digits, and an answer of ours has none such.
+    assert!(!answer.text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() == 5), "{text}");
+    for secret in [SID, TOKEN, SENDER, host, "twilio", "127.0.0.1", "connect", "reqwest", "hyper"] {
+        assert!(!text.contains(&secret.to_lowercase()), "{secret} in {}", answer.text);
+    }
+}
+
+/// A provider that reads a message and hangs up, and what it read.
+async fn one_that_hangs_up() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&read);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut bytes = Vec::new();
+            while !String::from_utf8_lossy(&bytes).contains("ValidityPeriod=") {
+                if socket.read_buf(&mut bytes).await.unwrap_or_default() == 0 {
+                    break;
+                }
+            }
+            heard.lock().unwrap().push(String::from_utf8_lossy(&bytes).into_owned());
+            let _ = socket.shutdown().await;
+        }
+    });
+    (base, read)
+}
+
+on_both! {
+    async fn a_message_says_the_code_and_dies_with_it(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, takes()).await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        server.signup(PHONE).await.assert_ok();
+        let messages = given(&stub).await;
+        assert_eq!(messages.len(), 1);
+        let code = code_of(&messages[0]);
+        let text = format!("Your Loopin verification code is: {code}. This code expires in 10 minutes.");
+        let expected = [("To", PHONE), ("From", SENDER), ("Body", &text), ("ValidityPeriod", "600")];
+        assert_eq!(messages[0], expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        house.verify_otp(PHONE, &code).await.assert_ok();
+        let queued = "SELECT COUNT(*) FROM messages WHERE status = 'queued' AND provider = 'twilio'";
+        assert_eq!(house.count(queued).await, 1);
+    }
+
+    async fn a_resend_lives_and_says_so_only_for_what_remains(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, takes()).await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[("PRODUCT_NAME", "Chai")]).await;
+        server.signup(PHONE).await.assert_ok();
+        house.advance(400);
+        let answer = server.signup(PHONE).await;
+        assert_eq!(answer.assert_ok().at("/data/expires_in"), json!(200));
+        let messages = given(&stub).await;
+        assert_eq!(messages[1]["ValidityPeriod"], "200");
+        let code = code_of(&messages[0]);
+        let text = format!("Your Chai verification code is: {code}. This code expires in 3 minutes.");
+        assert_eq!(messages[1]["Body"], text, "the same code, with the minutes that remain");
+    }
+
+    async fn a_messaging_service_sends_instead_of_a_number(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, takes()).await;
+        let service = "MG0123456789abcdef0123456789abcdef";
+        let settings = [("TWILIO_MESSAGING_SERVICE_SID", service)];
+        let server = server_that_sends_to(&house, &stub.uri(), &settings).await;
+        server.signup(PHONE).await.assert_ok();
+        let messages = given(&stub).await;
+        assert_eq!(messages[0]["MessagingServiceSid"], service);
+        assert_eq!(messages[0].get("From"), None);
+    }
+
+    async fn a_number_that_gets_no_messages_is_told_why(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        for (code, reason) in [
+            (21211, "invalid"), (21614, "not_mobile"), (21610, "opted_out"), (21408, "region_not_allowed"),
+            (30004, "blocked"),
+        ] {
+            answers(&stub, refuses(400, code)).await;
+            let answer = server.signup(PHONE).await;
+            answer.assert_error(400, "phone_unreachable");
+            assert_eq!(answer.at("/error/reason"), json!(reason));
+            assert_nothing_leaks(&answer, &stub.uri());
+        }
+        answers(&stub, takes()).await;
+        server.signup(PHONE).await.assert_ok();
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 5);
+    }
+
+    async fn a_provider_that_refuses_us_is_502(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        for template in [refuses(401, 20003), refuses(403, 20005), refuses(404, 20404), refuses(400, 21606)] {
+            answers(&stub, template).await;
+            let answer = server.signup(PHONE).await;
+            answer.assert_error(502, "sms_rejected");
+            assert_nothing_leaks(&answer, &stub.uri());
+        }
+        answers(&stub, takes()).await;
+        server.signup(PHONE).await.assert_ok();
+    }
+
+    async fn a_provider_with_a_fault_of_its_own_is_503(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        for (template, wait) in [
+            (refuses(500, 20500), None),
+            (ResponseTemplate::new(502).set_body_string(format!("<html>{TWILIO_SAYS}</html>")), None),
+            (refuses(503, 20503).insert_header("Retry-After", "17"), Some(17)),
+            (refuses(429, 20429), None),
+        ] {
+            answers(&stub, template).await;
+            let answer = server.signup(PHONE).await;
+            answer.assert_error(503, "sms_unavailable");
+            let seconds = answer.at("/error/retry_after").as_i64().expect("waiting helps");
+            assert!(seconds >= 1 && wait.is_none_or(|wait| wait == seconds), "{}", answer.text);
+            assert_nothing_leaks(&answer, &stub.uri());
+        }
+        answers(&stub, takes()).await;
+        server.signup(PHONE).await.assert_ok();
+    }
+
+    async fn after_an_unknown_outcome_the_same_code_is_sent_again(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[("OTP_LENGTH", "8")]).await;
+        answers(&stub, refuses(500, 20500)).await;
+        server.signup(PHONE).await.assert_error(503, "sms_unavailable");
+        let lost = code_of(&given(&stub).await[0]);
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
+        house.advance(1);
+        answers(&stub, takes()).await;
+        let answer = server.signup(PHONE).await;
+        assert_eq!(answer.assert_ok().at("/data/expires_in"), json!(599), "it is the same challenge");
+        assert_eq!(code_of(&given(&stub).await[0]), lost, "so the lost message works if it comes after all");
+        server.verify_otp(PHONE, &lost).await.assert_ok();
+    }
+
+    async fn a_failed_send_gives_back_the_wait_but_no_guess(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        answers(&stub, refuses(500, 20500)).await;
+        server.signup(PHONE).await.assert_error(503, "sms_unavailable");
+        let code = code_of(&given(&stub).await[0]);
+        server.verify_otp(PHONE, &crate::support::wrong(&code)).await.assert_error(400, "otp_invalid");
+        server.signup(PHONE).await.assert_error(503, "sms_unavailable");
+        let answer = server.verify_otp(PHONE, &crate::support::wrong(&code)).await;
+        assert_eq!(answer.at("/error/attempts_remaining"), json!(1));
+    }
+
+    async fn after_a_failed_send_and_a_good_one_there_is_a_wait_again(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        answers(&stub, refuses(400, 21614)).await;
+        server.signup(PHONE).await.assert_error(400, "phone_unreachable");
+        answers(&stub, takes()).await;
+        server.signup(PHONE).await.assert_ok();
+        server.signup(PHONE).await.assert_error(429, "otp_cooldown");
+    }
+
+    async fn a_connection_that_is_cut_is_503_and_the_same_code_again(house: TestHouse) {
+        let (base, heard) = one_that_hangs_up().await;
+        let server = server_that_sends_to(&house, &base, &[]).await;
+        for _ in 0..2 {
+            let answer = server.signup(PHONE).await;
+            answer.assert_error(503, "sms_unavailable");
+            assert_nothing_leaks(&answer, &base);
+        }
+        let heard = heard.lock().unwrap().clone();
+        let bodies: Vec<_> = heard.iter().filter_map(|text| text.split("\r\n\r\n").nth(1)).collect();
+        assert_eq!(bodies.len(), 2, "each wish is one message, sent once");
+        assert_eq!(bodies[0], bodies[1]);
+    }
+
+    async fn a_refused_connection_is_503(house: TestHouse) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let server = server_that_sends_to(&house, &base, &[]).await;
+        for _ in 0..2 {
+            let answer = server.signup(PHONE).await;
+            answer.assert_error(503, "sms_unavailable");
+            assert_nothing_leaks(&answer, &base);
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 2);
+    }
+
+    // This one waits for real: the provider's time-out is no setting, and ten seconds are what the contract promises.
+    async fn a_slow_provider_is_503_within_ten_seconds_and_holds_nobody_up(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, takes().set_delay(Duration::from_mins(1))).await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let slow = tokio::time::timeout(Duration::from_secs(10), server.signup(PHONE));
+        let others = async {
+            let mut answers = Vec::new();
+            while given(&stub).await.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..20 {
+                answers.push(server.verify_otp(OTHER_PHONE, "1097").await);
+            }
+            answers
+        };
+        let others = tokio::time::timeout(Duration::from_secs(7), others);
+        let (slow, others) = tokio::join!(slow, others);
+        let slow = slow.expect("an answer within ten seconds");
+        slow.assert_error(503, "sms_unavailable");
+        assert_nothing_leaks(&slow, &stub.uri());
+        for answer in others.expect("nobody waits for somebody else's message") {
+            answer.assert_error(400, "otp_not_found");
+        }
+        let code = code_of(&given(&stub).await[0]);
+        answers(&stub, takes()).await;
+        server.signup(PHONE).await.assert_ok();
+        assert_eq!(code_of(&given(&stub).await[0]), code);
+    }
+
+    async fn logging_in_fails_in_the_same_words(house: TestHouse) {
+        house.sign_in(PHONE).await;
+        house.advance(30);
+        let stub = MockServer::start().await;
+        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        for (template, status, code) in [
+            (refuses(400, 21610), 400, "phone_unreachable"),
+            (refuses(401, 20003), 502, "sms_rejected"),
+            (refuses(500, 20500), 503, "sms_unavailable"),
+        ] {
+            answers(&stub, template).await;
+            let answer = server.login(PHONE).await;
+            answer.assert_error(status, code);
+            assert_nothing_leaks(&answer, &stub.uri());
+        }
+        answers(&stub, takes()).await;
+        server.login(PHONE).await.assert_ok();
+        server.verify_login(PHONE, &code_of(&given(&stub).await[0])).await.assert_ok();
+    }
+
+    async fn there_is_no_inbox_where_messages_go_out(house: TestHouse) {
+        let server = server_that_sends_to(&house, "http://127.0.0.1:9", &[]).await;
+        for path in ["/dev/inbox", "/dev/inbox.json"] {
+            assert_eq!(server.get(path).await.status, StatusCode::NOT_FOUND);
+        }
+        assert_ne!(house.get("/dev/inbox.json").await.json(), Value::Null);
+    }
+}

@@ -1,0 +1,383 @@
+//! The test house: the whole server in this process, with a clock that is moved by hand, seeded chance, and an inbox.
+//!
+//! A test names the house as its argument and runs once on SQLite and once on PostgreSQL:
+//!
+//! ```ignore
+//! on_both! {
+//!     async fn a_code_is_used_once(house: TestHouse) { … }
+//! }
+//! ```
+
+#![allow(dead_code, reason = "every test binary uses another part of the house")]
+
+pub mod postgres;
+pub mod proxy;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use chrono::{DateTime, Duration, TimeZone, Utc};
+use loopin_auth::{app, clock::Clock, config::Config, flows::Services, random::Random};
+use poem::{
+    Response,
+    endpoint::BoxEndpoint,
+    http::{Method, StatusCode},
+    test::TestClient,
+};
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::{Value, json};
+
+/// A phone of the README.
+pub const PHONE: &str = "+916205829376";
+
+/// Another one.
+pub const OTHER_PHONE: &str = "+919876543210";
+
+/// The seeds of further servers: two with the same seed would make the same ids.
+static SEEDS: AtomicU64 = AtomicU64::new(8);
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs each test on SQLite and on PostgreSQL. Where no PostgreSQL is found, that half says so loudly and passes,
+/// unless `REQUIRE_POSTGRES` is set.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($house:ident: TestHouse) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "not every test needs everything")]
+            use super::*;
+            use $crate::support::{Database, TestHouse};
+
+            async fn test($house: TestHouse) $body
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                test(TestHouse::on(Database::Sqlite).await).await;
+            }
+
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if $crate::support::postgres::is_there() {
+                    test(TestHouse::on(Database::Postgres).await).await;
+                }
+            }
+        }
+    )*};
+}
+
+/// The whole server, in this process.
+pub struct TestHouse {
+    pub clock: Clock,
+    pub services: Arc<Services>,
+    pub client: TestClient<BoxEndpoint<'static, Response>>,
+    pub database: Database,
+    settings: HashMap<String, String>,
+    folder: Option<Folder>,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: poem::http::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// A part of the body, by JSON pointer.
+    pub fn at(&self, pointer: &str) -> Value {
+        self.json().pointer(pointer).cloned().unwrap_or(Value::Null)
+    }
+
+    /// A text in the body, by JSON pointer.
+    pub fn text_at(&self, pointer: &str) -> String {
+        self.at(pointer).as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Checks status and `error.code`, and that a failure has the shape of the contract.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, code: &str) {
+        assert_eq!(
+            (self.status.as_u16(), self.text_at("/error/code").as_str()),
+            (status, code),
+            "{}",
+            self.text
+        );
+        assert_eq!(self.at("/success"), json!(false), "{}", self.text);
+        for null in ["data", "token"] {
+            assert_eq!(self.json().get(null), Some(&Value::Null), "{null} of {}", self.text);
+        }
+        assert!(!self.text_at("/message").is_empty(), "{}", self.text);
+        let in_body = self.at("/error/retry_after").as_i64().map(|seconds| seconds.to_string());
+        assert_eq!(self.header("retry-after").map(str::to_owned), in_body, "{}", self.text);
+    }
+
+    #[track_caller]
+    pub fn assert_ok(&self) -> &Self {
+        assert_eq!(self.status.as_u16(), 200, "{}", self.text);
+        self
+    }
+}
+
+/// What a person holds after she signed in.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    pub access: String,
+    pub refresh: String,
+    pub user_id: String,
+}
+
+impl TestHouse {
+    /// A house with the settings of `dev`.
+    pub async fn on(database: Database) -> Self {
+        Self::with(database, &[]).await
+    }
+
+    /// A house with other settings.
+    pub async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
+        let (url, folder) = match database {
+            Database::Sqlite => {
+                let folder = Folder::new();
+                (format!("sqlite://{}", folder.0.join("test.sqlite3").display()), Some(folder))
+            }
+            Database::Postgres => (postgres::new_database().await, None),
+        };
+        let mut all: HashMap<String, String> = [
+            ("DATABASE_URL", url.as_str()),
+            ("SECRET_KEY", "a secret key of the tests, 32 bytes or more"),
+            ("JWT_SECRET_KEY", "a token secret of the tests, 32 bytes or more"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let clock = Clock::fixed(start());
+        let house = Self::build(database, all, clock, 7, folder).await;
+        house.services.store.migrate().await.expect("the migrations run");
+        house
+    }
+
+    /// A second server on the same database and the same clock, with other settings if need be.
+    pub async fn second_server(&self, settings: &[(&str, &str)]) -> Self {
+        let mut all = self.settings.clone();
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let seed = SEEDS.fetch_add(1, Ordering::Relaxed);
+        Self::build(self.database, all, self.clock.clone(), seed, None).await
+    }
+
+    async fn build(
+        database: Database,
+        settings: HashMap<String, String>,
+        clock: Clock,
+        seed: u64,
+        folder: Option<Folder>,
+    ) -> Self {
+        let random = Random::seeded(seed);
+        let config =
+            Config::read(&|name| settings.get(name).cloned(), &random).expect("the settings are right");
+        let services = app::services(&config, clock.clone(), random).await.expect("the parts are made");
+        let services = Arc::new(services);
+        let endpoint = app::endpoint(&config, Arc::clone(&services));
+        let client = TestClient::new(poem::EndpointExt::boxed(endpoint));
+        Self { clock, services, client, database, settings, folder }
+    }
+
+    pub fn setting(&self, name: &str) -> &str {
+        self.settings.get(name).map_or("", String::as_str)
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(Duration::seconds(seconds));
+    }
+
+    /// Any request.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        let mut request = self.client.request(method, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let response = request.send().await.0;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.into_body().into_string().await.expect("an answer is text");
+        Answer { status, headers, text }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.post_text(path, &body.to_string()).await
+    }
+
+    pub async fn post_text(&self, path: &str, body: &str) -> Answer {
+        self.send(Method::POST, path, &[("content-type", "application/json")], Some(body.to_owned())).await
+    }
+
+    pub async fn get_as(&self, token: &str, path: &str) -> Answer {
+        self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], None).await
+    }
+
+    pub async fn send_as(&self, token: &str, method: Method, path: &str, body: Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.send(method, path, &headers, Some(body.to_string())).await
+    }
+
+    pub async fn signup(&self, phone: &str) -> Answer {
+        self.post("/api/auth/signup", json!({ "phone_number": phone })).await
+    }
+
+    pub async fn login(&self, phone: &str) -> Answer {
+        self.post("/api/auth/login", json!({ "phone_number": phone })).await
+    }
+
+    pub async fn verify_otp(&self, phone: &str, code: &str) -> Answer {
+        self.post("/api/auth/verify-otp", json!({ "phone_number": phone, "otp_code": code })).await
+    }
+
+    pub async fn verify_login(&self, phone: &str, code: &str) -> Answer {
+        self.post("/api/auth/verify-login", json!({ "phone_number": phone, "otp_code": code })).await
+    }
+
+    pub async fn refresh(&self, token: &str) -> Answer {
+        self.post("/api/auth/refresh", json!({ "refresh": token })).await
+    }
+
+    /// The codes that this phone was sent, newest first.
+    pub fn codes_for(&self, phone: &str) -> Vec<String> {
+        let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(phone).expect("a phone in E.164");
+        let inbox = self.services.sms.inbox().expect("the house has an inbox");
+        inbox.list(Some(&phone)).into_iter().map(|message| message.otp_code).collect()
+    }
+
+    /// The last code that this phone was sent.
+    pub fn last_code_for(&self, phone: &str) -> String {
+        self.codes_for(phone).into_iter().next().expect("a code was sent")
+    }
+
+    /// A code that is not the right one, as long as it.
+    pub fn wrong_code_for(&self, phone: &str) -> String {
+        wrong(&self.last_code_for(phone))
+    }
+
+    /// Signs up and verifies.
+    #[track_caller]
+    pub fn sign_in(&self, phone: &str) -> impl Future<Output = Tokens> {
+        let phone = phone.to_owned();
+        async move {
+            self.signup(&phone).await.assert_ok();
+            let answer = self.verify_otp(&phone, &self.last_code_for(&phone)).await;
+            answer.assert_ok();
+            Tokens {
+                access: answer.text_at("/token"),
+                refresh: answer.text_at("/data/refresh_token"),
+                user_id: answer.text_at("/data/user_id"),
+            }
+        }
+    }
+
+    /// Signs up, verifies and completes the profile.
+    pub async fn sign_in_and_complete(&self, phone: &str) -> Tokens {
+        let tokens = self.sign_in(phone).await;
+        self.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", whole_profile())
+            .await
+            .assert_ok();
+        tokens
+    }
+
+    /// A statement of the test's own, past the server.
+    pub async fn execute(&self, sql: &str) -> u64 {
+        self.services.store.execute_unprepared(sql).await.expect("the statement runs").rows_affected()
+    }
+
+    /// A number that a statement of the test's own finds.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let store = &self.services.store;
+        let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
+        let row = store.query_one_raw(statement).await.expect("the statement runs").expect("a row");
+        row.try_get_by_index::<i64>(0).expect("a number")
+    }
+
+    /// Disables the account of a phone, as a staff member would.
+    pub async fn disable(&self, phone: &str) {
+        let rows =
+            self.execute(&format!("UPDATE accounts SET is_active = FALSE WHERE phone = '{phone}'")).await;
+        assert_eq!(rows, 1, "the phone has an account");
+    }
+}
+
+/// When every test begins: mid-day in India, with microseconds.
+pub fn start() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 3, 14, 9, 26, 53).unwrap() + Duration::microseconds(589_793)
+}
+
+/// A code that is not this one, as long as it.
+pub fn wrong(code: &str) -> String {
+    let last = if code.ends_with('0') { '1' } else { '0' };
+    format!("{}{last}", &code[..code.len() - 1])
+}
+
+/// A profile that `complete-profile` takes.
+pub fn whole_profile() -> Value {
+    json!({
+        "phone_number": PHONE,
+        "name": "Gaurav Kumar",
+        "birth_date": "1995-01-01",
+        "gender": "male",
+        "event_interests": [1, 2, 3],
+        "profile_pictures": ["https://example.com/pic1.jpg", "https://example.com/pic2.jpg"],
+    })
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("loopin-auth-test-{}", uuid::Uuid::from_bytes(Random::System.bytes()));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).expect("a folder for the test");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
