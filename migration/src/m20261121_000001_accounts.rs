@@ -1,8 +1,10 @@
 //! Accounts and the sessions that people hold on them.
 
 use sea_orm_migration::prelude::*;
-#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
-use sea_orm_migration::schema::*;
+use sea_orm_migration::schema::{
+    boolean, date_null, json, text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
+    uuid_null,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

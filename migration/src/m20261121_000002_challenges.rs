@@ -1,8 +1,9 @@
 //! The codes that are being waited for.
 
 use sea_orm_migration::prelude::*;
-#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
-use sea_orm_migration::schema::*;
+use sea_orm_migration::schema::{
+    big_integer, text, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

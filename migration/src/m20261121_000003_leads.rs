@@ -1,8 +1,9 @@
 //! Everyone who asked for a code. A lead outlives the codes and the messages, so it keeps its own counts.
 
 use sea_orm_migration::prelude::*;
-#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
-use sea_orm_migration::schema::*;
+use sea_orm_migration::schema::{
+    big_integer, text, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
+};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

@@ -1,8 +1,7 @@
 //! What was sent, to whom, and what the provider said of it. Never a text: the template's name stands for it.
 
 use sea_orm_migration::prelude::*;
-#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
-use sea_orm_migration::schema::*;
+use sea_orm_migration::schema::{big_integer_null, text, text_null, timestamp_with_time_zone, uuid};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

@@ -1,8 +1,7 @@
 //! What people like to go to, with the ten that every Loopin app starts with.
 
 use sea_orm_migration::prelude::*;
-#[expect(clippy::wildcard_imports, reason = "the words of SeaORM's schema language")]
-use sea_orm_migration::schema::*;
+use sea_orm_migration::schema::{big_pk_auto, boolean, text};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

@@ -1,0 +1,9 @@
+//! Bad days: the database goes away, another writer holds it, Twilio is slow, clients hang up.
+
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod provider;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,126 @@
+//! Twilio is slow, and clients do not wait for it.
+
+use std::{sync::Arc, time::Duration};
+
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+use crate::{
+    on_both,
+    support::{OTHER_PHONE, PHONE, TestHouse},
+};
+
+/// So long that everything else is over by then, and short for whoever waits for the test.
+const SLOW: Duration = Duration::from_millis(1500);
+
+/// A Twilio that takes every message, after a while.
+async fn slow_twilio() -> MockServer {
+    let twilio = MockServer::start().await;
+    let taken = ResponseTemplate::new(201)
+        .set_delay(SLOW)
+        .set_body_json(serde_json::json!({"sid": "SM00000000000000000000000000000001", "status": "queued"}));
+    Mock::given(any()).respond_with(taken).mount(&twilio).await;
+    twilio
+}
+
+/// A second server on the database of the house, that sends through Twilio.
+async fn with_twilio(house: &TestHouse, twilio: &MockServer) -> TestHouse {
+    let url = twilio.uri();
+    let settings = [
+        ("TWILIO_TEST_MODE", "false"),
+        ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001"),
+        ("TWILIO_AUTH_TOKEN", "0123456789abcdef0123456789abcdef"),
+        ("TWILIO_PHONE_NUMBER", "+15005550006"),
+        ("TWILIO_API_BASE_URL", url.as_str()),
+        // With one connection, whoever kept it while he waits for Twilio would stop everybody.
+        ("DATABASE_MAX_CONNECTIONS", "1"),
+    ];
+    house.second_server(&settings).await
+}
+
+/// Waits until Twilio has been asked: from then on a message is on its way.
+async fn asked(twilio: &MockServer) {
+    for _ in 0..500 {
+        if !twilio.received_requests().await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("Twilio was never asked");
+}
+
+on_both! {
+    async fn a_client_that_hangs_up_leaves_nothing_half_done(house: TestHouse) {
+        let twilio = slow_twilio().await;
+        let server = Arc::new(with_twilio(&house, &twilio).await);
+        let asking = tokio::spawn({
+            let server = Arc::clone(&server);
+            async move { server.signup(PHONE).await }
+        });
+        asked(&twilio).await;
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'pending'").await, 1);
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+
+        let mut marked = 0;
+        for _ in 0..500 {
+            marked = house.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await;
+            if marked == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(marked, 1, "what became of the message was written down");
+        // It counts as sent: the cooldown runs.
+        server.signup(PHONE).await.assert_error(429, "otp_cooldown");
+    }
+
+    async fn a_client_that_hangs_up_while_verifying_keeps_a_whole_account(house: TestHouse) {
+        let house = Arc::new(house);
+        for number in 10..40 {
+            let phone = format!("+9198765432{number}");
+            house.signup(&phone).await.assert_ok();
+            let code = house.last_code_for(&phone);
+            let verifying = tokio::spawn({
+                let (house, phone) = (Arc::clone(&house), phone.clone());
+                async move { house.verify_otp(&phone, &code).await }
+            });
+            // Each time at another point of the way.
+            for _ in 10..number {
+                tokio::task::yield_now().await;
+            }
+            verifying.abort();
+            let _ = verifying.await;
+        }
+        // Whoever had begun comes to the end; nobody is left between two rows.
+        let half = "SELECT COUNT(*) FROM accounts WHERE phone NOT IN (SELECT phone FROM leads WHERE state = 'converted') \
+                    OR id NOT IN (SELECT account_id FROM sessions) \
+                    OR phone NOT IN (SELECT phone FROM challenges WHERE consumed_at IS NOT NULL)";
+        let used = "SELECT COUNT(*) FROM challenges WHERE consumed_at IS NOT NULL \
+                    AND phone NOT IN (SELECT phone FROM accounts)";
+        assert_eq!((house.count(half).await, house.count(used).await), (0, 0));
+        house.advance(30);
+        for number in 10..40 {
+            let phone = format!("+9198765432{number}");
+            house.sign_in(&phone).await;
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM accounts").await, 30);
+    }
+
+    async fn a_slow_twilio_slows_nobody_else(house: TestHouse) {
+        let tokens = house.sign_in(OTHER_PHONE).await;
+        let twilio = slow_twilio().await;
+        let server = Arc::new(with_twilio(&house, &twilio).await);
+        let asking = tokio::spawn({
+            let server = Arc::clone(&server);
+            async move { server.signup(PHONE).await }
+        });
+        asked(&twilio).await;
+        for _ in 0..20 {
+            server.get("/api/auth/event-interests").await.assert_ok();
+            server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
+            server.verify_otp(OTHER_PHONE, "0000").await.assert_error(400, "otp_not_found");
+        }
+        assert!(!asking.is_finished(), "sixty requests were answered while one waits for Twilio");
+        asking.await.unwrap().assert_ok();
+    }
+}

@@ -1,0 +1,246 @@
+//! The contract is a committed file: `docs/openapi.json`, as it is served, and `.env.example`, as it is read.
+//!
+//! `UPDATE_OPENAPI=1 cargo test --test contract` writes the file anew; the diff is how a change of the API is seen.
+
+#[cfg(test)]
+mod contract {
+    use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+    use loopin_auth::{app, clock::Clock, config::Config, random::Random};
+    use serde_json::Value;
+
+    const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+    async fn document() -> Value {
+        let config = Config::read(&|_| None, &Random::seeded(1)).unwrap();
+        let services = app::services(&config, Clock::System, Random::seeded(1)).await.unwrap();
+        app::document(&Arc::new(services))
+    }
+
+    /// Every operation with its name, `POST /api/auth/signup`.
+    fn operations(document: &Value) -> Vec<(String, &Value)> {
+        let mut found = Vec::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(METHODS.contains(&method.as_str()), "{method} {path}");
+                found.push((format!("{} {path}", method.to_uppercase()), operation));
+            }
+        }
+        assert!(found.len() >= 14, "every operation is in the document");
+        found
+    }
+
+    fn is_text(value: &Value) -> bool {
+        value.as_str().is_some_and(|text| !text.trim().is_empty())
+    }
+
+    /// The schemas of a request or an answer, each with its examples.
+    fn media(owner: &Value) -> Vec<&Value> {
+        owner["content"].as_object().into_iter().flatten().map(|(_, media)| media).collect()
+    }
+
+    /// Whether a client reads an example: beside the schema, or in the schema that it names.
+    fn has_example(document: &Value, media: &Value) -> bool {
+        let beside = media.get("example").is_some()
+            || media["examples"].as_object().is_some_and(|all| !all.is_empty());
+        let named =
+            media["schema"]["$ref"].as_str().and_then(|name| document.pointer(name.trim_start_matches('#')));
+        beside || named.is_some_and(|schema| schema.get("example").is_some())
+    }
+
+    #[tokio::test]
+    async fn the_committed_document_is_the_one_that_is_served() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+        let served = format!("{:#}\n", document().await);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "whoever changes the API asks for the file to be written"
+        )]
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(&path, &served).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == served,
+            "docs/openapi.json is not what is served: run UPDATE_OPENAPI=1 cargo test --test contract, read the diff"
+        );
+    }
+
+    #[tokio::test]
+    async fn every_operation_says_what_it_does() {
+        let document = document().await;
+        let mut ids = Vec::new();
+        for (name, operation) in operations(&document) {
+            for member in ["operationId", "summary", "description"] {
+                assert!(is_text(&operation[member]), "{name} has no {member}");
+            }
+            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{name} has one tag");
+            ids.push(operation["operationId"].as_str().unwrap());
+        }
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "operation ids are unique: {ids:?}");
+        for tag in document["tags"].as_array().unwrap() {
+            assert!(is_text(&tag["name"]) && is_text(&tag["description"]), "{tag}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_request_and_every_answer_has_an_example() {
+        let document = document().await;
+        for (name, operation) in operations(&document) {
+            for media in media(&operation["requestBody"]) {
+                assert!(has_example(&document, media), "the request of {name} has no example");
+            }
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                assert!(is_text(&answer["description"]), "{status} of {name} has no description");
+                assert!(!media(answer).is_empty(), "{status} of {name} has no body");
+                for media in media(answer) {
+                    assert!(has_example(&document, media), "{status} of {name} has no example");
+                }
+                let headers = &answer["headers"];
+                assert!(headers.get("X-Request-Id").is_some(), "{status} of {name} has no X-Request-Id");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_gated_operation_can_answer_401() {
+        let document = document().await;
+        let mut gated = 0;
+        for (name, operation) in operations(&document) {
+            let responses = &operation["responses"];
+            let security = operation["security"].as_array().unwrap_or_else(|| panic!("{name} says who may"));
+            let is_open = security.is_empty() || security.contains(&serde_json::json!({}));
+            if !is_open {
+                gated += 1;
+                assert!(responses.get("401").is_some(), "{name} has no 401");
+                assert!(responses["401"]["headers"].get("WWW-Authenticate").is_some(), "{name}");
+            }
+            assert!(responses.get("500").is_some(), "{name} has no 500");
+            if operation.get("requestBody").is_some() {
+                for status in ["400", "413", "415"] {
+                    assert!(responses.get(status).is_some(), "{name} has no {status}");
+                }
+            }
+        }
+        assert_eq!(gated, 3, "complete-profile, and reading and changing the profile");
+        let scheme = &document["components"]["securitySchemes"]["Bearer"];
+        assert_eq!((scheme["type"].as_str(), scheme["scheme"].as_str()), (Some("http"), Some("bearer")));
+    }
+
+    #[tokio::test]
+    async fn no_type_is_anonymous() {
+        let document = document().await;
+        for (name, operation) in operations(&document) {
+            let answers = operation["responses"].as_object().unwrap().values();
+            for owner in answers.chain([&operation["requestBody"]]) {
+                for media in media(owner) {
+                    assert!(is_text(&media["schema"]["$ref"]), "{name}: {}", media["schema"]);
+                }
+            }
+        }
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            assert!(
+                name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
+                "{name} is no name that every language takes"
+            );
+            for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+                assert!(schema.get("properties").is_none(), "{name}.{member} is an anonymous object");
+                assert!(
+                    schema["items"].get("properties").is_none(),
+                    "{name}.{member} holds anonymous objects"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_member_of_an_answer_is_always_there() {
+        let document = document().await;
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            if name.ends_with("Request") || name == "ErrorBody" {
+                continue;
+            }
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            for (member, _) in schema["properties"].as_object().into_iter().flatten() {
+                assert!(
+                    required.iter().any(|name| name == member),
+                    "{name}.{member} may be null, never missing"
+                );
+            }
+        }
+        for (schema, member) in
+            [("Failure", "data"), ("Failure", "token"), ("Profile", "bio"), ("LoggedInData", "name")]
+        {
+            let property = &document["components"]["schemas"][schema]["properties"][member];
+            assert_eq!(property["nullable"], serde_json::json!(true), "{schema}.{member} can be null");
+        }
+    }
+
+    /// The settings of `.env.example` in its order: name, value, and the comment above.
+    fn examples() -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        let mut comment = String::new();
+        for line in include_str!("../.env.example").lines() {
+            let setting = line.strip_prefix('#').unwrap_or(line).split_once('=').filter(|(name, _)| {
+                !name.is_empty()
+                    && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            });
+            match setting {
+                Some((name, value)) => found.push((name.to_owned(), value.to_owned(), comment.clone())),
+                None if line.is_empty() => comment.clear(),
+                None => comment.push_str(line.trim_start_matches(['#', ' '])),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_example_of_settings_names_what_is_read_and_nothing_else() {
+        let mut read = Config::names();
+        read.sort_unstable();
+        let examples = examples();
+        let mut named: Vec<&str> = examples.iter().map(|(name, _, _)| name.as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(named, read);
+        for (name, _, comment) in &examples {
+            assert!(comment.len() >= 20, "{name} is explained");
+        }
+    }
+
+    #[test]
+    fn the_example_of_settings_works_in_dev_as_it_stands() {
+        let examples: HashMap<String, String> =
+            examples().into_iter().map(|(name, value, _)| (name, value)).collect();
+        let config = Config::read(&|name| examples.get(name).cloned(), &Random::seeded(1)).unwrap();
+        assert!(config.is_test_mode());
+        assert_eq!(config.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_example_of_settings_shows_the_defaults() {
+        let examples: HashMap<String, String> =
+            examples().into_iter().map(|(name, value, _)| (name, value)).collect();
+        let shown = Config::read(&|name| examples.get(name).cloned(), &Random::seeded(1)).unwrap();
+        let default = Config::read(&|_| None, &Random::seeded(1)).unwrap();
+        let settings = |config: &Config| {
+            format!(
+                "{:?} {:?} {} {:?} {} {:?} {:?} {} {:?} {} {}",
+                config.environment,
+                config.debug,
+                config.bind_addr,
+                config.otp,
+                config.product,
+                config.region,
+                config.zone,
+                config.rate_limits_enabled,
+                config.tokens,
+                config.database.max_connections,
+                config.database_without_password(),
+            )
+        };
+        assert_eq!(settings(&shown), settings(&default));
+    }
+}

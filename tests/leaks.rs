@@ -1,0 +1,348 @@
+//! Nothing tells a code: no line of the log at any level, no answer, no row. A binary of its own, because the log of
+//! the whole process is kept and searched, and test mode, which may show codes, must not write into it.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod leaks {
+    use std::{
+        fmt::Write as _,
+        io::Write,
+        sync::{Mutex, OnceLock, PoisonError},
+    };
+
+    use poem::http::Method;
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
+    use serde_json::json;
+    use tracing_subscriber::fmt::MakeWriter;
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+    use super::support::{Answer, Database, OTHER_PHONE, PHONE, TestHouse, postgres, whole_profile, wrong};
+
+    const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
+    const AUTH_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+    const NAME: &str = "Gaurav Kumar";
+    const UNREACHABLE: &str = "+919811112222";
+
+    /// Everything that was logged in this process.
+    static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+    struct Kept;
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Kept {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            Self
+        }
+    }
+
+    /// Keeps everything that is logged from here on, at every level, of every crate.
+    fn keep_the_log() {
+        static STARTED: OnceLock<()> = OnceLock::new();
+        STARTED.get_or_init(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(Kept)
+                .init();
+        });
+    }
+
+    fn log() -> String {
+        String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// A walk through everything that a code and a token can meet, and every answer on the way.
+    struct Walk {
+        house: TestHouse,
+        twilio: MockServer,
+        answers: Vec<Answer>,
+        codes: Vec<String>,
+        tokens: Vec<String>,
+    }
+
+    impl Walk {
+        async fn on(database: Database) -> Self {
+            keep_the_log();
+            let twilio = MockServer::start().await;
+            let url = twilio.uri();
+            let settings = [
+                ("OTP_LENGTH", "8"),
+                ("TWILIO_TEST_MODE", "false"),
+                ("TWILIO_ACCOUNT_SID", ACCOUNT_SID),
+                ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+                ("TWILIO_PHONE_NUMBER", "+15005550006"),
+                ("TWILIO_API_BASE_URL", url.as_str()),
+            ];
+            let house = TestHouse::with(database, &settings).await;
+            let walk = Self { house, twilio, answers: Vec::new(), codes: Vec::new(), tokens: Vec::new() };
+            walk.twilio_takes_everything().await;
+            walk
+        }
+
+        async fn twilio_takes_everything(&self) {
+            let taken = json!({"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued"});
+            self.twilio_answers(ResponseTemplate::new(201).set_body_json(taken)).await;
+        }
+
+        async fn twilio_answers(&self, template: ResponseTemplate) {
+            self.twilio.reset().await;
+            Mock::given(any()).respond_with(template).mount(&self.twilio).await;
+        }
+
+        /// The code of the last message that reached Twilio.
+        async fn code(&mut self) -> String {
+            let requests = self.twilio.received_requests().await.unwrap();
+            let form = url::form_urlencoded::parse(&requests.last().unwrap().body).into_owned();
+            let body = form.into_iter().find(|(name, _)| name == "Body").unwrap().1;
+            let code = body.split_once("code is: ").unwrap().1[..8].to_owned();
+            assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{body}");
+            self.codes.push(code.clone());
+            code
+        }
+
+        fn keep(&mut self, status: u16, answer: Answer) -> &Answer {
+            assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+            for pointer in ["/token", "/data/refresh_token", "/access", "/refresh"] {
+                let token = answer.text_at(pointer);
+                if !token.is_empty() {
+                    self.tokens.push(token);
+                }
+            }
+            self.answers.push(answer);
+            &self.answers[self.answers.len() - 1]
+        }
+
+        async fn sign_up_and_log_in(&mut self) {
+            let answer = self.house.signup(PHONE).await;
+            self.keep(200, answer);
+            let code = self.code().await;
+            let answer = self.house.verify_otp(PHONE, &wrong(&code)).await;
+            self.keep(400, answer);
+            let answer = self.house.verify_otp(PHONE, &code).await;
+            let token = self.keep(200, answer).text_at("/token");
+            let answer = self.house.verify_otp(PHONE, &code).await;
+            self.keep(400, answer);
+            let answer =
+                self.house.send_as(&token, Method::POST, "/api/auth/complete-profile", whole_profile()).await;
+            self.keep(200, answer);
+            let answer = self.house.get_as(&token, "/api/auth/profile").await;
+            self.keep(200, answer);
+            self.house.advance(30);
+            let answer = self.house.login(PHONE).await;
+            self.keep(200, answer);
+            let code = self.code().await;
+            let answer = self.house.verify_login(PHONE, &code).await;
+            let refresh = self.keep(200, answer).text_at("/data/refresh_token");
+            let answer = self.house.refresh(&refresh).await;
+            let second = self.keep(200, answer).text_at("/refresh");
+            let answer = self.house.refresh(&second).await;
+            self.keep(200, answer);
+            // The first one is retired now.
+            let answer = self.house.refresh(&refresh).await;
+            self.keep(401, answer);
+            let answer = self.house.send_as(&token, Method::POST, "/api/auth/logout", json!({})).await;
+            self.keep(200, answer);
+        }
+
+        /// Every way to send a code, a token or a phone to where it does not belong.
+        async fn misplace(&mut self) {
+            let answer = self.house.signup(OTHER_PHONE).await;
+            self.keep(200, answer);
+            let code = self.code().await;
+            let token = self.tokens[0].clone();
+            let number: u64 = code.parse().unwrap();
+            for (status, path, body) in [
+                (
+                    400,
+                    "/api/auth/verify-otp",
+                    format!("{{\"phone_number\": \"{OTHER_PHONE}\", \"otp_code\": \"{code}\""),
+                ),
+                (400, "/api/auth/verify-otp", format!("\"{code}\"")),
+                (
+                    422,
+                    "/api/auth/verify-otp",
+                    format!("{{\"phone_number\": \"{OTHER_PHONE}\", \"otp_code\": {number}}}"),
+                ),
+                (
+                    422,
+                    "/api/auth/verify-otp",
+                    format!("{{\"phone_number\": \"{code}\", \"otp_code\": \"{code}0\"}}"),
+                ),
+                (422, "/api/auth/verify-otp", format!("{{\"{code}\": \"{token}\"}}")),
+                (400, "/api/auth/login", format!("{{\"username\": \"{code}\"}}")),
+                (422, "/api/auth/signup", format!("{{\"phone_number\": [\"{OTHER_PHONE}\", \"{code}\"]}}")),
+                (401, "/api/auth/refresh", format!("{{\"refresh\": \"{token}\"}}")),
+                (401, "/api/auth/refresh", format!("{{\"refresh\": \"{code}\"}}")),
+                (
+                    401,
+                    "/api/auth/complete-profile",
+                    format!("{{\"name\": \"{NAME}\", \"otp_code\": \"{code}\"}}"),
+                ),
+                (404, &format!("/api/auth/{OTHER_PHONE}/{code}?token={token}"), String::new()),
+                (405, &format!("/api/auth/event-interests?otp_code={code}"), String::new()),
+            ] {
+                let answer = self.house.post_text(path, &body).await;
+                self.keep(status, answer);
+            }
+            let id = format!("{OTHER_PHONE}-{code}");
+            let headers =
+                [("x-request-id", id.as_str()), ("authorization", code.as_str()), ("host", code.as_str())];
+            let answer = self.house.send(Method::GET, "/api/auth/profile", &headers, None).await;
+            self.keep(401, answer);
+            let answer = self.house.get_as(&code, "/api/auth/profile").await;
+            self.keep(401, answer);
+        }
+
+        async fn fail_to_send(&mut self) {
+            let told = |status: u16, code: u64| {
+                ResponseTemplate::new(status).set_body_json(json!({
+                    "code": code, "status": status, "more_info": "https://www.twilio.com/docs/errors/21211",
+                    "message": format!("The 'To' number {UNREACHABLE} of {ACCOUNT_SID} cannot be reached."),
+                }))
+            };
+            for (template, status) in [
+                (told(400, 21211), 400),
+                (told(401, 20003), 502),
+                (told(429, 20429), 503),
+                (told(500, 20500), 503),
+                (ResponseTemplate::new(200).set_body_string(format!("not JSON about {UNREACHABLE}")), 200),
+            ] {
+                self.twilio_answers(template).await;
+                let answer = self.house.signup(UNREACHABLE).await;
+                self.code().await;
+                self.keep(status, answer);
+            }
+            let nobody =
+                self.house.second_server(&[("TWILIO_API_BASE_URL", "http://127.0.0.1:1/of/nobody")]).await;
+            self.house.advance(30);
+            let answer = nobody.signup(UNREACHABLE).await;
+            self.keep(503, answer);
+        }
+
+        /// A statement that the database refuses, in the middle of signing in.
+        async fn fail_in_the_database(&mut self) {
+            self.twilio_takes_everything().await;
+            self.house.advance(30);
+            let answer = self.house.signup(OTHER_PHONE).await;
+            self.keep(200, answer);
+            let code = self.code().await;
+            self.house.execute("ALTER TABLE sessions RENAME TO elsewhere").await;
+            let answer = self.house.verify_otp(OTHER_PHONE, &code).await;
+            self.keep(500, answer);
+            self.house.execute("ALTER TABLE elsewhere RENAME TO sessions").await;
+        }
+
+        /// Every row of every table as text.
+        async fn rows(&self) -> String {
+            let store = &self.house.services.store;
+            let backend = store.get_database_backend();
+            let tables = match backend {
+                DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+                _ => "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'",
+            };
+            let mut dump = String::new();
+            for table in self.texts(tables).await {
+                let rows = match backend {
+                    DbBackend::Sqlite => {
+                        let columns =
+                            format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_info('{table}')");
+                        let columns = self.texts(&columns).await.join(" || ' ' || ");
+                        format!("SELECT {columns} FROM \"{table}\"")
+                    }
+                    _ => format!("SELECT \"{table}\"::text FROM \"{table}\""),
+                };
+                for row in self.texts(&rows).await {
+                    let _ = writeln!(dump, "{table}: {row}");
+                }
+            }
+            dump
+        }
+
+        async fn texts(&self, sql: &str) -> Vec<String> {
+            let store = &self.house.services.store;
+            let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
+            let rows = store.query_all_raw(statement).await.unwrap();
+            rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect()
+        }
+    }
+
+    #[track_caller]
+    fn assert_is_nowhere(secret: &str, what: &str, place: &str, text: &str) {
+        assert!(!secret.is_empty());
+        if let Some(at) = text.find(secret) {
+            let around: String = text[..at].chars().rev().take(300).collect();
+            panic!("{what} is in {place} after: …{}", around.chars().rev().collect::<String>());
+        }
+    }
+
+    async fn nothing_tells_a_code(database: Database) {
+        let mut walk = Walk::on(database).await;
+        walk.sign_up_and_log_in().await;
+        walk.misplace().await;
+        walk.fail_to_send().await;
+        walk.fail_in_the_database().await;
+        assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "the walk saw codes and tokens");
+
+        let rows = walk.rows().await;
+        for table in ["accounts", "challenges", "leads", "messages", "sessions"] {
+            assert!(rows.contains(&format!("{table}: ")), "the dump has rows of {table}");
+        }
+        assert!(rows.contains(PHONE), "the dump shows what is in the rows");
+        let log = log();
+        assert!(log.contains("TRACE") && log.contains("request failed"), "the log is kept");
+        for code in &walk.codes {
+            assert_is_nowhere(code, "a code", "the log", &log);
+            assert_is_nowhere(code, "a code", "a row", &rows);
+            for answer in &walk.answers {
+                assert_is_nowhere(code, "a code", "an answer", &answer.text);
+                assert_is_nowhere(code, "a code", "a header", &format!("{:?}", answer.headers));
+            }
+        }
+        for token in &walk.tokens {
+            // The signature alone, in case a part of a token is shown.
+            let signature = token.rsplit('.').next().unwrap();
+            assert_is_nowhere(signature, "a token", "the log", &log);
+            assert_is_nowhere(signature, "a token", "a row", &rows);
+        }
+        for phone in [PHONE, OTHER_PHONE, UNREACHABLE] {
+            assert_is_nowhere(phone.trim_start_matches('+'), "a whole phone number", "the log", &log);
+            assert_is_nowhere(&phone[3..], "a phone number", "the log", &log);
+        }
+        assert_is_nowhere(NAME, "a name", "the log", &log);
+        for secret in
+            [ACCOUNT_SID, AUTH_TOKEN, walk.house.setting("SECRET_KEY"), walk.house.setting("JWT_SECRET_KEY")]
+        {
+            assert_is_nowhere(secret, "a secret of the server", "the log", &log);
+            assert_is_nowhere(secret, "a secret of the server", "a row", &rows);
+            for answer in &walk.answers {
+                assert_is_nowhere(secret, "a secret of the server", "an answer", &answer.text);
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_tells_a_code_on_sqlite() {
+        nothing_tells_a_code(Database::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_tells_a_code_on_postgres() {
+        if postgres::is_there() {
+            nothing_tells_a_code(Database::Postgres).await;
+        }
+    }
+}

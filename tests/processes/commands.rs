@@ -1,0 +1,144 @@
+//! The commands, and what the program says when it cannot start.
+
+use serde_json::Value;
+
+use crate::{
+    server::{Folder, Said, Server, run},
+    support::PHONE,
+};
+
+#[track_caller]
+fn refuses(said: &Said, sentences: &[&str]) {
+    assert_eq!(said.status.code(), Some(1), "{}{}", said.out, said.err);
+    for sentence in sentences {
+        assert!(said.err.contains(sentence), "{sentence:?} is not in:\n{}", said.err);
+    }
+    assert!(!said.err.contains("panicked"), "{}", said.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_in_use_is_named() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]).await;
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let said = run(&Folder::new(), &[], &[("BIND_ADDR", &address)]);
+    refuses(&said, &["BIND_ADDR", &address, "in use"]);
+}
+
+#[test]
+fn every_wrong_setting_is_named_at_once() {
+    let settings = [
+        ("ENVIRONMENT", "staging"),
+        ("OTP_LENGTH", "3"),
+        ("BIND_ADDR", "everywhere"),
+        ("DATABASE_URL", "mysql://root@localhost/loopin"),
+        ("TIME_ZONE", "Asia/Atlantis"),
+        ("PHONE_DEFAULT_REGION", "XX"),
+        ("DEBUG", "perhaps"),
+        ("TWILIO_API_BASE_URL", "twilio"),
+        ("TWILIO_TEST_MODE", "false"),
+        ("JWT_ALGORITHM", "none"),
+        ("SECRET_KEY", "short-and-secret"),
+    ];
+    let said = run(&Folder::new(), &[], &settings);
+    let mut names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
+    names.extend(["JWT_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"]);
+    names.retain(|name| *name != "TWILIO_TEST_MODE");
+    refuses(&said, &names);
+    assert!(!said.err.contains("short-and-secret"), "a secret is not repeated: {}", said.err);
+}
+
+#[test]
+fn production_names_everything_that_it_lacks() {
+    let said = run(
+        &Folder::new(),
+        &["serve"],
+        &[
+            ("ENVIRONMENT", "prod"),
+            ("TWILIO_TEST_MODE", "true"),
+            ("RATE_LIMITS_ENABLED", "false"),
+            ("CORS_ALLOWED_ORIGINS", "*"),
+        ],
+    );
+    let names =
+        ["SECRET_KEY", "JWT_SECRET_KEY", "TWILIO_TEST_MODE", "RATE_LIMITS_ENABLED", "CORS_ALLOWED_ORIGINS"];
+    refuses(&said, &names);
+}
+
+#[test]
+fn a_file_of_settings_that_cannot_be_read_is_named_and_not_repeated() {
+    let folder = Folder::new();
+    folder.write(".env", "OTP_LENGTH=6\nSECRET_KEY=\"not closed, and secret\n");
+    let said = run(&folder, &[], &[]);
+    refuses(&said, &[".env", "SECRET_KEY"]);
+    assert!(!said.err.contains("and secret"), "a secret is not repeated: {}", said.err);
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_said() {
+    let folder = Folder::new();
+    let said = run(&folder, &["purge"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
+    refuses(&said, &["database"]);
+}
+
+#[test]
+fn migrate_makes_the_database_and_may_be_repeated() {
+    let folder = Folder::new();
+    for _ in 0..2 {
+        let said = run(&folder, &["migrate"], &[]);
+        assert!(said.status.success(), "{}", said.err);
+        assert!(said.out.contains("the database is up to date"), "{}", said.out);
+    }
+    assert!(folder.0.join("loopin-auth.sqlite3").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn purge_removes_what_is_over_and_keeps_people() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]).await;
+    server.signup(PHONE).await.ok();
+    let code = server.code_for(PHONE).await;
+    server.verify_otp(PHONE, &code).await.ok();
+    let said = run(&folder, &["purge"], &[]);
+    assert!(said.out.contains("removed 0 challenges, 0 messages, 0 sessions"), "{}{}", said.out, said.err);
+
+    let url = format!("sqlite://{}", folder.0.join("loopin-auth.sqlite3").display());
+    for (table, column) in
+        [("challenges", "expires_at"), ("messages", "created_at"), ("sessions", "expires_at")]
+    {
+        let sql = format!("UPDATE {table} SET {column} = '2020-01-01 00:00:00.000000 +00:00'");
+        crate::crashes::execute(&url, &sql).await;
+    }
+    let said = run(&folder, &["purge", "--older-than-days", "30"], &[]);
+    assert!(said.out.contains("removed 1 challenges, 1 messages, 1 sessions"), "{}{}", said.out, said.err);
+    for table in ["accounts", "leads"] {
+        assert_eq!(crate::crashes::count(&url, &format!("SELECT COUNT(*) FROM {table}")).await, 1);
+    }
+}
+
+#[test]
+fn openapi_prints_the_document_that_is_served_and_nothing_else() {
+    let folder = Folder::new();
+    let said = run(&folder, &["openapi"], &[]);
+    assert!(said.status.success(), "{}", said.err);
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(document["info"]["title"], "loopin-auth");
+    let committed = include_str!("../../docs/openapi.json");
+    assert_eq!(document, serde_json::from_str::<Value>(committed).unwrap());
+    assert!(!folder.0.join("loopin-auth.sqlite3").exists(), "a document needs no database");
+}
+
+#[test]
+fn help_and_version_need_no_settings() {
+    let folder = Folder::new();
+    let broken = [("ENVIRONMENT", "nowhere")];
+    let said = run(&folder, &["--version"], &broken);
+    assert_eq!(said.out, format!("loopin-auth {}\n", env!("CARGO_PKG_VERSION")));
+    let said = run(&folder, &["--help"], &broken);
+    assert!(said.status.success());
+    for command in ["serve", "migrate", "purge", "openapi", ".env.example"] {
+        assert!(said.out.contains(command), "{command} is not in:\n{}", said.out);
+    }
+    let said = run(&folder, &["dance"], &[]);
+    assert_eq!(said.status.code(), Some(2));
+}
