@@ -9,7 +9,7 @@ use poem::{
 
 use crate::{
     clock::Clock,
-    config::{Config, SmsSettings},
+    config::{Config, Environment, SmsSettings},
     domain::{access::TokenKeys, otp::OtpKeys},
     flows::{Services, interests},
     http,
@@ -139,7 +139,9 @@ fn announce(config: &Config) {
     if !config.rate_limits_enabled {
         tracing::warn!("RATE_LIMITS_ENABLED is false");
     }
-    tracing::info!(docs = format!("http://{}/api/docs", config.bind_addr), "try it in the browser");
+    if config.environment == Environment::Dev {
+        tracing::info!(docs = format!("http://{}/api/docs", config.bind_addr), "try it in the browser");
+    }
 }
 
 /// Ctrl-C, or the signal that process managers send.

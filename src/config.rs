@@ -124,7 +124,9 @@ impl Config {
     }
 
     fn gather(reader: &mut Reader<'_>, random: &Random) -> Self {
-        let environment = match reader.text("ENVIRONMENT").as_deref() {
+        // Also when it is there and empty, which is how a misspelt variable of a composing file arrives: to take that for
+        // `dev` would show codes to the world.
+        let environment = match reader.raw("ENVIRONMENT").as_deref().map(str::trim) {
             None | Some("dev") => Environment::Dev,
             Some("prod") => Environment::Prod,
             Some(_) => {
@@ -141,11 +143,7 @@ impl Config {
             bind_addr: bind_addr(reader, is_prod),
             database: database(reader, is_prod),
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
-            secret_key_fallbacks: reader
-                .list("SECRET_KEY_FALLBACKS")
-                .into_iter()
-                .map(SecretString::from)
-                .collect(),
+            secret_key_fallbacks: fallbacks(reader, is_prod),
             jwt_secret_key: secret(reader, "JWT_SECRET_KEY", Some("JWT_SECRET"), is_prod, random),
             tokens: tokens(reader),
             otp: otp(reader),
@@ -213,6 +211,15 @@ fn secret(
         }
     }
     given.into()
+}
+
+/// Earlier secrets verify codes too, so they are held to the same length.
+fn fallbacks(reader: &mut Reader<'_>, is_prod: bool) -> Vec<SecretString> {
+    let given = reader.list("SECRET_KEY_FALLBACKS");
+    if is_prod && given.iter().any(|secret| secret.len() < MIN_SECRET_BYTES) {
+        reader.problem(format!("SECRET_KEY_FALLBACKS has one that is shorter than {MIN_SECRET_BYTES} bytes"));
+    }
+    given.into_iter().map(SecretString::from).collect()
 }
 
 fn tokens(reader: &mut Reader<'_>) -> TokenPolicy {
@@ -315,7 +322,7 @@ fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Option<&Url>) -
         let is_origin = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
         if origin == "*" && is_prod {
             reader.problem("CORS_ALLOWED_ORIGINS must not be * in prod");
-        } else if origin != "*" && !is_origin {
+        } else if origin != "*" && (!is_origin || origin.contains('*')) {
             reader.problem(
                 "CORS_ALLOWED_ORIGINS must be origins such as https://app.example.com, without a path",
             );

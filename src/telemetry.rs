@@ -1,6 +1,6 @@
 //! The log: who writes it, in which form, and how long things take.
 
-use std::time::Instant;
+use std::{io::IsTerminal as _, time::Instant};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -18,7 +18,10 @@ pub fn start(format: LogFormat, debug: bool) {
     let ours = if debug { "debug" } else { "info" };
     let filter = EnvFilter::new(format!("warn,loopin_auth={ours}"));
     match format {
-        LogFormat::Text => fmt().with_env_filter(filter).with_target(false).init(),
+        LogFormat::Text => {
+            let is_terminal = std::io::stdout().is_terminal();
+            fmt().with_env_filter(filter).with_target(false).with_ansi(is_terminal).init();
+        }
         LogFormat::Json => fmt().json().flatten_event(true).with_env_filter(filter).init(),
     }
     std::panic::set_hook(Box::new(|info| {

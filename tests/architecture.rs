@@ -75,6 +75,7 @@ mod walls {
                 "secrecy",
                 "serde",
                 "thiserror",
+                "tokio",
                 "tracing",
                 "uuid",
             ],

@@ -39,10 +39,15 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.warnings)
     }
 
+    /// A setting as it is, be it empty.
+    pub(super) fn raw(&mut self, name: &'static str) -> Option<String> {
+        self.names.push(name);
+        (self.get)(name)
+    }
+
     /// A setting that is empty is not set: composing files pass empty ones on.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
-        self.names.push(name);
-        (self.get)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+        self.raw(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// Items between commas.

@@ -205,7 +205,8 @@ fn what_no_setting_can_mean_is_named() {
 #[test]
 fn an_empty_setting_is_not_set() {
     let names = Config::names();
-    let empty: Vec<(&str, &str)> = names.iter().map(|name| (*name, " ")).collect();
+    let others = names.iter().filter(|name| **name != "ENVIRONMENT");
+    let empty: Vec<(&str, &str)> = others.map(|name| (*name, " ")).collect();
     let config = dev(&empty);
     assert_eq!(config.environment, Environment::Dev);
     assert!(config.is_test_mode());
@@ -320,7 +321,7 @@ fn debugging_shows_no_secret() {
     let shown = format!(
         "{:?}",
         prod(&[
-            ("SECRET_KEY_FALLBACKS", "an older secret of the tests"),
+            ("SECRET_KEY_FALLBACKS", "an older secret of the tests with 32 bytes or more"),
             ("DATABASE_URL", "postgres://loopin:hunter2@db.example.com/loopin"),
         ])
         .unwrap()
@@ -334,5 +335,29 @@ fn debugging_shows_no_secret() {
         "+15005550006",
     ] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
+
+#[test]
+fn an_environment_that_is_there_but_empty_is_not_taken_for_dev() {
+    for empty in ["", " "] {
+        let Problems(problems) = read(&[&[("ENVIRONMENT", empty)]]).unwrap_err();
+        assert!(problems.contains(&"ENVIRONMENT must be dev or prod".to_owned()), "{problems:?}");
+    }
+}
+
+#[test]
+fn earlier_secrets_are_held_to_the_length_too() {
+    let Problems(problems) = read(&[&PROD, &[("SECRET_KEY_FALLBACKS", "weak")]]).unwrap_err();
+    assert_eq!(problems, ["SECRET_KEY_FALLBACKS has one that is shorter than 32 bytes"]);
+}
+
+#[test]
+fn the_secrets_of_the_example_start_no_production() {
+    let example = include_str!("../../.env.example");
+    for name in ["SECRET_KEY", "JWT_SECRET_KEY"] {
+        let line = example.lines().find_map(|line| line.strip_prefix(&format!("#{name}=")));
+        let Problems(problems) = read(&[&PROD, &[(name, line.unwrap())]]).unwrap_err();
+        assert_eq!(problems, [format!("{name} is shorter than 32 bytes")]);
     }
 }

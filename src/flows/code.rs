@@ -87,7 +87,7 @@ async fn write_down(
     let message = Message {
         id: services.random.id(now),
         to: key.phone.clone(),
-        body: sms::text::otp(&services.product, code.expose(), left.num_minutes().max(1)),
+        body: sms::text::otp(&services.product, code.expose(), (challenge.seconds_left(now) / 60).max(1)),
         otp_code: code.expose().clone(),
         valid_for: left.to_std().unwrap_or_default(),
         created_at: now,

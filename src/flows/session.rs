@@ -48,13 +48,15 @@ async fn rotate(
     // Whoever loses the race below finds the winner's successor at the second look, so this ends.
     loop {
         let (session, account) = match store::sessions::find_with_account(&services.store, sid).await? {
-            Some((session, account)) if session.account_id == user_id && session.ended_at.is_none() => {
-                (session, account)
-            }
+            Some((session, account)) if session.account_id == user_id => (session, account),
             Some(_) | None => return Ok(Refreshed::Refused(Refused::Revoked)),
         };
+        // First, because disabling an account may end its sessions too.
         if !account.is_active {
             return Ok(Refreshed::Disabled);
+        }
+        if session.ended_at.is_some() {
+            return Ok(Refreshed::Refused(Refused::Revoked));
         }
         let session = match session.rotation(presented, now) {
             Rotation::Repeat => session,

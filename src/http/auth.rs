@@ -50,11 +50,13 @@ impl Example for SignupRequest {
 #[oai(example)]
 pub struct LoginRequest {
     phone_number: Field<fields::Phone>,
+    #[oai(skip_serializing_if_is_none)]
+    username: Field<fields::Username>,
 }
 
 impl Example for LoginRequest {
     fn example() -> Self {
-        Self { phone_number: Field::of("+916205829376") }
+        Self { phone_number: Field::of("+916205829376"), username: Field::absent() }
     }
 }
 
@@ -194,7 +196,7 @@ pub enum LoginResponse {
     #[oai(status = 200)]
     Sent(Json<Success<CodeSentData>>),
     /// `phone_unreachable`: the number cannot get messages; `error.reason` says why. `malformed_request`: the body
-    /// names no `phone_number`.
+    /// names no `phone_number`, or a `username` beside it.
     #[oai(status = 400)]
     BadRequest(Refusal),
     /// `account_disabled`: the account of this phone was disabled.
@@ -305,9 +307,14 @@ impl AuthApi {
     /// Sends a code to a phone that has an account. `signup` and `login` are resends of each other.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
     async fn login(&self, body: Json<LoginRequest>) -> Result<LoginResponse> {
-        if !body.0.phone_number.is_given() {
-            let failure = Failure::new(ErrorCode::MalformedRequest, "Name a phone_number");
-            return Ok(LoginResponse::BadRequest(failure.into()));
+        let sentence = match (body.0.phone_number.is_given(), body.0.username.given().is_some()) {
+            (true, false) => None,
+            (true, true) => Some("Name a phone_number or a username, not both"),
+            (false, true) => Some("Sign-in by username is not available: name a phone_number"),
+            (false, false) => Some("Name a phone_number"),
+        };
+        if let Some(sentence) = sentence {
+            return Ok(LoginResponse::BadRequest(Failure::new(ErrorCode::MalformedRequest, sentence).into()));
         }
         let mut faults = Faults::default();
         let phone = fields::phone(&body.0.phone_number, self.services.region);

@@ -1,7 +1,10 @@
 //! JSON in and out. A body is read with a limit, and what is no JSON object is malformed; what is wrong *inside* of an
 //! object is for the fields to say, all of it at once.
 
-use poem::{IntoResponse, Request, RequestBody, Response, Result, error::ReadBodyError};
+use std::{pin::pin, time::Duration};
+
+use futures_util::{Stream, StreamExt};
+use poem::{IntoResponse, Request, RequestBody, Response, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
@@ -17,6 +20,10 @@ pub const JSON: &str = "application/json";
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How much of a body that is too large is passed over, in bytes, and for how long.
+const MAX_PASSED_OVER: usize = 16 * 1024 * 1024;
+const PASSING_TIME: Duration = Duration::from_secs(2);
 
 /// A JSON body, coming or going.
 #[derive(Debug)]
@@ -89,11 +96,34 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
 }
 
 async fn read(body: &mut RequestBody) -> Result<Vec<u8>> {
-    match body.take()?.into_bytes_limit(MAX_BODY_BYTES).await {
-        Ok(bytes) => Ok(bytes.to_vec()),
-        Err(ReadBodyError::PayloadTooLarge) => Err(Fault::PayloadTooLarge.into()),
-        Err(_) => Err(Fault::MalformedRequest("The body could not be read").into()),
+    let mut stream = pin!(body.take()?.into_bytes_stream());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Fault::MalformedRequest("The body could not be read"))?;
+        if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+            pass_over(stream).await;
+            return Err(Fault::PayloadTooLarge.into());
+        }
+        bytes.extend_from_slice(&chunk);
     }
+    Ok(bytes)
+}
+
+/// Reads on for a while and forgets what it reads: a client that is still sending hears the answer then, and not the
+/// cut of the connection.
+pub async fn pass_over<C: AsRef<[u8]>, E>(stream: impl Stream<Item = Result<C, E>>) {
+    let mut stream = pin!(stream);
+    let passing = async {
+        let mut passed = 0;
+        while let Some(Ok(chunk)) = stream.next().await {
+            passed += chunk.as_ref().len();
+            if passed > MAX_PASSED_OVER {
+                break;
+            }
+        }
+    };
+    // Whoever is slower than that is cut off.
+    let _ = tokio::time::timeout(PASSING_TIME, passing).await;
 }
 
 async fn read_object(body: &mut RequestBody) -> Result<Value> {
@@ -105,7 +135,7 @@ fn object(bytes: &[u8]) -> Result<Value, Fault> {
     match serde_json::from_slice(bytes) {
         Ok(object @ Value::Object(_)) => Ok(object),
         Ok(_) => Err(Fault::MalformedRequest("The body must be a JSON object")),
-        Err(_) => Err(Fault::MalformedRequest("The body is not JSON")),
+        Err(_) => Err(Fault::MalformedRequest("The body is not JSON that can be read")),
     }
 }
 

@@ -12,7 +12,12 @@ use poem::{
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
 use tracing::Instrument;
 
-use super::{body::MAX_BODY_BYTES, envelope::ErrorCode, fault::Fault, routes::Routes};
+use super::{
+    body::{MAX_BODY_BYTES, pass_over},
+    envelope::ErrorCode,
+    fault::Fault,
+    routes::Routes,
+};
 use crate::{flows::Services, telemetry::Stopwatch};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -65,7 +70,7 @@ pub fn around(
 /// Refuses what needs no route to be refused.
 async fn admit<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
-    request: Request,
+    mut request: Request,
     allowed_hosts: Option<Vec<String>>,
 ) -> poem::Result<Response> {
     if let Some(allowed) = allowed_hosts
@@ -76,6 +81,10 @@ async fn admit<E: Endpoint<Output = Response>>(
     }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY_BYTES) {
+        // Whoever asks first has sent nothing yet.
+        if !request.headers().contains_key(header::EXPECT) {
+            pass_over(request.take_body().into_bytes_stream()).await;
+        }
         return Err(Fault::PayloadTooLarge.into());
     }
     inner.call(request).await
@@ -177,6 +186,8 @@ fn into_fault(error: Error, routes: &Routes, path: &str) -> Fault {
     }
     match error.status() {
         StatusCode::NOT_FOUND => Fault::NotFound,
+        // A path that cannot even be decoded, such as one that is no UTF-8.
+        status if status.is_client_error() && routes.find(path).is_none() => Fault::NotFound,
         status if status.is_client_error() => Fault::MalformedRequest(ErrorCode::MalformedRequest.sentence()),
         _ => Fault::Internal(error.to_string()),
     }

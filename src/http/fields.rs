@@ -47,6 +47,11 @@ impl<D> Field<D> {
         Self { value: Some(value.into()), description: PhantomData }
     }
 
+    /// A field that is not there, for examples.
+    pub fn absent() -> Self {
+        Self { value: None, description: PhantomData }
+    }
+
     /// Whether the field is there, be it as null.
     #[must_use]
     pub fn is_given(&self) -> bool {
@@ -301,6 +306,11 @@ OwnPhone, required: false, clearable(MetaSchema {
     description: Some("May be left out. If it is given, it must be the phone of the token."),
     ..phone_schema()
 }));
+describe!(/// `username` of `login`.
+Username, required: false, MetaSchema {
+    description: Some("Not beside a `phone_number`. Sign-in by username is not available yet."),
+    ..clearable(schema("string", "", serde_json::Value::Null))
+});
 describe!(/// `otp_code`.
 Code, required: true, MetaSchema {
     pattern: Some("^[0-9]{4,8}$".to_owned()),

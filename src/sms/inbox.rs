@@ -33,7 +33,9 @@ impl Inbox {
             "test mode: SMS put into the inbox, not sent"
         );
         let mut messages = self.lock();
-        messages.push_front(InboxMessage::from(message));
+        // Of two that are sent at once, the one that was made later may come in first.
+        let newer = messages.partition_point(|other| other.created_at > message.created_at);
+        messages.insert(newer, InboxMessage::from(message));
         messages.truncate(INBOX_CAPACITY);
     }
 

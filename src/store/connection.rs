@@ -12,14 +12,15 @@ use std::{
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
     sqlx::{Connection as _, sqlite},
 };
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     StoreError,
-    error::{connection_lost, never_ran},
+    error::{connection_lost, is_locked, never_ran},
 };
 
 /// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
@@ -31,6 +32,9 @@ const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
 
 /// After a loss so many connections are asked whether they live: more than a pool has.
 const MOST_SUSPECTS: u32 = 1000;
+
+/// How often an SQLite file is opened that another process keeps locked: for five seconds, as a statement waits.
+const MOST_OPENINGS: u32 = 100;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -86,6 +90,7 @@ impl Store {
     /// When the URL is not understood.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
         let url = settings.url.expose_secret();
+        make_sqlite_file(url)?;
         let suspects = Suspects::default();
         let mut options = ConnectOptions::new(url);
         options
@@ -111,7 +116,8 @@ impl Store {
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(|options| {
                 options
-                    .create_if_missing(true)
+                    // Made above, once: a file that goes away later is an outage, not a new and empty database.
+                    .create_if_missing(false)
                     .journal_mode(sqlite::SqliteJournalMode::Wal)
                     // With WAL this loses nothing in a crash of the process, which is what an embedded default owes.
                     .synchronous(sqlite::SqliteSynchronous::Normal)
@@ -120,7 +126,7 @@ impl Store {
         if url.contains(":memory:") {
             options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         }
-        Ok(Self { pool: Database::connect(options).await?, suspects })
+        Ok(Self { pool: open(options).await?, suspects })
     }
 
     /// Runs the migrations that have not run yet, all in one transaction, and one server at a time.
@@ -169,6 +175,36 @@ impl Store {
         if let Err(error) = self.pool.clone().close().await {
             tracing::warn!(%error, "the database pool did not close");
         }
+    }
+}
+
+/// Opens the pool. Turning an SQLite file to WAL does not wait for another process that does the same, whatever the busy
+/// time-out says, so of two that start at once on a new file one is told to try again.
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let mut tries = 1;
+    loop {
+        match Database::connect(options.clone()).await {
+            Err(error) if tries < MOST_OPENINGS && is_locked(&error) => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Makes the file of an SQLite database that does not exist yet. An empty file is an empty database.
+fn make_sqlite_file(url: &str) -> Result<(), StoreError> {
+    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+        return Ok(());
+    }
+    let options: sqlite::SqliteConnectOptions =
+        url.parse().map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
+    match std::fs::File::create_new(options.get_filename()) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(DbErr::Custom(format!("the file of the database cannot be made: {error}")).into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -67,6 +67,12 @@ fn is_outage_code(code: &str) -> bool {
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
 
+/// Whether another process holds the lock of an SQLite file (`SQLITE_BUSY`, 5, in the low byte of its extended codes).
+pub(super) fn is_locked(error: &DbErr) -> bool {
+    let Some(sqlx::Error::Database(error)) = driver_error(error) else { return false };
+    error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
+}
+
 /// Whether the statement had no effect, because the connection had been dead before it was sent. A pooled connection
 /// learns only when it is used that the server has gone and come back.
 pub(super) fn never_ran(error: &DbErr) -> bool {

@@ -72,6 +72,20 @@ on_both! {
         house.signup(PHONE).await.assert_error(429, "otp_cooldown");
     }
 
+    async fn a_request_names_a_phone_or_a_username_but_not_both(house: TestHouse) {
+        house.sign_in(PHONE).await;
+        house.advance(30);
+        for body in [
+            json!({}),
+            json!({ "username": "gaurav", "password": "a password" }),
+            json!({ "username": null }),
+            json!({ "phone_number": PHONE, "username": "gaurav", "password": "a password" }),
+        ] {
+            house.post("/api/auth/login", body).await.assert_error(400, "malformed_request");
+        }
+        house.post("/api/auth/login", json!({ "phone_number": PHONE, "username": null })).await.assert_ok();
+    }
+
     async fn a_trailing_slash_changes_nothing(house: TestHouse) {
         let answer = house.post("/api/auth/login/", json!({ "phone_number": PHONE })).await;
         answer.assert_error(404, "user_not_found");

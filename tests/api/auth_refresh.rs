@@ -222,6 +222,9 @@ on_both! {
         let tokens = house.sign_in(PHONE).await;
         house.disable(PHONE).await;
         house.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
+        // Whoever disables an account may end its sessions too: the reason stays the same.
+        house.post("/api/auth/logout", json!({"refresh": tokens.refresh})).await.assert_ok();
+        house.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
     }
 
     async fn an_ended_session_gets_no_tokens(house: TestHouse) {

@@ -245,4 +245,18 @@ on_both! {
         let claim = store::otp::claim_attempt(&house.services.store, keys[0], 3, house.now()).await.unwrap();
         assert!(matches!(claim, Claim::NotTaken(Some(_))), "each is used up");
     }
+
+    async fn the_minutes_of_the_message_are_those_of_the_answer(house: TestHouse) {
+        let house = house.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
+        for _ in 0..2 {
+            let answer = house.signup(PHONE).await;
+            let phone = PhoneNumber::from_e164(PHONE).unwrap();
+            let message = house.services.sms.inbox().unwrap().list(Some(&phone)).remove(0);
+            let minutes = answer.assert_ok().at("/data/expires_in").as_i64().unwrap() / 60;
+            assert_eq!(minutes, 10);
+            assert!(message.body.ends_with("expires in 10 minutes."), "{}", message.body);
+            // What remains is rounded up to seconds: 600 of them still.
+            house.clock.advance(chrono::Duration::milliseconds(5));
+        }
+    }
 }

@@ -119,9 +119,9 @@ on_both! {
         }
     }
 
-    async fn a_path_that_is_no_text_is_malformed(house: TestHouse) {
+    async fn a_path_that_is_no_text_is_no_path_of_ours(house: TestHouse) {
         for path in ["/a%ff", "/api/auth/%c3%28"] {
-            house.get(path).await.assert_error(400, "malformed_request");
+            house.get(path).await.assert_error(404, "not_found");
         }
     }
 

@@ -187,6 +187,20 @@ async fn event_interests_that_were_never_read_are_not_made_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_sqlite_that_goes_away_is_an_outage_and_no_new_database() {
+    let house = TestHouse::on(Database::Sqlite).await;
+    let second = house.second_server(&[]).await;
+    let file = std::path::PathBuf::from(house.setting("DATABASE_URL").trim_start_matches("sqlite://"));
+    let away = file.with_extension("away");
+    std::fs::rename(&file, &away).expect("the file goes");
+    // This one has no connection yet.
+    second.signup(PHONE).await.assert_error(503, "database_unavailable");
+    assert!(!file.exists(), "nothing took its place");
+    std::fs::rename(&away, &file).expect("the file comes back");
+    second.signup(PHONE).await.assert_ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_holds_sqlite_makes_others_wait_and_then_say_so() {
     let house = TestHouse::on(Database::Sqlite).await;
     let tokens = house.sign_in(PHONE).await;

@@ -17,6 +17,21 @@ fn refuses(said: &Said, sentences: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_far_too_much_hears_413_and_is_not_cut_off() {
+    let server = Server::start(&Folder::new(), &[]).await;
+    for size in [70_000, 1_000_000, 5_000_000] {
+        for _ in 0..5 {
+            let answer = server.post("/api/auth/signup", Value::String("x".repeat(size))).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.code().as_str()),
+                (413, "payload_too_large"),
+                "{size}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_in_use_is_named() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[]).await;

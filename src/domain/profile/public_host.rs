@@ -14,9 +14,11 @@ const MAX_LABEL: usize = 63;
 ///
 /// `.example` is not among them, nor are `example.com` and its like: RFC 6761 asks programs to treat them as
 /// ordinary names, documents and tests use them, and they lead nowhere.
-const PRIVATE_DOMAINS: [&str; 13] = [
+const PRIVATE_DOMAINS: [&str; 14] = [
     // RFC 6761. `test` is for networks of one's own, `invalid` never exists.
     "localhost",
+    // What many systems call themselves where nobody named them.
+    "localdomain",
     "test",
     "invalid",
     // RFC 6762: multicast DNS, and in appendix G what networks commonly use as private top-level domains.

@@ -28,6 +28,17 @@ async fn the_inbox_gives_the_newest_first_and_by_phone() {
 }
 
 #[test]
+fn of_two_sent_at_once_the_one_made_later_is_newer_whichever_came_in_first() {
+    let inbox = Inbox::default();
+    for (id, seconds) in [(1, 10), (3, 30), (2, 20)] {
+        let created_at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
+        inbox.put(&Message { created_at, ..message_to(PHONE, id) });
+    }
+    let ids: Vec<u128> = inbox.list(None).iter().map(|message| message.id.as_u128()).collect();
+    assert_eq!(ids, [3, 2, 1]);
+}
+
+#[test]
 fn the_inbox_keeps_a_thousand() {
     let inbox = Inbox::default();
     for id in 0..1_100 {
