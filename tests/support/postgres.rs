@@ -15,7 +15,7 @@ use std::{
 };
 
 use loopin_auth::store::{DatabaseSettings, Store};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::sync::OnceCell;
 
 static SERVER: OnceLock<Option<Server>> = OnceLock::new();
@@ -146,10 +146,24 @@ async fn administer(statement: &str) {
     store.close().await;
 }
 
+/// Removes what earlier runs left on a server that is not ours. A database in use stays: it is another run's.
+async fn drop_left_overs() {
+    let store = connect(&server().expect("a PostgreSQL").url("postgres")).await;
+    let statement = "SELECT datname FROM pg_database WHERE datname LIKE 'loopin\\_test\\_%'";
+    let statement = Statement::from_string(DbBackend::Postgres, statement);
+    for row in store.query_all_raw(statement).await.expect("the server lists its databases") {
+        let name: String = row.try_get_by_index(0).expect("a name");
+        // Refused when it is in use, or when another run was faster.
+        let _ = store.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name}")).await;
+    }
+    store.close().await;
+}
+
 /// A database with every migration run in it, that databases of tests are copied from.
 async fn template() -> &'static str {
     TEMPLATE
         .get_or_init(|| async {
+            drop_left_overs().await;
             let name = format!("loopin_test_{}_template", std::process::id());
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
             administer(&format!("CREATE DATABASE {name}")).await;
