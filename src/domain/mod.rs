@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod account;
+pub mod delivery;
 pub mod interests;
 pub mod lead;
 pub mod otp;

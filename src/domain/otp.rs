@@ -70,6 +70,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 4] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::Staff];
+
     /// The name that rows and derivations use. It must never change.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -79,6 +82,12 @@ impl Purpose {
             Self::Confirm => "confirm",
             Self::Staff => "staff",
         }
+    }
+
+    /// The purpose of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
     }
 }
 
@@ -161,6 +170,14 @@ impl Challenge {
     #[must_use]
     pub fn seconds_left(&self, now: DateTime<Utc>) -> i64 {
         seconds_up(self.expires_at - now)
+    }
+
+    /// Whether its code can still be answered, with time enough to type it.
+    #[must_use]
+    pub fn is_worth_sending(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
+        self.consumed_at.is_none()
+            && self.attempts < policy.max_attempts
+            && self.expires_at - now >= RESEND_NEEDS.min(policy.life)
     }
 
     /// Seconds until the next code may be asked for, at least 1 as `Retry-After` wants it.

@@ -91,6 +91,12 @@ impl PhoneNumber {
     pub fn full(&self) -> &str {
         &self.0
     }
+
+    /// Whose numbering plan has it; `None` for a number that has left every plan since it was taken.
+    #[must_use]
+    pub fn region(&self) -> Option<Region> {
+        plan::region(self.0.trim_start_matches('+'))?.parse().ok().map(Region)
+    }
 }
 
 /// `+91******9376`: the country code, a star for each hidden digit, the last four digits. Where four would be more than

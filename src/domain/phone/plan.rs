@@ -61,23 +61,35 @@ pub(super) fn split(digits: &str) -> Option<(&str, &str)> {
 
 /// What these international digits are, exactly as they stand; `None` when no plan has them.
 pub(super) fn line(digits: &str) -> Option<Line> {
+    found(digits).map(|(_, line)| line)
+}
+
+/// The region whose plan has these international digits, by its two letters.
+pub(super) fn region(digits: &str) -> Option<&'static str> {
+    found(digits).map(|(plan, _)| plan.id())
+}
+
+/// The plan that has these digits, and what they are in it.
+fn found(digits: &str) -> Option<(&'static Metadata, Line)> {
     if digits.len() > LONGEST {
         return None;
     }
     let (code, national) = split(digits)?;
     let plans = PLANS.by_code(&code.parse::<u16>().ok()?)?;
     if let [only] = plans.as_slice() {
-        return line_in(only, national);
+        return line_in(only, national).map(|line| (*only, line));
     }
     // Several regions share the code. As libphonenumber has it: the first whose leading digits fit decides, and of
     // those without leading digits the first that has the number.
     for plan in plans {
         match plan.leading_digits() {
-            Some(leading) if leading.is_match(national) => return line_in(plan, national),
+            Some(leading) if leading.is_match(national) => {
+                return line_in(plan, national).map(|line| (plan, line));
+            }
             Some(_) => {}
             None => {
                 if let Some(line) = line_in(plan, national) {
-                    return Some(line);
+                    return Some((plan, line));
                 }
             }
         }
