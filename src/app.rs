@@ -6,15 +6,16 @@ use poem::{
     Endpoint, Response, Server,
     listener::{Listener, TcpListener},
 };
+use tokio::time::MissedTickBehavior;
 
 use crate::{
     clock::Clock,
-    config::{Config, Environment, SmsSettings},
-    domain::{access::TokenKeys, otp::OtpKeys},
-    flows::{Services, interests},
+    config::{Config, Environment, Reports, SmsSettings},
+    domain::{access::TokenKeys, delivery::Channel, otp::OtpKeys},
+    flows::{Services, delivery, interests},
     http,
     random::Random,
-    sms::{Inbox, SetupError, Sms, Twilio},
+    sms::{Inbox, SetupError, Sms, Texts, TextsFault, Twilio},
     store::{Store, StoreError},
 };
 
@@ -23,6 +24,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 
 /// How often a database that is away at the start is asked again, a second apart.
 const START_TRIES: u32 = 60;
+
+/// How often the test inbox is asked what a provider would have reported by now.
+const PLAY_EVERY: Duration = Duration::from_millis(250);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,12 @@ pub enum AppError {
     /// The SMS provider's settings.
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
+    /// The settings do not say who carries messages.
+    #[error("the settings do not say who carries messages")]
+    NoProvider,
+    /// The texts of the messages.
+    #[error("the texts of the messages cannot be used")]
+    Texts(#[from] TextsFault),
     /// The network.
     #[error("the server cannot listen on {address} (BIND_ADDR)")]
     Listen {
@@ -50,8 +60,11 @@ pub enum AppError {
 /// When the database's URL or the provider's is not understood.
 pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<Services, AppError> {
     let sms = match &config.sms {
-        SmsSettings::Twilio(settings) => Sms::Twilio(Twilio::new(settings.clone())?),
+        SmsSettings::Twilio(settings) => {
+            Sms::Twilio(Box::new(Twilio::new((**settings).clone(), clock.clone())?))
+        }
         SmsSettings::TestInbox => Sms::TestInbox(Inbox::default()),
+        SmsSettings::Unknown => return Err(AppError::NoProvider),
     };
     Ok(Services {
         store: Store::connect(&config.database).await?,
@@ -61,7 +74,9 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         otp: config.otp,
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         tokens: TokenKeys::hs256(&config.jwt_secret_key, config.tokens.clone()),
-        product: config.product.clone(),
+        texts: Texts::load(config.texts.clone())?,
+        channels: config.channels.clone(),
+        callbacks: config.callbacks.clone(),
         region: config.region,
         zone: config.zone,
         picture_hosts: config.picture_hosts,
@@ -104,32 +119,69 @@ pub async fn migrate(store: &Store) -> Result<(), AppError> {
 /// When the database cannot be migrated, or the address cannot be listened on.
 pub async fn serve(config: Config) -> Result<(), AppError> {
     let services = Arc::new(services(&config, Clock::System, Random::System).await?);
-    announce(&config);
+    announce(&config, &services.texts);
+    raise_open_files();
     migrate(&services.store).await?;
     let endpoint = endpoint(&config, Arc::clone(&services));
     let address = config.bind_addr;
     let cannot_listen = |cause| AppError::Listen { address, cause };
     let acceptor = TcpListener::bind(address).into_acceptor().await.map_err(cannot_listen)?;
     tracing::info!(%address, "listening");
+    let playing = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(endpoint, told_to_stop(), Some(SHUTDOWN_GRACE))
         .await
         .map_err(cannot_listen)?;
+    if let Some(playing) = playing {
+        playing.abort();
+    }
     services.store.close().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn announce(config: &Config) {
+/// Test mode has no provider that would report, so its reports are played, for as long as the server runs.
+async fn play_reports(services: Arc<Services>) {
+    let mut turns = tokio::time::interval(PLAY_EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if let Err(error) = delivery::play(&services).await {
+            tracing::warn!(%error, "test mode: what became of messages could not be written down");
+        }
+    }
+}
+
+/// Lets this process have as many open files as it may. A thousand people who wait for the provider are two thousand
+/// sockets, and a usual limit is 1,024.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    }
+}
+
+fn announce(config: &Config, texts: &Texts) {
     tracing::info!(
         version = http::VERSION,
         environment = ?config.environment,
         database = config.database_without_password(),
         "loopin-auth"
     );
-    for warning in &config.warnings {
+    let long_texts = texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
+    for warning in config.warnings.iter().chain(&long_texts) {
         tracing::warn!("{warning}");
     }
+    tracing::info!(
+        channels = words(&config.channels.on),
+        fallback = Some(words(&config.channels.fallback)).filter(|words| !words.is_empty()),
+        reports = match &config.reports {
+            Reports::To(url) => url.as_str(),
+            Reports::Played => "played",
+            Reports::Never(_) => "none",
+        },
+        "messages"
+    );
     if config.is_test_mode() {
         tracing::warn!(
             inbox = format!("http://{}/dev/inbox", config.bind_addr),
@@ -142,6 +194,10 @@ fn announce(config: &Config) {
     if config.environment == Environment::Dev {
         tracing::info!(docs = format!("http://{}/api/docs", config.bind_addr), "try it in the browser");
     }
+}
+
+fn words(channels: &[Channel]) -> String {
+    channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// Ctrl-C, or the signal that process managers send.

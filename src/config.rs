@@ -4,6 +4,7 @@
 //! `.env.example`, which a test compares with what is read here.
 
 mod reader;
+mod sms;
 #[cfg(test)]
 mod tests;
 
@@ -13,17 +14,22 @@ use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use self::reader::Reader;
+pub use self::sms::{Reports, SmsSettings};
+use self::{
+    reader::Reader,
+    sms::{Around, Sending},
+};
 use crate::{
     domain::{
         access::TokenPolicy,
+        delivery::ChannelPolicy,
         otp::{CodeLength, OtpPolicy, RESEND_NEEDS},
         phone::Region,
         profile::PictureHosts,
     },
     http::EdgeSettings,
     random::Random,
-    sms::{DEFAULT_TIMEOUT, Sender, TwilioSettings},
+    sms::{Callbacks, TextSettings},
     store::DatabaseSettings,
     telemetry::LogFormat,
 };
@@ -39,15 +45,6 @@ pub enum Environment {
     Dev,
     /// For real: whatever is missing or weak stops the start.
     Prod,
-}
-
-/// Who carries messages.
-#[derive(Debug)]
-pub enum SmsSettings {
-    /// Twilio.
-    Twilio(TwilioSettings),
-    /// Nobody: they go to the log and the inbox.
-    TestInbox,
 }
 
 /// Every setting.
@@ -73,8 +70,14 @@ pub struct Config {
     pub tokens: TokenPolicy,
     /// How codes are made and how long they live.
     pub otp: OtpPolicy,
-    /// `PRODUCT_NAME`: the name in the messages.
-    pub product: String,
+    /// What messages are made of.
+    pub texts: TextSettings,
+    /// By which ways they go.
+    pub channels: ChannelPolicy,
+    /// How the provider's reports are told from forged ones.
+    pub callbacks: Option<Callbacks>,
+    /// Whether there are any.
+    pub reports: Reports,
     /// `PHONE_DEFAULT_REGION`
     pub region: Region,
     /// `TIME_ZONE`
@@ -110,9 +113,16 @@ impl Config {
     /// # Errors
     /// All problems at once, each by the name of its setting.
     pub fn read(get: &dyn Fn(&str) -> Option<String>, random: &Random) -> Result<Self, Problems> {
+        let (config, problems) = Self::examine(get, random);
+        if problems.0.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// Reads every setting, and what is wrong with them. Where something is, the configuration has a default in its
+    /// place: it is there to be looked at, not to be served with.
+    pub fn examine(get: &dyn Fn(&str) -> Option<String>, random: &Random) -> (Self, Problems) {
         let mut reader = Reader::new(get);
         let config = Self::gather(&mut reader, random);
-        reader.finish(config)
+        (config, reader.problems())
     }
 
     /// The names of all settings.
@@ -136,6 +146,9 @@ impl Config {
         };
         let is_prod = environment == Environment::Prod;
         let public_base_url = reader.http_url("PUBLIC_BASE_URL");
+        let rate_limits_enabled = reader.flag("RATE_LIMITS_ENABLED", true);
+        let around = Around { is_prod, rate_limits_enabled, public_base_url: public_base_url.as_ref() };
+        let Sending { sms, texts, channels, callbacks, reports } = sms::sending(reader, &around);
         let config = Self {
             environment,
             debug: reader.flag("DEBUG", false),
@@ -147,13 +160,16 @@ impl Config {
             jwt_secret_key: secret(reader, "JWT_SECRET_KEY", Some("JWT_SECRET"), is_prod, random),
             tokens: tokens(reader),
             otp: otp(reader),
-            product: product(reader),
+            texts,
+            channels,
+            callbacks,
+            reports,
             region: reader.parsed("PHONE_DEFAULT_REGION", "IN"),
             zone: reader.parsed("TIME_ZONE", "Asia/Kolkata"),
             picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
-            sms: sms(reader, is_prod),
+            sms,
             edge: edge(reader, is_prod, public_base_url.as_ref()),
-            rate_limits_enabled: reader.flag("RATE_LIMITS_ENABLED", true),
+            rate_limits_enabled,
             warnings: reader.take_warnings(),
         };
         if is_prod && !config.rate_limits_enabled {
@@ -247,58 +263,6 @@ fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
         reader.warn("OTP_EXPIRE_MINUTES is 2 or less: every resend begins a new code with new guesses");
     }
     policy
-}
-
-fn product(reader: &mut Reader<'_>) -> String {
-    let name = reader.text("PRODUCT_NAME").unwrap_or_else(|| "Loopin".to_owned());
-    if name.chars().count() > 40 || name.contains(char::is_control) {
-        reader.problem("PRODUCT_NAME must be at most 40 characters long, without control characters");
-    }
-    name
-}
-
-fn sms(reader: &mut Reader<'_>, is_prod: bool) -> SmsSettings {
-    let account_sid = reader.text("TWILIO_ACCOUNT_SID");
-    let auth_token = reader.text("TWILIO_AUTH_TOKEN");
-    let from = reader.text("TWILIO_PHONE_NUMBER");
-    let service = reader.text("TWILIO_MESSAGING_SERVICE_SID");
-    let base = reader.text("TWILIO_API_BASE_URL").unwrap_or_else(|| "https://api.twilio.com".to_owned());
-    let test_by_default = !is_prod && account_sid.is_none() && auth_token.is_none();
-    let is_test = reader.flag("TWILIO_TEST_MODE", test_by_default);
-    if is_test && is_prod {
-        // What it hides is looked at all the same, so that the list of problems is whole.
-        reader.problem("TWILIO_TEST_MODE must not be true in prod: it shows codes");
-    } else if is_test {
-        return SmsSettings::TestInbox;
-    }
-    let sender = match (service, from) {
-        (Some(service), _) => Some(Sender::MessagingService(service)),
-        (None, Some(from)) => Some(Sender::From(from)),
-        (None, None) => None,
-    };
-    for (name, is_missing) in [
-        ("TWILIO_ACCOUNT_SID", account_sid.is_none()),
-        ("TWILIO_AUTH_TOKEN", auth_token.is_none()),
-        ("TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID", sender.is_none()),
-    ] {
-        if is_missing {
-            reader.problem(format!("{name} must be set when TWILIO_TEST_MODE is false"));
-        }
-    }
-    let api_base_url = reader.check_http_url("TWILIO_API_BASE_URL", &base);
-    match (account_sid, auth_token, sender, api_base_url) {
-        (Some(account_sid), Some(auth_token), Some(sender), Some(api_base_url)) => {
-            SmsSettings::Twilio(TwilioSettings {
-                account_sid,
-                auth_token: auth_token.into(),
-                sender,
-                api_base_url,
-                timeout: DEFAULT_TIMEOUT,
-            })
-        }
-        // The problems above stop the start.
-        _ => SmsSettings::TestInbox,
-    }
 }
 
 fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Option<&Url>) -> EdgeSettings {

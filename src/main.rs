@@ -4,7 +4,17 @@ use std::{collections::HashMap, path::Path, process::ExitCode, sync::Arc};
 
 use chrono::Duration;
 use clap::{Parser, Subcommand};
-use loopin_auth::{app, clock::Clock, config::Config, flows::purge, random::Random, telemetry};
+use loopin_auth::{
+    app,
+    clock::Clock,
+    commands::{doctor, sms},
+    config::{Config, Problems},
+    domain::delivery::Channel,
+    flows::purge,
+    random::Random,
+    telemetry,
+};
+use tokio::runtime::Runtime;
 
 /// Sign-in by phone number, hosted by yourself.
 ///
@@ -16,8 +26,20 @@ struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Work(Work),
+    /// Look at the settings, the database, the migrations and Twilio's credentials, and say what to do
+    Doctor,
+    /// Try the sending of messages
+    #[command(subcommand)]
+    Sms(SmsCommand),
+}
+
+/// What needs settings without a fault, and all parts.
+#[derive(Clone, Copy, Subcommand)]
+enum Work {
     /// Migrate the database and serve; what happens without a command
     Serve,
     /// Migrate the database and stop
@@ -32,38 +54,96 @@ enum Command {
     Openapi,
 }
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli.command.unwrap_or(Command::Serve)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("loopin-auth: {error}");
-            let mut source = error.source();
-            while let Some(cause) = source {
-                eprintln!("  because: {cause}");
-                source = cause.source();
-            }
-            ExitCode::FAILURE
-        }
-    }
+#[derive(Subcommand)]
+enum SmsCommand {
+    /// Send one message with a made-up code, and print what the provider said
+    Test {
+        /// Who gets it: +919876543210, or a number of the country that `PHONE_DEFAULT_REGION` names
+        phone: String,
+        /// By which way: sms, whatsapp or call
+        #[arg(long)]
+        channel: Option<Channel>,
+        /// In which language, such as hi
+        #[arg(long)]
+        language: Option<String>,
+    },
 }
 
-fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command.unwrap_or(Command::Work(Work::Serve)) {
+        Command::Doctor => examine(),
+        Command::Sms(SmsCommand::Test { phone, channel, language }) => {
+            try_out(&sms::Trial { phone, channel, language })
+        }
+        Command::Work(work) => run(work).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("loopin-auth: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            eprintln!("  because: {cause}");
+            source = cause.source();
+        }
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints what is right and wrong. It fails where something is.
+fn examine() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let (variables, unreadable) = match variables() {
+        Ok(variables) => (variables, None),
+        // The environment can still be looked at.
+        Err(error) => (environment(), Some(error.to_string())),
+    };
+    let (config, Problems(mut problems)) =
+        Config::examine(&|name| variables.get(name).cloned(), &Random::System);
+    problems.splice(0..0, unreadable);
+    let runtime = runtime()?;
+    let findings = runtime.block_on(doctor::examine(&config, &Problems(problems), &Clock::System));
+    // A look-up of a name cannot be called off, and nobody waits for it any more.
+    runtime.shutdown_background();
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let is_ill = findings.iter().any(|finding| finding.verdict == doctor::Verdict::Failure);
+    Ok(if is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Sends one message. What is wrong with settings that it does not need does not stop it.
+fn try_out(trial: &sms::Trial) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let variables = variables()?;
+    let (config, problems) = Config::examine(&|name| variables.get(name).cloned(), &Random::System);
+    if !problems.0.is_empty() {
+        eprint!("{problems}");
+    }
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(sms::test(&config, trial, &Clock::System, &Random::System));
+    runtime.shutdown_background();
+    print!("{}", outcome.said);
+    Ok(if outcome.is_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn run(work: Work) -> Result<(), Box<dyn std::error::Error>> {
     let variables = variables()?;
     let mut config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if !matches!(command, Command::Openapi) {
+    let runtime = runtime()?;
+    if !matches!(work, Work::Openapi) {
         telemetry::start(config.log_format, config.debug);
     }
     runtime.block_on(async {
-        match command {
-            Command::Serve => app::serve(config).await?,
-            Command::Migrate => {
+        match work {
+            Work::Serve => app::serve(config).await?,
+            Work::Migrate => {
                 let services = app::services(&config, Clock::System, Random::System).await?;
                 app::migrate(&services.store).await?;
                 println!("the database is up to date");
             }
-            Command::Purge { older_than_days } => {
+            Work::Purge { older_than_days } => {
                 let services = app::services(&config, Clock::System, Random::System).await?;
                 let purged = purge::purge(&services, Duration::days(i64::from(older_than_days))).await?;
                 println!(
@@ -71,7 +151,7 @@ fn run(command: Command) -> Result<(), Box<dyn std::error::Error>> {
                     purged.challenges, purged.messages, purged.sessions
                 );
             }
-            Command::Openapi => {
+            Work::Openapi => {
                 // The document says nothing of rows: it is printed without a database, in a folder that may not be
                 // written to.
                 config.database.url = "sqlite::memory:".into();
@@ -105,10 +185,13 @@ fn variables() -> Result<HashMap<String, String>, Box<dyn std::error::Error>> {
             variables.insert(name, value);
         }
     }
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    variables.extend(
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-    );
+    variables.extend(environment());
     Ok(variables)
+}
+
+fn environment() -> HashMap<String, String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

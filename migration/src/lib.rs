@@ -13,6 +13,7 @@ mod m20261121_000002_challenges;
 mod m20261121_000003_leads;
 mod m20261121_000004_messages;
 mod m20261121_000005_event_interests;
+mod m20261121_000006_deliveries;
 
 use sea_orm_migration::prelude::*;
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_leads::Migration),
             Box::new(m20261121_000004_messages::Migration),
             Box::new(m20261121_000005_event_interests::Migration),
+            Box::new(m20261121_000006_deliveries::Migration),
         ]
     }
 }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use super::*;
 
+mod sms;
+
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
 /// What a production server needs at least.
-const PROD: [(&str, &str); 7] = [
+const PROD: [(&str, &str); 8] = [
     ("ENVIRONMENT", "prod"),
     ("SECRET_KEY", SECRET),
     ("JWT_SECRET_KEY", "another secret of the tests, 32 bytes or more"),
@@ -15,6 +17,7 @@ const PROD: [(&str, &str); 7] = [
     ("TWILIO_AUTH_TOKEN", "the auth token of the tests"),
     ("TWILIO_PHONE_NUMBER", "+15005550006"),
     ("ALLOWED_HOSTS", "auth.example.com"),
+    ("PUBLIC_BASE_URL", "https://auth.example.com"),
 ];
 
 fn read(settings: &[&[(&str, &str)]]) -> Result<Config, Problems> {
@@ -53,7 +56,7 @@ fn with_nothing_set_it_is_a_developers_machine() {
     assert_eq!(config.otp.life, Duration::minutes(10));
     assert_eq!(config.otp.max_attempts, 3);
     assert_eq!(config.otp.resend_after, Duration::seconds(30));
-    assert_eq!(config.product, "Loopin");
+    assert_eq!(config.texts.product, "Loopin");
     assert_eq!(config.zone, chrono_tz::Asia::Kolkata);
     assert_eq!(config.picture_hosts, PictureHosts::Any);
     assert!(config.is_test_mode());
@@ -92,11 +95,13 @@ fn in_production_everything_that_is_missing_is_named_at_once() {
     assert_eq!(
         problems,
         [
+            "TWILIO_ACCOUNT_SID must be set when TWILIO_TEST_MODE is false",
+            "TWILIO_AUTH_TOKEN, or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET, must be set when \
+             TWILIO_TEST_MODE is false",
+            "TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS must be set when \
+             TWILIO_TEST_MODE is false",
             "SECRET_KEY must be set in prod, to 32 bytes or more",
             "JWT_SECRET_KEY must be set in prod, to 32 bytes or more",
-            "TWILIO_ACCOUNT_SID must be set when TWILIO_TEST_MODE is false",
-            "TWILIO_AUTH_TOKEN must be set when TWILIO_TEST_MODE is false",
-            "TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID must be set when TWILIO_TEST_MODE is false",
         ]
     );
 }
@@ -120,8 +125,8 @@ fn in_production_everything_that_is_wrong_is_named_at_once() {
         "JWT_SECRET_KEY is shorter",
         "TWILIO_TEST_MODE must not",
         "TWILIO_ACCOUNT_SID must",
-        "TWILIO_AUTH_TOKEN must",
-        "TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID must",
+        "TWILIO_AUTH_TOKEN, or",
+        "TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS must",
         "RATE_LIMITS_ENABLED must not",
         "CORS_ALLOWED_ORIGINS must not",
         "DATABASE_URL must not",
@@ -291,8 +296,8 @@ fn the_hosts_of_production_are_its_own() {
         Some(vec!["a.example.com".to_owned(), ".b.example.com".to_owned()])
     );
     // With neither, nobody is answered, and the start says so.
-    let config = prod(&[none]).unwrap();
-    assert_eq!(config.warnings.len(), 1);
+    let config = prod(&[none, ("PUBLIC_BASE_URL", "")]).unwrap();
+    assert!(config.warnings.iter().any(|said| said.contains("every request but health will be refused")));
     assert_eq!(hosts(config), Some(vec![]));
 }
 

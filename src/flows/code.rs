@@ -1,17 +1,32 @@
-//! Sending a code: what signing up and logging in share.
+//! Sending a code: what signing up and logging in share, and what happens when a message comes back.
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{Error, Services};
 use crate::{
     domain::{
+        delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey},
-        phone::PhoneNumber,
     },
-    sms::{self, Message, SendError},
-    store::{self, messages::NewMessage},
+    sms::{self, Message, SendError, Wording},
+    store::{
+        self,
+        messages::{NewMessage, News, Which},
+    },
 };
+
+/// How a person wants her code.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// By which way, where she says so. It is on.
+    pub channel: Option<Channel>,
+    /// What her app runs on.
+    pub platform: Option<Platform>,
+    /// The languages that she reads, the best first.
+    pub languages: Vec<String>,
+}
 
 /// A code is on its way.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +35,8 @@ pub struct CodeSent {
     pub expires_in: i64,
     /// Seconds until the next one may be asked for.
     pub resend_in: i64,
+    /// By which a client may ask what becomes of the message.
+    pub delivery_id: Uuid,
 }
 
 /// What became of a wish for a code.
@@ -36,15 +53,26 @@ pub enum Sending {
     Failed(SendError),
 }
 
+/// A message that is to carry the code of a challenge.
+pub(super) struct Outgoing<'a> {
+    pub(super) key: ChallengeKey<'a>,
+    pub(super) challenge: &'a Challenge,
+    pub(super) delivery_id: Uuid,
+    pub(super) attempt: i64,
+    pub(super) channel: Channel,
+    pub(super) platform: Option<Platform>,
+    pub(super) languages: &'a [String],
+}
+
 /// Claims the send, commits, sends, and writes down what became of it.
 pub(super) async fn send(
     services: &Services,
-    phone: &PhoneNumber,
+    key: ChallengeKey<'_>,
     source: Source,
+    wish: &Wish,
     now: DateTime<Utc>,
 ) -> Result<Sending, Error> {
     let db = &services.store;
-    let key = ChallengeKey::sign_in(phone);
     let opening = services.otp.opening(services.random.bits(), &services.otp_keys, now);
     let Some(challenge) = store::otp::open(db, key, &opening).await? else {
         let waiting = store::otp::find(db, key).await?;
@@ -52,55 +80,100 @@ pub(super) async fn send(
             retry_after: waiting.map_or(1, |it| it.resend_in(&services.otp, now)),
         });
     };
-    let message = match write_down(services, key, &challenge, source, now).await {
+    let outgoing = Outgoing {
+        key,
+        challenge: &challenge,
+        delivery_id: services.random.bits(),
+        attempt: 1,
+        channel: wish.channel.unwrap_or_else(|| services.channels.usual()),
+        platform: wish.platform,
+        languages: &wish.languages,
+    };
+    let written = write_down_first(services, &outgoing, source, now).await;
+    let message = match written {
         Ok(message) => message,
         Err(error) => {
             give_back(services, key, &challenge, now).await;
             return Err(error);
         }
     };
-    let sent = services.sms.send(&message).await;
-    // The message may be out, so a database that goes away no longer changes the answer.
-    if let Err(error) = store::messages::mark(db, message.id, outcome(&sent), now).await {
-        tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
-    }
-    if let Err(failure) = sent {
+    if let Err(failure) = hand_over(services, &message, now).await {
         give_back(services, key, &challenge, now).await;
         return Ok(Sending::Failed(failure));
     }
     let resend_in = services.otp.resend_after.num_seconds();
-    Ok(Sending::Sent(CodeSent { expires_in: challenge.seconds_left(now), resend_in }))
+    let (expires_in, delivery_id) = (challenge.seconds_left(now), outgoing.delivery_id);
+    Ok(Sending::Sent(CodeSent { expires_in, resend_in, delivery_id }))
 }
 
-/// Writes down the lead and the message that is about to go out.
-async fn write_down(
+/// Writes down the lead and the first message of a wish.
+async fn write_down_first(
     services: &Services,
-    key: ChallengeKey<'_>,
-    challenge: &Challenge,
+    outgoing: &Outgoing<'_>,
     source: Source,
     now: DateTime<Utc>,
 ) -> Result<Message, Error> {
     let db = &services.store;
-    store::leads::open(db, key.phone, source, services.random.id(now), now).await?;
+    store::leads::open(db, outgoing.key.phone, source, services.random.id(now), now).await?;
+    // A wish is new, so nobody else can have sent its first message.
+    write_down(services, outgoing, now).await?.ok_or(Error::Collision)
+}
+
+/// Writes down the message that is about to go out. `None` when another request sends this one.
+pub(super) async fn write_down(
+    services: &Services,
+    outgoing: &Outgoing<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<Message>, Error> {
+    let Outgoing { key, challenge, channel, .. } = *outgoing;
     let code = services.otp_keys.code(challenge, key, services.otp.length).ok_or(Error::KeyGone)?;
-    let left = challenge.expires_at - now;
-    let message = Message {
+    let text = services.texts.compose(&Wording {
+        channel,
+        languages: outgoing.languages,
+        platform: outgoing.platform,
+        code: code.expose(),
+        minutes: (challenge.seconds_left(now) / 60).max(1),
+    });
+    let row = NewMessage {
         id: services.random.id(now),
+        delivery_id: outgoing.delivery_id,
+        attempt: outgoing.attempt,
+        challenge_id: challenge.id,
+        phone: key.phone,
+        channel,
+        language: &text.language,
+        template: sms::TEMPLATE,
+        provider: services.sms.provider(),
+    };
+    let id = row.id;
+    if !store::messages::insert(&services.store, row, now).await? {
+        return Ok(None);
+    }
+    let left = challenge.expires_at - now;
+    Ok(Some(Message {
+        id,
         to: key.phone.clone(),
-        body: sms::text::otp(&services.product, code.expose(), (challenge.seconds_left(now) / 60).max(1)),
+        channel,
+        text,
         otp_code: code.expose().clone(),
         valid_for: left.to_std().unwrap_or_default(),
         created_at: now,
-    };
-    let row = NewMessage {
-        id: message.id,
-        phone: key.phone,
-        channel: "sms",
-        template: sms::text::OTP_TEMPLATE,
-        provider: services.sms.provider(),
-    };
-    store::messages::insert(db, row, now).await?;
-    Ok(message)
+    }))
+}
+
+/// Hands the message to the provider and writes down what became of it.
+pub(super) async fn hand_over(
+    services: &Services,
+    message: &Message,
+    now: DateTime<Utc>,
+) -> Result<(), SendError> {
+    let sent = services.sms.send(message).await;
+    // The message may be out, so a database that goes away no longer changes the answer.
+    let marked = store::messages::mark(&services.store, Which::Id(message.id), news(&sent), now).await;
+    if let Err(error) = marked {
+        tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
+    }
+    sent.map(|_| ())
 }
 
 /// Lifts the cooldown of a send that came to nothing, or of which nothing is known: the person may try again at once.
@@ -111,17 +184,22 @@ async fn give_back(services: &Services, key: ChallengeKey<'_>, challenge: &Chall
     }
 }
 
-fn outcome(sent: &Result<sms::Receipt, SendError>) -> store::messages::Outcome {
+fn news(sent: &Result<sms::Receipt, SendError>) -> News {
     match sent {
-        Ok(receipt) => store::messages::Outcome {
-            status: receipt.status.as_str(),
+        Ok(receipt) => News {
             provider_id: receipt.provider_id.clone(),
-            error_code: None,
+            segments: receipt.segments,
+            price: receipt.price.clone(),
+            ..News::of(receipt.status)
         },
-        Err(error) => store::messages::Outcome {
-            status: if error.definitely_not_sent() { "failed" } else { "unknown" },
-            provider_id: None,
+        Err(error) => News {
             error_code: error.provider_code().map(i64::from),
+            reason: error.reason(),
+            ..News::of(if error.definitely_not_sent() {
+                DeliveryStatus::Failed
+            } else {
+                DeliveryStatus::Unknown
+            })
         },
     }
 }

@@ -1,7 +1,8 @@
 //! The inbox of test mode: the messages that went nowhere else.
 
 use super::Services;
-use crate::{domain::phone::PhoneNumber, sms::InboxMessage};
+use crate::domain::phone::PhoneNumber;
+pub use crate::sms::InboxMessage;
 
 /// Whether messages go to the inbox.
 #[must_use]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Error, Sending, Services, code, to_its_end};
+use super::{Error, Sending, Services, Wish, code, to_its_end};
 use crate::{
-    domain::{lead::Source, phone::PhoneNumber},
+    domain::{lead::Source, otp::ChallengeKey, phone::PhoneNumber},
     store,
 };
 
@@ -23,13 +23,15 @@ pub enum Login {
 ///
 /// # Errors
 /// When the database does not answer: then nothing was sent.
-pub async fn login(services: &Arc<Services>, phone: PhoneNumber) -> Result<Login, Error> {
+pub async fn login(services: &Arc<Services>, phone: PhoneNumber, wish: Wish) -> Result<Login, Error> {
     to_its_end(services, |services| async move {
         let now = services.clock.now();
         match store::accounts::find_by_phone(&services.store, &phone).await? {
             None => Ok(Login::Unknown),
             Some(account) if !account.is_active => Ok(Login::Disabled),
-            Some(_) => Ok(Login::Code(code::send(&services, &phone, Source::Login, now).await?)),
+            Some(_) => Ok(Login::Code(
+                code::send(&services, ChallengeKey::sign_in(&phone), Source::Login, &wish, now).await?,
+            )),
         }
     })
     .await

@@ -18,16 +18,18 @@ use crate::{
     clock::Clock,
     domain::{
         access::{SigningFault, TokenKeys},
+        delivery::ChannelPolicy,
         otp::{OtpKeys, OtpPolicy},
         phone::Region,
         profile::{PictureHosts, today_in},
     },
     random::Random,
-    sms::Sms,
+    sms::{Callbacks, Sms, Texts},
     store::{Store, StoreError},
 };
 
 mod code;
+pub mod delivery;
 pub mod gate;
 pub mod inbox;
 pub mod interests;
@@ -38,7 +40,7 @@ pub mod session;
 pub mod signup;
 pub mod verify;
 
-pub use code::{CodeSent, Sending};
+pub use code::{CodeSent, Sending, Wish};
 
 /// What the doors need to know of a message that did not go out.
 pub use crate::sms::{SendError, UnreachableReason};
@@ -60,8 +62,12 @@ pub struct Services {
     pub otp_keys: OtpKeys,
     /// What tokens are signed with.
     pub tokens: TokenKeys,
-    /// The name in the messages.
-    pub product: String,
+    /// What messages say.
+    pub texts: Texts,
+    /// By which ways they go.
+    pub channels: ChannelPolicy,
+    /// How the provider's reports are told from forged ones; `None` when none can come.
+    pub callbacks: Option<Callbacks>,
     /// Where a phone without a country code is from.
     pub region: Region,
     /// Where it is decided which day it is.
@@ -92,6 +98,9 @@ pub enum Error {
     /// A challenge was kept although the key of its code is not listed any more: nobody could answer it.
     #[error("an open challenge was kept whose key is not listed")]
     KeyGone,
+    /// 128 random bits came twice.
+    #[error("a new delivery has an id that is taken")]
+    Collision,
 }
 
 /// Runs a verb to its end even if whoever asked has hung up and nobody waits for it any more.

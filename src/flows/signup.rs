@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Error, Sending, Services, code, to_its_end};
+use super::{Error, Sending, Services, Wish, code, to_its_end};
 use crate::{
-    domain::{lead::Source, phone::PhoneNumber},
+    domain::{lead::Source, otp::ChallengeKey, phone::PhoneNumber},
     store,
 };
 
@@ -28,7 +28,7 @@ pub enum Signup {
 ///
 /// # Errors
 /// When the database does not answer: then nothing was sent.
-pub async fn signup(services: &Arc<Services>, phone: PhoneNumber) -> Result<Signup, Error> {
+pub async fn signup(services: &Arc<Services>, phone: PhoneNumber, wish: Wish) -> Result<Signup, Error> {
     to_its_end(services, |services| async move {
         let now = services.clock.now();
         let account = store::accounts::find_by_phone(&services.store, &phone).await?;
@@ -37,7 +37,8 @@ pub async fn signup(services: &Arc<Services>, phone: PhoneNumber) -> Result<Sign
             Some(account) if !account.profile.needs_completion() => return Ok(Signup::Registered),
             Some(_) | None => {}
         }
-        let sending = code::send(&services, &phone, Source::Signup, now).await?;
+        let sending =
+            code::send(&services, ChallengeKey::sign_in(&phone), Source::Signup, &wish, now).await?;
         Ok(Signup::Code { sending, unfinished: account.is_some() })
     })
     .await

@@ -1,7 +1,7 @@
 //! JSON in and out. A body is read with a limit, and what is no JSON object is malformed; what is wrong *inside* of an
 //! object is for the fields to say, all of it at once.
 
-use std::{pin::pin, time::Duration};
+use std::{marker::PhantomData, pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use poem::{IntoResponse, Request, RequestBody, Response, Result};
@@ -17,6 +17,9 @@ use super::fault::Fault;
 
 /// The content type of everything.
 pub const JSON: &str = "application/json";
+
+/// The content type of what Twilio sends.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -92,6 +95,42 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
         }
         let Json(value) = parse(object(&bytes)?)?;
         Ok(Self(Some(value)))
+    }
+}
+
+/// The bytes of a form: whoever proves by a signature that it is his signed every field of it, also those of which this
+/// server knows nothing. `T` describes the fields that it knows.
+#[derive(Debug)]
+pub struct Form<T> {
+    /// The body as it came.
+    pub bytes: Vec<u8>,
+    fields: PhantomData<T>,
+}
+
+impl<'a, T: Type> ApiExtractor<'a> for Form<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType { content_type: FORM, schema: T::schema_ref() }],
+            required: true,
+        })
+    }
+
+    async fn from_request(
+        _request: &'a Request,
+        body: &mut RequestBody,
+        _param_opts: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        Ok(Self { bytes: read(body).await?, fields: PhantomData })
     }
 }
 

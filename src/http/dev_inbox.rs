@@ -3,19 +3,22 @@
 
 use std::sync::Arc;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use poem::{
     IntoResponse, Response, Result, Route, get, handler,
     http::{StatusCode, header},
     web::{Data, Query},
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{body::JSON, envelope::Refusal, fault::Fault, fields::Faults};
 use crate::{
     domain::phone::PhoneNumber,
-    flows::{Services, inbox},
+    flows::{
+        Services,
+        inbox::{self, InboxMessage},
+    },
 };
 
 /// The page loads its own script and style and nothing else.
@@ -74,21 +77,36 @@ fn messages(Query(filter): Query<Filter>, Data(services): Data<&Arc<Services>>) 
         Ok(phone) => phone,
         Err(fault) => return Ok(refuse("phone_number", fault.to_string())),
     };
+    let now = services.clock.now();
     let messages: Vec<_> = inbox::list(services, phone.as_ref())
         .ok_or(Fault::NotFound)?
         .iter()
-        .map(|message| {
-            json!({
-                "id": message.id,
-                "to": message.to.full(),
-                "channel": message.channel,
-                "body": message.body,
-                "otp_code": message.otp_code,
-                "created_at": message.created_at.to_rfc3339_opts(SecondsFormat::Micros, false),
-            })
-        })
+        .map(|message| shown(message, now))
         .collect();
     Ok(Response::builder().content_type(JSON).body(json!({ "messages": messages }).to_string()))
+}
+
+/// A message and what has become of it by now.
+fn shown(message: &InboxMessage, now: DateTime<Utc>) -> Value {
+    let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, false);
+    let timeline: Vec<Value> = message
+        .happened(now)
+        .map(|step| match step.error_code {
+            None => json!({ "status": step.status.as_str(), "at": time(step.at) }),
+            Some(code) => json!({ "status": step.status.as_str(), "at": time(step.at), "error_code": code }),
+        })
+        .collect();
+    json!({
+        "id": message.id,
+        "to": message.to.full(),
+        "channel": message.channel.as_str(),
+        "language": message.language,
+        "body": message.body,
+        "otp_code": message.otp_code,
+        "created_at": time(message.created_at),
+        "status": message.status(now).as_str(),
+        "timeline": timeline,
+    })
 }
 
 fn refuse(field: &str, sentence: String) -> Response {

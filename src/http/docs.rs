@@ -54,6 +54,8 @@ pub fn document(spec: &str) -> Value {
 /// What the edge can answer before or after an operation does.
 fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
+    let has_json =
+        operation.pointer("/requestBody/content").is_some_and(|content| content.get(JSON).is_some());
     let is_gated = operation.get("security").is_some();
     let mut answers = vec![("500", "`internal`: a fault of the server.")];
     if !path.starts_with("/api/health") {
@@ -66,8 +68,10 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
         ));
     }
     if has_body {
-        answers.push(("400", "`malformed_request`: the body is not JSON, or not an object."));
         answers.push(("413", "`payload_too_large`: the body is over 64 KiB."));
+    }
+    if has_json {
+        answers.push(("400", "`malformed_request`: the body is not JSON, or not an object."));
         answers.push(("415", "`unsupported_media_type`: the body is not `application/json`."));
     }
     if is_gated {
@@ -101,7 +105,7 @@ fn say_who_may(path: &str, operation: &mut Value) {
 }
 
 /// An answer always has all of its members, some of them null; poem-openapi says of an `Option` that it may be missing.
-/// Only the members of an error are left out, and requests say themselves what they take.
+/// Only the members of an error and the reason of a delivery are left out, and requests say themselves what they take.
 fn say_what_may_be_null(name: &str, schema: &mut Value) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
@@ -110,7 +114,7 @@ fn say_what_may_be_null(name: &str, schema: &mut Value) {
     for property in properties.values_mut() {
         repeat_no_description(property);
     }
-    if name.ends_with("Request") || name == "ErrorBody" {
+    if name.ends_with("Request") || ["DeliveryAnswer", "ErrorBody", "TwilioReport"].contains(&name) {
         return;
     }
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -252,6 +256,7 @@ fn sample(code: ErrorCode) -> Failure {
         | ErrorCode::TokenExpired
         | ErrorCode::TokenRevoked
         | ErrorCode::AccountDisabled
+        | ErrorCode::Forbidden
         | ErrorCode::UserNotFound
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed

@@ -6,7 +6,7 @@ use std::{any::Any, fmt::Write as _, panic::AssertUnwindSafe, sync::Arc, time::D
 use poem::{
     Endpoint, EndpointExt, Error, Request, Response,
     error::{MethodNotAllowedError, NotFoundError, ResponseError},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Cors, NormalizePath, TrailingSlash},
 };
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
@@ -36,6 +36,10 @@ pub struct EdgeSettings {
     /// The origins that may read answers in a browser; `*` is any.
     pub cors_origins: Vec<String>,
 }
+
+/// What was asked for, before its trailing slashes were trimmed. Who signs an address signs this one.
+#[derive(Debug, Clone)]
+pub struct Asked(pub Uri);
 
 /// The text of what went wrong, on its way from the shaping of an answer to the one log line of its request.
 #[derive(Debug, Clone)]
@@ -212,10 +216,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Gives the request a name, logs it once, and puts on the answer what every answer carries.
 async fn observe<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
-    request: Request,
+    mut request: Request,
     routes: Arc<Routes>,
     services: Arc<Services>,
 ) -> poem::Result<Response> {
+    let asked = Asked(request.uri().clone());
+    request.extensions_mut().insert(asked);
     let id = request_id(&request, &services);
     let method = request.method().clone();
     let path = request.uri().path().trim_end_matches('/').to_owned();

@@ -74,6 +74,8 @@ pub enum ErrorCode {
     TokenRevoked,
     /// The account was disabled.
     AccountDisabled,
+    /// Whoever asks may not.
+    Forbidden,
     /// The phone has no account.
     UserNotFound,
     /// There is nothing at this path.
@@ -118,6 +120,7 @@ impl ErrorCode {
             Self::TokenExpired => "The token has expired",
             Self::TokenRevoked => "The session has ended. Please sign in again",
             Self::AccountDisabled => "This account has been disabled",
+            Self::Forbidden => "This is not for you",
             Self::UserNotFound => "User not found. Please signup first.",
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "This path does not know this method",

@@ -85,7 +85,8 @@ impl Fault {
             Self::Flow(
                 flows::Error::Store(StoreError::Refused(_) | StoreError::Unreadable { .. })
                 | flows::Error::Signing(_)
-                | flows::Error::KeyGone,
+                | flows::Error::KeyGone
+                | flows::Error::Collision,
             )
             | Self::Internal(_) => (Status::INTERNAL_SERVER_ERROR, Code::Internal),
         };

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::envelope::{ErrorCode, Failure, Refusal};
 use crate::domain::{
+    delivery::{self, ChannelPolicy, UnknownChannel, UnknownPlatform},
     otp::{CodeLength, OtpCode},
     phone::{PhoneNumber, Region},
 };
@@ -191,6 +192,32 @@ pub fn phone(field: &Field<impl Describe>, region: Region) -> Result<PhoneNumber
     PhoneNumber::parse(field.text()?, region).map_err(|fault| vec![fault.to_string()])
 }
 
+/// A channel that is on, if one is named.
+pub fn channel(
+    field: &Field<impl Describe>,
+    channels: &ChannelPolicy,
+) -> Result<Option<delivery::Channel>, FieldFaults> {
+    let Some(field) = field.given() else {
+        return Ok(None);
+    };
+    let channel = field.text()?.parse().map_err(|fault: UnknownChannel| vec![format!("Channel {fault}")])?;
+    if channels.is_on(channel) {
+        Ok(Some(channel))
+    } else {
+        Err(vec![format!("Channel {} is not switched on", channel.as_str())])
+    }
+}
+
+/// What the app runs on, if it says so.
+pub fn platform(field: &Field<impl Describe>) -> Result<Option<delivery::Platform>, FieldFaults> {
+    let Some(field) = field.given() else {
+        return Ok(None);
+    };
+    let platform =
+        field.text()?.parse().map_err(|fault: UnknownPlatform| vec![format!("Platform {fault}")])?;
+    Ok(Some(platform))
+}
+
 /// A code.
 pub fn otp_code(field: &Field<impl Describe>, length: CodeLength) -> Result<OtpCode, FieldFaults> {
     OtpCode::parse(field.text()?, length).map_err(|fault| vec![fault.to_string()])
@@ -310,6 +337,18 @@ describe!(/// `username` of `login`.
 Username, required: false, MetaSchema {
     description: Some("Not beside a `phone_number`. Sign-in by username is not available yet."),
     ..clearable(schema("string", "", serde_json::Value::Null))
+});
+describe!(/// `channel`: null and absent are the usual one.
+Channel, required: false, MetaSchema {
+    enum_items: delivery::Channel::ALL.map(|channel| channel.as_str().into()).to_vec(),
+    ..clearable(schema("string", "By which way the code goes: `sms`, `whatsapp` or `call`, as far as the server has it \
+        switched on (`OTP_CHANNELS`). Without it `sms`, or the first that is on.", "sms".into()))
+});
+describe!(/// `platform`: null and absent are none.
+Platform, required: false, MetaSchema {
+    enum_items: ["android", "ios", "web"].map(Value::from).to_vec(),
+    ..clearable(schema("string", "What the app runs on. The text to an `android` app ends with the hash that its SMS \
+        Retriever looks for, where the server has one.", "android".into()))
 });
 describe!(/// `otp_code`.
 Code, required: true, MetaSchema {

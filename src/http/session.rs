@@ -7,9 +7,9 @@ use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use secrecy::ExposeSecret;
 
 use super::{
-    Tag, auth,
+    Tag,
     body::{Json, MaybeJson},
-    envelope::{Failure, Nothing, Refusal, Success},
+    envelope::{ErrorCode, Failure, Nothing, Refusal, Success},
     fault::{Fault, INVALID_TOKEN, token_refused},
     fields::{self, Faults, Field},
 };
@@ -120,7 +120,7 @@ impl SessionApi {
             Refreshed::Refused(refused) => {
                 RefreshResponse::Refused(Failure::of(token_refused(refused)).into(), INVALID_TOKEN.to_owned())
             }
-            Refreshed::Disabled => RefreshResponse::Disabled(auth::disabled()),
+            Refreshed::Disabled => RefreshResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
         })
     }
 

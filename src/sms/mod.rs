@@ -6,17 +6,20 @@
 //! To add
 //! 1. an error code: one row in the table of `refusal.rs`, with what it means and a line in the tests;
 //! 2. a kind of failure: a variant of [`SendError`]; every match on it stops compiling until someone has decided;
-//! 3. a field of the request: `twilio.rs`, and the test that compares the whole form;
+//! 3. a field of the request: `twilio/request.rs`, and the test that compares the whole form;
 //! 4. a provider: a variant of [`Sms`] and a file beside `twilio.rs`. There is no trait: two providers need none.
 //!
-//! What the messages say is in [`text`].
+//! What the messages say is in `text.rs`, how much of it fits into a message in `segments.rs`.
 
+mod callback;
 mod inbox;
 mod refusal;
+mod segments;
 #[cfg(test)]
 mod tests;
-pub mod text;
+mod text;
 mod twilio;
+mod words;
 
 use std::time::Duration;
 
@@ -25,23 +28,36 @@ use secrecy::SecretString;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::domain::phone::PhoneNumber;
-
-pub use self::{
-    inbox::{INBOX_CAPACITY, Inbox, InboxMessage},
-    twilio::{DEFAULT_TIMEOUT, Sender, SetupError, Twilio, TwilioSettings},
+pub use crate::domain::delivery::UnreachableReason;
+use crate::domain::{
+    delivery::{Channel, DeliveryStatus, Price},
+    phone::PhoneNumber,
 };
 
-/// A text on its way to a phone. Its `Debug` shows neither the text nor the code, and the phone masked.
+pub use self::{
+    callback::{Callbacks, Forged},
+    inbox::{INBOX_CAPACITY, Inbox, InboxMessage, Step},
+    refusal::explain,
+    text::{TEMPLATE, Text, TextSettings, Texts, TextsFault, Wording},
+    twilio::{
+        AccountCheck, AccountKind, AccountStatus, ContentFault, Credentials, DEFAULT_MAX_IN_FLIGHT,
+        DEFAULT_TIMEOUT, NoSender, RiskCheck, Sender, Senders, SendersFault, SetupError, Twilio,
+        TwilioSettings, WhatsApp,
+    },
+};
+
+/// A code on its way to a person. Its `Debug` shows neither the words nor the code, and the phone masked.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// Names the message in our own rows and logs; the provider never sees it.
     pub id: Uuid,
     /// Who gets it.
     pub to: PhoneNumber,
-    /// The whole text, the code included. Twilio takes at most 1,600 characters; one segment is 160 of GSM-7.
-    pub body: SecretString,
-    /// The code alone, for the test inbox; a provider only gets `body`.
+    /// By which way it goes.
+    pub channel: Channel,
+    /// What the person reads or hears.
+    pub text: Text,
+    /// The code alone: for the test inbox, for templates that a provider keeps, and for a voice that spells it.
     pub otp_code: SecretString,
     /// The remaining life of the code. What is not delivered by then is not to be delivered at all.
     pub valid_for: Duration,
@@ -52,14 +68,14 @@ pub struct Message {
 /// Where messages go.
 #[derive(Debug)]
 pub enum Sms {
-    /// To phones, through Twilio's Messages API.
-    Twilio(Twilio),
+    /// To phones, through Twilio.
+    Twilio(Box<Twilio>),
     /// Into the log and the memory of this process, for development and tests.
     TestInbox(Inbox),
 }
 
 impl Sms {
-    /// Sends one message, once. There is no second try here, so one call is never two messages.
+    /// Sends one message.
     ///
     /// # Errors
     ///
@@ -67,10 +83,7 @@ impl Sms {
     pub async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         match self {
             Self::Twilio(twilio) => twilio.send(message).await,
-            Self::TestInbox(inbox) => {
-                inbox.put(message);
-                Ok(Receipt { provider_id: None, status: ReceiptStatus::Sent })
-            }
+            Self::TestInbox(inbox) => inbox.send(message),
         }
     }
 
@@ -96,31 +109,46 @@ impl Sms {
 /// What the provider said when it took the message. Taken is not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The provider's id of the message (Twilio: `SM` or `MM` and 32 hex digits), at most 64 ASCII letters and digits.
-    /// Nothing for the test inbox, and when the answer that took the message could not be read.
+    /// The provider's id of the message (Twilio: `SM`, `MM` or `CA` and 32 hex digits), at most 64 ASCII letters and
+    /// digits. Nothing for the test inbox, and when the answer that took the message could not be read.
     pub provider_id: Option<String>,
-    /// How far the message had got.
-    pub status: ReceiptStatus,
+    /// How far the message had got: queued, sent or delivered.
+    pub status: DeliveryStatus,
+    /// How many parts the provider counts.
+    pub segments: Option<i64>,
+    /// What it costs, when that is known already.
+    pub price: Option<Price>,
 }
 
-/// How far a taken message had got by the time of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReceiptStatus {
-    /// The provider will send it.
-    Queued,
-    /// It is out.
-    Sent,
+/// What the provider tells of a message later on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which message.
+    pub of: ReportOf,
+    /// How far it got.
+    pub status: DeliveryStatus,
+    /// The provider's own error code.
+    pub error_code: Option<u32>,
+    /// What the error code says of the number.
+    pub reason: Option<UnreachableReason>,
+    /// What it cost, when the report says so.
+    pub price: Option<Price>,
 }
 
-impl ReceiptStatus {
-    /// `queued` or `sent`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Sent => "sent",
-        }
-    }
+/// Which message a report is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportOf {
+    /// The test inbox knows our own ids.
+    Message(Uuid),
+    /// A provider knows its own, and whom it sent the message to by which way.
+    Provider {
+        /// The provider's id of the message.
+        id: String,
+        /// Whom it went to, as far as the report says.
+        to: Option<PhoneNumber>,
+        /// By which way.
+        channel: Channel,
+    },
 }
 
 /// Why a message did not go out, sorted by who can do something about it.
@@ -167,6 +195,15 @@ impl SendError {
         }
     }
 
+    /// What is wrong with the number, if that is what stopped it.
+    #[must_use]
+    pub fn reason(&self) -> Option<UnreachableReason> {
+        match self {
+            Self::Unreachable { reason, .. } => Some(*reason),
+            Self::Rejected { .. } | Self::Unavailable { .. } => None,
+        }
+    }
+
     /// The provider's own error code, when it gave one. For rows and logs, not for clients.
     #[must_use]
     pub fn provider_code(&self) -> Option<u32> {
@@ -185,33 +222,4 @@ pub enum Outcome {
     NotSent,
     /// A time-out, a cut connection or the provider's own fault (5xx): it may be on its way, and billed.
     Unknown,
-}
-
-/// Why a number gets no messages; an app can tell the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnreachableReason {
-    /// No such number, or nobody answers there.
-    Invalid,
-    /// It exists, but is a landline or another kind that takes no messages.
-    NotMobile,
-    /// Its owner answered STOP to our sender.
-    OptedOut,
-    /// Its country or network is not served from our sender.
-    RegionNotAllowed,
-    /// The provider or the carrier holds back messages to it.
-    Blocked,
-}
-
-impl UnreachableReason {
-    /// The word in the contract's `reason`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invalid => "invalid",
-            Self::NotMobile => "not_mobile",
-            Self::OptedOut => "opted_out",
-            Self::RegionNotAllowed => "region_not_allowed",
-            Self::Blocked => "blocked",
-        }
-    }
 }

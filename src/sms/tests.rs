@@ -6,17 +6,27 @@ use std::{
     thread,
 };
 
+use futures_util::future::join_all;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use super::*;
+use crate::clock::Clock;
 
+mod account;
 mod answers;
 mod bad_days;
+mod callback;
+mod circuit;
 mod inbox;
 mod request;
+mod scripted;
 mod secrets;
+mod senders;
+mod texts;
+mod tries;
 
 const SID: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const TOKEN: &str = "token+with:signs";
@@ -34,7 +44,12 @@ fn message_to(phone: &str, id: u128) -> Message {
     Message {
         id: Uuid::from_u128(id),
         to: PhoneNumber::from_e164(phone).unwrap(),
-        body: format!("Your Café & Co verification code is: {CODE}. 50% = done?").into(),
+        channel: Channel::Sms,
+        text: Text {
+            language: "en".to_owned(),
+            voice: "en-IN".to_owned(),
+            body: format!("Your Café & Co verification code is: {CODE}. 50% = done?").into(),
+        },
         otp_code: CODE.into(),
         valid_for: Duration::from_millis(599_900),
         created_at: DateTime::UNIX_EPOCH,
@@ -44,15 +59,25 @@ fn message_to(phone: &str, id: u128) -> Message {
 fn settings(base: &str) -> TwilioSettings {
     TwilioSettings {
         account_sid: SID.into(),
-        auth_token: TOKEN.into(),
-        sender: Sender::From("+15005550006".into()),
+        credentials: Credentials { user: SID.into(), password: TOKEN.into() },
+        senders: Senders::everywhere(Sender::Number("+15005550006".into())),
+        whatsapp: None,
+        voice_number: None,
+        status_callback: None,
+        risk_check: None,
         api_base_url: Url::parse(base).unwrap(),
         timeout: Duration::from_secs(5),
+        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        breaker: true,
     }
 }
 
 fn sms(settings: TwilioSettings) -> Sms {
-    Sms::Twilio(Twilio::new(settings).unwrap())
+    sms_at(settings, Clock::fixed(DateTime::UNIX_EPOCH))
+}
+
+fn sms_at(settings: TwilioSettings, clock: Clock) -> Sms {
+    Sms::Twilio(Box::new(Twilio::new(settings, clock).unwrap()))
 }
 
 /// A Twilio that gives every request this answer.
@@ -62,11 +87,35 @@ async fn stub(answer: ResponseTemplate) -> MockServer {
     server
 }
 
+/// A Twilio that gives these answers, one after the other, and the last one from then on.
+async fn stub_in_turn(answers: impl IntoIterator<Item = ResponseTemplate>) -> MockServer {
+    let server = MockServer::start().await;
+    let mut answers = answers.into_iter().peekable();
+    while let Some(answer) = answers.next() {
+        let mock = Mock::given(matchers::any()).respond_with(answer);
+        if answers.peek().is_some() { mock.up_to_n_times(1) } else { mock }.mount(&server).await;
+    }
+    server
+}
+
+async fn count(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap().len()
+}
+
+/// What becomes of a message when the first answer is final.
 async fn answered(answer: ResponseTemplate) -> Result<Receipt, SendError> {
     let server = stub(answer).await;
     let result = sms(settings(&server.uri())).send(&message()).await;
-    // One call is one request: a second one could be a second message.
-    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    // One request: a second one could be a second message.
+    assert_eq!(count(&server).await, 1);
+    result
+}
+
+/// What becomes of a message when every answer is this one, which does not end the matter.
+async fn answered_each_time(answer: ResponseTemplate) -> Result<Receipt, SendError> {
+    let server = stub(answer).await;
+    let result = sms(settings(&server.uri())).send(&message()).await;
+    assert_eq!(count(&server).await, 3);
     result
 }
 
@@ -88,9 +137,9 @@ fn created(status: &str, error_code: impl Into<Value>) -> ResponseTemplate {
 }
 
 /// A server for one connection: reads what comes until it has seen `until`, says `answer`, hangs up. Its base URL.
-fn hangs_up(scheme: &str, until: &'static [u8], answer: &'static [u8]) -> String {
+fn hangs_up(until: &'static [u8], answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("{scheme}://{}", listener.local_addr().unwrap());
+    let base = format!("http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);

@@ -1,86 +1,61 @@
-//! Twilio's Messages API, version 2010-04-01: <https://www.twilio.com/docs/messaging/api/message-resource>.
+//! Twilio's REST API, version 2010-04-01: messages and calls.
+//!
+//! A message is asked for with one request (`twilio/request.rs`), whose answer says what became of it
+//! (`twilio/answer.rs`). Another request follows only when the first cannot have been taken, or when Twilio said that it
+//! has a fault: a second message costs money and trust, though it carries the same code. Around it stand a deadline
+//! over all tries, a limit of requests under way, and a breaker (`twilio/breaker.rs`).
 
-use std::{error::Error as _, fmt, time::Duration};
+mod account;
+mod answer;
+mod backoff;
+mod breaker;
+mod failure;
+mod request;
+mod senders;
+mod settings;
+mod voice;
 
-use reqwest::{Client, Response, StatusCode, header::RETRY_AFTER, redirect};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
+use std::{fmt, time::Duration};
+
+use reqwest::{Client, Method, RequestBuilder, redirect};
+use secrecy::ExposeSecret;
 use thiserror::Error;
-use tracing::{error, info, warn};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
+use tracing::debug;
 use url::Url;
 
-use super::{
-    Message, Outcome, Receipt, ReceiptStatus, SendError,
-    refusal::{self, Refusal},
+use super::{Message, Receipt, SendError};
+use crate::{clock::Clock, domain::delivery::Channel};
+
+use self::{
+    answer::Answer,
+    breaker::{Breaker, Pass},
+    failure::{Failure, Health},
+    request::Form,
 };
 
-/// How long a whole request may take by default, body included. The contract answers its clients within ten
-/// seconds; the two left are for the database and the way back.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(8);
+pub use self::{
+    account::{AccountCheck, AccountKind, AccountStatus},
+    senders::{ContentFault, NoSender, Sender, Senders, SendersFault, WhatsApp},
+    settings::{Credentials, DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT, RiskCheck, TwilioSettings},
+};
 
-/// Of it, how long the connection may take to stand, TLS included, so that a host that is gone is found out early.
+/// Of the deadline, how long a connection may take to stand, TLS included, so that a host that is gone is found out
+/// early, and asked again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Connections that lie unused for longer are closed by us: one that Twilio closes first would cut a message in two.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Twilio's answers have about 1 KiB. What is longer is not read to its end.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The part of the deadline that a request must have left to be made at all, as a divisor: a tenth. One that cannot be
+/// answered in time would only make it unknown whether a message went out.
+const LEAST_TIME: u32 = 10;
 
-/// `ValidityPeriod` in seconds, as Twilio allows it.
-const MIN_VALIDITY_SECONDS: u64 = 1;
-const MAX_VALIDITY_SECONDS: u64 = 36_000;
-
-/// No client is told to wait for longer than an hour because of one answer's header.
-const MAX_RETRY_AFTER_SECONDS: u64 = 3_600;
-
-/// What [`Twilio::new`] needs. Its `Debug` shows neither the account nor the token nor the sender.
-#[derive(Clone)]
-pub struct TwilioSettings {
-    /// `TWILIO_ACCOUNT_SID`: `AC` and 32 hex digits.
-    pub account_sid: String,
-    /// `TWILIO_AUTH_TOKEN`.
-    pub auth_token: SecretString,
-    /// Who the message comes from.
-    pub sender: Sender,
-    /// `TWILIO_API_BASE_URL`: `http` or `https`, a path is kept, user and password are refused.
-    pub api_base_url: Url,
-    /// How long one request may take from its start to the end of the answer; see [`DEFAULT_TIMEOUT`].
-    pub timeout: Duration,
-}
-
-impl fmt::Debug for TwilioSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TwilioSettings")
-            .field("sender", &self.sender)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Who a message comes from: one or the other, never both. Its `Debug` shows only which.
-#[derive(Clone)]
-pub enum Sender {
-    /// `TWILIO_PHONE_NUMBER`: a number of the account in E.164, or an alphanumeric sender id.
-    From(String),
-    /// `TWILIO_MESSAGING_SERVICE_SID`: `MG` and 32 hex digits; the service picks the number.
-    MessagingService(String),
-}
-
-impl Sender {
-    fn field(&self) -> (&'static str, &str) {
-        match self {
-            Self::From(number) => ("From", number),
-            Self::MessagingService(sid) => ("MessagingServiceSid", sid),
-        }
-    }
-}
-
-impl fmt::Debug for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.field().0)
-    }
-}
+/// How often Twilio is asked for one message, at most.
+const MAX_TRIES: u32 = 3;
 
 /// Why there is no [`Twilio`]. Found at start.
 #[derive(Debug, Error)]
@@ -96,10 +71,14 @@ pub enum SetupError {
 /// A Twilio account to send with. One per process: it keeps its connections. Its `Debug` shows no setting.
 pub struct Twilio {
     client: Client,
+    account: Url,
     messages: Url,
-    account_sid: String,
-    auth_token: SecretString,
-    sender: Sender,
+    calls: Url,
+    settings: TwilioSettings,
+    clock: Clock,
+    /// A turn for each request that may be under way. Tests hold them.
+    pub(super) turns: Semaphore,
+    breaker: Breaker,
 }
 
 impl fmt::Debug for Twilio {
@@ -114,8 +93,11 @@ impl Twilio {
     /// # Errors
     ///
     /// [`SetupError`] when the base URL is of no use or the client cannot be made.
-    pub fn new(settings: TwilioSettings) -> Result<Self, SetupError> {
-        let messages = messages_url(settings.api_base_url, &settings.account_sid)?;
+    pub fn new(settings: TwilioSettings, clock: Clock) -> Result<Self, SetupError> {
+        let account_json = format!("{}.json", settings.account_sid);
+        let account = resource(&settings, &[&account_json])?;
+        let messages = resource(&settings, &[&settings.account_sid, "Messages.json"])?;
+        let calls = resource(&settings, &[&settings.account_sid, "Calls.json"])?;
         let client = Client::builder()
             .user_agent("loopin-auth")
             .connect_timeout(CONNECT_TIMEOUT)
@@ -126,167 +108,112 @@ impl Twilio {
             .no_proxy()
             .build()
             .map_err(SetupError::Client)?;
-        let TwilioSettings { account_sid, auth_token, sender, .. } = settings;
-        Ok(Self { client, messages, account_sid, auth_token, sender })
+        let turns = Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
+        let breaker = Breaker::new(settings.breaker);
+        Ok(Self { client, account, messages, calls, settings, clock, turns, breaker })
     }
 
-    /// Posts the message, once, and logs why it was not taken.
+    /// Sends the message, and logs why it was not taken.
     pub(super) async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
-        let answer = match self.post(message).await {
-            Ok(answer) => answer,
-            Err(failure) => {
-                let refusal = refusal::of_no_answer(outcome_of(&failure));
-                report(message, &refusal, None, Some(root_cause(&failure).as_str()));
-                return Err(refusal.error);
-            }
+        let deadline = Instant::now() + self.settings.timeout;
+        let now = self.clock.now();
+        let not_asked = |failure: Failure| {
+            failure.report(message, 0);
+            failure.refusal.error
         };
-        read(message, &answer).map_err(|refusal| {
-            report(message, &refusal, Some(answer.status.as_u16()), None);
-            refusal.error
-        })
+        // What the settings do not allow is refused before anybody waits for it.
+        Form::new(&self.settings, message, now).map_err(Failure::not_asked).map_err(not_asked)?;
+        let pass = self.breaker.admit(now).map_err(Failure::shut).map_err(not_asked)?;
+        let (result, health) = self.try_to_send(message, deadline, &pass).await;
+        match health {
+            Health::Answered => pass.answered(),
+            Health::Away => pass.failed(self.clock.now()),
+            Health::NotAsked => drop(pass),
+        }
+        result
     }
 
-    async fn post(&self, message: &Message) -> Result<Answer, reqwest::Error> {
-        let validity =
-            message.valid_for.as_secs().clamp(MIN_VALIDITY_SECONDS, MAX_VALIDITY_SECONDS).to_string();
-        let form = [
-            ("To", message.to.full()),
-            self.sender.field(),
-            ("Body", message.body.expose_secret()),
-            ("ValidityPeriod", &validity),
-        ];
-        let request = self
-            .client
-            .post(self.messages.clone())
-            .basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()))
-            .form(&form);
-        let response = request.send().await?;
-        Ok(Answer {
-            status: response.status(),
-            retry_after: retry_after(&response),
-            body: read_json(response).await,
-        })
+    /// Asks until the message is taken or refused, or no further try makes sense. With what was learnt of Twilio last.
+    async fn try_to_send(
+        &self,
+        message: &Message,
+        deadline: Instant,
+        pass: &Pass<'_>,
+    ) -> (Result<Receipt, SendError>, Health) {
+        let (mut tries, mut health, mut may_be_sent) = (0, Health::NotAsked, false);
+        loop {
+            let failure = match self.try_once(message, deadline, pass).await {
+                Ok(receipt) => return (Ok(receipt), Health::Answered),
+                Err(failure) => failure,
+            };
+            if failure.health != Health::NotAsked {
+                health = failure.health;
+                tries += 1;
+            }
+            may_be_sent |= failure.may_be_sent();
+            let wait = failure.again.filter(|_| tries < MAX_TRIES);
+            let wait = wait.map(|asked_for| backoff::wait(message.id, tries, asked_for));
+            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < deadline) else {
+                let failure = if may_be_sent { failure.after_one_that_may_be_sent() } else { failure };
+                failure.report(message, tries);
+                return (Err(failure.refusal.error), health);
+            };
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            debug!(message_id = %message.id, tries, millis, "SMS provider is asked again");
+            sleep(wait).await;
+        }
+    }
+
+    /// One request, in its turn.
+    async fn try_once(
+        &self,
+        message: &Message,
+        deadline: Instant,
+        pass: &Pass<'_>,
+    ) -> Result<Receipt, Failure> {
+        let Ok(Ok(_turn)) = timeout_at(deadline, self.turns.acquire()).await else {
+            return Err(Failure::too_late());
+        };
+        // While it waited, others may have found out that Twilio is away.
+        let now = self.clock.now();
+        if let Some(seconds) = pass.shut(now) {
+            return Err(Failure::shut(seconds));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < self.settings.timeout / LEAST_TIME {
+            return Err(Failure::too_late());
+        }
+        let form = Form::new(&self.settings, message, now).map_err(Failure::not_asked)?;
+        let url = match message.channel {
+            Channel::Sms | Channel::WhatsApp => &self.messages,
+            Channel::Call => &self.calls,
+        };
+        let request = self.asking(Method::POST, url.clone()).form(form.fields()).timeout(left);
+        let response = request.send().await.map_err(|error| Failure::of_no_answer(&error))?;
+        let answer = Answer::of(response).await;
+        answer.read(message).map_err(|refusal| Failure::of_answer(refusal, &answer))
+    }
+
+    /// A request with the credentials.
+    fn asking(&self, method: Method, url: Url) -> RequestBuilder {
+        let Credentials { user, password } = &self.settings.credentials;
+        self.client.request(method, url).basic_auth(user, Some(password.expose_secret()))
     }
 }
 
-/// The address of the account's messages under the base URL.
-fn messages_url(mut base: Url, account_sid: &str) -> Result<Url, SetupError> {
-    let spoken = matches!(base.scheme(), "http" | "https");
-    if !spoken || !base.username().is_empty() || base.password().is_some() {
+/// The address of something under the base URL's accounts.
+fn resource(settings: &TwilioSettings, path: &[&str]) -> Result<Url, SetupError> {
+    let mut url = settings.api_base_url.clone();
+    let spoken = matches!(url.scheme(), "http" | "https");
+    if !spoken || !url.username().is_empty() || url.password().is_some() {
         return Err(SetupError::BaseUrl);
     }
-    base.set_query(None);
-    base.set_fragment(None);
-    base.path_segments_mut().map_err(|()| SetupError::BaseUrl)?.pop_if_empty().extend([
-        "2010-04-01",
-        "Accounts",
-        account_sid,
-        "Messages.json",
-    ]);
-    Ok(base)
-}
-
-/// What came back, as far as it could be read.
-struct Answer {
-    status: StatusCode,
-    retry_after: Option<u64>,
-    body: Option<Map<String, Value>>,
-}
-
-impl Answer {
-    fn text(&self, key: &str) -> Option<&str> {
-        self.body.as_ref()?.get(key)?.as_str()
-    }
-
-    /// An error code, which Twilio writes as a number, as a string, or as null.
-    fn code(&self, key: &str) -> Option<u32> {
-        match self.body.as_ref()?.get(key)? {
-            Value::Number(number) => number.as_u64().and_then(|code| u32::try_from(code).ok()),
-            Value::String(text) => text.parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        }
-    }
-}
-
-/// The answer's JSON object. Too long, cut short, slow or something else: nothing.
-async fn read_json(mut response: Response) -> Option<Map<String, Value>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    serde_json::from_slice(&body).ok()
-}
-
-/// The seconds of `Retry-After`. Its other form, a date, would need a clock; Twilio sends seconds.
-fn retry_after(response: &Response) -> Option<u64> {
-    let seconds: u64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(seconds.clamp(1, MAX_RETRY_AFTER_SECONDS))
-}
-
-/// Decides what the answer says of the message.
-fn read(message: &Message, answer: &Answer) -> Result<Receipt, Refusal> {
-    let status = answer.status.as_u16();
-    if !answer.status.is_success() {
-        return Err(refusal::of_answer(status, answer.code("code"), answer.retry_after));
-    }
-    let said = answer.text("status");
-    if matches!(said, Some("failed" | "undelivered" | "canceled")) {
-        return Err(refusal::of_failed_message(status, answer.code("error_code")));
-    }
-    let provider_id = answer.text("sid").filter(|sid| is_id(sid)).map(str::to_owned);
-    if provider_id.is_none() {
-        // To call this a failure would invite a second message, and a second bill.
-        warn!(message_id = %message.id, http_status = status, "SMS taken, but the answer could not be read");
-    }
-    let sent = matches!(said, Some("sent" | "delivered" | "read"));
-    Ok(Receipt { provider_id, status: if sent { ReceiptStatus::Sent } else { ReceiptStatus::Queued } })
-}
-
-/// What may go into a row as an id: whoever answers under the base URL could send anything.
-fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-/// Whether a request without an answer can have reached Twilio. Only a connection that never stood proves that it has
-/// not; `is_connect` covers DNS, TCP, TLS and their time-out. `is_builder` is a request that could not be written.
-fn outcome_of(failure: &reqwest::Error) -> Outcome {
-    if failure.is_connect() || failure.is_builder() { Outcome::NotSent } else { Outcome::Unknown }
-}
-
-/// The innermost cause, such as "Connection refused". The outer layers name the URL, and the account with it.
-fn root_cause(failure: &reqwest::Error) -> String {
-    let mut cause = failure.source();
-    while let Some(inner) = cause.and_then(std::error::Error::source) {
-        cause = Some(inner);
-    }
-    cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
-}
-
-/// One line for a message that was not taken, at the level of whoever must act. Twilio's own text is left out: it names
-/// the phone.
-fn report(message: &Message, refusal: &Refusal, http_status: Option<u16>, cause: Option<&str>) {
-    let (message_id, to, hint) = (message.id, &message.to, refusal.hint);
-    let provider_code = refusal.error.provider_code();
-    match &refusal.error {
-        SendError::Unreachable { reason, .. } => {
-            let reason = reason.as_str();
-            info!(%message_id, %to, reason, provider_code, http_status, hint, "SMS refused: this number gets none");
-        }
-        SendError::Rejected { .. } => {
-            error!(%message_id, %to, provider_code, http_status, hint, "SMS refused: something of ours is to mend");
-        }
-        SendError::Unavailable { outcome, retry_after, .. } => {
-            let sent = match outcome {
-                Outcome::NotSent => "no",
-                Outcome::Unknown => "unknown",
-            };
-            warn!(
-                %message_id, %to, sent, provider_code, http_status, retry_after, cause, hint,
-                "SMS provider unavailable"
-            );
-        }
-    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.path_segments_mut()
+        .map_err(|()| SetupError::BaseUrl)?
+        .pop_if_empty()
+        .extend(["2010-04-01", "Accounts"])
+        .extend(path);
+    Ok(url)
 }

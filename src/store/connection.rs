@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,7 +15,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait,
-    sqlx::{Connection as _, sqlite},
+    sqlx::{self, Connection as _, PgConnection, sqlite},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -78,6 +79,15 @@ impl fmt::Debug for Store {
     }
 }
 
+/// How the schema of a database and that of this version differ.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Migrations {
+    /// Those that have not run yet, oldest first.
+    pub pending: Vec<String>,
+    /// Those that another version ran.
+    pub unknown: Vec<String>,
+}
+
 /// A transaction: dropped without [`Txn::commit`], it never was.
 #[derive(Debug)]
 pub struct Txn(DatabaseTransaction);
@@ -127,6 +137,73 @@ impl Store {
             options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         }
         Ok(Self { pool: open(options).await?, suspects })
+    }
+
+    /// Opens a database to look at it: nothing is made or changed. `None` when it is an SQLite file that is not there.
+    ///
+    /// # Errors
+    /// When the URL is not understood, or why there is no connection to PostgreSQL.
+    pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, StoreError> {
+        let url = settings.url.expose_secret();
+        if sqlite_file(url)?.is_some_and(|file| !file.exists()) {
+            return Ok(None);
+        }
+        if !url.starts_with("sqlite:") {
+            // The pool tries again and again, and tells in the end only that it took too long.
+            let connecting = PgConnection::connect(url);
+            let connection = tokio::time::timeout(settings.acquire_timeout, connecting)
+                .await
+                .map_err(|_| DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned())))?
+                .map_err(of_driver)?;
+            connection.close().await.map_err(of_driver)?;
+        }
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(1)
+            .connect_lazy(true)
+            .connect_timeout(settings.acquire_timeout)
+            .acquire_timeout(settings.acquire_timeout)
+            .sqlx_logging(false)
+            // PostgreSQL's own switch is a parameter of the start, which poolers such as PgBouncer refuse; what asks
+            // through this reads only.
+            .map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
+        Ok(Some(Self { pool: Database::connect(options).await?, suspects: Suspects::default() }))
+    }
+
+    /// Whether an SQLite file that is not there could be made: its folder is there. Says nothing of other databases.
+    #[must_use]
+    pub fn can_be_made(settings: &DatabaseSettings) -> bool {
+        let file = sqlite_file(settings.url.expose_secret()).ok().flatten();
+        let folder = file.as_ref().and_then(|file| file.parent());
+        folder.is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+    }
+
+    /// Which migrations have not run yet, and which ran that this version does not know. Changes nothing, not even to
+    /// make the list of them, as the migrator's own question would.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_migrations(&self) -> Result<Migrations, StoreError> {
+        let backend = self.get_database_backend();
+        let is_there = match backend {
+            DbBackend::Sqlite => {
+                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'"
+            }
+            _ => {
+                "SELECT 1 FROM information_schema.tables WHERE table_name = 'seaql_migrations' \
+                 AND table_schema = current_schema()"
+            }
+        };
+        let mut ran: Vec<String> = Vec::new();
+        if self.query_one_raw(Statement::from_string(backend, is_there)).await?.is_some() {
+            let models = Migrator::get_migration_models(self).await?;
+            ran.extend(models.into_iter().map(|model| model.version));
+        }
+        let known: Vec<String> =
+            Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        let pending = known.iter().filter(|name| !ran.contains(name)).cloned().collect();
+        ran.retain(|name| !known.contains(name));
+        Ok(Migrations { pending, unknown: ran })
     }
 
     /// Runs the migrations that have not run yet, all in one transaction, and one server at a time.
@@ -193,15 +270,23 @@ async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     }
 }
 
+fn of_driver(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// The file of an SQLite database; `None` for every other one.
+fn sqlite_file(url: &str) -> Result<Option<PathBuf>, StoreError> {
+    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+        return Ok(None);
+    }
+    let options: sqlite::SqliteConnectOptions = url.parse().map_err(of_driver)?;
+    Ok(Some(options.get_filename().to_owned()))
+}
+
 /// Makes the file of an SQLite database that does not exist yet. An empty file is an empty database.
 fn make_sqlite_file(url: &str) -> Result<(), StoreError> {
-    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
-        return Ok(());
-    }
-    let options: sqlite::SqliteConnectOptions =
-        url.parse().map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
-    match std::fs::File::create_new(options.get_filename()) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+    match sqlite_file(url)?.map(std::fs::File::create_new) {
+        Some(Err(error)) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(DbErr::Custom(format!("the file of the database cannot be made: {error}")).into())
         }
         _ => Ok(()),

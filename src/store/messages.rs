@@ -1,42 +1,81 @@
 //! Rows of `messages`: what was sent and what became of it.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict, SimpleExpr},
+};
 use uuid::Uuid;
 
 use super::{
     StoreError,
-    entities::message::{ActiveModel, Column, Entity},
+    entities::message::{ActiveModel, Column, Entity, Model},
 };
-use crate::domain::phone::PhoneNumber;
+use crate::domain::{
+    delivery::{Channel, Delivery, DeliveryStatus, Price, UnreachableReason},
+    phone::PhoneNumber,
+};
 
 /// A message that is about to go out.
 #[derive(Debug)]
 pub struct NewMessage<'a> {
     /// Its id.
     pub id: Uuid,
+    /// The wish that it belongs to.
+    pub delivery_id: Uuid,
+    /// Which message of the wish it is, from 1.
+    pub attempt: i64,
+    /// The challenge whose code it carries.
+    pub challenge_id: Uuid,
     /// Whom it goes to.
     pub phone: &'a PhoneNumber,
-    /// `sms`.
-    pub channel: &'static str,
+    /// By which way.
+    pub channel: Channel,
+    /// The language of its text.
+    pub language: &'a str,
     /// The template's name, which stands for the text.
     pub template: &'static str,
     /// Who carries it.
     pub provider: &'static str,
 }
 
-/// What the provider said.
-#[derive(Debug)]
-pub struct Outcome {
-    /// `queued`, `sent`, `failed` or `unknown`.
-    pub status: &'static str,
-    /// The provider's id of the message.
+/// Which message a piece of news is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// The one of this id of ours.
+    Id(Uuid),
+    /// The one of this id of the provider's.
+    ProviderId(&'a str),
+}
+
+/// What was learnt of a message.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// How far it got.
+    pub status: DeliveryStatus,
+    /// The provider's id of the message; one that is known stays.
     pub provider_id: Option<String>,
     /// The provider's code of the failure.
     pub error_code: Option<i64>,
+    /// What the failure says of the number.
+    pub reason: Option<UnreachableReason>,
+    /// How many parts the provider counts.
+    pub segments: Option<i64>,
+    /// What it cost.
+    pub price: Option<Price>,
 }
 
-/// Writes down that a message is about to go out.
+impl News {
+    /// News of which nothing but the status is known.
+    #[must_use]
+    pub fn of(status: DeliveryStatus) -> Self {
+        Self { status, provider_id: None, error_code: None, reason: None, segments: None, price: None }
+    }
+}
+
+/// Writes down that a message is about to go out. False when the wish has a message of this attempt already: another
+/// request was first, and nothing is to be sent.
 ///
 /// # Errors
 /// When the database does not answer: then nothing may be sent.
@@ -44,42 +83,140 @@ pub async fn insert(
     db: &impl ConnectionTrait,
     message: NewMessage<'_>,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let row = ActiveModel {
         id: Set(message.id),
         phone: Set(message.phone.full().to_owned()),
-        channel: Set(message.channel.to_owned()),
+        channel: Set(message.channel.as_str().to_owned()),
         template: Set(message.template.to_owned()),
         provider: Set(message.provider.to_owned()),
-        status: Set("pending".to_owned()),
-        provider_id: Set(None),
-        error_code: Set(None),
+        status: Set(DeliveryStatus::Pending.as_str().to_owned()),
         created_at: Set(now),
         updated_at: Set(now),
+        delivery_id: Set(Some(message.delivery_id)),
+        challenge_id: Set(Some(message.challenge_id)),
+        attempt: Set(message.attempt),
+        language: Set(message.language.to_owned()),
+        ..Default::default()
     };
-    Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
+    let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
+    first_wins.do_nothing();
+    let inserted = Entity::insert(row).on_conflict(first_wins).exec_without_returning(db).await?;
+    Ok(inserted == 1)
 }
 
-/// Writes down what became of it.
+/// Writes down what was learnt of a message, and says what is known of it now. `None` when there is no such message, or
+/// when the same was known before: then nothing has changed.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn mark(
     db: &impl ConnectionTrait,
-    id: Uuid,
-    outcome: Outcome,
+    which: Which<'_>,
+    news: News,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::Status, Expr::value(outcome.status))
-        .col_expr(Column::ProviderId, Expr::value(outcome.provider_id))
-        .col_expr(Column::ErrorCode, Expr::value(outcome.error_code))
-        .col_expr(Column::UpdatedAt, Expr::value(now))
-        .filter(Column::Id.eq(id))
-        .exec(db)
+) -> Result<Option<Delivery>, StoreError> {
+    let gives_way =
+        Expr::col(Column::Status).is_in(news.status.replaces().iter().map(|status| status.as_str()));
+    let unless_known_better = |column: Column, value: SimpleExpr| {
+        Expr::case(gives_way.clone(), value).finally(Expr::col(column)).into()
+    };
+    let Price { amount, unit } = match news.price.clone() {
+        Some(price) => price,
+        None => Price { amount: String::new(), unit: String::new() },
+    };
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    let or_as_it_was = |column: Column, value: SimpleExpr| value.if_null(Expr::col(column));
+    let mut update = Entity::update_many()
+        .col_expr(Column::Status, unless_known_better(Column::Status, news.status.as_str().into()))
+        .col_expr(Column::ErrorCode, unless_known_better(Column::ErrorCode, news.error_code.into()))
+        .col_expr(
+            Column::Reason,
+            unless_known_better(Column::Reason, news.reason.map(UnreachableReason::as_str).into()),
+        )
+        .col_expr(Column::UpdatedAt, unless_known_better(Column::UpdatedAt, now.into()))
+        .col_expr(Column::ProviderId, Expr::col(Column::ProviderId).if_null(news.provider_id.clone()))
+        .col_expr(Column::Segments, or_as_it_was(Column::Segments, news.segments.into()))
+        .col_expr(Column::Price, or_as_it_was(Column::Price, given(amount).into()))
+        .col_expr(Column::PriceUnit, or_as_it_was(Column::PriceUnit, given(unit).into()))
+        .filter(match which {
+            Which::Id(id) => Column::Id.eq(id),
+            Which::ProviderId(id) => Column::ProviderId.eq(id),
+        });
+    update = match time_of(news.status) {
+        Some(at) => update.col_expr(at, now.into()).filter(at.is_null()),
+        None => update.filter(gives_way.clone()),
+    };
+    let rows = update.exec_with_returning(db).await?;
+    rows.into_iter().next().map(delivery).transpose()
+}
+
+/// The last message of a wish.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_delivery(
+    db: &impl ConnectionTrait,
+    delivery_id: Uuid,
+) -> Result<Option<Delivery>, StoreError> {
+    let row = Entity::find()
+        .filter(Column::DeliveryId.eq(delivery_id))
+        .order_by_desc(Column::Attempt)
+        .one(db)
         .await?;
-    Ok(())
+    row.map(delivery).transpose()
+}
+
+/// All messages of a wish, the first first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_by_delivery(
+    db: &impl ConnectionTrait,
+    delivery_id: Uuid,
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::DeliveryId.eq(delivery_id))
+        .order_by_asc(Column::Attempt)
+        .all(db)
+        .await?;
+    rows.into_iter().map(delivery).collect()
+}
+
+/// The message that the provider knows by this id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_provider_id(
+    db: &impl ConnectionTrait,
+    provider_id: &str,
+) -> Result<Option<Delivery>, StoreError> {
+    let row = Entity::find().filter(Column::ProviderId.eq(provider_id)).one(db).await?;
+    row.map(delivery).transpose()
+}
+
+/// The messages to this phone whose id at the provider is not known yet: it has not answered, or never did. At most
+/// two, because whoever asks wants to know whether there is only one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_unnamed(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    channel: Channel,
+    made_after: DateTime<Utc>,
+) -> Result<Vec<Delivery>, StoreError> {
+    let waiting = [DeliveryStatus::Pending, DeliveryStatus::Unknown].map(DeliveryStatus::as_str);
+    let rows = Entity::find()
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::CreatedAt.gt(made_after))
+        .filter(Column::Channel.eq(channel.as_str()))
+        .filter(Column::Status.is_in(waiting))
+        .filter(Column::ProviderId.is_null())
+        .limit(2)
+        .all(db)
+        .await?;
+    rows.into_iter().map(delivery).collect()
 }
 
 /// Removes the messages that were made before this time, and says how many they were.
@@ -88,4 +225,34 @@ pub async fn mark(
 /// When the database does not answer.
 pub async fn purge(db: &impl ConnectionTrait, made_before: DateTime<Utc>) -> Result<u64, StoreError> {
     Ok(Entity::delete_many().filter(Column::CreatedAt.lt(made_before)).exec(db).await?.rows_affected)
+}
+
+/// Where the time of a status is kept.
+fn time_of(status: DeliveryStatus) -> Option<Column> {
+    match status {
+        DeliveryStatus::Pending | DeliveryStatus::Unknown => None,
+        DeliveryStatus::Queued => Some(Column::QueuedAt),
+        DeliveryStatus::Sent => Some(Column::SentAt),
+        DeliveryStatus::Delivered => Some(Column::DeliveredAt),
+        DeliveryStatus::Undelivered => Some(Column::UndeliveredAt),
+        DeliveryStatus::Failed => Some(Column::FailedAt),
+    }
+}
+
+fn delivery(row: Model) -> Result<Delivery, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "messages", column };
+    let reason = row.reason.map(|text| text.parse().map_err(|_| unreadable("reason"))).transpose()?;
+    Ok(Delivery {
+        message_id: row.id,
+        // Messages from before deliveries were kept are their own, and no code is sent again for them.
+        delivery_id: row.delivery_id.unwrap_or(row.id),
+        challenge_id: row.challenge_id.unwrap_or_default(),
+        attempt: row.attempt,
+        phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable("phone"))?,
+        channel: row.channel.parse().map_err(|_| unreadable("channel"))?,
+        language: row.language,
+        status: row.status.parse().map_err(|_| unreadable("status"))?,
+        reason,
+        updated_at: row.updated_at,
+    })
 }

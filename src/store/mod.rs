@@ -24,7 +24,7 @@ pub mod otp;
 pub mod profiles;
 pub mod sessions;
 
-pub use connection::{DatabaseSettings, Store, Txn};
+pub use connection::{DatabaseSettings, Migrations, Store, Txn};
 pub use error::StoreError;
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use super::{
     StoreError,
     entities::challenge::{ActiveModel, Column, Entity, Model},
 };
-use crate::domain::otp::{Accepted, Challenge, ChallengeKey, Claim, Opening};
+use crate::domain::{
+    otp::{Accepted, Challenge, ChallengeKey, Claim, Opening, Purpose},
+    phone::PhoneNumber,
+};
 
 /// Opens a challenge, or keeps the open one for a resend, and counts the send. `None` when the phone was sent a code
 /// too recently: nothing has changed then.
@@ -94,6 +97,30 @@ pub async fn claim_attempt(
 /// When the database does not answer.
 pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Option<Challenge>, StoreError> {
     Ok(Entity::find().filter(of(key)).one(db).await?.map(Challenge::from))
+}
+
+/// The challenge of this id, with what it is for and whom it is bound to.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_id(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    id: Uuid,
+) -> Result<Option<(Purpose, Option<Uuid>, Challenge)>, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "challenges", column };
+    // By the first part of the primary key: a phone has a handful of challenges.
+    let found =
+        Entity::find().filter(Column::Phone.eq(phone.full())).filter(Column::Id.eq(id)).one(db).await?;
+    let Some(row) = found else {
+        return Ok(None);
+    };
+    let purpose = Purpose::named(&row.purpose).ok_or(unreadable("purpose"))?;
+    let holder = match row.holder.as_str() {
+        "" => None,
+        holder => Some(holder.parse().map_err(|_| unreadable("holder"))?),
+    };
+    Ok(Some((purpose, holder, row.into())))
 }
 
 /// Uses the challenge up. False when another request used it up first.

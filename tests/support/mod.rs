@@ -266,6 +266,33 @@ impl TestHouse {
         self.post("/api/auth/login", json!({ "phone_number": phone })).await
     }
 
+    /// Signs up with more than a phone, as the browser or app of somebody who reads these languages.
+    pub async fn signup_with(&self, phone: &str, more: Value, languages: &str) -> Answer {
+        let mut body = json!({ "phone_number": phone });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        let headers = [("content-type", "application/json"), ("accept-language", languages)];
+        self.send(Method::POST, "/api/auth/signup", &headers, Some(body.to_string())).await
+    }
+
+    /// What is known of a delivery.
+    pub async fn delivery(&self, answer: &Answer) -> Answer {
+        self.get(&format!("/api/auth/deliveries/{}", answer.text_at("/data/delivery_id"))).await
+    }
+
+    /// Moves the clock, and lets the test inbox report what is due by then.
+    pub async fn play(&self, seconds: i64) {
+        self.advance(seconds);
+        loopin_auth::flows::delivery::play(&self.services).await.expect("the reports are written down");
+    }
+
+    /// The messages of the inbox to this phone, newest first.
+    pub fn inbox_of(&self, phone: &str) -> Vec<loopin_auth::sms::InboxMessage> {
+        let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(phone).expect("a phone in E.164");
+        self.services.sms.inbox().expect("the house has an inbox").list(Some(&phone))
+    }
+
     pub async fn verify_otp(&self, phone: &str, code: &str) -> Answer {
         self.post("/api/auth/verify-otp", json!({ "phone_number": phone, "otp_code": code })).await
     }
@@ -280,9 +307,7 @@ impl TestHouse {
 
     /// The codes that this phone was sent, newest first.
     pub fn codes_for(&self, phone: &str) -> Vec<String> {
-        let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(phone).expect("a phone in E.164");
-        let inbox = self.services.sms.inbox().expect("the house has an inbox");
-        inbox.list(Some(&phone)).into_iter().map(|message| message.otp_code).collect()
+        self.inbox_of(phone).into_iter().map(|message| message.otp_code).collect()
     }
 
     /// The last code that this phone was sent.

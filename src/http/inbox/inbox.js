@@ -1,14 +1,21 @@
 "use strict";
 
-const POLL_MS = 2000, AWAY_MS = 4000, HANGING_MS = 10000, TYPING_MS = 450, NEW_MS = 5000;
+const POLL_MS = 2000, BUSY_MS = 700, AWAY_MS = 4000, HANGING_MS = 10000, TYPING_MS = 450, NEW_MS = 5000, BUSY_FOR_MS = 60000;
 const CHANNELS = { sms: "SMS", whatsapp: "WhatsApp", call: "Voice call" };
+const STEPS = { queued: "Queued", sent: "Sent", delivered: "Delivered", undelivered: "Undelivered", failed: "Failed" };
+const CALL_STEPS = { sent: "Ringing", delivered: "Answered" };
+const UNDER_WAY = ["queued", "sent"], LOST = ["undelivered", "failed"];
+const WHY = { 30005: "unknown handset" }; // of Twilio's codes, what the test inbox plays
 
 const $ = (id) => document.getElementById(id);
 const list = $("list"), phone = $("phone");
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const items = new Map(); // key of a message -> its <li>
 let timer = 0, typing = 0, asked = 0, unread = 0, filter = "";
 let answered = null; // the filter that the list now shows; null when it shows no answer
+let busy = false; // whether a message that the list shows is still under way
+let chosen = false; // whether the person has opened or closed the list of numbers herself
 let lastText = ""; // the last answer, so that an equal one costs nothing
 let skew = 0; // server's clock minus this one's: ages are right even if a container's clock has drifted
 
@@ -73,28 +80,52 @@ function copies(button, source, what) {
 const keyOf = (message) => `${message.id} ${message.created_at}`;
 
 function draw(message) {
-  const item = el("li", "message", ""), meta = el("div", "meta", ""), content = el("div", "content", "");
-  const to = el("a", "to", message.to);
+  const item = $("message").content.firstElementChild.cloneNode(true);
+  const part = (name) => item.querySelector(`.${name}`);
+  const to = part("to"), at = new Date(message.created_at), time = part("age");
+  item.classList.add(message.channel);
+  to.textContent = message.to;
   to.href = "?" + new URLSearchParams({ phone_number: message.to });
-  to.title = "Show only this number";
-  const at = new Date(message.created_at), time = el("time", "", age(at));
+  part("channel").textContent = `${CHANNELS[message.channel] ?? message.channel} · ${message.language}`;
+  time.textContent = age(at);
   time.dateTime = message.created_at;
   time.title = exact.format(at);
-  Object.assign(item, { at, time });
-  meta.append(to, el("span", "channel", CHANNELS[message.channel] ?? message.channel), time);
-  const bubble = el("p", "bubble", message.body);
-  bubble.dir = "auto";
-  content.append(bubble);
+  part("bubble").textContent = message.body;
+  part("bubble").lang = message.language; // a screen reader changes its voice
   if (message.otp_code) {
-    const otp = el("div", "otp", ""), code = el("span", "code", message.otp_code), button = el("button", "", "Copy");
-    button.append(el("span", "unseen", ` code ${message.otp_code}`));
-    copies(button, code, `code ${message.otp_code}`);
-    otp.append(code, button);
-    content.append(otp);
+    const button = item.querySelector(".otp button");
+    part("code").textContent = message.otp_code;
+    button.lastChild.textContent = ` code ${message.otp_code}`;
+    copies(button, part("code"), `code ${message.otp_code}`);
+  } else {
+    part("otp").remove();
   }
-  item.append(meta, content);
+  Object.assign(item, { at, time, steps: part("steps") });
   return item;
 }
+
+// Adds the steps that are new; those that are there have happened and stay as they are.
+function progress(item, message) {
+  const { steps } = item, lost = LOST.includes(message.status);
+  if (steps.childElementCount === message.timeline.length) return;
+  const begin = new Date(message.timeline[0].at);
+  for (const { status, at, error_code: code } of message.timeline.slice(steps.childElementCount)) {
+    const then = new Date(at), label = (message.channel === "call" && CALL_STEPS[status]) || STEPS[status] || status;
+    const after = steps.childElementCount ? `+${((then - begin) / 1000).toLocaleString("en")} s` : clock.format(then);
+    const step = el("li", LOST.includes(status) ? "problem" : "", `${label} `), time = el("time", "", after);
+    time.dateTime = at;
+    time.title = exact.format(then);
+    step.append(time);
+    if (code) step.append(el("span", "", ` (${[code, WHY[code]].filter(Boolean).join(": ")})`));
+    steps.append(step);
+  }
+  item.dataset.status = message.status;
+  if (lost && answered === filter) say(`The message to ${message.to} did not arrive: ${steps.lastElementChild.textContent}`);
+}
+
+// Something is about to happen to a message, so it is asked more often.
+const isBusy = (messages) => messages.some((message) => UNDER_WAY.includes(message.status)
+  && Date.now() + skew - Date.parse(message.created_at) < BUSY_FOR_MS);
 
 // Nodes that stay are never moved or rebuilt: focus, selection and a half-read line survive every poll.
 function update(messages) {
@@ -115,6 +146,7 @@ function update(messages) {
     if (item === next) next = next.nextElementSibling;
     else list.insertBefore(item, next);
     items.set(key, item);
+    progress(item, message);
     if (known || !arriving) continue;
     fresh += 1;
     item.classList.add("new");
@@ -144,6 +176,7 @@ function tick() {
 
 function show(shown, problem = "", banner = "") {
   for (const id of ["count", "list", "empty", "off"]) $(id).hidden = !shown.includes(id);
+  $("numbers").hidden = shown.includes("off");
   $("badge").hidden = $("lead").hidden = shown.includes("off");
   if (problem && problem !== $("problem").textContent) say(problem);
   $("problem").textContent = problem || "";
@@ -162,7 +195,9 @@ function setBanner(text) {
 function showMessages(messages) {
   update(messages);
   answered = filter;
+  busy = isBusy(messages);
   show(messages.length ? ["count", "list"] : ["empty"]);
+  if (!chosen) $("numbers").open = !messages.length && !filter;
   // Only what cannot break out of a shell's quotes goes into the command.
   const number = /^[+\d][\d ().-]*$/.test(filter) ? filter : "+919876543210";
   $("empty-title").textContent = filter ? `No messages to ${filter} yet` : "No messages yet";
@@ -184,7 +219,7 @@ function take(response, text) {
     if (text === lastText && answered === filter) setBanner("");
     else showMessages(JSON.parse(text).messages);
     lastText = text;
-    return POLL_MS;
+    return busy ? BUSY_MS : POLL_MS;
   }
   if (response.status !== 404 && response.status !== 422) {
     return showAway(`Server answered ${response.status}, trying again`);
@@ -241,6 +276,11 @@ $("jump").addEventListener("click", () => {
 addEventListener("scroll", showJump, { passive: true });
 document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : poll());
 copies($("copy-curl"), $("curl"), "the command");
+for (const row of $("numbers").querySelectorAll("li")) {
+  const number = row.querySelector(".number");
+  copies(row.querySelector("button"), number, number.textContent);
+}
+$("numbers").querySelector("summary").addEventListener("click", () => { chosen = true; });
 
 $("main").hidden = false;
 // A plus typed by hand into the address reads as a space.

@@ -17,6 +17,19 @@ pub struct Model {
     pub error_code: Option<i64>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub delivery_id: Option<Uuid>,
+    pub challenge_id: Option<Uuid>,
+    pub attempt: i64,
+    pub language: String,
+    pub reason: Option<String>,
+    pub segments: Option<i64>,
+    pub price: Option<String>,
+    pub price_unit: Option<String>,
+    pub queued_at: Option<DateTimeUtc>,
+    pub sent_at: Option<DateTimeUtc>,
+    pub delivered_at: Option<DateTimeUtc>,
+    pub undelivered_at: Option<DateTimeUtc>,
+    pub failed_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

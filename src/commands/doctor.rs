@@ -1,0 +1,291 @@
+//! `loopin-auth doctor`: what is right with an installation, what is not, and what to do about it. Changes nothing.
+
+use std::{fmt, future::Future, time::Duration};
+
+use secrecy::ExposeSecret;
+
+use super::with_causes;
+use crate::{
+    clock::Clock,
+    config::{Config, Environment, Problems, Reports, SmsSettings},
+    sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
+    store::{Migrations, Store, StoreError},
+};
+
+/// How long the database and Twilio, who are asked at the same time, may take to answer. Both have shorter limits of
+/// their own; this one holds whatever hangs.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a server needs beside the sockets of its messages: listeners, the database, its files.
+const OTHER_FILES: u64 = 100;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Fine,
+    /// The server runs, and somebody should know.
+    Warning,
+    /// The server does not start, or does not do what it is for.
+    Failure,
+}
+
+/// One line.
+#[derive(Debug)]
+pub struct Finding {
+    /// How bad it is.
+    pub verdict: Verdict,
+    /// What was looked at.
+    pub about: &'static str,
+    /// What was found, and what to do.
+    pub said: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.verdict {
+            Verdict::Fine => "ok",
+            Verdict::Warning => "warn",
+            Verdict::Failure => "FAIL",
+        };
+        write!(f, "{word:4}  {}: {}", self.about, self.said)
+    }
+}
+
+fn fine(about: &'static str, said: impl Into<String>) -> Finding {
+    Finding { verdict: Verdict::Fine, about, said: said.into() }
+}
+
+fn warning(about: &'static str, said: impl Into<String>) -> Finding {
+    Finding { verdict: Verdict::Warning, about, said: said.into() }
+}
+
+fn failure(about: &'static str, said: impl Into<String>) -> Finding {
+    Finding { verdict: Verdict::Failure, about, said: said.into() }
+}
+
+/// Looks at everything. `problems` are those of the settings: what does not depend on them is looked at all the same.
+pub async fn examine(config: &Config, problems: &Problems, clock: &Clock) -> Vec<Finding> {
+    let (database, twilio) = tokio::join!(database(config, problems), twilio(config, clock));
+    let mut findings = settings(config, problems);
+    findings.extend(secrets(config, problems));
+    findings.extend(database);
+    findings.extend(twilio);
+    findings.push(reports(config));
+    findings.extend(texts(config, problems));
+    findings.push(open_files(config));
+    findings
+}
+
+fn is_about_secrets(sentence: &str) -> bool {
+    sentence.starts_with("SECRET_KEY") || sentence.starts_with("JWT_SECRET")
+}
+
+/// What [`reports`] says.
+fn is_about_reports(sentence: &str) -> bool {
+    sentence.starts_with("no delivery report will come")
+}
+
+fn settings(config: &Config, problems: &Problems) -> Vec<Finding> {
+    let told = |sentence: &&String| !is_about_secrets(sentence) && !is_about_reports(sentence);
+    let mut findings: Vec<Finding> =
+        problems.0.iter().filter(told).map(|problem| failure("settings", problem)).collect();
+    findings.extend(config.warnings.iter().filter(told).map(|said| warning("settings", said)));
+    if findings.is_empty() {
+        let environment = match config.environment {
+            Environment::Dev => "dev",
+            Environment::Prod => "prod",
+        };
+        findings.push(fine("settings", format!("nothing is missing or wrong for ENVIRONMENT={environment}")));
+    }
+    findings
+}
+
+fn secrets(config: &Config, problems: &Problems) -> Vec<Finding> {
+    let ours = |sentence: &&String| is_about_secrets(sentence);
+    let mut findings: Vec<Finding> =
+        problems.0.iter().filter(ours).map(|problem| failure("secrets", problem)).collect();
+    findings.extend(config.warnings.iter().filter(ours).map(|said| warning("secrets", said)));
+    if config.secret_key.expose_secret() == config.jwt_secret_key.expose_secret() {
+        findings.push(warning("secrets", "SECRET_KEY and JWT_SECRET_KEY are the same: give each its own"));
+    }
+    if findings.is_empty() {
+        findings.push(fine("secrets", "all are set, long enough, and differ"));
+    }
+    findings
+}
+
+async fn database(config: &Config, problems: &Problems) -> Vec<Finding> {
+    if problems.0.iter().any(|problem| problem.starts_with("DATABASE_URL must begin")) {
+        return vec![warning("database", "not asked: mend DATABASE_URL first")];
+    }
+    in_time("database", "it does not answer: check DATABASE_URL, the network and the server", async {
+        match Store::look(&config.database).await {
+            Ok(Some(store)) => {
+                let findings = look_into(config, &store).await;
+                store.close().await;
+                findings
+            }
+            Ok(None) => {
+                vec![no_file(config), warning("migrations", "none has run: there is no database yet")]
+            }
+            Err(error) => no_answer(config, &error),
+        }
+    })
+    .await
+}
+
+/// SQLite makes a file, but no folder.
+fn no_file(config: &Config) -> Finding {
+    let url = config.database_without_password();
+    if Store::can_be_made(&config.database) {
+        warning(
+            "database",
+            format!(
+                "{url} is not there yet, and was not made: loopin-auth migrate or the first start makes it"
+            ),
+        )
+    } else {
+        failure(
+            "database",
+            format!("{url} is not there, and neither is its folder: make it, or change DATABASE_URL"),
+        )
+    }
+}
+
+fn no_answer(config: &Config, error: &StoreError) -> Vec<Finding> {
+    let (kind, url) = (kind(config), config.database_without_password());
+    let cause = with_causes(error);
+    vec![
+        failure("database", format!("{kind} at {url}: {cause}: check DATABASE_URL and the server")),
+        warning("migrations", "not asked for: the database comes first"),
+    ]
+}
+
+fn kind(config: &Config) -> &'static str {
+    if config.database_without_password().starts_with("sqlite:") { "SQLite" } else { "PostgreSQL" }
+}
+
+async fn look_into(config: &Config, store: &Store) -> Vec<Finding> {
+    if let Err(error) = store.ping().await {
+        return no_answer(config, &error);
+    }
+    let (kind, url) = (kind(config), config.database_without_password());
+    let answers = fine("database", format!("{kind} at {url} answers"));
+    let migrations = match store.find_migrations().await {
+        Ok(Migrations { unknown, .. }) if !unknown.is_empty() => failure(
+            "migrations",
+            format!("{} ran that this version does not know: run the newer version", unknown.join(", ")),
+        ),
+        Ok(Migrations { pending, .. }) if pending.is_empty() => fine("migrations", "all have run"),
+        Ok(Migrations { pending, .. }) => warning(
+            "migrations",
+            format!(
+                "{} pending: run loopin-auth migrate, or start the server, which does the same",
+                pending.len()
+            ),
+        ),
+        Err(error) => failure("migrations", with_causes(&error)),
+    };
+    vec![answers, migrations]
+}
+
+async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let settings = match &config.sms {
+        SmsSettings::TestInbox => {
+            return vec![fine("Twilio", "not asked: test mode keeps messages in the inbox")];
+        }
+        SmsSettings::Unknown => {
+            return vec![warning("Twilio", "not asked: mend the settings that begin with TWILIO_ first")];
+        }
+        SmsSettings::Twilio(settings) => (**settings).clone(),
+    };
+    let twilio = match Twilio::new(settings, clock.clone()) {
+        Ok(twilio) => twilio,
+        Err(error) => return vec![failure("Twilio", with_causes(&error))],
+    };
+    in_time("Twilio", "it does not answer: check TWILIO_API_BASE_URL and the network", async {
+        match twilio.check_account().await {
+            Ok(account) => vec![account_finding(account)],
+            Err(error) => vec![failure("Twilio", explain(&error))],
+        }
+    })
+    .await
+}
+
+fn account_finding(account: AccountCheck) -> Finding {
+    match (account.status, account.kind) {
+        (Some(AccountStatus::Suspended), _) => {
+            failure("Twilio", "the account is suspended: see the Twilio console, most likely its balance")
+        }
+        (Some(AccountStatus::Closed), _) => failure("Twilio", "the account is closed: set another one"),
+        (Some(AccountStatus::Active) | None, Some(AccountKind::Trial)) => warning(
+            "Twilio",
+            "the credentials are good; a trial account only sends to numbers verified with Twilio: upgrade it",
+        ),
+        (Some(AccountStatus::Active), Some(AccountKind::Full) | None) => {
+            fine("Twilio", "the credentials are good, and the account is active")
+        }
+        (None, Some(AccountKind::Full) | None) => fine("Twilio", "the credentials are good"),
+    }
+}
+
+fn reports(config: &Config) -> Finding {
+    const ABOUT: &str = "delivery reports";
+    match &config.reports {
+        Reports::To(url) => {
+            fine(ABOUT, format!("Twilio is told to report to {url}; it must reach it from outside"))
+        }
+        Reports::Played => fine(ABOUT, "test mode plays them"),
+        Reports::Never(why) => warning(ABOUT, format!("none will come: {why}")),
+    }
+}
+
+fn texts(config: &Config, problems: &Problems) -> Vec<Finding> {
+    let Ok(texts) = Texts::load(config.texts.clone()) else {
+        // The settings' own finding says what is wrong; but that list could one day be shorter.
+        let is_told = problems.0.iter().any(|problem| problem.starts_with("SMS_"));
+        let finding = failure("texts", "they cannot be read: see SMS_TEXTS_DIR");
+        return if is_told { Vec::new() } else { vec![finding] };
+    };
+    let long = texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
+    let mut findings: Vec<Finding> = long.into_iter().map(|said| warning("texts", said)).collect();
+    if findings.is_empty() {
+        let from = match &config.texts.folder {
+            Some(folder) => format!("our own and those of SMS_TEXTS_DIR, {}", folder.display()),
+            None => "our own".to_owned(),
+        };
+        findings.push(fine("texts", format!("{from}: each fits into one segment")));
+    }
+    findings
+}
+
+/// A message under way is a socket of the person who waits and one to Twilio.
+fn open_files(config: &Config) -> Finding {
+    const ABOUT: &str = "open files";
+    let SmsSettings::Twilio(settings) = &config.sms else {
+        return fine(ABOUT, "test mode needs few");
+    };
+    let most = u64::try_from(settings.max_in_flight).unwrap_or(u64::MAX);
+    let needed = most.saturating_mul(2).saturating_add(OTHER_FILES);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit >= needed => fine(ABOUT, format!("up to {limit}")),
+        Ok(limit) => warning(
+            ABOUT,
+            format!(
+                "up to {limit}, and TWILIO_MAX_IN_FLIGHT={most} may need {needed}: raise the hard limit (ulimit -Hn, \
+                 LimitNOFILE) or lower the setting"
+            ),
+        ),
+        Err(error) => warning(ABOUT, format!("the limit cannot be read: {error}")),
+    }
+}
+
+/// What a check finds, or that it took too long.
+async fn in_time(
+    about: &'static str,
+    else_said: &'static str,
+    check: impl Future<Output = Vec<Finding>>,
+) -> Vec<Finding> {
+    tokio::time::timeout(PATIENCE, check).await.unwrap_or_else(|_| vec![failure(about, else_said)])
+}

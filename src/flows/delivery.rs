@@ -1,0 +1,179 @@
+//! What becomes of a message after the provider has taken it: reports are written down, and when a message comes back
+//! the next channel is tried.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{
+    Error, Services,
+    code::{self, Outgoing},
+    to_its_end,
+};
+use crate::{
+    domain::{
+        delivery::{Channel, Delivery},
+        otp::ChallengeKey,
+        phone::PhoneNumber,
+    },
+    sms::{Report, ReportOf},
+    store::{
+        self,
+        messages::{News, Which},
+    },
+};
+
+/// How long a message waits for the provider's id of it. Longer than a code lives, and than any queue of the provider
+/// is told to keep one.
+const UNNAMED_FOR: Duration = Duration::hours(2);
+
+/// What became of a report that came over the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// It was the provider's. Whether it said anything new is nobody's business.
+    Taken,
+    /// It was not the provider's, or there is no way to tell.
+    Forged,
+}
+
+/// Takes a report of the provider. `target` is the path and query that it asked for, `form` the body as it came.
+///
+/// # Errors
+/// When the database does not answer: the report was not taken.
+pub async fn take(
+    services: &Arc<Services>,
+    target: &str,
+    signature: &str,
+    form: &[u8],
+) -> Result<Reported, Error> {
+    let read = services.callbacks.as_ref().map(|callbacks| callbacks.read(target, signature, form));
+    let report = match read {
+        None | Some(Err(_)) => return Ok(Reported::Forged),
+        Some(Ok(None)) => return Ok(Reported::Taken),
+        Some(Ok(Some(report))) => report,
+    };
+    to_its_end(services, |services| async move {
+        let now = services.clock.now();
+        note(&services, report, now).await?;
+        Ok(Reported::Taken)
+    })
+    .await
+}
+
+/// Plays what a provider would report by now of the messages in the test inbox.
+///
+/// # Errors
+/// When the database does not answer. What was due is lost then, as a report to a server that is down would be.
+pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
+    let now = services.clock.now();
+    for report in services.sms.inbox().map(|inbox| inbox.due(now)).unwrap_or_default() {
+        to_its_end(services, |services| async move { note(&services, report, now).await }).await?;
+    }
+    Ok(())
+}
+
+/// Writes a report down, and tries the next channel if it says that the message came back. A report that says what is
+/// known changes nothing.
+async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result<(), Error> {
+    let news = News {
+        error_code: report.error_code.map(i64::from),
+        reason: report.reason,
+        price: report.price,
+        ..News::of(report.status)
+    };
+    let db = &services.store;
+    let marked = match &report.of {
+        ReportOf::Message(id) => store::messages::mark(db, Which::Id(*id), news, now).await?,
+        ReportOf::Provider { id, to, channel } => {
+            match store::messages::mark(db, Which::ProviderId(id), news.clone(), now).await? {
+                Some(delivery) => Some(delivery),
+                None => adopt(services, id, to.as_ref(), *channel, news, now).await?,
+            }
+        }
+    };
+    let Some(delivery) = marked else {
+        return Ok(());
+    };
+    tracing::info!(
+        message_id = %delivery.message_id,
+        to = %delivery.phone,
+        channel = delivery.channel.as_str(),
+        status = report.status.as_str(),
+        error_code = report.error_code,
+        "delivery report"
+    );
+    if delivery.status == report.status && delivery.status.is_lost() {
+        fall_back(services, &delivery, now).await?;
+    }
+    Ok(())
+}
+
+/// A report whose message is not known by the provider's id. It may have overtaken the provider's own answer, or that
+/// answer was lost: then the one message to this phone that still waits for its id is meant.
+async fn adopt(
+    services: &Services,
+    id: &str,
+    to: Option<&PhoneNumber>,
+    channel: Channel,
+    news: News,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, Error> {
+    let db = &services.store;
+    let Some(phone) = to else {
+        return Ok(None);
+    };
+    if store::messages::find_by_provider_id(db, id).await?.is_some() {
+        return Ok(None);
+    }
+    let unnamed = store::messages::list_unnamed(db, phone, channel, now - UNNAMED_FOR).await?;
+    let [only] = unnamed.as_slice() else {
+        tracing::warn!(to = %phone, waiting = unnamed.len(), "delivery report of a message that is not known");
+        return Ok(None);
+    };
+    let news = News { provider_id: Some(id.to_owned()), ..news };
+    Ok(store::messages::mark(db, Which::Id(only.message_id), news, now).await?)
+}
+
+/// Sends the code by the next channel that was not tried yet, if it can still be answered. Two reports at once send one
+/// message: the database takes each attempt of a delivery once.
+async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> Result<(), Error> {
+    if services.channels.fallback.is_empty() {
+        return Ok(());
+    }
+    let db = &services.store;
+    let before = store::messages::list_by_delivery(db, lost.delivery_id).await?;
+    let mut tried: Vec<Channel> = before.iter().map(|delivery| delivery.channel).collect();
+    if before.last().is_none_or(|last| last.message_id != lost.message_id) {
+        return Ok(());
+    }
+    let found = store::otp::find_by_id(db, &lost.phone, lost.challenge_id).await?;
+    let Some((purpose, holder, challenge)) = found else {
+        return Ok(());
+    };
+    let key = ChallengeKey { phone: &lost.phone, purpose, holder };
+    let mut attempt = lost.attempt;
+    while let Some(channel) = services.channels.next_after(&tried)
+        && challenge.is_worth_sending(&services.otp, now)
+    {
+        tried.push(channel);
+        attempt += 1;
+        let outgoing = Outgoing {
+            key,
+            challenge: &challenge,
+            delivery_id: lost.delivery_id,
+            attempt,
+            channel,
+            platform: None,
+            languages: std::slice::from_ref(&lost.language),
+        };
+        let Some(message) = code::write_down(services, &outgoing, now).await? else {
+            return Ok(());
+        };
+        tracing::info!(message_id = %message.id, to = %message.to, channel = channel.as_str(), "next channel");
+        match code::hand_over(services, &message, now).await {
+            Err(failure) if failure.definitely_not_sent() => {}
+            Ok(()) | Err(_) => return Ok(()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! Asking for a code, to sign up and to log in.
+
+use std::sync::Arc;
+
+use poem::{
+    Request, Result,
+    http::{HeaderValue, header},
+};
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
+
+use super::{
+    Tag,
+    body::Json,
+    envelope::{ErrorCode, Failure, Refusal, Success},
+    fault::Fault,
+    fields::{self, Describe, Faults, Field},
+};
+use crate::{
+    domain::phone::PhoneNumber,
+    flows::{
+        CodeSent, SendError, Sending, Services, Wish,
+        login::{self, Login},
+        signup::{self, Signup},
+    },
+};
+
+/// When the SMS provider does not say, try again after so many seconds.
+const SMS_RETRY_AFTER: i64 = 5;
+
+/// The operations of this page.
+pub struct CodeApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// A wish for a code.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct SignupRequest {
+    phone_number: Field<fields::Phone>,
+    #[oai(skip_serializing_if_is_none)]
+    channel: Field<fields::Channel>,
+    #[oai(skip_serializing_if_is_none)]
+    platform: Field<fields::Platform>,
+}
+
+impl Example for SignupRequest {
+    fn example() -> Self {
+        Self { phone_number: Field::of("+916205829376"), channel: Field::absent(), platform: Field::absent() }
+    }
+}
+
+/// A wish for a code to log in with.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct LoginRequest {
+    phone_number: Field<fields::Phone>,
+    #[oai(skip_serializing_if_is_none)]
+    username: Field<fields::Username>,
+    #[oai(skip_serializing_if_is_none)]
+    channel: Field<fields::Channel>,
+    #[oai(skip_serializing_if_is_none)]
+    platform: Field<fields::Platform>,
+}
+
+impl Example for LoginRequest {
+    fn example() -> Self {
+        Self {
+            phone_number: Field::of("+916205829376"),
+            username: Field::absent(),
+            channel: Field::absent(),
+            platform: Field::absent(),
+        }
+    }
+}
+
+/// A code is on its way.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct CodeSentData {
+    /// The phone in E.164.
+    phone_number: String,
+    /// Seconds until the code dies. A resend sends the same code with what remains of its life.
+    expires_in: i64,
+    /// Seconds until the next one may be asked for.
+    resend_in: i64,
+    /// For `GET /api/auth/deliveries/{delivery_id}`, which says what becomes of the message.
+    delivery_id: String,
+}
+
+impl CodeSentData {
+    fn new(phone: &PhoneNumber, sent: CodeSent) -> Self {
+        Self {
+            phone_number: phone.full().to_owned(),
+            expires_in: sent.expires_in,
+            resend_in: sent.resend_in,
+            delivery_id: sent.delivery_id.to_string(),
+        }
+    }
+}
+
+impl Example for CodeSentData {
+    fn example() -> Self {
+        Self {
+            phone_number: "+916205829376".to_owned(),
+            expires_in: 600,
+            resend_in: 30,
+            delivery_id: "5f0c9a52-6d1e-4c0b-b7a9-94b1c36b7f0d".to_owned(),
+        }
+    }
+}
+
+/// What `signup` can answer.
+#[derive(ApiResponse)]
+pub enum SignupResponse {
+    /// The code is on its way.
+    #[oai(status = 200)]
+    Sent(Json<Success<CodeSentData>>),
+    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why.
+    #[oai(status = 400)]
+    Unreachable(Refusal),
+    /// `account_disabled`: the account of this phone was disabled.
+    #[oai(status = 403)]
+    Disabled(Refusal),
+    /// `user_already_exists`: the phone has a finished account. Log in instead.
+    #[oai(status = 409)]
+    Registered(Refusal),
+    /// `validation_failed`: `error.fields` names what is wrong.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
+    #[oai(status = 429)]
+    TooSoon(Refusal),
+    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    #[oai(status = 502)]
+    SmsRejected(Refusal),
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    #[oai(status = 503)]
+    SmsUnavailable(Refusal),
+}
+
+/// What `login` can answer.
+#[derive(ApiResponse)]
+pub enum LoginResponse {
+    /// The code is on its way.
+    #[oai(status = 200)]
+    Sent(Json<Success<CodeSentData>>),
+    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why. `malformed_request`: the body
+    /// names no `phone_number`, or a `username` beside it.
+    #[oai(status = 400)]
+    BadRequest(Refusal),
+    /// `account_disabled`: the account of this phone was disabled.
+    #[oai(status = 403)]
+    Disabled(Refusal),
+    /// `user_not_found`: the phone has no account. Sign up first.
+    #[oai(status = 404)]
+    Unknown(Refusal),
+    /// `validation_failed`: `error.fields` names what is wrong.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
+    #[oai(status = 429)]
+    TooSoon(Refusal),
+    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    #[oai(status = 502)]
+    SmsRejected(Refusal),
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    #[oai(status = 503)]
+    SmsUnavailable(Refusal),
+}
+
+#[OpenApi(tag = "Tag::Phone")]
+impl CodeApi {
+    /// Ask for a code to sign up with
+    ///
+    /// Sends a code to a phone without an account, or with one whose profile is not finished. Asking again before the
+    /// code dies sends the same code, by another `channel` if it says so: a late message still works, and a resend
+    /// buys no guesses. The text is in the first language of `Accept-Language` that the server has, else in English.
+    #[oai(path = "/api/auth/signup", method = "post", operation_id = "signup")]
+    async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
+        let SignupRequest { phone_number, channel, platform } = &body.0;
+        let (phone, wish) = match self.wish(request, phone_number, channel, platform) {
+            Ok(wish) => wish,
+            Err(faults) => return Ok(SignupResponse::Invalid(faults.refusal())),
+        };
+        let outcome = signup::signup(&self.services, phone.clone(), wish).await.map_err(Fault::from)?;
+        Ok(match outcome {
+            Signup::Code { sending: Sending::Sent(sent), unfinished } => {
+                let message = if unfinished {
+                    "OTP sent successfully. Please verify to complete your registration."
+                } else {
+                    "OTP sent successfully to your phone number"
+                };
+                SignupResponse::Sent(Success::new(message, CodeSentData::new(&phone, sent)))
+            }
+            Signup::Code { sending: Sending::TooSoon { retry_after }, .. } => {
+                SignupResponse::TooSoon(cooldown(retry_after))
+            }
+            Signup::Code { sending: Sending::Failed(error), .. } => match not_sent(&error) {
+                NotSent::Unreachable(refusal) => SignupResponse::Unreachable(refusal),
+                NotSent::Rejected(refusal) => SignupResponse::SmsRejected(refusal),
+                NotSent::Unavailable(refusal) => SignupResponse::SmsUnavailable(refusal),
+            },
+            Signup::Registered => {
+                SignupResponse::Registered(Failure::of(ErrorCode::UserAlreadyExists).into())
+            }
+            Signup::Disabled => SignupResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+        })
+    }
+
+    /// Ask for a code to log in with
+    ///
+    /// Sends a code to a phone that has an account. `signup` and `login` are resends of each other.
+    #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
+    async fn login(&self, request: &Request, body: Json<LoginRequest>) -> Result<LoginResponse> {
+        let sentence = match (body.0.phone_number.is_given(), body.0.username.given().is_some()) {
+            (true, false) => None,
+            (true, true) => Some("Name a phone_number or a username, not both"),
+            (false, true) => Some("Sign-in by username is not available: name a phone_number"),
+            (false, false) => Some("Name a phone_number"),
+        };
+        if let Some(sentence) = sentence {
+            return Ok(LoginResponse::BadRequest(Failure::new(ErrorCode::MalformedRequest, sentence).into()));
+        }
+        let LoginRequest { phone_number, channel, platform, .. } = &body.0;
+        let (phone, wish) = match self.wish(request, phone_number, channel, platform) {
+            Ok(wish) => wish,
+            Err(faults) => return Ok(LoginResponse::Invalid(faults.refusal())),
+        };
+        let outcome = login::login(&self.services, phone.clone(), wish).await.map_err(Fault::from)?;
+        Ok(match outcome {
+            Login::Code(Sending::Sent(sent)) => LoginResponse::Sent(Success::new(
+                "OTP sent successfully to your phone number",
+                CodeSentData::new(&phone, sent),
+            )),
+            Login::Code(Sending::TooSoon { retry_after }) => LoginResponse::TooSoon(cooldown(retry_after)),
+            Login::Code(Sending::Failed(error)) => match not_sent(&error) {
+                NotSent::Unreachable(refusal) => LoginResponse::BadRequest(refusal),
+                NotSent::Rejected(refusal) => LoginResponse::SmsRejected(refusal),
+                NotSent::Unavailable(refusal) => LoginResponse::SmsUnavailable(refusal),
+            },
+            Login::Unknown => LoginResponse::Unknown(Failure::of(ErrorCode::UserNotFound).into()),
+            Login::Disabled => LoginResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+        })
+    }
+}
+
+impl CodeApi {
+    /// The phone and how its owner wants her code, or everything that is wrong with the fields.
+    fn wish(
+        &self,
+        request: &Request,
+        phone: &Field<impl Describe>,
+        channel: &Field<impl Describe>,
+        platform: &Field<impl Describe>,
+    ) -> Result<(PhoneNumber, Wish), Faults> {
+        let mut faults = Faults::default();
+        let phone = faults.check("phone_number", fields::phone(phone, self.services.region));
+        let channel = faults.check("channel", fields::channel(channel, &self.services.channels));
+        let platform = faults.check("platform", fields::platform(platform));
+        let languages = languages(request);
+        match (phone, channel, platform) {
+            (Some(phone), Some(channel), Some(platform)) => {
+                Ok((phone, Wish { channel, platform, languages }))
+            }
+            _ => Err(faults),
+        }
+    }
+}
+
+/// More languages than a person reads, and longer tags than there are, are somebody's game.
+const MOST_LANGUAGES: usize = 16;
+const LONGEST_TAG: usize = 35;
+
+/// The tags of `Accept-Language`, the best first (RFC 9110, section 12.5.4). What cannot be read is passed over.
+fn languages(request: &Request) -> Vec<String> {
+    let header = request.headers().get(header::ACCEPT_LANGUAGE).map(HeaderValue::as_bytes);
+    let header = String::from_utf8_lossy(header.unwrap_or_default());
+    let mut ranges: Vec<(f32, &str)> = header
+        .split(',')
+        .take(MOST_LANGUAGES)
+        .filter_map(|range| {
+            let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+            let weight: f32 = weight.trim().strip_prefix("q=")?.trim().parse().ok()?;
+            let tag = tag.trim();
+            let is_tag = (1..=LONGEST_TAG).contains(&tag.len())
+                && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            (is_tag && weight > 0.0).then_some((weight, tag))
+        })
+        .collect();
+    // Of two that weigh the same, the first stays first.
+    ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    ranges.into_iter().map(|(_, tag)| tag.to_owned()).collect()
+}
+
+/// The three ways in which a message can fail to go out, as answers.
+enum NotSent {
+    Unreachable(Refusal),
+    Rejected(Refusal),
+    Unavailable(Refusal),
+}
+
+fn not_sent(error: &SendError) -> NotSent {
+    match error {
+        SendError::Unreachable { reason, .. } => {
+            let mut failure = Failure::of(ErrorCode::PhoneUnreachable);
+            failure.error.reason = Some((*reason).into());
+            NotSent::Unreachable(failure.into())
+        }
+        SendError::Rejected { .. } => NotSent::Rejected(Failure::of(ErrorCode::SmsRejected).into()),
+        SendError::Unavailable { retry_after, .. } => {
+            let seconds =
+                retry_after.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(SMS_RETRY_AFTER);
+            NotSent::Unavailable(Failure::of(ErrorCode::SmsUnavailable).retry_after(seconds).into())
+        }
+    }
+}
+
+fn cooldown(retry_after: i64) -> Refusal {
+    let sentence = format!("Please wait {retry_after} seconds before you request another OTP");
+    Failure::new(ErrorCode::OtpCooldown, sentence).retry_after(retry_after).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_come_in_the_order_of_their_weight() {
+        for (header, expected) in [
+            ("hi", vec!["hi"]),
+            ("en;q=0.8, hi-IN, fr;q=0.9", vec!["hi-IN", "fr", "en"]),
+            ("en-GB,en;q=0.9,*;q=0.5", vec!["en-GB", "en"]),
+            ("hi;q=0, en", vec!["en"]),
+            ("hi;q=nan, ta;level=1, नेपाली, , en;q=1.0", vec!["en"]),
+            ("", vec![]),
+        ] {
+            let request = Request::builder().header(header::ACCEPT_LANGUAGE, header).finish();
+            assert_eq!(languages(&request), expected, "{header}");
+        }
+        assert!(languages(&Request::builder().finish()).is_empty());
+        let many = Request::builder().header(header::ACCEPT_LANGUAGE, "hi,".repeat(500)).finish();
+        assert_eq!(languages(&many).len(), MOST_LANGUAGES);
+    }
+}

@@ -1,0 +1,223 @@
+//! What becomes of a message: what an app may know of it, and what the provider reports.
+
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use poem::{Request, Result};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use super::{
+    Tag,
+    body::{Form, Json},
+    edge::Asked,
+    envelope::{ErrorCode, Failure, Refusal, UnreachableReason},
+    fault::Fault,
+};
+use crate::{
+    domain::delivery::{self, DeliveryStatus},
+    flows::{
+        Services,
+        delivery::{Reported, take},
+    },
+    store,
+};
+
+/// Where Twilio puts the proof that a report is its own.
+const SIGNATURE: &str = "x-twilio-signature";
+
+const NO_DELIVERY: &str = "There is no such delivery, or it was long ago";
+
+/// The operations of this page.
+pub struct DeliveryApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// How far a message got.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum Status {
+    /// The provider has it.
+    Queued,
+    /// It left the provider, or the phone is ringing.
+    Sent,
+    /// The phone has it, or the call was answered.
+    Delivered,
+    /// The carrier did not deliver it, or nobody answered the call.
+    Undelivered,
+    /// The provider could not send it.
+    Failed,
+}
+
+impl From<DeliveryStatus> for Status {
+    fn from(status: DeliveryStatus) -> Self {
+        match status {
+            // The provider was asked, and may have it.
+            DeliveryStatus::Pending | DeliveryStatus::Unknown | DeliveryStatus::Queued => Self::Queued,
+            DeliveryStatus::Sent => Self::Sent,
+            DeliveryStatus::Delivered => Self::Delivered,
+            DeliveryStatus::Undelivered => Self::Undelivered,
+            DeliveryStatus::Failed => Self::Failed,
+        }
+    }
+}
+
+/// By which way a code goes.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum Channel {
+    /// A text message.
+    Sms,
+    /// A message by WhatsApp.
+    WhatsApp,
+    /// A voice call.
+    Call,
+}
+
+impl From<delivery::Channel> for Channel {
+    fn from(channel: delivery::Channel) -> Self {
+        match channel {
+            delivery::Channel::Sms => Self::Sms,
+            delivery::Channel::WhatsApp => Self::WhatsApp,
+            delivery::Channel::Call => Self::Call,
+        }
+    }
+}
+
+/// What is known of a message.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct DeliveryAnswer {
+    /// How far it got.
+    status: Status,
+    /// Why it got no further, where that is known; only beside `undelivered` and `failed`.
+    #[oai(skip_serializing_if_is_none)]
+    reason: Option<UnreachableReason>,
+    /// By which way it went last: one that came back may have been followed by one by another channel.
+    channel: Channel,
+    /// When this was learnt (RFC 3339, UTC).
+    updated_at: String,
+}
+
+impl From<delivery::Delivery> for DeliveryAnswer {
+    fn from(delivery: delivery::Delivery) -> Self {
+        Self {
+            status: delivery.status.into(),
+            reason: delivery.reason.map(UnreachableReason::from),
+            channel: delivery.channel.into(),
+            updated_at: delivery.updated_at.to_rfc3339_opts(SecondsFormat::Micros, false),
+        }
+    }
+}
+
+impl Example for DeliveryAnswer {
+    fn example() -> Self {
+        Self {
+            status: Status::Undelivered,
+            reason: Some(UnreachableReason::NotMobile),
+            channel: Channel::Sms,
+            updated_at: "2026-10-03T10:15:23.435393+00:00".to_owned(),
+        }
+    }
+}
+
+/// A report of Twilio's, as far as it is looked at. All fields are part of the signature.
+#[derive(Debug, Object)]
+#[oai(example, rename_all = "PascalCase")]
+pub struct TwilioReport {
+    /// The message, `SM` or `MM` and 32 hex digits.
+    message_sid: Option<String>,
+    /// How far the message got: `queued`, `sent`, `delivered`, `undelivered`, `failed` and others.
+    message_status: Option<String>,
+    /// Or the call, `CA` and 32 hex digits.
+    call_sid: Option<String>,
+    /// How far the call got: `ringing`, `completed`, `busy`, `no-answer`, `failed` and others.
+    call_status: Option<String>,
+    /// Why it got no further: <https://www.twilio.com/docs/api/errors>.
+    error_code: Option<String>,
+    /// Whom it goes to.
+    to: Option<String>,
+}
+
+impl Example for TwilioReport {
+    fn example() -> Self {
+        Self {
+            message_sid: Some("SM0123456789abcdef0123456789abcdef".to_owned()),
+            message_status: Some("undelivered".to_owned()),
+            call_sid: None,
+            call_status: None,
+            error_code: Some("30006".to_owned()),
+            to: Some("+916205829376".to_owned()),
+        }
+    }
+}
+
+/// What `deliveries` can answer.
+#[derive(ApiResponse)]
+pub enum DeliveryResponse {
+    /// What is known of the last message of this delivery.
+    #[oai(status = 200)]
+    Known(Json<DeliveryAnswer>),
+    /// `not_found`: there is no such delivery, or it was long ago.
+    #[oai(status = 404)]
+    Unknown(Refusal),
+}
+
+/// What the provider's report is answered with.
+#[derive(ApiResponse)]
+pub enum ReportResponse {
+    /// It was taken. A report that was taken before, or that says nothing new, changes nothing.
+    #[oai(status = 204)]
+    Taken,
+    /// `forbidden`: it has no valid `X-Twilio-Signature`, or the server has no `PUBLIC_BASE_URL` and
+    /// `TWILIO_AUTH_TOKEN` to tell.
+    #[oai(status = 403)]
+    Forged(Refusal),
+}
+
+#[OpenApi]
+impl DeliveryApi {
+    /// Ask what becomes of a message
+    ///
+    /// `delivery_id` comes with the answer of `signup` and `login`. Ask every few seconds while the person waits, until
+    /// `delivered`, `undelivered` or `failed`, and say then what an app can say better than "try again".
+    #[oai(
+        path = "/api/auth/deliveries/:delivery_id",
+        method = "get",
+        operation_id = "getDelivery",
+        tag = "Tag::Phone"
+    )]
+    async fn delivery(
+        &self,
+        /// The `delivery_id` of the answer.
+        delivery_id: Path<String>,
+    ) -> Result<DeliveryResponse> {
+        let unknown = || DeliveryResponse::Unknown(Failure::new(ErrorCode::NotFound, NO_DELIVERY).into());
+        let Ok(id) = delivery_id.0.parse::<Uuid>() else {
+            return Ok(unknown());
+        };
+        let found = store::messages::find_by_delivery(&self.services.store, id).await.map_err(Fault::from)?;
+        Ok(found.map_or_else(unknown, |delivery| DeliveryResponse::Known(Json(delivery.into()))))
+    }
+
+    /// Take a report of Twilio's
+    ///
+    /// What Twilio is told as `StatusCallback`. Reports may come in any order, and more than once.
+    #[oai(
+        path = "/api/twilio/status",
+        method = "post",
+        operation_id = "reportDelivery",
+        tag = "Tag::Service"
+    )]
+    async fn report(&self, request: &Request, form: Form<TwilioReport>) -> Result<ReportResponse> {
+        let signature = request.headers().get(SIGNATURE).and_then(|value| value.to_str().ok());
+        let asked = request.extensions().get::<Asked>().map_or(request.uri(), |asked| &asked.0);
+        let target = asked.path_and_query().map_or("", |target| target.as_str());
+        let reported = take(&self.services, target, signature.unwrap_or_default(), &form.bytes);
+        Ok(match reported.await.map_err(Fault::from)? {
+            Reported::Taken => ReportResponse::Taken,
+            Reported::Forged => ReportResponse::Forged(Failure::of(ErrorCode::Forbidden).into()),
+        })
+    }
+}

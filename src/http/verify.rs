@@ -1,0 +1,258 @@
+//! Taking a code: whoever types the right one is let in.
+
+use std::sync::Arc;
+
+use poem::Result;
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
+use secrecy::ExposeSecret;
+
+use super::{
+    Tag,
+    body::Json,
+    envelope::{ErrorCode, Failure, Refusal, Success},
+    fault::Fault,
+    fields::{self, Faults, Field},
+};
+use crate::{
+    domain::{otp::OtpCode, phone::PhoneNumber},
+    flows::{
+        Services,
+        verify::{self, LoggedIn, Refused, SignedIn, SignedUp},
+    },
+};
+
+/// The operations of this page.
+pub struct VerifyApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// A code that came back.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct VerifyRequest {
+    phone_number: Field<fields::Phone>,
+    otp_code: Field<fields::Code>,
+}
+
+impl Example for VerifyRequest {
+    fn example() -> Self {
+        Self { phone_number: Field::of("+916205829376"), otp_code: Field::of("1097") }
+    }
+}
+
+/// The person behind a code, and the token for the next pair.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct VerifiedData {
+    /// The account (UUID version 7).
+    user_id: String,
+    /// The verified phone in E.164.
+    phone_number: String,
+    /// Whether name, birth date, gender, an interest and a picture are still to be given.
+    needs_profile_completion: bool,
+    /// For `POST /api/auth/refresh`.
+    refresh_token: String,
+    /// Seconds until the access token expires.
+    expires_in: i64,
+}
+
+impl Example for VerifiedData {
+    fn example() -> Self {
+        Self {
+            user_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
+            phone_number: "+916205829376".to_owned(),
+            needs_profile_completion: true,
+            refresh_token: "eyJhbGciOiJIUzI1NiJ9.e30.refresh".to_owned(),
+            expires_in: 1800,
+        }
+    }
+}
+
+/// The person behind a code, by name.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct LoggedInData {
+    /// The account (UUID version 7).
+    user_id: String,
+    /// The verified phone in E.164.
+    phone_number: String,
+    /// The profile's name, once it is given.
+    name: Option<String>,
+    /// Whether the phone is verified: always true here.
+    is_verified: bool,
+    /// Whether name, birth date, gender, an interest and a picture are still to be given.
+    needs_profile_completion: bool,
+    /// For `POST /api/auth/refresh`.
+    refresh_token: String,
+    /// Seconds until the access token expires.
+    expires_in: i64,
+}
+
+impl Example for LoggedInData {
+    fn example() -> Self {
+        Self {
+            user_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
+            phone_number: "+916205829376".to_owned(),
+            name: Some("Gaurav Kumar".to_owned()),
+            is_verified: true,
+            needs_profile_completion: false,
+            refresh_token: "eyJhbGciOiJIUzI1NiJ9.e30.refresh".to_owned(),
+            expires_in: 1800,
+        }
+    }
+}
+
+/// What `verify-otp` can answer.
+#[derive(ApiResponse)]
+pub enum VerifyOtpResponse {
+    /// The code was right. `token` is the access token.
+    #[oai(status = 200)]
+    SignedIn(Json<Success<VerifiedData>>),
+    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
+    /// the wrong code, with `error.attempts_remaining`.
+    #[oai(status = 400)]
+    Refused(Refusal),
+    /// `account_disabled`: the right code of a disabled account. It is used up.
+    #[oai(status = 403)]
+    Disabled(Refusal),
+    /// `validation_failed`: `error.fields` names what is wrong. No attempt was taken.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    #[oai(status = 429)]
+    Exhausted(Refusal),
+}
+
+/// What `verify-login` can answer.
+#[derive(ApiResponse)]
+pub enum VerifyLoginResponse {
+    /// The code was right. `token` is the access token.
+    #[oai(status = 200)]
+    SignedIn(Json<Success<LoggedInData>>),
+    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
+    /// the wrong code, with `error.attempts_remaining`.
+    #[oai(status = 400)]
+    Refused(Refusal),
+    /// `account_disabled`: the right code of a disabled account. It is used up.
+    #[oai(status = 403)]
+    Disabled(Refusal),
+    /// `user_not_found`: the right code of a phone without an account. It is not used up: `verify-otp` takes it.
+    #[oai(status = 404)]
+    NoAccount(Refusal),
+    /// `validation_failed`: `error.fields` names what is wrong. No attempt was taken.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    #[oai(status = 429)]
+    Exhausted(Refusal),
+}
+
+#[OpenApi(tag = "Tag::Phone")]
+impl VerifyApi {
+    /// Verify a code, and make the account if there is none
+    ///
+    /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up.
+    #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
+    async fn verify_otp(&self, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
+        let (phone, code) = match self.checked(&body.0) {
+            Ok(checked) => checked,
+            Err(faults) => return Ok(VerifyOtpResponse::Invalid(faults.refusal())),
+        };
+        Ok(match verify::sign_up(&self.services, phone.clone(), code).await.map_err(Fault::from)? {
+            SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
+            SignedUp::Refused(refused) => match not_in(refused) {
+                NotIn::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
+                NotIn::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
+                NotIn::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
+            },
+        })
+    }
+
+    /// Verify a code, and log in
+    ///
+    /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up. A phone without an account keeps its
+    /// code for `verify-otp`.
+    #[oai(path = "/api/auth/verify-login", method = "post", operation_id = "verifyLogin")]
+    async fn verify_login(&self, body: Json<VerifyRequest>) -> Result<VerifyLoginResponse> {
+        let (phone, code) = match self.checked(&body.0) {
+            Ok(checked) => checked,
+            Err(faults) => return Ok(VerifyLoginResponse::Invalid(faults.refusal())),
+        };
+        Ok(match verify::log_in(&self.services, phone.clone(), code).await.map_err(Fault::from)? {
+            LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
+            LoggedIn::NoAccount => {
+                VerifyLoginResponse::NoAccount(Failure::of(ErrorCode::UserNotFound).into())
+            }
+            LoggedIn::Refused(refused) => match not_in(refused) {
+                NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
+                NotIn::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
+                NotIn::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
+            },
+        })
+    }
+}
+
+impl VerifyApi {
+    fn checked(&self, body: &VerifyRequest) -> Result<(PhoneNumber, OtpCode), Faults> {
+        let mut faults = Faults::default();
+        let phone = faults.check("phone_number", fields::phone(&body.phone_number, self.services.region));
+        let code = faults.check("otp_code", fields::otp_code(&body.otp_code, self.services.otp.length));
+        phone.zip(code).ok_or(faults)
+    }
+}
+
+fn verified(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Json<Success<VerifiedData>> {
+    let needs_profile_completion = account.profile.needs_completion();
+    let message = if needs_profile_completion {
+        "OTP verified successfully. Please complete your profile."
+    } else {
+        "OTP verified successfully. You are logged in."
+    };
+    let data = VerifiedData {
+        user_id: account.id.to_string(),
+        phone_number: phone.full().to_owned(),
+        needs_profile_completion,
+        refresh_token: tokens.refresh.expose_secret().to_owned(),
+        expires_in: tokens.expires_in,
+    };
+    Success::with_token(message, data, tokens.access.expose_secret())
+}
+
+fn logged_in(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Json<Success<LoggedInData>> {
+    let data = LoggedInData {
+        user_id: account.id.to_string(),
+        phone_number: phone.full().to_owned(),
+        name: account.profile.name.clone(),
+        is_verified: account.phone.is_some(),
+        needs_profile_completion: account.profile.needs_completion(),
+        refresh_token: tokens.refresh.expose_secret().to_owned(),
+        expires_in: tokens.expires_in,
+    };
+    Success::with_token("Login successful", data, tokens.access.expose_secret())
+}
+
+/// The three kinds of answer to a code that lets nobody in.
+enum NotIn {
+    BadRequest(Refusal),
+    Disabled(Refusal),
+    Exhausted(Refusal),
+}
+
+fn not_in(refused: Refused) -> NotIn {
+    match refused {
+        Refused::NoneRequested => NotIn::BadRequest(Failure::of(ErrorCode::OtpNotFound).into()),
+        Refused::Expired => NotIn::BadRequest(Failure::of(ErrorCode::OtpExpired).into()),
+        Refused::Wrong { left } => NotIn::BadRequest(wrong(left)),
+        Refused::Disabled => NotIn::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+        Refused::Exhausted { retry_after } => {
+            NotIn::Exhausted(Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into())
+        }
+    }
+}
+
+fn wrong(left: i64) -> Refusal {
+    let plural = if left == 1 { "" } else { "s" };
+    let sentence = format!("Invalid OTP. {left} attempt{plural} remaining");
+    Failure::new(ErrorCode::OtpInvalid, sentence).attempts_remaining(left).into()
+}

@@ -1,0 +1,155 @@
+//! One file of texts: its keys, and the templates in it.
+
+use serde::Deserialize;
+
+/// The longest text that Twilio takes, in characters (its error 21617).
+const MAX_CHARACTERS: usize = 1_600;
+
+/// A minute of talk. It is said twice, and Twilio takes at most 4,000 characters of `TwiML`.
+const MAX_SPOKEN: usize = 1_000;
+
+/// What fills a text up as far as it goes: `OTP_LENGTH` is at most 8, `OTP_EXPIRE_MINUTES` at most 60.
+const LONGEST_CODE: &str = "00000000";
+const LONGEST_LIFE: i64 = 60;
+
+/// The keys of a file, as it is written. One that nobody knows is a slip of the pen that would go unnoticed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    sms: String,
+    sms_one: Option<String>,
+    call: String,
+    whatsapp: String,
+    voice: String,
+}
+
+/// The texts of one language.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// The language's tag, as the file's name writes it.
+    pub(super) tag: String,
+    /// What to call the file to the operator.
+    pub(super) name: String,
+    pub(super) sms: Template,
+    /// For when one minute remains, in a language whose plural differs.
+    pub(super) sms_one: Option<Template>,
+    pub(super) call: Template,
+    pub(super) whatsapp: Template,
+    /// What Twilio's `<Say language>` calls the voice.
+    pub(super) voice: String,
+}
+
+impl Words {
+    /// Reads a file; all faults at once, each with the file's name and the key.
+    pub(super) fn read(tag: &str, name: &str, json: &str) -> Result<Self, Vec<String>> {
+        // Some editors begin a file with a mark of its byte order.
+        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
+        let file: File = serde_json::from_str(json).map_err(|error| vec![format!("{name}: {error}")])?;
+        let mut faults = Vec::new();
+        let mut template = |key: &str, text: &str| {
+            Template::read(text).unwrap_or_else(|why| {
+                faults.push(format!("{name}: {key} {why}"));
+                Template::default()
+            })
+        };
+        let words = Self {
+            sms: template("sms", &file.sms),
+            sms_one: file.sms_one.as_deref().map(|text| template("sms_one", text)),
+            call: template("call", &file.call),
+            whatsapp: template("whatsapp", &file.whatsapp),
+            tag: tag.to_owned(),
+            name: name.to_owned(),
+            voice: file.voice,
+        };
+        if !is_language_tag(&words.voice) {
+            faults.push(format!("{name}: voice must be a language that Twilio can speak, such as en-IN"));
+        }
+        if faults.is_empty() { Ok(words) } else { Err(faults) }
+    }
+
+    /// The faults of texts that are too long to be sent, with this name of the product and so many characters behind
+    /// the text of a message.
+    pub(super) fn too_long(&self, product: &str, behind: usize) -> Vec<String> {
+        let texts = [
+            ("sms", Some(&self.sms), behind, MAX_CHARACTERS),
+            ("sms_one", self.sms_one.as_ref(), behind, MAX_CHARACTERS),
+            ("call", Some(&self.call), 0, MAX_SPOKEN),
+        ];
+        let faults = texts.into_iter().filter_map(|(key, template, behind, most)| {
+            let text = template?.fill(product, LONGEST_CODE, LONGEST_LIFE);
+            let length = text.encode_utf16().count() + behind;
+            let name = &self.name;
+            (length > most).then(|| format!("{name}: {key} can be {length} characters long, over {most}"))
+        });
+        faults.collect()
+    }
+}
+
+/// A text with places for what differs.
+#[derive(Debug, Default)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Debug)]
+enum Part {
+    Words(String),
+    Product,
+    Code,
+    Minutes,
+}
+
+impl Template {
+    /// Reads `{product}`, `{code}` and `{minutes}` out of a text.
+    fn read(text: &str) -> Result<Self, String> {
+        if text.contains(|c: char| c.is_control() && c != '\n') {
+            return Err("holds a control character other than a line feed".to_owned());
+        }
+        let (mut parts, mut rest) = (Vec::new(), text);
+        while let Some((words, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}').ok_or("has a { without its }")?;
+            parts.push(Part::Words(plain(words)?));
+            parts.push(match name {
+                "product" => Part::Product,
+                "code" => Part::Code,
+                "minutes" => Part::Minutes,
+                _ => return Err(format!("has a placeholder that is not known: {{{name}}}")),
+            });
+            rest = after;
+        }
+        parts.push(Part::Words(plain(rest)?));
+        if !parts.iter().any(|part| matches!(part, Part::Code)) {
+            return Err("has no {code}".to_owned());
+        }
+        Ok(Self(parts))
+    }
+
+    /// The text itself.
+    pub(super) fn fill(&self, product: &str, code: &str, minutes: i64) -> String {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Words(words) => text.push_str(words),
+                Part::Product => text.push_str(product),
+                Part::Code => text.push_str(code),
+                Part::Minutes => text.push_str(&minutes.to_string()),
+            }
+        }
+        text
+    }
+}
+
+/// Words between two placeholders.
+fn plain(words: &str) -> Result<String, String> {
+    if words.contains('}') { Err("has a } without its {".to_owned()) } else { Ok(words.to_owned()) }
+}
+
+/// Whether a text has the shape of a BCP 47 tag: a language of two or three letters, then subtags of at most eight
+/// letters and digits (RFC 5646; it reserves longer languages and has given none out).
+pub(super) fn is_language_tag(text: &str) -> bool {
+    let mut subtags = text.split('-');
+    let language = subtags.next().unwrap_or_default();
+    (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && subtags.all(|subtag| {
+            (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+}
