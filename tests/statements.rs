@@ -22,6 +22,7 @@ mod statements {
         ("GET /api/health", 0, 0),
         ("GET /api/health/ready", 1, 1),
         ("GET /api/auth/event-interests", 0, 0),
+        ("GET /api/auth/deliveries/{delivery_id}", 1, 1),
         ("GET /api/auth/profile", 1, 1),
         ("GET /api/auth/profile, expired", 0, 0),
         ("PUT /api/auth/profile", 2, 3),
@@ -44,6 +45,7 @@ mod statements {
         ("POST /api/auth/refresh, repeated", 1, 4),
         ("POST /api/auth/refresh, retired", 2, 4),
         ("POST /api/auth/logout", 1, 1),
+        ("POST /api/twilio/status, forged", 0, 0),
     ];
 
     /// Counts one request after the other.
@@ -87,7 +89,16 @@ mod statements {
         async fn signing_up(&mut self, phone: &str) -> String {
             self.count("POST /api/auth/signup, invalid", 422, async |house| house.signup("1").await).await;
             self.count("POST /api/auth/login, unknown", 404, async |house| house.login(phone).await).await;
-            self.count("POST /api/auth/signup, new", 200, async |house| house.signup(phone).await).await;
+            let sent =
+                self.count("POST /api/auth/signup, new", 200, async |house| house.signup(phone).await).await;
+            self.count("GET /api/auth/deliveries/{delivery_id}", 200, async |house| {
+                house.delivery(&sent).await
+            })
+            .await;
+            self.count("POST /api/twilio/status, forged", 403, async |house| {
+                house.post_text("/api/twilio/status", "MessageSid=SM1").await
+            })
+            .await;
             self.count("POST /api/auth/signup, cooldown", 429, async |house| house.signup(phone).await).await;
             self.house.advance(30);
             self.count("POST /api/auth/signup, resend", 200, async |house| house.signup(phone).await).await;

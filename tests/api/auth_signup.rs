@@ -27,7 +27,12 @@ on_both! {
         let expected = json!({
             "success": true,
             "message": "OTP sent successfully to your phone number",
-            "data": {"phone_number": PHONE, "expires_in": 600, "resend_in": 30},
+            "data": {
+                "phone_number": PHONE,
+                "expires_in": 600,
+                "resend_in": 30,
+                "delivery_id": answer.at("/data/delivery_id"),
+            },
             "token": null,
         });
         assert_eq!(answer.assert_ok().json(), expected);

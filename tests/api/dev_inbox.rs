@@ -29,11 +29,78 @@ on_both! {
             "id": message["id"],
             "to": PHONE,
             "channel": "sms",
+            "language": "en",
             "body": format!("Your Loopin verification code is: {code}. This code expires in 10 minutes."),
             "otp_code": code,
             "created_at": "2026-03-14T09:26:53.589793+00:00",
+            "status": "queued",
+            "timeline": [{"status": "queued", "at": "2026-03-14T09:26:53.589793+00:00"}],
         }]}));
         house.verify_otp(PHONE, message["otp_code"].as_str().unwrap()).await.assert_ok();
+    }
+
+    async fn its_timeline_shows_what_has_happened_by_now(house: TestHouse) {
+        house.signup(PHONE).await.assert_ok();
+        let queued = json!({"status": "queued", "at": "2026-03-14T09:26:53.589793+00:00"});
+        let sent = json!({"status": "sent", "at": "2026-03-14T09:26:53.889793+00:00"});
+        let delivered = json!({"status": "delivered", "at": "2026-03-14T09:26:54.589793+00:00"});
+        for (millis, status, timeline) in [
+            (0, "queued", json!([queued])), (299, "queued", json!([queued])), (1, "sent", json!([queued, sent])),
+            (699, "sent", json!([queued, sent])), (1, "delivered", json!([queued, sent, delivered])),
+            (86_400_000, "delivered", json!([queued, sent, delivered])),
+        ] {
+            house.clock.advance(chrono::Duration::milliseconds(millis));
+            let message = house.get("/dev/inbox.json").await.at("/messages/0");
+            assert_eq!((&message["status"], &message["timeline"]), (&json!(status), &timeline), "after {millis} ms more");
+        }
+    }
+
+    async fn a_message_that_comes_back_says_why(house: TestHouse) {
+        let number = "+15005550011";
+        house.signup(number).await.assert_ok();
+        house.advance(2);
+        assert_eq!(house.get("/dev/inbox.json").await.text_at("/messages/0/status"), "sent");
+        house.advance(1);
+        let message = house.get("/dev/inbox.json").await.at("/messages/0");
+        assert_eq!(message["status"], "undelivered");
+        assert_eq!(
+            message["timeline"][2],
+            json!({"status": "undelivered", "at": "2026-03-14T09:26:56.589793+00:00", "error_code": 30_005})
+        );
+        // The code in it is good all the same.
+        house.verify_otp(number, message["otp_code"].as_str().unwrap()).await.assert_ok();
+    }
+
+    async fn the_slow_number_waits(house: TestHouse) {
+        house.signup("+15005550010").await.assert_ok();
+        for (seconds, status) in [(19, "queued"), (1, "sent"), (9, "sent"), (1, "delivered")] {
+            house.advance(seconds);
+            assert_eq!(house.get("/dev/inbox.json").await.text_at("/messages/0/status"), status);
+        }
+    }
+
+    async fn the_magic_numbers_fail_as_twilios_do(house: TestHouse) {
+        for (number, reason) in [
+            ("+15005550001", "invalid"), ("+15005550002", "region_not_allowed"), ("+15005550003", "region_not_allowed"),
+            ("+15005550004", "opted_out"), ("+15005550009", "not_mobile"),
+        ] {
+            let answer = house.signup(number).await;
+            answer.assert_error(400, "phone_unreachable");
+            assert_eq!(answer.text_at("/error/reason"), reason, "{number}");
+        }
+        house.signup("+15005550012").await.assert_error(503, "sms_unavailable");
+        house.signup("+15005550013").await.assert_error(502, "sms_rejected");
+        assert_eq!(house.get("/dev/inbox.json").await.json(), json!({"messages": []}));
+        // Nothing was sent, so nobody has to wait.
+        house.signup("+15005550004").await.assert_error(400, "phone_unreachable");
+    }
+
+    async fn a_message_is_in_the_language_of_the_person(house: TestHouse) {
+        house.signup_with(PHONE, json!({}), "hi-IN,hi;q=0.9,en;q=0.5").await.assert_ok();
+        let message = house.get("/dev/inbox.json").await.at("/messages/0");
+        assert_eq!(message["language"], "hi");
+        let expected = format!("आपका Loopin कोड {} है। यह 10 मिनट तक मान्य है।", house.last_code_for(PHONE));
+        assert_eq!(message["body"], expected.as_str());
     }
 
     async fn the_newest_comes_first(house: TestHouse) {

@@ -12,6 +12,7 @@
 mod support;
 
 mod auth_complete_profile;
+mod auth_deliveries;
 mod auth_event_interests;
 mod auth_login;
 mod auth_logout;
@@ -20,6 +21,7 @@ mod auth_refresh;
 mod auth_signup;
 mod auth_verify_login;
 mod auth_verify_otp;
+mod channels;
 mod codes;
 mod dev_inbox;
 mod edge;
@@ -31,3 +33,4 @@ mod leads;
 mod schema;
 mod service;
 mod sms;
+mod twilio_status;

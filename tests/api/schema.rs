@@ -69,7 +69,12 @@ const COLUMNS: [(&str, &str); 6] = [
     ),
     ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
     ("leads", "converted_at? first_requested_at id last_requested_at notes phone requests source state"),
-    ("messages", "channel created_at error_code? id phone provider provider_id? status template updated_at"),
+    (
+        "messages",
+        "attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
+         price? price_unit? provider provider_id? queued_at? reason? segments? sent_at? status template undelivered_at? \
+         updated_at",
+    ),
     ("event_interests", "description id is_active name"),
 ];
 

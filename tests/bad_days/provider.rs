@@ -1,6 +1,8 @@
 //! Twilio is slow, and clients do not wait for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
 
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
@@ -24,8 +26,12 @@ async fn slow_twilio() -> MockServer {
 
 /// A second server on the database of the house, that sends through Twilio.
 async fn with_twilio(house: &TestHouse, twilio: &MockServer) -> TestHouse {
+    with_twilio_and(house, twilio, &[]).await
+}
+
+async fn with_twilio_and(house: &TestHouse, twilio: &MockServer, more: &[(&str, &str)]) -> TestHouse {
     let url = twilio.uri();
-    let settings = [
+    let mut settings = vec![
         ("TWILIO_TEST_MODE", "false"),
         ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000001"),
         ("TWILIO_AUTH_TOKEN", "0123456789abcdef0123456789abcdef"),
@@ -34,7 +40,32 @@ async fn with_twilio(house: &TestHouse, twilio: &MockServer) -> TestHouse {
         // With one connection, whoever kept it while he waits for Twilio would stop everybody.
         ("DATABASE_MAX_CONNECTIONS", "1"),
     ];
+    settings.extend(more);
     house.second_server(&settings).await
+}
+
+fn phone(number: usize) -> String {
+    format!("+9198765{number:05}")
+}
+
+/// Lets Twilio answer like this from now on, and forgets what it was asked.
+async fn from_now_on(twilio: &MockServer, answer: ResponseTemplate) {
+    twilio.reset().await;
+    Mock::given(any()).respond_with(answer).mount(twilio).await;
+}
+
+/// The codes that Twilio was asked to send, by phone; each phone was only ever sent one code.
+async fn codes(twilio: &MockServer, known: &mut HashMap<String, String>) -> usize {
+    let requests = twilio.received_requests().await.unwrap();
+    for request in &requests {
+        let form: HashMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+        let words = form["Body"].split([' ', '.']);
+        let code = words.filter(|word| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_digit()));
+        let code = code.collect::<Vec<_>>().pop().unwrap().to_owned();
+        let first = known.entry(form["To"].clone()).or_insert_with(|| code.clone());
+        assert_eq!(*first, code, "{} was sent another code", form["To"]);
+    }
+    requests.len()
 }
 
 /// Waits until Twilio has been asked: from then on a message is on its way.
@@ -122,5 +153,71 @@ on_both! {
         }
         assert!(!asking.is_finished(), "sixty requests were answered while one waits for Twilio");
         asking.await.unwrap().assert_ok();
+    }
+
+    async fn twilio_is_down_for_a_minute_in_the_middle_of_a_load(house: TestHouse) {
+        let taken = || {
+            ResponseTemplate::new(201).set_body_json(serde_json::json!({"sid": "SM1", "status": "queued"}))
+        };
+        let (mut known, mut lost) = (HashMap::new(), Vec::new());
+        let twilio = MockServer::start().await;
+        from_now_on(&twilio, taken()).await;
+        let server = with_twilio(&house, &twilio).await;
+        for answer in join_all((0..20).map(async |number| server.signup(&phone(number)).await)).await {
+            answer.assert_ok();
+        }
+        codes(&twilio, &mut known).await;
+
+        from_now_on(&twilio, ResponseTemplate::new(503)).await;
+        for second in 0..12 {
+            let asking = (0..5).map(async |number| {
+                let phone = phone(100 + second * 5 + number);
+                server.signup(&phone).await.assert_error(503, "sms_unavailable");
+                phone
+            });
+            lost.extend(join_all(asking).await);
+            server.advance(5);
+        }
+        let asked = codes(&twilio, &mut known).await;
+        assert!(asked < 60, "the sixty were told at once, but for a few: Twilio was asked {asked} times");
+
+        // Nobody tells the server that Twilio is back; half a minute later it knows.
+        from_now_on(&twilio, taken()).await;
+        server.advance(30);
+        server.signup(&phone(999)).await.assert_ok();
+        for answer in join_all(lost.iter().map(async |phone| server.signup(phone).await)).await {
+            // At once: a message that did not go out costs nobody a wait.
+            answer.assert_ok();
+        }
+        codes(&twilio, &mut known).await;
+        assert_eq!(known.len(), 81);
+        for (phone, code) in &known {
+            server.verify_otp(phone, code).await.assert_ok();
+        }
+    }
+
+    async fn a_crowd_waits_for_twilio_and_nobody_else_does(house: TestHouse) {
+        let tokens = house.sign_in(OTHER_PHONE).await;
+        let twilio = slow_twilio().await;
+        let settings = [("TWILIO_MAX_IN_FLIGHT", "40"), ("DATABASE_MAX_CONNECTIONS", "8")];
+        let server = Arc::new(with_twilio_and(&house, &twilio, &settings).await);
+        let asking: Vec<_> = (0..160)
+            .map(|number| {
+                let server = Arc::clone(&server);
+                tokio::spawn(async move { server.signup(&phone(number)).await })
+            })
+            .collect();
+        asked(&twilio).await;
+        for _ in 0..20 {
+            server.get("/api/auth/event-interests").await.assert_ok();
+            server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
+            server.verify_otp(OTHER_PHONE, "0000").await.assert_error(400, "otp_not_found");
+        }
+        let under_way = twilio.received_requests().await.unwrap().len();
+        assert!((1..=40).contains(&under_way), "Twilio is asked {under_way} times at once");
+        assert!(asking.iter().any(|asking| !asking.is_finished()), "all of that while people wait");
+        for answer in join_all(asking).await {
+            answer.unwrap().assert_ok();
+        }
     }
 }

@@ -1,7 +1,8 @@
 // Walks through Swagger UI and the inbox in a real browser, as an app developer would, and fails where she would stumble.
 //
 // usage: NODE_PATH=<where playwright-core is> node tests/browser/walk.cjs <server binary> [folder for screenshots]
-// Needs Debian's `chromium`. The server is started here, in a new folder, without settings but its port.
+// Needs Debian's `chromium`. The server is started here, in a new folder, without settings but its port and
+// every channel.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -26,7 +27,7 @@ async function freePort() {
 async function startServer() {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "loopin-auth-browser-"));
   const base = `http://127.0.0.1:${await freePort()}`;
-  const env = { PATH: process.env.PATH, BIND_ADDR: base.slice("http://".length) };
+  const env = { PATH: process.env.PATH, BIND_ADDR: base.slice("http://".length), OTP_CHANNELS: "sms,whatsapp,call" };
   const child = spawn(binary, [], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
   for (let tries = 0; tries < 100; tries += 1) {
     const answer = await fetch(`${base}/api/health/ready`).catch(() => null);
@@ -96,14 +97,69 @@ async function readTheInbox(page, base, code) {
   assert.ok((await page.locator("body").innerText()).includes(code), "the inbox shows the code");
   await page.getByRole("button", { name: /copy/i }).first().click();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), code, "the copy button copies the code");
-  const another = "+919812345679";
-  await fetch(`${base}/api/auth/signup`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ phone_number: another }),
-  });
-  await page.getByText(another).first().waitFor();
+  await watchMessagesOnTheirWay(page, base);
+  await callAndChat(page, base);
+  await tryTheNumbersThatFail(page, base);
   await picture(page, "inbox");
+}
+
+async function signup(base, phone, languages, channel) {
+  const answer = await fetch(`${base}/api/auth/signup`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "accept-language": languages ?? "en" },
+    body: JSON.stringify({ phone_number: phone, channel: channel ?? "sms" }),
+  });
+  return answer.json();
+}
+
+// The message to a phone, as the page shows it.
+const shown = (page, phone) => page.locator(".message", { hasText: phone });
+
+// What is there is never rebuilt: a node that was marked keeps its mark, and the focus stays where it is.
+async function watchMessagesOnTheirWay(page, base) {
+  const phone = "+919812345679";
+  await signup(base, phone, "hi-IN,hi;q=0.9");
+  const message = shown(page, phone);
+  await message.getByText("मान्य है").waitFor();
+  assert.equal(await message.locator(".bubble").getAttribute("lang"), "hi");
+  const button = message.getByRole("button", { name: /copy/i });
+  await button.focus();
+  await message.evaluate((node) => { node.dataset.mark = "the same node"; });
+  await message.getByText("Delivered").waitFor();
+  assert.deepEqual(
+    (await message.locator(".steps li").allInnerTexts()).map((step) => step.split(" ")[0]),
+    ["Queued", "Sent", "Delivered"],
+  );
+  assert.equal(await message.getAttribute("data-mark"), "the same node");
+  assert.ok(await button.evaluate((node) => node === document.activeElement), "the focus survives a poll");
+}
+
+async function callAndChat(page, base) {
+  await signup(base, "+919812345670", "en", "call");
+  const call = shown(page, "+919812345670");
+  await call.getByText("Incoming call").waitFor();
+  assert.match(await call.locator(".bubble").innerText(), /code is: (\d, ){3}\d\./, "the voice spells the code");
+  await call.getByText("Answered").waitFor();
+  await signup(base, "+919812345671", "en", "whatsapp");
+  const chat = shown(page, "+919812345671");
+  await chat.getByText("Delivered").waitFor();
+  assert.equal(await chat.getByText("Incoming call").isVisible(), false);
+}
+
+async function tryTheNumbersThatFail(page, base) {
+  await page.getByText("Numbers that fail on purpose").click();
+  const help = page.locator("#numbers");
+  await help.getByRole("button", { name: "+15005550011" }).click();
+  const undelivered = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(undelivered, "+15005550011", "a number is copied by a click");
+  await signup(base, undelivered);
+  await shown(page, undelivered).filter({ hasText: "Undelivered" }).waitFor();
+  const last = await shown(page, undelivered).locator(".steps .problem").innerText();
+  assert.match(last, /30005: unknown handset/);
+
+  await help.getByRole("button", { name: "+15005550004" }).click();
+  const optedOut = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal((await signup(base, optedOut)).error.reason, "opted_out");
 }
 
 async function main() {

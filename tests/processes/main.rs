@@ -5,7 +5,13 @@ mod commands;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod sms_test;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,376 @@
+//! `POST /api/twilio/status`: what Twilio reports of a message, in whatever order, and what others pretend.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::future::join_all;
+use hmac::{Hmac, KeyInit, Mac};
+use poem::http::Method;
+use serde_json::json;
+use sha1::Sha1;
+use wiremock::{
+    Mock, MockServer, Request, Respond, ResponseTemplate,
+    matchers::{any, method, path_regex},
+};
+
+use super::sms::{SID, TOKEN, answers, given, server_that_sends_to, takes};
+use crate::{
+    on_both,
+    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+};
+
+const PATH: &str = "/api/twilio/status";
+
+/// Where the world sees the server; nothing in these tests is reached there.
+const PUBLIC: &str = "https://auth.example.com";
+
+/// What the stub calls every message.
+const MESSAGE: &str = "SM0123456789abcdef0123456789abcdef";
+
+/// What is wrong with it, its fields, and its signature.
+type Forgery<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
+
+/// As Twilio signs: the URL, then each field's name and value, sorted by name.
+fn signature(url: &str, fields: &[(&str, &str)]) -> String {
+    let mut sorted = fields.to_vec();
+    sorted.sort_unstable();
+    let mut mac = Hmac::<Sha1>::new_from_slice(TOKEN.as_bytes()).unwrap();
+    mac.update(url.as_bytes());
+    for (name, value) in sorted {
+        mac.update(name.as_bytes());
+        mac.update(value.as_bytes());
+    }
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// A post of these fields with this signature.
+async fn post(server: &TestHouse, path: &str, fields: &[(&str, &str)], signature: Option<&str>) -> Answer {
+    let mut headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+    headers.extend(signature.map(|signature| ("x-twilio-signature", signature)));
+    server.send(Method::POST, path, &headers, Some(form(fields))).await
+}
+
+/// What Twilio posts when a message of ours got so far.
+async fn report(server: &TestHouse, sid: &str, status: &str, more: &[(&str, &str)]) -> Answer {
+    let mut fields = vec![
+        ("ApiVersion", "2010-04-01"),
+        ("AccountSid", SID),
+        ("From", "+15005550006"),
+        ("MessageSid", sid),
+        ("SmsSid", sid),
+        ("SmsStatus", status),
+        ("MessageStatus", status),
+    ];
+    fields.extend(more);
+    let signature = signature(&format!("{PUBLIC}{PATH}"), &fields);
+    let answer = post(server, PATH, &fields, Some(&signature)).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    answer
+}
+
+/// A server that sends to the stub and takes its reports.
+async fn server(house: &TestHouse, stub: &MockServer, settings: &[(&str, &str)]) -> TestHouse {
+    let mut all = vec![("PUBLIC_BASE_URL", PUBLIC)];
+    all.extend(settings);
+    server_that_sends_to(house, &stub.uri(), &all).await
+}
+
+/// A server, and the answer to a sign-up whose message Twilio took.
+async fn signed_up(house: &TestHouse, stub: &MockServer) -> (TestHouse, Answer) {
+    answers(stub, takes()).await;
+    let server = server(house, stub, &[]).await;
+    let answer = server.signup(PHONE).await;
+    answer.assert_ok();
+    (server, answer)
+}
+
+async fn status(server: &TestHouse, answer: &Answer) -> String {
+    server.delivery(answer).await.assert_ok().text_at("/status")
+}
+
+/// Every column of the messages that a report may change.
+async fn rows(house: &TestHouse) -> i64 {
+    house.count("SELECT COUNT(*) FROM messages WHERE status = 'queued' AND sent_at IS NULL AND error_code IS NULL").await
+}
+
+/// Twilio numbers its messages.
+struct Numbered(std::sync::atomic::AtomicU32);
+
+impl Respond for Numbered {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let body = json!({"sid": format!("SM{number:032x}"), "status": "queued", "error_code": null});
+        ResponseTemplate::new(201).set_body_json(body)
+    }
+}
+
+on_both! {
+    async fn twilio_is_told_where_to_report(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let (_, _) = signed_up(&house, &stub).await;
+        assert_eq!(given(&stub).await[0]["StatusCallback"], format!("{PUBLIC}{PATH}"));
+    }
+
+    async fn reports_make_a_timeline_in_any_order(house: TestHouse) {
+        let stub = MockServer::start().await;
+        for order in [["sent", "delivered"], ["delivered", "sent"]] {
+            let (server, answer) = signed_up(&house, &stub).await;
+            assert_eq!(status(&server, &answer).await, "queued");
+            for word in order {
+                server.advance(5);
+                report(&server, MESSAGE, word, &[]).await;
+            }
+            assert_eq!(status(&server, &answer).await, "delivered");
+            let whole = "SELECT COUNT(*) FROM messages WHERE queued_at IS NOT NULL AND sent_at IS NOT NULL \
+                         AND delivered_at IS NOT NULL";
+            assert_eq!(house.count(whole).await, 1);
+            house.execute("DELETE FROM messages").await;
+            house.advance(600);
+        }
+    }
+
+    async fn a_repeated_report_changes_nothing(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let (server, answer) = signed_up(&house, &stub).await;
+        server.advance(5);
+        report(&server, MESSAGE, "undelivered", &[("ErrorCode", "30006"), ("To", PHONE)]).await;
+        let once = server.delivery(&answer).await;
+        assert_eq!((once.text_at("/status"), once.text_at("/reason")), ("undelivered".into(), "not_mobile".into()));
+        server.advance(5);
+        for word in ["undelivered", "sent", "queued", "sending", "accepted"] {
+            report(&server, MESSAGE, word, &[("ErrorCode", "30006"), ("To", PHONE)]).await;
+        }
+        assert_eq!(server.delivery(&answer).await.json(), once.json());
+        // A phone that has the message after all is right.
+        report(&server, MESSAGE, "delivered", &[]).await;
+        let after_all = server.delivery(&answer).await;
+        assert_eq!(after_all.text_at("/status"), "delivered");
+        assert!(after_all.at("/reason").is_null(), "{}", after_all.text);
+    }
+
+    async fn each_code_of_a_failure_is_a_reason_that_an_app_can_act_on(house: TestHouse) {
+        let stub = MockServer::start().await;
+        for (code, reason) in [
+            ("30003", "invalid"),
+            ("30005", "invalid"),
+            ("30006", "not_mobile"),
+            ("30007", "blocked"),
+            ("30450", "blocked"),
+            ("21610", "opted_out"),
+            ("21408", "region_not_allowed"),
+            ("30008", ""),
+            ("", ""),
+            ("30034", ""),
+            ("99999999999", ""),
+        ] {
+            let (server, answer) = signed_up(&house, &stub).await;
+            report(&server, MESSAGE, "failed", &[("ErrorCode", code)]).await;
+            let failed = server.delivery(&answer).await;
+            assert_eq!((failed.text_at("/status"), failed.text_at("/reason")), ("failed".into(), reason.into()), "{code}");
+            house.execute("DELETE FROM messages").await;
+            house.advance(600);
+        }
+    }
+
+    async fn what_twilio_did_not_sign_changes_nothing(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let (server, _) = signed_up(&house, &stub).await;
+        let fields = [("MessageSid", MESSAGE), ("MessageStatus", "sent"), ("ErrorCode", "")];
+        let right = signature(&format!("{PUBLIC}{PATH}"), &fields);
+        let other_key = STANDARD.encode([7; 20]);
+        let forgeries: &[Forgery<'_>] = &[
+            ("no signature", &fields, None),
+            ("an empty one", &fields, Some("")),
+            ("none that is base64", &fields, Some("!")),
+            ("of another key", &fields, Some(&other_key)),
+            ("cut short", &fields, Some(&right[..20])),
+            ("replayed with another status", &[fields[0], ("MessageStatus", "failed"), fields[2]], Some(&right)),
+            ("replayed with a field more", &[fields[0], fields[1], fields[2], ("X", "")], Some(&right)),
+            ("replayed with a field less", &fields[..2], Some(&right)),
+            ("replayed without a body", &[], Some(&right)),
+        ];
+        for (what, fields, signature) in forgeries {
+            let answer = post(&server, PATH, fields, *signature).await;
+            assert_eq!((answer.status.as_u16(), answer.text_at("/error/code")), (403, "forbidden".into()), "{what}");
+        }
+        post(&server, &format!("{PATH}?x=1"), &fields, Some(&right)).await.assert_error(403, "forbidden");
+        let as_json = [("content-type", "application/json"), ("x-twilio-signature", right.as_str())];
+        let body = json!({"MessageSid": MESSAGE, "MessageStatus": "sent"}).to_string();
+        server.send(Method::POST, PATH, &as_json, Some(body)).await.assert_error(403, "forbidden");
+        assert_eq!(rows(&house).await, 1, "nothing has changed");
+        // The very same is taken with its own signature, and again.
+        for _ in 0..2 {
+            assert_eq!(post(&server, PATH, &fields, Some(&right)).await.status.as_u16(), 204);
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
+    }
+
+    async fn a_server_that_cannot_tell_takes_no_report(house: TestHouse) {
+        let fields = [("MessageSid", MESSAGE), ("MessageStatus", "sent")];
+        let signed = signature(&format!("{PUBLIC}{PATH}"), &fields);
+        post(&house, PATH, &fields, Some(&signed)).await.assert_error(403, "forbidden");
+        let empty = [("TWILIO_AUTH_TOKEN", ""), ("PUBLIC_BASE_URL", PUBLIC), ("TWILIO_TEST_MODE", "true")];
+        let server = house.second_server(&empty).await;
+        post(&server, PATH, &fields, Some(&signed)).await.assert_error(403, "forbidden");
+    }
+
+    async fn behind_a_proxy_the_public_address_is_what_was_signed(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, takes()).await;
+        for base in ["https://auth.example.com/loopin", "https://auth.example.com:8443", "http://auth.example.com/"] {
+            let server = server_that_sends_to(&house, &stub.uri(), &[("PUBLIC_BASE_URL", base)]).await;
+            let answer = server.signup(PHONE).await;
+            let url = format!("{}{PATH}", base.trim_end_matches('/'));
+            assert_eq!(given(&stub).await.last().unwrap()["StatusCallback"], url);
+            let fields = [("MessageSid", MESSAGE), ("MessageStatus", "delivered")];
+            let reached = format!("http://127.0.0.1:8000{PATH}");
+            let forged = post(&server, PATH, &fields, Some(&signature(&reached, &fields))).await;
+            forged.assert_error(403, "forbidden");
+            let taken = post(&server, PATH, &fields, Some(&signature(&url, &fields))).await;
+            assert_eq!(taken.status.as_u16(), 204);
+            assert_eq!(status(&server, &answer).await, "delivered", "{base}");
+            house.execute("DELETE FROM messages").await;
+            house.advance(600);
+        }
+    }
+
+    async fn a_report_that_overtakes_the_answer_finds_its_message(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let slow = takes().set_delay(std::time::Duration::from_millis(700));
+        Mock::given(any()).respond_with(slow).mount(&stub).await;
+        let server = server(&house, &stub, &[]).await;
+        let asking = server.signup(PHONE);
+        let reporting = async {
+            while given(&stub).await.is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            report(&server, MESSAGE, "sent", &[("To", PHONE)]).await;
+            assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
+        };
+        let (answer, ()) = tokio::join!(asking, reporting);
+        answer.assert_ok();
+        // The answer says less than what is known, and fills in what was missing.
+        assert_eq!(status(&server, &answer).await, "sent");
+        report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
+        assert_eq!(status(&server, &answer).await, "delivered");
+        let named = format!("SELECT COUNT(*) FROM messages WHERE provider_id = '{MESSAGE}' AND queued_at IS NOT NULL");
+        assert_eq!(house.count(&named).await, 1);
+    }
+
+    async fn a_report_tells_what_became_of_a_message_whose_answer_was_lost(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, ResponseTemplate::new(500)).await;
+        let server = server(&house, &stub, &[("RATE_LIMITS_ENABLED", "false")]).await;
+        server.signup(PHONE).await.assert_error(503, "sms_unavailable");
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
+        // Not one to another phone, nor one by another way.
+        report(&server, MESSAGE, "delivered", &[("To", OTHER_PHONE)]).await;
+        report(&server, MESSAGE, "delivered", &[("To", &format!("whatsapp:{PHONE}"))]).await;
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
+        report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
+        let known = format!("SELECT COUNT(*) FROM messages WHERE status = 'delivered' AND provider_id = '{MESSAGE}'");
+        assert_eq!(house.count(&known).await, 1);
+        // Of two that wait for a name nobody can tell which is meant.
+        for _ in 0..2 {
+            server.signup(OTHER_PHONE).await.assert_error(503, "sms_unavailable");
+        }
+        report(&server, "SM00000000000000000000000000000009", "delivered", &[("To", OTHER_PHONE)]).await;
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 2);
+    }
+
+    async fn a_call_reports_as_calls_do(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let call = json!({"sid": "CA0123456789abcdef0123456789abcdef", "status": "queued", "price": null});
+        Mock::given(method("POST"))
+            .and(path_regex("/Calls.json$"))
+            .respond_with(ResponseTemplate::new(201).set_body_json(call))
+            .mount(&stub)
+            .await;
+        let server = server(&house, &stub, &[("OTP_CHANNELS", "sms,call")]).await;
+        for (word, expected) in
+            [("ringing", "sent"), ("in-progress", "sent"), ("completed", "delivered"), ("no-answer", "undelivered"), ("busy", "undelivered"), ("failed", "failed")]
+        {
+            let answer = server.signup_with(PHONE, json!({"channel": "call"}), "").await;
+            answer.assert_ok();
+            let fields = [
+                ("CallSid", "CA0123456789abcdef0123456789abcdef"),
+                ("CallStatus", word),
+                ("To", PHONE),
+                ("SipResponseCode", "487"),
+            ];
+            let signature = signature(&format!("{PUBLIC}{PATH}"), &fields);
+            assert_eq!(post(&server, PATH, &fields, Some(&signature)).await.status.as_u16(), 204);
+            assert_eq!(status(&server, &answer).await, expected, "{word}");
+            house.execute("DELETE FROM messages").await;
+            house.advance(600);
+        }
+    }
+
+    async fn a_hundred_reports_at_once_of_a_lost_message_send_one_more(house: TestHouse) {
+        let stub = MockServer::start().await;
+        Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
+        let settings = [
+            ("OTP_CHANNELS", "sms,whatsapp,call"),
+            ("OTP_FALLBACK", "whatsapp,call"),
+            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
+            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
+        ];
+        let one = server(&house, &stub, &settings).await;
+        let other = server(&house, &stub, &settings).await;
+        let answer = one.signup(PHONE).await;
+        answer.assert_ok();
+        let sid = format!("SM{:032x}", 1);
+        let reports = (0..100).map(|number| {
+            let server = if number % 2 == 0 { &one } else { &other };
+            let word = if number % 3 == 0 { "failed" } else { "undelivered" };
+            report(server, &sid, word, &[("ErrorCode", "30003"), ("To", PHONE)])
+        });
+        join_all(reports).await;
+        let sent = given(&stub).await;
+        let to: Vec<&str> = sent.iter().map(|form| form["To"].as_str()).collect();
+        assert_eq!(to, [PHONE, &format!("whatsapp:{PHONE}")]);
+        assert_eq!(one.delivery(&answer).await.text_at("/channel"), "whatsapp");
+        // When that one comes back too, the last way is tried, and then none is left.
+        for sid in [2, 3] {
+            let to = if sid == 2 { format!("whatsapp:{PHONE}") } else { PHONE.to_owned() };
+            report(&one, &format!("SM{sid:032x}"), "undelivered", &[("To", &to)]).await;
+        }
+        assert_eq!(given(&stub).await.len(), 3);
+        assert!(given(&stub).await[2].contains_key("Twiml"));
+        assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 3);
+    }
+
+    async fn a_way_that_is_refused_is_followed_by_the_next(house: TestHouse) {
+        let stub = MockServer::start().await;
+        Mock::given(any()).respond_with(Numbered(1.into())).up_to_n_times(1).mount(&stub).await;
+        Mock::given(path_regex("/Calls.json$")).respond_with(Numbered(9.into())).mount(&stub).await;
+        let refused = json!({"code": 63003, "message": "no", "status": 400});
+        Mock::given(any()).respond_with(ResponseTemplate::new(400).set_body_json(refused)).mount(&stub).await;
+        let settings = [
+            ("OTP_CHANNELS", "sms,whatsapp,call"),
+            ("OTP_FALLBACK", "whatsapp,call"),
+            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
+            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
+        ];
+        let server = server(&house, &stub, &settings).await;
+        let answer = server.signup(PHONE).await;
+        answer.assert_ok();
+        report(&server, &format!("SM{:032x}", 1), "undelivered", &[]).await;
+        let now = server.delivery(&answer).await;
+        assert_eq!((now.text_at("/channel"), now.text_at("/status")), ("call".into(), "queued".into()));
+        assert_eq!(given(&stub).await.len(), 3);
+    }
+
+    async fn a_report_of_a_stranger_s_message_is_taken_and_forgotten(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let (server, _) = signed_up(&house, &stub).await;
+        let none = "SM99999999999999999999999999999999";
+        report(&server, none, "delivered", &[("To", PHONE)]).await;
+        report(&server, none, "delivered", &[("To", "client:anna")]).await;
+        report(&server, MESSAGE, "receiving", &[]).await;
+        report(&server, "' OR 1=1; --", "delivered", &[]).await;
+        assert_eq!(rows(&house).await, 1);
+    }
+}

@@ -1,0 +1,299 @@
+//! `loopin-auth doctor`: what it finds, what it says of it, and that it changes nothing.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+use crate::{
+    server::{Folder, SECRETS, Said, free_port, run},
+    support::postgres,
+};
+
+pub const SID: &str = "AC0123456789abcdef0123456789abcdef";
+pub const TOKEN: &str = "the-auth-token-of-the-tests";
+
+/// The settings of an account at a stand-in for Twilio.
+pub fn account(url: &str) -> Vec<(&str, &str)> {
+    let mut settings = SECRETS.to_vec();
+    settings.extend([
+        ("TWILIO_ACCOUNT_SID", SID),
+        ("TWILIO_AUTH_TOKEN", TOKEN),
+        ("TWILIO_PHONE_NUMBER", "+15005550006"),
+        ("TWILIO_API_BASE_URL", url),
+    ]);
+    settings
+}
+
+/// The lines about something.
+fn about<'a>(said: &'a Said, what: &str) -> Vec<&'a str> {
+    let what = format!("  {what}: ");
+    said.out.lines().filter(|line| line.get(4..).is_some_and(|line| line.starts_with(&what))).collect()
+}
+
+#[track_caller]
+fn is_said(said: &Said, what: &str, word: &str, sentences: &[&str]) {
+    let lines = about(said, what);
+    let found = lines
+        .iter()
+        .any(|line| line.starts_with(word) && sentences.iter().all(|sentence| line.contains(sentence)));
+    assert!(found, "no {word} line about {what} says {sentences:?}:\n{}{}", said.out, said.err);
+}
+
+#[track_caller]
+fn ended(said: &Said, code: i32) {
+    assert_eq!(said.status.code(), Some(code), "{}{}", said.out, said.err);
+    assert_eq!(said.out.lines().any(|line| line.starts_with("FAIL")), code == 1, "{}", said.out);
+    for line in said.out.lines() {
+        let is_line = ["ok    ", "warn  ", "FAIL  "].iter().any(|word| line.starts_with(word));
+        assert!(is_line && line.contains(": "), "{line:?} in:\n{}", said.out);
+    }
+    assert_eq!(said.err, "");
+}
+
+/// A Twilio that knows this account.
+async fn twilio(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(matchers::method("GET"))
+        .and(matchers::path(format!("/2010-04-01/Accounts/{SID}.json")))
+        .and(matchers::basic_auth(SID, TOKEN))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    server
+}
+
+fn known(status: &str, kind: &str) -> ResponseTemplate {
+    let account: Value = json!({"sid": SID, "friendly_name": "Loopin", "status": status, "type": kind});
+    ResponseTemplate::new(200).set_body_json(account)
+}
+
+/// What is said with an account that Twilio answers so about.
+async fn said_with(answer: ResponseTemplate) -> Said {
+    let twilio = twilio(answer).await;
+    run(&Folder::new(), &["doctor"], &account(&twilio.uri()))
+}
+
+#[test]
+fn with_no_settings_it_warns_and_makes_nothing() {
+    let folder = Folder::new();
+    let said = run(&folder, &["doctor"], &[]);
+    ended(&said, 0);
+    is_said(&said, "settings", "ok", &["ENVIRONMENT=dev"]);
+    is_said(&said, "secrets", "warn", &["SECRET_KEY is not set"]);
+    is_said(&said, "secrets", "warn", &["JWT_SECRET_KEY is not set"]);
+    is_said(&said, "database", "warn", &["loopin-auth.sqlite3", "was not made", "loopin-auth migrate"]);
+    is_said(&said, "migrations", "warn", &["no database yet"]);
+    is_said(&said, "Twilio", "ok", &["test mode"]);
+    is_said(&said, "delivery reports", "ok", &["test mode"]);
+    is_said(&said, "texts", "ok", &["one segment"]);
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is made");
+}
+
+#[test]
+fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
+    let folder = Folder::new();
+    folder.write(".env", "OTP_LENGTH=6\nSECRET_KEY=\"not closed, and secret\n");
+    let said = run(
+        &folder,
+        &["doctor"],
+        &[
+            ("ENVIRONMENT", "prod"),
+            ("SECRET_KEY", "short-and-secret"),
+            ("JWT_SECRET_KEY", "short-and-secret"),
+            ("OTP_EXPIRE_MINUTES", "90"),
+            ("OTP_CHANNELS", "sms,pigeon"),
+            ("TWILIO_API_KEY_SID", "SK1"),
+            ("SMS_TEXTS_DIR", "/nowhere/at/all"),
+        ],
+    );
+    ended(&said, 1);
+    for names in [
+        ".env cannot be read at SECRET_KEY",
+        "OTP_EXPIRE_MINUTES must be",
+        "OTP_CHANNELS",
+        "TWILIO_API_KEY_SECRET must be set",
+        "TWILIO_ACCOUNT_SID must be set",
+        "TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS must be set",
+        "SMS_TEXTS_DIR",
+    ] {
+        is_said(&said, "settings", "FAIL", &[names]);
+    }
+    for name in ["SECRET_KEY is shorter", "JWT_SECRET_KEY is shorter"] {
+        is_said(&said, "secrets", "FAIL", &[name]);
+    }
+    is_said(&said, "secrets", "warn", &["are the same"]);
+    is_said(&said, "database", "warn", &["is not there yet"]);
+    is_said(&said, "Twilio", "warn", &["not asked"]);
+    is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
+    for secret in ["short-and-secret", "and secret", "not closed"] {
+        assert!(!said.out.contains(secret), "{secret} in {}", said.out);
+    }
+}
+
+#[test]
+fn migrations_that_have_not_run_are_counted() {
+    let folder = Folder::new();
+    // What a server that was stopped before its first migration leaves behind.
+    folder.write("loopin-auth.sqlite3", "");
+    let said = run(&folder, &["doctor"], &SECRETS);
+    ended(&said, 0);
+    is_said(&said, "secrets", "ok", &[]);
+    is_said(&said, "database", "ok", &["SQLite", "answers"]);
+    is_said(&said, "migrations", "warn", &["pending", "loopin-auth migrate"]);
+    assert_eq!(
+        std::fs::metadata(folder.0.join("loopin-auth.sqlite3")).unwrap().len(),
+        0,
+        "nothing is changed"
+    );
+
+    assert!(run(&folder, &["migrate"], &SECRETS).status.success());
+    let said = run(&folder, &["doctor"], &SECRETS);
+    is_said(&said, "migrations", "ok", &["all have run"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_a_newer_version_fails() {
+    let folder = Folder::new();
+    assert!(run(&folder, &["migrate"], &SECRETS).status.success());
+    let url = format!("sqlite://{}", folder.0.join("loopin-auth.sqlite3").display());
+    let sql = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20990101_000001_flying_cars', 0)";
+    crate::crashes::execute(&url, sql).await;
+    let said = run(&folder, &["doctor"], &SECRETS);
+    ended(&said, 1);
+    is_said(&said, "migrations", "FAIL", &["m20990101_000001_flying_cars", "newer version"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_is_looked_at_too() {
+    if !postgres::is_there() {
+        return;
+    }
+    let url = postgres::new_database().await;
+    // It comes migrated, to save the other tests the time.
+    for sql in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"] {
+        crate::crashes::execute(&url, sql).await;
+    }
+    let settings = [SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat();
+    let said = run(&Folder::new(), &["doctor"], &settings);
+    ended(&said, 0);
+    is_said(&said, "database", "ok", &["PostgreSQL", "answers"]);
+    is_said(&said, "migrations", "warn", &["pending"]);
+    let sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema()";
+    assert_eq!(crate::crashes::count(&url, sql).await, 0, "nothing is made");
+    assert!(run(&Folder::new(), &["migrate"], &settings).status.success());
+    let said = run(&Folder::new(), &["doctor"], &settings);
+    is_said(&said, "migrations", "ok", &["all have run"]);
+}
+
+#[test]
+fn a_database_that_is_away_fails_with_the_cause_and_without_the_password() {
+    let url = format!("postgres://loopin:hunter2@127.0.0.1:{}/loopin", free_port());
+    let said = run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat());
+    ended(&said, 1);
+    is_said(&said, "database", "FAIL", &["PostgreSQL", "refused", "loopin:****@127.0.0.1", "DATABASE_URL"]);
+    is_said(&said, "migrations", "warn", &["the database comes first"]);
+    is_said(&said, "texts", "ok", &[]);
+    assert!(!said.out.contains("hunter2"), "{}", said.out);
+
+    let said = run(&Folder::new(), &["doctor"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
+    ended(&said, 1);
+    is_said(&said, "database", "FAIL", &["neither is its folder"]);
+    let folder = Folder::new();
+    folder.write("loopin-auth.sqlite3", &"no database at all ".repeat(100));
+    is_said(&run(&folder, &["doctor"], &[]), "database", "FAIL", &["not a database"]);
+    is_said(
+        &run(&folder, &["doctor"], &[("DATABASE_URL", "mysql://x")]),
+        "database",
+        "warn",
+        &["mend DATABASE_URL"],
+    );
+}
+
+/// Somebody takes the connection and never says a word.
+#[test]
+fn a_database_that_hangs_does_not_hang_the_doctor() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://loopin@{}/loopin", silent.local_addr().unwrap());
+    let said = run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat());
+    ended(&said, 1);
+    is_said(&said, "database", "FAIL", &["no answer in time"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn good_credentials_are_ok() {
+    let twilio = twilio(known("active", "Full")).await;
+    let url = twilio.uri();
+    let settings = [account(&url), vec![("PUBLIC_BASE_URL", "https://auth.example.com/base")]].concat();
+    let said = run(&Folder::new(), &["doctor"], &settings);
+    ended(&said, 0);
+    is_said(&said, "Twilio", "ok", &["credentials are good", "active"]);
+    is_said(&said, "delivery reports", "ok", &["https://auth.example.com/base/api/twilio/status"]);
+    assert_eq!(twilio.received_requests().await.unwrap().len(), 1, "it asks once, and sends nothing");
+    for secret in [TOKEN, SID, SECRETS[0].1] {
+        assert!(!said.out.contains(secret), "{secret} in {}", said.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_key_is_tried_as_what_it_may_do() {
+    let twilio = MockServer::start().await;
+    let key = ("SK0123456789abcdef0123456789abcdef", "the-key-secret-of-the-tests");
+    Mock::given(matchers::method("GET"))
+        .and(matchers::basic_auth(key.0, key.1))
+        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"messages": []})))
+        .mount(&twilio)
+        .await;
+    let url = twilio.uri();
+    let with_key =
+        [("TWILIO_API_KEY_SID", key.0), ("TWILIO_API_KEY_SECRET", key.1), ("TWILIO_AUTH_TOKEN", "")];
+    let said = run(&Folder::new(), &["doctor"], &[account(&url), with_key.to_vec()].concat());
+    ended(&said, 0);
+    is_said(&said, "Twilio", "ok", &["credentials are good"]);
+    is_said(&said, "delivery reports", "warn", &["none will come"]);
+    assert!(!said.out.contains(key.1) && !said.out.contains(key.0), "{}", said.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_account_is_a_warning_and_a_stopped_one_a_failure() {
+    let said = said_with(known("active", "Trial")).await;
+    ended(&said, 0);
+    is_said(&said, "Twilio", "warn", &["trial", "upgrade"]);
+    is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
+    for (status, word) in [("suspended", "suspended"), ("closed", "closed")] {
+        let said = said_with(known(status, "Full")).await;
+        ended(&said, 1);
+        is_said(&said, "Twilio", "FAIL", &[word]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_fail_with_what_to_check() {
+    let refused = json!({"code": 20003, "message": format!("Authenticate {SID}"), "status": 401});
+    let said = said_with(ResponseTemplate::new(401).set_body_json(refused)).await;
+    ended(&said, 1);
+    is_said(&said, "Twilio", "FAIL", &["20003", "TWILIO_ACCOUNT_SID"]);
+    assert!(!said.out.contains(SID), "{}", said.out);
+
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let said = run(&Folder::new(), &["doctor"], &account(&nobody));
+    ended(&said, 1);
+    is_said(&said, "Twilio", "FAIL", &["no connection", "TWILIO_API_BASE_URL"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_twilio_that_hangs_does_not_hang_the_doctor() {
+    let said = said_with(known("active", "Full").set_delay(Duration::from_mins(5))).await;
+    ended(&said, 1);
+    assert_eq!(about(&said, "Twilio").len(), 1, "{}", said.out);
+    is_said(&said, "texts", "ok", &[]);
+}
+
+#[test]
+fn a_text_over_one_segment_is_named() {
+    let folder = Folder::new();
+    let long = ("PRODUCT_NAME", "Лупин, приложение для встреч с людьми");
+    let said = run(&folder, &["doctor"], &[SECRETS.as_slice(), &[long]].concat());
+    ended(&said, 0);
+    is_said(&said, "texts", "warn", &["en"]);
+}
