@@ -168,6 +168,15 @@ pub(super) async fn hand_over(
     now: DateTime<Utc>,
 ) -> Result<(), SendError> {
     let sent = services.sms.send(message).await;
+    if let Ok(receipt) = &sent {
+        tracing::info!(
+            message_id = %message.id,
+            to = %message.to,
+            channel = message.channel.as_str(),
+            provider_id = receipt.provider_id,
+            "message taken"
+        );
+    }
     // The message may be out, so a database that goes away no longer changes the answer.
     let marked = store::messages::mark(&services.store, Which::Id(message.id), news(&sent), now).await;
     if let Err(error) = marked {

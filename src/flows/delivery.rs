@@ -75,6 +75,7 @@ pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
 /// Writes a report down, and tries the next channel if it says that the message came back. A report that says what is
 /// known changes nothing.
 async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result<(), Error> {
+    let may_be_followed = report.may_be_followed();
     let news = News {
         error_code: report.error_code.map(i64::from),
         reason: report.reason,
@@ -102,7 +103,7 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
         error_code = report.error_code,
         "delivery report"
     );
-    if delivery.status == report.status && delivery.status.is_lost() {
+    if delivery.status == report.status && delivery.status.is_lost() && may_be_followed {
         fall_back(services, &delivery, now).await?;
     }
     Ok(())
@@ -134,14 +135,15 @@ async fn adopt(
     Ok(store::messages::mark(db, Which::Id(only.message_id), news, now).await?)
 }
 
-/// Sends the code by the next channel that was not tried yet, if it can still be answered. Two reports at once send one
-/// message: the database takes each attempt of a delivery once.
+/// Sends the code by the next channel that it did not go by yet, if it can still be answered. Two reports at once send
+/// one message: the database takes each attempt of a delivery once. A person who has asked again since is not sent
+/// another one beside what she asked for.
 async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> Result<(), Error> {
     if services.channels.fallback.is_empty() {
         return Ok(());
     }
     let db = &services.store;
-    let before = store::messages::list_by_delivery(db, lost.delivery_id).await?;
+    let before = store::messages::list_by_challenge(db, &lost.phone, lost.challenge_id).await?;
     let mut tried: Vec<Channel> = before.iter().map(|delivery| delivery.channel).collect();
     if before.last().is_none_or(|last| last.message_id != lost.message_id) {
         return Ok(());

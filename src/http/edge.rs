@@ -253,8 +253,8 @@ fn request_id(request: &Request, services: &Services) -> String {
 fn log(response: &Response, millis: u64) {
     let status = response.status().as_u16();
     let code = response.extensions().get::<ErrorCode>().map(|code| code.as_str());
-    let code = code.as_deref().unwrap_or_default();
-    let cause = response.extensions().get::<Cause>().map_or("", |cause| cause.0.as_str());
+    let code = code.as_deref();
+    let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
     if response.status().is_server_error() {
         tracing::error!(status, code, millis, cause, "request failed");
     } else {

@@ -70,7 +70,9 @@ impl Inbox {
             refusal.error
         })?;
         let body = message.text.body.expose_secret();
-        info!(%message_id, %to, channel, body, "test mode: message put into the inbox, not sent");
+        // Not as a quoted text, which would take the signs of Hindi apart.
+        let line = body.replace('\n', " / ");
+        info!(%message_id, %to, channel, body = %line, "test mode: message put into the inbox, not sent");
         self.lock().take_in(InboxMessage::new(message, timeline));
         let segments = match message.channel {
             Channel::Sms => i64::try_from(measure(body).segments).ok(),

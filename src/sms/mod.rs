@@ -135,6 +135,15 @@ pub struct Report {
     pub price: Option<Price>,
 }
 
+impl Report {
+    /// Whether a message that came back may be followed by one by another channel. Not to somebody who asked to get none,
+    /// nor where Twilio suspects that somebody earns by our messages.
+    #[must_use]
+    pub fn may_be_followed(&self) -> bool {
+        self.reason != Some(UnreachableReason::OptedOut) && !self.error_code.is_some_and(refusal::is_pumping)
+    }
+}
+
 /// Which message a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportOf {

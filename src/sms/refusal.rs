@@ -54,6 +54,14 @@ pub(super) fn of_failed_message(http_status: u16, code: Option<u32>) -> Refusal 
     refusal(sorted, hint, Some(http_status), code, None)
 }
 
+/// What Twilio holds back as suspected SMS pumping: somebody who earns by our messages would earn by the next one too.
+const PUMPING: [u32; 3] = [30450, 30453, 60410];
+
+/// Whether a delivery failed because Twilio took it for SMS pumping.
+pub(super) fn is_pumping(code: u32) -> bool {
+    PUMPING.contains(&code)
+}
+
 /// What a code in a report of a delivery says of the number; nothing for what is ours to mend and for what passes.
 ///
 /// A message that a filter stopped on its way is told as blocked: whoever waits for it can only try another number or

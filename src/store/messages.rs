@@ -167,16 +167,19 @@ pub async fn find_by_delivery(
     row.map(delivery).transpose()
 }
 
-/// All messages of a wish, the first first.
+/// All messages that carried the code of a challenge, the first first.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list_by_delivery(
+pub async fn list_by_challenge(
     db: &impl ConnectionTrait,
-    delivery_id: Uuid,
+    phone: &PhoneNumber,
+    challenge_id: Uuid,
 ) -> Result<Vec<Delivery>, StoreError> {
     let rows = Entity::find()
-        .filter(Column::DeliveryId.eq(delivery_id))
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::ChallengeId.eq(challenge_id))
+        .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Attempt)
         .all(db)
         .await?;

@@ -342,6 +342,25 @@ on_both! {
         assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 3);
     }
 
+    async fn nothing_follows_where_nothing_should(house: TestHouse) {
+        let stub = MockServer::start().await;
+        Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
+        let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
+        let server = server(&house, &stub, &settings).await;
+        // She answered STOP, or Twilio takes it for pumping.
+        for (sid, code, phone) in [(1, "21610", "+919876543211"), (2, "30450", "+919876543212")] {
+            server.signup(phone).await.assert_ok();
+            report(&server, &format!("SM{sid:032x}"), "undelivered", &[("ErrorCode", code)]).await;
+        }
+        assert_eq!(given(&stub).await.len(), 2);
+        // She has asked for a call herself, so that her text message came back is no news.
+        server.signup(PHONE).await.assert_ok();
+        server.advance(30);
+        server.signup_with(PHONE, json!({"channel": "call"}), "").await.assert_ok();
+        report(&server, &format!("SM{:032x}", 3), "undelivered", &[("ErrorCode", "30003")]).await;
+        assert_eq!(given(&stub).await.len(), 4);
+    }
+
     async fn a_way_that_is_refused_is_followed_by_the_next(house: TestHouse) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).up_to_n_times(1).mount(&stub).await;

@@ -120,7 +120,7 @@ async function watchMessagesOnTheirWay(page, base) {
   const phone = "+919812345679";
   await signup(base, phone, "hi-IN,hi;q=0.9");
   const message = shown(page, phone);
-  await message.getByText("मान्य है").waitFor();
+  await message.getByText("तक मान्य").waitFor();
   assert.equal(await message.locator(".bubble").getAttribute("lang"), "hi");
   const button = message.getByRole("button", { name: /copy/i });
   await button.focus();
