@@ -219,7 +219,7 @@ mod leaks {
                 (told(401, 20003), 502),
                 (told(429, 20429), 503),
                 (told(500, 20500), 503),
-                (ResponseTemplate::new(200).set_body_string(format!("not JSON about {UNREACHABLE}")), 200),
+                (ResponseTemplate::new(201).set_body_string(format!("not JSON about {UNREACHABLE}")), 200),
             ] {
                 self.twilio_answers(template).await;
                 let answer = self.house.signup(UNREACHABLE).await;

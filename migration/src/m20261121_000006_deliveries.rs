@@ -55,6 +55,7 @@ fn columns() -> Vec<ColumnDef> {
         uuid_null("challenge_id"),
         big_integer("attempt").default(1).take(),
         text("language").default("en").take(),
+        text_null("platform"),
         text_null("reason"),
         big_integer_null("segments"),
         text_null("price"),

@@ -104,8 +104,20 @@ impl<'a> Reader<'a> {
 
     pub(super) fn check_http_url(&mut self, name: &str, text: &str) -> Option<Url> {
         match Url::parse(text) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-            _ => {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
+                self.problem(format!("{name} must be an http or https URL"));
+                None
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                self.problem(format!("{name} must not hold a user or a password"));
+                None
+            }
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+                self.problem(format!("{name} must not have a query or a fragment"));
+                None
+            }
+            Ok(url) => Some(url),
+            Err(_) => {
                 self.problem(format!("{name} must be an http or https URL"));
                 None
             }

@@ -60,6 +60,18 @@ pub enum Platform {
     Web,
 }
 
+impl Platform {
+    /// The contract's word, also in rows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Android => "android",
+            Self::Ios => "ios",
+            Self::Web => "web",
+        }
+    }
+}
+
 /// The text is no platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be android, ios or web")]
@@ -69,12 +81,8 @@ impl FromStr for Platform {
     type Err = UnknownPlatform;
 
     fn from_str(text: &str) -> Result<Self, UnknownPlatform> {
-        match text {
-            "android" => Ok(Self::Android),
-            "ios" => Ok(Self::Ios),
-            "web" => Ok(Self::Web),
-            _ => Err(UnknownPlatform),
-        }
+        let all = [Self::Android, Self::Ios, Self::Web];
+        all.into_iter().find(|platform| platform.as_str() == text).ok_or(UnknownPlatform)
     }
 }
 
@@ -170,6 +178,15 @@ impl DeliveryStatus {
             Self::Sent => &[Pending, Unknown, Queued],
             Self::Undelivered | Self::Failed => &[Pending, Unknown, Queued, Sent],
             Self::Delivered => &[Pending, Unknown, Queued, Sent, Undelivered, Failed],
+        }
+    }
+
+    /// Whether the provider has said that it has the message, and no more is known to be wrong.
+    #[must_use]
+    pub fn is_taken(self) -> bool {
+        match self {
+            Self::Queued | Self::Sent => true,
+            Self::Pending | Self::Unknown | Self::Delivered | Self::Undelivered | Self::Failed => false,
         }
     }
 
@@ -269,6 +286,10 @@ pub struct Delivery {
     pub channel: Channel,
     /// In which language.
     pub language: String,
+    /// To what kind of app.
+    pub platform: Option<Platform>,
+    /// What the provider calls it, once that is known.
+    pub provider_id: Option<String>,
     /// How far it got.
     pub status: DeliveryStatus,
     /// Why it got no further, where that is known.

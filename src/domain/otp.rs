@@ -177,14 +177,21 @@ impl Challenge {
     pub fn is_worth_sending(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
         self.consumed_at.is_none()
             && self.attempts < policy.max_attempts
-            && self.expires_at - now >= RESEND_NEEDS.min(policy.life)
+            // Of a code that lives for two minutes or less, nobody would be sent a second message.
+            && self.expires_at - now >= RESEND_NEEDS.min(policy.life / 2)
     }
 
     /// Seconds until the next code may be asked for, at least 1 as `Retry-After` wants it.
     #[must_use]
     pub fn resend_in(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> i64 {
+        self.wait_left(policy, now).max(1)
+    }
+
+    /// Seconds until the next code may be asked for; none when it may be at once.
+    #[must_use]
+    pub fn wait_left(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> i64 {
         let ends = self.sent_at.map_or(now, |sent| sent + policy.resend_after);
-        seconds_up(ends - now).max(1)
+        seconds_up(ends - now)
     }
 }
 

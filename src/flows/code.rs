@@ -97,13 +97,17 @@ pub(super) async fn send(
             return Err(error);
         }
     };
-    if let Err(failure) = hand_over(services, &message, now).await {
+    if let Err(failure) = hand_over(services, &message).await {
         give_back(services, key, &challenge, now).await;
         return Ok(Sending::Failed(failure));
     }
-    let resend_in = services.otp.resend_after.num_seconds();
-    let (expires_in, delivery_id) = (challenge.seconds_left(now), outgoing.delivery_id);
-    Ok(Sending::Sent(CodeSent { expires_in, resend_in, delivery_id }))
+    // The provider may have taken seconds, which are gone from the code's life and from the wait.
+    let after = services.clock.now();
+    Ok(Sending::Sent(CodeSent {
+        expires_in: challenge.seconds_left(after),
+        resend_in: challenge.wait_left(&services.otp, after),
+        delivery_id: outgoing.delivery_id,
+    }))
 }
 
 /// Writes down the lead and the first message of a wish.
@@ -142,6 +146,7 @@ pub(super) async fn write_down(
         phone: key.phone,
         channel,
         language: &text.language,
+        platform: outgoing.platform,
         template: sms::TEMPLATE,
         provider: services.sms.provider(),
     };
@@ -162,11 +167,7 @@ pub(super) async fn write_down(
 }
 
 /// Hands the message to the provider and writes down what became of it.
-pub(super) async fn hand_over(
-    services: &Services,
-    message: &Message,
-    now: DateTime<Utc>,
-) -> Result<(), SendError> {
+pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<(), SendError> {
     let sent = services.sms.send(message).await;
     if let Ok(receipt) = &sent {
         tracing::info!(
@@ -177,6 +178,8 @@ pub(super) async fn hand_over(
             "message taken"
         );
     }
+    // When it was learnt, which is seconds after it was asked where the provider is slow.
+    let now = services.clock.now();
     // The message may be out, so a database that goes away no longer changes the answer.
     let marked = store::messages::mark(&services.store, Which::Id(message.id), news(&sent), now).await;
     if let Err(error) = marked {

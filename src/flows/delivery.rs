@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        delivery::{Channel, Delivery},
+        delivery::{Channel, Delivery, DeliveryStatus},
         otp::ChallengeKey,
         phone::PhoneNumber,
     },
@@ -36,6 +36,9 @@ pub enum Reported {
     Forged,
 }
 
+/// How long the provider waits for an answer to a report while the next channel is tried; that goes on without it.
+const FOLLOWED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Takes a report of the provider. `target` is the path and query that it asked for, `form` the body as it came.
 ///
 /// # Errors
@@ -52,12 +55,14 @@ pub async fn take(
         Some(Ok(None)) => return Ok(Reported::Taken),
         Some(Ok(Some(report))) => report,
     };
-    to_its_end(services, |services| async move {
-        let now = services.clock.now();
-        note(&services, report, now).await?;
-        Ok(Reported::Taken)
-    })
-    .await
+    let now = services.clock.now();
+    let lost = to_its_end(services, |services| async move { note(&services, report, now).await }).await?;
+    if let Some(lost) = lost {
+        let following = to_its_end(services, |services| async move { follow(&services, &lost, now).await });
+        // The report was taken whatever becomes of this.
+        let _ = tokio::time::timeout(FOLLOWED_WITHIN, following).await;
+    }
+    Ok(Reported::Taken)
 }
 
 /// Plays what a provider would report by now of the messages in the test inbox.
@@ -67,20 +72,27 @@ pub async fn take(
 pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
     let now = services.clock.now();
     for report in services.sms.inbox().map(|inbox| inbox.due(now)).unwrap_or_default() {
-        to_its_end(services, |services| async move { note(&services, report, now).await }).await?;
+        to_its_end(services, |services| async move {
+            if let Some(lost) = note(&services, report, now).await? {
+                follow(&services, &lost, now).await;
+            }
+            Ok::<(), Error>(())
+        })
+        .await?;
     }
     Ok(())
 }
 
-/// Writes a report down, and tries the next channel if it says that the message came back. A report that says what is
-/// known changes nothing.
-async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result<(), Error> {
-    let may_be_followed = report.may_be_followed();
+/// Writes a report down. The message is the answer if it came back and may be followed by another one. A report that says
+/// what is known changes nothing.
+async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result<Option<Delivery>, Error> {
+    let (status, error_code) = (report.status, report.error_code);
+    let mut may_be_followed = report.may_be_followed();
     let news = News {
-        error_code: report.error_code.map(i64::from),
+        error_code: error_code.map(i64::from),
         reason: report.reason,
         price: report.price,
-        ..News::of(report.status)
+        ..News::of(status)
     };
     let db = &services.store;
     let marked = match &report.of {
@@ -88,35 +100,41 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
         ReportOf::Provider { id, to, channel } => {
             match store::messages::mark(db, Which::ProviderId(id), news.clone(), now).await? {
                 Some(delivery) => Some(delivery),
-                None => adopt(services, id, to.as_ref(), *channel, news, now).await?,
+                None => match unnamed(services, id, to.as_ref(), *channel, now).await? {
+                    None => None,
+                    Some(message) => {
+                        // Whoever waits for the provider's own answer is told by that.
+                        may_be_followed &= message.status.is_taken();
+                        let news = News { provider_id: Some(id.clone()), ..news };
+                        store::messages::mark(db, Which::Id(message.message_id), news, now).await?
+                    }
+                },
             }
         }
     };
     let Some(delivery) = marked else {
-        return Ok(());
+        return Ok(None);
     };
     tracing::info!(
         message_id = %delivery.message_id,
         to = %delivery.phone,
         channel = delivery.channel.as_str(),
-        status = report.status.as_str(),
-        error_code = report.error_code,
+        status = status.as_str(),
+        error_code,
         "delivery report"
     );
-    if delivery.status == report.status && delivery.status.is_lost() && may_be_followed {
-        fall_back(services, &delivery, now).await?;
-    }
-    Ok(())
+    let is_lost = delivery.status == status && status.is_lost();
+    Ok((is_lost && may_be_followed).then_some(delivery))
 }
 
-/// A report whose message is not known by the provider's id. It may have overtaken the provider's own answer, or that
-/// answer was lost: then the one message to this phone that still waits for its id is meant.
-async fn adopt(
+/// The message that a report is about whose id nobody knows. It may have overtaken the provider's own answer, or that
+/// answer was lost: then the only message that went to this phone by this channel of late is meant. If there are two,
+/// it could be about either.
+async fn unnamed(
     services: &Services,
     id: &str,
     to: Option<&PhoneNumber>,
     channel: Channel,
-    news: News,
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, Error> {
     let db = &services.store;
@@ -126,18 +144,25 @@ async fn adopt(
     if store::messages::find_by_provider_id(db, id).await?.is_some() {
         return Ok(None);
     }
-    let unnamed = store::messages::list_unnamed(db, phone, channel, now - UNNAMED_FOR).await?;
-    let [only] = unnamed.as_slice() else {
-        tracing::warn!(to = %phone, waiting = unnamed.len(), "delivery report of a message that is not known");
-        return Ok(None);
-    };
-    let news = News { provider_id: Some(id.to_owned()), ..news };
-    Ok(store::messages::mark(db, Which::Id(only.message_id), news, now).await?)
+    let mut recent = store::messages::list_recent(db, phone, channel, now - UNNAMED_FOR).await?;
+    let is_only = recent.len() == 1;
+    let unnamed = recent.pop().filter(|message| is_only && message.provider_id.is_none());
+    if unnamed.is_none() {
+        tracing::warn!(to = %phone, "delivery report of a message that is not known");
+    }
+    Ok(unnamed)
+}
+
+/// Tries the next channel. What goes wrong with that is written into the log: the report was taken.
+async fn follow(services: &Services, lost: &Delivery, now: DateTime<Utc>) {
+    if let Err(error) = fall_back(services, lost, now).await {
+        tracing::error!(message_id = %lost.message_id, %error, "the next channel could not be tried");
+    }
 }
 
 /// Sends the code by the next channel that it did not go by yet, if it can still be answered. Two reports at once send
 /// one message: the database takes each attempt of a delivery once. A person who has asked again since is not sent
-/// another one beside what she asked for.
+/// another one beside what she asked for, and one that has arrived after all is enough.
 async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> Result<(), Error> {
     if services.channels.fallback.is_empty() {
         return Ok(());
@@ -145,7 +170,9 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
     let db = &services.store;
     let before = store::messages::list_by_challenge(db, &lost.phone, lost.challenge_id).await?;
     let mut tried: Vec<Channel> = before.iter().map(|delivery| delivery.channel).collect();
-    if before.last().is_none_or(|last| last.message_id != lost.message_id) {
+    let is_last = before.last().is_some_and(|last| last.message_id == lost.message_id);
+    let has_arrived = before.iter().any(|delivery| delivery.status == DeliveryStatus::Delivered);
+    if !is_last || has_arrived {
         return Ok(());
     }
     let found = store::otp::find_by_id(db, &lost.phone, lost.challenge_id).await?;
@@ -165,14 +192,14 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
             delivery_id: lost.delivery_id,
             attempt,
             channel,
-            platform: None,
+            platform: lost.platform,
             languages: std::slice::from_ref(&lost.language),
         };
         let Some(message) = code::write_down(services, &outgoing, now).await? else {
             return Ok(());
         };
         tracing::info!(message_id = %message.id, to = %message.to, channel = channel.as_str(), "next channel");
-        match code::hand_over(services, &message, now).await {
+        match code::hand_over(services, &message).await {
             Err(failure) if failure.definitely_not_sent() => {}
             Ok(()) | Err(_) => return Ok(()),
         }

@@ -281,7 +281,8 @@ fn languages(request: &Request) -> Vec<String> {
         .take(MOST_LANGUAGES)
         .filter_map(|range| {
             let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
-            let weight: f32 = weight.trim().strip_prefix("q=")?.trim().parse().ok()?;
+            let weight: f32 =
+                weight.trim().strip_prefix(['q', 'Q'])?.trim().strip_prefix('=')?.trim().parse().ok()?;
             let tag = tag.trim();
             let is_tag = (1..=LONGEST_TAG).contains(&tag.len())
                 && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -331,7 +332,7 @@ mod tests {
             ("hi", vec!["hi"]),
             ("en;q=0.8, hi-IN, fr;q=0.9", vec!["hi-IN", "fr", "en"]),
             ("en-GB,en;q=0.9,*;q=0.5", vec!["en-GB", "en"]),
-            ("hi;q=0, en", vec!["en"]),
+            ("hi;q=0, en;Q=0.5", vec!["en"]),
             ("hi;q=nan, ta;level=1, नेपाली, , en;q=1.0", vec!["en"]),
             ("", vec![]),
         ] {

@@ -5,7 +5,7 @@ use std::{any::Any, fmt::Write as _, panic::AssertUnwindSafe, sync::Arc, time::D
 
 use poem::{
     Endpoint, EndpointExt, Error, Request, Response,
-    error::{MethodNotAllowedError, NotFoundError, ResponseError},
+    error::{MethodNotAllowedError, NotFoundError, ParsePathError, ResponseError},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Cors, NormalizePath, TrailingSlash},
 };
@@ -174,7 +174,8 @@ fn into_fault(error: Error, routes: &Routes, path: &str) -> Fault {
         Ok(fault) => return fault,
         Err(error) => error,
     };
-    if error.is::<NotFoundError>() {
+    // A part of a path that cannot even be decoded names nothing, either.
+    if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return Fault::NotFound;
     }
     if error.is::<MethodNotAllowedError>() {

@@ -50,9 +50,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections that lie unused for longer are closed by us: one that Twilio closes first would cut a message in two.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The part of the deadline that a request must have left to be made at all, as a divisor: a tenth. One that cannot be
-/// answered in time would only make it unknown whether a message went out.
-const LEAST_TIME: u32 = 10;
+/// The part of the deadline that must be left for a message's first request, as a divisor: a half. Twilio may be slow, and
+/// a request that is cut short only makes it unknown whether a message went out.
+const LEAST_TIME_AT_FIRST: u32 = 2;
+
+/// The same for a further one: a tenth. Whoever was asked a moment ago answers as fast as it did then.
+const LEAST_TIME_AGAIN: u32 = 10;
 
 /// How often Twilio is asked for one message, at most.
 const MAX_TRIES: u32 = 3;
@@ -142,7 +145,9 @@ impl Twilio {
     ) -> (Result<Receipt, SendError>, Health) {
         let (mut tries, mut health, mut may_be_sent) = (0, Health::NotAsked, false);
         loop {
-            let failure = match self.try_once(message, deadline, pass).await {
+            let part = if tries == 0 { LEAST_TIME_AT_FIRST } else { LEAST_TIME_AGAIN };
+            let least = self.settings.timeout / part;
+            let failure = match self.try_once(message, deadline, least, pass).await {
                 Ok(receipt) => return (Ok(receipt), Health::Answered),
                 Err(failure) => failure,
             };
@@ -153,7 +158,8 @@ impl Twilio {
             may_be_sent |= failure.may_be_sent();
             let wait = failure.again.filter(|_| tries < MAX_TRIES);
             let wait = wait.map(|asked_for| backoff::wait(message.id, tries, asked_for));
-            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < deadline) else {
+            let last_start = deadline - self.settings.timeout / LEAST_TIME_AGAIN;
+            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < last_start) else {
                 let failure = if may_be_sent { failure.after_one_that_may_be_sent() } else { failure };
                 failure.report(message, tries);
                 return (Err(failure.refusal.error), health);
@@ -169,9 +175,10 @@ impl Twilio {
         &self,
         message: &Message,
         deadline: Instant,
+        least: Duration,
         pass: &Pass<'_>,
     ) -> Result<Receipt, Failure> {
-        let Ok(Ok(_turn)) = timeout_at(deadline, self.turns.acquire()).await else {
+        let Ok(Ok(_turn)) = timeout_at(deadline - least, self.turns.acquire()).await else {
             return Err(Failure::too_late());
         };
         // While it waited, others may have found out that Twilio is away.
@@ -180,17 +187,16 @@ impl Twilio {
             return Err(Failure::shut(seconds));
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        if left < self.settings.timeout / LEAST_TIME {
-            return Err(Failure::too_late());
-        }
         let form = Form::new(&self.settings, message, now).map_err(Failure::not_asked)?;
         let url = match message.channel {
             Channel::Sms | Channel::WhatsApp => &self.messages,
             Channel::Call => &self.calls,
         };
         let request = self.asking(Method::POST, url.clone()).form(form.fields()).timeout(left);
-        let response = request.send().await.map_err(|error| Failure::of_no_answer(&error))?;
-        let answer = Answer::of(response).await;
+        // A request that had to wait for its turn has less time than Twilio is given.
+        let is_whole = left > self.settings.timeout * 9 / 10;
+        let response = request.send().await.map_err(|error| Failure::of_no_answer(&error, is_whole))?;
+        let answer = Answer::of(response, now).await;
         answer.read(message).map_err(|refusal| Failure::of_answer(refusal, &answer))
     }
 

@@ -13,7 +13,7 @@ use super::{
     entities::message::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
-    delivery::{Channel, Delivery, DeliveryStatus, Price, UnreachableReason},
+    delivery::{Channel, Delivery, DeliveryStatus, Platform, Price, UnreachableReason},
     phone::PhoneNumber,
 };
 
@@ -34,6 +34,8 @@ pub struct NewMessage<'a> {
     pub channel: Channel,
     /// The language of its text.
     pub language: &'a str,
+    /// What kind of app reads it.
+    pub platform: Option<Platform>,
     /// The template's name, which stands for the text.
     pub template: &'static str,
     /// Who carries it.
@@ -97,6 +99,7 @@ pub async fn insert(
         challenge_id: Set(Some(message.challenge_id)),
         attempt: Set(message.attempt),
         language: Set(message.language.to_owned()),
+        platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
         ..Default::default()
     };
     let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
@@ -151,7 +154,7 @@ pub async fn mark(
     rows.into_iter().next().map(delivery).transpose()
 }
 
-/// The last message of a wish.
+/// The message of a wish that says most of it: one that arrived, else the last.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -159,8 +162,11 @@ pub async fn find_by_delivery(
     db: &impl ConnectionTrait,
     delivery_id: Uuid,
 ) -> Result<Option<Delivery>, StoreError> {
+    let arrived = Column::Status.eq(DeliveryStatus::Delivered.as_str());
+    let arrived_first: SimpleExpr = Expr::case(arrived, 1).finally(0).into();
     let row = Entity::find()
         .filter(Column::DeliveryId.eq(delivery_id))
+        .order_by_desc(arrived_first)
         .order_by_desc(Column::Attempt)
         .one(db)
         .await?;
@@ -198,24 +204,21 @@ pub async fn find_by_provider_id(
     row.map(delivery).transpose()
 }
 
-/// The messages to this phone whose id at the provider is not known yet: it has not answered, or never did. At most
-/// two, because whoever asks wants to know whether there is only one.
+/// The messages that went to this phone by this channel of late. At most two, because whoever asks wants to know whether
+/// there is only one.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list_unnamed(
+pub async fn list_recent(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
     channel: Channel,
     made_after: DateTime<Utc>,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let waiting = [DeliveryStatus::Pending, DeliveryStatus::Unknown].map(DeliveryStatus::as_str);
     let rows = Entity::find()
         .filter(Column::Phone.eq(phone.full()))
         .filter(Column::CreatedAt.gt(made_after))
         .filter(Column::Channel.eq(channel.as_str()))
-        .filter(Column::Status.is_in(waiting))
-        .filter(Column::ProviderId.is_null())
         .limit(2)
         .all(db)
         .await?;
@@ -254,6 +257,8 @@ fn delivery(row: Model) -> Result<Delivery, StoreError> {
         phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable("phone"))?,
         channel: row.channel.parse().map_err(|_| unreadable("channel"))?,
         language: row.language,
+        platform: row.platform.map(|text| text.parse().map_err(|_| unreadable("platform"))).transpose()?,
+        provider_id: row.provider_id,
         status: row.status.parse().map_err(|_| unreadable("status"))?,
         reason,
         updated_at: row.updated_at,

@@ -69,7 +69,7 @@ on_both! {
     }
 
     async fn what_is_no_delivery_is_not_found(house: TestHouse) {
-        for id in ["00000000-0000-0000-0000-000000000000", "1", "%00", "%F0%9F%98%80", "null", "a b"] {
+        for id in ["00000000-0000-0000-0000-000000000000", "1", "%00", "%ff", "%F0%9F%98%80", "null", "a b"] {
             let path = format!("/api/auth/deliveries/{}", id.replace(' ', "%20"));
             house.get(&path).await.assert_error(404, "not_found");
         }

@@ -72,7 +72,7 @@ const COLUMNS: [(&str, &str); 6] = [
     (
         "messages",
         "attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
-         price? price_unit? provider provider_id? queued_at? reason? segments? sent_at? status template undelivered_at? \
+         platform? price? price_unit? provider provider_id? queued_at? reason? segments? sent_at? status template undelivered_at? \
          updated_at",
     ),
     ("event_interests", "description id is_active name"),

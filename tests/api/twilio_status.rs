@@ -280,6 +280,123 @@ on_both! {
         assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 2);
     }
 
+    async fn a_report_of_an_earlier_message_is_not_taken_for_one_of_the_next(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let failed = json!({"sid": MESSAGE, "status": "failed", "error_code": 30005});
+        answers(&stub, ResponseTemplate::new(201).set_body_json(failed)).await;
+        let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
+        let server = server(&house, &stub, &settings).await;
+        server.signup(PHONE).await.assert_error(400, "phone_unreachable");
+        // She asks again, and while Twilio takes its time the first one is reported.
+        stub.reset().await;
+        let taken = json!({"sid": "SM00000000000000000000000000000002", "status": "queued"});
+        let slow = std::time::Duration::from_millis(700);
+        Mock::given(any())
+            .respond_with(ResponseTemplate::new(201).set_delay(slow).set_body_json(taken))
+            .mount(&stub)
+            .await;
+        let reporting = async {
+            while given(&stub).await.is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            report(&server, MESSAGE, "failed", &[("To", PHONE), ("ErrorCode", "30005")]).await;
+        };
+        let (answer, ()) = tokio::join!(server.signup(PHONE), reporting);
+        answer.assert_ok();
+        assert_eq!(status(&server, &answer).await, "queued");
+        assert_eq!(given(&stub).await.len(), 1, "no call follows");
+        report(&server, "SM00000000000000000000000000000002", "delivered", &[("To", PHONE)]).await;
+        assert_eq!(status(&server, &answer).await, "delivered");
+    }
+
+    async fn a_message_whose_answer_could_not_be_read_gets_its_reports(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, ResponseTemplate::new(201).set_body_string("<html>")).await;
+        let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
+        let server = server(&house, &stub, &settings).await;
+        let answer = server.signup(PHONE).await;
+        assert_eq!(status(&server, answer.assert_ok()).await, "queued");
+        let call = json!({"sid": "CA00000000000000000000000000000001", "status": "queued"});
+        Mock::given(path_regex("/Calls.json$"))
+            .respond_with(ResponseTemplate::new(201).set_body_json(call))
+            .mount(&stub)
+            .await;
+        report(&server, MESSAGE, "undelivered", &[("To", PHONE), ("ErrorCode", "30006")]).await;
+        let now = server.delivery(&answer).await;
+        assert_eq!((now.text_at("/channel"), now.text_at("/status")), ("call".into(), "queued".into()));
+    }
+
+    async fn who_is_refused_at_once_is_sent_nothing_else(house: TestHouse) {
+        let stub = MockServer::start().await;
+        let failed = json!({"sid": MESSAGE, "status": "failed", "error_code": 30006});
+        let slow = std::time::Duration::from_millis(700);
+        answers(&stub, ResponseTemplate::new(201).set_delay(slow).set_body_json(failed)).await;
+        let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
+        let server = server(&house, &stub, &settings).await;
+        let reporting = async {
+            while given(&stub).await.is_empty() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            report(&server, MESSAGE, "failed", &[("To", PHONE), ("ErrorCode", "30006")]).await;
+        };
+        let (answer, ()) = tokio::join!(server.signup(PHONE), reporting);
+        answer.assert_error(400, "phone_unreachable");
+        assert_eq!(given(&stub).await.len(), 1);
+    }
+
+    async fn a_message_that_arrived_after_all_is_enough(house: TestHouse) {
+        let stub = MockServer::start().await;
+        Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
+        let settings = [
+            ("OTP_CHANNELS", "sms,whatsapp,call"),
+            ("OTP_FALLBACK", "whatsapp,call"),
+            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
+            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
+        ];
+        let server = server(&house, &stub, &settings).await;
+        let answer = server.signup(PHONE).await;
+        let sid = |number: u32| format!("SM{number:032x}");
+        report(&server, &sid(1), "undelivered", &[("ErrorCode", "30003")]).await;
+        report(&server, &sid(1), "delivered", &[]).await;
+        report(&server, &sid(2), "undelivered", &[("ErrorCode", "63024")]).await;
+        assert_eq!(given(&stub).await.len(), 2, "no call follows a message that has arrived");
+        let known = server.delivery(&answer).await;
+        assert_eq!((known.text_at("/channel"), known.text_at("/status")), ("sms".into(), "delivered".into()));
+    }
+
+    async fn the_next_text_ends_as_the_first_would_have(house: TestHouse) {
+        let stub = MockServer::start().await;
+        Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
+        let settings = [
+            ("OTP_CHANNELS", "sms,whatsapp"),
+            ("OTP_FALLBACK", "sms"),
+            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
+            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
+            ("SMS_WEBOTP_DOMAIN", "app.example.com"),
+            ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu"),
+        ];
+        let server = server(&house, &stub, &settings).await;
+        let wish = json!({"channel": "whatsapp", "platform": "android"});
+        server.signup_with(PHONE, wish, "hi").await.assert_ok();
+        report(&server, &format!("SM{:032x}", 1), "undelivered", &[("ErrorCode", "63024")]).await;
+        let body = &given(&stub).await[1]["Body"];
+        assert!(body.contains("कोड") && body.ends_with("FA+9qCX9VSu"), "{body}");
+    }
+
+    async fn a_report_is_taken_though_nothing_can_follow(house: TestHouse) {
+        let stub = MockServer::start().await;
+        answers(&stub, takes()).await;
+        let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
+        let one = server(&house, &stub, &settings).await;
+        let answer = one.signup(PHONE).await;
+        // The code's key is gone, so nobody can send it again.
+        let other_key = [settings[0], settings[1], ("SECRET_KEY", "another secret key of 32 bytes or more")];
+        let other = server(&house, &stub, &other_key).await;
+        report(&other, MESSAGE, "undelivered", &[("ErrorCode", "30003")]).await;
+        assert_eq!(status(&one, &answer).await, "undelivered");
+        assert_eq!(given(&stub).await.len(), 1);
+    }
+
     async fn a_call_reports_as_calls_do(house: TestHouse) {
         let stub = MockServer::start().await;
         let call = json!({"sid": "CA0123456789abcdef0123456789abcdef", "status": "queued", "price": null});

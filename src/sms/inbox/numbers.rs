@@ -8,8 +8,8 @@
 //! | `+15005550001` | refused with 21211: invalid |
 //! | `+15005550002` | refused with 21612: cannot be routed |
 //! | `+15005550003` | refused with 21408: its region is not allowed |
-//! | `+15005550004` | refused with 21610: opted out |
-//! | `+15005550009` | refused with 21614: not a mobile |
+//! | `+15005550004` | by SMS refused with 21610: opted out; other channels reach it |
+//! | `+15005550009` | by SMS refused with 21614: not a mobile; other channels reach it |
 //! | `+15005550010` | slow: queued for 20 s, delivered after 30 s |
 //! | `+15005550011` | by SMS it comes back after 3 s with 30005, an unknown handset; other channels reach it |
 //! | `+15005550012` | Twilio cannot be reached |
@@ -50,8 +50,8 @@ pub(super) fn play(message: &Message) -> Result<Vec<Step>, Refusal> {
         ("+15005550001", _) => return answers(400, 21_211),
         ("+15005550002", _) => return answers(400, 21_612),
         ("+15005550003", _) => return answers(400, 21_408),
-        ("+15005550004", _) => return answers(400, 21_610),
-        ("+15005550009", _) => return answers(400, 21_614),
+        ("+15005550004", Channel::Sms) => return answers(400, 21_610),
+        ("+15005550009", Channel::Sms) => return answers(400, 21_614),
         ("+15005550012", _) => return Err(refusal::of_no_answer(Outcome::NotSent)),
         ("+15005550013", _) => return answers(401, 20_003),
         ("+15005550010", _) => [(Queued, 0, None), (Sent, 20_000, None), (Delivered, 30_000, None)],

@@ -216,13 +216,23 @@ async fn retry_after_is_kept_in_seconds_and_bounded() {
         error => panic!("{error:?}"),
     };
     // Past the deadline of this test's settings, so there is no second request.
-    for (header, expected) in [("7", 7), (" 7 ", 7), ("999999999", 3_600), ("18446744073709551615", 3_600)] {
+    // The clock of these tests stands at the beginning of 1970.
+    let known = [
+        ("7", 7),
+        (" 7 ", 7),
+        ("999999999", 3_600),
+        ("18446744073709551615", 3_600),
+        ("99999999999999999999999", 3_600),
+        ("Thu, 01 Jan 1970 00:00:07 GMT", 7),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 3_600),
+    ];
+    for (header, expected) in known {
         for status in [429, 503] {
             let answer = refused(status, 20429).insert_header("Retry-After", header);
             assert_eq!(retry_after(answered(answer).await), Some(expected), "{header}");
         }
     }
-    let others = [("0", Some(1)), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("soon", None)];
+    let others = [("0", Some(1)), ("Wed, 31 Dec 1969 23:59:00 GMT", Some(1)), ("-1", None), ("soon", None)];
     let asked = others
         .map(|(header, _)| answered_each_time(refused(429, 20429).insert_header("Retry-After", header)));
     for (result, (header, expected)) in join_all(asked).await.into_iter().zip(others) {
@@ -267,4 +277,20 @@ async fn a_redirect_is_not_followed() {
         assert_eq!(error, SendError::Rejected { provider_code: None, http_status: Some(status) });
     }
     assert!(target.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_success_that_is_not_twilios_is_no_message() {
+    for answer in [
+        ResponseTemplate::new(200).set_body_string("<html>Sign in to the network</html>"),
+        ResponseTemplate::new(200),
+        ResponseTemplate::new(204),
+        ResponseTemplate::new(200).set_body_json(json!({ "sid": SID, "status": "active" })),
+    ] {
+        let error = answered(answer).await.unwrap_err();
+        assert!(matches!(error, SendError::Rejected { .. }), "{error:?}");
+    }
+    // A 200 with a message in it is one.
+    let taken = ResponseTemplate::new(200).set_body_json(json!({ "sid": MESSAGE_SID, "status": "queued" }));
+    assert!(answered(taken).await.is_ok());
 }

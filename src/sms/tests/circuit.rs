@@ -143,3 +143,26 @@ async fn one_that_is_switched_off_asks_every_time() {
     send(&sms, FAILURES + 3).await;
     assert_eq!(count(&server).await, 3 * (FAILURES + 3));
 }
+
+/// Each waits for its turn behind one that takes nearly half of the time, and is cut short: that says nothing of Twilio.
+#[tokio::test]
+async fn a_request_that_was_cut_short_says_nothing_of_twilio() {
+    let slow = created("queued", Value::Null).set_delay(Duration::from_millis(800));
+    let server = stub(slow).await;
+    let limits = TwilioSettings {
+        timeout: Duration::from_secs(1),
+        max_in_flight: FAILURES,
+        ..settings(&server.uri())
+    };
+    let Sms::Twilio(twilio) = sms_at(limits, clock()) else { unreachable!() };
+    let turns = twilio.turns.acquire_many(u32::try_from(FAILURES).unwrap()).await.unwrap();
+    let messages: Vec<_> = (0..FAILURES as u128).map(|id| message_to(PHONE, id)).collect();
+    let sending = join_all(messages.iter().map(|message| twilio.send(message)));
+    let waiting = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        drop(turns);
+    };
+    let (sent, ()) = tokio::join!(sending, waiting);
+    assert!(sent.iter().all(|sent| *sent == Err(unavailable(Outcome::Unknown))), "{sent:?}");
+    assert!(twilio.send(&message()).await.is_ok(), "nobody is turned away");
+}

@@ -48,8 +48,9 @@ impl Twilio {
             url.set_query(Some("PageSize=1"));
         }
         let request = self.asking(Method::GET, url).timeout(self.settings.timeout);
-        let response = request.send().await.map_err(|error| Failure::of_no_answer(&error).refusal.error)?;
-        let answer = Answer::of(response).await;
+        let response =
+            request.send().await.map_err(|error| Failure::of_no_answer(&error, true).refusal.error)?;
+        let answer = Answer::of(response, self.clock.now()).await;
         if !answer.status.is_success() {
             return Err(answer.refusal().error);
         }

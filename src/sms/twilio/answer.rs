@@ -1,5 +1,6 @@
 //! What Twilio answers, and what it says of a message.
 
+use chrono::{DateTime, Utc};
 use reqwest::{Response, StatusCode, header::RETRY_AFTER};
 use serde_json::{Map, Value};
 use tracing::warn;
@@ -21,18 +22,17 @@ const MAX_RETRY_AFTER_SECONDS: u64 = 3_600;
 
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// The seconds of `Retry-After`, up to an hour. Its other form, a date, would need a clock; Twilio sends seconds.
+    /// The seconds of `Retry-After`, up to an hour.
     pub(super) retry_after: Option<u64>,
     body: Option<Map<String, Value>>,
 }
 
 impl Answer {
-    pub(super) async fn of(response: Response) -> Self {
+    pub(super) async fn of(response: Response, now: DateTime<Utc>) -> Self {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
         Self {
             status: response.status(),
-            retry_after: seconds.map(|seconds| seconds.min(MAX_RETRY_AFTER_SECONDS)),
+            retry_after: retry_after.and_then(|text| seconds_of(text.trim(), now)),
             body: read_json(response).await,
         }
     }
@@ -54,6 +54,11 @@ impl Answer {
             return Err(refusal::of_failed_message(http_status, self.code("error_code")));
         }
         let provider_id = self.text("sid").filter(|sid| is_id(sid)).map(str::to_owned);
+        // Twilio answers 201. Another success without a message in it is somebody else's: a proxy's page, say.
+        let names_a_message = provider_id.as_deref().is_some_and(is_of_message);
+        if self.status != StatusCode::CREATED && !names_a_message {
+            return Err(refusal::of_answer(http_status, None, None));
+        }
         if provider_id.is_none() {
             // To call this a failure would invite a second message, and a second bill.
             warn!(message_id = %message.id, http_status, "SMS taken, but the answer could not be read");
@@ -124,6 +129,24 @@ async fn read_json(mut response: Response) -> Option<Map<String, Value>> {
 /// What may go into a row as an id: whoever answers under the base URL could send anything.
 fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether an id is one of a message or a call.
+fn is_of_message(id: &str) -> bool {
+    ["SM", "MM", "CA"].iter().any(|kind| id.starts_with(kind))
+}
+
+/// `Retry-After` in either of its forms, seconds or a date (RFC 9110, section 10.2.3); at most an hour.
+fn seconds_of(retry_after: &str, now: DateTime<Utc>) -> Option<u64> {
+    let is_number = !retry_after.is_empty() && retry_after.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = if is_number {
+        // More than fits is more than an hour.
+        retry_after.parse().unwrap_or(MAX_RETRY_AFTER_SECONDS)
+    } else {
+        let date = DateTime::parse_from_rfc2822(retry_after).ok()?;
+        u64::try_from((date.to_utc() - now).num_seconds()).unwrap_or(0)
+    };
+    Some(seconds.min(MAX_RETRY_AFTER_SECONDS))
 }
 
 /// A decimal number such as `-0.00750`.

@@ -63,14 +63,19 @@ impl Failure {
 
     /// No answer. Only a connection that never stood proves that Twilio got nothing, so only that may be tried again;
     /// `is_connect` covers DNS, TCP, TLS and their time-out. `is_builder` is a request that could not be written.
-    pub(super) fn of_no_answer(failure: &reqwest::Error) -> Self {
+    /// A time-out of a request that did not have the whole time says nothing of Twilio.
+    pub(super) fn of_no_answer(failure: &reqwest::Error, had_the_whole_time: bool) -> Self {
         let is_unsent = failure.is_connect() || failure.is_builder();
         let outcome = if is_unsent { Outcome::NotSent } else { Outcome::Unknown };
         Self {
             refusal: refusal::of_no_answer(outcome),
             http_status: None,
             cause: Some(root_cause(failure)),
-            health: if failure.is_builder() { Health::NotAsked } else { Health::Away },
+            health: if failure.is_builder() || (failure.is_timeout() && !had_the_whole_time) {
+                Health::NotAsked
+            } else {
+                Health::Away
+            },
             again: failure.is_connect().then_some(Duration::ZERO),
         }
     }

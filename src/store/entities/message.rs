@@ -21,6 +21,7 @@ pub struct Model {
     pub challenge_id: Option<Uuid>,
     pub attempt: i64,
     pub language: String,
+    pub platform: Option<String>,
     pub reason: Option<String>,
     pub segments: Option<i64>,
     pub price: Option<String>,
