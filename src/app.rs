@@ -10,9 +10,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::{
     clock::Clock,
-    config::{Config, Environment, Reports, SmsSettings},
-    domain::{access::TokenKeys, delivery::Channel, otp::OtpKeys},
-    flows::{Services, delivery, interests},
+    config::{Config, Environment, Reports, SmsSettings, TokenSettings},
+    domain::{access::TokenKeys, credentials::HashFault, delivery::Channel, otp::OtpKeys},
+    flows::{Services, delivery, hashing::Hasher, interests},
     http,
     random::Random,
     sms::{Inbox, SetupError, Sms, Texts, TextsFault, Twilio},
@@ -34,6 +34,9 @@ pub enum AppError {
     /// The database.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    /// The password hashes.
+    #[error("passwords cannot be hashed")]
+    Hashing(#[from] HashFault),
     /// The SMS provider's settings.
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
@@ -68,12 +71,13 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
     };
     Ok(Services {
         store: Store::connect(&config.database).await?,
+        hasher: Hasher::new(&random)?,
         sms,
         clock,
         random,
         otp: config.otp,
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
-        tokens: TokenKeys::hs256(&config.jwt_secret_key, config.tokens.clone()),
+        tokens: token_keys(&config.tokens),
         texts: Texts::load(config.texts.clone())?,
         channels: config.channels.clone(),
         callbacks: config.callbacks.clone(),
@@ -82,6 +86,10 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         picture_hosts: config.picture_hosts,
         interests: interests::Cache::default(),
     })
+}
+
+fn token_keys(settings: &TokenSettings) -> TokenKeys {
+    TokenKeys::new(settings.signing.clone(), settings.previous.clone(), settings.policy.clone())
 }
 
 /// Makes the endpoint that answers everything.
@@ -172,6 +180,8 @@ fn announce(config: &Config, texts: &Texts) {
     for warning in config.warnings.iter().chain(&long_texts) {
         tracing::warn!("{warning}");
     }
+    let key = config.tokens.signing.verifying();
+    tracing::info!(algorithm = %key.algorithm(), kid = key.kid(), others = config.tokens.previous.len(), "tokens");
     tracing::info!(
         channels = words(&config.channels.on),
         fallback = Some(words(&config.channels.fallback)).filter(|words| !words.is_empty()),

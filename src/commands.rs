@@ -4,7 +4,9 @@
 //! To add a check of `doctor`: a function that returns findings, in `commands/doctor.rs`, and its place in `examine`.
 //! Nothing of a check may take longer than the time that stands there, and none changes anything.
 
+pub mod createsuperuser;
 pub mod doctor;
+pub mod keys;
 pub mod sms;
 
 use std::error::Error;

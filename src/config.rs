@@ -7,6 +7,7 @@ mod reader;
 mod sms;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::{fmt, net::SocketAddr, time::Duration as StdDuration};
 
@@ -14,14 +15,16 @@ use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use self::sms::{Reports, SmsSettings};
 use self::{
     reader::Reader,
     sms::{Around, Sending},
 };
+pub use self::{
+    sms::{Reports, SmsSettings},
+    tokens::TokenSettings,
+};
 use crate::{
     domain::{
-        access::TokenPolicy,
         delivery::ChannelPolicy,
         otp::{CodeLength, OtpPolicy, RESEND_NEEDS},
         phone::Region,
@@ -64,10 +67,8 @@ pub struct Config {
     pub secret_key: SecretString,
     /// `SECRET_KEY_FALLBACKS`: what they were derived from before.
     pub secret_key_fallbacks: Vec<SecretString>,
-    /// `JWT_SECRET_KEY`, also `JWT_SECRET`.
-    pub jwt_secret_key: SecretString,
-    /// Whom tokens name and how long they live.
-    pub tokens: TokenPolicy,
+    /// What tokens are signed with, whom they name and how long they live.
+    pub tokens: TokenSettings,
     /// How codes are made and how long they live.
     pub otp: OtpPolicy,
     /// What messages are made of.
@@ -157,8 +158,7 @@ impl Config {
             database: database(reader, is_prod),
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
             secret_key_fallbacks: fallbacks(reader, is_prod),
-            jwt_secret_key: secret(reader, "JWT_SECRET_KEY", Some("JWT_SECRET"), is_prod, random),
-            tokens: tokens(reader),
+            tokens: tokens::tokens(reader, is_prod, random),
             otp: otp(reader),
             texts,
             channels,
@@ -236,18 +236,6 @@ fn fallbacks(reader: &mut Reader<'_>, is_prod: bool) -> Vec<SecretString> {
         reader.problem(format!("SECRET_KEY_FALLBACKS has one that is shorter than {MIN_SECRET_BYTES} bytes"));
     }
     given.into_iter().map(SecretString::from).collect()
-}
-
-fn tokens(reader: &mut Reader<'_>) -> TokenPolicy {
-    if reader.text("JWT_ALGORITHM").is_some_and(|algorithm| algorithm != "HS256") {
-        reader.problem("JWT_ALGORITHM must be HS256");
-    }
-    TokenPolicy {
-        access_life: Duration::minutes(reader.number("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 10_080)),
-        refresh_life: Duration::days(reader.number("JWT_REFRESH_TOKEN_EXPIRE_DAYS", 7, 1, 365)),
-        issuer: reader.text("JWT_ISSUER"),
-        audience: reader.text("JWT_AUDIENCE"),
-    }
 }
 
 fn otp(reader: &mut Reader<'_>) -> OtpPolicy {

@@ -1,16 +1,24 @@
 //! The commands.
 
-use std::{collections::HashMap, path::Path, process::ExitCode, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use chrono::Duration;
 use clap::{Parser, Subcommand};
 use loopin_auth::{
     app,
     clock::Clock,
-    commands::{doctor, sms},
+    commands::{createsuperuser, doctor, keys, sms},
     config::{Config, Problems},
     domain::delivery::Channel,
-    flows::purge,
+    flows::{
+        purge,
+        users::{self, AdminMade},
+    },
     random::Random,
     telemetry,
 };
@@ -32,9 +40,28 @@ enum Command {
     Work(Work),
     /// Look at the settings, the database, the migrations and Twilio's credentials, and say what to do
     Doctor,
+    /// Make an account that may do everything; asks for what is not said, and for the password
+    ///
+    /// The password is never an argument, because others see those. Scripts say --noinput and --username, and put the
+    /// password into the environment as `LOOPIN_SUPERUSER_PASSWORD`.
+    #[command(name = "createsuperuser")]
+    CreateSuperuser {
+        /// What the new admin signs in with
+        #[arg(long)]
+        username: Option<String>,
+        /// An e-mail address to sign in with as well
+        #[arg(long)]
+        email: Option<String>,
+        /// Ask nothing
+        #[arg(long)]
+        noinput: bool,
+    },
     /// Try the sending of messages
     #[command(subcommand)]
     Sms(SmsCommand),
+    /// Make what tokens are signed with
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 /// What needs settings without a fault, and all parts.
@@ -69,13 +96,30 @@ enum SmsCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Make a private key and write it to a file that nobody else may read; a file that is there is left alone
+    Generate {
+        // Not as a doc comment, which would want back quotes that a terminal shows.
+        #[arg(long, default_value = "EdDSA", help = "EdDSA, ES256 or RS256")]
+        algorithm: keys::KeyAlgorithm,
+        /// Where to
+        #[arg(long, default_value = "jwt-key.pem")]
+        out: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command.unwrap_or(Command::Work(Work::Serve)) {
         Command::Doctor => examine(),
+        Command::CreateSuperuser { username, email, noinput } => {
+            make_admin(&createsuperuser::Said { username, email, noinput })
+        }
         Command::Sms(SmsCommand::Test { phone, channel, language }) => {
             try_out(&sms::Trial { phone, channel, language })
         }
+        Command::Keys(KeysCommand::Generate { algorithm, out }) => make_key(algorithm, &out),
         Command::Work(work) => run(work).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
@@ -122,6 +166,36 @@ fn try_out(trial: &sms::Trial) -> Result<ExitCode, Box<dyn std::error::Error>> {
     runtime.shutdown_background();
     print!("{}", outcome.said);
     Ok(if outcome.is_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes a key. It needs no settings.
+fn make_key(algorithm: keys::KeyAlgorithm, out: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    print!("{}", keys::generate(algorithm, out)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes an admin. Everything is asked first, so that whoever gives up has touched nothing.
+fn make_admin(said: &createsuperuser::Said) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let variables = variables()?;
+    let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
+    // From the environment alone: a password has no place in a file that stays.
+    let password = environment().remove(createsuperuser::PASSWORD_VARIABLE).map(Into::into);
+    let wanted = createsuperuser::ask(said, password.as_ref())?;
+    let made = runtime()?.block_on(async {
+        let services = app::services(&config, Clock::System, Random::System).await?;
+        let made = users::create_admin(&services, &wanted.username, wanted.email.as_ref(), &wanted.password);
+        Ok::<_, Box<dyn std::error::Error>>(made.await?)
+    })?;
+    let name = wanted.username.as_str();
+    match made {
+        AdminMade::Made(id) => println!("{name} is an admin now, with the id {id}"),
+        AdminMade::UsernameTaken => return Err(format!("the username {name} is taken").into()),
+        AdminMade::EmailTaken => return Err("the e-mail address is taken".into()),
+        AdminMade::NoSchema => {
+            return Err("the database is not migrated: run `loopin-auth migrate` first".into());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -23,6 +23,10 @@ mod leaks {
     const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
     const AUTH_TOKEN: &str = "fedcba9876543210fedcba9876543210";
     const NAME: &str = "Gaurav Kumar";
+    const PASSWORD: &str = "purple-kettle-morning-71";
+    const NEW_PASSWORD: &str = "copper-lantern-evening-38";
+    const NOT_ANYBODYS: &str = "velvet-harbour-tuesday-55";
+    const WEAK: &str = "zx81Qw!";
     const UNREACHABLE: &str = "+919811112222";
 
     /// Everything that was logged in this process.
@@ -183,7 +187,12 @@ mod leaks {
                     format!("{{\"phone_number\": \"{code}\", \"otp_code\": \"{code}0\"}}"),
                 ),
                 (422, "/api/auth/verify-otp", format!("{{\"{code}\": \"{token}\"}}")),
-                (400, "/api/auth/login", format!("{{\"username\": \"{code}\"}}")),
+                (422, "/api/auth/login", format!("{{\"username\": \"{code}\"}}")),
+                (
+                    401,
+                    "/api/auth/login",
+                    format!("{{\"username\": \"{code}\", \"password\": \"{NOT_ANYBODYS}\"}}"),
+                ),
                 (422, "/api/auth/signup", format!("{{\"phone_number\": [\"{OTHER_PHONE}\", \"{code}\"]}}")),
                 (401, "/api/auth/refresh", format!("{{\"refresh\": \"{token}\"}}")),
                 (401, "/api/auth/refresh", format!("{{\"refresh\": \"{code}\"}}")),
@@ -205,6 +214,47 @@ mod leaks {
             self.keep(401, answer);
             let answer = self.house.get_as(&code, "/api/auth/profile").await;
             self.keep(401, answer);
+        }
+
+        /// Every way in which a password comes: right, wrong, weak, and where it does not belong.
+        async fn walk_with_passwords(&mut self) {
+            let user = |name: &str, password: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": password});
+            let answer = self.house.post("/api/auth/register", user("gaurav", PASSWORD)).await;
+            let token = self.keep(201, answer).text_at("/access");
+            for (status, path, body) in [
+                (409, "/api/auth/register", user("gaurav", PASSWORD)),
+                (422, "/api/auth/register", user("other", WEAK)),
+                (
+                    422,
+                    "/api/auth/register",
+                    json!({"username": PASSWORD, "email": PASSWORD, "password": [PASSWORD]}),
+                ),
+                (201, "/api/register", user("third", PASSWORD)),
+                (
+                    422,
+                    "/api/register",
+                    json!({"username": "fourth", "password": PASSWORD, "password2": WEAK}),
+                ),
+                (200, "/api/token", user("gaurav", PASSWORD)),
+                (401, "/api/token", user("gaurav", NOT_ANYBODYS)),
+                (401, "/api/auth/login", user(NOT_ANYBODYS, PASSWORD)),
+                (400, "/api/auth/login", json!({"password": PASSWORD})),
+            ] {
+                let answer = self.house.post(path, body).await;
+                self.keep(status, answer);
+            }
+            for (status, old, new) in
+                [(422, NOT_ANYBODYS, NEW_PASSWORD), (422, PASSWORD, WEAK), (200, PASSWORD, NEW_PASSWORD)]
+            {
+                let body = json!({"old_password": old, "new_password": new});
+                let answer = self.house.send_as(&token, Method::POST, "/api/auth/password", body).await;
+                self.keep(status, answer);
+            }
+            // A database that refuses the statement which holds the hash.
+            self.house.execute("ALTER TABLE accounts RENAME TO away").await;
+            let answer = self.house.post("/api/register", user("fifth", PASSWORD)).await;
+            self.keep(500, answer);
+            self.house.execute("ALTER TABLE away RENAME TO accounts").await;
         }
 
         async fn fail_to_send(&mut self) {
@@ -293,6 +343,7 @@ mod leaks {
         let mut walk = Walk::on(database).await;
         walk.sign_up_and_log_in().await;
         walk.misplace().await;
+        walk.walk_with_passwords().await;
         walk.fail_to_send().await;
         walk.fail_in_the_database().await;
         assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "the walk saw codes and tokens");
@@ -323,6 +374,19 @@ mod leaks {
             assert_is_nowhere(&phone[3..], "a phone number", "the log", &log);
         }
         assert_is_nowhere(NAME, "a name", "the log", &log);
+        for password in [PASSWORD, NEW_PASSWORD, NOT_ANYBODYS, WEAK] {
+            assert_is_nowhere(password, "a password", "the log", &log);
+            assert_is_nowhere(password, "a password", "a row", &rows);
+            for answer in &walk.answers {
+                assert_is_nowhere(password, "a password", "an answer", &answer.text);
+                assert_is_nowhere(password, "a password", "a header", &format!("{:?}", answer.headers));
+            }
+        }
+        assert!(rows.contains("$argon2id$"), "the dump shows hashes");
+        assert_is_nowhere("$argon2id$", "a hash", "the log", &log);
+        for answer in &walk.answers {
+            assert_is_nowhere("$argon2id$", "a hash", "an answer", &answer.text);
+        }
         for secret in
             [ACCOUNT_SID, AUTH_TOKEN, walk.house.setting("SECRET_KEY"), walk.house.setting("JWT_SECRET_KEY")]
         {

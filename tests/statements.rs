@@ -40,12 +40,45 @@ mod statements {
         ("POST /api/auth/verify-otp, exhausted", 2, 7),
         ("POST /api/auth/verify-otp, used", 2, 7),
         ("POST /api/auth/verify-login", 7, 7),
-        ("POST /api/auth/verify-login, no account", 5, 7),
+        ("POST /api/auth/verify-login, no account", 6, 7),
         ("POST /api/auth/refresh", 2, 4),
         ("POST /api/auth/refresh, repeated", 1, 4),
         ("POST /api/auth/refresh, retired", 2, 4),
         ("POST /api/auth/logout", 1, 1),
+        ("GET /api/auth/sessions", 2, 2),
+        ("DELETE /api/auth/sessions", 2, 2),
+        ("DELETE /api/auth/sessions/{id}", 2, 2),
+        ("POST /api/auth/logout-all", 2, 2),
+        ("POST /api/auth/confirm-code", 4, 5),
+        ("POST /api/auth/confirm", 6, 7),
+        ("GET /api/auth/export", 5, 5),
+        ("POST /api/auth/change-phone", 5, 5),
+        // Rare: once in the life of an account.
+        ("POST /api/auth/verify-change-phone", 16, 16),
+        ("POST /api/auth/delete-account", 11, 11),
         ("POST /api/twilio/status, forged", 0, 0),
+        ("POST /api/auth/register", 4, 5),
+        ("POST /api/auth/register, taken", 4, 5),
+        ("POST /api/register", 1, 1),
+        ("POST /api/register, taken", 2, 2),
+        ("POST /api/auth/login, by name", 5, 5),
+        ("POST /api/auth/login, wrong password", 1, 1),
+        ("POST /api/auth/login, no such name", 1, 1),
+        ("POST /api/token", 5, 5),
+        ("POST /api/auth/password", 7, 7),
+        ("POST /api/auth/password, wrong", 2, 2),
+        ("GET /api/dashboard", 1, 1),
+        ("POST /api/dashboard", 1, 1),
+        ("GET /api/users", 2, 2),
+        ("GET /api/users, searched", 2, 2),
+        ("GET /api/users, past the end", 3, 3),
+        ("GET /api/users, as a user", 1, 1),
+        ("GET /api/users/{id}", 2, 2),
+        ("GET /api/users/{id}, of another", 1, 1),
+        ("PUT /api/users/{id}", 3, 3),
+        ("PUT /api/users/{id}, role", 9, 9),
+        ("DELETE /api/users/{id}", 9, 9),
+        ("POST /api/users/{id}/activate", 6, 6),
     ];
 
     /// Counts one request after the other.
@@ -208,6 +241,146 @@ mod statements {
             .await;
         }
 
+        /// The token and the id of somebody who has this role in the session that she opens now.
+        async fn somebody(&self, phone: &str, role: &str) -> (String, String) {
+            self.house.advance(30);
+            let is_known = !self.house.codes_for(phone).is_empty();
+            let sent = if is_known { self.house.login(phone).await } else { self.house.signup(phone).await };
+            sent.assert_ok();
+            let answer = self.house.verify_otp(phone, &self.house.last_code_for(phone)).await;
+            answer.assert_ok();
+            let hers = format!("(SELECT id FROM accounts WHERE phone = '{phone}')");
+            self.house.execute(&format!("UPDATE accounts SET role = '{role}' WHERE id IN {hers}")).await;
+            self.house
+                .execute(&format!("UPDATE sessions SET role = '{role}' WHERE account_id IN {hers}"))
+                .await;
+            let refreshed = self.house.refresh(&answer.text_at("/data/refresh_token")).await;
+            refreshed.assert_ok();
+            (refreshed.text_at("/access"), answer.text_at("/data/user_id"))
+        }
+
+        async fn users(&mut self) {
+            let (admin, admin_id) = self.somebody("+919876543201", "admin").await;
+            let (user, id) = self.somebody("+919876543202", "user").await;
+            let (admin, user) = (admin.as_str(), user.as_str());
+            let path = format!("/api/users/{id}");
+            self.count("GET /api/users, as a user", 403, async |house| {
+                house.get_as(user, "/api/users").await
+            })
+            .await;
+            let other = format!("/api/users/{admin_id}");
+            self.count("GET /api/users/{id}, of another", 403, async |house| {
+                house.get_as(user, &other).await
+            })
+            .await;
+            for (name, query) in [
+                ("GET /api/users", ""),
+                ("GET /api/users, searched", "?search=98765%2043202&per_page=1"),
+                ("GET /api/users, past the end", "?page=99"),
+            ] {
+                let list = format!("/api/users{query}");
+                self.count(name, 200, async |house| house.get_as(admin, &list).await).await;
+            }
+            self.count("GET /api/users/{id}", 200, async |house| house.get_as(user, &path).await).await;
+            for (name, method, body) in [
+                ("PUT /api/users/{id}", Method::PUT, json!({"first_name": "Gaurav"})),
+                ("PUT /api/users/{id}, role", Method::PUT, json!({"role": "staff"})),
+                ("DELETE /api/users/{id}", Method::DELETE, json!({})),
+            ] {
+                self.count(name, 200, async |house| house.send_as(admin, method, &path, body).await).await;
+            }
+            let path = format!("{path}/activate");
+            self.count("POST /api/users/{id}/activate", 200, async |house| {
+                house.send_as(admin, Method::POST, &path, json!({})).await
+            })
+            .await;
+        }
+
+        /// Signs in once more and hands out the access token.
+        async fn sign_in_again(&self, phone: &str) -> String {
+            self.house.advance(30);
+            self.house.login(phone).await.assert_ok();
+            let answer = self.house.verify_login(phone, &self.house.last_code_for(phone)).await;
+            answer.text_at("/token")
+        }
+
+        async fn count_as(&mut self, token: &str, name: &'static str, path: &str, body: serde_json::Value) {
+            let method = if name.starts_with("DELETE") {
+                Method::DELETE
+            } else if name.starts_with("GET") {
+                Method::GET
+            } else {
+                Method::POST
+            };
+            self.count(name, 200, async |house| house.send_as(token, method, path, body).await).await;
+        }
+
+        async fn sessions(&mut self, phone: &str) {
+            let elsewhere = self.sign_in_again(phone).await;
+            let token = self.sign_in_again(phone).await;
+            let list = "/api/auth/sessions";
+            self.count_as(&token, "GET /api/auth/sessions", list, json!({})).await;
+            let others = self.house.get_as(&elsewhere, list).await;
+            let ids = others.at("/data").as_array().unwrap().clone();
+            let id = ids.iter().find(|session| session["current"] == true).unwrap()["id"].clone();
+            let path = format!("{list}/{}", id.as_str().unwrap());
+            self.count_as(&token, "DELETE /api/auth/sessions/{id}", &path, json!({})).await;
+            self.sign_in_again(phone).await;
+            self.count_as(&token, "DELETE /api/auth/sessions", list, json!({})).await;
+            self.count_as(&token, "POST /api/auth/logout-all", "/api/auth/logout-all", json!({})).await;
+        }
+
+        /// Proves, changes the phone and leaves.
+        async fn moving_and_leaving(&mut self, phone: &str, new: &str) {
+            let token = self.sign_in_again(phone).await;
+            self.count_as(&token, "POST /api/auth/confirm-code", "/api/auth/confirm-code", json!({})).await;
+            let body = json!({ "otp_code": self.house.last_code_for(phone) });
+            self.count_as(&token, "POST /api/auth/confirm", "/api/auth/confirm", body).await;
+            // The clock went on, so the interests are read again: once a minute, whoever asks.
+            self.house.get("/api/auth/event-interests").await.assert_ok();
+            self.count_as(&token, "GET /api/auth/export", "/api/auth/export", json!({})).await;
+            let (name, path) = ("POST /api/auth/change-phone", "/api/auth/change-phone");
+            self.count_as(&token, name, path, json!({ "phone_number": new })).await;
+            let body = json!({ "phone_number": new, "otp_code": self.house.last_code_for(new) });
+            let (name, path) = ("POST /api/auth/verify-change-phone", "/api/auth/verify-change-phone");
+            self.count_as(&token, name, path, body).await;
+            // With a code just sent, so that a mark is left.
+            let token = self.sign_in_again(new).await;
+            let (name, path) = ("POST /api/auth/delete-account", "/api/auth/delete-account");
+            self.count_as(&token, name, path, json!({})).await;
+        }
+
+        async fn passwords(&mut self, name: &str) {
+            let password = "purple-kettle-morning-71";
+            let user = |name: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": password});
+            let mut token = String::new();
+            for (label, status, path, name, password) in [
+                ("POST /api/auth/register", 201, "/api/auth/register", name, password),
+                ("POST /api/auth/register, taken", 409, "/api/auth/register", name, password),
+                ("POST /api/register", 201, "/api/register", &format!("{name}.2"), password),
+                ("POST /api/register, taken", 409, "/api/register", name, password),
+                ("POST /api/auth/login, wrong password", 401, "/api/auth/login", name, "not this one"),
+                ("POST /api/auth/login, no such name", 401, "/api/auth/login", "nobody", password),
+                ("POST /api/token", 200, "/api/token", name, password),
+                ("POST /api/auth/login, by name", 200, "/api/auth/login", name, password),
+            ] {
+                let mut body = user(name);
+                body["password"] = password.into();
+                let answer = self.count(label, status, async |house| house.post(path, body).await).await;
+                token = answer.text_at("/access");
+            }
+            for label in ["GET /api/dashboard", "POST /api/dashboard"] {
+                self.count_as(&token, label, "/api/dashboard", json!({"text": "a text"})).await;
+            }
+            let body = json!({"old_password": "not this one", "new_password": "copper-lantern-evening-38"});
+            self.count("POST /api/auth/password, wrong", 422, async |house| {
+                house.send_as(&token, Method::POST, "/api/auth/password", body).await
+            })
+            .await;
+            let body = json!({"old_password": password, "new_password": "copper-lantern-evening-38"});
+            self.count_as(&token, "POST /api/auth/password", "/api/auth/password", body).await;
+        }
+
         async fn service(&mut self) {
             for path in ["GET /", "GET /api/health", "GET /api/health/ready"] {
                 let url = path.trim_start_matches("GET ");
@@ -229,6 +402,10 @@ mod statements {
             let refresh = meter.logging_in(&phone).await;
             meter.session(&refresh).await;
             meter.retired(&phone).await;
+            meter.sessions(&phone).await;
+            meter.moving_and_leaving(&phone, &format!("+9198765431{last}")).await;
+            meter.users().await;
+            meter.passwords(&format!("walker{last}")).await;
             meter.service().await;
             // What the first phone took includes the preparing of every statement.
             if last == 10 {

@@ -14,6 +14,8 @@ mod m20261121_000003_leads;
 mod m20261121_000004_messages;
 mod m20261121_000005_event_interests;
 mod m20261121_000006_deliveries;
+mod m20261121_000007_passwords;
+mod m20261121_000008_users;
 
 use sea_orm_migration::prelude::*;
 
@@ -30,6 +32,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_messages::Migration),
             Box::new(m20261121_000005_event_interests::Migration),
             Box::new(m20261121_000006_deliveries::Migration),
+            Box::new(m20261121_000007_passwords::Migration),
+            Box::new(m20261121_000008_users::Migration),
         ]
     }
 }

@@ -78,7 +78,9 @@ pub async fn examine(config: &Config, problems: &Problems, clock: &Clock) -> Vec
 }
 
 fn is_about_secrets(sentence: &str) -> bool {
-    sentence.starts_with("SECRET_KEY") || sentence.starts_with("JWT_SECRET")
+    ["SECRET_KEY", "JWT_SECRET", "JWT_PRIVATE_KEY", "JWT_PREVIOUS"]
+        .iter()
+        .any(|name| sentence.starts_with(name))
 }
 
 /// What [`reports`] says.
@@ -106,7 +108,8 @@ fn secrets(config: &Config, problems: &Problems) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         problems.0.iter().filter(ours).map(|problem| failure("secrets", problem)).collect();
     findings.extend(config.warnings.iter().filter(ours).map(|said| warning("secrets", said)));
-    if config.secret_key.expose_secret() == config.jwt_secret_key.expose_secret() {
+    let token_secret = config.tokens.secret.as_ref().map(ExposeSecret::expose_secret);
+    if token_secret == Some(config.secret_key.expose_secret()) {
         findings.push(warning("secrets", "SECRET_KEY and JWT_SECRET_KEY are the same: give each its own"));
     }
     if findings.is_empty() {

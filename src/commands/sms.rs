@@ -119,7 +119,7 @@ fn message(
         to,
         channel,
         text,
-        otp_code,
+        otp_code: Some(otp_code),
         valid_for: config.otp.life.to_std().unwrap_or(Duration::from_mins(10)),
         created_at: now,
     }

@@ -8,11 +8,15 @@ use super::{
     profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
 };
 
-/// What an account may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an account may do. Each may what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// A person with an account. Whoever signs in by a phone code is this in that session.
     User,
+    /// Somebody who helps others with their accounts.
+    Staff,
+    /// Somebody who says who is staff.
+    Admin,
 }
 
 impl Role {
@@ -21,13 +25,15 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Staff => "staff",
+            Self::Admin => "admin",
         }
     }
 
     /// Reads the name in the row.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        (name == Self::User.as_str()).then_some(Self::User)
+        [Self::User, Self::Staff, Self::Admin].into_iter().find(|role| role.as_str() == name)
     }
 }
 
@@ -46,6 +52,12 @@ pub struct Account {
     pub first_name: Option<String>,
     /// As the owner gave it.
     pub last_name: Option<String>,
+    /// What the owner said at registration and nobody proved. Nobody is found by it.
+    pub claimed_phone: Option<String>,
+    /// Whether its owner has set a password.
+    pub has_password: bool,
+    /// What it may do, in a session that was opened by the password.
+    pub role: Role,
     /// A deactivated account gets no code, no token and no refresh.
     pub is_active: bool,
     /// What the person tells about herself.
@@ -54,6 +66,15 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// When the account or its profile was last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Account {
+    /// What to call its owner: by her username, else the name of her profile, else her phone number.
+    #[must_use]
+    pub fn called(&self) -> &str {
+        let named = self.username.as_deref().or(self.profile.name.as_deref());
+        named.or(self.phone.as_ref().map(PhoneNumber::full)).unwrap_or("you")
+    }
 }
 
 // By hand, because a name or a phone in a log is a leak.

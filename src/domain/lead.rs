@@ -1,5 +1,7 @@
 //! Leads: everyone who asked for a code, for the sales team to follow up.
 
+use chrono::{DateTime, Utc};
+
 /// What the person asked for first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -43,5 +45,31 @@ impl State {
             Self::Converted => "converted",
             Self::Lost => "lost",
         }
+    }
+}
+
+/// A lead, as its row says.
+#[derive(Clone)]
+pub struct Lead {
+    /// What the person asked for first: the name of a [`Source`].
+    pub source: String,
+    /// Where it stands: the name of a [`State`].
+    pub state: String,
+    /// How often a code was asked for.
+    pub requests: i64,
+    /// When that was first.
+    pub first_requested_at: DateTime<Utc>,
+    /// When that was last.
+    pub last_requested_at: DateTime<Utc>,
+    /// When the code came back.
+    pub converted_at: Option<DateTime<Utc>>,
+    /// What the sales team wrote down.
+    pub notes: String,
+}
+
+// By hand, because what is written down of a person is no business of a log.
+impl std::fmt::Debug for Lead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lead").field("state", &self.state).finish_non_exhaustive()
     }
 }

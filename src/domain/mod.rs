@@ -10,9 +10,12 @@
 
 pub mod access;
 pub mod account;
+pub mod credentials;
 pub mod delivery;
 pub mod interests;
 pub mod lead;
 pub mod otp;
 pub mod phone;
 pub mod profile;
+pub mod roles;
+pub mod users;

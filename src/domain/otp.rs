@@ -108,6 +108,8 @@ pub struct Opening<'a> {
     pub keep_if_alive_at: DateTime<Utc>,
     /// Nothing is sent if a code was sent after this moment.
     pub refuse_if_sent_after: Option<DateTime<Utc>>,
+    /// What a deleted account may have left of this phone ([`OtpKeys::marks`]): nothing is sent while one holds.
+    pub marks: Vec<String>,
     /// The time of the send.
     pub now: DateTime<Utc>,
 }
@@ -115,7 +117,13 @@ pub struct Opening<'a> {
 impl OtpPolicy {
     /// What a send at this time asks of the database.
     #[must_use]
-    pub fn opening<'a>(&self, id: Uuid, keys: &'a OtpKeys, now: DateTime<Utc>) -> Opening<'a> {
+    pub fn opening<'a>(
+        &self,
+        id: Uuid,
+        keys: &'a OtpKeys,
+        of: ChallengeKey<'_>,
+        now: DateTime<Utc>,
+    ) -> Opening<'a> {
         Opening {
             id,
             key_version: keys.current_version(),
@@ -124,6 +132,7 @@ impl OtpPolicy {
             max_attempts: self.max_attempts,
             keep_if_alive_at: now + RESEND_NEEDS,
             refuse_if_sent_after: (self.resend_after > Duration::zero()).then(|| now - self.resend_after),
+            marks: keys.marks(of.phone),
             now,
         }
     }
@@ -145,6 +154,18 @@ impl<'a> ChallengeKey<'a> {
     #[must_use]
     pub fn sign_in(phone: &'a PhoneNumber) -> Self {
         Self { phone, purpose: Purpose::SignIn, holder: None }
+    }
+
+    /// The challenge that proves again who holds a session of this account. Its phone gets the code.
+    #[must_use]
+    pub fn confirm(phone: &'a PhoneNumber, account: Uuid) -> Self {
+        Self { phone, purpose: Purpose::Confirm, holder: Some(account) }
+    }
+
+    /// The challenge that proves that this account may have this number.
+    #[must_use]
+    pub fn change_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {
+        Self { phone, purpose: Purpose::ChangePhone, holder: Some(account) }
     }
 }
 
@@ -181,6 +202,16 @@ impl Challenge {
             && self.expires_at - now >= RESEND_NEEDS.min(policy.life / 2)
     }
 
+    /// Until when a phone owes the wait that this challenge asks of it, if its account is deleted meanwhile: until the
+    /// next code may be asked for, and where guesses were taken, until the code dies. So whoever deletes an account and
+    /// signs up again gets neither sends nor guesses by it.
+    #[must_use]
+    pub fn owed_until(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let cooldown = self.sent_at.map(|sent| sent + policy.resend_after);
+        let guessed = (self.consumed_at.is_none() && self.attempts > 0).then_some(self.expires_at);
+        cooldown.max(guessed).filter(|until| *until > now)
+    }
+
     /// Seconds until the next code may be asked for, at least 1 as `Retry-After` wants it.
     #[must_use]
     pub fn resend_in(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> i64 {
@@ -196,7 +227,8 @@ impl Challenge {
 }
 
 /// Whole seconds, rounded up and never negative.
-fn seconds_up(duration: Duration) -> i64 {
+#[must_use]
+pub fn seconds_up(duration: Duration) -> i64 {
     let whole = duration.num_seconds();
     let rest = duration - Duration::seconds(whole);
     (whole + i64::from(rest > Duration::zero())).max(0)
@@ -268,6 +300,12 @@ impl OtpKeys {
         self.0.iter().map(|key| key.version.as_str()).collect()
     }
 
+    /// What stands for a phone where the phone itself may not be kept: an HMAC with each key, the current one first.
+    #[must_use]
+    pub fn marks(&self, phone: &PhoneNumber) -> Vec<String> {
+        self.0.iter().map(|key| key.mark(phone)).collect()
+    }
+
     /// The code of a challenge; `None` when its key is not listed any more.
     #[must_use]
     pub fn code(&self, challenge: &Challenge, of: ChallengeKey<'_>, length: CodeLength) -> Option<OtpCode> {
@@ -303,6 +341,13 @@ impl OtpKey {
 
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.key, parts)
+    }
+
+    /// With a key of its own, so that no mark is ever the digest of a code.
+    fn mark(&self, phone: &PhoneNumber) -> String {
+        let digest = mac(&self.mac(&[b"mark"]), &[phone.full().as_bytes()]);
+        let mark = Uuid::from_slice(digest.get(..16).unwrap_or_default()).unwrap_or_default();
+        format!("hmac:{}", mark.simple())
     }
 }
 

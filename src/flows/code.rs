@@ -8,7 +8,7 @@ use crate::{
     domain::{
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
-        otp::{Challenge, ChallengeKey},
+        otp::{Challenge, ChallengeKey, seconds_up},
     },
     sms::{self, Message, SendError, Wording},
     store::{
@@ -64,21 +64,25 @@ pub(super) struct Outgoing<'a> {
     pub(super) languages: &'a [String],
 }
 
-/// Claims the send, commits, sends, and writes down what became of it.
+/// Claims the send, commits, sends, and writes down what became of it. Whoever asks without a source is no lead: she has
+/// an account.
 pub(super) async fn send(
     services: &Services,
     key: ChallengeKey<'_>,
-    source: Source,
+    source: Option<Source>,
     wish: &Wish,
     now: DateTime<Utc>,
 ) -> Result<Sending, Error> {
     let db = &services.store;
-    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, now);
+    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, key, now);
     let Some(challenge) = store::otp::open(db, key, &opening).await? else {
-        let waiting = store::otp::find(db, key).await?;
-        return Ok(Sending::TooSoon {
-            retry_after: waiting.map_or(1, |it| it.resend_in(&services.otp, now)),
-        });
+        let retry_after = if let Some(waiting) = store::otp::find(db, key).await? {
+            waiting.resend_in(&services.otp, now)
+        } else {
+            let until = store::otp::find_mark(db, &opening.marks, key.purpose, now).await?;
+            until.map_or(1, |until| seconds_up(until - now).max(1))
+        };
+        return Ok(Sending::TooSoon { retry_after });
     };
     let outgoing = Outgoing {
         key,
@@ -114,11 +118,13 @@ pub(super) async fn send(
 async fn write_down_first(
     services: &Services,
     outgoing: &Outgoing<'_>,
-    source: Source,
+    source: Option<Source>,
     now: DateTime<Utc>,
 ) -> Result<Message, Error> {
     let db = &services.store;
-    store::leads::open(db, outgoing.key.phone, source, services.random.id(now), now).await?;
+    if let Some(source) = source {
+        store::leads::open(db, outgoing.key.phone, source, services.random.id(now), now).await?;
+    }
     // A wish is new, so nobody else can have sent its first message.
     write_down(services, outgoing, now).await?.ok_or(Error::Collision)
 }
@@ -142,7 +148,7 @@ pub(super) async fn write_down(
         id: services.random.id(now),
         delivery_id: outgoing.delivery_id,
         attempt: outgoing.attempt,
-        challenge_id: challenge.id,
+        challenge_id: Some(challenge.id),
         phone: key.phone,
         channel,
         language: &text.language,
@@ -160,7 +166,7 @@ pub(super) async fn write_down(
         to: key.phone.clone(),
         channel,
         text,
-        otp_code: code.expose().clone(),
+        otp_code: Some(code.expose().clone()),
         valid_for: left.to_std().unwrap_or_default(),
         created_at: now,
     }))

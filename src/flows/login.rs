@@ -30,7 +30,7 @@ pub async fn login(services: &Arc<Services>, phone: PhoneNumber, wish: Wish) -> 
             None => Ok(Login::Unknown),
             Some(account) if !account.is_active => Ok(Login::Disabled),
             Some(_) => Ok(Login::Code(
-                code::send(&services, ChallengeKey::sign_in(&phone), Source::Login, &wish, now).await?,
+                code::send(&services, ChallengeKey::sign_in(&phone), Some(Source::Login), &wish, now).await?,
             )),
         }
     })

@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     domain::{
         access::{SigningFault, TokenKeys},
+        credentials::HashFault,
         delivery::ChannelPolicy,
         otp::{OtpKeys, OtpPolicy},
         phone::Region,
@@ -28,16 +29,23 @@ use crate::{
     store::{Store, StoreError},
 };
 
+pub mod change_phone;
 mod code;
+pub mod confirm;
 pub mod delivery;
 pub mod gate;
+pub mod hashing;
 pub mod inbox;
 pub mod interests;
+pub mod leaving;
 pub mod login;
+pub mod password;
 pub mod profile;
 pub mod purge;
 pub mod session;
+pub mod sessions;
 pub mod signup;
+pub mod users;
 pub mod verify;
 
 pub use code::{CodeSent, Sending, Wish};
@@ -60,6 +68,8 @@ pub struct Services {
     pub otp: OtpPolicy,
     /// What codes are derived with.
     pub otp_keys: OtpKeys,
+    /// What passwords are hashed with.
+    pub hasher: hashing::Hasher,
     /// What tokens are signed with.
     pub tokens: TokenKeys,
     /// What messages say.
@@ -95,6 +105,9 @@ pub enum Error {
     /// The signing key.
     #[error(transparent)]
     Signing(#[from] SigningFault),
+    /// The password hash.
+    #[error(transparent)]
+    Hashing(#[from] HashFault),
     /// A challenge was kept although the key of its code is not listed any more: nobody could answer it.
     #[error("an open challenge was kept whose key is not listed")]
     KeyGone,

@@ -1,4 +1,4 @@
-//! `refresh` and `logout`.
+//! The life of a session: how it opens, `refresh` and `logout`.
 
 use std::sync::Arc;
 
@@ -8,9 +8,43 @@ use uuid::Uuid;
 
 use super::{Error, Services, gate::Refused, to_its_end};
 use crate::{
-    domain::access::{Rotation, Session, TokenPair, TokenType},
-    store,
+    domain::{
+        access::{
+            Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenPair, TokenType,
+        },
+        account::Account,
+    },
+    store::{self, Txn},
 };
+
+/// Opens a session, whichever way its holder came in, and makes its first tokens. Nobody has them before the commit.
+///
+/// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that made it), so that
+/// however many sign in at once no more than [`MOST_SESSIONS`] live on. The one that was used longest ago goes first.
+pub(super) async fn open(
+    services: &Services,
+    txn: &Txn,
+    account: &Account,
+    opened_by: OpenedBy,
+    client: Client,
+    now: DateTime<Utc>,
+) -> Result<TokenPair, Error> {
+    let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
+    let session = Session::open(ids, account, opened_by, client, services.tokens.policy(), now);
+    let others = store::sessions::open(txn, &session, now).await?;
+    if others >= MOST_SESSIONS {
+        let ended = store::sessions::close_oldest(txn, &session, MOST_SESSIONS - 1, now).await?;
+        tracing::info!(user_id = %account.id, ended, "too many sessions: the oldest are ended");
+    }
+    Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
+}
+
+/// Whether somebody whom the gate let in would still be, asked again in a transaction that holds her account: her
+/// session may have ended since, or her account.
+pub(super) async fn stands(txn: &Txn, who: &SignedIn) -> Result<Option<(Session, Account)>, Error> {
+    let found = store::sessions::find_with_account(txn, who.session().id).await?;
+    Ok(found.filter(|(session, account)| session.ended_at.is_none() && account.is_active))
+}
 
 /// What became of a refresh token.
 #[derive(Debug)]
@@ -81,8 +115,8 @@ async fn advance(
     presented: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Option<Session>, Error> {
-    let life = services.tokens.policy().refresh_life;
-    let rotated = session.rotated(presented, services.random.bits(), life, now);
+    let policy = services.tokens.policy();
+    let rotated = session.rotated(presented, services.random.bits(), policy, now);
     let won = store::sessions::mark_rotated(&services.store, session, &rotated, now).await?;
     Ok(won.then_some(rotated))
 }

@@ -38,7 +38,7 @@ pub async fn signup(services: &Arc<Services>, phone: PhoneNumber, wish: Wish) ->
             Some(_) | None => {}
         }
         let sending =
-            code::send(&services, ChallengeKey::sign_in(&phone), Source::Signup, &wish, now).await?;
+            code::send(&services, ChallengeKey::sign_in(&phone), Some(Source::Signup), &wish, now).await?;
         Ok(Signup::Code { sending, unfinished: account.is_some() })
     })
     .await

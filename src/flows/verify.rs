@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, session, to_its_end};
 use crate::{
     domain::{
-        access::{Session, TokenPair},
-        account::{Account, Role},
+        access::{Client, OpenedBy, TokenPair},
+        account::Account,
         otp::{Accepted, ChallengeKey, OtpCode, Verdict, judge},
         phone::PhoneNumber,
     },
@@ -47,6 +47,21 @@ pub struct SignedIn {
 /// Why somebody is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
+    /// The code is no good.
+    Code(CodeRefused),
+    /// The right code of a disabled account. It is used up.
+    Disabled,
+}
+
+impl From<CodeRefused> for Refused {
+    fn from(refused: CodeRefused) -> Self {
+        Self::Code(refused)
+    }
+}
+
+/// Why a code is no good, whatever it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeRefused {
     /// No code is waiting, or it was used.
     NoneRequested,
     /// The code is older than its life.
@@ -61,29 +76,32 @@ pub enum Refused {
         /// Guesses left.
         left: i64,
     },
-    /// The right code of a disabled account. It is used up.
-    Disabled,
 }
 
 /// Takes a code and lets her in; an account is made when there is none.
 ///
 /// # Errors
 /// When the database does not answer: then nobody is let in.
-pub async fn sign_up(services: &Arc<Services>, phone: PhoneNumber, code: OtpCode) -> Result<SignedUp, Error> {
+pub async fn sign_up(
+    services: &Arc<Services>,
+    phone: PhoneNumber,
+    code: OtpCode,
+    client: Client,
+) -> Result<SignedUp, Error> {
     to_its_end(services, |services| async move {
         let now = services.clock.now();
-        let proof = match judged(&services, &phone, &code, now).await? {
+        let proof = match judged(&services, ChallengeKey::sign_in(&phone), &code, now).await? {
             Ok(proof) => proof,
-            Err(refused) => return Ok(SignedUp::Refused(refused)),
+            Err(refused) => return Ok(SignedUp::Refused(refused.into())),
         };
         let txn = services.store.begin().await?;
         if !store::otp::consume(&txn, ChallengeKey::sign_in(&phone), &proof, now).await? {
             txn.rollback().await?;
-            return Ok(SignedUp::Refused(Refused::NoneRequested));
+            return Ok(SignedUp::Refused(CodeRefused::NoneRequested.into()));
         }
         let ids = NewIds { account: services.random.id(now), profile: services.random.id(now) };
         let account = store::accounts::open(&txn, &phone, ids, now).await?;
-        Ok(match enter(&services, txn, &phone, account, now).await? {
+        Ok(match enter(&services, txn, &phone, account, client, now).await? {
             Ok(signed_in) => SignedUp::In(signed_in),
             Err(refused) => SignedUp::Refused(refused),
         })
@@ -95,25 +113,32 @@ pub async fn sign_up(services: &Arc<Services>, phone: PhoneNumber, code: OtpCode
 ///
 /// # Errors
 /// When the database does not answer: then nobody is let in.
-pub async fn log_in(services: &Arc<Services>, phone: PhoneNumber, code: OtpCode) -> Result<LoggedIn, Error> {
+pub async fn log_in(
+    services: &Arc<Services>,
+    phone: PhoneNumber,
+    code: OtpCode,
+    client: Client,
+) -> Result<LoggedIn, Error> {
     to_its_end(services, |services| async move {
         let now = services.clock.now();
-        let proof = match judged(&services, &phone, &code, now).await? {
+        let proof = match judged(&services, ChallengeKey::sign_in(&phone), &code, now).await? {
             Ok(proof) => proof,
-            Err(refused) => return Ok(LoggedIn::Refused(refused)),
+            Err(refused) => return Ok(LoggedIn::Refused(refused.into())),
         };
         let txn = services.store.begin().await?;
-        let Some(account) = store::accounts::find_by_phone(&txn, &phone).await? else {
+        // The challenge before the account, here as everywhere: two who hold one each and want the other's would wait for
+        // ever.
+        let (db, key) = (&services.store, ChallengeKey::sign_in(&phone));
+        if !store::otp::consume(&txn, key, &proof, now).await? {
             txn.rollback().await?;
-            let (db, key) = (&services.store, ChallengeKey::sign_in(&phone));
+            return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
+        }
+        let Some(account) = store::owners::claim_by_phone(&txn, &phone).await? else {
+            txn.rollback().await?;
             store::otp::mark_last_attempt_unused(db, key, &proof, services.otp.max_attempts).await?;
             return Ok(LoggedIn::NoAccount);
         };
-        if !store::otp::consume(&txn, ChallengeKey::sign_in(&phone), &proof, now).await? {
-            txn.rollback().await?;
-            return Ok(LoggedIn::Refused(Refused::NoneRequested));
-        }
-        Ok(match enter(&services, txn, &phone, account, now).await? {
+        Ok(match enter(&services, txn, &phone, account, client, now).await? {
             Ok(signed_in) => LoggedIn::In(signed_in),
             Err(refused) => LoggedIn::Refused(refused),
         })
@@ -121,23 +146,22 @@ pub async fn log_in(services: &Arc<Services>, phone: PhoneNumber, code: OtpCode)
     .await
 }
 
-/// Takes an attempt, and judges the code only then.
-async fn judged(
+/// Takes an attempt at a challenge of any kind, and judges the code only then.
+pub(super) async fn judged(
     services: &Services,
-    phone: &PhoneNumber,
+    key: ChallengeKey<'_>,
     code: &OtpCode,
     now: DateTime<Utc>,
-) -> Result<Result<Accepted, Refused>, Error> {
-    let key = ChallengeKey::sign_in(phone);
+) -> Result<Result<Accepted, CodeRefused>, Error> {
     let claim = store::otp::claim_attempt(&services.store, key, services.otp.max_attempts, now).await?;
     Ok(match judge(claim, code, key, &services.otp_keys, &services.otp, now) {
         Verdict::Accepted(proof) => Ok(proof),
-        Verdict::Wrong { left } => Err(Refused::Wrong { left }),
-        Verdict::Expired => Err(Refused::Expired),
+        Verdict::Wrong { left } => Err(CodeRefused::Wrong { left }),
+        Verdict::Expired => Err(CodeRefused::Expired),
         Verdict::Exhausted { challenge } => {
-            Err(Refused::Exhausted { retry_after: challenge.resend_in(&services.otp, now) })
+            Err(CodeRefused::Exhausted { retry_after: challenge.resend_in(&services.otp, now) })
         }
-        Verdict::NoneRequested => Err(Refused::NoneRequested),
+        Verdict::NoneRequested => Err(CodeRefused::NoneRequested),
     })
 }
 
@@ -148,6 +172,7 @@ async fn enter(
     txn: Txn,
     phone: &PhoneNumber,
     account: Account,
+    client: Client,
     now: DateTime<Utc>,
 ) -> Result<Result<SignedIn, Refused>, Error> {
     store::leads::mark_converted(&txn, phone, now).await?;
@@ -155,11 +180,7 @@ async fn enter(
         txn.commit().await?;
         return Ok(Err(Refused::Disabled));
     }
-    let life = services.tokens.policy().refresh_life;
-    let (id, refresh_jti) = (services.random.id(now), services.random.bits());
-    let session = Session::open(id, refresh_jti, account.id, Role::User, life, now);
-    store::sessions::open(&txn, &session, now).await?;
-    let tokens = services.tokens.issue(&session, &account, services.random.bits(), now)?;
+    let tokens = session::open(services, &txn, &account, OpenedBy::Code, client, now).await?;
     txn.commit().await?;
     Ok(Ok(SignedIn { tokens, account: Box::new(account) }))
 }

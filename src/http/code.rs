@@ -6,7 +6,7 @@ use poem::{
     Request, Result,
     http::{HeaderValue, header},
 };
-use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, Union, types::Example};
 
 use super::{
     Tag,
@@ -14,6 +14,7 @@ use super::{
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     fields::{self, Describe, Faults, Field},
+    password::{self, LoginPassword, LoginUsername, SignIn, SignedInData},
 };
 use crate::{
     domain::phone::PhoneNumber,
@@ -54,9 +55,12 @@ impl Example for SignupRequest {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct LoginRequest {
-    phone_number: Field<fields::Phone>,
     #[oai(skip_serializing_if_is_none)]
-    username: Field<fields::Username>,
+    phone_number: Field<fields::LoginPhone>,
+    #[oai(skip_serializing_if_is_none)]
+    username: Field<LoginUsername>,
+    #[oai(skip_serializing_if_is_none)]
+    password: Field<LoginPassword>,
     #[oai(skip_serializing_if_is_none)]
     channel: Field<fields::Channel>,
     #[oai(skip_serializing_if_is_none)]
@@ -68,6 +72,7 @@ impl Example for LoginRequest {
         Self {
             phone_number: Field::of("+916205829376"),
             username: Field::absent(),
+            password: Field::absent(),
             channel: Field::absent(),
             platform: Field::absent(),
         }
@@ -89,7 +94,8 @@ pub struct CodeSentData {
 }
 
 impl CodeSentData {
-    fn new(phone: &PhoneNumber, sent: CodeSent) -> Self {
+    /// The answer to a wish for a code to this phone.
+    pub fn new(phone: &PhoneNumber, sent: CodeSent) -> Self {
         Self {
             phone_number: phone.full().to_owned(),
             expires_in: sent.expires_in,
@@ -139,17 +145,30 @@ pub enum SignupResponse {
     SmsUnavailable(Refusal),
 }
 
+/// What `login` answers: to a phone, that a code is on its way; to a name and a password, the tokens.
+#[derive(Debug, Union)]
+#[oai(one_of = true)]
+pub enum LoginData {
+    /// To a phone.
+    Sent(Success<CodeSentData>),
+    /// To a name and a password.
+    SignedIn(SignedInData),
+}
+
 /// What `login` can answer.
 #[derive(ApiResponse)]
 pub enum LoginResponse {
-    /// The code is on its way.
+    /// The code is on its way; or, to a `username` and its `password`, the tokens.
     #[oai(status = 200)]
-    Sent(Json<Success<CodeSentData>>),
+    Done(Json<LoginData>),
     /// `phone_unreachable`: the number cannot get messages; `error.reason` says why. `malformed_request`: the body
-    /// names no `phone_number`, or a `username` beside it.
+    /// names neither a `phone_number` nor a `username`, or both.
     #[oai(status = 400)]
     BadRequest(Refusal),
-    /// `account_disabled`: the account of this phone was disabled.
+    /// `credentials_invalid`: nobody has this name and this password.
+    #[oai(status = 401)]
+    Wrong(Refusal, #[oai(header = "WWW-Authenticate")] String),
+    /// `account_disabled`: the account was disabled. To a name this is said only with the right password.
     #[oai(status = 403)]
     Disabled(Refusal),
     /// `user_not_found`: the phone has no account. Sign up first.
@@ -208,16 +227,21 @@ impl CodeApi {
         })
     }
 
-    /// Ask for a code to log in with
+    /// Ask for a code to log in with, or log in with a password
     ///
-    /// Sends a code to a phone that has an account. `signup` and `login` are resends of each other.
+    /// With a `phone_number`: sends a code to a phone that has an account. `signup` and `login` are resends of each other.
+    ///
+    /// With a `username` and its `password`: signs in, and answers the tokens without an envelope.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
     async fn login(&self, request: &Request, body: Json<LoginRequest>) -> Result<LoginResponse> {
         let sentence = match (body.0.phone_number.is_given(), body.0.username.given().is_some()) {
             (true, false) => None,
             (true, true) => Some("Name a phone_number or a username, not both"),
-            (false, true) => Some("Sign-in by username is not available: name a phone_number"),
-            (false, false) => Some("Name a phone_number"),
+            (false, true) => {
+                let LoginRequest { username, password, .. } = &body.0;
+                return self.login_by_name(request, username, password).await;
+            }
+            (false, false) => Some("Name a phone_number, or a username and its password"),
         };
         if let Some(sentence) = sentence {
             return Ok(LoginResponse::BadRequest(Failure::new(ErrorCode::MalformedRequest, sentence).into()));
@@ -229,10 +253,11 @@ impl CodeApi {
         };
         let outcome = login::login(&self.services, phone.clone(), wish).await.map_err(Fault::from)?;
         Ok(match outcome {
-            Login::Code(Sending::Sent(sent)) => LoginResponse::Sent(Success::new(
-                "OTP sent successfully to your phone number",
-                CodeSentData::new(&phone, sent),
-            )),
+            Login::Code(Sending::Sent(sent)) => {
+                let data = CodeSentData::new(&phone, sent);
+                let Json(sent) = Success::new("OTP sent successfully to your phone number", data);
+                LoginResponse::Done(Json(LoginData::Sent(sent)))
+            }
             Login::Code(Sending::TooSoon { retry_after }) => LoginResponse::TooSoon(cooldown(retry_after)),
             Login::Code(Sending::Failed(error)) => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => LoginResponse::BadRequest(refusal),
@@ -246,6 +271,20 @@ impl CodeApi {
 }
 
 impl CodeApi {
+    async fn login_by_name(
+        &self,
+        request: &Request,
+        username: &Field<LoginUsername>,
+        password: &Field<LoginPassword>,
+    ) -> Result<LoginResponse> {
+        Ok(match password::sign_in(&self.services, request, username, password).await? {
+            SignIn::In(data) => LoginResponse::Done(Json(LoginData::SignedIn(data))),
+            SignIn::Wrong(refusal, challenge) => LoginResponse::Wrong(refusal, challenge),
+            SignIn::Disabled(refusal) => LoginResponse::Disabled(refusal),
+            SignIn::Invalid(refusal) => LoginResponse::Invalid(refusal),
+        })
+    }
+
     /// The phone and how its owner wants her code, or everything that is wrong with the fields.
     fn wish(
         &self,
@@ -273,7 +312,7 @@ const MOST_LANGUAGES: usize = 16;
 const LONGEST_TAG: usize = 35;
 
 /// The tags of `Accept-Language`, the best first (RFC 9110, section 12.5.4). What cannot be read is passed over.
-fn languages(request: &Request) -> Vec<String> {
+pub fn languages(request: &Request) -> Vec<String> {
     let header = request.headers().get(header::ACCEPT_LANGUAGE).map(HeaderValue::as_bytes);
     let header = String::from_utf8_lossy(header.unwrap_or_default());
     let mut ranges: Vec<(f32, &str)> = header
@@ -295,13 +334,17 @@ fn languages(request: &Request) -> Vec<String> {
 }
 
 /// The three ways in which a message can fail to go out, as answers.
-enum NotSent {
+pub enum NotSent {
+    /// The number cannot get messages.
     Unreachable(Refusal),
+    /// The provider refuses the server.
     Rejected(Refusal),
+    /// The provider does not answer.
     Unavailable(Refusal),
 }
 
-fn not_sent(error: &SendError) -> NotSent {
+/// The answer to a message that did not go out.
+pub fn not_sent(error: &SendError) -> NotSent {
     match error {
         SendError::Unreachable { reason, .. } => {
             let mut failure = Failure::of(ErrorCode::PhoneUnreachable);
@@ -317,7 +360,8 @@ fn not_sent(error: &SendError) -> NotSent {
     }
 }
 
-fn cooldown(retry_after: i64) -> Refusal {
+/// The answer to a wish that comes too soon.
+pub fn cooldown(retry_after: i64) -> Refusal {
     let sentence = format!("Please wait {retry_after} seconds before you request another OTP");
     Failure::new(ErrorCode::OtpCooldown, sentence).retry_after(retry_after).into()
 }

@@ -18,6 +18,9 @@ const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app
     In test mode no SMS goes out: the codes are at [/dev/inbox](/dev/inbox). The guide is at \
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
 
+/// The headers of answers that may be kept: as poem-openapi writes their names, and as everybody else does.
+const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
+
 /// Swagger UI is one page with its script and style inside, so this page alone may run what is inline.
 const SWAGGER_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -48,6 +51,7 @@ pub fn document(spec: &str) -> Value {
         say_what_may_be_null(name, schema);
         show_a_real_answer(name, schema);
     }
+    show_one_of_several(&mut document);
     document
 }
 
@@ -105,7 +109,8 @@ fn say_who_may(path: &str, operation: &mut Value) {
 }
 
 /// An answer always has all of its members, some of them null; poem-openapi says of an `Option` that it may be missing.
-/// Only the members of an error and the reason of a delivery are left out, and requests say themselves what they take.
+/// Only the members of an error, the reason of a delivery and the numbers of a key are left out, and requests say
+/// themselves what they take.
 fn say_what_may_be_null(name: &str, schema: &mut Value) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
@@ -114,7 +119,9 @@ fn say_what_may_be_null(name: &str, schema: &mut Value) {
     for property in properties.values_mut() {
         repeat_no_description(property);
     }
-    if name.ends_with("Request") || ["DeliveryAnswer", "ErrorBody", "TwilioReport"].contains(&name) {
+    if name.ends_with("Request")
+        || ["DeliveryAnswer", "ErrorBody", "JsonWebKey", "TwilioReport"].contains(&name)
+    {
         return;
     }
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -154,12 +161,35 @@ fn show_a_real_answer(name: &str, schema: &mut Value) {
         ),
         "Success_LoggedInData" => ("Login successful", "eyJhbGciOiJIUzI1NiJ9.e30.access".into()),
         "Success_CompletedProfileData" => ("Profile completed successfully", Value::Null),
+        "Success_EndedData" => ("The session is ended", Value::Null),
+        "Success_ConfirmedData" => ("Confirmed", Value::Null),
+        "Success_PhoneChangedData" => ("Phone number changed successfully", Value::Null),
+        "Success_LeftData" => ("Account deleted successfully", Value::Null),
         "Success_Nothing" => ("Logged out successfully", Value::Null),
         _ => return,
     };
     if let Some(example) = schema.get_mut("example").and_then(Value::as_object_mut) {
         example.insert("message".to_owned(), message.into());
         example.insert("token".to_owned(), token);
+    }
+}
+
+/// An answer of several shapes is shown in its first one: poem-openapi gives such a schema no example.
+fn show_one_of_several(document: &mut Value) {
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let examples: Vec<(String, Value)> = schemas
+        .iter()
+        .filter_map(|(name, schema)| {
+            let first = schema.pointer("/oneOf/0/$ref")?.as_str()?.rsplit('/').next()?;
+            Some((name.clone(), schemas.get(first)?.get("example")?.clone()))
+        })
+        .collect();
+    for (name, example) in examples {
+        if let Some(schema) = schemas.get_mut(&name).and_then(Value::as_object_mut) {
+            schema.entry("example").or_insert(example);
+        }
     }
 }
 
@@ -187,6 +217,12 @@ fn describe_answers(operation: &mut Value) {
         let mut headers = Map::new();
         headers
             .insert("X-Request-Id".to_owned(), text_header("The name of this request in the server's log."));
+        for (declared, name) in CACHING {
+            let sentence = response.pointer(&format!("/headers/{declared}/description"));
+            if let Some(sentence) = sentence.and_then(Value::as_str) {
+                headers.insert(name.to_owned(), text_header(sentence));
+            }
+        }
         if status == "401" {
             headers.insert("WWW-Authenticate".to_owned(), text_header("`Bearer` (RFC 6750)."));
         }
@@ -256,7 +292,12 @@ fn sample(code: ErrorCode) -> Failure {
         | ErrorCode::TokenExpired
         | ErrorCode::TokenRevoked
         | ErrorCode::AccountDisabled
+        | ErrorCode::CredentialsInvalid
         | ErrorCode::Forbidden
+        | ErrorCode::ReauthenticationRequired
+        | ErrorCode::UsernameTaken
+        | ErrorCode::EmailTaken
+        | ErrorCode::PhoneTaken
         | ErrorCode::UserNotFound
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed

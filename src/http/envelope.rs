@@ -74,8 +74,12 @@ pub enum ErrorCode {
     TokenRevoked,
     /// The account was disabled.
     AccountDisabled,
+    /// Wrong username or password: one answer for both.
+    CredentialsInvalid,
     /// Whoever asks may not.
     Forbidden,
+    /// Who holds the session has to be proved again: by `POST /api/auth/confirm`.
+    ReauthenticationRequired,
     /// The phone has no account.
     UserNotFound,
     /// There is nothing at this path.
@@ -84,6 +88,12 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The phone has a finished account.
     UserAlreadyExists,
+    /// The username is another account's.
+    UsernameTaken,
+    /// The e-mail address is another account's.
+    EmailTaken,
+    /// The phone is another account's.
+    PhoneTaken,
     /// The body is over 64 KiB.
     PayloadTooLarge,
     /// The body is not `application/json`.
@@ -120,11 +130,16 @@ impl ErrorCode {
             Self::TokenExpired => "The token has expired",
             Self::TokenRevoked => "The session has ended. Please sign in again",
             Self::AccountDisabled => "This account has been disabled",
+            Self::CredentialsInvalid => "No active account found with the given credentials",
             Self::Forbidden => "This is not for you",
+            Self::ReauthenticationRequired => "Please confirm that it is you",
             Self::UserNotFound => "User not found. Please signup first.",
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "This path does not know this method",
             Self::UserAlreadyExists => "User already exists. Please login instead.",
+            Self::UsernameTaken => "This username is taken",
+            Self::EmailTaken => "This e-mail address is taken",
+            Self::PhoneTaken => "This phone number belongs to another account",
             Self::PayloadTooLarge => "The body may be 64 KiB at most",
             Self::UnsupportedMediaType => {
                 "Send the body as JSON, with the header Content-Type: application/json"

@@ -85,6 +85,7 @@ impl Fault {
             Self::Flow(
                 flows::Error::Store(StoreError::Refused(_) | StoreError::Unreadable { .. })
                 | flows::Error::Signing(_)
+                | flows::Error::Hashing(_)
                 | flows::Error::KeyGone
                 | flows::Error::Collision,
             )

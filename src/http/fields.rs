@@ -78,6 +78,11 @@ impl<D> Field<D> {
         text_of(self.value()?)
     }
 
+    /// The truth that must be there.
+    pub fn boolean(&self) -> Result<bool, FieldFaults> {
+        self.value()?.as_bool().ok_or_else(|| vec!["Must be true or false".to_owned()])
+    }
+
     /// The whole numbers that must be there.
     pub fn integers(&self) -> Result<Vec<i64>, FieldFaults> {
         self.items("Must be a list of whole numbers", |item| {
@@ -187,6 +192,16 @@ impl Faults {
     }
 }
 
+/// What is in a field that may be left out.
+pub fn optional<D, T>(
+    faults: &mut Faults,
+    name: &str,
+    field: &Field<D>,
+    read: impl FnOnce(&Field<D>) -> Result<T, FieldFaults>,
+) -> Option<T> {
+    field.is_given().then(|| faults.check(name, read(field))).flatten()
+}
+
 /// A phone number, in any spelling that the contract takes.
 pub fn phone(field: &Field<impl Describe>, region: Region) -> Result<PhoneNumber, FieldFaults> {
     PhoneNumber::parse(field.text()?, region).map_err(|fault| vec![fault.to_string()])
@@ -224,7 +239,7 @@ pub fn otp_code(field: &Field<impl Describe>, length: CodeLength) -> Result<OtpC
 }
 
 /// A schema of a JSON type with an example.
-fn schema(ty: &'static str, description: &'static str, example: Value) -> MetaSchema {
+pub fn schema(ty: &'static str, description: &'static str, example: Value) -> MetaSchema {
     MetaSchema { description: Some(description), example: Some(example), ..MetaSchema::new(ty) }
 }
 
@@ -244,6 +259,8 @@ macro_rules! describe {
         }
     };
 }
+
+pub(super) use describe;
 
 fn phone_schema() -> MetaSchema {
     MetaSchema {
@@ -333,11 +350,8 @@ OwnPhone, required: false, clearable(MetaSchema {
     description: Some("May be left out. If it is given, it must be the phone of the token."),
     ..phone_schema()
 }));
-describe!(/// `username` of `login`.
-Username, required: false, MetaSchema {
-    description: Some("Not beside a `phone_number`. Sign-in by username is not available yet."),
-    ..clearable(schema("string", "", serde_json::Value::Null))
-});
+describe!(/// `phone_number` of `login`, which takes a username as well.
+LoginPhone, required: false, phone_schema());
 describe!(/// `channel`: null and absent are the usual one.
 Channel, required: false, MetaSchema {
     enum_items: delivery::Channel::ALL.map(|channel| channel.as_str().into()).to_vec(),
@@ -355,6 +369,16 @@ Code, required: true, MetaSchema {
     pattern: Some("^[0-9]{4,8}$".to_owned()),
     ..schema("string", "The code of the message: `OTP_LENGTH` digits, 4 by default. A text, not a number: \
         leading zeros count.", "1097".into())
+});
+describe!(/// `otp_code` of `confirm`, where a password may stand in its place.
+MaybeCode, required: false, MetaSchema {
+    pattern: Some("^[0-9]{4,8}$".to_owned()),
+    ..clearable(schema("string", "The code of the message that `confirm-code` sent. Not beside a `password`.", "1097".into()))
+});
+describe!(/// `password` of `confirm`, where a code may stand in its place.
+OwnPassword, required: false, MetaSchema {
+    format: Some("password"),
+    ..clearable(schema("string", "Her password. Not beside an `otp_code`.", Value::Null))
 });
 describe!(/// `refresh`.
     Refresh, required: true, schema("string", "The refresh token.", "eyJhbGciOiJIUzI1NiJ9.e30.refresh".into()));

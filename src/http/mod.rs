@@ -9,7 +9,11 @@
 //!    are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
 
 mod body;
+mod change_phone;
+mod client;
 mod code;
+mod confirm;
+mod dashboard;
 mod delivery;
 mod dev_inbox;
 mod docs;
@@ -17,11 +21,16 @@ mod edge;
 mod envelope;
 mod fault;
 mod fields;
+mod keys;
+mod leaving;
+mod password;
 mod profile;
 mod routes;
 mod security;
 mod service;
 mod session;
+mod sessions;
+mod users;
 mod verify;
 
 use std::sync::Arc;
@@ -41,8 +50,12 @@ pub enum Tag {
     Phone,
     /// What the apps need to know of a person.
     Profile,
+    /// Names and passwords, in the shapes of Django REST framework and SimpleJWT.
+    Password,
     /// The life of a pair of tokens.
     Session,
+    /// Who there is, for staff and admins.
+    Users,
     /// The server itself.
     Service,
 }
@@ -53,6 +66,14 @@ type Apis = (
     verify::VerifyApi,
     profile::ProfileApi,
     session::SessionApi,
+    sessions::SessionsApi,
+    confirm::ConfirmApi,
+    change_phone::ChangePhoneApi,
+    leaving::LeavingApi,
+    password::PasswordApi,
+    dashboard::DashboardApi,
+    keys::KeysApi,
+    users::UsersApi,
     service::ServiceApi,
 );
 
@@ -63,6 +84,14 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         verify::VerifyApi { services: Arc::clone(services) },
         profile::ProfileApi { services: Arc::clone(services) },
         session::SessionApi { services: Arc::clone(services) },
+        sessions::SessionsApi { services: Arc::clone(services) },
+        confirm::ConfirmApi { services: Arc::clone(services) },
+        change_phone::ChangePhoneApi { services: Arc::clone(services) },
+        leaving::LeavingApi { services: Arc::clone(services) },
+        password::PasswordApi { services: Arc::clone(services) },
+        dashboard::DashboardApi,
+        keys::KeysApi { services: Arc::clone(services) },
+        users::UsersApi { services: Arc::clone(services) },
         service::ServiceApi { services: Arc::clone(services) },
     );
     docs::introduce(OpenApiService::new(apis, "loopin-auth", service::VERSION))

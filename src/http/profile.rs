@@ -14,7 +14,7 @@ use super::{
     body::Json,
     envelope::{Refusal, Success},
     fault::Fault,
-    fields::{self, Describe, Faults, Field, FieldFaults},
+    fields::{self, Describe, Faults, Field, FieldFaults, optional},
     security::Gate,
 };
 use crate::{
@@ -212,15 +212,6 @@ impl ProfileApi {
     fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, FieldFaults> {
         PictureUrls::parse(&field.texts()?, self.services.picture_hosts)
     }
-}
-
-fn optional<D, T>(
-    faults: &mut Faults,
-    name: &str,
-    field: &Field<D>,
-    read: impl FnOnce(&Field<D>) -> Result<T, FieldFaults>,
-) -> Option<T> {
-    field.is_given().then(|| faults.check(name, read(field))).flatten()
 }
 
 fn name(field: &Field<impl Describe>) -> Result<Name, FieldFaults> {

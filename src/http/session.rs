@@ -106,7 +106,7 @@ impl SessionApi {
     /// that successor was never used, a new one: an answer that got lost on the way throws nobody out. The use of a
     /// retired token ends its session.
     #[oai(path = "/api/auth/refresh", method = "post", operation_id = "refresh")]
-    async fn refresh(&self, body: Json<RefreshRequest>) -> Result<RefreshResponse> {
+    pub(super) async fn refresh(&self, body: Json<RefreshRequest>) -> Result<RefreshResponse> {
         let mut faults = Faults::default();
         let Some(token) = faults.check("refresh", body.0.refresh.text()) else {
             return Ok(RefreshResponse::Invalid(faults.refusal()));

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use poem::Result;
+use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use secrecy::ExposeSecret;
 
 use super::{
     Tag,
     body::Json,
+    client,
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     fields::{self, Faults, Field},
@@ -17,7 +18,7 @@ use crate::{
     domain::{otp::OtpCode, phone::PhoneNumber},
     flows::{
         Services,
-        verify::{self, LoggedIn, Refused, SignedIn, SignedUp},
+        verify::{self, CodeRefused, LoggedIn, Refused, SignedIn, SignedUp},
     },
 };
 
@@ -154,19 +155,24 @@ impl VerifyApi {
     ///
     /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
-    async fn verify_otp(&self, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
+    async fn verify_otp(&self, request: &Request, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
         let (phone, code) = match self.checked(&body.0) {
             Ok(checked) => checked,
             Err(faults) => return Ok(VerifyOtpResponse::Invalid(faults.refusal())),
         };
-        Ok(match verify::sign_up(&self.services, phone.clone(), code).await.map_err(Fault::from)? {
-            SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
-            SignedUp::Refused(refused) => match not_in(refused) {
-                NotIn::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
-                NotIn::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
-                NotIn::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
+        Ok(
+            match verify::sign_up(&self.services, phone.clone(), code, client::of(request))
+                .await
+                .map_err(Fault::from)?
+            {
+                SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
+                SignedUp::Refused(refused) => match not_in(refused) {
+                    NotIn::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
+                    NotIn::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
+                    NotIn::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
+                },
             },
-        })
+        )
     }
 
     /// Verify a code, and log in
@@ -174,22 +180,31 @@ impl VerifyApi {
     /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up. A phone without an account keeps its
     /// code for `verify-otp`.
     #[oai(path = "/api/auth/verify-login", method = "post", operation_id = "verifyLogin")]
-    async fn verify_login(&self, body: Json<VerifyRequest>) -> Result<VerifyLoginResponse> {
+    async fn verify_login(
+        &self,
+        request: &Request,
+        body: Json<VerifyRequest>,
+    ) -> Result<VerifyLoginResponse> {
         let (phone, code) = match self.checked(&body.0) {
             Ok(checked) => checked,
             Err(faults) => return Ok(VerifyLoginResponse::Invalid(faults.refusal())),
         };
-        Ok(match verify::log_in(&self.services, phone.clone(), code).await.map_err(Fault::from)? {
-            LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
-            LoggedIn::NoAccount => {
-                VerifyLoginResponse::NoAccount(Failure::of(ErrorCode::UserNotFound).into())
-            }
-            LoggedIn::Refused(refused) => match not_in(refused) {
-                NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
-                NotIn::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
-                NotIn::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
+        Ok(
+            match verify::log_in(&self.services, phone.clone(), code, client::of(request))
+                .await
+                .map_err(Fault::from)?
+            {
+                LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
+                LoggedIn::NoAccount => {
+                    VerifyLoginResponse::NoAccount(Failure::of(ErrorCode::UserNotFound).into())
+                }
+                LoggedIn::Refused(refused) => match not_in(refused) {
+                    NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
+                    NotIn::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
+                    NotIn::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
+                },
             },
-        })
+        )
     }
 }
 
@@ -241,12 +256,30 @@ enum NotIn {
 
 fn not_in(refused: Refused) -> NotIn {
     match refused {
-        Refused::NoneRequested => NotIn::BadRequest(Failure::of(ErrorCode::OtpNotFound).into()),
-        Refused::Expired => NotIn::BadRequest(Failure::of(ErrorCode::OtpExpired).into()),
-        Refused::Wrong { left } => NotIn::BadRequest(wrong(left)),
+        Refused::Code(refused) => match not_taken(refused) {
+            NotTaken::BadRequest(refusal) => NotIn::BadRequest(refusal),
+            NotTaken::Exhausted(refusal) => NotIn::Exhausted(refusal),
+        },
         Refused::Disabled => NotIn::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
-        Refused::Exhausted { retry_after } => {
-            NotIn::Exhausted(Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into())
+    }
+}
+
+/// The two kinds of answer to a code that is no good, whatever it is for.
+pub enum NotTaken {
+    /// Not found, expired or wrong.
+    BadRequest(Refusal),
+    /// All guesses were used.
+    Exhausted(Refusal),
+}
+
+/// The answer to a code that is no good.
+pub fn not_taken(refused: CodeRefused) -> NotTaken {
+    match refused {
+        CodeRefused::NoneRequested => NotTaken::BadRequest(Failure::of(ErrorCode::OtpNotFound).into()),
+        CodeRefused::Expired => NotTaken::BadRequest(Failure::of(ErrorCode::OtpExpired).into()),
+        CodeRefused::Wrong { left } => NotTaken::BadRequest(wrong(left)),
+        CodeRefused::Exhausted { retry_after } => {
+            NotTaken::Exhausted(Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into())
         }
     }
 }

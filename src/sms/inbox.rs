@@ -132,8 +132,8 @@ pub struct InboxMessage {
     pub language: String,
     /// The whole text.
     pub body: String,
-    /// The code alone.
-    pub otp_code: String,
+    /// The code alone; a notice has none.
+    pub otp_code: Option<String>,
     /// When the flow made it.
     pub created_at: DateTime<Utc>,
     /// All that will become of it, in the order of its times; the first step is that it was taken.
@@ -160,7 +160,7 @@ impl InboxMessage {
             channel: message.channel,
             language: message.text.language.clone(),
             body: message.text.body.expose_secret().to_owned(),
-            otp_code: message.otp_code.expose_secret().to_owned(),
+            otp_code: message.otp_code.as_ref().map(|code| code.expose_secret().to_owned()),
             created_at: message.created_at,
             timeline,
         }

@@ -38,7 +38,7 @@ pub use self::{
     callback::{Callbacks, Forged},
     inbox::{INBOX_CAPACITY, Inbox, InboxMessage, Step},
     refusal::explain,
-    text::{TEMPLATE, Text, TextSettings, Texts, TextsFault, Wording},
+    text::{PHONE_CHANGED, TEMPLATE, Text, TextSettings, Texts, TextsFault, Wording},
     twilio::{
         AccountCheck, AccountKind, AccountStatus, ContentFault, Credentials, DEFAULT_MAX_IN_FLIGHT,
         DEFAULT_TIMEOUT, NoSender, RiskCheck, Sender, Senders, SendersFault, SetupError, Twilio,
@@ -46,7 +46,7 @@ pub use self::{
     },
 };
 
-/// A code on its way to a person. Its `Debug` shows neither the words nor the code, and the phone masked.
+/// A message on its way to a person. Its `Debug` shows neither the words nor the code, and the phone masked.
 #[derive(Debug, Clone)]
 pub struct Message {
     /// Names the message in our own rows and logs; the provider never sees it.
@@ -57,9 +57,10 @@ pub struct Message {
     pub channel: Channel,
     /// What the person reads or hears.
     pub text: Text,
-    /// The code alone: for the test inbox, for templates that a provider keeps, and for a voice that spells it.
-    pub otp_code: SecretString,
-    /// The remaining life of the code. What is not delivered by then is not to be delivered at all.
+    /// The code alone: for the test inbox, for templates that a provider keeps, and for a voice that spells it. A notice
+    /// has none, and goes as a text message only.
+    pub otp_code: Option<SecretString>,
+    /// The remaining life of the code, or of the news. What is not delivered by then is not to be delivered at all.
     pub valid_for: Duration,
     /// When the flow made it, by the flow's clock.
     pub created_at: DateTime<Utc>,

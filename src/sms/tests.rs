@@ -50,7 +50,7 @@ fn message_to(phone: &str, id: u128) -> Message {
             voice: "en-IN".to_owned(),
             body: format!("Your Café & Co verification code is: {CODE}. 50% = done?").into(),
         },
-        otp_code: CODE.into(),
+        otp_code: Some(CODE.into()),
         valid_for: Duration::from_millis(599_900),
         created_at: DateTime::UNIX_EPOCH,
     }

@@ -7,6 +7,8 @@
 //! - `call`: what the voice says. The code in it is spelled digit by digit.
 //! - `whatsapp`: what the test inbox shows. The template itself lies at Twilio.
 //! - `voice`: the voice, as Twilio's `<Say language>` names it.
+//! - `phone_changed`: the notice to the old number of an account that has a new one, by SMS. It may be left out: then the
+//!   text that it replaces is sent, or the English one. Of the places below it has `{product}` only.
 //!
 //! In them `{product}`, `{code}` and `{minutes}` stand for what differs.
 
@@ -37,6 +39,9 @@ const RETRIEVER_BYTES: usize = 140;
 
 /// The name of the text in the rows of messages.
 pub const TEMPLATE: &str = "otp";
+
+/// The name of the notice to an old number in the rows of messages.
+pub const PHONE_CHANGED: &str = "phone_changed";
 
 /// What the texts are made with.
 #[derive(Debug, Clone, Default)]
@@ -156,8 +161,22 @@ impl Texts {
         Text { language: words.tag.clone(), voice: words.voice.clone(), body: body.into() }
     }
 
+    /// The notice to the old number of an account, in the first language of the person that there is one in.
+    #[must_use]
+    pub fn phone_changed(&self, languages: &[String]) -> Text {
+        let read = languages.iter().filter_map(|tag| self.lookup(tag));
+        let found =
+            read.chain(&self.languages).find_map(|words| Some((words, words.phone_changed.as_ref()?)));
+        let Some((words, notice)) = found else {
+            // There is always ours in English: a file that replaces the others keeps it.
+            return Text { language: String::new(), voice: String::new(), body: String::new().into() };
+        };
+        let body = notice.fill(&self.settings.product, "", 0).into();
+        Text { language: words.tag.clone(), voice: words.voice.clone(), body }
+    }
+
     /// What the operator should know: every text that takes more than one segment with codes of so many digits and so
-    /// many minutes, or is too long for Android's SMS Retriever.
+    /// many minutes, or is too long for Android's SMS Retriever. Notices are rare, so two segments are no matter.
     #[must_use]
     pub fn warnings(&self, digits: usize, minutes: i64) -> Vec<String> {
         let code = "0".repeat(digits);
@@ -221,7 +240,11 @@ fn add(languages: &mut Vec<Words>, words: Result<Words, Vec<String>>, faults: &m
         Err(more) => return faults.extend(more),
     };
     match languages.iter_mut().find(|other| other.tag.eq_ignore_ascii_case(&words.tag)) {
-        Some(other) => *other = words,
+        Some(other) => {
+            let kept = other.phone_changed.take();
+            let phone_changed = words.phone_changed.or(kept);
+            *other = Words { phone_changed, ..words };
+        }
         None => languages.push(words),
     }
 }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, TryIntoModel,
+    sea_query::{Expr, LockType, OnConflict},
 };
 use uuid::Uuid;
 
@@ -11,9 +13,11 @@ use super::{
     entities::account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
 };
 use crate::domain::{
-    account::{Account, Profile},
+    account::{Account, Profile, Role},
+    credentials::{ClaimedPhone, Email, Login, PasswordHash, PersonName, Username},
     phone::PhoneNumber,
     profile::{BirthDate, Gender},
+    users::fold,
 };
 
 /// The ids that a new account would get.
@@ -47,9 +51,158 @@ pub async fn open(
     ids: NewIds,
     now: DateTime<Utc>,
 ) -> Result<Account, StoreError> {
-    let new = ActiveModel {
+    let new = ActiveModel { phone: Set(Some(phone.full().to_owned())), ..blank(ids, now) };
+    // Updating the phone to itself changes nothing, but makes the statement return the row that was there.
+    let mut found = OnConflict::column(Column::Phone);
+    found.update_column(Column::Phone);
+    let row = Entity::insert(new).on_conflict(found).exec_with_returning(db).await?;
+    account(row)
+}
+
+/// An account of somebody who signs in by a password.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAccount<'a> {
+    /// Its ids.
+    pub ids: NewIds,
+    /// Its username.
+    pub username: &'a Username,
+    /// Its e-mail address.
+    pub email: Option<&'a Email>,
+    /// As the owner gave it.
+    pub first_name: Option<&'a PersonName>,
+    /// As the owner gave it.
+    pub last_name: Option<&'a PersonName>,
+    /// A phone that nobody proved.
+    pub claimed_phone: Option<&'a ClaimedPhone>,
+    /// The hash of its password.
+    pub password: &'a PasswordHash,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What became of a new account.
+#[derive(Debug)]
+pub enum Inserted {
+    /// It is there.
+    Account(Box<Account>),
+    /// The username is another account's.
+    UsernameTaken,
+    /// The e-mail address is another account's.
+    EmailTaken,
+}
+
+/// Makes an account, if no other has its username or its e-mail address. One statement decides, so that of two at once
+/// one is made.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    new: NewAccount<'_>,
+    now: DateTime<Utc>,
+) -> Result<Inserted, StoreError> {
+    let NewAccount { ids, username, email, first_name, last_name, .. } = new;
+    let text = |name: Option<&PersonName>| name.map(|name| name.as_str().to_owned());
+    let text_key = |name: Option<&PersonName>| name.map(|name| fold(name.as_str()));
+    let row = ActiveModel {
+        username: Set(Some(username.as_str().to_owned())),
+        username_key: Set(Some(username.key())),
+        email: Set(email.map(|email| email.as_str().to_owned())),
+        email_key: Set(email.map(Email::key)),
+        first_name: Set(text(first_name)),
+        first_name_key: Set(text_key(first_name)),
+        last_name: Set(text(last_name)),
+        last_name_key: Set(text_key(last_name)),
+        password_hash: Set(Some(new.password.phc().to_owned())),
+        claimed_phone: Set(new.claimed_phone.map(|phone| phone.as_str().to_owned())),
+        role: Set(new.role.as_str().to_owned()),
+        ..blank(ids, now)
+    };
+    let model = row.clone().try_into_model()?;
+    // A conflict is no error here: on PostgreSQL an error would end the transaction around it.
+    let unless_taken = OnConflict::new().do_nothing().to_owned();
+    if Entity::insert(row).on_conflict(unless_taken).exec_without_returning(db).await? == 1 {
+        return Ok(Inserted::Account(Box::new(account(model)?)));
+    }
+    let by_username = Entity::find().filter(Column::UsernameKey.eq(username.key())).one(db).await?;
+    Ok(if by_username.is_some() || email.is_none() { Inserted::UsernameTaken } else { Inserted::EmailTaken })
+}
+
+/// Whoever this is, and the hash of her password, in one statement.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_credentials(
+    db: &impl ConnectionTrait,
+    login: &Login,
+) -> Result<Option<(Account, Option<PasswordHash>)>, StoreError> {
+    let is_hers = match login {
+        Login::Username(key) => Column::UsernameKey.eq(key.as_str()),
+        Login::Email(key) => Column::EmailKey.eq(key.as_str()),
+        Login::Phone(phone) => Column::Phone.eq(phone.full()),
+    };
+    let row = Entity::find().filter(is_hers).one(db).await?;
+    row.map(with_hash).transpose()
+}
+
+/// An account, and the hash of its password.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_with_hash(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<(Account, Option<PasswordHash>)>, StoreError> {
+    Entity::find_by_id(id).one(db).await?.map(with_hash).transpose()
+}
+
+/// The account, if this still is the hash of its password (`None`: if it still has none), held until the transaction
+/// ends: whoever was judged by a password that was changed meanwhile does not come in by it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claim_with_hash(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    hash: Option<&PasswordHash>,
+) -> Result<Option<Account>, StoreError> {
+    let unchanged = match hash {
+        Some(hash) => Column::PasswordHash.eq(hash.phc()),
+        None => Column::PasswordHash.is_null(),
+    };
+    let row = Entity::find_by_id(id).filter(unchanged).lock(LockType::NoKeyUpdate).one(db).await?;
+    row.map(account).transpose()
+}
+
+/// Gives an account another password.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_password(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    hash: &PasswordHash,
+    changed_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash.phc()))
+        .col_expr(Column::UpdatedAt, Expr::value(changed_at))
+        .filter(Column::Id.eq(id))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn with_hash(row: Model) -> Result<(Account, Option<PasswordHash>), StoreError> {
+    let hash = row.password_hash.clone().map(PasswordHash::stored);
+    Ok((account(row)?, hash))
+}
+
+/// An account that nothing is known of.
+fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
         id: Set(ids.account),
-        phone: Set(Some(phone.full().to_owned())),
+        phone: Set(None),
         username: Set(None),
         email: Set(None),
         first_name: Set(None),
@@ -65,12 +218,15 @@ pub async fn open(
         location: Set(None),
         event_interests: Set(InterestIds::default()),
         profile_pictures: Set(Pictures::default()),
-    };
-    // Updating the phone to itself changes nothing, but makes the statement return the row that was there.
-    let mut found = OnConflict::column(Column::Phone);
-    found.update_column(Column::Phone);
-    let row = Entity::insert(new).on_conflict(found).exec_with_returning(db).await?;
-    account(row)
+        username_key: Set(None),
+        email_key: Set(None),
+        password_hash: Set(None),
+        claimed_phone: Set(None),
+        role: Set(Role::User.as_str().to_owned()),
+        name_key: Set(None),
+        first_name_key: Set(None),
+        last_name_key: Set(None),
+    }
 }
 
 /// The account that a row says.
@@ -86,6 +242,9 @@ pub(super) fn account(row: Model) -> Result<Account, StoreError> {
         email: row.email,
         first_name: row.first_name,
         last_name: row.last_name,
+        claimed_phone: row.claimed_phone,
+        has_password: row.password_hash.is_some(),
+        role: Role::parse(&row.role).ok_or(unreadable("role"))?,
         is_active: row.is_active,
         profile: Profile {
             id: row.profile_id,

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
+    ActiveModelTrait,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
     sea_query::{Expr, OnConflict},
@@ -13,7 +14,7 @@ use super::{
     entities::lead::{ActiveModel, Column, Entity},
 };
 use crate::domain::{
-    lead::{Source, State},
+    lead::{Lead, Source, State},
     phone::PhoneNumber,
 };
 
@@ -64,5 +65,53 @@ pub async fn mark_converted(
         .filter(Column::State.ne(converted))
         .exec(db)
         .await?;
+    Ok(())
+}
+
+/// The lead of this phone: when and how often a code was asked for.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Option<Lead>, StoreError> {
+    let row = Entity::find().filter(Column::Phone.eq(phone.full())).one(db).await?;
+    Ok(row.map(|row| Lead {
+        source: row.source,
+        state: row.state,
+        requests: row.requests,
+        first_requested_at: row.first_requested_at,
+        last_requested_at: row.last_requested_at,
+        converted_at: row.converted_at,
+        notes: row.notes,
+    }))
+}
+
+/// A lead follows its person to her new phone. Where that has a lead of its own, the old one is given up for it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_moved(
+    db: &impl ConnectionTrait,
+    from: &PhoneNumber,
+    to: &PhoneNumber,
+) -> Result<(), StoreError> {
+    let Some(lead) = Entity::find().filter(Column::Phone.eq(from.full())).one(db).await? else {
+        return Ok(());
+    };
+    purge_of(db, from).await?;
+    let moved = ActiveModel { phone: Set(to.full().to_owned()), ..lead.into() }.reset_all();
+    // Somebody may ask for a code for the new phone in this moment. That is no error here: on PostgreSQL an error would
+    // end the transaction around it.
+    let mut unless_there = OnConflict::column(Column::Phone);
+    unless_there.do_nothing();
+    Entity::insert(moved).on_conflict(unless_there).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Removes the lead of this phone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_of(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
+    Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
     Ok(())
 }

@@ -26,8 +26,8 @@ pub struct NewMessage<'a> {
     pub delivery_id: Uuid,
     /// Which message of the wish it is, from 1.
     pub attempt: i64,
-    /// The challenge whose code it carries.
-    pub challenge_id: Uuid,
+    /// The challenge whose code it carries, if it carries one.
+    pub challenge_id: Option<Uuid>,
     /// Whom it goes to.
     pub phone: &'a PhoneNumber,
     /// By which way.
@@ -96,7 +96,7 @@ pub async fn insert(
         created_at: Set(now),
         updated_at: Set(now),
         delivery_id: Set(Some(message.delivery_id)),
-        challenge_id: Set(Some(message.challenge_id)),
+        challenge_id: Set(message.challenge_id),
         attempt: Set(message.attempt),
         language: Set(message.language.to_owned()),
         platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
@@ -223,6 +223,54 @@ pub async fn list_recent(
         .all(db)
         .await?;
     rows.into_iter().map(delivery).collect()
+}
+
+/// A message, for the person who got it.
+#[derive(Debug)]
+pub struct Received {
+    /// What it was: the template's name.
+    pub template: String,
+    /// By which way it came.
+    pub channel: String,
+    /// The language of its text.
+    pub language: String,
+    /// How far it got.
+    pub status: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When its status was last news.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Every message to this phone, the first first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Vec<Received>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::Phone.eq(phone.full()))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    let received = |row: Model| Received {
+        template: row.template,
+        channel: row.channel,
+        language: row.language,
+        status: row.status,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    };
+    Ok(rows.into_iter().map(received).collect())
+}
+
+/// Removes every message to this phone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
+    Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
+    Ok(())
 }
 
 /// Removes the messages that were made before this time, and says how many they were.

@@ -21,8 +21,10 @@ pub mod interests;
 pub mod leads;
 pub mod messages;
 pub mod otp;
+pub mod owners;
 pub mod profiles;
 pub mod sessions;
+pub mod users;
 
 pub use connection::{DatabaseSettings, Migrations, Store, Txn};
 pub use error::StoreError;

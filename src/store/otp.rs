@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryTrait,
-    sea_query::{Alias, Expr, OnConflict},
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QueryTrait, Value,
+    sea_query::{Alias, Expr, InsertStatement, OnConflict, Query},
 };
 use uuid::Uuid;
 
@@ -49,22 +49,133 @@ pub async fn open(
         let sent_at = Expr::col((Entity, Column::SentAt));
         conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
     }
-    let mut insert = Entity::insert(ActiveModel {
-        phone: Set(key.phone.full().to_owned()),
-        purpose: Set(key.purpose.as_str().to_owned()),
-        holder: Set(holder(key)),
-        id: Set(opening.id),
-        key_version: Set(opening.key_version.to_owned()),
-        attempts: Set(0),
-        opened_at: Set(opening.now),
-        expires_at: Set(opening.expires_at),
-        sent_at: Set(Some(opening.now)),
-        consumed_at: Set(None),
-    })
-    .on_conflict(conflict)
-    .into_query();
+    let mut insert = unless_marked(key, opening)?;
+    insert.on_conflict(conflict);
     let row = db.query_one(insert.returning_all()).await?;
     Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
+}
+
+/// The insert of a new challenge. As a SELECT, so that the mark of a deleted account stops it in the same statement.
+fn unless_marked(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertStatement, StoreError> {
+    let values: [(Column, Value); 10] = [
+        (Column::Phone, key.phone.full().into()),
+        (Column::Purpose, key.purpose.as_str().into()),
+        (Column::Holder, holder(key).into()),
+        (Column::Id, opening.id.into()),
+        (Column::KeyVersion, opening.key_version.into()),
+        (Column::Attempts, 0_i64.into()),
+        (Column::OpenedAt, opening.now.into()),
+        (Column::ExpiresAt, opening.expires_at.into()),
+        (Column::SentAt, opening.now.into()),
+        (Column::ConsumedAt, Option::<DateTime<Utc>>::None.into()),
+    ];
+    let mark = Entity::find().filter(marked(&opening.marks, key.purpose, opening.now)).into_query();
+    let mut insert = Query::insert();
+    let mut select = Query::select();
+    insert.into_table(Entity).columns(values.each_ref().map(|(column, _)| *column));
+    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(mark));
+    insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok(insert)
+}
+
+/// Leaves the mark of a phone whose account is deleted: until then, no code of this purpose is sent to it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert_mark(
+    db: &impl ConnectionTrait,
+    mark: &str,
+    purpose: Purpose,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let row = ActiveModel {
+        phone: Set(mark.to_owned()),
+        purpose: Set(purpose.as_str().to_owned()),
+        holder: Set(String::new()),
+        id: Set(Uuid::nil()),
+        key_version: Set(String::new()),
+        attempts: Set(0),
+        opened_at: Set(now),
+        expires_at: Set(until),
+        sent_at: Set(None),
+        consumed_at: Set(Some(now)),
+    };
+    let mut newest = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
+    newest.update_columns([Column::OpenedAt, Column::ExpiresAt, Column::ConsumedAt]);
+    Entity::insert(row).on_conflict(newest).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Until when one of these marks holds.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_mark(
+    db: &impl ConnectionTrait,
+    marks: &[String],
+    purpose: Purpose,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let row = Entity::find().filter(marked(marks, purpose, now)).one(db).await?;
+    Ok(row.map(|row| row.expires_at))
+}
+
+fn marked(marks: &[String], purpose: Purpose, now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::Phone.is_in(marks))
+        .add(Column::Purpose.eq(purpose.as_str()))
+        .add(Column::Holder.eq(""))
+        .add(Column::ExpiresAt.gt(now))
+}
+
+/// The challenges that a person can have asked for: those of her phone and those that are bound to her.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    holder: Uuid,
+) -> Result<Vec<Asked>, StoreError> {
+    let rows = Entity::find().filter(hers(phone, holder)).order_by_asc(Column::OpenedAt).all(db).await?;
+    rows.into_iter()
+        .map(|row| {
+            let unreadable = StoreError::Unreadable { table: "challenges", column: "purpose" };
+            let purpose = Purpose::named(&row.purpose).ok_or(unreadable)?;
+            Ok(Asked { purpose, opened_at: row.opened_at, challenge: row.into() })
+        })
+        .collect()
+}
+
+/// Removes the challenges of a phone and those that are bound to this account.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    holder: Uuid,
+) -> Result<(), StoreError> {
+    Entity::delete_many().filter(hers(phone, holder)).exec(db).await?;
+    Ok(())
+}
+
+/// What is bound to another account is that one's, whichever phone it goes to.
+fn hers(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
+    let unbound = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::Holder.eq("")));
+    Condition::any().add(Column::Holder.eq(holder.to_string())).add_option(unbound)
+}
+
+/// A challenge, for the person who asked for it.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// The challenge.
+    pub challenge: Challenge,
 }
 
 /// Takes an attempt, if the challenge waits for one, in a statement of its own that no later failure takes back.

@@ -14,6 +14,7 @@ use super::{
 use crate::domain::{
     access::SignedIn,
     account::{Account, Changes},
+    users::fold,
 };
 
 /// Writes what changed into the profile of whoever is signed in, and answers the account as it is now. `None` when the
@@ -27,7 +28,9 @@ pub async fn mark(
     changes: Changes,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
+    let name_key = changes.name.as_ref().map(|name| fold(name.as_str()));
     let columns = ActiveModel {
+        name_key: name_key.map_or(NotSet, |key| Set(Some(key))),
         name: changes.name.map_or(NotSet, |name| Set(Some(name.as_str().to_owned()))),
         birth_date: changes.birth_date.map_or(NotSet, |date| Set(Some(date.date()))),
         gender: changes.gender.map_or(NotSet, |gender| Set(Some(gender.as_str().to_owned()))),

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, ReturningClause},
 };
 use uuid::Uuid;
 
@@ -15,11 +18,12 @@ use super::{
     },
 };
 use crate::domain::{
-    access::Session,
+    access::{Client, OpenedBy, Session},
     account::{Account, Role},
 };
 
-/// Opens a session.
+/// Opens a session, and says how many other live ones its account has. Whoever goes by that number holds the account
+/// ([`super::owners::claim`]): of two that open at once on PostgreSQL, neither sees the other's.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -27,7 +31,7 @@ pub async fn open(
     db: &impl ConnectionTrait,
     session: &Session,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let row = ActiveModel {
         id: Set(session.id),
         account_id: Set(session.account_id),
@@ -39,9 +43,54 @@ pub async fn open(
         last_used_at: Set(now),
         expires_at: Set(session.expires_at),
         ended_at: Set(session.ended_at),
+        opened_by: Set(session.opened_by.as_str().to_owned()),
+        device: Set(session.client.device.clone()),
+        address: Set(session.client.address.clone()),
+        proved_at: Set(session.proved_at),
     };
-    Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
+    // PostgreSQL does not see the new row in here and SQLite does.
+    let others = Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "others")
+        .filter(live(session.account_id, now))
+        .filter(Column::Id.ne(session.id))
+        .into_query();
+    let mut insert = Entity::insert(row).into_query();
+    let row = db.query_one(insert.returning(ReturningClause::Exprs(vec![others.into()]))).await?;
+    let others: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(others).unwrap_or_default())
+}
+
+/// The live sessions of an account, the one that was used last first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<Session>, StoreError> {
+    let rows = Entity::find()
+        .filter(live(account_id, now))
+        .order_by_desc(Column::LastUsedAt)
+        .order_by_desc(Column::Id)
+        .all(db)
+        .await?;
+    rows.iter().map(session).collect()
+}
+
+/// Every session of an account that was not purged yet, the first first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_all(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec<Session>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    rows.iter().map(session).collect()
 }
 
 /// A session and whose it is, in one statement.
@@ -95,6 +144,73 @@ pub async fn close(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> R
     Ok(())
 }
 
+/// Ends a live session of this account. False when it has none of this id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_own(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    Ok(end(db, live(account_id, now).add(Column::Id.eq(id)), now).await? == 1)
+}
+
+/// Ends the live sessions of an account, all of them or all but one, and says how many they were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_all(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    except: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let others = except.map(|id| Column::Id.ne(id));
+    end(db, live(account_id, now).add_option(others), now).await
+}
+
+/// Ends the live sessions of an account that were used longest ago, so that so many are left beside the new one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_oldest(
+    db: &impl ConnectionTrait,
+    new: &Session,
+    left: u64,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let others = || live(new.account_id, now).add(Column::Id.ne(new.id));
+    let stay = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(others())
+        .order_by_desc(Column::LastUsedAt)
+        .order_by_desc(Column::Id)
+        .limit(left)
+        .into_query();
+    end(db, others().add(Column::Id.not_in_subquery(stay)), now).await
+}
+
+/// Writes down that the holder of a live session has proved who she is. False when it has ended.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_proved(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let proved = Entity::update_many()
+        .col_expr(Column::ProvedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::EndedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(proved.rows_affected == 1)
+}
+
 /// Removes the sessions that died of disuse or were ended before this time, and says how many they were.
 ///
 /// # Errors
@@ -104,9 +220,30 @@ pub async fn purge(db: &impl ConnectionTrait, died_before: DateTime<Utc>) -> Res
     Ok(Entity::delete_many().filter(dead).exec(db).await?.rows_affected)
 }
 
+/// The sessions of an account that go on at this time.
+fn live(account_id: Uuid, now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::AccountId.eq(account_id))
+        .add(Column::EndedAt.is_null())
+        .add(Column::ExpiresAt.gt(now))
+}
+
+async fn end(db: &impl ConnectionTrait, which: Condition, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let ended =
+        Entity::update_many().col_expr(Column::EndedAt, Expr::value(now)).filter(which).exec(db).await?;
+    Ok(ended.rows_affected)
+}
+
 fn session(row: &Model) -> Result<Session, StoreError> {
-    let role = Role::parse(&row.role).ok_or(StoreError::Unreadable { table: "sessions", column: "role" })?;
+    let unreadable = |column| StoreError::Unreadable { table: "sessions", column };
+    let role = Role::parse(&row.role).ok_or(unreadable("role"))?;
+    let opened_by = OpenedBy::parse(&row.opened_by).ok_or(unreadable("opened_by"))?;
     Ok(Session {
+        opened_by,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+        client: Client { device: row.device.clone(), address: row.address.clone() },
+        proved_at: row.proved_at,
         id: row.id,
         account_id: row.account_id,
         role,

@@ -29,7 +29,7 @@ async fn with_long_codes(house: &TestHouse, settings: &[(&str, &str)]) -> TestHo
 /// Opens a challenge as a flow does, and answers its code.
 async fn open(house: &TestHouse, key: ChallengeKey<'_>, id: Uuid) -> OtpCode {
     let services = &house.services;
-    let opening = services.otp.opening(id, &services.otp_keys, house.now());
+    let opening = services.otp.opening(id, &services.otp_keys, key, house.now());
     let challenge = store::otp::open(&services.store, key, &opening).await.unwrap().expect("a challenge");
     services.otp_keys.code(&challenge, key, services.otp.length).expect("a code")
 }

@@ -111,7 +111,7 @@ on_both! {
         for path in [
             "/nothing", "/api/nothing", "/api/auth", "/api/auth/", "/api/auth/signup/now", "/api/auth/signu", "/API/HEALTH",
             "/api/auth/profile/1", "/api/health/ready/x", "/favicon.ico", "/api/docs/x", "/.env", "/api/../etc/passwd",
-            "/%00", "/%2e%2e/", "/api/auth/%73ignup%2f", "/api/auth/password", "/api/users", "/metrics",
+            "/%00", "/%2e%2e/", "/api/auth/%73ignup%2f", "/api/auth/passwords", "/api/user", "/metrics",
         ] {
             for method in [Method::GET, Method::POST, Method::OPTIONS, Method::DELETE, Method::HEAD] {
                 let answer = send(&house, &method, path).await;
@@ -182,7 +182,9 @@ on_both! {
             for method in methods.into_iter().chain(["PATCH".to_owned()]) {
                 let answer = send(&house, &Method::from_bytes(method.as_bytes()).unwrap(), &path).await;
                 for (name, value) in [
-                    ("cache-control", "no-store"), ("referrer-policy", "no-referrer"),
+                    // Public keys may be kept, and a refusal may not.
+                    ("cache-control", if path.ends_with("jwks.json") && answer.status.is_success() { "public, max-age=300" } else { "no-store" }),
+                    ("referrer-policy", "no-referrer"),
                     ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"),
                 ] {
                     assert_eq!(answer.header(name), Some(value), "{method} {path}");

@@ -346,8 +346,11 @@ on_both! {
     }
 
     async fn fault_30_there_is_no_route_that_nobody_can_use(house: TestHouse) {
-        house.get("/api/users").await.assert_error(404, "not_found");
-        assert!(!house.get("/api/openapi.json").await.text.contains("/api/users"));
+        let tokens = house.sign_in(PHONE).await;
+        let own = format!("/api/users/{}", tokens.user_id);
+        assert_eq!(house.get_as(&tokens.access, &own).await.assert_ok().text_at("/id"), tokens.user_id);
+        house.get("/api/users").await.assert_error(401, "token_missing");
+        house.get_as(&tokens.access, "/api/users").await.assert_error(403, "forbidden");
     }
 
     async fn fault_31_paths_answer_with_a_slash_and_the_docs_need_nobody_else(house: TestHouse) {

@@ -60,12 +60,14 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 const COLUMNS: [(&str, &str); 6] = [
     (
         "accounts",
-        "bio? birth_date? created_at email? event_interests first_name? gender? id is_active last_name? location? name? \
-         phone? profile_id profile_pictures updated_at username?",
+        "bio? birth_date? claimed_phone? created_at email? email_key? event_interests first_name? first_name_key? gender? \
+         id is_active last_name? last_name_key? location? name? name_key? password_hash? phone? profile_id \
+         profile_pictures role updated_at username? username_key?",
     ),
     (
         "sessions",
-        "account_id created_at ended_at? expires_at id last_used_at parent_jti? refresh_issued_at refresh_jti role",
+        "account_id address created_at device ended_at? expires_at id last_used_at opened_by parent_jti? proved_at? \
+         refresh_issued_at refresh_jti role",
     ),
     ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
     ("leads", "converted_at? first_requested_at id last_requested_at notes phone requests source state"),

@@ -5,7 +5,11 @@ mod commands;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod createsuperuser;
+#[cfg(test)]
 mod doctor;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

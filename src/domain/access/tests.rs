@@ -1,18 +1,34 @@
 //! Tokens: what they claim, who reads them, how one refresh token follows another, and who is let in.
 
-use chrono::TimeZone;
+use chrono::{DateTime, Duration, TimeZone, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
-use crate::domain::{account::Profile, phone::PhoneNumber};
+use crate::domain::{
+    account::{Account, Profile, Role},
+    phone::PhoneNumber,
+};
+
+mod keys;
+mod vectors;
 
 const SECRET: &str = "a token secret of the tests, 32 bytes or more";
 const USER: u128 = 0x0199_aa55_5a2b_7c60_9d3c_0c8f_3f4f_2a11;
 const SESSION: u128 = USER + 1;
 const JTI: u128 = USER + 2;
 
-/// Signed with Python's `hmac`: the claims of [`claims`], and the same without `exp`.
+/// Signed with Python's `hmac`: the claims of [`claims`]; the same before keys had names; the same without `exp`.
 const VECTOR: &str = concat!(
+    "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiIsImtpZCI6ImVhT3ZubjdaaGdoZEI4ODgifQ.",
+    "eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwidXNlcl9pZCI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMSIsInNpZCI6IjAxOTlh",
+    "YTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMiIsImp0aSI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMyIsImlhdCI6",
+    "MTc3MzQ4MDQxMywiZXhwIjoxNzczNDgyMjEzLCJyb2xlIjoidXNlciIsInBob25lX251bWJlciI6Iis5MTYyMDU4MjkzNzYifQ.",
+    "u90Ht35FVHJbbmwZb9mT7_pK1AM5DgeeCgKzo6pvd4Q",
+);
+const VECTOR_WITHOUT_KID: &str = concat!(
     "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.",
     "eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwidXNlcl9pZCI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMSIsInNpZCI6IjAxOTlh",
     "YTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMiIsImp0aSI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMyIsImlhdCI6",
@@ -35,18 +51,20 @@ fn policy() -> TokenPolicy {
     TokenPolicy {
         access_life: Duration::minutes(30),
         refresh_life: Duration::days(7),
+        session_max: Duration::days(90),
         issuer: None,
         audience: None,
     }
 }
 
 fn keys() -> TokenKeys {
-    TokenKeys::hs256(&SECRET.into(), policy())
+    TokenKeys::new(SigningKey::secret(&SECRET.into()), vec![], policy())
 }
 
 fn session() -> Session {
-    let [id, jti, user] = [SESSION, JTI, USER].map(Uuid::from_u128);
-    Session::open(id, jti, user, Role::User, Duration::days(7), now())
+    let [session, refresh_jti] = [SESSION, JTI].map(Uuid::from_u128);
+    let ids = NewSession { session, refresh_jti };
+    Session::open(ids, &account(), OpenedBy::Code, Client::default(), &policy(), now())
 }
 
 fn account() -> Account {
@@ -57,6 +75,9 @@ fn account() -> Account {
         email: None,
         first_name: None,
         last_name: None,
+        claimed_phone: None,
+        has_password: false,
+        role: Role::User,
         is_active: true,
         profile: Profile {
             id: Uuid::from_u128(9),
@@ -84,6 +105,9 @@ fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
 
 #[test]
 fn a_token_that_another_program_signed_is_read() {
+    for vector in [VECTOR, VECTOR_WITHOUT_KID] {
+        assert!(keys().read(vector, TokenType::Access, now()).is_ok(), "{vector}");
+    }
     let claims = claims();
     assert_eq!(claims.token_type, TokenType::Access);
     assert_eq!(claims.user_id, Uuid::from_u128(USER));
@@ -144,34 +168,9 @@ fn a_token_is_of_one_kind() {
 }
 
 #[test]
-fn what_we_did_not_sign_is_invalid() {
-    let good = serde_json::to_value(claims()).unwrap();
-    let (head, signature) = VECTOR.rsplit_once('.').unwrap();
-    let body = head.split_once('.').unwrap().1;
-    for (why, token) in [
-        ("nothing", String::new()),
-        ("no signature", format!("{head}.")),
-        ("half a signature", format!("{head}.{}", &signature[..20])),
-        // {"alg":"none","typ":"JWT"} and {"alg":"None"}
-        ("alg none", format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{body}.")),
-        ("alg None", format!("eyJhbGciOiJOb25lIn0.{body}.{signature}")),
-        ("another secret", signed(Algorithm::HS256, "another token secret of 32 bytes!", &good)),
-        ("HS384", signed(Algorithm::HS384, SECRET, &good)),
-        ("HS512", signed(Algorithm::HS512, SECRET, &good)),
-        ("no exp", VECTOR_WITHOUT_EXP.to_owned()),
-        ("a space", format!("{VECTOR} ")),
-        ("twice", format!("{VECTOR}.{VECTOR}")),
-        ("huge", "a".repeat(MAX_TOKEN_BYTES + 1)),
-    ] {
-        assert_eq!(keys().read(&token, TokenType::Access, now()).err(), Some(TokenFault::Invalid), "{why}");
-        assert_eq!(keys().read_any_age(&token).err(), Some(TokenFault::Invalid), "{why}");
-    }
-}
-
-#[test]
 fn issuer_and_audience_count_where_they_are_configured() {
     let policy = TokenPolicy { issuer: Some("us".to_owned()), audience: Some("apps".to_owned()), ..policy() };
-    let strict = TokenKeys::hs256(&SECRET.into(), policy);
+    let strict = TokenKeys::new(SigningKey::secret(&SECRET.into()), vec![], policy);
     let good = serde_json::to_value(claims()).unwrap();
     for (iss, aud, is_good) in [
         (json!("us"), json!("apps"), true),
@@ -198,8 +197,7 @@ fn issuer_and_audience_count_where_they_are_configured() {
 #[test]
 fn rotation_is_a_table() {
     let [parent, newest, older, stranger] = [1, 2, 3, 4].map(Uuid::from_u128);
-    let rotated =
-        Session { refresh_jti: parent, ..session() }.rotated(parent, newest, Duration::days(7), now());
+    let rotated = Session { refresh_jti: parent, ..session() }.rotated(parent, newest, &policy(), now());
     assert_eq!((rotated.parent_jti, rotated.refresh_jti), (Some(parent), newest));
     assert_eq!(rotated.expires_at, now() + Duration::days(7));
     let micro = Duration::microseconds(1);
@@ -220,9 +218,9 @@ fn rotation_is_a_table() {
     // A new session has no parent: the nil id is not one, either.
     assert_eq!(session().rotation(Uuid::nil(), now()), Rotation::Retired);
     // The lost successor is retired by the next one, and a used successor retires its parent.
-    let again = rotated.rotated(parent, older, Duration::days(7), now() + Duration::minutes(1));
+    let again = rotated.rotated(parent, older, &policy(), now() + Duration::minutes(1));
     assert_eq!(again.rotation(newest, now() + Duration::minutes(1)), Rotation::Retired);
-    let used = rotated.rotated(newest, older, Duration::days(7), now());
+    let used = rotated.rotated(newest, older, &policy(), now());
     assert_eq!(used.rotation(parent, now()), Rotation::Retired);
 }
 

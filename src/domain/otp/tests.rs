@@ -309,15 +309,57 @@ fn the_next_code_may_be_asked_for_after_the_cooldown() {
 }
 
 #[test]
-fn an_opening_says_what_is_kept_and_what_is_refused() {
+fn a_deleted_account_owes_the_rest_of_the_cooldown_and_of_a_code_that_was_guessed_at() {
+    let sent = |ago: i64| Some(now() - Duration::seconds(ago));
+    let fresh = Challenge { sent_at: None, consumed_at: None, ..challenge(1) };
+    let consumed = sent(1);
+    for (sent_at, attempts, consumed_at, expected) in [
+        (None, 0, None, None),
+        (sent(10), 0, None, Some(now() + Duration::seconds(20))),
+        (sent(10), 1, consumed, Some(now() + Duration::seconds(20))),
+        (sent(30), 1, consumed, None),
+        (sent(30), 0, None, None),
+        (sent(10), 1, None, Some(fresh.expires_at)),
+        (None, 3, None, Some(fresh.expires_at)),
+    ] {
+        let challenge = Challenge { attempts, sent_at, consumed_at, ..fresh.clone() };
+        assert_eq!(challenge.owed_until(&policy(), now()), expected, "{challenge:?}");
+    }
+    let dead = Challenge { attempts: 1, expires_at: now(), ..fresh };
+    assert_eq!(dead.owed_until(&policy(), now()), None);
+}
+
+#[test]
+fn a_mark_tells_a_phone_apart_and_does_not_tell_it() {
+    let phones = [PHONE, "+919876543210"].map(phone);
     let keys = OtpKeys::derive(&"another secret of the tests, 32 bytes".into(), &[SECRET.into()]);
-    let opening = policy().opening(Uuid::from_u128(7), &keys, now()).to_owned_parts();
+    let old = OtpKeys::derive(&SECRET.into(), &[]);
+    let marks = keys.marks(&phones[0]);
+    assert_eq!(marks, keys.marks(&phones[0]));
+    assert_eq!(marks.len(), 2);
+    assert_eq!(marks[1..], old.marks(&phones[0]), "an older key makes the mark that it made");
+    assert_ne!(marks[0], marks[1]);
+    assert_ne!(marks, keys.marks(&phones[1]));
+    for mark in marks {
+        assert!(mark.starts_with("hmac:") && mark.len() == 37 && !mark.contains(&PHONE[4..]), "{mark}");
+    }
+}
+
+#[test]
+fn an_opening_says_what_is_kept_and_what_is_refused() {
+    let phone = phone(PHONE);
+    let keys = OtpKeys::derive(&"another secret of the tests, 32 bytes".into(), &[SECRET.into()]);
+    let opening =
+        policy().opening(Uuid::from_u128(7), &keys, ChallengeKey::sign_in(&phone), now()).to_owned_parts();
     assert_eq!(opening.0, now() + Duration::minutes(10));
     assert_eq!(opening.1, now() + RESEND_NEEDS);
     assert_eq!(opening.2, Some(now() - Duration::seconds(30)));
     assert_eq!(opening.3, keys.versions().into_iter().map(str::to_owned).collect::<Vec<_>>());
     let patient = OtpPolicy { resend_after: Duration::zero(), ..policy() };
-    assert_eq!(patient.opening(Uuid::from_u128(7), &keys, now()).refuse_if_sent_after, None);
+    assert_eq!(
+        patient.opening(Uuid::from_u128(7), &keys, ChallengeKey::sign_in(&phone), now()).refuse_if_sent_after,
+        None
+    );
 }
 
 impl Opening<'_> {

@@ -238,7 +238,7 @@ impl Profile {
             },
             name: profile.name.clone(),
             phone_number: account.phone.as_ref().map(|phone| phone.full().to_owned()),
-            phone: None,
+            phone: account.claimed_phone.clone(),
             gender: profile.gender.map(|gender| gender.as_str().to_owned()),
             bio: profile.bio.clone(),
             location: profile.location.clone(),

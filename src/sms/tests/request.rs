@@ -151,7 +151,7 @@ async fn whatsapp_gets_the_template_of_the_language_with_the_code_in_it_and_no_t
 
 fn call(body: &str) -> Message {
     let text = Text { language: "hi".to_owned(), voice: "hi-IN".to_owned(), body: body.into() };
-    Message { channel: Channel::Call, text, otp_code: "1097".into(), ..message() }
+    Message { channel: Channel::Call, text, otp_code: Some("1097".into()), ..message() }
 }
 
 fn by_call(base: &str) -> TwilioSettings {

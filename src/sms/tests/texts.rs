@@ -199,6 +199,35 @@ fn a_folder_replaces_our_texts_and_adds_languages() {
 }
 
 #[test]
+fn a_notice_to_an_old_number_is_in_the_first_language_that_has_one() {
+    let told = |texts: &Texts, tags: &[&str]| {
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let text = texts.phone_changed(&tags);
+        (text.language.clone(), body(&text).to_owned())
+    };
+    let ours = texts(settings());
+    let (language, english) = told(&ours, &["fr", "en"]);
+    assert_eq!(language, "en");
+    assert!(english.starts_with("The phone number of your Loopin account was changed."), "{english}");
+    assert_eq!(told(&ours, &["hi-IN"]).0, "hi");
+    assert_eq!(told(&ours, &[]).1, english);
+    // A file without one, be it a new language or in the place of ours, changes nothing of it.
+    let tamil = file("{code}").replacen('{', "{\"phone_changed\": \"ta {product}\",", 1);
+    let files = [
+        ("en.json", file("{code}")),
+        ("hi.json", file("{code}")),
+        ("ta.json", tamil),
+        ("te.json", file("{code}")),
+    ];
+    let files = files.each_ref().map(|(name, content)| (*name, content.as_str()));
+    let folder = Folder::new("notice", &files);
+    let mixed = texts(folder.settings());
+    assert_eq!(told(&mixed, &["te"]), ("en".to_owned(), english));
+    assert_eq!(told(&mixed, &["hi"]).0, "hi");
+    assert_eq!(told(&mixed, &["te", "ta"]).1, "ta Loopin");
+}
+
+#[test]
 fn what_stands_in_for_a_placeholder_is_not_read_again() {
     let texts = texts(TextSettings { product: "{code} & {x}".to_owned(), ..settings() });
     let text = compose(&texts, Channel::Sms, &[], None);
@@ -231,6 +260,14 @@ fn a_fault_names_the_file_and_the_key() {
         ("ta.json", file("{code} }"), "ta.json: sms has a } without its {"),
         ("ta.json", file("{code}\u{0}"), "ta.json: sms holds a control character"),
         ("ta.json", with("voice", json!("Tamil")), "ta.json: voice must be a language"),
+        ("ta.json", with("phone_changed", json!("{code}")), "ta.json: phone_changed has a {code}"),
+        (
+            "ta.json",
+            with("phone_changed", json!("{minutes}")),
+            "ta.json: phone_changed has a {code} or {minutes}",
+        ),
+        ("ta.json", with("phone_changed", json!(" ")), "ta.json: phone_changed says nothing"),
+        ("ta.json", with("phone_changed", json!("a".repeat(1_601))), "ta.json: phone_changed can be 1601"),
         ("ta.json", file(&long), "ta.json: sms can be 1601 characters long, over 1600"),
         ("ta.json", with("sms_one", json!(long)), "ta.json: sms_one can be 1601 characters long"),
         ("ta.json", with("call", json!(long)), "ta.json: call can be 1601 characters long, over 1000"),

@@ -21,6 +21,7 @@ struct File {
     call: String,
     whatsapp: String,
     voice: String,
+    phone_changed: Option<String>,
 }
 
 /// The texts of one language.
@@ -35,6 +36,8 @@ pub(super) struct Words {
     pub(super) sms_one: Option<Template>,
     pub(super) call: Template,
     pub(super) whatsapp: Template,
+    /// The notice to the old number. Without one, another language's is sent.
+    pub(super) phone_changed: Option<Template>,
     /// What Twilio's `<Say language>` calls the voice.
     pub(super) voice: String,
 }
@@ -46,17 +49,21 @@ impl Words {
         let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         let file: File = serde_json::from_str(json).map_err(|error| vec![format!("{name}: {error}")])?;
         let mut faults = Vec::new();
-        let mut template = |key: &str, text: &str| {
-            Template::read(text).unwrap_or_else(|why| {
+        let mut whole = |key: &str, read: Result<Template, String>| {
+            read.unwrap_or_else(|why| {
                 faults.push(format!("{name}: {key} {why}"));
                 Template::default()
             })
         };
+        let phone_changed =
+            file.phone_changed.as_deref().map(|text| whole("phone_changed", Template::read_notice(text)));
+        let mut template = |key: &str, text: &str| whole(key, Template::read(text));
         let words = Self {
             sms: template("sms", &file.sms),
             sms_one: file.sms_one.as_deref().map(|text| template("sms_one", text)),
             call: template("call", &file.call),
             whatsapp: template("whatsapp", &file.whatsapp),
+            phone_changed,
             tag: tag.to_owned(),
             name: name.to_owned(),
             voice: file.voice,
@@ -74,6 +81,7 @@ impl Words {
             ("sms", Some(&self.sms), behind, MAX_CHARACTERS),
             ("sms_one", self.sms_one.as_ref(), behind, MAX_CHARACTERS),
             ("call", Some(&self.call), 0, MAX_SPOKEN),
+            ("phone_changed", self.phone_changed.as_ref(), 0, MAX_CHARACTERS),
         ];
         let faults = texts.into_iter().filter_map(|(key, template, behind, most)| {
             let text = template?.fill(product, LONGEST_CODE, LONGEST_LIFE);
@@ -98,8 +106,25 @@ enum Part {
 }
 
 impl Template {
-    /// Reads `{product}`, `{code}` and `{minutes}` out of a text.
+    /// A text that carries a code.
     fn read(text: &str) -> Result<Self, String> {
+        let template = Self::parse(text)?;
+        let has_code = template.0.iter().any(|part| matches!(part, Part::Code));
+        if has_code { Ok(template) } else { Err("has no {code}".to_owned()) }
+    }
+
+    /// A text that tells some news, and has nothing to fill in but the product.
+    fn read_notice(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err("says nothing".to_owned());
+        }
+        let template = Self::parse(text)?;
+        let has_code = template.0.iter().any(|part| matches!(part, Part::Code | Part::Minutes));
+        if has_code { Err("has a {code} or {minutes}, and there are none".to_owned()) } else { Ok(template) }
+    }
+
+    /// Reads `{product}`, `{code}` and `{minutes}` out of a text.
+    fn parse(text: &str) -> Result<Self, String> {
         if text.contains(|c: char| c.is_control() && c != '\n') {
             return Err("holds a control character other than a line feed".to_owned());
         }
@@ -116,9 +141,6 @@ impl Template {
             rest = after;
         }
         parts.push(Part::Words(plain(rest)?));
-        if !parts.iter().any(|part| matches!(part, Part::Code)) {
-            return Err("has no {code}".to_owned());
-        }
         Ok(Self(parts))
     }
 

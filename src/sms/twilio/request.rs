@@ -91,7 +91,8 @@ impl<'a> Form<'a> {
             Sender::Number(from) | Sender::Alphanumeric(from) => ("From", format!("whatsapp:{from}").into()),
         });
         // The text is the template's; only the code is ours.
-        let variables = json!({ "1": message.otp_code.expose_secret() });
+        let code = message.otp_code.as_ref().ok_or_else(no_template)?;
+        let variables = json!({ "1": code.expose_secret() });
         form.0.push(("ContentSid", content.into()));
         form.0.push(("ContentVariables", variables.to_string().into()));
         form.0.push(("ValidityPeriod", validity(message, now)));
@@ -127,6 +128,11 @@ impl<'a> Form<'a> {
 
 fn no_whatsapp() -> Refusal {
     refusal::of_settings("no WhatsApp: set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID")
+}
+
+/// `WhatsApp` takes templates only, and the one that there is carries a code.
+fn no_template() -> Refusal {
+    refusal::of_settings("no WhatsApp template for a message without a code")
 }
 
 /// What remains of the code's life now; less at a later try.

@@ -18,13 +18,15 @@ pub(super) const BETWEEN_DIGITS: &str = ", ";
 /// A second of silence, long enough to write a digit down.
 const PAUSE: &str = r#"<Pause length="1"/>"#;
 
-/// The document that reads the message out, twice, with a pause around each digit. `None` when it is too long.
+/// The document that reads the message out, twice, with a pause around each digit. `None` when it is too long, or
+/// when there is no code: nobody is called for anything else.
 ///
 /// The digits are said one by one, because a voice that is given `1097` says a number of its language.
 pub(super) fn twiml(message: &Message) -> Option<String> {
     let voice = escaped(&message.text.voice);
     let body = message.text.body.expose_secret();
-    let digits: Vec<String> = message.otp_code.expose_secret().chars().map(String::from).collect();
+    let code = message.otp_code.as_ref()?;
+    let digits: Vec<String> = code.expose_secret().chars().map(String::from).collect();
     let spelled = digits.join(BETWEEN_DIGITS);
     // Words without the code in them would be a poor call: the code follows.
     let (before, after) = body.split_once(spelled.as_str()).unwrap_or((body, ""));

@@ -27,6 +27,16 @@ pub struct Model {
     pub location: Option<String>,
     pub event_interests: InterestIds,
     pub profile_pictures: Pictures,
+    #[sea_orm(unique)]
+    pub username_key: Option<String>,
+    #[sea_orm(unique)]
+    pub email_key: Option<String>,
+    pub password_hash: Option<String>,
+    pub claimed_phone: Option<String>,
+    pub role: String,
+    pub name_key: Option<String>,
+    pub first_name_key: Option<String>,
+    pub last_name_key: Option<String>,
     #[sea_orm(has_many)]
     pub sessions: HasMany<super::session::Entity>,
 }

@@ -17,6 +17,10 @@ pub struct Model {
     pub last_used_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
     pub ended_at: Option<DateTimeUtc>,
+    pub opened_by: String,
+    pub device: String,
+    pub address: String,
+    pub proved_at: Option<DateTimeUtc>,
     #[sea_orm(belongs_to, from = "account_id", to = "id")]
     pub account: BelongsTo<super::account::Entity>,
 }

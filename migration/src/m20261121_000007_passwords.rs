@@ -1,0 +1,54 @@
+//! Passwords, roles, and what a person sees of her sessions.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone_null};
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // One at a time: SQLite adds one column a statement.
+        for (table, column) in columns() {
+            manager.alter_table(Table::alter().table(table).add_column(column).take()).await?;
+        }
+        for (index, column) in KEYS {
+            let unique = Index::create().name(index).table("accounts").col(column).unique().take();
+            manager.create_index(unique).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (index, _) in KEYS {
+            manager.drop_index(Index::drop().name(index).table("accounts").to_owned()).await?;
+        }
+        for (table, column) in columns() {
+            let name = column.get_column_name();
+            manager.alter_table(Table::alter().table(table).drop_column(name).take()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Two accounts never share one of these.
+const KEYS: [(&str, &str); 2] =
+    [("accounts_username_key_key", "username_key"), ("accounts_email_key_key", "email_key")];
+
+/// `username_key` and `email_key` are what names are compared by, without regard to case. `claimed_phone` is what
+/// somebody said at registration, proved by nobody, so any number of accounts may hold the same. `proved_at` is when the
+/// holder of a session last proved who she is; `opened_by` says how she came in.
+fn columns() -> Vec<(&'static str, ColumnDef)> {
+    vec![
+        ("accounts", text_null("username_key")),
+        ("accounts", text_null("email_key")),
+        ("accounts", text_null("password_hash")),
+        ("accounts", text_null("claimed_phone")),
+        ("accounts", text("role").default("user").take()),
+        ("sessions", text("opened_by").default("code").take()),
+        ("sessions", text("device").default("").take()),
+        ("sessions", text("address").default("").take()),
+        ("sessions", timestamp_with_time_zone_null("proved_at")),
+    ]
+}

@@ -1,0 +1,288 @@
+//! Tokens that must be refused, whoever made them, and what happens while keys change.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    keys::{PEMS, signature_of, signing},
+    *,
+};
+
+/// What signs here, the Ed25519 key, and beside it a key of each other algorithm.
+fn house() -> TokenKeys {
+    let others = [KeyAlgorithm::Es256, KeyAlgorithm::Rs256].map(|other| signing(other).verifying().clone());
+    let secret = VerifyingKey::secret(&SECRET.into());
+    TokenKeys::new(signing(KeyAlgorithm::EdDsa), others.into_iter().chain([secret]).collect(), policy())
+}
+
+fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn kid(algorithm: KeyAlgorithm) -> String {
+    match algorithm {
+        KeyAlgorithm::Hs256 => VerifyingKey::secret(&SECRET.into()).kid().to_owned(),
+        other => signing(other).verifying().kid().to_owned(),
+    }
+}
+
+/// A token with any header and any claims, signed by a key that does what it is told.
+fn forged(header: &str, claims: &str, key: &SigningKey) -> String {
+    let message = format!("{}.{}", encode(header), encode(claims));
+    let signature = signature_of(key, message.as_bytes());
+    format!("{message}.{signature}")
+}
+
+fn good_claims() -> String {
+    serde_json::to_string(&claims()).unwrap()
+}
+
+#[track_caller]
+fn refused(keys: &TokenKeys, why: &str, token: &str) {
+    assert_eq!(keys.read(token, TokenType::Access, now()).err(), Some(TokenFault::Invalid), "{why}");
+    assert_eq!(keys.read_any_age(token).err(), Some(TokenFault::Invalid), "{why}");
+}
+
+#[track_caller]
+fn taken(keys: &TokenKeys, why: &str, token: &str) {
+    assert!(keys.read(token, TokenType::Access, now()).is_ok(), "{why}");
+}
+
+#[test]
+fn what_we_did_not_sign_is_invalid() {
+    let good = serde_json::to_value(claims()).unwrap();
+    let (head, signature) = VECTOR.rsplit_once('.').unwrap();
+    let body = head.split_once('.').unwrap().1;
+    for (why, token) in [
+        ("nothing", String::new()),
+        ("dots", "..".to_owned()),
+        ("many dots", ".".repeat(4000)),
+        ("no signature", format!("{head}.")),
+        ("half a signature", format!("{head}.{}", &signature[..20])),
+        ("two parts", format!("{body}.{signature}")),
+        ("five parts", format!("{VECTOR}.{body}.{signature}")),
+        ("alg none", format!("{}.{body}.", encode(r#"{"alg":"none","typ":"JWT"}"#))),
+        ("alg none with a signature", format!("{}.{body}.{signature}", encode(r#"{"alg":"none"}"#))),
+        ("alg nOnE", format!("{}.{body}.{signature}", encode(r#"{"alg":"nOnE"}"#))),
+        ("another secret", signed(Algorithm::HS256, "another token secret of 32 bytes!", &good)),
+        ("HS384", signed(Algorithm::HS384, SECRET, &good)),
+        ("HS512", signed(Algorithm::HS512, SECRET, &good)),
+        ("no exp", VECTOR_WITHOUT_EXP.to_owned()),
+        ("a space", format!("{VECTOR} ")),
+        ("a line", format!("{VECTOR}\n")),
+        ("padding", format!("{VECTOR}=")),
+        ("twice", format!("{VECTOR}.{VECTOR}")),
+        ("huge", "a".repeat(4097)),
+        ("huge and of three parts", format!("{head}.{}", "A".repeat(1_000_000))),
+        ("other letters", format!("{head}.{}", "é".repeat(21))),
+    ] {
+        refused(&keys(), why, &token);
+    }
+}
+
+#[test]
+fn a_key_keeps_to_its_algorithm() {
+    let house = house();
+    let all = [KeyAlgorithm::Hs256, KeyAlgorithm::EdDsa, KeyAlgorithm::Es256, KeyAlgorithm::Rs256];
+    let key_of = |algorithm| match algorithm {
+        KeyAlgorithm::Hs256 => SigningKey::secret(&SECRET.into()),
+        other => signing(other),
+    };
+    // Every algorithm in the header with every kid and every signer: three that agree are a token.
+    for alg in all {
+        for named in all {
+            for signer in all {
+                let header = json!({ "alg": alg.as_str(), "kid": kid(named) }).to_string();
+                let token = forged(&header, &good_claims(), &key_of(signer));
+                let why = format!("{alg} {named} {signer}");
+                if alg == named && named == signer {
+                    taken(&house, &why, &token);
+                } else {
+                    refused(&house, &why, &token);
+                }
+            }
+        }
+    }
+    // Without a name only a secret is meant: other keys never signed such tokens.
+    for algorithm in all {
+        let token =
+            forged(&json!({ "alg": algorithm.as_str() }).to_string(), &good_claims(), &key_of(algorithm));
+        let is_taken = house.read(&token, TokenType::Access, now()).is_ok();
+        assert_eq!(is_taken, algorithm == KeyAlgorithm::Hs256, "{algorithm}");
+    }
+}
+
+/// What is public, taken for a secret (CVE-2015-9235).
+#[test]
+fn the_bytes_of_a_public_key_are_no_secret() {
+    let house = house();
+    for (algorithm, pem) in PEMS.iter() {
+        let key = VerifyingKey::from_pem(pem).unwrap();
+        let mut guesses = vec![key.kid().to_owned(), pem.expose_secret().to_owned()];
+        match key.numbers().unwrap().clone() {
+            PublicNumbers::Ed25519 { x } => guesses.push(x),
+            PublicNumbers::P256 { x, y } => guesses.extend([format!("{x}{y}"), x, y]),
+            PublicNumbers::Rsa { n, e } => guesses.extend([n, e]),
+        }
+        for guess in guesses {
+            let secret = SigningKey::secret(&guess.into());
+            for header in [
+                json!({ "alg": "HS256", "kid": key.kid() }),
+                json!({ "alg": "HS256" }),
+                json!({ "alg": algorithm.as_str(), "kid": key.kid() }),
+                json!({ "alg": "HS256", "kid": secret.verifying().kid() }),
+            ] {
+                refused(&house, &header.to_string(), &forged(&header.to_string(), &good_claims(), &secret));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_brings_no_key_and_makes_no_demands() {
+    let house = house();
+    let stranger =
+        SigningKey::from_pem(&crate::commands::keys::make(KeyAlgorithm::EdDsa).unwrap().pem).unwrap();
+    let Some(PublicNumbers::Ed25519 { x }) = stranger.verifying().numbers() else {
+        panic!("an Ed25519 key");
+    };
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid(KeyAlgorithm::EdDsa) });
+    for extra in [
+        json!({ "jwk": jwk }),
+        json!({ "jku": "https://attacker.example/jwks.json" }),
+        json!({ "x5u": "https://attacker.example/x5u.pem" }),
+        json!({ "x5c": ["MIIB"] }),
+    ] {
+        for name in [kid(KeyAlgorithm::EdDsa), stranger.verifying().kid().to_owned()] {
+            let mut header = json!({ "alg": "EdDSA", "kid": name });
+            header.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            refused(&house, &header.to_string(), &forged(&header.to_string(), &good_claims(), &stranger));
+        }
+    }
+    let own = kid(KeyAlgorithm::EdDsa);
+    for (header, is_taken) in [
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}"}}"#), true),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","jku":"https://attacker.example/"}}"#), true),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":["exp"]}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":["b64"],"b64":false}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":[]}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","alg":"EdDSA","kid":"{own}"}}"#), false),
+        (format!(r#"{{"alg":"none","alg":"EdDSA","kid":"{own}"}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","kid":"{own}"}}"#), false),
+        (format!(r#"{{"alg":["EdDSA"],"kid":"{own}"}}"#), false),
+        (format!(r#"{{"alg":"eddsa","kid":"{own}"}}"#), false),
+        (format!(r#"{{"kid":"{own}"}}"#), false),
+        (r#"{"alg":"EdDSA"}"#.to_owned(), false),
+        (r#"{"alg":"EdDSA","kid":""}"#.to_owned(), false),
+        (r#"{"alg":"EdDSA","kid":"../../dev/null"}"#.to_owned(), false),
+        (format!(r#"{{"alg":"EdDSA","kid":["{own}"]}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}"}} "#), true),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}"}}x"#), false),
+        ("[]".to_owned(), false),
+        ("null".to_owned(), false),
+        (String::new(), false),
+    ] {
+        let token = forged(&header, &good_claims(), &signing(KeyAlgorithm::EdDsa));
+        assert_eq!(house.read(&token, TokenType::Access, now()).is_ok(), is_taken, "{header}");
+    }
+}
+
+#[test]
+fn claims_are_whole_and_said_once() {
+    let key = signing(KeyAlgorithm::EdDsa);
+    let header = json!({ "alg": "EdDSA", "kid": kid(KeyAlgorithm::EdDsa) }).to_string();
+    let good = serde_json::to_value(claims()).unwrap();
+    taken(&house(), "all is well", &forged(&header, &good.to_string(), &key));
+    for name in ["token_type", "user_id", "sid", "jti", "iat", "exp"] {
+        for value in [Value::Null, json!({}), json!([good[name]]), json!("nonsense"), json!(1.5)] {
+            let mut claims = good.clone();
+            claims[name] = value.clone();
+            refused(&house(), &format!("{name} {value}"), &forged(&header, &claims.to_string(), &key));
+        }
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        refused(&house(), &format!("no {name}"), &forged(&header, &claims.to_string(), &key));
+        let twice = format!("{{\"{name}\":{},{}", good[name], &good.to_string()[1..]);
+        refused(&house(), &twice, &forged(&header, &twice, &key));
+    }
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(1400), "]".repeat(1400));
+    for nonsense in ["", "null", "[]", "{}", "1", "{", &deep, &format!("{good}{good}")] {
+        refused(&house(), nonsense, &forged(&header, nonsense, &key));
+    }
+}
+
+/// Some Base64 readers pass over the bits that are left at the end, and one token has several texts then.
+#[test]
+fn a_token_has_one_text() {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let house = house();
+    let token = house.issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
+    let token = token.access.expose_secret();
+    taken(&house, "all is well", token);
+    // 64 bytes are 85 letters and two bits.
+    let (front, last) = token.split_at(token.len() - 1);
+    for letter in ALPHABET.chars().filter(|letter| !last.contains(*letter)) {
+        refused(&house, "another last letter", &format!("{front}{letter}"));
+    }
+    for text in [
+        format!("{token}=="),
+        format!("{token}\u{0}"),
+        token.replace('.', ".\n"),
+        token.replacen('.', "=.", 1),
+        format!("Bearer {token}"),
+    ] {
+        refused(&house, "another text", &text);
+    }
+}
+
+#[test]
+fn every_algorithm_signs_and_an_independent_reader_agrees() {
+    for (algorithm, pem) in PEMS.iter() {
+        let signer = TokenKeys::new(SigningKey::from_pem(pem).unwrap(), vec![], policy());
+        let pair = signer.issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
+        let token = pair.access.expose_secret();
+        let header = jsonwebtoken::decode_header(token).unwrap();
+        assert_eq!(header.kid.as_deref(), Some(signer.verifying()[0].kid()));
+        assert_eq!(header.typ.as_deref(), Some("JWT"));
+        let (key, alg) = match signer.verifying()[0].numbers().unwrap() {
+            PublicNumbers::Ed25519 { x } => (DecodingKey::from_ed_components(x), Algorithm::EdDSA),
+            PublicNumbers::P256 { x, y } => (DecodingKey::from_ec_components(x, y), Algorithm::ES256),
+            PublicNumbers::Rsa { n, e } => (DecodingKey::from_rsa_components(n, e), Algorithm::RS256),
+        };
+        assert_eq!(header.alg, alg, "{algorithm}");
+        let mut validation = Validation::new(alg);
+        validation.validate_exp = false;
+        let read = jsonwebtoken::decode::<Claims>(token, &key.unwrap(), &validation).unwrap();
+        assert_eq!((read.claims.user_id, read.claims.jti), (Uuid::from_u128(USER), Uuid::from_u128(JTI)));
+        // The refresh token is the same, and with all but ES256 the same text.
+        let again = signer.issue(&session(), &account(), Uuid::from_u128(1), now()).unwrap();
+        let texts = [&pair, &again].map(|pair| pair.refresh.expose_secret().to_owned());
+        let jtis = texts.each_ref().map(|text| signer.read(text, TokenType::Refresh, now()).unwrap().jti);
+        assert_eq!(jtis[0], jtis[1]);
+        assert_eq!(texts[0] == texts[1], *algorithm != KeyAlgorithm::Es256, "{algorithm}");
+    }
+}
+
+#[test]
+fn keys_change_and_tokens_go_on() {
+    let [old, new] = [SigningKey::secret(&SECRET.into()), signing(KeyAlgorithm::EdDsa)];
+    let halves = [old.verifying().clone(), new.verifying().clone()];
+    let before = TokenKeys::new(old.clone(), vec![], policy());
+    let announced = TokenKeys::new(old.clone(), vec![halves[1].clone()], policy());
+    let after = TokenKeys::new(new.clone(), vec![halves[0].clone()], policy());
+    let done = TokenKeys::new(new, vec![], policy());
+    let token = |keys: &TokenKeys| {
+        let pair = keys.issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
+        pair.access.expose_secret().to_owned()
+    };
+    for (reader, reads_old, reads_new) in
+        [(&before, true, false), (&announced, true, true), (&after, true, true), (&done, false, true)]
+    {
+        let reads = |token: &str| reader.read(token, TokenType::Access, now()).is_ok();
+        assert_eq!((reads(&token(&before)), reads(&token(&after))), (reads_old, reads_new));
+        // Signed before keys had names.
+        assert_eq!(reads(VECTOR_WITHOUT_KID), reads_old);
+    }
+    // The signing key may stay in the list: it is one key.
+    let listed = TokenKeys::new(old.clone(), vec![old.verifying().clone(); 2], policy());
+    assert_eq!(listed.verifying().len(), 1);
+}

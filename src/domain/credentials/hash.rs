@@ -1,0 +1,94 @@
+//! Password hashes.
+
+use std::fmt;
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::password::{Password, normalised};
+
+/// The length of a salt (RFC 9106, section 3.1).
+pub const SALT_BYTES: usize = 16;
+
+/// What a hash costs: Argon2id with 19 MiB, two passes, one lane, as OWASP's Password Storage Cheat Sheet has it.
+/// Raised here, it is raised for every account at her next sign-in.
+const PARAMS: Params = Params::DEFAULT;
+
+/// A password's hash as a PHC string: algorithm, cost, salt and hash. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
+/// A password could not be hashed. With our own parameters it can be, so nobody is told more.
+#[derive(Debug, thiserror::Error)]
+#[error("a password could not be hashed")]
+pub struct HashFault(#[from] argon2::password_hash::Error);
+
+impl PasswordHash {
+    /// Hashes a password. It takes tens of milliseconds and 19 MiB, so it is nothing for a thread that others wait for.
+    ///
+    /// # Errors
+    /// Never with the parameters and salts of this server.
+    pub fn make(password: &Password, salt: &[u8; SALT_BYTES]) -> Result<Self, HashFault> {
+        let hash: phc::PasswordHash = hasher().hash_password_with_salt(password.expose().as_bytes(), salt)?;
+        Ok(Self(hash.to_string()))
+    }
+
+    /// A hash that no password is known to give, to be compared with in the place of one that is not there: it costs
+    /// as much as every other.
+    ///
+    /// # Errors
+    /// As [`PasswordHash::make`].
+    pub fn of_nobody(
+        salt: &[u8; SALT_BYTES],
+        output: &[u8; Params::DEFAULT_OUTPUT_LEN],
+    ) -> Result<Self, HashFault> {
+        let hash = phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: phc::ParamsString::try_from(&PARAMS)?,
+            salt: Some(phc::Salt::new(salt).map_err(argon2::password_hash::Error::from)?),
+            hash: Some(phc::Output::new(output).map_err(argon2::password_hash::Error::from)?),
+        };
+        Ok(Self(hash.to_string()))
+    }
+
+    /// A hash as it was kept.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The PHC string: for the row, and for nothing else.
+    #[must_use]
+    pub fn phc(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is this password's. It takes as long as making one. A hash that cannot be read is nobody's.
+    #[must_use]
+    pub fn matches(&self, typed: &SecretString) -> bool {
+        let typed = normalised(typed.expose_secret());
+        hasher().verify_password(typed.expose_secret().as_bytes(), self.0.as_str()).is_ok()
+    }
+
+    /// Whether it costs what a hash costs today. One that does not is made anew when its password is known.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let Ok(hash) = phc::PasswordHash::new(&self.0) else {
+            return false;
+        };
+        let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        hash.algorithm == Algorithm::Argon2id.ident()
+            && Params::try_from(&hash).is_ok_and(|params| costs(&params) == costs(&PARAMS))
+    }
+}
+
+fn hasher() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, PARAMS)
+}

@@ -1,0 +1,193 @@
+//! `change-phone` and `verify-change-phone`: a new number for an account that exists, or its first.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Error, Sending, Services, Wish, code, session, to_its_end,
+    verify::{CodeRefused, judged},
+};
+use crate::{
+    domain::{
+        access::SignedIn,
+        delivery::Channel,
+        otp::{Accepted, ChallengeKey, OtpCode},
+        phone::PhoneNumber,
+    },
+    sms::{self, Message},
+    store::{self, messages::NewMessage},
+};
+
+/// How long the notice to the old number is worth delivering: as long as the provider keeps a message.
+const NOTICE_HOLDS: Duration = Duration::from_hours(10);
+
+/// What became of a wish for a new number.
+#[derive(Debug)]
+pub enum Asked {
+    /// A code was asked for.
+    Code(Sending),
+    /// It cannot be hers.
+    Refused(Refused),
+}
+
+/// What became of the code that came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// The number is hers, and the other sessions are ended.
+    Done,
+    /// The code is no good.
+    Code(CodeRefused),
+    /// The number cannot be hers.
+    Refused(Refused),
+    /// The session has ended meanwhile.
+    Ended,
+}
+
+/// Why she cannot have a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Who holds the session was not proved lately.
+    NotProved,
+    /// It is hers already.
+    Own,
+    /// It is another account's.
+    Taken,
+}
+
+/// Sends a code to the new number. It is bound to this account and this number.
+///
+/// # Errors
+/// When the database does not answer: then nothing was sent.
+pub async fn ask(
+    services: &Arc<Services>,
+    who: SignedIn,
+    phone: PhoneNumber,
+    wish: Wish,
+) -> Result<Asked, Error> {
+    to_its_end(services, |services| async move {
+        let now = services.clock.now();
+        if let Some(refused) = refused(&who, &phone, now) {
+            return Ok(Asked::Refused(refused));
+        }
+        // Only after the proof: whoever stole a token learns nothing of who has an account.
+        if store::accounts::find_by_phone(&services.store, &phone).await?.is_some() {
+            return Ok(Asked::Refused(Refused::Taken));
+        }
+        let key = ChallengeKey::change_phone(&phone, who.account().id);
+        Ok(Asked::Code(code::send(&services, key, None, &wish, now).await?))
+    })
+    .await
+}
+
+/// Takes the code: the number becomes hers, the other sessions are ended, and the old number is told.
+///
+/// # Errors
+/// When the database does not answer: then the old number stays.
+pub async fn verify(
+    services: &Arc<Services>,
+    who: SignedIn,
+    phone: PhoneNumber,
+    code: OtpCode,
+    languages: Vec<String>,
+) -> Result<Changed, Error> {
+    to_its_end(services, |services| async move {
+        let now = services.clock.now();
+        // Again: whoever stole a token must not finish what its owner began.
+        if let Some(refused) = refused(&who, &phone, now) {
+            return Ok(Changed::Refused(refused));
+        }
+        let key = ChallengeKey::change_phone(&phone, who.account().id);
+        let proof = match judged(&services, key, &code, now).await? {
+            Ok(proof) => proof,
+            Err(refused) => return Ok(Changed::Code(refused)),
+        };
+        let (changed, old) = move_to(&services, &who, key, &proof, now).await?;
+        if let Some(old) = old {
+            tell_old(&services, old, &languages, now).await;
+        }
+        Ok(changed)
+    })
+    .await
+}
+
+fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Refused> {
+    if !who.session().is_proved(now) {
+        Some(Refused::NotProved)
+    } else if who.account().phone.as_ref() == Some(phone) {
+        Some(Refused::Own)
+    } else {
+        None
+    }
+}
+
+/// One transaction: all of it has happened, or none. Says what became of it and which number is hers no longer.
+async fn move_to(
+    services: &Services,
+    who: &SignedIn,
+    key: ChallengeKey<'_>,
+    proof: &Accepted,
+    now: DateTime<Utc>,
+) -> Result<(Changed, Option<PhoneNumber>), Error> {
+    let (phone, user_id) = (key.phone, who.account().id);
+    let txn = services.store.begin().await?;
+    // Dropping the transaction undoes it.
+    if !store::otp::consume(&txn, key, proof, now).await? {
+        return Ok((Changed::Code(CodeRefused::NoneRequested), None));
+    }
+    store::owners::claim(&txn, user_id).await?;
+    let Some((session, account)) = session::stands(&txn, who).await? else {
+        return Ok((Changed::Ended, None));
+    };
+    // The unique index decides who of two gets it.
+    if !store::owners::mark_phone(&txn, user_id, phone, now).await? {
+        return Ok((Changed::Refused(Refused::Taken), None));
+    }
+    if let Some(old) = &account.phone {
+        store::leads::mark_moved(&txn, old, phone).await?;
+        // Whoever gets that number next is told nothing of hers.
+        store::messages::purge_to(&txn, old).await?;
+    }
+    store::leads::mark_converted(&txn, phone, now).await?;
+    let ended = store::sessions::close_all(&txn, user_id, Some(session.id), now).await?;
+    txn.commit().await?;
+    tracing::info!(%user_id, to = %phone, ended, "phone changed");
+    Ok((Changed::Done, account.phone))
+}
+
+/// Tells the old number, so that its owner learns of it if it was not she. The number is changed, whatever becomes of
+/// this.
+async fn tell_old(services: &Services, old: PhoneNumber, languages: &[String], now: DateTime<Utc>) {
+    if !services.channels.is_on(Channel::Sms) {
+        tracing::warn!(to = %old, "no notice to the old number: sms is not among OTP_CHANNELS");
+        return;
+    }
+    let text = services.texts.phone_changed(languages);
+    let row = NewMessage {
+        id: services.random.id(now),
+        delivery_id: services.random.bits(),
+        attempt: 1,
+        challenge_id: None,
+        phone: &old,
+        channel: Channel::Sms,
+        language: &text.language,
+        platform: None,
+        template: sms::PHONE_CHANGED,
+        provider: services.sms.provider(),
+    };
+    let id = row.id;
+    if let Err(error) = store::messages::insert(&services.store, row, now).await {
+        tracing::error!(to = %old, %error, "the notice to the old number could not be written down");
+    }
+    let message = Message {
+        id,
+        to: old,
+        channel: Channel::Sms,
+        text,
+        otp_code: None,
+        valid_for: NOTICE_HOLDS,
+        created_at: now,
+    };
+    // A failure has been logged, and the row says it.
+    let _ = code::hand_over(services, &message).await;
+}

@@ -1,0 +1,130 @@
+//! `delete-account` and `export`: what a person may ask for of all that is held about her.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Error, Services, session, to_its_end};
+use crate::{
+    domain::{
+        access::{Session, SignedIn},
+        account::{Account, Role},
+        lead::Lead,
+        otp::{ChallengeKey, Purpose},
+        phone::PhoneNumber,
+    },
+    store::{self, Txn, messages::Received, otp::Asked},
+};
+
+/// What became of the wish to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The account is gone.
+    Gone,
+    /// Who holds the session was not proved lately.
+    NotProved,
+    /// She is the only admin: somebody has to be.
+    LastAdmin,
+    /// The session has ended meanwhile.
+    Ended,
+}
+
+/// Removes her account, and with it the profile, the sessions, the lead, the messages and the codes that wait. What stays
+/// is the mark of her phone, an HMAC, while a code to it would not be sent anyway: so nobody gets sends or guesses by
+/// leaving and coming back.
+///
+/// # Errors
+/// When the database does not answer: then the account is there.
+pub async fn leave(services: &Arc<Services>, who: SignedIn) -> Result<Left, Error> {
+    to_its_end(services, |services| async move {
+        let now = services.clock.now();
+        if !who.session().is_proved(now) {
+            return Ok(Left::NotProved);
+        }
+        let (id, txn) = (who.account().id, services.store.begin().await?);
+        let phone = who.account().phone.as_ref();
+        forget_codes(&services, &txn, phone, id, now).await?;
+        // Before her own account: two admins who leave at once must not wait for each other.
+        let admins = match who.account().role {
+            Role::Admin => store::owners::claim_admins(&txn).await?,
+            Role::User | Role::Staff => Vec::new(),
+        };
+        store::owners::claim(&txn, id).await?;
+        // Dropping the transaction undoes it.
+        let Some((_, account)) = session::stands(&txn, &who).await? else {
+            return Ok(Left::Ended);
+        };
+        if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {
+            return Ok(Left::LastAdmin);
+        }
+        // She changed it a moment ago.
+        if account.phone.as_ref() != phone {
+            forget_codes(&services, &txn, account.phone.as_ref(), id, now).await?;
+        }
+        if let Some(phone) = &account.phone {
+            store::leads::purge_of(&txn, phone).await?;
+            store::messages::purge_to(&txn, phone).await?;
+        }
+        store::owners::purge(&txn, id).await?;
+        txn.commit().await?;
+        tracing::info!(user_id = %id, "account deleted by its owner");
+        Ok(Left::Gone)
+    })
+    .await
+}
+
+/// Removes her codes, and leaves the mark of her phone where it owes a wait.
+async fn forget_codes(
+    services: &Services,
+    txn: &Txn,
+    phone: Option<&PhoneNumber>,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if let Some(phone) = phone {
+        let waiting = store::otp::find(txn, ChallengeKey::sign_in(phone)).await?;
+        let until = waiting.and_then(|challenge| challenge.owed_until(&services.otp, now));
+        if let (Some(until), Some(mark)) = (until, services.otp_keys.marks(phone).first()) {
+            store::otp::insert_mark(txn, mark, Purpose::SignIn, until, now).await?;
+        }
+    }
+    Ok(store::otp::purge_of(txn, phone, id).await?)
+}
+
+/// Everything that is held about a person.
+#[derive(Debug)]
+pub struct Held {
+    /// When it was put together.
+    pub at: DateTime<Utc>,
+    /// Her account and her profile.
+    pub account: Account,
+    /// Her sessions, those too that have ended and were not forgotten yet.
+    pub sessions: Vec<Session>,
+    /// The messages to her phone.
+    pub messages: Vec<Received>,
+    /// What the sales team knows of her.
+    pub lead: Option<Lead>,
+    /// The codes that she asked for and that were not forgotten yet.
+    pub challenges: Vec<Asked>,
+}
+
+/// Puts together everything that is held about her. Only reads, so it needs no run to its end.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn export(services: &Services, who: &SignedIn) -> Result<Held, Error> {
+    let (db, at, account) = (&services.store, services.clock.now(), who.account());
+    let (messages, lead) = match &account.phone {
+        Some(phone) => (store::messages::list_to(db, phone).await?, store::leads::find(db, phone).await?),
+        None => (Vec::new(), None),
+    };
+    Ok(Held {
+        at,
+        account: account.clone(),
+        sessions: store::sessions::list_all(db, account.id).await?,
+        messages,
+        lead,
+        challenges: store::otp::list_of(db, account.phone.as_ref(), account.id).await?,
+    })
+}

@@ -1,0 +1,179 @@
+//! Proving again who holds a session: by a code to her phone, or by her password.
+
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use poem::{Request, Result};
+use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
+
+use super::{
+    Tag,
+    body::Json,
+    code::{CodeSentData, NotSent, cooldown, languages, not_sent},
+    envelope::{ErrorCode, Failure, Refusal, Success},
+    fault::Fault,
+    fields::{self, Faults, Field},
+    security::Gate,
+    verify::{NotTaken, not_taken},
+};
+use crate::flows::{
+    Sending, Services, Wish,
+    confirm::{self, CodeAsked, Confirmed},
+    gate::Refused,
+};
+
+const NO_PHONE: &str = "This account has no verified phone number: confirm with your password";
+const CODE_SENT: &str = "OTP sent successfully to your phone number";
+
+/// The operations of this page.
+pub struct ConfirmApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// A proof: one of the two.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ConfirmRequest {
+    #[oai(skip_serializing_if_is_none)]
+    otp_code: Field<fields::MaybeCode>,
+    #[oai(skip_serializing_if_is_none)]
+    password: Field<fields::OwnPassword>,
+}
+
+impl Example for ConfirmRequest {
+    fn example() -> Self {
+        Self { otp_code: Field::of("1097"), password: Field::absent() }
+    }
+}
+
+/// How long the proof holds.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ConfirmedData {
+    /// Until when this session may do what needs a proof (RFC 3339, UTC).
+    confirmed_until: String,
+}
+
+impl Example for ConfirmedData {
+    fn example() -> Self {
+        Self { confirmed_until: "2025-10-03T10:25:23.435393+00:00".to_owned() }
+    }
+}
+
+/// What `confirm-code` can answer.
+#[derive(ApiResponse)]
+pub enum ConfirmCodeResponse {
+    /// The code is on its way.
+    #[oai(status = 200)]
+    Sent(Json<Success<CodeSentData>>),
+    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why.
+    #[oai(status = 400)]
+    Unreachable(Refusal),
+    /// `not_found`: the account has no verified phone. Confirm with the password.
+    #[oai(status = 404)]
+    NoPhone(Refusal),
+    /// `otp_cooldown`: such a code was sent too recently; `error.retry_after` says when the next may be.
+    #[oai(status = 429)]
+    TooSoon(Refusal),
+    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    #[oai(status = 502)]
+    SmsRejected(Refusal),
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    #[oai(status = 503)]
+    SmsUnavailable(Refusal),
+}
+
+/// What `confirm` can answer.
+#[derive(ApiResponse)]
+pub enum ConfirmResponse {
+    /// It is she.
+    #[oai(status = 200)]
+    Confirmed(Json<Success<ConfirmedData>>),
+    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
+    /// the wrong code, with `error.attempts_remaining`. `malformed_request`: the body names neither or both of
+    /// `otp_code` and `password`.
+    #[oai(status = 400)]
+    Refused(Refusal),
+    /// `validation_failed`: `error.fields` names what is wrong; a wrong password too, because at a 401 apps refresh
+    /// their token.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    #[oai(status = 429)]
+    Exhausted(Refusal),
+}
+
+#[OpenApi(tag = "Tag::Session")]
+impl ConfirmApi {
+    /// Ask for a code to confirm with
+    ///
+    /// Sends a code to the verified phone of the account. It does nothing but confirm, and no other code confirms.
+    #[oai(path = "/api/auth/confirm-code", method = "post", operation_id = "confirmCode")]
+    async fn confirm_code(&self, gate: Gate, request: &Request) -> Result<ConfirmCodeResponse> {
+        let wish = Wish { languages: languages(request), ..Wish::default() };
+        let asked = confirm::send_code(&self.services, gate.0, wish).await.map_err(Fault::from)?;
+        Ok(match asked {
+            CodeAsked::Code { phone, sending: Sending::Sent(sent) } => {
+                ConfirmCodeResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
+            }
+            CodeAsked::Code { sending: Sending::TooSoon { retry_after }, .. } => {
+                ConfirmCodeResponse::TooSoon(cooldown(retry_after))
+            }
+            CodeAsked::Code { sending: Sending::Failed(error), .. } => match not_sent(&error) {
+                NotSent::Unreachable(refusal) => ConfirmCodeResponse::Unreachable(refusal),
+                NotSent::Rejected(refusal) => ConfirmCodeResponse::SmsRejected(refusal),
+                NotSent::Unavailable(refusal) => ConfirmCodeResponse::SmsUnavailable(refusal),
+            },
+            CodeAsked::NoPhone => {
+                ConfirmCodeResponse::NoPhone(Failure::new(ErrorCode::NotFound, NO_PHONE).into())
+            }
+        })
+    }
+
+    /// Confirm who holds the session
+    ///
+    /// Takes a code of `confirm-code`, once, or the password. For ten minutes this session may then change the phone, set
+    /// a first password and delete the account. A sign-in confirms too.
+    #[oai(path = "/api/auth/confirm", method = "post", operation_id = "confirm")]
+    async fn confirm(&self, gate: Gate, body: Json<ConfirmRequest>) -> Result<ConfirmResponse> {
+        let ConfirmRequest { otp_code, password } = &body.0;
+        let mut faults = Faults::default();
+        let outcome = match (otp_code.given(), password.given()) {
+            (Some(field), None) => {
+                let code = fields::otp_code(field, self.services.otp.length);
+                let Some(code) = faults.check("otp_code", code) else {
+                    return Ok(ConfirmResponse::Invalid(faults.refusal()));
+                };
+                confirm::by_code(&self.services, gate.0, code).await
+            }
+            (None, Some(field)) => {
+                let Some(password) = faults.check("password", field.text()) else {
+                    return Ok(ConfirmResponse::Invalid(faults.refusal()));
+                };
+                confirm::by_password(&self.services, gate.0, password.into()).await
+            }
+            (None, None) => return Ok(malformed("Name an otp_code or a password")),
+            (Some(_), Some(_)) => return Ok(malformed("Name an otp_code or a password, not both")),
+        };
+        Ok(match outcome.map_err(Fault::from)? {
+            Confirmed::Until(until) => {
+                let confirmed_until = until.to_rfc3339_opts(SecondsFormat::Micros, false);
+                ConfirmResponse::Confirmed(Success::new("Confirmed", ConfirmedData { confirmed_until }))
+            }
+            Confirmed::Code(refused) => match not_taken(refused) {
+                NotTaken::BadRequest(refusal) => ConfirmResponse::Refused(refusal),
+                NotTaken::Exhausted(refusal) => ConfirmResponse::Exhausted(refusal),
+            },
+            Confirmed::WrongPassword => {
+                faults.check::<()>("password", Err(vec!["This is not your password".to_owned()]));
+                ConfirmResponse::Invalid(faults.refusal())
+            }
+            Confirmed::Ended => return Err(Fault::Token(Refused::Revoked).into()),
+        })
+    }
+}
+
+fn malformed(sentence: &'static str) -> ConfirmResponse {
+    ConfirmResponse::Refused(Failure::new(ErrorCode::MalformedRequest, sentence).into())
+}

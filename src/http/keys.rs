@@ -1,0 +1,186 @@
+//! The public keys of tokens, for services that check tokens without asking.
+
+use std::sync::Arc;
+
+use poem::{Request, http::header};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    types::{Example, ToJSON},
+};
+
+use super::{Tag, body::Json};
+use crate::{
+    domain::access::{PublicNumbers, TokenKeys, VerifyingKey, fingerprint},
+    flows::Services,
+};
+
+/// How long the keys may be kept, five minutes. A key is listed on all servers for so long before it signs; a service that
+/// meets a `kid` that it does not know asks again at once, as the usual libraries do.
+const CACHE: &str = "public, max-age=300";
+
+/// The operations of this page.
+pub struct KeysApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// A public key (RFC 7517). Which numbers it has follows from `kty`.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct JsonWebKey {
+    /// `OKP` (with `crv` and `x`), `EC` (with `crv`, `x` and `y`) or `RSA` (with `n` and `e`).
+    kty: String,
+    /// The only algorithm that it verifies: `EdDSA`, `ES256` or `RS256`.
+    alg: String,
+    /// Always `sig`.
+    #[oai(rename = "use")]
+    purpose: String,
+    /// Its name in the headers of tokens: its thumbprint (RFC 7638).
+    kid: String,
+    /// `Ed25519` or `P-256`.
+    #[oai(skip_serializing_if_is_none)]
+    crv: Option<String>,
+    /// The key, or a coordinate.
+    #[oai(skip_serializing_if_is_none)]
+    x: Option<String>,
+    /// The other coordinate.
+    #[oai(skip_serializing_if_is_none)]
+    y: Option<String>,
+    /// The modulus.
+    #[oai(skip_serializing_if_is_none)]
+    n: Option<String>,
+    /// The exponent.
+    #[oai(skip_serializing_if_is_none)]
+    e: Option<String>,
+}
+
+impl JsonWebKey {
+    /// A secret has no public half and is never shown.
+    fn of(key: &VerifyingKey) -> Option<Self> {
+        let plain = Self {
+            kty: String::new(),
+            alg: key.algorithm().as_str().to_owned(),
+            purpose: "sig".to_owned(),
+            kid: key.kid().to_owned(),
+            crv: None,
+            x: None,
+            y: None,
+            n: None,
+            e: None,
+        };
+        Some(match key.numbers()?.clone() {
+            PublicNumbers::Ed25519 { x } => {
+                Self { kty: "OKP".to_owned(), crv: Some("Ed25519".to_owned()), x: Some(x), ..plain }
+            }
+            PublicNumbers::P256 { x, y } => {
+                Self { kty: "EC".to_owned(), crv: Some("P-256".to_owned()), x: Some(x), y: Some(y), ..plain }
+            }
+            PublicNumbers::Rsa { n, e } => Self { kty: "RSA".to_owned(), n: Some(n), e: Some(e), ..plain },
+        })
+    }
+}
+
+impl Example for JsonWebKey {
+    /// The key of RFC 8037, appendix A.
+    fn example() -> Self {
+        Self {
+            kty: "OKP".to_owned(),
+            alg: "EdDSA".to_owned(),
+            purpose: "sig".to_owned(),
+            kid: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k".to_owned(),
+            crv: Some("Ed25519".to_owned()),
+            x: Some("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".to_owned()),
+            y: None,
+            n: None,
+            e: None,
+        }
+    }
+}
+
+/// The public keys that tokens may be signed with.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct JsonWebKeySet {
+    /// The one that signs comes first. Empty with HS256, whose secret is no one's but the services' that share it.
+    keys: Vec<JsonWebKey>,
+}
+
+impl JsonWebKeySet {
+    fn of(keys: &TokenKeys) -> Self {
+        Self { keys: keys.verifying().iter().filter_map(JsonWebKey::of).collect() }
+    }
+}
+
+impl Example for JsonWebKeySet {
+    fn example() -> Self {
+        Self { keys: vec![JsonWebKey::example()] }
+    }
+}
+
+/// What the addresses of the keys can answer.
+#[derive(ApiResponse)]
+pub enum KeysResponse {
+    /// The keys. They may be kept for five minutes.
+    #[oai(status = 200)]
+    Keys(
+        Json<JsonWebKeySet>,
+        /// `public, max-age=300`.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// Of these very keys.
+        #[oai(header = "ETag")]
+        String,
+    ),
+    /// They are still those of the `ETag` that came as `If-None-Match`.
+    #[oai(status = 304)]
+    Unchanged(
+        /// `public, max-age=300`.
+        #[oai(header = "Cache-Control")]
+        String,
+        /// Of the keys.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+#[OpenApi(tag = "Tag::Session")]
+impl KeysApi {
+    /// Get the public keys of tokens
+    ///
+    /// A JWK set (RFC 7517) with which any service checks access tokens by itself; `kid` in a token's header says which
+    /// key is meant. With HS256 there are none.
+    #[oai(path = "/api/auth/jwks.json", method = "get", operation_id = "getKeys")]
+    async fn keys(&self, request: &Request) -> KeysResponse {
+        self.answer(request)
+    }
+
+    /// Get the public keys of tokens, at the address that libraries know
+    ///
+    /// The same as `/api/auth/jwks.json`.
+    #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "getWellKnownKeys")]
+    async fn well_known_keys(&self, request: &Request) -> KeysResponse {
+        self.answer(request)
+    }
+}
+
+impl KeysApi {
+    fn answer(&self, request: &Request) -> KeysResponse {
+        let keys = JsonWebKeySet::of(&self.services.tokens);
+        let tag = format!("\"{}\"", fingerprint(keys.to_json_string().as_bytes()));
+        if knows(request, &tag) {
+            KeysResponse::Unchanged(CACHE.to_owned(), tag)
+        } else {
+            KeysResponse::Keys(Json(keys), CACHE.to_owned(), tag)
+        }
+    }
+}
+
+/// Whether who asks has the representation of this tag (RFC 9110, section 13.1.2). A proxy may have made the tag weak.
+fn knows(request: &Request, tag: &str) -> bool {
+    let given = request.headers().get_all(header::IF_NONE_MATCH).into_iter();
+    let mut tags = given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    tags.any(|given| {
+        let given = given.trim();
+        given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
+    })
+}

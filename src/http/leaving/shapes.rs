@@ -1,0 +1,340 @@
+//! Everything that is held about a person, as she gets it.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use poem_openapi::{Object, types::Example};
+
+use crate::{
+    domain::{
+        access::Session,
+        account::{Account, Profile},
+        interests::Interest,
+        lead::Lead,
+    },
+    flows::leaving::Held,
+    store::{messages::Received, otp::Asked},
+};
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, false)
+}
+
+/// Everything that is held about the user. Times are RFC 3339 in UTC; what is not there is null.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ExportData {
+    /// When this was put together.
+    exported_at: String,
+    /// The account.
+    account: ExportedAccount,
+    /// The profile.
+    profile: ExportedProfile,
+    /// The sessions, those too that ended lately, the first first.
+    sessions: Vec<ExportedSession>,
+    /// The messages to the verified phone, the first first. Their texts are not kept.
+    messages: Vec<ExportedMessage>,
+    /// The codes that were asked for lately. The codes themselves are not kept.
+    codes: Vec<ExportedCode>,
+    /// What the sales team knows.
+    lead: Option<ExportedLead>,
+}
+
+impl ExportData {
+    /// All of it.
+    pub fn of(held: Held, interests: &[Interest]) -> Self {
+        Self {
+            exported_at: time(held.at),
+            profile: ExportedProfile::of(&held.account.profile, interests),
+            account: ExportedAccount::of(held.account),
+            sessions: held.sessions.into_iter().map(ExportedSession::of).collect(),
+            messages: held.messages.into_iter().map(ExportedMessage::of).collect(),
+            codes: held.challenges.iter().map(ExportedCode::of).collect(),
+            lead: held.lead.map(ExportedLead::of),
+        }
+    }
+}
+
+impl Example for ExportData {
+    fn example() -> Self {
+        let at = || "2025-10-03T10:15:23.435393+00:00".to_owned();
+        Self {
+            exported_at: at(),
+            account: ExportedAccount {
+                user_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
+                phone_number: Some("+916205829376".to_owned()),
+                phone: None,
+                username: None,
+                email: None,
+                first_name: None,
+                last_name: None,
+                role: "user".to_owned(),
+                has_password: false,
+                is_active: true,
+                created_at: at(),
+                updated_at: at(),
+            },
+            profile: ExportedProfile {
+                profile_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a12".to_owned(),
+                name: Some("Gaurav Kumar".to_owned()),
+                birth_date: Some("1995-01-01".to_owned()),
+                gender: Some("male".to_owned()),
+                bio: None,
+                location: None,
+                event_interests: vec!["Technology".to_owned()],
+                profile_pictures: vec!["https://example.com/pic1.jpg".to_owned()],
+            },
+            sessions: vec![ExportedSession {
+                id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a13".to_owned(),
+                opened_by: "code".to_owned(),
+                device: "Pixel 8".to_owned(),
+                address: "203.0.113.7".to_owned(),
+                created_at: at(),
+                last_used_at: at(),
+                confirmed_at: Some(at()),
+                expires_at: "2025-10-10T10:15:23.435393+00:00".to_owned(),
+                ended_at: None,
+            }],
+            messages: vec![ExportedMessage {
+                kind: "otp".to_owned(),
+                channel: "sms".to_owned(),
+                language: "en".to_owned(),
+                status: "delivered".to_owned(),
+                created_at: at(),
+                updated_at: at(),
+            }],
+            codes: vec![ExportedCode {
+                purpose: "sign_in".to_owned(),
+                attempts: 1,
+                opened_at: at(),
+                sent_at: Some(at()),
+                expires_at: "2025-10-03T10:25:23.435393+00:00".to_owned(),
+                used_at: Some(at()),
+            }],
+            lead: Some(ExportedLead {
+                source: "signup".to_owned(),
+                state: "converted".to_owned(),
+                requests: 1,
+                first_requested_at: at(),
+                last_requested_at: at(),
+                converted_at: Some(at()),
+                notes: String::new(),
+            }),
+        }
+    }
+}
+
+/// The account.
+#[derive(Debug, Object)]
+pub struct ExportedAccount {
+    /// Its id.
+    user_id: String,
+    /// The verified phone in E.164.
+    phone_number: Option<String>,
+    /// A phone that was given at registration and never verified.
+    phone: Option<String>,
+    /// The username.
+    username: Option<String>,
+    /// The e-mail address; never verified.
+    email: Option<String>,
+    /// As it was given.
+    first_name: Option<String>,
+    /// As it was given.
+    last_name: Option<String>,
+    /// `user`, `staff` or `admin`.
+    role: String,
+    /// Whether a password is set.
+    has_password: bool,
+    /// Whether the account may be used.
+    is_active: bool,
+    /// When it was made.
+    created_at: String,
+    /// When it or its profile was last changed.
+    updated_at: String,
+}
+
+impl ExportedAccount {
+    fn of(account: Account) -> Self {
+        Self {
+            user_id: account.id.to_string(),
+            phone_number: account.phone.map(|phone| phone.full().to_owned()),
+            phone: account.claimed_phone,
+            username: account.username,
+            email: account.email,
+            first_name: account.first_name,
+            last_name: account.last_name,
+            role: account.role.as_str().to_owned(),
+            has_password: account.has_password,
+            is_active: account.is_active,
+            created_at: time(account.created_at),
+            updated_at: time(account.updated_at),
+        }
+    }
+}
+
+/// The profile.
+#[derive(Debug, Object)]
+pub struct ExportedProfile {
+    /// Its id.
+    profile_id: String,
+    /// The name.
+    name: Option<String>,
+    /// `YYYY-MM-DD`.
+    birth_date: Option<String>,
+    /// `male`, `female` or `other`.
+    gender: Option<String>,
+    /// The text.
+    bio: Option<String>,
+    /// The place.
+    location: Option<String>,
+    /// The names of the interests that were chosen.
+    event_interests: Vec<String>,
+    /// The URLs of the pictures.
+    profile_pictures: Vec<String>,
+}
+
+impl ExportedProfile {
+    fn of(profile: &Profile, interests: &[Interest]) -> Self {
+        let name = |id: &i64| interests.iter().find(|it| it.id == *id).map(|it| it.name.clone());
+        Self {
+            profile_id: profile.id.to_string(),
+            name: profile.name.clone(),
+            birth_date: profile.birth_date.map(|date| date.date().to_string()),
+            gender: profile.gender.map(|gender| gender.as_str().to_owned()),
+            bio: profile.bio.clone(),
+            location: profile.location.clone(),
+            event_interests: profile.event_interests.iter().filter_map(name).collect(),
+            profile_pictures: profile.profile_pictures.clone(),
+        }
+    }
+}
+
+/// A session.
+#[derive(Debug, Object)]
+pub struct ExportedSession {
+    /// Its id.
+    id: String,
+    /// `code` or `password`.
+    opened_by: String,
+    /// What the device said of itself.
+    device: String,
+    /// The network address.
+    address: String,
+    /// When it was opened.
+    created_at: String,
+    /// When it last got tokens.
+    last_used_at: String,
+    /// When its user last proved who she is.
+    confirmed_at: Option<String>,
+    /// When it dies of disuse or of age.
+    expires_at: String,
+    /// When it was ended.
+    ended_at: Option<String>,
+}
+
+impl ExportedSession {
+    fn of(session: Session) -> Self {
+        Self {
+            id: session.id.to_string(),
+            opened_by: session.opened_by.as_str().to_owned(),
+            device: session.client.device,
+            address: session.client.address,
+            created_at: time(session.created_at),
+            last_used_at: time(session.last_used_at),
+            confirmed_at: session.proved_at.map(time),
+            expires_at: time(session.expires_at),
+            ended_at: session.ended_at.map(time),
+        }
+    }
+}
+
+/// A message.
+#[derive(Debug, Object)]
+pub struct ExportedMessage {
+    /// What it was: `otp` carried a code, `phone_changed` is the notice to an old number.
+    kind: String,
+    /// `sms`, `whatsapp` or `call`.
+    channel: String,
+    /// The language of its text.
+    language: String,
+    /// How far it got.
+    status: String,
+    /// When it was made.
+    created_at: String,
+    /// When that was learnt.
+    updated_at: String,
+}
+
+impl ExportedMessage {
+    fn of(message: Received) -> Self {
+        Self {
+            kind: message.template,
+            channel: message.channel,
+            language: message.language,
+            status: message.status,
+            created_at: time(message.created_at),
+            updated_at: time(message.updated_at),
+        }
+    }
+}
+
+/// A code that was asked for.
+#[derive(Debug, Object)]
+pub struct ExportedCode {
+    /// What it was for: `sign_in`, `change_phone`, `confirm` or `staff`.
+    purpose: String,
+    /// How many guesses there were.
+    attempts: i64,
+    /// When it was first asked for.
+    opened_at: String,
+    /// When it was last sent.
+    sent_at: Option<String>,
+    /// When it dies.
+    expires_at: String,
+    /// When it was used.
+    used_at: Option<String>,
+}
+
+impl ExportedCode {
+    fn of(asked: &Asked) -> Self {
+        Self {
+            purpose: asked.purpose.as_str().to_owned(),
+            attempts: asked.challenge.attempts,
+            opened_at: time(asked.opened_at),
+            sent_at: asked.challenge.sent_at.map(time),
+            expires_at: time(asked.challenge.expires_at),
+            used_at: asked.challenge.consumed_at.map(time),
+        }
+    }
+}
+
+/// What the sales team knows.
+#[derive(Debug, Object)]
+pub struct ExportedLead {
+    /// What was asked for first: `signup` or `login`.
+    source: String,
+    /// `new`, `contacted`, `converted` or `lost`.
+    state: String,
+    /// How often a code was asked for.
+    requests: i64,
+    /// When that was first.
+    first_requested_at: String,
+    /// When that was last.
+    last_requested_at: String,
+    /// When the code came back.
+    converted_at: Option<String>,
+    /// What was written down.
+    notes: String,
+}
+
+impl ExportedLead {
+    fn of(lead: Lead) -> Self {
+        Self {
+            source: lead.source,
+            state: lead.state,
+            requests: lead.requests,
+            first_requested_at: time(lead.first_requested_at),
+            last_requested_at: time(lead.last_requested_at),
+            converted_at: lead.converted_at.map(time),
+            notes: lead.notes,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What the operations with passwords take and give. The shapes are those of Django REST framework and SimpleJWT, so
+//! that clients written for them work here.
+
+use poem_openapi::{Object, registry::MetaSchema, types::Example};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::{
+    domain::{access::TokenPair, account::Account},
+    http::fields::{Describe, Field, describe, schema},
+};
+
+/// A new account, which is signed in at once.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct RegisterRequest {
+    pub(super) username: Field<NewUsername>,
+    pub(super) email: Field<Email>,
+    pub(super) password: Field<NewPassword>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) first_name: Field<PersonName>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) last_name: Field<PersonName>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) phone: Field<ClaimedPhone>,
+}
+
+impl Example for RegisterRequest {
+    fn example() -> Self {
+        Self {
+            username: Field::of("gaurav"),
+            email: Field::of("gaurav@example.com"),
+            password: Field::of("correct horse battery"),
+            first_name: Field::of("Gaurav"),
+            last_name: Field::of("Kumar"),
+            phone: Field::of("+916205829376"),
+        }
+    }
+}
+
+/// A new account, which signs in later.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct RegisterAccountRequest {
+    pub(super) username: Field<NewUsername>,
+    pub(super) password: Field<NewPassword>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) email: Field<MaybeEmail>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) password2: Field<SamePassword>,
+}
+
+impl Example for RegisterAccountRequest {
+    fn example() -> Self {
+        Self {
+            username: Field::of("gaurav"),
+            password: Field::of("correct horse battery"),
+            email: Field::of("gaurav@example.com"),
+            password2: Field::of("correct horse battery"),
+        }
+    }
+}
+
+/// A new account.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct RegisteredData {
+    /// The account (UUID version 7).
+    id: String,
+    /// As it was given.
+    username: Option<String>,
+    /// As it was given.
+    email: Option<String>,
+}
+
+impl RegisteredData {
+    pub(super) fn of(account: Account) -> Self {
+        Self { id: account.id.to_string(), username: account.username, email: account.email }
+    }
+}
+
+impl Example for RegisteredData {
+    fn example() -> Self {
+        Self {
+            id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
+            username: Some("gaurav".to_owned()),
+            email: Some("gaurav@example.com".to_owned()),
+        }
+    }
+}
+
+/// A name and a password.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct TokenRequest {
+    pub(super) username: Field<Username>,
+    pub(super) password: Field<Password>,
+}
+
+impl Example for TokenRequest {
+    fn example() -> Self {
+        Self { username: Field::of("gaurav"), password: Field::of("correct horse battery") }
+    }
+}
+
+/// A pair of tokens, as SimpleJWT answers it: without an envelope.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct SignedInData {
+    /// The refresh token, for `POST /api/auth/refresh` or `POST /api/token/refresh`.
+    refresh: String,
+    /// The access token.
+    access: String,
+}
+
+impl SignedInData {
+    pub(super) fn of(tokens: &TokenPair) -> Self {
+        Self {
+            refresh: tokens.refresh.expose_secret().to_owned(),
+            access: tokens.access.expose_secret().to_owned(),
+        }
+    }
+}
+
+impl Example for SignedInData {
+    fn example() -> Self {
+        Self {
+            refresh: "eyJhbGciOiJIUzI1NiJ9.e30.refresh".to_owned(),
+            access: "eyJhbGciOiJIUzI1NiJ9.e30.access".to_owned(),
+        }
+    }
+}
+
+/// A new password.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct PasswordRequest {
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) old_password: Field<OldPassword>,
+    pub(super) new_password: Field<NewPassword>,
+}
+
+impl Example for PasswordRequest {
+    fn example() -> Self {
+        Self {
+            old_password: Field::of("correct horse battery"),
+            new_password: Field::of("staple of the stable"),
+        }
+    }
+}
+
+fn clearable(schema: MetaSchema) -> MetaSchema {
+    MetaSchema { nullable: true, ..schema }
+}
+
+fn secret(description: &'static str) -> MetaSchema {
+    MetaSchema { format: Some("password"), ..schema("string", description, "correct horse battery".into()) }
+}
+
+fn email() -> MetaSchema {
+    MetaSchema {
+        format: Some("email"),
+        max_length: Some(254),
+        ..schema(
+            "string",
+            "Unique without regard to case. Nobody proves it: no message is sent there.",
+            "gaurav@example.com".into(),
+        )
+    }
+}
+
+const ANY_NAME: &str = "The username, the e-mail address, or the verified phone in any spelling. Letter case is of no \
+    importance.";
+
+describe!(/// `username` of a new account.
+NewUsername, required: true, MetaSchema {
+    min_length: Some(1),
+    max_length: Some(150),
+    pattern: Some("^[0-9A-Za-z._+-]*[A-Za-z_][0-9A-Za-z._+-]*$".to_owned()),
+    ..schema("string", "Letters a-z, digits and `. _ + -`; at least one letter. Unique without regard to case.", "gaurav".into())
+});
+describe!(/// `email` where it must be there.
+    Email, required: true, email());
+describe!(/// `email` where it may be left out; null and empty are none.
+    MaybeEmail, required: false, clearable(email()));
+describe!(/// A password that is to be kept.
+NewPassword, required: true, MetaSchema {
+    min_length: Some(8),
+    max_length: Some(128),
+    ..secret("8 to 128 characters of any kind; not only digits, not a common password, not like the username, the \
+        e-mail address or the name.")
+});
+describe!(/// `password2`.
+    SamePassword, required: false, clearable(secret("The same password once more, if it is given.")));
+describe!(/// `old_password`.
+    OldPassword, required: false, clearable(secret("The password so far. Needed where there is one.")));
+describe!(/// `username` where somebody signs in.
+    Username, required: true, schema("string", ANY_NAME, "gaurav".into()));
+describe!(/// `password` where somebody signs in.
+    Password, required: true, secret("The password."));
+describe!(/// `username` of `login`, which takes a phone as well.
+LoginUsername, required: false, MetaSchema {
+    description: Some("With a `password`, in the place of a `phone_number`: the username, the e-mail address, or the \
+        verified phone in any spelling."),
+    ..clearable(schema("string", "", Value::Null))
+});
+describe!(/// `password` of `login`, which takes a phone as well.
+LoginPassword, required: false, MetaSchema {
+    format: Some("password"),
+    ..clearable(schema("string", "Needed with a `username`.", Value::Null))
+});
+describe!(/// `first_name` and `last_name`.
+PersonName, required: false, MetaSchema {
+    max_length: Some(150),
+    ..clearable(schema("string", "Up to 150 characters; trimmed.", "Gaurav".into()))
+});
+describe!(/// `phone` that nobody proves.
+ClaimedPhone, required: false, MetaSchema {
+    max_length: Some(64),
+    ..clearable(schema("string", "A phone that nobody proved: the profile shows it as `phone`, and nothing else is done \
+        with it.", "+916205829376".into()))
+});

@@ -1,0 +1,190 @@
+//! The sessions of a person: which there are, and ending them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use poem::Result;
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::Example};
+use uuid::Uuid;
+
+use super::{
+    Tag,
+    body::Json,
+    envelope::{ErrorCode, Failure, Refusal, Success},
+    fault::Fault,
+    security::Gate,
+};
+use crate::{
+    domain::access::Session,
+    flows::{Services, sessions},
+    store,
+};
+
+const NO_SESSION: &str = "You have no live session of this id";
+
+/// The operations of this page.
+pub struct SessionsApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// A session.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct SessionData {
+    /// For `DELETE /api/auth/sessions/{id}`; `sid` in the tokens (UUID version 7).
+    id: String,
+    /// What the device said of itself when it signed in: `X-Device-Name`, else `User-Agent`. Empty when it said nothing.
+    device: String,
+    /// The network address that it signed in from.
+    address: String,
+    /// When it signed in (RFC 3339, UTC).
+    created_at: String,
+    /// When it last got tokens: by signing in or by `refresh`. A request with an access token does not count.
+    last_used_at: String,
+    /// Whether it is the session of this request.
+    current: bool,
+}
+
+impl SessionData {
+    fn of(session: &Session, current: Uuid) -> Self {
+        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, false);
+        Self {
+            id: session.id.to_string(),
+            device: session.client.device.clone(),
+            address: session.client.address.clone(),
+            created_at: time(session.created_at),
+            last_used_at: time(session.last_used_at),
+            current: session.id == current,
+        }
+    }
+}
+
+impl Example for SessionData {
+    fn example() -> Self {
+        Self {
+            id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a13".to_owned(),
+            device: "Pixel 8".to_owned(),
+            address: "203.0.113.7".to_owned(),
+            created_at: "2025-10-03T10:15:23.435393+00:00".to_owned(),
+            last_used_at: "2025-10-04T08:02:11.120045+00:00".to_owned(),
+            current: true,
+        }
+    }
+}
+
+/// The live sessions.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct SessionsAnswer {
+    /// Always true.
+    success: bool,
+    /// For a person; it may change.
+    message: String,
+    /// The one that was used last first.
+    data: Vec<SessionData>,
+    /// Always null.
+    token: Option<String>,
+}
+
+impl SessionsAnswer {
+    fn new(data: Vec<SessionData>) -> Self {
+        Self { success: true, message: "Sessions retrieved successfully".to_owned(), data, token: None }
+    }
+}
+
+impl Example for SessionsAnswer {
+    fn example() -> Self {
+        Self::new(vec![SessionData::example()])
+    }
+}
+
+/// How many sessions were ended.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct EndedData {
+    /// The number of sessions that were live and are not any more.
+    ended: u64,
+}
+
+impl Example for EndedData {
+    fn example() -> Self {
+        Self { ended: 1 }
+    }
+}
+
+/// What `GET sessions` can answer.
+#[derive(ApiResponse)]
+pub enum SessionsResponse {
+    /// The live sessions, the one that was used last first.
+    #[oai(status = 200)]
+    List(Json<SessionsAnswer>),
+}
+
+/// What ends several sessions can answer.
+#[derive(ApiResponse)]
+pub enum EndResponse {
+    /// They are ended: their access tokens too are refused from now on.
+    #[oai(status = 200)]
+    Ended(Json<Success<EndedData>>),
+}
+
+/// What `DELETE sessions/{id}` can answer.
+#[derive(ApiResponse)]
+pub enum EndOneResponse {
+    /// It is ended: its access tokens too are refused from now on.
+    #[oai(status = 200)]
+    Ended(Json<Success<EndedData>>),
+    /// `not_found`: she has no live session of this id.
+    #[oai(status = 404)]
+    NotFound(Refusal),
+}
+
+#[OpenApi(tag = "Tag::Session")]
+impl SessionsApi {
+    /// List the own sessions
+    ///
+    /// The live ones, twenty at most: a further sign-in ends the one that was used longest ago.
+    #[oai(path = "/api/auth/sessions", method = "get", operation_id = "listSessions")]
+    async fn list(&self, gate: Gate) -> Result<SessionsResponse> {
+        let (session, now) = (gate.0.session(), self.services.clock.now());
+        let live = store::sessions::list(&self.services.store, session.account_id, now);
+        let live = live.await.map_err(Fault::from)?;
+        let data = live.iter().map(|it| SessionData::of(it, session.id)).collect();
+        Ok(SessionsResponse::List(Json(SessionsAnswer::new(data))))
+    }
+
+    /// End the other sessions
+    ///
+    /// All of the user's but the one of this request.
+    #[oai(path = "/api/auth/sessions", method = "delete", operation_id = "endOtherSessions")]
+    async fn end_others(&self, gate: Gate) -> Result<EndResponse> {
+        let ended = sessions::end_others(&self.services, &gate.0).await.map_err(Fault::from)?;
+        Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
+    }
+
+    /// End one of the own sessions
+    ///
+    /// It may be the one of this request.
+    #[oai(path = "/api/auth/sessions/:id", method = "delete", operation_id = "endSession")]
+    async fn end_one(&self, gate: Gate, id: Path<String>) -> Result<EndOneResponse> {
+        let ended = match Uuid::parse_str(&id.0) {
+            Ok(id) => sessions::end_one(&self.services, &gate.0, id).await.map_err(Fault::from)?,
+            Err(_) => false,
+        };
+        Ok(if ended {
+            EndOneResponse::Ended(Success::new("The session is ended", EndedData { ended: 1 }))
+        } else {
+            EndOneResponse::NotFound(Failure::new(ErrorCode::NotFound, NO_SESSION).into())
+        })
+    }
+
+    /// End all sessions
+    ///
+    /// Every session of the user, the one of this request too.
+    #[oai(path = "/api/auth/logout-all", method = "post", operation_id = "logoutAll")]
+    async fn logout_all(&self, gate: Gate) -> Result<EndResponse> {
+        let ended = sessions::end_all(&self.services, &gate.0).await.map_err(Fault::from)?;
+        Ok(EndResponse::Ended(Success::new("Logged out everywhere", EndedData { ended })))
+    }
+}

@@ -1,0 +1,296 @@
+//! The users, for staff and for everybody about herself.
+
+mod shapes;
+
+use std::sync::Arc;
+
+use poem::Result;
+use poem_openapi::{
+    ApiResponse, OpenApi,
+    param::{Path, Query},
+};
+use uuid::Uuid;
+
+use super::{
+    Tag,
+    body::Json,
+    envelope::{ErrorCode, Failure, Refusal},
+    fault::Fault,
+    fields::{Describe, Faults, Field, FieldFaults, optional},
+    security::Gate,
+};
+use crate::{
+    domain::{
+        account::Role,
+        credentials::{Email, PersonName},
+        roles::{self, Acting, Forbidden},
+        users::{Edit, Number, PageOf, Search, Size},
+    },
+    flows::{
+        Services,
+        users::{self, Changed},
+    },
+    store,
+};
+
+use shapes::{ChangeUserRequest, PageNumber, PerPage, SearchText, User, Users};
+
+const NO_USER: &str = "There is no such user";
+
+const LAST_ADMIN: &str = "This is the last active admin: make somebody else one first";
+
+/// The operations of this page.
+pub struct UsersApi {
+    /// What the verbs work with.
+    pub services: Arc<Services>,
+}
+
+/// What the list can answer.
+#[derive(ApiResponse)]
+pub enum UsersResponse {
+    /// The page, newest users first; empty past the end.
+    #[oai(status = 200)]
+    List(Json<Users>),
+    /// `forbidden`: only staff and admins who signed in with their password see the list.
+    #[oai(status = 403)]
+    Forbidden(Refusal),
+    /// `validation_failed`: `error.fields` names the parameters that are wrong.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+}
+
+/// What the reading of a user can answer.
+#[derive(ApiResponse)]
+pub enum UserResponse {
+    /// The user.
+    #[oai(status = 200)]
+    Found(Json<User>),
+    /// `forbidden`: it is somebody else, who may exist or not, and only staff and admins who signed in with their
+    /// password may ask.
+    #[oai(status = 403)]
+    Forbidden(Refusal),
+    /// `user_not_found`: there is no such user, or `id` is no UUID.
+    #[oai(status = 404)]
+    Unknown(Refusal),
+}
+
+/// What the changing of a user can answer.
+#[derive(ApiResponse)]
+pub enum ChangeUserResponse {
+    /// The user as she is now.
+    #[oai(status = 200)]
+    Changed(Json<User>),
+    /// `forbidden`: whoever asks may not: see above. Or an admin would be taken away who is the last active one.
+    #[oai(status = 403)]
+    Forbidden(Refusal),
+    /// `user_not_found`: there is no such user, or `id` is no UUID.
+    #[oai(status = 404)]
+    Unknown(Refusal),
+    /// `email_taken`: the address is another account's.
+    #[oai(status = 409)]
+    Taken(Refusal),
+    /// `validation_failed`: `error.fields` names everything that is wrong.
+    #[oai(status = 422)]
+    Invalid(Refusal),
+}
+
+/// What switching an account off or on can answer.
+#[derive(ApiResponse)]
+pub enum SwitchUserResponse {
+    /// The user as she is now; she may have been so before.
+    #[oai(status = 200)]
+    Switched(Json<User>),
+    /// `forbidden`: whoever asks may not: see above. Or she is the last active admin.
+    #[oai(status = 403)]
+    Forbidden(Refusal),
+    /// `user_not_found`: there is no such user, or `id` is no UUID.
+    #[oai(status = 404)]
+    Unknown(Refusal),
+}
+
+#[OpenApi(tag = "Tag::Users")]
+impl UsersApi {
+    /// List the users
+    ///
+    /// For staff and admins, in a session that was opened with the password. Newest first, those of one moment in the
+    /// order of their ids, so that pages do not overlap.
+    #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
+    async fn list(
+        &self,
+        gate: Gate,
+        /// Which page, from 1.
+        page: Query<PageNumber>,
+        /// How many users a page has, 1 to 100; 20 when not said.
+        per_page: Query<PerPage>,
+        /// What users are found by: up to 100 characters, without regard to case. Each of its words is in the profile's
+        /// name, the username, the e-mail address, the first or the last name, or a phone; or the whole is (a part of)
+        /// a phone, with or without its plus and spaces. `%`, `_` and `\` mean themselves.
+        search: Query<SearchText>,
+    ) -> Result<UsersResponse> {
+        let leave = match roles::may_list(&gate.0) {
+            Ok(leave) => leave,
+            Err(Forbidden) => return Ok(UsersResponse::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        };
+        let mut faults = Faults::default();
+        let number = faults.check("page", sentence(Number::parse(page.text())));
+        let size = faults.check("per_page", sentence(Size::parse(per_page.text())));
+        let text = search.text().unwrap_or_default();
+        let search = faults.check("search", sentence(Search::parse(text, self.services.region)));
+        let (Some(number), Some(size), Some(search)) = (number, size, search) else {
+            return Ok(UsersResponse::Invalid(faults.refusal()));
+        };
+        let page = PageOf::new(number, size);
+        let found = store::users::list(&self.services.store, &leave, &search, page).await;
+        let found = found.map_err(Fault::from)?;
+        Ok(UsersResponse::List(Json(Users::of(&found.users, found.total, page))))
+    }
+
+    /// Read a user
+    ///
+    /// Everybody may read what is held about herself here, staff and admins about all.
+    #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
+    async fn user(
+        &self,
+        gate: Gate,
+        /// The user (UUID).
+        id: Path<String>,
+    ) -> Result<UserResponse> {
+        let Some(id) = uuid(&id) else {
+            return Ok(UserResponse::Unknown(no_user()));
+        };
+        let leave = match roles::may_read(&gate.0, id) {
+            Ok(leave) => leave,
+            Err(Forbidden) => return Ok(UserResponse::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        };
+        let found = store::users::find(&self.services.store, leave).await.map_err(Fault::from)?;
+        Ok(match found {
+            Some(user) => UserResponse::Found(Json(User::of(&user))),
+            None => UserResponse::Unknown(no_user()),
+        })
+    }
+
+    /// Change a user
+    ///
+    /// What is left out stays, and what is not named here is ignored. Everybody may change her own first name, last name
+    /// and e-mail address; staff those of users, admins those of everybody. `role` and `is_active` are set by admins and
+    /// never on oneself. Another role and `is_active: false` end every session of the user. There is always an active
+    /// admin left.
+    #[oai(path = "/api/users/:id", method = "put", operation_id = "changeUser")]
+    async fn change(
+        &self,
+        gate: Gate,
+        /// The user (UUID).
+        id: Path<String>,
+        body: Json<ChangeUserRequest>,
+    ) -> Result<ChangeUserResponse> {
+        use ChangeUserResponse as Response;
+        let Some(id) = uuid(&id) else {
+            return Ok(Response::Unknown(no_user()));
+        };
+        let body = &body.0;
+        let is_about_rights = body.role.is_given() || body.is_active.is_given();
+        let leave =
+            if is_about_rights { roles::may_promote(&gate.0, id) } else { roles::may_edit(&gate.0, id) };
+        let leave = match leave {
+            Ok(leave) => leave,
+            Err(Forbidden) => return Ok(Response::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        };
+        let mut faults = Faults::default();
+        let edit = Edit {
+            first_name: optional(&mut faults, "first_name", &body.first_name, person_name),
+            last_name: optional(&mut faults, "last_name", &body.last_name, person_name),
+            email: optional(&mut faults, "email", &body.email, email),
+            role: optional(&mut faults, "role", &body.role, role),
+            is_active: optional(&mut faults, "is_active", &body.is_active, Field::boolean),
+        };
+        if !faults.is_empty() {
+            return Ok(Response::Invalid(faults.refusal()));
+        }
+        Ok(match users::change(&self.services, leave, edit).await.map_err(Fault::from)? {
+            Changed::Done(user) => Response::Changed(Json(User::of(&user))),
+            Changed::NotFound => Response::Unknown(no_user()),
+            Changed::Forbidden => Response::Forbidden(Failure::of(ErrorCode::Forbidden).into()),
+            Changed::LastAdmin => Response::Forbidden(last_admin()),
+            Changed::EmailTaken => Response::Taken(Failure::of(ErrorCode::EmailTaken).into()),
+        })
+    }
+
+    /// Deactivate a user
+    ///
+    /// Ends every session of hers, and she gets no code, no token and no refresh until she is activated again. Nothing is
+    /// removed. Staff may deactivate users, admins everybody else but themselves; there is always an active admin left.
+    #[oai(path = "/api/users/:id", method = "delete", operation_id = "deactivateUser")]
+    async fn deactivate(
+        &self,
+        gate: Gate,
+        /// The user (UUID).
+        id: Path<String>,
+    ) -> Result<SwitchUserResponse> {
+        self.switch(gate, &id, false).await
+    }
+
+    /// Activate a user
+    ///
+    /// She can sign in again; the sessions that she had stay ended. By whom: as for deactivating.
+    #[oai(path = "/api/users/:id/activate", method = "post", operation_id = "activateUser")]
+    async fn activate(
+        &self,
+        gate: Gate,
+        /// The user (UUID).
+        id: Path<String>,
+    ) -> Result<SwitchUserResponse> {
+        self.switch(gate, &id, true).await
+    }
+}
+
+impl UsersApi {
+    async fn switch(&self, gate: Gate, id: &str, is_active: bool) -> Result<SwitchUserResponse> {
+        use SwitchUserResponse as Response;
+        let Some(id) = uuid(id) else {
+            return Ok(Response::Unknown(no_user()));
+        };
+        let leave: Acting = match roles::may_switch(&gate.0, id) {
+            Ok(leave) => leave,
+            Err(Forbidden) => return Ok(Response::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        };
+        let changed = users::change(&self.services, leave, Edit::switch(is_active)).await;
+        Ok(match changed.map_err(Fault::from)? {
+            Changed::Done(user) => Response::Switched(Json(User::of(&user))),
+            Changed::NotFound => Response::Unknown(no_user()),
+            Changed::LastAdmin => Response::Forbidden(last_admin()),
+            Changed::Forbidden => Response::Forbidden(Failure::of(ErrorCode::Forbidden).into()),
+            // No address is set here.
+            Changed::EmailTaken => {
+                return Err(Fault::Internal("a switch changed an address".to_owned()).into());
+            }
+        })
+    }
+}
+
+fn uuid(text: &str) -> Option<Uuid> {
+    text.parse().ok()
+}
+
+fn no_user() -> Refusal {
+    Failure::new(ErrorCode::UserNotFound, NO_USER).into()
+}
+
+fn last_admin() -> Refusal {
+    Failure::new(ErrorCode::Forbidden, LAST_ADMIN).into()
+}
+
+fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, FieldFaults> {
+    result.map_err(|fault| vec![fault.to_string()])
+}
+
+fn person_name(field: &Field<impl Describe>) -> Result<Option<PersonName>, FieldFaults> {
+    field.given().map_or(Ok(None), |field| sentence(PersonName::parse(field.text()?)))
+}
+
+fn email(field: &Field<impl Describe>) -> Result<Option<Email>, FieldFaults> {
+    field.given().map_or(Ok(None), |field| sentence(Email::parse(field.text()?).map(Some)))
+}
+
+fn role(field: &Field<impl Describe>) -> Result<Role, FieldFaults> {
+    Role::parse(field.text()?).ok_or_else(|| vec!["Role must be user, staff or admin".to_owned()])
+}

@@ -1,0 +1,92 @@
+//! `GET /api/auth/export`
+
+use serde_json::{Value, json};
+
+use crate::{
+    again::{PASSWORD, confirm_by_code, post_as, register, sign_in_from},
+    on_both,
+    support::{OTHER_PHONE, PHONE},
+};
+
+const PATH: &str = "/api/auth/export";
+const NEW: &str = "+919812345678";
+
+on_both! {
+    async fn everything_is_in_it(house: TestHouse) {
+        let tokens = house.sign_in_and_complete(PHONE).await;
+        house.execute("UPDATE leads SET notes = 'likes jazz'").await;
+        confirm_by_code(&house, &tokens, PHONE).await;
+        let answer = house.get_as(&tokens.access, PATH).await;
+        answer.assert_ok();
+        let disposition = answer.header("content-disposition").unwrap();
+        assert!(disposition.starts_with("attachment; filename="), "{disposition}");
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.at("/account/user_id"), json!(tokens.user_id));
+        assert_eq!(answer.at("/account/phone_number"), json!(PHONE));
+        assert_eq!(answer.at("/account/has_password"), json!(false));
+        assert_eq!(answer.at("/profile/name"), json!("Gaurav Kumar"));
+        assert_eq!(answer.at("/profile/birth_date"), json!("1995-01-01"));
+        assert_eq!(answer.at("/profile/event_interests").as_array().map(Vec::len), Some(3));
+        assert_eq!(answer.at("/sessions/0/opened_by"), json!("code"));
+        assert_eq!(answer.at("/messages").as_array().map(Vec::len), Some(2));
+        assert_eq!(answer.at("/messages/0/kind"), json!("otp"));
+        let purposes: Vec<Value> = answer.at("/codes").as_array().unwrap().iter()
+            .map(|code| code["purpose"].clone()).collect();
+        assert_eq!(purposes, [json!("sign_in"), json!("confirm")]);
+        assert_eq!(answer.at("/lead/notes"), json!("likes jazz"));
+        assert_eq!(answer.at("/lead/state"), json!("converted"));
+        assert_eq!(answer.at("/exported_at"), answer.at("/codes/1/used_at"));
+    }
+
+    async fn no_secret_is_in_it(house: TestHouse) {
+        let tokens = register(&house, "gaurav").await;
+        let body = json!({ "phone_number": PHONE });
+        post_as(&house, &tokens, "/api/auth/change-phone", body).await.assert_ok();
+        let code = house.last_code_for(PHONE);
+        let answer = house.get_as(&tokens.access, PATH).await;
+        answer.assert_ok();
+        assert_eq!(answer.at("/account/email"), json!("gaurav@example.com"));
+        assert_eq!(answer.at("/account/has_password"), json!(true));
+        assert_eq!(answer.at("/codes/0/purpose"), json!("change_phone"));
+        let text = answer.text.clone();
+        for secret in [PASSWORD, "$argon2", "eyJ", "jti", &format!("\"{code}\"")] {
+            assert!(!text.contains(secret), "{secret} is in {text}");
+        }
+        // A number that she has not proved is not hers to ask about.
+        assert_eq!(answer.at("/messages"), json!([]));
+        assert_eq!(answer.at("/lead"), Value::Null);
+    }
+
+    async fn nothing_of_anybody_else_is_in_it(house: TestHouse) {
+        let first = house.sign_in(PHONE).await;
+        house.sign_in(OTHER_PHONE).await;
+        // Another account asks for a code to her number.
+        let other = register(&house, "other").await;
+        // She takes another number, and somebody else gets the old one.
+        let body = json!({ "phone_number": NEW });
+        post_as(&house, &first, "/api/auth/change-phone", body.clone()).await.assert_ok();
+        let body = json!({ "phone_number": NEW, "otp_code": house.last_code_for(NEW) });
+        post_as(&house, &first, "/api/auth/verify-change-phone", body).await.assert_ok();
+        let next = sign_in_from(&house, PHONE, "Next").await;
+        post_as(&house, &other, "/api/auth/change-phone", json!({ "phone_number": NEW })).await
+            .assert_error(409, "phone_taken");
+        let answer = house.get_as(&next.access, PATH).await;
+        answer.assert_ok();
+        let text = answer.text.clone();
+        for others in [first.user_id.as_str(), other.user_id.as_str(), NEW, OTHER_PHONE] {
+            assert!(!text.contains(others), "{others} is in {text}");
+        }
+        // The notice that went to her number, and her own code.
+        let kinds: Vec<Value> = answer.at("/messages").as_array().unwrap().iter()
+            .map(|message| message["kind"].clone()).collect();
+        assert_eq!(kinds, [json!("phone_changed"), json!("otp")]);
+        assert_eq!(answer.at("/sessions").as_array().map(Vec::len), Some(1));
+        assert_eq!(answer.at("/lead/requests"), json!(1));
+    }
+
+    async fn a_stranger_gets_nothing(house: TestHouse) {
+        house.get(PATH).await.assert_error(401, "token_missing");
+        let tokens = house.sign_in(PHONE).await;
+        house.get_as(&tokens.refresh, PATH).await.assert_error(401, "token_invalid");
+    }
+}

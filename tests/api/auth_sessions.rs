@@ -1,0 +1,226 @@
+//! `GET /api/auth/sessions`, `DELETE /api/auth/sessions` and `DELETE /api/auth/sessions/{id}`
+
+use futures_util::future::join_all;
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    again::{PASSWORD, assert_goes_on, assert_over, password_tokens, poke_as, register, sign_in_from},
+    forge::{claim, claims},
+    on_both,
+    support::{Answer, OTHER_PHONE, PHONE, Tokens},
+};
+
+const PATH: &str = "/api/auth/sessions";
+const DAY: i64 = 24 * 60 * 60;
+
+async fn list(house: &crate::support::TestHouse, tokens: &Tokens) -> Vec<Value> {
+    let answer = house.get_as(&tokens.access, PATH).await;
+    answer.assert_ok();
+    assert_eq!(answer.at("/success"), json!(true));
+    assert_eq!(answer.at("/token"), Value::Null);
+    answer.at("/data").as_array().expect("a list").clone()
+}
+
+async fn end(house: &crate::support::TestHouse, tokens: &Tokens, id: &str) -> Answer {
+    house.send_as(&tokens.access, Method::DELETE, &format!("{PATH}/{id}"), json!({})).await
+}
+
+fn sid(tokens: &Tokens) -> String {
+    claim(&tokens.access, "sid")
+}
+
+fn names(sessions: &[Value]) -> Vec<&str> {
+    sessions.iter().filter_map(|session| session["device"].as_str()).collect()
+}
+
+on_both! {
+    async fn they_are_listed_by_their_last_use(house: TestHouse) {
+        let start = house.now();
+        let old = sign_in_from(&house, PHONE, "  Old\tphone ").await;
+        let tablet = sign_in_from(&house, PHONE, "Tablet").await;
+        let sessions = list(&house, &tablet).await;
+        assert_eq!(names(&sessions), ["Tablet", "Oldphone"]);
+        assert_eq!(
+            sessions[1],
+            json!({
+                "id": sid(&old),
+                "device": "Oldphone",
+                "address": sessions[1]["address"],
+                "created_at": (start + chrono::Duration::seconds(30)).to_rfc3339_opts(chrono::SecondsFormat::Micros, false),
+                "last_used_at": sessions[1]["created_at"],
+                "current": false,
+            })
+        );
+        assert!(sessions[1]["address"].is_string());
+        assert_eq!(sessions[0]["current"], json!(true));
+        // A refresh is a use, and reading is none.
+        house.advance(60);
+        assert_goes_on(&house, &tablet).await;
+        house.refresh(&old.refresh).await.assert_ok();
+        let sessions = list(&house, &tablet).await;
+        assert_eq!(names(&sessions), ["Oldphone", "Tablet"]);
+        assert_ne!(sessions[0]["last_used_at"], sessions[0]["created_at"]);
+        assert_eq!(sessions[1]["last_used_at"], sessions[1]["created_at"]);
+    }
+
+    async fn the_user_agent_names_a_device_that_has_no_name(house: TestHouse) {
+        house.signup(PHONE).await.assert_ok();
+        let body = json!({ "phone_number": PHONE, "otp_code": house.last_code_for(PHONE) });
+        let long = format!("Loopin/{}", "9".repeat(300));
+        let headers = [("content-type", "application/json"), ("user-agent", long.as_str())];
+        let answer = house.send(Method::POST, "/api/auth/verify-otp", &headers, Some(body.to_string())).await;
+        let tokens = crate::again::tokens_of(&answer);
+        let sessions = list(&house, &tokens).await;
+        assert_eq!(sessions[0]["device"].as_str().map(str::len), Some(200));
+        assert!(long.starts_with(sessions[0]["device"].as_str().unwrap()));
+    }
+
+    async fn nobody_sees_or_ends_another_persons(house: TestHouse) {
+        let mine = house.sign_in(PHONE).await;
+        let other = house.sign_in(OTHER_PHONE).await;
+        assert_eq!(list(&house, &mine).await.len(), 1);
+        end(&house, &other, &sid(&mine)).await.assert_error(404, "not_found");
+        for id in ["0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11", "7", "x'--"] {
+            end(&house, &mine, id).await.assert_error(404, "not_found");
+        }
+        house.send_as(&other.access, Method::DELETE, PATH, json!({})).await.assert_ok();
+        assert_goes_on(&house, &mine).await;
+        assert_goes_on(&house, &other).await;
+    }
+
+    async fn one_is_ended_at_once(house: TestHouse) {
+        let old = house.sign_in(PHONE).await;
+        let new = sign_in_from(&house, PHONE, "New").await;
+        end(&house, &new, &sid(&old)).await.assert_ok();
+        assert_over(&house, &old).await;
+        assert_eq!(names(&list(&house, &new).await), ["New"]);
+        // It has ended already.
+        end(&house, &new, &sid(&old)).await.assert_error(404, "not_found");
+        // And one's own may be ended too.
+        end(&house, &new, &sid(&new)).await.assert_ok();
+        assert_over(&house, &new).await;
+    }
+
+    async fn the_others_are_ended_at_once(house: TestHouse) {
+        let one = house.sign_in(PHONE).await;
+        let two = sign_in_from(&house, PHONE, "Two").await;
+        let here = sign_in_from(&house, PHONE, "Here").await;
+        let answer = house.send_as(&here.access, Method::DELETE, PATH, json!({})).await;
+        answer.assert_ok();
+        assert_eq!(answer.at("/data/ended"), json!(2));
+        assert_over(&house, &one).await;
+        assert_over(&house, &two).await;
+        assert_eq!(names(&list(&house, &here).await), ["Here"]);
+        house.refresh(&here.refresh).await.assert_ok();
+    }
+
+    async fn one_that_died_of_disuse_is_not_listed(house: TestHouse) {
+        let old = house.sign_in(PHONE).await;
+        house.advance(7 * DAY);
+        let new = sign_in_from(&house, PHONE, "New").await;
+        assert_eq!(names(&list(&house, &new).await), ["New"]);
+        end(&house, &new, &sid(&old)).await.assert_error(404, "not_found");
+    }
+
+    async fn a_stranger_sees_nothing(house: TestHouse) {
+        house.get(PATH).await.assert_error(401, "token_missing");
+        for path in [PATH, "/api/auth/sessions/7"] {
+            house.send(Method::DELETE, path, &[], None).await.assert_error(401, "token_missing");
+        }
+        let tokens = house.sign_in(PHONE).await;
+        house.get_as(&tokens.refresh, PATH).await.assert_error(401, "token_invalid");
+        let slash = house.get_as(&tokens.access, "/api/auth/sessions/").await;
+        slash.assert_ok();
+    }
+
+    async fn the_twenty_first_ends_the_one_that_was_used_longest_ago(house: TestHouse) {
+        let mut all = Vec::new();
+        for number in 0..20 {
+            all.push(sign_in_from(&house, PHONE, &format!("Device {number}")).await);
+        }
+        assert_eq!(list(&house, &all[19]).await.len(), 20);
+        // The first is in use, so the second is the oldest.
+        house.refresh(&all[0].refresh).await.assert_ok();
+        all.push(sign_in_from(&house, PHONE, "Device 20").await);
+        assert_over(&house, &all[1]).await;
+        let sessions = list(&house, &all[20]).await;
+        assert_eq!(sessions.len(), 20);
+        assert_eq!(sessions[0]["device"], json!("Device 20"));
+        assert!(!names(&sessions).contains(&"Device 1"), "{sessions:?}");
+        assert!(names(&sessions).contains(&"Device 0"), "{sessions:?}");
+    }
+
+    async fn thirty_at_once_are_twenty_at_most(house: TestHouse) {
+        let first = register(&house, "gaurav").await;
+        house.advance(1);
+        let other_server = house.second_server(&[]).await;
+        let body = json!({ "username": "gaurav", "password": PASSWORD });
+        let answers = join_all((0..30).map(|number| {
+            let server = if number % 2 == 0 { &house } else { &other_server };
+            server.post("/api/auth/login", body.clone())
+        })).await;
+        let all: Vec<Tokens> = answers.iter().map(|answer| {
+            answer.assert_ok();
+            password_tokens(answer)
+        }).collect();
+        assert_eq!(house.count("SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL").await, 20);
+        assert_over(&house, &first).await;
+        let mut live = 0;
+        for tokens in &all {
+            live += i32::from(house.get_as(&tokens.access, PATH).await.status == 200);
+        }
+        assert_eq!(live, 20);
+    }
+
+    async fn another_persons_do_not_count(house: TestHouse) {
+        let other = house.sign_in(OTHER_PHONE).await;
+        for number in 0..21 {
+            sign_in_from(&house, PHONE, &format!("Device {number}")).await;
+        }
+        assert_eq!(house.count("SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL").await, 21);
+        house.refresh(&other.refresh).await.assert_ok();
+    }
+
+    async fn use_keeps_a_session_alive_until_it_is_ninety_days_old(house: TestHouse) {
+        let end = house.now().timestamp() + 90 * DAY;
+        let mut tokens = house.sign_in(PHONE).await;
+        for day in [6, 12, 18, 24, 30, 36, 42, 48, 54, 60, 66, 72, 78, 84, 89] {
+            house.clock.advance(chrono::Duration::days(day) - (house.now() - crate::support::start()));
+            let answer = house.refresh(&tokens.refresh).await;
+            answer.assert_ok();
+            tokens = Tokens { user_id: tokens.user_id, ..password_tokens(&answer) };
+            let expires = claims(&tokens.refresh)["exp"].as_i64().unwrap();
+            assert_eq!(expires, end.min(house.now().timestamp() + 7 * DAY), "day {day}");
+        }
+        house.advance(DAY - 1);
+        let last = house.refresh(&tokens.refresh).await;
+        last.assert_ok();
+        let last = Tokens { user_id: String::new(), ..password_tokens(&last) };
+        assert_eq!(claims(&last.refresh)["exp"].as_i64(), Some(end));
+        house.advance(1);
+        house.refresh(&last.refresh).await.assert_error(401, "token_expired");
+        // Signing in begins a new one.
+        let anew = sign_in_from(&house, PHONE, "Anew").await;
+        assert_eq!(names(&list(&house, &anew).await), ["Anew"]);
+    }
+
+    async fn the_greatest_age_is_a_setting(house: TestHouse) {
+        let settings = [("SESSION_MAX_DAYS", "3"), ("JWT_REFRESH_TOKEN_EXPIRE_DAYS", "2")];
+        let house = crate::support::TestHouse::with(house.database, &settings).await;
+        let begun = house.now().timestamp();
+        let tokens = house.sign_in(PHONE).await;
+        assert_eq!(claims(&tokens.refresh)["exp"].as_i64(), Some(begun + 2 * DAY));
+        house.advance(2 * DAY - 1);
+        let next = house.refresh(&tokens.refresh).await;
+        next.assert_ok();
+        assert_eq!(claims(&next.text_at("/refresh"))["exp"].as_i64(), Some(begun + 3 * DAY));
+    }
+
+    async fn without_the_database_nothing_is_said(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        house.services.store.close().await;
+        house.get_as(&tokens.access, PATH).await.assert_error(503, "database_unavailable");
+        poke_as(&house, &tokens, "/api/auth/logout-all").await.assert_error(503, "database_unavailable");
+    }
+}

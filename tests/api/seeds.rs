@@ -1,0 +1,108 @@
+//! The clients of three password-based backends, request for request as their documents have them. What differs is what
+//! those backends did not guard: their passwords are too weak here, a body needs its Content-Type, ids are UUIDs.
+
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    forge::claim,
+    on_both,
+    support::{Answer, TestHouse},
+};
+
+const TEXT: (&str, &str) = ("content-type", "application/json");
+
+async fn curl(house: &TestHouse, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    house.send(Method::POST, path, headers, Some(body.to_owned())).await
+}
+
+fn members(answer: &Answer) -> Vec<String> {
+    answer.json().as_object().unwrap().keys().cloned().collect()
+}
+
+on_both! {
+    /// "What you need from Django", with its test user.
+    async fn the_client_of_the_opportunities_service(house: TestHouse) {
+        let user = r#"{"username":"testuser","password":"testpass123","email":"user@example.com"}"#;
+        assert_eq!(curl(&house, "/api/register/", &[TEXT], user).await.status.as_u16(), 201);
+        let body = r#"{"username":"testuser","password":"testpass123"}"#;
+        // curl's own: a form. It never was one.
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        curl(&house, "/api/auth/login/", &form, body).await.assert_error(415, "unsupported_media_type");
+        let answer = curl(&house, "/api/auth/login/", &[TEXT], body).await;
+        let access = answer.assert_ok().text_at("/access");
+        assert_eq!(members(&answer), ["refresh", "access"]);
+        for (name, expected) in [
+            ("token_type", "access"), ("username", "testuser"), ("email", "user@example.com"), ("role", "user"),
+        ] {
+            assert_eq!(claim(&access, name), expected, "{name}");
+        }
+        assert!(uuid::Uuid::parse_str(&claim(&access, "user_id")).is_ok());
+        let body = json!({"refresh": answer.text_at("/refresh")}).to_string();
+        let answer = curl(&house, "/api/auth/refresh/", &[TEXT], &body).await;
+        assert!(!answer.assert_ok().text_at("/access").is_empty());
+    }
+
+    /// "django-auth-backend": register, token, refresh, dashboard.
+    async fn the_client_of_the_dashboard(house: TestHouse) {
+        let weak = r#"{"username": "admin", "password": "admin"}"#;
+        let refused = curl(&house, "/api/register/", &[TEXT], weak).await;
+        refused.assert_error(422, "validation_failed");
+        assert!(refused.at("/error/fields/password/0").is_string());
+        let body = r#"{"username": "admin", "password": "Str0ng-Passw0rd!"}"#;
+        let answer = curl(&house, "/api/register/", &[TEXT], body).await;
+        assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
+        assert_eq!(members(&answer), ["id", "username", "email"]);
+        assert_eq!(answer.at("/username"), json!("admin"));
+        let answer = curl(&house, "/api/token/", &[TEXT], body).await;
+        assert_eq!(members(answer.assert_ok()), ["refresh", "access"]);
+        let refresh = json!({"refresh": answer.text_at("/refresh")}).to_string();
+        let answer = curl(&house, "/api/token/refresh/", &[TEXT], &refresh).await;
+        let access = answer.assert_ok().text_at("/access");
+        let answer = house.get_as(&access, "/api/dashboard/").await;
+        let expected = "Hey admin, You are seeing a GET response";
+        assert_eq!(answer.assert_ok().json(), json!({"response": expected}));
+        let bearer = format!("Bearer {access}");
+        let headers = [TEXT, ("authorization", bearer.as_str())];
+        let answer = curl(&house, "/api/dashboard/", &headers, r#"{"text": "This is my Text"}"#).await;
+        let expected = "Hey admin, your text is This is my Text";
+        assert_eq!(answer.assert_ok().json(), json!({"response": expected}));
+    }
+
+    /// "Authentication System": register with a profile, log in, refresh, read and change the profile, log out.
+    async fn the_client_of_the_nextjs_frontend(house: TestHouse) {
+        let body = json!({
+            "username": "username", "email": "email@example.com", "password": "a long walk in May",
+            "first_name": "First", "last_name": "Last", "phone": "1234567890",
+        });
+        let answer = curl(&house, "/api/auth/register", &[TEXT], &body.to_string()).await;
+        assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
+        assert_eq!(members(&answer), ["refresh", "access"]);
+        let body = json!({"username": "username", "password": "a long walk in May"}).to_string();
+        let answer = curl(&house, "/api/auth/login", &[TEXT], &body).await;
+        assert_eq!(members(answer.assert_ok()), ["refresh", "access"]);
+        let refresh = json!({"refresh": answer.text_at("/refresh")}).to_string();
+        let answer = curl(&house, "/api/auth/refresh", &[TEXT], &refresh).await;
+        let (access, refresh) = (answer.assert_ok().text_at("/access"), answer.text_at("/refresh"));
+        let profile = house.get_as(&access, "/api/auth/profile").await;
+        let user = json!({
+            "id": claim(&access, "user_id"),
+            "username": "username",
+            "email": "email@example.com",
+            "first_name": "First",
+            "last_name": "Last",
+        });
+        assert_eq!(profile.assert_ok().at("/user"), user);
+        assert_eq!(profile.at("/phone"), json!("1234567890"));
+        for there in ["/id", "/created_at", "/updated_at"] {
+            assert_ne!(profile.at(there), Value::Null, "{there}");
+        }
+        let changed =
+            house.send_as(&access, Method::PUT, "/api/auth/profile", json!({"location": "Pune"})).await;
+        assert_eq!(changed.assert_ok().at("/location"), json!("Pune"));
+        assert_eq!(changed.at("/phone"), json!("1234567890"));
+        let body = json!({"refresh": refresh});
+        house.send_as(&access, Method::POST, "/api/auth/logout", body).await.assert_ok();
+        house.refresh(&refresh).await.assert_error(401, "token_revoked");
+    }
+}

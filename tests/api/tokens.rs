@@ -1,0 +1,188 @@
+//! Tokens of every algorithm, the change of a key, and tokens that nobody here signed.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use poem::http::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    forge, on_both,
+    support::{
+        OTHER_PHONE, PHONE,
+        keys::{KeyFile, one_of_each, secret},
+    },
+};
+
+const PROFILE: &str = "/api/auth/profile";
+
+fn header(token: &str) -> Header {
+    jsonwebtoken::decode_header(token).expect("a header")
+}
+
+/// The claims, signed as HS256 with these bytes under this name.
+fn signed_as(kid: &str, secret: &[u8], claims: &Value) -> String {
+    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret)).expect("it signs")
+}
+
+on_both! {
+    async fn every_algorithm_takes_a_person_through(house: TestHouse) {
+        for (file, phone) in one_of_each().iter().zip([PHONE, OTHER_PHONE, "+919812345678"]) {
+            let server = house.second_server(&file.settings()).await;
+            let tokens = server.sign_in(phone).await;
+            for token in [&tokens.access, &tokens.refresh] {
+                let header = header(token);
+                assert_eq!(header.kid.as_deref(), Some(file.kid.as_str()));
+                assert_eq!(serde_json::to_value(header.alg).unwrap(), file.algorithm.as_str());
+            }
+            let profile = server.get_as(&tokens.access, PROFILE).await;
+            assert_eq!(profile.assert_ok().text_at("/user/id"), tokens.user_id);
+            // Parallel and repeated requests get one successor, be its text the same or not.
+            let [first, again] = [server.refresh(&tokens.refresh).await, server.refresh(&tokens.refresh).await];
+            let jti = |answer: &crate::support::Answer| {
+                forge::claim(&answer.assert_ok().text_at("/refresh"), "jti")
+            };
+            assert_eq!(jti(&first), jti(&again));
+            server.get_as(&first.text_at("/access"), PROFILE).await.assert_ok();
+            server.get_as(&first.text_at("/refresh"), PROFILE).await.assert_error(401, "token_invalid");
+            let next = first.text_at("/access");
+            server.send_as(&next, Method::POST, "/api/auth/logout", json!({})).await.assert_ok();
+            server.get_as(&next, PROFILE).await.assert_error(401, "token_revoked");
+            server.refresh(&first.text_at("/refresh")).await.assert_error(401, "token_revoked");
+            // Its time is over as that of any other.
+            let tokens = { server.advance(60); server.login(phone).await.assert_ok();
+                server.verify_login(phone, &server.last_code_for(phone)).await.assert_ok().text_at("/token") };
+            server.advance(30 * 60);
+            server.get_as(&tokens, PROFILE).await.assert_error(401, "token_expired");
+        }
+    }
+
+    async fn a_secret_changes_with_nobody_signed_out(house: TestHouse) {
+        let [old, new] = [secret(), secret()];
+        let before = house.second_server(&[("JWT_SECRET_KEY", &old)]).await;
+        let tokens = before.sign_in(PHONE).await;
+        let after = house.second_server(&[("JWT_SECRET_KEY", &new), ("JWT_PREVIOUS_KEYS", &old)]).await;
+        after.get_as(&tokens.access, PROFILE).await.assert_ok();
+        let next = after.refresh(&tokens.refresh).await;
+        next.assert_ok();
+        let done = house.second_server(&[("JWT_SECRET_KEY", &new)]).await;
+        done.get_as(&next.text_at("/access"), PROFILE).await.assert_ok();
+        done.refresh(&next.text_at("/refresh")).await.assert_ok();
+        done.get_as(&tokens.access, PROFILE).await.assert_error(401, "token_invalid");
+        done.refresh(&tokens.refresh).await.assert_error(401, "token_invalid");
+    }
+
+    async fn the_algorithm_changes_with_nobody_signed_out(house: TestHouse) {
+        let old = secret();
+        let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::EdDsa);
+        let before = house.second_server(&[("JWT_SECRET_KEY", &old)]).await;
+        // First every server learns of the new key, and signs with the old one still.
+        let told = house
+            .second_server(&[("JWT_SECRET_KEY", &old), ("JWT_PREVIOUS_KEYS", file.path())]).await;
+        let listed = format!("secret:{old}");
+        let after = house
+            .second_server(&[&file.settings()[..], &[("JWT_PREVIOUS_KEYS", &listed)]].concat()).await;
+        assert_eq!(told.get("/.well-known/jwks.json").await.text, after.get("/.well-known/jwks.json").await.text);
+
+        let tokens = before.sign_in(PHONE).await;
+        assert_eq!(header(&tokens.access).alg, Algorithm::HS256);
+        for server in [&told, &after] {
+            server.get_as(&tokens.access, PROFILE).await.assert_ok();
+        }
+        // The first pair of the new key, and the same pair asked for at a server of the old one.
+        let [new, repeated] = [after.refresh(&tokens.refresh).await, told.refresh(&tokens.refresh).await];
+        let [new_refresh, repeated_refresh] = [&new, &repeated].map(|pair| pair.assert_ok().text_at("/refresh"));
+        assert_eq!((header(&new_refresh).alg, header(&repeated_refresh).alg), (Algorithm::EdDSA, Algorithm::HS256));
+        assert_eq!(forge::claim(&new_refresh, "jti"), forge::claim(&repeated_refresh, "jti"));
+        for server in [&told, &after] {
+            server.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
+        }
+        // A server that was not told yet takes the new key for nobody's, and ends nothing by that.
+        before.refresh(&new_refresh).await.assert_error(401, "token_invalid");
+        let last = told.refresh(&new_refresh).await;
+        last.assert_ok();
+        let done = house.second_server(&file.settings()).await;
+        done.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
+        done.get_as(&last.text_at("/access"), PROFILE).await.assert_error(401, "token_invalid");
+        // A secret that is set and not listed verifies nothing.
+        let unlisted = house.second_server(&[&file.settings()[..], &[("JWT_SECRET_KEY", &old)]].concat()).await;
+        unlisted.get_as(&tokens.access, PROFILE).await.assert_error(401, "token_invalid");
+    }
+
+    async fn tokens_from_before_keys_had_names_go_on(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        let [access, refresh] =
+            [&tokens.access, &tokens.refresh].map(|token| forge::signed(&house, &forge::claims(token)));
+        assert_eq!(header(&access).kid, None);
+        house.get_as(&access, PROFILE).await.assert_ok();
+        house.refresh(&refresh).await.assert_ok();
+        assert!(header(&tokens.access).kid.is_some_and(|kid| kid.len() == 16));
+    }
+
+    async fn a_public_key_signs_nothing(house: TestHouse) {
+        for (file, phone) in one_of_each().iter().zip([PHONE, OTHER_PHONE, "+919812345678"]) {
+            let server = house.second_server(&file.settings()).await;
+            let tokens = server.sign_in(phone).await;
+            let claims = forge::claims(&tokens.access);
+            let jwk = server.get("/.well-known/jwks.json").await.at("/keys/0");
+            let mut forged = vec![
+                forge::signed(&server, &claims),
+                forge::unsigned("none", &claims),
+                forge::altered(&tokens.access, &forge::with(claims.clone(), json!({ "role": "admin" }))),
+                signed_as(&file.kid, jwk.to_string().as_bytes(), &claims),
+                signed_as(&file.kid, file.pem.as_bytes(), &claims),
+                signed_as(&file.kid, server.setting("JWT_SECRET_KEY").as_bytes(), &claims),
+            ];
+            for member in ["x", "y", "n"].iter().filter_map(|member| jwk[member].as_str()) {
+                forged.push(signed_as(&file.kid, member.as_bytes(), &claims));
+            }
+            // The key that is meant, sent along.
+            let header = Header {
+                jwk: serde_json::from_value::<Jwk>(jwk.clone()).ok(),
+                jku: Some("https://attacker.example/jwks.json".to_owned()),
+                kid: Some(file.kid.clone()),
+                ..Header::new(Algorithm::HS256)
+            };
+            forged.push(jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(b"mine")).unwrap());
+            for token in &forged {
+                server.get_as(token, PROFILE).await.assert_error(401, "token_invalid");
+                server.refresh(token).await.assert_error(401, "token_invalid");
+                server.send_as(token, Method::POST, "/api/auth/logout", json!({})).await.assert_ok();
+            }
+            // None of that ended the session.
+            server.get_as(&tokens.access, PROFILE).await.assert_ok();
+            server.refresh(&tokens.refresh).await.assert_ok();
+        }
+    }
+
+    async fn nonsense_is_no_token(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        let (front, _) = tokens.access.rsplit_once('.').unwrap();
+        for token in [
+            "a".repeat(15_000),
+            format!("{front}.{}", "A".repeat(10_000)),
+            "....".to_owned(),
+            format!("{front}."),
+            format!("{front}.!!!!"),
+            format!("{}=", tokens.access),
+            format!("{0}.{0}", tokens.access),
+        ] {
+            house.get_as(&token, PROFILE).await.assert_error(401, "token_invalid");
+            house.refresh(&token).await.assert_error(401, "token_invalid");
+        }
+        house.get_as(&tokens.access, PROFILE).await.assert_ok();
+    }
+
+    async fn issuer_and_audience_are_settings(house: TestHouse) {
+        let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::Es256);
+        let strict = house
+            .second_server(&[&file.settings()[..], &[("JWT_ISSUER", "us"), ("JWT_AUDIENCE", "apps")]].concat())
+            .await;
+        let tokens = strict.sign_in(PHONE).await;
+        let claims = forge::claims(&tokens.refresh);
+        assert_eq!((&claims["iss"], &claims["aud"]), (&json!("us"), &json!("apps")));
+        strict.get_as(&tokens.access, PROFILE).await.assert_ok();
+        let lax = house.second_server(&file.settings()).await;
+        let other = lax.sign_in(OTHER_PHONE).await;
+        strict.get_as(&other.access, PROFILE).await.assert_error(401, "token_invalid");
+    }
+}
