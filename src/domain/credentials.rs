@@ -8,7 +8,7 @@ mod names;
 mod password;
 
 pub use self::{
-    hash::{HashFault, PasswordHash, SALT_BYTES},
+    hash::{HashFault, PasswordHash, SALT_BYTES, Workspace},
     names::{ClaimedPhone, Email, Login, NameFault, PersonName, Username},
     password::Password,
 };

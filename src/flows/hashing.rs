@@ -5,7 +5,7 @@ use std::{
     fmt,
     num::NonZeroUsize,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::Error;
 use crate::{
-    domain::credentials::{HashFault, Password, PasswordHash, SALT_BYTES},
+    domain::credentials::{HashFault, Password, PasswordHash, SALT_BYTES, Workspace},
     random::Random,
 };
 
@@ -27,6 +27,7 @@ const FEWEST_AT_ONCE: usize = 2;
 pub struct Hasher {
     turns: Arc<Semaphore>,
     of_nobody: Arc<PasswordHash>,
+    spaces: Arc<Mutex<Vec<Workspace>>>,
     made: AtomicU64,
 }
 
@@ -46,6 +47,7 @@ impl Hasher {
         Ok(Self {
             turns: Arc::new(Semaphore::new(cores.max(FEWEST_AT_ONCE))),
             of_nobody: Arc::new(PasswordHash::of_nobody(&random.bytes(), &random.bytes())?),
+            spaces: Arc::default(),
             made: AtomicU64::new(0),
         })
     }
@@ -56,7 +58,7 @@ impl Hasher {
     /// Never with the parameters of this server.
     pub async fn hash(&self, password: &Password, salt: [u8; SALT_BYTES]) -> Result<PasswordHash, Error> {
         let password = password.clone();
-        Ok(self.aside(move || PasswordHash::make(&password, &salt)).await?)
+        Ok(self.aside(move |space| PasswordHash::make(&password, &salt, space)).await?)
     }
 
     /// Whether this is the password of the hash. Where there is no hash the answer is no, and takes as long.
@@ -64,7 +66,7 @@ impl Hasher {
         let is_there = hash.is_some();
         let hash = hash.map_or_else(|| Arc::clone(&self.of_nobody), |hash| Arc::new(hash.clone()));
         let typed = typed.clone();
-        self.aside(move || hash.matches(&typed)).await && is_there
+        self.aside(move |space| hash.matches(&typed, space)).await && is_there
     }
 
     /// How many hashes have been made, to be kept or to be compared.
@@ -75,13 +77,17 @@ impl Hasher {
 
     /// Waits for a turn, and works where nobody else waits for the thread. The turn is over when the work is, be it that
     /// nobody waits for it any more.
-    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> T {
         // The semaphore is never closed.
         let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
         self.made.fetch_add(1, Ordering::Relaxed);
         let span = tracing::Span::current();
+        let spaces = Arc::clone(&self.spaces);
         let task = tokio::task::spawn_blocking(move || {
-            let result = span.in_scope(work);
+            // There are never more of them than turns.
+            let mut space = spaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let result = span.in_scope(|| work(&mut space));
+            spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
             drop(turn);
             result
         });

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordVerifier, Version, password_hash::phc};
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 
 use super::password::{Password, normalised};
 
@@ -29,14 +30,33 @@ impl fmt::Debug for PasswordHash {
 #[error("a password could not be hashed")]
 pub struct HashFault(#[from] argon2::password_hash::Error);
 
+/// The 19 MiB that a hash is made in, to be used again. Memory that each thread takes for itself is memory that each
+/// thread keeps.
+pub struct Workspace(Vec<Block>);
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Workspace(..)")
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self(vec![Block::default(); PARAMS.block_count()])
+    }
+}
+
 impl PasswordHash {
-    /// Hashes a password. It takes tens of milliseconds and 19 MiB, so it is nothing for a thread that others wait for.
+    /// Hashes a password. It takes tens of milliseconds, so it is nothing for a thread that others wait for.
     ///
     /// # Errors
     /// Never with the parameters and salts of this server.
-    pub fn make(password: &Password, salt: &[u8; SALT_BYTES]) -> Result<Self, HashFault> {
-        let hash: phc::PasswordHash = hasher().hash_password_with_salt(password.expose().as_bytes(), salt)?;
-        Ok(Self(hash.to_string()))
+    pub fn make(
+        password: &Password,
+        salt: &[u8; SALT_BYTES],
+        space: &mut Workspace,
+    ) -> Result<Self, HashFault> {
+        Self::written(salt, &output(password.expose().as_bytes(), salt, space)?)
     }
 
     /// A hash that no password is known to give, to be compared with in the place of one that is not there: it costs
@@ -48,6 +68,10 @@ impl PasswordHash {
         salt: &[u8; SALT_BYTES],
         output: &[u8; Params::DEFAULT_OUTPUT_LEN],
     ) -> Result<Self, HashFault> {
+        Self::written(salt, output)
+    }
+
+    fn written(salt: &[u8], output: &[u8]) -> Result<Self, HashFault> {
         let hash = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -72,9 +96,18 @@ impl PasswordHash {
 
     /// Whether it is this password's. It takes as long as making one. A hash that cannot be read is nobody's.
     #[must_use]
-    pub fn matches(&self, typed: &SecretString) -> bool {
+    pub fn matches(&self, typed: &SecretString, space: &mut Workspace) -> bool {
         let typed = normalised(typed.expose_secret());
-        hasher().verify_password(typed.expose_secret().as_bytes(), self.0.as_str()).is_ok()
+        let typed = typed.expose_secret().as_bytes();
+        let Ok(hash) = phc::PasswordHash::new(&self.0) else {
+            return false;
+        };
+        match (&hash.salt, &hash.hash) {
+            (Some(salt), Some(known)) if self.is_current() => output(typed, salt, space)
+                .is_ok_and(|output| bool::from(output.as_slice().ct_eq(known.as_bytes()))),
+            // One of another cost takes what memory it needs, once: then it is made anew.
+            _ => hasher().verify_password(typed, &hash).is_ok(),
+        }
     }
 
     /// Whether it costs what a hash costs today. One that does not is made anew when its password is known.
@@ -87,6 +120,18 @@ impl PasswordHash {
         hash.algorithm == Algorithm::Argon2id.ident()
             && Params::try_from(&hash).is_ok_and(|params| costs(&params) == costs(&PARAMS))
     }
+}
+
+fn output(
+    password: &[u8],
+    salt: &[u8],
+    Workspace(space): &mut Workspace,
+) -> Result<[u8; Params::DEFAULT_OUTPUT_LEN], HashFault> {
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    hasher()
+        .hash_password_into_with_memory(password, salt, &mut output, space)
+        .map_err(argon2::password_hash::Error::from)?;
+    Ok(output)
 }
 
 fn hasher() -> Argon2<'static> {
