@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -230,7 +231,12 @@ fn run(work: Work) -> Result<(), Box<dyn std::error::Error>> {
                 // written to.
                 config.database.url = "sqlite::memory:".into();
                 let services = app::services(&config, Clock::System, Random::System).await?;
-                println!("{:#}", app::document(&Arc::new(services)));
+                let document = format!("{:#}\n", app::document(&Arc::new(services)));
+                // Whoever reads only the beginning has what he wants.
+                match std::io::stdout().write_all(document.as_bytes()) {
+                    Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+                    Ok(()) | Err(_) => {}
+                }
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{
     Error, Sending, Services, Wish, code, session, to_its_end,
@@ -104,7 +105,7 @@ pub async fn verify(
         };
         let (changed, old) = move_to(&services, &who, key, &proof, now).await?;
         if let Some(old) = old {
-            tell_old(&services, old, &languages, now).await;
+            tell_old(&services, old, proof.challenge_id(), &languages, now).await;
         }
         Ok(changed)
     })
@@ -157,7 +158,13 @@ async fn move_to(
 
 /// Tells the old number, so that its owner learns of it if it was not she. The number is changed, whatever becomes of
 /// this.
-async fn tell_old(services: &Services, old: PhoneNumber, languages: &[String], now: DateTime<Utc>) {
+async fn tell_old(
+    services: &Services,
+    old: PhoneNumber,
+    challenge: Uuid,
+    languages: &[String],
+    now: DateTime<Utc>,
+) {
     if !services.channels.is_on(Channel::Sms) {
         tracing::warn!(to = %old, "no notice to the old number: sms is not among OTP_CHANNELS");
         return;
@@ -167,7 +174,8 @@ async fn tell_old(services: &Services, old: PhoneNumber, languages: &[String], n
         id: services.random.id(now),
         delivery_id: services.random.bits(),
         attempt: 1,
-        challenge_id: None,
+        // It carries no code; by this it is known to be hers, if she leaves.
+        challenge_id: Some(challenge),
         phone: &old,
         channel: Channel::Sms,
         language: &text.language,

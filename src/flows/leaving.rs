@@ -44,6 +44,8 @@ pub async fn leave(services: &Arc<Services>, who: SignedIn) -> Result<Left, Erro
         }
         let (id, txn) = (who.account().id, services.store.begin().await?);
         let phone = who.account().phone.as_ref();
+        // Before the codes, by which those to other numbers are known.
+        store::messages::purge_of(&txn, phone, id).await?;
         forget_codes(&services, &txn, phone, id, now).await?;
         // Before her own account: two admins who leave at once must not wait for each other.
         let admins = match who.account().role {
@@ -60,11 +62,11 @@ pub async fn leave(services: &Arc<Services>, who: SignedIn) -> Result<Left, Erro
         }
         // She changed it a moment ago.
         if account.phone.as_ref() != phone {
+            store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
             forget_codes(&services, &txn, account.phone.as_ref(), id, now).await?;
         }
         if let Some(phone) = &account.phone {
             store::leads::purge_of(&txn, phone).await?;
-            store::messages::purge_to(&txn, phone).await?;
         }
         store::owners::purge(&txn, id).await?;
         txn.commit().await?;
@@ -101,7 +103,7 @@ pub struct Held {
     pub account: Account,
     /// Her sessions, those too that have ended and were not forgotten yet.
     pub sessions: Vec<Session>,
-    /// The messages to her phone.
+    /// The messages to her, also those to a number that she had before.
     pub messages: Vec<Received>,
     /// What the sales team knows of her.
     pub lead: Option<Lead>,
@@ -115,15 +117,15 @@ pub struct Held {
 /// When the database does not answer.
 pub async fn export(services: &Services, who: &SignedIn) -> Result<Held, Error> {
     let (db, at, account) = (&services.store, services.clock.now(), who.account());
-    let (messages, lead) = match &account.phone {
-        Some(phone) => (store::messages::list_to(db, phone).await?, store::leads::find(db, phone).await?),
-        None => (Vec::new(), None),
+    let lead = match &account.phone {
+        Some(phone) => store::leads::find(db, phone).await?,
+        None => None,
     };
     Ok(Held {
         at,
         account: account.clone(),
         sessions: store::sessions::list_all(db, account.id).await?,
-        messages,
+        messages: store::messages::list_of(db, account.phone.as_ref(), account.id).await?,
         lead,
         challenges: store::otp::list_of(db, account.phone.as_ref(), account.id).await?,
     })

@@ -92,6 +92,10 @@ async fn rotate(
         if session.ended_at.is_some() {
             return Ok(Refreshed::Refused(Refused::Revoked));
         }
+        // Its token says another end, from when sessions were allowed to grow older.
+        if services.tokens.policy().expiry(session.created_at, now) <= now {
+            return Ok(Refreshed::Refused(Refused::Expired));
+        }
         let session = match session.rotation(presented, now) {
             Rotation::Repeat => session,
             Rotation::Advance => match advance(services, &session, presented, now).await? {

@@ -84,7 +84,8 @@ impl LeavingApi {
     ///
     /// Needs a proof of the last ten minutes of who holds the session: a sign-in, or `confirm`. Account, profile, sessions,
     /// messages, codes and lead are removed at once, and every token is refused from now on. The phone may sign up anew,
-    /// as somebody else; what stays is an HMAC of it, until the next code could have been asked for.
+    /// as somebody else. What stays of it is an HMAC, so that nobody escapes a wait or the guesses at a code by leaving; it
+    /// means nothing once those are over, and goes with the next purge.
     #[oai(path = "/api/auth/delete-account", method = "post", operation_id = "deleteAccount")]
     async fn delete_account(&self, gate: Gate) -> Result<DeleteAccountResponse> {
         let user_id = gate.0.account().id.to_string();

@@ -3,14 +3,17 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict, SimpleExpr},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict, Query, SimpleExpr},
 };
 use uuid::Uuid;
 
 use super::{
     StoreError,
-    entities::message::{ActiveModel, Column, Entity, Model},
+    entities::{
+        challenge,
+        message::{ActiveModel, Column, Entity, Model},
+    },
 };
 use crate::domain::{
     delivery::{Channel, Delivery, DeliveryStatus, Platform, Price, UnreachableReason},
@@ -242,13 +245,18 @@ pub struct Received {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Every message to this phone, the first first.
+/// Every message of a person, the first first: to her phone, and to numbers that she was about to have or had before,
+/// whose code was bound to her account.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Vec<Received>, StoreError> {
+pub async fn list_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    account: Uuid,
+) -> Result<Vec<Received>, StoreError> {
     let rows = Entity::find()
-        .filter(Column::Phone.eq(phone.full()))
+        .filter(of(phone, account))
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
         .all(db)
@@ -262,6 +270,30 @@ pub async fn list_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<V
         updated_at: row.updated_at,
     };
     Ok(rows.into_iter().map(received).collect())
+}
+
+/// Removes every message of a person.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    account: Uuid,
+) -> Result<(), StoreError> {
+    Entity::delete_many().filter(of(phone, account)).exec(db).await?;
+    Ok(())
+}
+
+fn of(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
+    let bound_to_her = Query::select()
+        .column(challenge::Column::Id)
+        .from(challenge::Entity)
+        .and_where(challenge::Column::Holder.eq(account.to_string()))
+        .to_owned();
+    Condition::any()
+        .add(Column::ChallengeId.in_subquery(bound_to_her))
+        .add_option(phone.map(|phone| Column::Phone.eq(phone.full())))
 }
 
 /// Removes every message to this phone.

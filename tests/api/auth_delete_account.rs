@@ -5,7 +5,7 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::{
-    again::{assert_goes_on, assert_over, confirm_by_code, poke_as, register, sign_in_from},
+    again::{assert_goes_on, assert_over, confirm_by_code, poke_as, post_as, register, sign_in_from},
     on_both,
     support::{OTHER_PHONE, PHONE, TestHouse, whole_profile, wrong},
 };
@@ -50,6 +50,27 @@ on_both! {
         assert_eq!(house.count("SELECT COUNT(*) FROM sessions").await, 1);
         assert_goes_on(&house, &other).await;
         house.refresh(&other.refresh).await.assert_ok();
+    }
+
+    async fn what_went_to_another_number_of_hers_goes_too(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        let (new, never) = ("+919876543211", "+919876543212");
+        for phone in [never, new] {
+            post_as(&house, &tokens, "/api/auth/change-phone", json!({ "phone_number": phone })).await.assert_ok();
+        }
+        let body = json!({ "phone_number": new, "otp_code": house.last_code_for(new) });
+        post_as(&house, &tokens, "/api/auth/verify-change-phone", body).await.assert_ok();
+        // The old number was told, and she can see that in what is held about her.
+        let notice = format!("SELECT COUNT(*) FROM messages WHERE phone = '{PHONE}' AND template = 'phone_changed'");
+        assert_eq!(house.count(&notice).await, 1);
+        let bearer = house.get_as(&tokens.access, "/api/auth/export").await;
+        assert_eq!(bearer.assert_ok().at("/messages").as_array().map(Vec::len), Some(3), "{}", bearer.text);
+        poke_as(&house, &tokens, PATH).await.assert_ok();
+        for phone in [PHONE, new, never] {
+            let messages = format!("SELECT COUNT(*) FROM messages WHERE phone = '{phone}'");
+            assert_eq!(house.count(&messages).await, 0, "{phone}");
+        }
+        assert_eq!((rows_with(&house, new).await, rows_with(&house, never).await), (0, 0));
     }
 
     async fn it_needs_a_fresh_proof(house: TestHouse) {

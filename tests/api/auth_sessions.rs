@@ -217,6 +217,14 @@ on_both! {
         assert_eq!(claims(&next.text_at("/refresh"))["exp"].as_i64(), Some(begun + 3 * DAY));
     }
 
+    async fn a_session_that_is_older_than_it_may_be_now_is_over(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        house.advance(2 * DAY);
+        let stricter = house.second_server(&[("SESSION_MAX_DAYS", "1")]).await;
+        stricter.refresh(&tokens.refresh).await.assert_error(401, "token_expired");
+        house.refresh(&tokens.refresh).await.assert_ok();
+    }
+
     async fn without_the_database_nothing_is_said(house: TestHouse) {
         let tokens = house.sign_in(PHONE).await;
         house.services.store.close().await;
