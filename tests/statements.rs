@@ -54,7 +54,7 @@ mod statements {
         ("GET /api/auth/export", 5, 5),
         ("POST /api/auth/change-phone", 5, 5),
         // Rare: once in the life of an account.
-        ("POST /api/auth/verify-change-phone", 16, 16),
+        ("POST /api/auth/verify-change-phone", 19, 19),
         ("POST /api/auth/delete-account", 11, 11),
         ("POST /api/twilio/status, forged", 0, 0),
         ("POST /api/auth/register", 4, 5),

@@ -1,7 +1,7 @@
 //! Passwords, roles, and what a person sees of her sessions.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone_null};
+use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone_null, uuid_null};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -38,7 +38,8 @@ const KEYS: [(&str, &str); 2] =
 
 /// `username_key` and `email_key` are what names are compared by, without regard to case. `claimed_phone` is what
 /// somebody said at registration, proved by nobody, so any number of accounts may hold the same. `proved_at` is when the
-/// holder of a session last proved who she is; `opened_by` says how she came in.
+/// holder of a session last proved who she is; `opened_by` says how she came in. A message has
+/// an `account_id` where it is an account's and not just a phone's: a code that is bound to it, a notice.
 fn columns() -> Vec<(&'static str, ColumnDef)> {
     vec![
         ("accounts", text_null("username_key")),
@@ -46,6 +47,7 @@ fn columns() -> Vec<(&'static str, ColumnDef)> {
         ("accounts", text_null("password_hash")),
         ("accounts", text_null("claimed_phone")),
         ("accounts", text("role").default("user").take()),
+        ("messages", uuid_null("account_id")),
         ("sessions", text("opened_by").default("code").take()),
         ("sessions", text("device").default("").take()),
         ("sessions", text("address").default("").take()),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    credentials::ClaimedPhone,
     phone::PhoneNumber,
     profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
 };
@@ -126,6 +127,8 @@ pub struct Changes {
     pub birth_date: Option<BirthDate>,
     /// A new gender.
     pub gender: Option<Gender>,
+    /// Another phone that she says is hers and nobody proved, or none any more.
+    pub claimed_phone: Option<Option<ClaimedPhone>>,
     /// A new text about her, or none any more.
     pub bio: Option<Option<Bio>>,
     /// A new place, or none any more.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Error, Sending, Services, Wish, code, session, to_its_end,
+    Error, Sending, Services, Wish, code, leaving, session, to_its_end,
     verify::{CodeRefused, judged},
 };
 use crate::{
@@ -105,7 +105,7 @@ pub async fn verify(
         };
         let (changed, old) = move_to(&services, &who, key, &proof, now).await?;
         if let Some(old) = old {
-            tell_old(&services, old, proof.challenge_id(), &languages, now).await;
+            tell_old(&services, old, who.account().id, &languages, now).await;
         }
         Ok(changed)
     })
@@ -136,6 +136,11 @@ async fn move_to(
     if !store::otp::consume(&txn, key, proof, now).await? {
         return Ok((Changed::Code(CodeRefused::NoneRequested), None));
     }
+    // Whoever gets that number next is told nothing of hers, and neither is who reads the database.
+    if let Some(old) = &who.account().phone {
+        leaving::mark_owed(services, &txn, old, now).await?;
+        store::otp::purge_unbound(&txn, old).await?;
+    }
     store::owners::claim(&txn, user_id).await?;
     let Some((session, account)) = session::stands(&txn, who).await? else {
         return Ok((Changed::Ended, None));
@@ -146,7 +151,6 @@ async fn move_to(
     }
     if let Some(old) = &account.phone {
         store::leads::mark_moved(&txn, old, phone).await?;
-        // Whoever gets that number next is told nothing of hers.
         store::messages::purge_to(&txn, old).await?;
     }
     store::leads::mark_converted(&txn, phone, now).await?;
@@ -161,7 +165,7 @@ async fn move_to(
 async fn tell_old(
     services: &Services,
     old: PhoneNumber,
-    challenge: Uuid,
+    user_id: Uuid,
     languages: &[String],
     now: DateTime<Utc>,
 ) {
@@ -174,8 +178,8 @@ async fn tell_old(
         id: services.random.id(now),
         delivery_id: services.random.bits(),
         attempt: 1,
-        // It carries no code; by this it is known to be hers, if she leaves.
-        challenge_id: Some(challenge),
+        challenge_id: None,
+        account_id: Some(user_id),
         phone: &old,
         channel: Channel::Sms,
         language: &text.language,

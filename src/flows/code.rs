@@ -149,6 +149,7 @@ pub(super) async fn write_down(
         delivery_id: outgoing.delivery_id,
         attempt: outgoing.attempt,
         challenge_id: Some(challenge.id),
+        account_id: key.holder,
         phone: key.phone,
         channel,
         language: &text.language,

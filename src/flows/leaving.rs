@@ -44,7 +44,6 @@ pub async fn leave(services: &Arc<Services>, who: SignedIn) -> Result<Left, Erro
         }
         let (id, txn) = (who.account().id, services.store.begin().await?);
         let phone = who.account().phone.as_ref();
-        // Before the codes, by which those to other numbers are known.
         store::messages::purge_of(&txn, phone, id).await?;
         forget_codes(&services, &txn, phone, id, now).await?;
         // Before her own account: two admins who leave at once must not wait for each other.
@@ -85,13 +84,24 @@ async fn forget_codes(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if let Some(phone) = phone {
-        let waiting = store::otp::find(txn, ChallengeKey::sign_in(phone)).await?;
-        let until = waiting.and_then(|challenge| challenge.owed_until(&services.otp, now));
-        if let (Some(until), Some(mark)) = (until, services.otp_keys.marks(phone).first()) {
-            store::otp::insert_mark(txn, mark, Purpose::SignIn, until, now).await?;
-        }
+        mark_owed(services, txn, phone, now).await?;
     }
     Ok(store::otp::purge_of(txn, phone, id).await?)
+}
+
+/// Leaves the mark of a phone where it owes a wait.
+pub(super) async fn mark_owed(
+    services: &Services,
+    txn: &Txn,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let waiting = store::otp::find(txn, ChallengeKey::sign_in(phone)).await?;
+    let until = waiting.and_then(|challenge| challenge.owed_until(&services.otp, now));
+    if let (Some(until), Some(mark)) = (until, services.otp_keys.marks(phone).first()) {
+        store::otp::insert_mark(txn, mark, Purpose::SignIn, until, now).await?;
+    }
+    Ok(())
 }
 
 /// Everything that is held about a person.

@@ -213,6 +213,8 @@ pub enum Changed {
     OldWrong,
     /// It would be the first one, and who holds the session was not proved lately.
     NotProved,
+    /// It would be the first one of staff: who can read their messages would have their rights by it.
+    Staff,
 }
 
 /// Sets the first password, or another one, and ends the other sessions. Whoever has a password shows the old one; a
@@ -238,6 +240,8 @@ pub async fn change(
             return Ok(Changed::OldWrong);
         }
         hash
+    } else if who.account().role > Role::User {
+        return Ok(Changed::Staff);
     } else if who.session().is_proved(now) {
         None
     } else {
@@ -247,9 +251,14 @@ pub async fn change(
     to_its_end(services, |services| async move {
         let txn = services.store.begin().await?;
         // Of two who change it at once the second one's old password is wrong by now.
-        if store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await?.is_none() {
+        let Some(account) = store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await? else {
             txn.rollback().await?;
             return Ok(Changed::OldWrong);
+        };
+        // She may have become staff since the gate let her in.
+        if old_hash.is_none() && account.role > Role::User {
+            txn.rollback().await?;
+            return Ok(Changed::Staff);
         }
         store::accounts::mark_password(&txn, id, &hash, now).await?;
         let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;

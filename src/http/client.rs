@@ -15,11 +15,21 @@ const LONGEST_DEVICE: usize = 200;
 pub fn of(request: &Request) -> Client {
     let text =
         |name: &str| request.headers().get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let named = text(DEVICE_NAME).or_else(|| text(header::USER_AGENT.as_str())).unwrap_or_default();
+    let named = [DEVICE_NAME, header::USER_AGENT.as_str()].into_iter().filter_map(text).map(shown);
     let address =
         request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical().to_string());
     Client {
-        device: named.trim().chars().filter(|c| !c.is_control()).take(LONGEST_DEVICE).collect(),
+        device: named.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
         address: address.unwrap_or_default(),
     }
+}
+
+/// A name as it may stand in a list: without what is not shown or would turn the text around.
+fn shown(name: &str) -> String {
+    let is_unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    let name: String = name.chars().filter(|c| !is_unseen(*c)).take(LONGEST_DEVICE).collect();
+    name.trim().to_owned()
 }

@@ -234,7 +234,10 @@ impl CodeApi {
     /// With a `username` and its `password`: signs in, and answers the tokens without an envelope.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
     async fn login(&self, request: &Request, body: Json<LoginRequest>) -> Result<LoginResponse> {
-        let sentence = match (body.0.phone_number.is_given(), body.0.username.given().is_some()) {
+        let (phone, by_name) = (&body.0.phone_number, body.0.username.given().is_some());
+        // Null beside a username is no phone; alone it is one of the wrong type.
+        let by_phone = if by_name { phone.given().is_some() } else { phone.is_given() };
+        let sentence = match (by_phone, by_name) {
             (true, false) => None,
             (true, true) => Some("Name a phone_number or a username, not both"),
             (false, true) => {

@@ -95,7 +95,8 @@ pub enum PasswordResponse {
     #[oai(status = 200)]
     Changed(Json<Success<Nothing>>),
     /// `reauthentication_required`: a first password needs a proof of who holds the session, no older than 10 minutes:
-    /// sign in, or confirm.
+    /// sign in, or confirm. `forbidden`: staff and admins set no first password by a code; they have one before they are
+    /// made that.
     #[oai(status = 403)]
     NotProved(Refusal),
     /// `validation_failed`: `error.fields` names everything that is wrong; `old_password` may be the wrong one.
@@ -198,6 +199,11 @@ impl PasswordApi {
             Changed::OldWrong => wrong("This is not your password"),
             Changed::NotProved => {
                 PasswordResponse::NotProved(Failure::of(ErrorCode::ReauthenticationRequired).into())
+            }
+            Changed::Staff => {
+                let sentence =
+                    "A code opens no rights of staff, so it sets no first password of theirs either";
+                PasswordResponse::NotProved(Failure::new(ErrorCode::Forbidden, sentence).into())
             }
         })
     }

@@ -21,6 +21,7 @@ use crate::{
     domain::{
         access::SignedIn,
         account::{Account, Changes},
+        credentials::ClaimedPhone,
         interests::Interest,
         profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
     },
@@ -28,8 +29,8 @@ use crate::{
 };
 
 use shapes::{
-    ChangeProfileRequest, CompleteProfileRequest, CompletedProfileData, EventInterest, EventInterestsAnswer,
-    Profile,
+    ChangeProfileRequest, ClaimedPhone as ClaimedPhoneField, CompleteProfileRequest, CompletedProfileData,
+    EventInterest, EventInterestsAnswer, Profile,
 };
 
 /// The operations of this page.
@@ -114,6 +115,7 @@ impl ProfileApi {
             location,
             event_interests: chosen,
             profile_pictures: pictures,
+            claimed_phone: None,
         };
         let account = self.write(gate.0, changes).await?;
         Ok(CompleteProfileResponse::Completed(Success::new(
@@ -178,6 +180,7 @@ impl ProfileApi {
             }),
             bio: optional(&mut faults, "bio", &body.bio, bio),
             location: optional(&mut faults, "location", &body.location, location),
+            claimed_phone: optional(&mut faults, "phone", &body.phone, |field| self.claimed_phone(field)),
         };
         if !faults.is_empty() {
             return Ok(ChangeProfileResponse::Invalid(faults.refusal()));
@@ -192,6 +195,12 @@ impl ProfileApi {
         let written = profile::change(&self.services, who, changes).await.map_err(Fault::from)?;
         // The account went between the gate and here: its sessions went with it.
         Ok(written.ok_or(Fault::Token(Refused::Revoked))?)
+    }
+
+    /// Null and empty clear it. It is shown to her and used for nothing.
+    fn claimed_phone(&self, field: &Field<ClaimedPhoneField>) -> Result<Option<ClaimedPhone>, FieldFaults> {
+        let Some(field) = field.given() else { return Ok(None) };
+        ClaimedPhone::parse(field.text()?, self.services.region).map_err(|fault| vec![fault.to_string()])
     }
 
     /// A phone in a profile can only be the token's: numbers are proved, not written.

@@ -129,6 +129,8 @@ impl Store {
                     // Made above, once: a file that goes away later is an outage, not a new and empty database.
                     .create_if_missing(false)
                     .journal_mode(sqlite::SqliteJournalMode::Wal)
+                    // What a person had removed is not to be read from free pages of the file.
+                    .pragma("secure_delete", "ON")
                     // With WAL this loses nothing in a crash of the process, which is what an embedded default owes.
                     .synchronous(sqlite::SqliteSynchronous::Normal)
                     .busy_timeout(Duration::from_secs(5))

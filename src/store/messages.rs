@@ -4,16 +4,13 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict, Query, SimpleExpr},
+    sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use uuid::Uuid;
 
 use super::{
     StoreError,
-    entities::{
-        challenge,
-        message::{ActiveModel, Column, Entity, Model},
-    },
+    entities::message::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
     delivery::{Channel, Delivery, DeliveryStatus, Platform, Price, UnreachableReason},
@@ -31,6 +28,8 @@ pub struct NewMessage<'a> {
     pub attempt: i64,
     /// The challenge whose code it carries, if it carries one.
     pub challenge_id: Option<Uuid>,
+    /// Whose it is, where it is not just a phone's.
+    pub account_id: Option<Uuid>,
     /// Whom it goes to.
     pub phone: &'a PhoneNumber,
     /// By which way.
@@ -100,6 +99,7 @@ pub async fn insert(
         updated_at: Set(now),
         delivery_id: Set(Some(message.delivery_id)),
         challenge_id: Set(message.challenge_id),
+        account_id: Set(message.account_id),
         attempt: Set(message.attempt),
         language: Set(message.language.to_owned()),
         platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
@@ -245,8 +245,8 @@ pub struct Received {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Every message of a person, the first first: to her phone, and to numbers that she was about to have or had before,
-/// whose code was bound to her account.
+/// Every message of a person, the first first: to her phone, and to numbers that she was about to have or had before. What
+/// went to her phone when it was another account's is that one's.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -286,14 +286,8 @@ pub async fn purge_of(
 }
 
 fn of(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
-    let bound_to_her = Query::select()
-        .column(challenge::Column::Id)
-        .from(challenge::Entity)
-        .and_where(challenge::Column::Holder.eq(account.to_string()))
-        .to_owned();
-    Condition::any()
-        .add(Column::ChallengeId.in_subquery(bound_to_her))
-        .add_option(phone.map(|phone| Column::Phone.eq(phone.full())))
+    let to_her_phone = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::AccountId.is_null()));
+    Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)
 }
 
 /// Removes every message to this phone.

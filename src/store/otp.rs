@@ -161,6 +161,16 @@ pub async fn purge_of(
     Ok(())
 }
 
+/// Removes the challenges of a phone that are bound to nobody.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
+    let unbound = Column::Phone.eq(phone.full()).and(Column::Holder.eq(""));
+    Entity::delete_many().filter(unbound).exec(db).await?;
+    Ok(())
+}
+
 /// What is bound to another account is that one's, whichever phone it goes to.
 fn hers(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
     let unbound = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::Holder.eq("")));

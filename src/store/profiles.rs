@@ -34,6 +34,9 @@ pub async fn mark(
         name: changes.name.map_or(NotSet, |name| Set(Some(name.as_str().to_owned()))),
         birth_date: changes.birth_date.map_or(NotSet, |date| Set(Some(date.date()))),
         gender: changes.gender.map_or(NotSet, |gender| Set(Some(gender.as_str().to_owned()))),
+        claimed_phone: changes
+            .claimed_phone
+            .map_or(NotSet, |phone| Set(phone.map(|phone| phone.as_str().to_owned()))),
         bio: changes.bio.map_or(NotSet, |bio| Set(bio.map(|bio| bio.as_str().to_owned()))),
         location: changes.location.map_or(NotSet, |place| Set(place.map(|place| place.as_str().to_owned()))),
         event_interests: changes

@@ -58,6 +58,20 @@ on_both! {
         assert_eq!(answer.at("/lead"), Value::Null);
     }
 
+    async fn the_next_owner_of_a_number_sees_nothing_of_the_last(house: TestHouse) {
+        let (old, new) = (PHONE, "+919876543211");
+        let tokens = house.sign_in(old).await;
+        post_as(&house, &tokens, "/api/auth/change-phone", json!({ "phone_number": new })).await.assert_ok();
+        let body = json!({ "phone_number": new, "otp_code": house.last_code_for(new) });
+        post_as(&house, &tokens, "/api/auth/verify-change-phone", body).await.assert_ok();
+        house.advance(30);
+        let next = house.sign_in(old).await;
+        let answer = house.get_as(&next.access, PATH).await;
+        let messages = answer.assert_ok().at("/messages");
+        assert_eq!(messages.as_array().map(Vec::len), Some(1), "{messages}");
+        assert_eq!(messages[0]["kind"], json!("otp"));
+    }
+
     async fn nothing_of_anybody_else_is_in_it(house: TestHouse) {
         let first = house.sign_in(PHONE).await;
         house.sign_in(OTHER_PHONE).await;
@@ -77,10 +91,10 @@ on_both! {
         for others in [first.user_id.as_str(), other.user_id.as_str(), NEW, OTHER_PHONE] {
             assert!(!text.contains(others), "{others} is in {text}");
         }
-        // The notice that went to her number, and her own code.
+        // Her own code, and not the notice that went to her number when it was another's.
         let kinds: Vec<Value> = answer.at("/messages").as_array().unwrap().iter()
             .map(|message| message["kind"].clone()).collect();
-        assert_eq!(kinds, [json!("phone_changed"), json!("otp")]);
+        assert_eq!(kinds, [json!("otp")]);
         assert_eq!(answer.at("/sessions").as_array().map(Vec::len), Some(1));
         assert_eq!(answer.at("/lead/requests"), json!(1));
     }

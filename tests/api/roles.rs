@@ -65,6 +65,18 @@ async fn active_admins(house: &TestHouse) -> i64 {
 }
 
 on_both! {
+    async fn a_code_sets_no_password_of_staff(house: TestHouse) {
+        for (phone, role) in [("+919876543231", "staff"), ("+919876543232", "admin")] {
+            let tokens = house.sign_in(phone).await;
+            house.execute(&format!("UPDATE accounts SET role = '{role}' WHERE phone = '{phone}'")).await;
+            let body = json!({ "new_password": "violet-canoe-7350" });
+            let answer = house.send_as(&tokens.access, Method::POST, "/api/auth/password", body).await;
+            answer.assert_error(403, "forbidden");
+            let body = json!({ "username": phone, "password": "violet-canoe-7350" });
+            house.post("/api/token", body).await.assert_error(401, "credentials_invalid");
+        }
+    }
+
     async fn without_a_token_nobody_learns_anything(house: TestHouse) {
         let user = a_user(&house, PHONE).await;
         for id in [user.user_id.as_str(), NOBODY, "nonsense"] {

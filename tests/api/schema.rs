@@ -73,7 +73,7 @@ const COLUMNS: [(&str, &str); 6] = [
     ("leads", "converted_at? first_requested_at id last_requested_at notes phone requests source state"),
     (
         "messages",
-        "attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
+        "account_id? attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
          platform? price? price_unit? provider provider_id? queued_at? reason? segments? sent_at? status template undelivered_at? \
          updated_at",
     ),

@@ -21,6 +21,24 @@ fn members(answer: &Answer) -> Vec<String> {
 }
 
 on_both! {
+    async fn the_phone_of_a_profile_is_written_and_proves_nothing(house: TestHouse) {
+        let body = json!({"username": "gaurav", "email": "g@example.com", "password": "purple-kettle-morning-71", "phone": "1234567890"});
+        let access = house.post("/api/auth/register", body).await.text_at("/access");
+        let path = "/api/auth/profile/";
+        assert_eq!(house.get_as(&access, path).await.assert_ok().at("/phone"), json!("1234567890"));
+        for (given, shown) in [
+            (json!("062058 29376"), json!("+916205829376")),
+            (json!(null), json!(null)),
+            (json!("0987654321"), json!("0987654321")),
+        ] {
+            let answer = house.send_as(&access, Method::PUT, path, json!({ "phone": given })).await;
+            assert_eq!((answer.assert_ok().at("/phone"), answer.at("/phone_number")), (shown, json!(null)));
+        }
+        let answer = house.send_as(&access, Method::PUT, path, json!({ "phone": "call me" })).await;
+        answer.assert_error(422, "validation_failed");
+        house.login("+916205829376").await.assert_error(404, "user_not_found");
+    }
+
     /// "What you need from Django", with its test user.
     async fn the_client_of_the_opportunities_service(house: TestHouse) {
         let user = r#"{"username":"testuser","password":"testpass123","email":"user@example.com"}"#;

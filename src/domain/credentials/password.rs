@@ -18,6 +18,10 @@ const SHORTEST_WORD: usize = 4;
 /// How like a name a password may be, in tenths: Django's `max_similarity`.
 const MOST_ALIKE: usize = 7;
 
+/// What would be found in so many guesses is as good as on a list: `password!` and `Summer2024` are, by the estimate of
+/// `zxcvbn`. Whoever may guess a hundred times a quarter of an hour is there in three days.
+const GUESSABLE: u64 = 30_000;
+
 /// The longest text that is looked for among the common passwords, in characters: none of them is longer, and the
 /// search takes longer the longer the text.
 const LONGEST_COMMON: usize = 32;
@@ -113,12 +117,15 @@ fn is_similar(one: &str, other: &str) -> bool {
 }
 
 /// Whether it is among the common passwords: of the lists of `zxcvbn`, with its eye for capitals, or one word, one row
-/// of keys, one date, one repetition and nothing else.
+/// of keys, one date, one repetition and nothing else; or such a word with a little behind it, as in `letmein123`.
 fn is_common(password: &str) -> bool {
     if password.is_empty() || password.chars().nth(LONGEST_COMMON).is_some() {
         return false;
     }
     let estimate = zxcvbn(password, &[]);
+    if estimate.guesses() < GUESSABLE {
+        return true;
+    }
     match estimate.sequence() {
         [only] => !matches!(only.pattern, MatchPattern::BruteForce) && estimate.score() < Score::Three,
         _ => false,

@@ -1,11 +1,11 @@
 //! What the profile operations take and give.
 
 use chrono::SecondsFormat;
-use poem_openapi::{Object, types::Example};
+use poem_openapi::{Object, registry::MetaSchema, types::Example};
 
 use crate::{
     domain::{account::Account, interests::Interest},
-    http::fields::{self, Field},
+    http::fields::{self, Describe, Field, describe, schema},
 };
 
 /// A whole profile.
@@ -37,6 +37,14 @@ impl Example for CompleteProfileRequest {
     }
 }
 
+describe!(/// `phone`, which nobody proved.
+ClaimedPhone, required: false, MetaSchema {
+    nullable: true,
+    max_length: Some(32),
+    ..schema("string", "The phone that older clients write beside the account: shown in `phone`, proved by nobody, used \
+        for nothing. Null and empty clear it. `phone_number` only changes by `change-phone`.", "+916205829376".into())
+});
+
 /// What is to change. What is left out stays.
 #[derive(Debug, Object)]
 #[oai(example)]
@@ -49,6 +57,8 @@ pub struct ChangeProfileRequest {
     pub(super) profile_pictures: Field<fields::NewPictures>,
     pub(super) bio: Field<fields::Bio>,
     pub(super) location: Field<fields::Location>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) phone: Field<ClaimedPhone>,
 }
 
 impl Example for ChangeProfileRequest {
@@ -62,6 +72,7 @@ impl Example for ChangeProfileRequest {
             profile_pictures: Field::of(vec!["https://example.com/pic3.jpg"]),
             bio: Field::of(serde_json::Value::Null),
             location: Field::of("Mumbai"),
+            phone: Field::absent(),
         }
     }
 }

@@ -19,6 +19,7 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     pub delivery_id: Option<Uuid>,
     pub challenge_id: Option<Uuid>,
+    pub account_id: Option<Uuid>,
     pub attempt: i64,
     pub language: String,
     pub platform: Option<String>,
