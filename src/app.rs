@@ -2,25 +2,43 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use poem::{
-    Endpoint, Response, Server,
-    listener::{Listener, TcpListener},
-};
-use tokio::time::MissedTickBehavior;
+use poem::{Endpoint, Response};
+use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 
 use crate::{
     clock::Clock,
-    config::{Config, Environment, Reports, SmsSettings, TokenSettings},
-    domain::{access::TokenKeys, credentials::HashFault, delivery::Channel, otp::OtpKeys},
-    flows::{Services, delivery, hashing::Hasher, interests},
-    http,
+    config::{Config, Environment, ProofSettings, Reports, SmsSettings, TokenSettings},
+    domain::{
+        access::TokenKeys, credentials::HashFault, delivery::Channel, device::DeviceKeys, otp::OtpKeys,
+        proof::ProofKeys, pseudonym::Pseudonyms,
+    },
+    flows::{
+        self, Services,
+        audit::{self, Audit},
+        delivery,
+        hashing::Hasher,
+        housekeeping, interests,
+        proof::Proofs,
+    },
+    http::{
+        self,
+        server::{self, Limits},
+    },
+    proof::{self, SiteVerify},
     random::Random,
     sms::{Inbox, SetupError, Sms, Texts, TextsFault, Twilio},
     store::{Store, StoreError},
+    telemetry::Metrics,
 };
 
-/// How long requests may go on after the server was told to stop.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
+/// Open files that are not for connections: the log, the database and its pool.
+const OTHER_FILES: u64 = 1_200;
+
+/// More than one program has no business with the metrics.
+const METRICS_CONNECTIONS: usize = 16;
+
+/// How long the last entries of the audit log may take to be written.
+const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
 /// How often a database that is away at the start is asked again, a second apart.
 const START_TRIES: u32 = 60;
@@ -28,18 +46,27 @@ const START_TRIES: u32 = 60;
 /// How often the test inbox is asked what a provider would have reported by now.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
 
+/// How often budgets that are over are removed. They say nothing any more, so this is for the size of the table alone.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The database.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    /// The audit log.
+    #[error("the audit log cannot be written")]
+    Audit(#[from] flows::Error),
     /// The password hashes.
     #[error("passwords cannot be hashed")]
     Hashing(#[from] HashFault),
     /// The SMS provider's settings.
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
+    /// The bot proof's provider.
+    #[error(transparent)]
+    Proof(#[from] proof::SetupError),
     /// The settings do not say who carries messages.
     #[error("the settings do not say who carries messages")]
     NoProvider,
@@ -47,8 +74,10 @@ pub enum AppError {
     #[error("the texts of the messages cannot be used")]
     Texts(#[from] TextsFault),
     /// The network.
-    #[error("the server cannot listen on {address} (BIND_ADDR)")]
+    #[error("the server cannot listen on {address} ({setting})")]
     Listen {
+        /// Which setting told it to.
+        setting: &'static str,
         /// Where it was told to.
         address: SocketAddr,
         /// What the system says.
@@ -69,14 +98,26 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         SmsSettings::TestInbox => Sms::TestInbox(Inbox::default()),
         SmsSettings::Unknown => return Err(AppError::NoProvider),
     };
+    let store = Store::connect(&config.database).await?;
+    let metrics = Metrics::default();
+    let pseudonyms = || Pseudonyms::derive(&config.secret_key, &config.secret_key_fallbacks);
     Ok(Services {
-        store: Store::connect(&config.database).await?,
+        audit: Audit::new(store.clone(), random.clone(), pseudonyms(), metrics.clone()),
+        store,
         hasher: Hasher::new(&random)?,
         sms,
         clock,
         random,
         otp: config.otp,
+        budgets: config.budgets.clone(),
+        devices: DeviceKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+        review: config.safety.review.clone(),
+        stale_after: config.safety.stale_after,
+        hides_accounts: config.safety.hides_accounts,
+        destinations: config.destinations.clone(),
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+        pseudonyms: pseudonyms(),
+        proofs: proofs(config)?,
         tokens: token_keys(&config.tokens),
         texts: Texts::load(config.texts.clone())?,
         channels: config.channels.clone(),
@@ -85,6 +126,18 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         zone: config.zone,
         picture_hosts: config.picture_hosts,
         interests: interests::Cache::default(),
+        metrics,
+    })
+}
+
+fn proofs(config: &Config) -> Result<Proofs, AppError> {
+    Ok(match &config.proof {
+        ProofSettings::Off => Proofs::Off,
+        ProofSettings::Pow(difficulty) => Proofs::Pow {
+            keys: ProofKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+            difficulty: *difficulty,
+        },
+        ProofSettings::Provider(settings) => Proofs::Provider(SiteVerify::new((**settings).clone())?),
     })
 }
 
@@ -127,25 +180,66 @@ pub async fn migrate(store: &Store) -> Result<(), AppError> {
 /// When the database cannot be migrated, or the address cannot be listened on.
 pub async fn serve(config: Config) -> Result<(), AppError> {
     let services = Arc::new(services(&config, Clock::System, Random::System).await?);
-    announce(&config, &services.texts);
-    raise_open_files();
+    announce(&config, &services);
+    let limits = limits(&config, raise_open_files());
+    services.metrics.connections_limit(limits.connections);
     migrate(&services.store).await?;
     let endpoint = endpoint(&config, Arc::clone(&services));
     let address = config.bind_addr;
-    let cannot_listen = |cause| AppError::Listen { address, cause };
-    let acceptor = TcpListener::bind(address).into_acceptor().await.map_err(cannot_listen)?;
+    let listener = listen("BIND_ADDR", address).await?;
+    let telling = tell_metrics(&config, &services).await?;
+    audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
     tracing::info!(%address, "listening");
+    let auditing = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
+    let sweeping = Some(tokio::spawn(sweep(Arc::clone(&services))));
     let playing = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
-    Server::new_with_acceptor(acceptor)
-        .run_with_graceful_shutdown(endpoint, told_to_stop(), Some(SHUTDOWN_GRACE))
+    let metrics = Some(services.metrics.clone());
+    server::serve(listener, endpoint, limits, metrics, told_to_stop())
         .await
-        .map_err(cannot_listen)?;
-    if let Some(playing) = playing {
-        playing.abort();
+        .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
+    for task in [playing, sweeping, telling, Some(auditing)].into_iter().flatten() {
+        task.abort();
     }
+    audit::finish(&services, LAST_ENTRIES).await;
     services.store.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|cause| AppError::Listen { setting, address, cause })
+}
+
+/// Serves the metrics to whoever asks at their address, until the very end: how many requests are still under way is
+/// worth to know.
+async fn tell_metrics(config: &Config, services: &Arc<Services>) -> Result<Option<JoinHandle<()>>, AppError> {
+    let Some(address) = config.server.metrics_addr else { return Ok(None) };
+    let listener = listen("METRICS_ADDR", address).await?;
+    tracing::info!(%address, "metrics");
+    let endpoint = http::metrics::endpoint(Arc::clone(services));
+    let limits = Limits::of(METRICS_CONNECTIONS);
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = server::serve(listener, endpoint, limits, None, std::future::pending()).await {
+            tracing::error!(%error, "the metrics are not served");
+        }
+    })))
+}
+
+/// As many connections as the settings say, or fewer where the system has no files for them: a connection is one, and
+/// its wait for the provider or the database another.
+fn limits(config: &Config, open_files: Option<u64>) -> Limits {
+    let wanted = config.server.max_connections;
+    let room = open_files.map(|files| files.saturating_sub(OTHER_FILES.min(files / 2)) / 2);
+    let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(wanted);
+    if room < wanted {
+        tracing::warn!(
+            wanted,
+            connections = room,
+            open_files,
+            "MAX_CONNECTIONS is more than the limit of open files lets be"
+        );
+    }
+    Limits::of(wanted.min(room))
 }
 
 /// Test mode has no provider that would report, so its reports are played, for as long as the server runs.
@@ -160,23 +254,51 @@ async fn play_reports(services: Arc<Services>) {
     }
 }
 
-/// Lets this process have as many open files as it may. A thousand people who wait for the provider are two thousand
-/// sockets, and a usual limit is 1,024.
-fn raise_open_files() {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+/// Removes what is over, for as long as the server runs.
+async fn sweep(services: Arc<Services>) {
+    let mut turns = tokio::time::interval(SWEEP_EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if let Err(error) = housekeeping::sweep(&services).await {
+            tracing::warn!(%error, "budgets that are over could not be removed");
+        }
     }
 }
 
-fn announce(config: &Config, texts: &Texts) {
+/// Lets this process have as many open files as it may. A thousand people who wait for the provider are two thousand
+/// sockets, and a usual limit is 1,024.
+fn raise_open_files() -> Option<u64> {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => {
+            tracing::debug!(limit, "open files");
+            Some(limit)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            None
+        }
+    }
+}
+
+fn environment(config: &Config) -> &'static str {
+    match config.environment {
+        Environment::Dev => "dev",
+        Environment::Prod => "prod",
+    }
+}
+
+fn announce(config: &Config, services: &Services) {
     tracing::info!(
         version = http::VERSION,
         environment = ?config.environment,
         database = config.database_without_password(),
         "loopin-auth"
     );
-    let long_texts = texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
+    for phone in services.review.ended(services.clock.now()) {
+        tracing::warn!(%phone, "the date of a review number is over: take it out of OTP_REVIEW_NUMBERS");
+    }
+    let long_texts = services.texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
     for warning in config.warnings.iter().chain(&long_texts) {
         tracing::warn!("{warning}");
     }
@@ -198,6 +320,7 @@ fn announce(config: &Config, texts: &Texts) {
             "test mode: no SMS goes out, and codes are shown"
         );
     }
+    tracing::info!(odds = %config.odds, "codes");
     if !config.rate_limits_enabled {
         tracing::warn!("RATE_LIMITS_ENABLED is false");
     }

@@ -4,10 +4,13 @@
 //! To add a check of `doctor`: a function that returns findings, in `commands/doctor.rs`, and its place in `examine`.
 //! Nothing of a check may take longer than the time that stands there, and none changes anything.
 
+pub mod audit;
 pub mod createsuperuser;
 pub mod doctor;
 pub mod keys;
+pub mod prefixes;
 pub mod sms;
+pub mod unlock;
 
 use std::error::Error;
 

@@ -3,7 +3,14 @@
 //! To add a setting: read it here through [`Reader`], hand it to whoever needs it in `app.rs`, and describe it in
 //! `.env.example`, which a test compares with what is read here.
 
+mod destinations;
+mod given;
+mod limits;
+mod proof;
+mod proxies;
 mod reader;
+mod safety;
+mod server;
 mod sms;
 #[cfg(test)]
 mod tests;
@@ -15,17 +22,23 @@ use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use self::{
+    proof::ProofSettings,
+    safety::SafetySettings,
+    server::ServerSettings,
+    sms::{Reports, SmsSettings},
+    tokens::TokenSettings,
+};
 use self::{
     reader::Reader,
     sms::{Around, Sending},
 };
-pub use self::{
-    sms::{Reports, SmsSettings},
-    tokens::TokenSettings,
-};
 use crate::{
     domain::{
+        audit::Settings,
+        budget::{BudgetPolicy, Odds},
         delivery::ChannelPolicy,
+        destination::Destinations,
         otp::{CodeLength, OtpPolicy, RESEND_NEEDS},
         phone::Region,
         profile::PictureHosts,
@@ -61,6 +74,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `BIND_ADDR`
     pub bind_addr: SocketAddr,
+    /// How many connections are taken, and where the metrics are.
+    pub server: ServerSettings,
     /// `DATABASE_URL` and its kin.
     pub database: DatabaseSettings,
     /// `SECRET_KEY`: what codes are derived from.
@@ -83,6 +98,8 @@ pub struct Config {
     pub region: Region,
     /// `TIME_ZONE`
     pub zone: chrono_tz::Tz,
+    /// What keeps accounts from other people's phones, and from being found out.
+    pub safety: SafetySettings,
     /// Which hosts pictures may be on.
     pub picture_hosts: PictureHosts,
     /// Who carries messages.
@@ -91,6 +108,16 @@ pub struct Config {
     pub edge: EdgeSettings,
     /// `RATE_LIMITS_ENABLED`. The cooldown between two sends to one phone is not among what it switches off.
     pub rate_limits_enabled: bool,
+    /// Who judges whether a request is a program's.
+    pub proof: ProofSettings,
+    /// How often what may happen.
+    pub budgets: BudgetPolicy,
+    /// Which numbers get messages at all.
+    pub destinations: Destinations,
+    /// What was given of all this, for the audit log.
+    pub given: Settings,
+    /// What the settings give an attacker who guesses codes.
+    pub odds: Odds,
     /// What the operator should know at the start.
     pub warnings: Vec<String>,
 }
@@ -150,28 +177,45 @@ impl Config {
         let rate_limits_enabled = reader.flag("RATE_LIMITS_ENABLED", true);
         let around = Around { is_prod, rate_limits_enabled, public_base_url: public_base_url.as_ref() };
         let Sending { sms, texts, channels, callbacks, reports } = sms::sending(reader, &around);
-        let config = Self {
+        let bind_addr = bind_addr(reader, is_prod);
+        let region = reader.parsed("PHONE_DEFAULT_REGION", "IN");
+        let zone = reader.parsed("TIME_ZONE", "Asia/Kolkata");
+        let otp = otp(reader);
+        let budgets = limits::budgets(reader, rate_limits_enabled);
+        let mut config = Self {
             environment,
             debug: reader.flag("DEBUG", false),
             log_format: if is_prod { LogFormat::Json } else { LogFormat::Text },
-            bind_addr: bind_addr(reader, is_prod),
+            bind_addr,
+            server: server::server(reader, bind_addr),
             database: database(reader, is_prod),
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
             secret_key_fallbacks: fallbacks(reader, is_prod),
             tokens: tokens::tokens(reader, is_prod, random),
-            otp: otp(reader),
+            otp,
             texts,
             channels,
             callbacks,
             reports,
-            region: reader.parsed("PHONE_DEFAULT_REGION", "IN"),
-            zone: reader.parsed("TIME_ZONE", "Asia/Kolkata"),
+            region,
+            zone,
+            safety: safety::safety(reader, otp.length, region, zone),
             picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
             sms,
-            edge: edge(reader, is_prod, public_base_url.as_ref()),
+            edge: EdgeSettings {
+                proxies: proxies::proxies(reader),
+                guard: proxies::guard(reader, rate_limits_enabled),
+                ..edge(reader, is_prod, public_base_url.as_ref())
+            },
             rate_limits_enabled,
+            odds: limits::odds(reader, is_prod, &otp, &budgets),
+            budgets,
+            destinations: destinations::destinations(reader),
+            proof: proof::proof(reader, is_prod, rate_limits_enabled),
+            given: Settings::default(),
             warnings: reader.take_warnings(),
         };
+        config.given = given::settings(reader.take_given(), &config.database_without_password());
         if is_prod && !config.rate_limits_enabled {
             reader.problem("RATE_LIMITS_ENABLED must not be false in prod");
         }
@@ -280,7 +324,7 @@ fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Option<&Url>) -
             );
         }
     }
-    EdgeSettings { allowed_hosts, cors_origins }
+    EdgeSettings { allowed_hosts, cors_origins, ..EdgeSettings::default() }
 }
 
 impl Config {

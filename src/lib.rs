@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod flows;
 pub mod http;
+pub mod proof;
 pub mod random;
 pub mod sms;
 pub mod store;

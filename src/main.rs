@@ -13,17 +13,29 @@ use clap::{Parser, Subcommand};
 use loopin_auth::{
     app,
     clock::Clock,
-    commands::{createsuperuser, doctor, keys, sms},
+    commands::{audit, createsuperuser, doctor, keys, prefixes as listing, sms, unlock as unlocking},
     config::{Config, Problems},
-    domain::delivery::Channel,
+    domain::{
+        audit::{Action, Month},
+        budget::{Prefix, PrefixName, Wanted},
+        delivery::Channel,
+        phone::PhoneNumber,
+        roles::Keeping,
+        users::{Number, PageOf, Size},
+    },
     flows::{
-        purge,
+        Services,
+        audit::{self as auditing, Dropped},
+        housekeeping, prefixes, purge, unlock,
         users::{self, AdminMade},
     },
     random::Random,
     telemetry,
 };
 use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+const NOT_MIGRATED: &str = "the database is not migrated: run `loopin-auth migrate` first";
 
 /// Sign-in by phone number, hosted by yourself.
 ///
@@ -57,6 +69,24 @@ enum Command {
         #[arg(long)]
         noinput: bool,
     },
+    /// Print the audit log: who did what, when and from where; the newest last
+    #[command(args_conflicts_with_subcommands = true)]
+    Audit {
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+        #[command(flatten)]
+        wanted: WhichEntries,
+    },
+    /// Print prefixes of numbers, those with the most messages first, and the sums of countries; open and close them
+    Prefixes {
+        #[command(subcommand)]
+        command: Option<PrefixesCommand>,
+    },
+    /// Forget the wrong guesses that lock a phone; ask first who calls
+    Unlock {
+        /// Which: +919876543210, or a number of the country that `PHONE_DEFAULT_REGION` names
+        phone: String,
+    },
     /// Try the sending of messages
     #[command(subcommand)]
     Sms(SmsCommand),
@@ -80,6 +110,71 @@ enum Work {
     },
     /// Print the OpenAPI document
     Openapi,
+}
+
+/// Which entries are printed, and how.
+#[derive(clap::Args)]
+struct WhichEntries {
+    /// From when on: 30m, 2h or 7d ago, a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z
+    #[arg(long)]
+    since: Option<audit::Since>,
+    // The names are many: an unknown one is told all of them.
+    #[arg(long, help = "Only this action, such as signed_in or refresh_reused")]
+    action: Option<Action>,
+    /// Only what is about this account, or was done by it (UUID)
+    #[arg(long)]
+    user: Option<Uuid>,
+    /// Only what is about this phone: +919876543210, or a number of the country that `PHONE_DEFAULT_REGION` names
+    #[arg(long)]
+    phone: Option<String>,
+    /// Only what came from this address
+    #[arg(long)]
+    address: Option<std::net::IpAddr>,
+    /// How many at most: the newest
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Go on with what is new
+    #[arg(long)]
+    follow: bool,
+    /// Print an entry as a line of JSON, with times in UTC
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Drop the months before one, if they are over; that is written down
+    Drop {
+        /// The first month that stays: 2026-05
+        #[arg(long)]
+        before: Month,
+    },
+}
+
+#[derive(Subcommand)]
+enum PrefixesCommand {
+    /// Print them; what happens without a word
+    List {
+        /// Only those that get no messages now
+        #[arg(long)]
+        closed: bool,
+        /// Which page of a hundred
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        page: u64,
+    },
+    /// Open one at once
+    Open {
+        /// A country code and four digits: +916205
+        prefix: PrefixName,
+        /// Hold it open for so many hours, whatever comes back
+        #[arg(long, value_parser = clap::value_parser!(i64).range(1..=720))]
+        hours: Option<i64>,
+    },
+    /// Close one for `PREFIX_CLOSED_MINUTES`, whatever comes back
+    Close {
+        /// A country code and four digits: +916205
+        prefix: PrefixName,
+    },
 }
 
 #[derive(Subcommand)]
@@ -117,6 +212,10 @@ fn main() -> ExitCode {
         Command::CreateSuperuser { username, email, noinput } => {
             make_admin(&createsuperuser::Said { username, email, noinput })
         }
+        Command::Audit { command: Some(AuditCommand::Drop { before }), .. } => drop_months(before),
+        Command::Audit { command: None, wanted } => print_audit(wanted),
+        Command::Prefixes { command } => look_after_prefixes(command),
+        Command::Unlock { phone } => unlock_phone(&phone),
         Command::Sms(SmsCommand::Test { phone, channel, language }) => {
             try_out(&sms::Trial { phone, channel, language })
         }
@@ -145,7 +244,8 @@ fn examine() -> Result<ExitCode, Box<dyn std::error::Error>> {
         Config::examine(&|name| variables.get(name).cloned(), &Random::System);
     problems.splice(0..0, unreadable);
     let runtime = runtime()?;
-    let findings = runtime.block_on(doctor::examine(&config, &Problems(problems), &Clock::System));
+    let findings =
+        runtime.block_on(doctor::examine(&config, &Problems(problems), &Clock::System, &Random::System));
     // A look-up of a name cannot be called off, and nobody waits for it any more.
     runtime.shutdown_background();
     for finding in &findings {
@@ -167,6 +267,102 @@ fn try_out(trial: &sms::Trial) -> Result<ExitCode, Box<dyn std::error::Error>> {
     runtime.shutdown_background();
     print!("{}", outcome.said);
     Ok(if outcome.is_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the audit log.
+fn print_audit(wanted: WhichEntries) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let variables = variables()?;
+    let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
+    let said = audit::Said {
+        since: wanted.since,
+        action: wanted.action,
+        user: wanted.user,
+        phone: wanted.phone,
+        address: wanted.address,
+        limit: wanted.limit,
+        follow: wanted.follow,
+        json: wanted.json,
+    };
+    runtime()?.block_on(audit::print(&config, &said, &Clock::System, &mut std::io::stdout()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Drops old months of the audit log.
+fn drop_months(before: Month) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let variables = variables()?;
+    let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
+    let dropped = runtime()?.block_on(async {
+        let services = app::services(&config, Clock::System, Random::System).await?;
+        Ok::<_, Box<dyn std::error::Error>>(auditing::drop_before(&services, before).await?)
+    })?;
+    match dropped {
+        Dropped::Entries(entries) => println!("dropped {entries} entries of before {before}"),
+        Dropped::NotYet(not_yet) => return Err(not_yet.into()),
+        Dropped::NoSchema => return Err(NOT_MIGRATED.into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints, opens or closes prefixes.
+fn look_after_prefixes(command: Option<PrefixesCommand>) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let variables = variables()?;
+    let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
+    let command = command.unwrap_or(PrefixesCommand::List { closed: false, page: 1 });
+    let said = runtime()?.block_on(async {
+        let services = migrated(&config).await?;
+        let leave = Keeping::by_command();
+        let changed = match command {
+            PrefixesCommand::List { closed, page } => {
+                let wanted = if closed { Wanted::Closed } else { Wanted::All };
+                let page = PageOf::new(Number::parse(Some(&page.to_string()))?, Size::parse(Some("100"))?);
+                let listed = prefixes::list(&services, wanted, page).await?;
+                let (rows, sums) =
+                    (listing::table(&listed.prefixes, config.zone), listing::sums(&listed.countries));
+                return Ok(format!("{rows}\n{sums}"));
+            }
+            PrefixesCommand::Open { prefix, hours } => {
+                prefixes::open(&services, prefix, hours, leave).await?
+            }
+            PrefixesCommand::Close { prefix } => prefixes::close_by_hand(&services, prefix, leave).await?,
+        };
+        table_of(&changed, config.zone)
+    });
+    print!("{}", said?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table_of(prefixes: &[Prefix], zone: chrono_tz::Tz) -> Result<String, Box<dyn std::error::Error>> {
+    if prefixes.is_empty() {
+        return Err("no message was ever sent to this prefix".into());
+    }
+    Ok(listing::table(prefixes, zone))
+}
+
+/// Lifts the locks of a phone.
+fn unlock_phone(phone: &str) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let variables = variables()?;
+    let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
+    let phone = PhoneNumber::parse(phone, config.region)?;
+    // Rows name a phone by an HMAC under it: with one that is made up for this run none would be found.
+    if variables.get("SECRET_KEY").is_none_or(|key| key.trim().is_empty()) {
+        return Err("SECRET_KEY is not set: without the server's own no lock can be found".into());
+    }
+    let unlocked = runtime()?.block_on(async {
+        let services = migrated(&config).await?;
+        let unlocked = unlock::unlock(&services, phone.clone(), Keeping::by_command()).await?;
+        Ok::<_, Box<dyn std::error::Error>>(unlocked)
+    })?;
+    println!("{}", unlocking::said(&phone, &unlocked.0));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The parts, on a database that has all of its tables.
+async fn migrated(config: &Config) -> Result<Arc<Services>, Box<dyn std::error::Error>> {
+    let services = app::services(config, Clock::System, Random::System).await?;
+    if !services.store.find_migrations().await?.pending.is_empty() {
+        return Err(NOT_MIGRATED.into());
+    }
+    Ok(Arc::new(services))
 }
 
 /// Makes a key. It needs no settings.
@@ -193,7 +389,7 @@ fn make_admin(said: &createsuperuser::Said) -> Result<ExitCode, Box<dyn std::err
         AdminMade::UsernameTaken => return Err(format!("the username {name} is taken").into()),
         AdminMade::EmailTaken => return Err("the e-mail address is taken".into()),
         AdminMade::NoSchema => {
-            return Err("the database is not migrated: run `loopin-auth migrate` first".into());
+            return Err(NOT_MIGRATED.into());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -222,8 +418,11 @@ fn run(work: Work) -> Result<(), Box<dyn std::error::Error>> {
                 let services = app::services(&config, Clock::System, Random::System).await?;
                 let purged = purge::purge(&services, Duration::days(i64::from(older_than_days))).await?;
                 println!(
-                    "removed {} challenges, {} messages, {} sessions",
-                    purged.challenges, purged.messages, purged.sessions
+                    "removed {} challenges, {} messages, {} sessions, {} budgets",
+                    purged.challenges,
+                    purged.messages,
+                    purged.sessions,
+                    housekeeping::sweep(&services).await?
                 );
             }
             Work::Openapi => {

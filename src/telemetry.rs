@@ -1,8 +1,15 @@
-//! The log: who writes it, in which form, and how long things take.
+//! The log: who writes it, in which form, and how long things take. And the metrics.
 
-use std::{io::IsTerminal as _, time::Instant};
+mod metrics;
+
+use std::{
+    io::IsTerminal as _,
+    time::{Duration, Instant},
+};
 
 use tracing_subscriber::{EnvFilter, fmt};
+
+pub use self::metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics};
 
 /// In which form the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +49,9 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Milliseconds since the start.
+    /// Since the start.
     #[must_use]
-    pub fn millis(self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
     }
 }

@@ -7,7 +7,7 @@ mod contract {
     use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
     use loopin_auth::{app, clock::Clock, config::Config, random::Random};
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -133,8 +133,8 @@ mod contract {
             }
         }
         assert_eq!(
-            gated, 21,
-            "3 of the profile, 4 of sessions, 4 of proofs and phones, 2 of leaving, 3 of passwords, 5 of users"
+            gated, 27,
+            "3 of the profile, 4 of sessions, 4 of proofs and phones, 2 of leaving, 3 of passwords, 6 of users, 5 of abuse"
         );
         let scheme = &document["components"]["securitySchemes"]["Bearer"];
         assert_eq!((scheme["type"].as_str(), scheme["scheme"].as_str()), (Some("http"), Some("bearer")));
@@ -189,6 +189,118 @@ mod contract {
             let property = &document["components"]["schemas"][schema]["properties"][member];
             assert_eq!(property["nullable"], serde_json::json!(true), "{schema}.{member} can be null");
         }
+        let lead = &document["components"]["schemas"]["ExportData"]["properties"]["lead"];
+        assert_eq!(
+            lead["allOf"][0]["$ref"], "#/components/schemas/ExportedLead",
+            "what can be null has its type"
+        );
+    }
+
+    /// The schema that a reference names, or the schema itself.
+    fn named<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+        let name = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
+        name.map_or(schema, |name| document.pointer(name.trim_start_matches('#')).unwrap())
+    }
+
+    /// Whether a body of this schema can have something there.
+    fn has_place(document: &Value, schema: &Value, pointer: &[&str]) -> bool {
+        let schema = named(document, schema);
+        let Some((first, rest)) = pointer.split_first() else {
+            return true;
+        };
+        let any_of = schema["oneOf"].as_array().into_iter().flatten();
+        let inner =
+            if first.parse::<usize>().is_ok() { &schema["items"] } else { &schema["properties"][*first] };
+        (!inner.is_null() && has_place(document, inner, rest))
+            || any_of.into_iter().any(|one| has_place(document, one, pointer))
+    }
+
+    /// The members of every request, and the texts of every query.
+    fn requested(document: &Value) -> Vec<(String, &Value)> {
+        let mut found = Vec::new();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+                if name.ends_with("Request") {
+                    found.push((format!("{name}.{member}"), schema));
+                }
+            }
+        }
+        for (name, operation) in operations(document) {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                if parameter["in"] == "query" {
+                    found.push((format!("{name} {}", parameter["name"]), &parameter["schema"]));
+                }
+            }
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn a_request_says_which_texts_and_words_are_refused() {
+        let document = document().await;
+        for (name, schema) in requested(&document) {
+            let is_text = schema["type"] == "string";
+            let says = ["pattern", "enum"].iter().any(|it| schema.get(it).is_some())
+                || ["date", "email", "uri"].iter().any(|it| schema["format"] == *it);
+            assert!(!is_text || says, "{name} takes control characters, as it says");
+            // In OpenAPI 3.0 `nullable` adds nothing to a list of words.
+            if let Some(words) = schema["enum"].as_array() {
+                assert_eq!(words.contains(&Value::Null), schema["nullable"] == true, "{name}");
+            }
+        }
+        for (request, member) in [("TokenRequest", "username"), ("TokenRequest", "password")] {
+            let schema = &document["components"]["schemas"][request]["properties"][member];
+            assert_eq!(schema["minLength"], 1, "{request}.{member} may not be empty");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_leads_from_values_that_are_there_to_members_that_take_them() {
+        let document = document().await;
+        let operations = operations(&document);
+        let schema =
+            |owner: &Value| media(owner).first().map_or(Value::Null, |media| media["schema"].clone());
+        let mut count = 0;
+        for (name, operation) in &operations {
+            for (_, answer) in operation["responses"].as_object().unwrap() {
+                for (to, link) in answer["links"].as_object().into_iter().flatten() {
+                    count += 1;
+                    let target = operations
+                        .iter()
+                        .map(|(_, it)| it)
+                        .find(|it| it["operationId"] == link["operationId"]);
+                    let target = target.unwrap_or_else(|| panic!("{name}: no operation {to}"));
+                    assert!(is_text(&link["description"]), "{name} to {to}");
+                    let parameters = link["parameters"].as_object().into_iter().flatten();
+                    let body = link["requestBody"].as_object().into_iter().flatten();
+                    for (member, _) in body.clone() {
+                        let takes = schema(&target["requestBody"]);
+                        assert!(has_place(&document, &takes, &[member]), "{to} takes no {member}");
+                    }
+                    for (parameter, _) in parameters.clone() {
+                        let takes = target["parameters"].as_array().into_iter().flatten();
+                        assert!(
+                            takes.clone().any(|it| it["name"] == json!(parameter)),
+                            "{to} takes no {parameter}"
+                        );
+                    }
+                    for (_, place) in parameters.chain(body) {
+                        let (part, pointer) = place.as_str().unwrap().split_once("#/").unwrap_or(("", ""));
+                        let pointer: Vec<&str> = pointer.split('/').collect();
+                        let is_there = match (part, place.as_str().unwrap()) {
+                            ("$response.body", _) => has_place(&document, &schema(answer), &pointer),
+                            ("$request.body", _) => {
+                                has_place(&document, &schema(&operation["requestBody"]), &pointer)
+                            }
+                            (_, "$request.path.id") => operation["parameters"][0]["name"] == "id",
+                            _ => false,
+                        };
+                        assert!(is_there, "{name} to {to}: no {place}");
+                    }
+                }
+            }
+        }
+        assert_eq!(count, 37, "every link is in the document");
     }
 
     /// The settings of `.env.example` in its order: name, value, and the comment above.

@@ -120,7 +120,7 @@ mod leaks {
 
         fn keep(&mut self, status: u16, answer: Answer) -> &Answer {
             assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
-            for pointer in ["/token", "/data/refresh_token", "/access", "/refresh"] {
+            for pointer in ["/token", "/data/refresh_token", "/data/device_token", "/access", "/refresh"] {
                 let token = answer.text_at(pointer);
                 if !token.is_empty() {
                     self.tokens.push(token);
@@ -130,6 +130,24 @@ mod leaks {
             &self.answers[self.answers.len() - 1]
         }
 
+        /// With the device's token where it belongs, and where it does not.
+        async fn sign_in_by_device(&mut self, device: &str) {
+            let answer = self.house.signup_with(PHONE, json!({ "device_token": device }), "en").await;
+            self.keep(200, answer);
+            let code = self.code().await;
+            let verify = "/api/auth/verify-otp";
+            for (status, token, code) in [
+                (422, json!([device]), json!(code)),
+                (422, json!(device), json!(device)),
+                (400, json!(device), json!(wrong(&code))),
+                (200, json!(device), json!(code)),
+            ] {
+                let body = json!({ "phone_number": PHONE, "otp_code": code, "device_token": token });
+                let answer = self.house.post(verify, body).await;
+                self.keep(status, answer);
+            }
+        }
+
         async fn sign_up_and_log_in(&mut self) {
             let answer = self.house.signup(PHONE).await;
             self.keep(200, answer);
@@ -137,9 +155,11 @@ mod leaks {
             let answer = self.house.verify_otp(PHONE, &wrong(&code)).await;
             self.keep(400, answer);
             let answer = self.house.verify_otp(PHONE, &code).await;
-            let token = self.keep(200, answer).text_at("/token");
+            let answer = self.keep(200, answer);
+            let (token, device) = (answer.text_at("/token"), answer.text_at("/data/device_token"));
             let answer = self.house.verify_otp(PHONE, &code).await;
             self.keep(400, answer);
+            self.sign_in_by_device(&device).await;
             let answer =
                 self.house.send_as(&token, Method::POST, "/api/auth/complete-profile", whole_profile()).await;
             self.keep(200, answer);
@@ -348,8 +368,9 @@ mod leaks {
         walk.fail_in_the_database().await;
         assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "the walk saw codes and tokens");
 
+        walk.house.services.audit.flush().await.unwrap();
         let rows = walk.rows().await;
-        for table in ["accounts", "challenges", "leads", "messages", "sessions"] {
+        for table in ["accounts", "audit", "challenges", "leads", "messages", "sessions"] {
             assert!(rows.contains(&format!("{table}: ")), "the dump has rows of {table}");
         }
         assert!(rows.contains(PHONE), "the dump shows what is in the rows");
@@ -374,6 +395,16 @@ mod leaks {
             assert_is_nowhere(&phone[3..], "a phone number", "the log", &log);
         }
         assert_is_nowhere(NAME, "a name", "the log", &log);
+        // What outlives whom it is about says nothing of her.
+        let entries: String =
+            rows.lines().filter(|row| row.starts_with("audit: ")).collect::<Vec<_>>().join("\n");
+        assert!(entries.contains("wrong_password") && entries.contains("code_sent"), "{entries}");
+        for phone in [PHONE, OTHER_PHONE, UNREACHABLE] {
+            assert_is_nowhere(&phone[3..], "a phone number", "the audit log", &entries);
+        }
+        for name in [NAME, "Gaurav", "gaurav", "example.com", "third"] {
+            assert_is_nowhere(name, "a name", "the audit log", &entries);
+        }
         for password in [PASSWORD, NEW_PASSWORD, NOT_ANYBODYS, WEAK] {
             assert_is_nowhere(password, "a password", "the log", &log);
             assert_is_nowhere(password, "a password", "a row", &rows);

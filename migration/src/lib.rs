@@ -8,6 +8,8 @@
 
 pub use sea_orm_migration::MigratorTrait;
 
+pub mod audit_guard;
+
 mod m20261121_000001_accounts;
 mod m20261121_000002_challenges;
 mod m20261121_000003_leads;
@@ -16,6 +18,9 @@ mod m20261121_000005_event_interests;
 mod m20261121_000006_deliveries;
 mod m20261121_000007_passwords;
 mod m20261121_000008_users;
+mod m20261121_000009_budgets;
+mod m20261121_000010_audit;
+mod m20261121_000011_safety;
 
 use sea_orm_migration::prelude::*;
 
@@ -34,6 +39,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_deliveries::Migration),
             Box::new(m20261121_000007_passwords::Migration),
             Box::new(m20261121_000008_users::Migration),
+            Box::new(m20261121_000009_budgets::Migration),
+            Box::new(m20261121_000010_audit::Migration),
+            Box::new(m20261121_000011_safety::Migration),
         ]
     }
 }

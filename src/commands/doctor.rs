@@ -7,7 +7,10 @@ use secrecy::ExposeSecret;
 use super::with_causes;
 use crate::{
     clock::Clock,
-    config::{Config, Environment, Problems, Reports, SmsSettings},
+    config::{Config, Environment, Problems, ProofSettings, Reports, SmsSettings},
+    domain::budget::ACCEPTED,
+    proof::{SiteVerify, Verdict as Verified},
+    random::Random,
     sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
     store::{Migrations, Store, StoreError},
 };
@@ -52,6 +55,12 @@ impl fmt::Display for Finding {
     }
 }
 
+/// What the settings give an attacker who guesses codes.
+fn odds(config: &Config) -> Finding {
+    let said = config.odds.to_string();
+    if config.odds.between_sign_ins > ACCEPTED { warning("odds", said) } else { fine("odds", said) }
+}
+
 fn fine(about: &'static str, said: impl Into<String>) -> Finding {
     Finding { verdict: Verdict::Fine, about, said: said.into() }
 }
@@ -65,15 +74,19 @@ fn failure(about: &'static str, said: impl Into<String>) -> Finding {
 }
 
 /// Looks at everything. `problems` are those of the settings: what does not depend on them is looked at all the same.
-pub async fn examine(config: &Config, problems: &Problems, clock: &Clock) -> Vec<Finding> {
-    let (database, twilio) = tokio::join!(database(config, problems), twilio(config, clock));
+pub async fn examine(config: &Config, problems: &Problems, clock: &Clock, random: &Random) -> Vec<Finding> {
+    let (database, twilio, proof) =
+        tokio::join!(database(config, problems), twilio(config, clock), bot_proof(config, random));
     let mut findings = settings(config, problems);
     findings.extend(secrets(config, problems));
     findings.extend(database);
     findings.extend(twilio);
+    findings.extend(proof);
+    findings.push(odds(config));
     findings.push(reports(config));
     findings.extend(texts(config, problems));
     findings.push(open_files(config));
+    findings.push(proxies(config));
     findings
 }
 
@@ -216,6 +229,43 @@ async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {
     .await
 }
 
+/// A provider that answers and takes our secret refuses a token that is none, and only the token.
+async fn bot_proof(config: &Config, random: &Random) -> Vec<Finding> {
+    const ABOUT: &str = "bot proof";
+    let settings = match &config.proof {
+        ProofSettings::Off => return Vec::new(),
+        ProofSettings::Pow(difficulty) => {
+            return vec![fine(ABOUT, format!("suspicious requests do {} bits of work", difficulty.bits()))];
+        }
+        ProofSettings::Provider(settings) => (**settings).clone(),
+    };
+    let name = settings.provider.as_str();
+    let site = match SiteVerify::new(settings) {
+        Ok(site) => site,
+        Err(error) => return vec![failure(ABOUT, with_causes(&error))],
+    };
+    in_time(ABOUT, "the provider does not answer: check BOT_PROOF_URL and the network", async {
+        vec![match site.probe(random.bits()).await {
+            Verified::Refused("missing-input-response" | "invalid-input-response") => {
+                fine(ABOUT, format!("{name} answers, and says nothing against the secret"))
+            }
+            Verified::Human | Verified::Refused(_) => warning(
+                ABOUT,
+                format!("{name} does not refuse a token that is none for what it is: check BOT_PROOF_URL and BOT_PROOF_SECRET"),
+            ),
+            Verified::OurFault(why) => failure(
+                ABOUT,
+                format!("{name} refuses us ({why}): check BOT_PROOF_SECRET, BOT_PROOF_SITE_KEY and BOT_PROOF_URL"),
+            ),
+            Verified::Away(why) => failure(
+                ABOUT,
+                format!("{name} does not answer as it should ({why}): check BOT_PROOF_URL and the network"),
+            ),
+        }]
+    })
+    .await
+}
+
 fn account_finding(account: AccountCheck) -> Finding {
     match (account.status, account.kind) {
         (Some(AccountStatus::Suspended), _) => {
@@ -261,6 +311,26 @@ fn texts(config: &Config, problems: &Problems) -> Vec<Finding> {
         findings.push(fine("texts", format!("{from}: each fits into one segment")));
     }
     findings
+}
+
+/// Only the operator knows what stands in front; this says what follows from what she set.
+fn proxies(config: &Config) -> Finding {
+    const ABOUT: &str = "client addresses";
+    let trusted = &config.edge.proxies;
+    match config.environment {
+        _ if !trusted.is_empty() => fine(
+            ABOUT,
+            format!(
+                "X-Forwarded-For is believed from {trusted}; each proxy there must write it anew, or add to it"
+            ),
+        ),
+        Environment::Dev => fine(ABOUT, "those of the connections: TRUSTED_PROXIES is not set"),
+        Environment::Prod => warning(
+            ABOUT,
+            "those of the connections, which is only right if nothing stands in front: behind a proxy or a load balancer \
+             everybody has its address and shares its limits until TRUSTED_PROXIES names it",
+        ),
+    }
 }
 
 /// A message under way is a socket of the person who waits and one to Twilio.

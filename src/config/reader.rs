@@ -10,13 +10,22 @@ use super::Problems;
 pub(super) struct Reader<'a> {
     get: &'a dyn Fn(&str) -> Option<String>,
     names: Vec<&'static str>,
+    given: Vec<Given>,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
 
+/// A setting that is not empty.
+pub(super) struct Given {
+    pub(super) name: &'static str,
+    pub(super) text: String,
+    /// Whether it is a number, or true or false, which is no secret.
+    pub(super) is_plain: bool,
+}
+
 impl<'a> Reader<'a> {
     pub(super) fn new(get: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { get, names: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
+        Self { get, names: Vec::new(), given: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
     }
 
     pub(super) fn problems(self) -> Problems {
@@ -42,7 +51,25 @@ impl<'a> Reader<'a> {
     /// A setting as it is, be it empty.
     pub(super) fn raw(&mut self, name: &'static str) -> Option<String> {
         self.names.push(name);
-        (self.get)(name)
+        let raw = (self.get)(name);
+        let text = raw.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        if let Some(text) = text
+            && self.given.iter().all(|given| given.name != name)
+        {
+            self.given.push(Given { name, text: text.to_owned(), is_plain: false });
+        }
+        raw
+    }
+
+    /// What was given so far, each setting once.
+    pub(super) fn take_given(&mut self) -> Vec<Given> {
+        std::mem::take(&mut self.given)
+    }
+
+    fn is_plain(&mut self, name: &'static str) {
+        for given in self.given.iter_mut().filter(|given| given.name == name) {
+            given.is_plain = true;
+        }
     }
 
     /// A setting that is empty is not set: composing files pass empty ones on.
@@ -57,7 +84,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
-        match self.text(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+        let text = self.text(name);
+        self.is_plain(name);
+        match text.map(|text| text.to_ascii_lowercase()).as_deref() {
             None => default,
             Some("true" | "1" | "yes" | "on") => true,
             Some("false" | "0" | "no" | "off") => false,
@@ -72,6 +101,7 @@ impl<'a> Reader<'a> {
         let Some(text) = self.text(name) else {
             return default;
         };
+        self.is_plain(name);
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => number,
             _ => {

@@ -4,6 +4,10 @@ use std::collections::HashMap;
 
 use super::*;
 
+mod destinations;
+mod proof;
+mod proxies;
+mod server;
 mod sms;
 mod tokens;
 

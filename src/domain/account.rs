@@ -63,6 +63,14 @@ pub struct Account {
     pub is_active: bool,
     /// What the person tells about herself.
     pub profile: Profile,
+    /// What devices were given is worth something only while it names this number.
+    pub device_epoch: i64,
+    /// Whether the fixed code of a review number made it.
+    pub is_review: bool,
+    /// The number that it lost to whoever got that next.
+    pub former_phone: Option<PhoneNumber>,
+    /// When that was.
+    pub unlinked_at: Option<DateTime<Utc>>,
     /// When the account was made.
     pub created_at: DateTime<Utc>,
     /// When the account or its profile was last changed.

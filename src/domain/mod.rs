@@ -10,12 +10,20 @@
 
 pub mod access;
 pub mod account;
+pub mod address;
+pub mod audit;
+pub mod budget;
 pub mod credentials;
 pub mod delivery;
+pub mod destination;
+pub mod device;
 pub mod interests;
 pub mod lead;
 pub mod otp;
 pub mod phone;
 pub mod profile;
+pub mod proof;
+pub mod pseudonym;
+pub mod review;
 pub mod roles;
 pub mod users;

@@ -3,6 +3,8 @@
 //! A challenge holds no code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose))`, truncated as RFC 4226
 //! section 5.3 truncates, so a leaked database gives no code away and a resend needs none stored.
 
+mod which;
+
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
@@ -12,6 +14,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+pub use self::which::{ChallengeKey, Holder};
 use super::phone::PhoneNumber;
 
 /// An open challenge with less than this to go is not resent: a new one begins, so that nobody is sent a code that
@@ -138,37 +141,6 @@ impl OtpPolicy {
     }
 }
 
-/// Which challenge is meant: one kind of challenge never disturbs or opens another.
-#[derive(Debug, Clone, Copy)]
-pub struct ChallengeKey<'a> {
-    /// The phone that gets the code.
-    pub phone: &'a PhoneNumber,
-    /// What the code is for.
-    pub purpose: Purpose,
-    /// The user or device that the challenge is bound to, where there is one.
-    pub holder: Option<Uuid>,
-}
-
-impl<'a> ChallengeKey<'a> {
-    /// The challenge that `signup` and `login` share.
-    #[must_use]
-    pub fn sign_in(phone: &'a PhoneNumber) -> Self {
-        Self { phone, purpose: Purpose::SignIn, holder: None }
-    }
-
-    /// The challenge that proves again who holds a session of this account. Its phone gets the code.
-    #[must_use]
-    pub fn confirm(phone: &'a PhoneNumber, account: Uuid) -> Self {
-        Self { phone, purpose: Purpose::Confirm, holder: Some(account) }
-    }
-
-    /// The challenge that proves that this account may have this number.
-    #[must_use]
-    pub fn change_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {
-        Self { phone, purpose: Purpose::ChangePhone, holder: Some(account) }
-    }
-}
-
 /// A challenge as the database holds it.
 #[derive(Debug, Clone)]
 pub struct Challenge {
@@ -191,6 +163,12 @@ impl Challenge {
     #[must_use]
     pub fn seconds_left(&self, now: DateTime<Utc>) -> i64 {
         seconds_up(self.expires_at - now)
+    }
+
+    /// Whether it waits for a guess.
+    #[must_use]
+    pub fn waits(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
+        self.consumed_at.is_none() && self.attempts < policy.max_attempts && self.expires_at >= now
     }
 
     /// Whether its code can still be answered, with time enough to type it.
@@ -314,7 +292,7 @@ impl OtpKeys {
             challenge.id.as_bytes(),
             of.phone.full().as_bytes(),
             of.purpose.as_str().as_bytes(),
-            of.holder.as_ref().map_or(&[][..], |holder| holder.as_bytes().as_slice()),
+            &of.holder.map(Holder::bytes).unwrap_or_default(),
         ]);
         Some(OtpCode(SecretString::from(truncate(&digest, length))))
     }
@@ -424,6 +402,28 @@ pub fn judge(
     policy: &OtpPolicy,
     now: DateTime<Utc>,
 ) -> Verdict {
+    judge_by(claim, code, policy, now, |challenge| keys.code(challenge, of, policy.length))
+}
+
+/// Judges a guess at the fixed code of a review number, by the same rules.
+#[must_use]
+pub fn judge_fixed(
+    claim: Claim,
+    code: &OtpCode,
+    fixed: &OtpCode,
+    policy: &OtpPolicy,
+    now: DateTime<Utc>,
+) -> Verdict {
+    judge_by(claim, code, policy, now, |_| Some(fixed.clone()))
+}
+
+fn judge_by(
+    claim: Claim,
+    code: &OtpCode,
+    policy: &OtpPolicy,
+    now: DateTime<Utc>,
+    right_code: impl FnOnce(&Challenge) -> Option<OtpCode>,
+) -> Verdict {
     let challenge = match claim {
         Claim::Taken(challenge) => challenge,
         Claim::NotTaken(None) => return Verdict::NoneRequested,
@@ -439,7 +439,7 @@ pub fn judge(
     if challenge.expires_at < now {
         return Verdict::Expired;
     }
-    match keys.code(&challenge, of, policy.length) {
+    match right_code(&challenge) {
         Some(right) if right.matches(code) => Verdict::Accepted(Accepted { challenge }),
         Some(_) => Verdict::Wrong { left: (policy.max_attempts - challenge.attempts).max(0) },
         // Its key is not listed any more: nobody can answer this challenge.

@@ -26,6 +26,9 @@ const LONGEST_TEXT: usize = 64;
 /// The shortest number read back: a country code of three digits and four digits, as in Niue.
 const SHORTEST_E164: usize = 7;
 
+/// How many digits behind the country code a number's prefix has.
+const PREFIX_DIGITS: usize = 4;
+
 /// How many digits at the end of a number are shown where it is masked.
 const SHOWN_DIGITS: usize = 4;
 
@@ -90,6 +93,15 @@ impl PhoneNumber {
     #[must_use]
     pub fn full(&self) -> &str {
         &self.0
+    }
+
+    /// The country code and the four digits behind it, `+916205`: what numbers are counted by, because those who are paid
+    /// for messages rent them by the block.
+    #[must_use]
+    pub fn prefix(&self) -> Option<String> {
+        let (code, national) = plan::split(self.0.trim_start_matches('+'))?;
+        let shown = national.get(..PREFIX_DIGITS.min(national.len()))?;
+        Some(format!("+{code}{shown}"))
     }
 
     /// Whose numbering plan has it; `None` for a number that has left every plan since it was taken.

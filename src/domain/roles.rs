@@ -8,7 +8,7 @@
 
 use uuid::Uuid;
 
-use super::{access::SignedIn, account::Role};
+use super::{access::SignedIn, account::Role, address::ClientAddress, audit::Actor};
 
 /// Whoever asks may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,33 @@ impl Acting {
     #[must_use]
     pub fn reading(self) -> Reading {
         Reading(self.target)
+    }
+}
+
+/// Leave to look at locks and prefixes of numbers, and to lift and set them.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    actor: Actor,
+    from: Option<ClientAddress>,
+}
+
+impl Keeping {
+    /// Whoever may run the program's commands can do as much to the database anyway.
+    #[must_use]
+    pub fn by_command() -> Self {
+        Self { actor: Actor::Command, from: None }
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(self) -> Actor {
+        self.actor
+    }
+
+    /// From where.
+    #[must_use]
+    pub fn from(self) -> Option<ClientAddress> {
+        self.from
     }
 }
 
@@ -124,6 +151,17 @@ pub fn may_promote(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
     match of(who) {
         Role::Admin => may_switch(who, target),
         Role::Staff | Role::User => Err(Forbidden),
+    }
+}
+
+/// Staff look after locks and prefixes.
+///
+/// # Errors
+/// Users do not.
+pub fn may_keep(who: &SignedIn, from: ClientAddress) -> Result<Keeping, Forbidden> {
+    match of(who) {
+        Role::Staff | Role::Admin => Ok(Keeping { actor: Actor::Staff(who.account().id), from: Some(from) }),
+        Role::User => Err(Forbidden),
     }
 }
 

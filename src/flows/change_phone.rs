@@ -6,12 +6,17 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Error, Sending, Services, Wish, code, leaving, session, to_its_end,
-    verify::{CodeRefused, judged},
+    Error, Sending, Services, Wish,
+    budget::{self, Judged},
+    code::{self, Ask},
+    destination, leaving, recycled, session, to_its_end,
+    verify::{By, CodeRefused, Proved, judged},
 };
 use crate::{
     domain::{
         access::SignedIn,
+        address::ClientAddress,
+        audit::{Action, Event},
         delivery::Channel,
         otp::{Accepted, ChallengeKey, OtpCode},
         phone::PhoneNumber,
@@ -65,18 +70,35 @@ pub async fn ask(
     who: SignedIn,
     phone: PhoneNumber,
     wish: Wish,
+    from: ClientAddress,
 ) -> Result<Asked, Error> {
-    to_its_end(services, |services| async move {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         if let Some(refused) = refused(&who, &phone, now) {
             return Ok(Asked::Refused(refused));
         }
+        let key = ChallengeKey::change_phone(&phone, who.account().id);
+        if let Some(sending) = destination::refused(&services, key, from, now) {
+            return Ok(Asked::Code(sending));
+        }
         // Only after the proof: whoever stole a token learns nothing of who has an account.
-        if store::accounts::find_by_phone(&services.store, &phone).await?.is_some() {
+        // Where nobody is to learn that at all, not before the right code.
+        let used_after = services.used_after(now);
+        let found = store::accounts::find_by_phone(&services.store, &phone, used_after).await?;
+        if found.is_some() && !services.hides_accounts {
             return Ok(Asked::Refused(Refused::Taken));
         }
-        let key = ChallengeKey::change_phone(&phone, who.account().id);
-        Ok(Asked::Code(code::send(&services, key, None, &wish, now).await?))
+        let ask = Ask {
+            key,
+            source: None,
+            wish: &wish,
+            address: from,
+            device: None,
+            is_known: false,
+            is_review: false,
+            proof: None,
+        };
+        Ok(Asked::Code(code::send(&services, &ask, now).await?))
     })
     .await
 }
@@ -91,19 +113,22 @@ pub async fn verify(
     phone: PhoneNumber,
     code: OtpCode,
     languages: Vec<String>,
+    from: ClientAddress,
 ) -> Result<Changed, Error> {
-    to_its_end(services, |services| async move {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         // Again: whoever stole a token must not finish what its owner began.
         if let Some(refused) = refused(&who, &phone, now) {
             return Ok(Changed::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
-        let proof = match judged(&services, key, &code, now).await? {
-            Ok(proof) => proof,
+        let Proved { proof, held } = match judged(&services, key, &code, By::address(from), now).await? {
+            Ok(proved) => proved,
             Err(refused) => return Ok(Changed::Code(refused)),
         };
-        let (changed, old) = move_to(&services, &who, key, &proof, now).await?;
+        let (changed, old) = move_to(&services, &who, key, &proof, from, now).await?;
+        let judged = if changed == Changed::Done { Judged::Used } else { Judged::Right };
+        budget::settle_guess(&services, held, &phone, judged).await;
         if let Some(old) = old {
             tell_old(&services, old, who.account().id, &languages, now).await;
         }
@@ -128,6 +153,7 @@ async fn move_to(
     who: &SignedIn,
     key: ChallengeKey<'_>,
     proof: &Accepted,
+    from: ClientAddress,
     now: DateTime<Utc>,
 ) -> Result<(Changed, Option<PhoneNumber>), Error> {
     let (phone, user_id) = (key.phone, who.account().id);
@@ -141,6 +167,8 @@ async fn move_to(
         leaving::mark_owed(services, &txn, old, now).await?;
         store::otp::purge_unbound(&txn, old).await?;
     }
+    // Before her own account, here as everywhere.
+    let unlinked = recycled::unlink(services, &txn, phone, now).await?;
     store::owners::claim(&txn, user_id).await?;
     let Some((session, account)) = session::stands(&txn, who).await? else {
         return Ok((Changed::Ended, None));
@@ -156,6 +184,13 @@ async fn move_to(
     store::leads::mark_converted(&txn, phone, now).await?;
     let ended = store::sessions::close_all(&txn, user_id, Some(session.id), now).await?;
     txn.commit().await?;
+    let event = Event::by_owner(Action::PhoneChanged, user_id).phone(phone).from(from).with("ended", ended);
+    let old_mark = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
+    let event = event.with_known("old_phone", account.phone.as_ref());
+    services.audit.note(event.with_known("old_phone_mark", old_mark.as_ref()), now);
+    if let Some(old_id) = unlinked {
+        recycled::note(services, phone, (old_id, user_id), from, now);
+    }
     tracing::info!(%user_id, to = %phone, ended, "phone changed");
     Ok((Changed::Done, account.phone))
 }
@@ -172,6 +207,13 @@ async fn tell_old(
     if !services.channels.is_on(Channel::Sms) {
         tracing::warn!(to = %old, "no notice to the old number: sms is not among OTP_CHANNELS");
         return;
+    }
+    if services.destinations.refuses(&old).is_some() {
+        tracing::warn!(to = %old, "no notice to the old number: the settings leave it out");
+        return;
+    }
+    if let Err(error) = budget::count_notice(services, &old, now).await {
+        tracing::error!(to = %old, %error, "the notice to the old number could not be counted");
     }
     let text = services.texts.phone_changed(languages);
     let row = NewMessage {

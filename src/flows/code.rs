@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services};
+use super::{Error, Services, budget, destination};
 use crate::{
     domain::{
+        address::ClientAddress,
+        audit::{Action, Event},
+        budget::{Budget, Refusal},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
-        otp::{Challenge, ChallengeKey, seconds_up},
+        otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
     },
     sms::{self, Message, SendError, Wording},
     store::{
@@ -16,6 +19,10 @@ use crate::{
         messages::{NewMessage, News, Which},
     },
 };
+
+/// What stands in a row where nobody was sent anything, because the code is a fixed one.
+const REVIEW: &str = "review";
+const NOBODY: &str = "none";
 
 /// How a person wants her code.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +56,30 @@ pub enum Sending {
         /// Seconds until the next one may be asked for, at least 1.
         retry_after: i64,
     },
+    /// A budget is spent.
+    Refused(Refusal),
     /// The provider would not or could not. The next one may be asked for at once.
     Failed(SendError),
+}
+
+/// A wish as the verbs have looked at it.
+pub(super) struct Ask<'a> {
+    /// Which challenge it is.
+    pub(super) key: ChallengeKey<'a>,
+    /// By which way a lead comes. Whoever asks without one is no lead: she has an account.
+    pub(super) source: Option<Source>,
+    /// How she wants it.
+    pub(super) wish: &'a Wish,
+    /// From where she asks.
+    pub(super) address: ClientAddress,
+    /// The device, if she was signed in on it before.
+    pub(super) device: Option<Uuid>,
+    /// Whether the phone has an account, and it may be told from one that has none.
+    pub(super) is_known: bool,
+    /// Whether the code is a fixed one, which nobody is sent.
+    pub(super) is_review: bool,
+    /// A proof of work that is spent with it.
+    pub(super) proof: Option<Uuid>,
 }
 
 /// A message that is to carry the code of a challenge.
@@ -64,54 +93,141 @@ pub(super) struct Outgoing<'a> {
     pub(super) languages: &'a [String],
 }
 
-/// Claims the send, commits, sends, and writes down what became of it. Whoever asks without a source is no lead: she has
-/// an account.
-pub(super) async fn send(
-    services: &Services,
-    key: ChallengeKey<'_>,
-    source: Option<Source>,
-    wish: &Wish,
-    now: DateTime<Utc>,
-) -> Result<Sending, Error> {
-    let db = &services.store;
-    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, key, now);
-    let Some(challenge) = store::otp::open(db, key, &opening).await? else {
-        let retry_after = if let Some(waiting) = store::otp::find(db, key).await? {
-            waiting.resend_in(&services.otp, now)
-        } else {
-            let until = store::otp::find_mark(db, &opening.marks, key.purpose, now).await?;
-            until.map_or(1, |until| seconds_up(until - now).max(1))
-        };
-        return Ok(Sending::TooSoon { retry_after });
+/// Claims the send, commits, sends, and writes down what became of it.
+pub(super) async fn send(services: &Services, ask: &Ask<'_>, now: DateTime<Utc>) -> Result<Sending, Error> {
+    if ask.is_review {
+        return Ok(Sending::Sent(open_for_review(services, ask, now).await?));
+    }
+    if let Some(refused) = destination::refused(services, ask.key, ask.address, now) {
+        return Ok(refused);
+    }
+    let mark = services.pseudonyms.phone(ask.key.phone);
+    let send = budget::send(services, ask, &mark, now);
+    let held = match budget::claim(services, services.budgets.send(&send, now), now).await? {
+        Ok(held) => held,
+        Err(refusal) => return Ok(refused(services, ask, &refusal, now)),
+    };
+    let challenge = match open(services, ask.key, now).await? {
+        Ok(challenge) => challenge,
+        Err(retry_after) => {
+            budget::take_back(services, &held).await?;
+            return Ok(Sending::TooSoon { retry_after });
+        }
     };
     let outgoing = Outgoing {
-        key,
+        key: ask.key,
         challenge: &challenge,
         delivery_id: services.random.bits(),
         attempt: 1,
-        channel: wish.channel.unwrap_or_else(|| services.channels.usual()),
-        platform: wish.platform,
-        languages: &wish.languages,
+        channel: ask.wish.channel.unwrap_or_else(|| services.channels.usual()),
+        platform: ask.wish.platform,
+        languages: &ask.wish.languages,
     };
-    let written = write_down_first(services, &outgoing, source, now).await;
-    let message = match written {
+    let message = match write_down_first(services, &outgoing, ask.source, now).await {
         Ok(message) => message,
         Err(error) => {
-            give_back(services, key, &challenge, now).await;
+            give_back(services, ask.key, &challenge, &held, true, now).await;
             return Err(error);
         }
     };
-    if let Err(failure) = hand_over(services, &message).await {
-        give_back(services, key, &challenge, now).await;
+    let outcome = hand_over(services, &message).await;
+    note(services, ask, &outgoing, outcome.as_ref().err(), now);
+    if let Err(failure) = outcome {
+        give_back(services, ask.key, &challenge, &held, failure.definitely_not_sent(), now).await;
         return Ok(Sending::Failed(failure));
     }
     // The provider may have taken seconds, which are gone from the code's life and from the wait.
     let after = services.clock.now();
     Ok(Sending::Sent(CodeSent {
         expires_in: challenge.seconds_left(after),
-        resend_in: challenge.wait_left(&services.otp, after),
+        resend_in: challenge.wait_left(&services.otp, after).max(held.wait(after)),
         delivery_id: outgoing.delivery_id,
     }))
+}
+
+/// The challenge of a review number. There is nothing to send, so there is nothing to wait for, either; a row says that it
+/// has arrived, for whoever asks what became of it.
+async fn open_for_review(services: &Services, ask: &Ask<'_>, now: DateTime<Utc>) -> Result<CodeSent, Error> {
+    let (db, key) = (&services.store, ask.key);
+    let opening = Opening {
+        refuse_if_sent_after: None,
+        marks: Vec::new(),
+        ..services.otp.opening(services.random.bits(), &services.otp_keys, key, now)
+    };
+    let challenge = store::otp::open(db, key, &opening).await?.ok_or(Error::Collision)?;
+    let row = NewMessage {
+        id: services.random.id(now),
+        delivery_id: services.random.bits(),
+        attempt: 1,
+        challenge_id: Some(challenge.id),
+        account_id: key.holder.and_then(Holder::account),
+        phone: key.phone,
+        channel: ask.wish.channel.unwrap_or_else(|| services.channels.usual()),
+        language: "",
+        platform: ask.wish.platform,
+        template: REVIEW,
+        provider: NOBODY,
+    };
+    let (id, delivery_id) = (row.id, row.delivery_id);
+    store::messages::insert(db, row, now).await?;
+    store::messages::mark(db, Which::Id(id), News::of(DeliveryStatus::Delivered), now).await?;
+    tracing::info!(message_id = %id, to = %key.phone, "review number: its code is fixed, and nothing is sent");
+    Ok(CodeSent { expires_in: challenge.seconds_left(now), resend_in: 0, delivery_id })
+}
+
+/// The challenge of a send, or the seconds to wait for one.
+async fn open(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    now: DateTime<Utc>,
+) -> Result<Result<Challenge, i64>, Error> {
+    let db = &services.store;
+    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, key, now);
+    if let Some(challenge) = store::otp::open(db, key, &opening).await? {
+        return Ok(Ok(challenge));
+    }
+    if let Some(waiting) = store::otp::find(db, key).await? {
+        return Ok(Err(waiting.resend_in(&services.otp, now)));
+    }
+    let until = store::otp::find_mark(db, &opening.marks, key.purpose, now).await?;
+    Ok(Err(until.map_or(1, |until| seconds_up(until - now).max(1))))
+}
+
+/// What a spent budget says to whoever asks for a code.
+fn refused(services: &Services, ask: &Ask<'_>, refusal: &Refusal, now: DateTime<Utc>) -> Sending {
+    match (refusal.budget, refusal.retry_after) {
+        (Budget::Cooldown, Some(retry_after)) => Sending::TooSoon { retry_after },
+        // Whoever asked for the proof writes it down, and asks for another.
+        (Budget::Proof, _) => Sending::Refused(*refusal),
+        _ => {
+            budget::note_refusal(services, Action::CodeRefused, refusal, ask.key, ask.address, now);
+            Sending::Refused(*refusal)
+        }
+    }
+}
+
+/// Writes down that a code went out, or did not.
+fn note(
+    services: &Services,
+    ask: &Ask<'_>,
+    outgoing: &Outgoing<'_>,
+    failure: Option<&SendError>,
+    now: DateTime<Utc>,
+) {
+    let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
+    let mut event = Event::by_stranger(action)
+        .phone(ask.key.phone)
+        .from(ask.address)
+        .with("purpose", ask.key.purpose.as_str())
+        .with("channel", outgoing.channel.as_str())
+        .with("delivery_id", outgoing.delivery_id)
+        .with_known("device", ask.device.map(|_| true));
+    if let Some(failure) = failure {
+        event = event.with("reason", failure.kind());
+    }
+    services.audit.note(event, now);
+    let outcome = failure.map_or("sent", SendError::kind);
+    services.metrics.message(outgoing.channel.as_str(), outcome);
 }
 
 /// Writes down the lead and the first message of a wish.
@@ -149,7 +265,7 @@ pub(super) async fn write_down(
         delivery_id: outgoing.delivery_id,
         attempt: outgoing.attempt,
         challenge_id: Some(challenge.id),
-        account_id: key.holder,
+        account_id: key.holder.and_then(Holder::account),
         phone: key.phone,
         channel,
         language: &text.language,
@@ -195,10 +311,24 @@ pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<
     sent.map(|_| ())
 }
 
-/// Lifts the cooldown of a send that came to nothing, or of which nothing is known: the person may try again at once.
-/// The code stays the same, so a message that arrives after all still works.
-async fn give_back(services: &Services, key: ChallengeKey<'_>, challenge: &Challenge, now: DateTime<Utc>) {
-    if let Err(error) = store::otp::mark_unsent(&services.store, key, challenge.id, now).await {
+/// What is given back of a send that came to nothing, or of which nothing is known: the cooldown always, so that the
+/// person may try again at once, and the charges if nothing can have been sent. The code stays the same, so a message that
+/// arrives after all still works.
+async fn give_back(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    challenge: &Challenge,
+    held: &budget::Held,
+    is_not_sent: bool,
+    now: DateTime<Utc>,
+) {
+    let charges = if is_not_sent {
+        budget::take_back(services, held).await
+    } else {
+        budget::lift(services, held).await
+    };
+    let cooldown = store::otp::mark_unsent(&services.store, key, challenge.id, now).await;
+    if let Err(error) = charges.and(cooldown.map_err(Error::from)) {
         tracing::error!(%error, "the cooldown of a failed send could not be lifted");
     }
 }

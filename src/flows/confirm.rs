@@ -6,12 +6,18 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::{
-    Error, Sending, Services, Wish, code, session, to_its_end,
-    verify::{CodeRefused, judged},
+    Error, Sending, Services, Wish,
+    budget::{self, Judged},
+    code::{self, Ask},
+    device, password, session, to_its_end,
+    verify::{By, CodeRefused, Proved, judged},
 };
 use crate::{
     domain::{
         access::{PROOF_HOLDS, SignedIn},
+        address::ClientAddress,
+        audit::{Action, Event},
+        budget::Refusal,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
     },
@@ -41,6 +47,8 @@ pub enum Confirmed {
     Code(CodeRefused),
     /// The password is another, or there is none.
     WrongPassword,
+    /// Too many wrong passwords were tried. This one was not looked at.
+    Refused(Refusal),
     /// The session has ended meanwhile.
     Ended,
 }
@@ -49,13 +57,29 @@ pub enum Confirmed {
 ///
 /// # Errors
 /// When the database does not answer: then nothing was sent.
-pub async fn send_code(services: &Arc<Services>, who: SignedIn, wish: Wish) -> Result<CodeAsked, Error> {
-    to_its_end(services, |services| async move {
+pub async fn send_code(
+    services: &Arc<Services>,
+    who: SignedIn,
+    wish: Wish,
+    from: ClientAddress,
+) -> Result<CodeAsked, Error> {
+    to_its_end(services, move |services| async move {
         let Some(phone) = who.account().phone.clone() else {
             return Ok(CodeAsked::NoPhone);
         };
         let key = ChallengeKey::confirm(&phone, who.account().id);
-        let sending = code::send(&services, key, None, &wish, services.clock.now()).await?;
+        let now = services.clock.now();
+        let ask = Ask {
+            key,
+            source: None,
+            wish: &wish,
+            address: from,
+            device: None,
+            is_known: true,
+            is_review: device::fixed_code(&services, who.account(), now).is_some(),
+            proof: None,
+        };
+        let sending = code::send(&services, &ask, now).await?;
         Ok(CodeAsked::Code { phone, sending })
     })
     .await
@@ -65,30 +89,39 @@ pub async fn send_code(services: &Arc<Services>, who: SignedIn, wish: Wish) -> R
 ///
 /// # Errors
 /// When the database does not answer: then nothing is proved.
-pub async fn by_code(services: &Arc<Services>, who: SignedIn, code: OtpCode) -> Result<Confirmed, Error> {
-    to_its_end(services, |services| async move {
+pub async fn by_code(
+    services: &Arc<Services>,
+    who: SignedIn,
+    code: OtpCode,
+    from: ClientAddress,
+) -> Result<Confirmed, Error> {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         let Some(phone) = &who.account().phone else {
             return Ok(Confirmed::Code(CodeRefused::NoneRequested));
         };
         let key = ChallengeKey::confirm(phone, who.account().id);
-        let proof = match judged(&services, key, &code, now).await? {
-            Ok(proof) => proof,
+        let fixed = device::fixed_code(&services, who.account(), now);
+        let by = By { fixed, ..By::address(from) };
+        let Proved { proof, held } = match judged(&services, key, &code, by, now).await? {
+            Ok(proved) => proved,
             Err(refused) => return Ok(Confirmed::Code(refused)),
         };
         let txn = services.store.begin().await?;
         if !store::otp::consume(&txn, key, &proof, now).await? {
             txn.rollback().await?;
+            budget::settle_guess(&services, held, phone, Judged::Right).await;
             return Ok(Confirmed::Code(CodeRefused::NoneRequested));
         }
         let is_proved = store::sessions::mark_proved(&txn, who.session().id, now).await?;
         txn.commit().await?;
-        Ok(if is_proved { Confirmed::Until(now + PROOF_HOLDS) } else { Confirmed::Ended })
+        budget::settle_guess(&services, held, phone, Judged::UsedByKnown).await;
+        Ok(confirmed(&services, &who, "code", is_proved, from, now))
     })
     .await
 }
 
-/// Takes her password. Who has none is told that it is wrong.
+/// Takes her password. Who has none is told that it is wrong. It is charged before it is compared.
 ///
 /// # Errors
 /// When the database does not answer: then nothing is proved.
@@ -96,24 +129,57 @@ pub async fn by_password(
     services: &Arc<Services>,
     who: SignedIn,
     typed: SecretString,
+    from: ClientAddress,
 ) -> Result<Confirmed, Error> {
-    let found = store::accounts::find_with_hash(&services.store, who.account().id).await?;
+    let wrong = move |who: &SignedIn| {
+        let event = Event::by_owner(Action::WrongPassword, who.account().id).from(from);
+        event.with("for", "confirm")
+    };
+    // Whoever stole a session must not try passwords without end.
+    let (now, id) = (services.clock.now(), who.account().id);
+    let held = match password::claim_try(services, &services.pseudonyms.account(id), from, now).await? {
+        Ok(held) => held,
+        Err(refusal) => {
+            services.audit.note(password::tried_too_often(id, &refusal, from), now);
+            return Ok(Confirmed::Refused(refusal));
+        }
+    };
+    let found = store::accounts::find_with_hash(&services.store, id).await?;
     let hash = found.and_then(|(_, hash)| hash);
     if !services.hasher.verify(hash.as_ref(), &typed).await {
+        services.audit.note(wrong(&who), services.clock.now());
         return Ok(Confirmed::WrongPassword);
     }
-    to_its_end(services, |services| async move {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         let txn = services.store.begin().await?;
         // What was right a moment ago may have been changed since, by somebody who shuts others out.
         if store::accounts::claim_with_hash(&txn, who.account().id, hash.as_ref()).await?.is_none() {
             txn.rollback().await?;
+            services.audit.note(wrong(&who), now);
             return Ok(Confirmed::WrongPassword);
         }
         let is_there = session::stands(&txn, &who).await?.is_some();
         let is_proved = is_there && store::sessions::mark_proved(&txn, who.session().id, now).await?;
         txn.commit().await?;
-        Ok(if is_proved { Confirmed::Until(now + PROOF_HOLDS) } else { Confirmed::Ended })
+        password::settle_right(&services, &held).await;
+        Ok(confirmed(&services, &who, "password", is_proved, from, now))
     })
     .await
+}
+
+fn confirmed(
+    services: &Services,
+    who: &SignedIn,
+    by: &'static str,
+    is_proved: bool,
+    from: ClientAddress,
+    now: DateTime<Utc>,
+) -> Confirmed {
+    if !is_proved {
+        return Confirmed::Ended;
+    }
+    let event = Event::by_owner(Action::Confirmed, who.account().id).from(from);
+    services.audit.note(event.with("by", by).with("sid", who.session().id), now);
+    Confirmed::Until(now + PROOF_HOLDS)
 }

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{
-    Error, Services,
+    Error, Services, budget,
     code::{self, Outgoing},
     to_its_end,
 };
 use crate::{
     domain::{
+        audit::{Action, Actor, Event},
         delivery::{Channel, Delivery, DeliveryStatus},
         otp::ChallengeKey,
         phone::PhoneNumber,
     },
-    sms::{Report, ReportOf},
+    sms::{Report, ReportOf, SendError},
     store::{
         self,
         messages::{News, Which},
@@ -180,6 +181,8 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
         return Ok(());
     };
     let key = ChallengeKey { phone: &lost.phone, purpose, holder };
+    let account = store::accounts::find_by_phone(db, &lost.phone, services.used_after(now)).await?;
+    let is_known = holder.is_some() || (account.is_some() && !services.hides_accounts);
     let mut attempt = lost.attempt;
     while let Some(channel) = services.channels.next_after(&tried)
         && challenge.is_worth_sending(&services.otp, now)
@@ -195,14 +198,47 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
             platform: lost.platform,
             languages: std::slice::from_ref(&lost.language),
         };
+        // It costs as much as the first one: an attacker whose numbers take no message must not get two for one.
+        let held = match budget::claim_message(services, key.phone, is_known, now).await? {
+            Ok(held) => held,
+            Err(refusal) => {
+                tracing::info!(to = %key.phone, budget = refusal.budget.as_str(), "next channel refused");
+                let event = Event::of(Action::CodeRefused, Actor::System).phone(key.phone);
+                let event = event.with("purpose", key.purpose.as_str());
+                services.audit.note(event.with("budget", refusal.budget.as_str()), now);
+                return Ok(());
+            }
+        };
         let Some(message) = code::write_down(services, &outgoing, now).await? else {
+            // Another report was first, and its message is counted.
+            budget::take_back(services, &held).await?;
             return Ok(());
         };
         tracing::info!(message_id = %message.id, to = %message.to, channel = channel.as_str(), "next channel");
-        match code::hand_over(services, &message).await {
-            Err(failure) if failure.definitely_not_sent() => {}
+        let sent = code::hand_over(services, &message).await;
+        note_followed(services, &outgoing, sent.as_ref().err(), now);
+        match sent {
+            Err(failure) if failure.definitely_not_sent() => budget::take_back(services, &held).await?,
             Ok(()) | Err(_) => return Ok(()),
         }
     }
     Ok(())
+}
+
+/// Writes down that a code went out by the next channel, or did not.
+fn note_followed(
+    services: &Services,
+    outgoing: &Outgoing<'_>,
+    failure: Option<&SendError>,
+    now: DateTime<Utc>,
+) {
+    let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
+    let event = Event::of(action, Actor::System)
+        .phone(outgoing.key.phone)
+        .with("purpose", outgoing.key.purpose.as_str())
+        .with("channel", outgoing.channel.as_str())
+        .with("delivery_id", outgoing.delivery_id);
+    services.audit.note(event.with_known("reason", failure.map(SendError::kind)), now);
+    let outcome = failure.map_or("sent", SendError::kind);
+    services.metrics.message(outgoing.channel.as_str(), outcome);
 }

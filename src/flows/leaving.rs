@@ -10,6 +10,8 @@ use crate::{
     domain::{
         access::{Session, SignedIn},
         account::{Account, Role},
+        address::ClientAddress,
+        audit::{Action, Event},
         lead::Lead,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
@@ -32,12 +34,12 @@ pub enum Left {
 
 /// Removes her account, and with it the profile, the sessions, the lead, the messages and the codes that wait. What stays
 /// is the mark of her phone, an HMAC, while a code to it would not be sent anyway: so nobody gets sends or guesses by
-/// leaving and coming back.
+/// leaving and coming back. The audit log stays too: it says nothing of her by name.
 ///
 /// # Errors
 /// When the database does not answer: then the account is there.
-pub async fn leave(services: &Arc<Services>, who: SignedIn) -> Result<Left, Error> {
-    to_its_end(services, |services| async move {
+pub async fn leave(services: &Arc<Services>, who: SignedIn, from: ClientAddress) -> Result<Left, Error> {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         if !who.session().is_proved(now) {
             return Ok(Left::NotProved);
@@ -69,6 +71,8 @@ pub async fn leave(services: &Arc<Services>, who: SignedIn) -> Result<Left, Erro
         }
         store::owners::purge(&txn, id).await?;
         txn.commit().await?;
+        let event = Event { phone: account.phone, ..Event::by_owner(Action::AccountDeleted, id).from(from) };
+        services.audit.note(event, now);
         tracing::info!(user_id = %id, "account deleted by its owner");
         Ok(Left::Gone)
     })

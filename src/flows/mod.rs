@@ -11,40 +11,55 @@
 
 use std::{future::Future, sync::Arc};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use tracing::Instrument;
 
 use crate::{
     clock::Clock,
     domain::{
         access::{SigningFault, TokenKeys},
+        budget::BudgetPolicy,
         credentials::HashFault,
         delivery::ChannelPolicy,
+        destination::Destinations,
+        device::DeviceKeys,
         otp::{OtpKeys, OtpPolicy},
         phone::Region,
         profile::{PictureHosts, today_in},
+        pseudonym::Pseudonyms,
+        review::ReviewNumbers,
     },
     random::Random,
     sms::{Callbacks, Sms, Texts},
     store::{Store, StoreError},
+    telemetry::Metrics,
 };
 
+pub mod audit;
+pub mod budget;
 pub mod change_phone;
 mod code;
 pub mod confirm;
 pub mod delivery;
+mod destination;
+mod device;
 pub mod gate;
 pub mod hashing;
+pub mod housekeeping;
 pub mod inbox;
 pub mod interests;
 pub mod leaving;
 pub mod login;
 pub mod password;
+pub mod prefixes;
 pub mod profile;
+pub mod proof;
 pub mod purge;
+mod recycled;
 pub mod session;
 pub mod sessions;
 pub mod signup;
+pub mod unlock;
 pub mod users;
 pub mod verify;
 
@@ -68,6 +83,24 @@ pub struct Services {
     pub otp: OtpPolicy,
     /// What codes are derived with.
     pub otp_keys: OtpKeys,
+    /// What phones and names are called where they may not be kept.
+    pub pseudonyms: Pseudonyms,
+    /// How often what may happen.
+    pub budgets: BudgetPolicy,
+    /// What device tokens are signed with.
+    pub devices: DeviceKeys,
+    /// The numbers of app reviewers.
+    pub review: ReviewNumbers,
+    /// For how long a number may go unused before it is taken for somebody else's; `None`: for ever.
+    pub stale_after: Option<Duration>,
+    /// Whether nobody is told who has an account before she has proved that the phone is hers.
+    pub hides_accounts: bool,
+    /// Which numbers get messages at all.
+    pub destinations: Destinations,
+    /// What is written down of what happens.
+    pub audit: audit::Audit,
+    /// Who judges whether a request is a program's.
+    pub proofs: proof::Proofs,
     /// What passwords are hashed with.
     pub hasher: hashing::Hasher,
     /// What tokens are signed with.
@@ -86,6 +119,8 @@ pub struct Services {
     pub picture_hosts: PictureHosts,
     /// The interests, as they were a moment ago.
     pub interests: interests::Cache,
+    /// What is counted for the operator.
+    pub metrics: Metrics,
 }
 
 impl Services {
@@ -93,6 +128,11 @@ impl Services {
     #[must_use]
     pub fn today(&self) -> NaiveDate {
         today_in(self.clock.now(), self.zone)
+    }
+
+    /// An account has its phone still if it was used after this time. `None`: it has it always.
+    fn used_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.stale_after.map(|after| now - after)
     }
 }
 
@@ -111,6 +151,9 @@ pub enum Error {
     /// A challenge was kept although the key of its code is not listed any more: nobody could answer it.
     #[error("an open challenge was kept whose key is not listed")]
     KeyGone,
+    /// An account that had gone unused for too long came back at the very moment in which it was to lose its phone, twice.
+    #[error("the account of a phone changed while it was looked at")]
+    Crowded,
     /// 128 random bits came twice.
     #[error("a new delivery has an id that is taken")]
     Collision,

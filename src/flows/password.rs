@@ -1,7 +1,8 @@
 //! Registering with a password, signing in with one, and changing it.
 //!
-//! Hashing comes first and waits its turn: a request that is given up meanwhile has done nothing. Only what follows runs
-//! to its end.
+//! What is counted is charged first: a password before it is compared, so that a hundred at once are no hundred tries, and
+//! a registration before its hash is made, which is what costs. Then comes the hashing, which waits its turn: a request
+//! that is given up meanwhile has done nothing but spend its charge. Only what follows runs to its end.
 
 use std::sync::Arc;
 
@@ -9,14 +10,23 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Error, Services, session, to_its_end};
+use super::{
+    Error, Services,
+    budget::{self, Held},
+    session, to_its_end,
+};
 use crate::{
     domain::{
         access::{Client, OpenedBy, SignedIn, TokenPair},
         account::{Account, Role},
+        address::ClientAddress,
+        audit::{Action, Event},
+        budget::Refusal,
         credentials::{
             ClaimedPhone, Email, Login, Password, PasswordHash, PersonName, SignIn, Username, judge,
         },
+        phone::PhoneNumber,
+        pseudonym::Pseudonym,
     },
     store::{
         self,
@@ -50,6 +60,8 @@ pub enum Registered<T> {
     UsernameTaken,
     /// The e-mail address is another account's.
     EmailTaken,
+    /// Too many registrations came from this address.
+    Refused(Refusal),
 }
 
 /// Makes an account.
@@ -59,14 +71,19 @@ pub enum Registered<T> {
 pub async fn register(
     services: &Arc<Services>,
     new: Registration,
+    from: ClientAddress,
 ) -> Result<Registered<Box<Account>>, Error> {
+    if let Some(refusal) = count_registration(services, from).await? {
+        return Ok(Registered::Refused(refusal));
+    }
     let hash = hash(services, &new.password).await?;
-    to_its_end(services, |services| async move {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         let inserted =
             store::accounts::insert(&services.store, row(&services, &new, &hash, now), now).await?;
         Ok(match inserted {
             Inserted::Account(account) => {
+                services.audit.note(registered(account.id, from), now);
                 tracing::info!(user_id = %account.id, "registered");
                 Registered::Made(account)
             }
@@ -85,9 +102,13 @@ pub async fn register_and_enter(
     services: &Arc<Services>,
     new: Registration,
     client: Client,
+    from: ClientAddress,
 ) -> Result<Registered<TokenPair>, Error> {
+    if let Some(refusal) = count_registration(services, from).await? {
+        return Ok(Registered::Refused(refusal));
+    }
     let hash = hash(services, &new.password).await?;
-    to_its_end(services, |services| async move {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         let txn = services.store.begin().await?;
         let account = match store::accounts::insert(&txn, row(&services, &new, &hash, now), now).await? {
@@ -103,10 +124,34 @@ pub async fn register_and_enter(
         };
         let tokens = session::open(&services, &txn, &account, OpenedBy::Password, client, now).await?;
         txn.commit().await?;
+        services.metrics.sign_in("password");
+        services.audit.note(registered(account.id, from), now);
+        services.audit.note(signed_in(account.id, &tokens, from), now);
         tracing::info!(user_id = %account.id, "registered");
         Ok(Registered::Made(tokens))
     })
     .await
+}
+
+/// Counts a registration, whatever becomes of it; what refuses it, if anything does.
+async fn count_registration(services: &Services, from: ClientAddress) -> Result<Option<Refusal>, Error> {
+    let now = services.clock.now();
+    let charges = services.budgets.registration(from, now);
+    let refusal = budget::claim(services, charges, now).await?.err();
+    if let Some(refusal) = &refusal {
+        let event = Event::by_stranger(Action::RegistrationRefused).from(from);
+        let event = event.with("budget", refusal.budget.as_str());
+        services.audit.note(event.with_known("retry_after", refusal.retry_after), now);
+    }
+    Ok(refusal)
+}
+
+fn registered(id: Uuid, from: ClientAddress) -> Event {
+    Event::by_owner(Action::Registered, id).from(from).with("by", "password")
+}
+
+fn signed_in(id: Uuid, tokens: &TokenPair, from: ClientAddress) -> Event {
+    Event::by_owner(Action::SignedIn, id).from(from).with("by", "password").with("sid", tokens.sid)
 }
 
 fn row<'a>(
@@ -136,10 +181,43 @@ pub enum Entered {
     Wrong,
     /// Both are right, and the account was disabled.
     Disabled,
+    /// Too many wrong passwords came for this name, or from this address. This one was not looked at.
+    Refused(Refusal),
 }
 
-/// Lets somebody in who knows her password. A name that nobody has costs what a wrong password costs: one statement and
-/// one hash.
+/// Charges a password that may be wrong, before anything is compared.
+///
+/// # Errors
+/// When the database does not answer: then it must not be compared.
+pub(super) async fn claim_try(
+    services: &Services,
+    name: &Pseudonym,
+    from: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<Result<Held, Refusal>, Error> {
+    budget::claim(services, services.budgets.password(name, from, now), now).await
+}
+
+/// Gives the charge of a right password back. A database that goes away here takes nothing from whoever was let in: the
+/// charge stays.
+pub(super) async fn settle_right(services: &Services, held: &Held) {
+    if let Err(error) = budget::take_back(services, held).await {
+        tracing::error!(%error, "the charge of a right password could not be given back");
+    }
+}
+
+/// What is noted of somebody who is signed in and tries passwords without end.
+pub(super) fn tried_too_often(who: Uuid, refusal: &Refusal, from: ClientAddress) -> Event {
+    refused_by(Event::by_owner(Action::SignInRefused, who).from(from), refusal)
+}
+
+fn refused_by(event: Event, refusal: &Refusal) -> Event {
+    let event = event.with("by", "password").with("budget", refusal.budget.as_str());
+    event.with_known("retry_after", refusal.retry_after)
+}
+
+/// Lets somebody in who knows her password. A name that nobody has costs what a wrong password costs: two statements and
+/// one hash, and it spends the same budgets.
 ///
 /// # Errors
 /// When the database does not answer: then nobody is let in.
@@ -148,7 +226,17 @@ pub async fn sign_in(
     login: Login,
     typed: SecretString,
     client: Client,
+    from: ClientAddress,
 ) -> Result<Entered, Error> {
+    let name = mark_of(services, &login);
+    let mut held = match claim_try(services, &name, from, services.clock.now()).await? {
+        Ok(held) => held,
+        Err(refusal) => {
+            let event = refused(services, Action::SignInRefused, &login, None, from);
+            services.audit.note(refused_by(event, &refusal), services.clock.now());
+            return Ok(Entered::Refused(refusal));
+        }
+    };
     // Whoever loses to a change of the password is judged by the new one, so this ends.
     loop {
         let (found, hash) = match store::accounts::find_credentials(&services.store, &login).await? {
@@ -156,48 +244,111 @@ pub async fn sign_in(
             None => (None, None),
         };
         let is_right = services.hasher.verify(hash.as_ref(), &typed).await;
+        let id = found.as_ref().map(|account| account.id);
         let (account, hash) = match (judge(found, is_right), hash) {
             (SignIn::Right(account), Some(hash)) => (account, hash),
-            (SignIn::Disabled, _) => return Ok(Entered::Disabled),
-            (SignIn::Right(_) | SignIn::Wrong, _) => return Ok(Entered::Wrong),
+            (SignIn::Disabled, _) => {
+                settle_right(services, &held).await;
+                let event = refused(services, Action::SignInRefused, &login, id, from);
+                let event = event.with("by", "password").with("reason", "account_disabled");
+                services.audit.note(event, services.clock.now());
+                return Ok(Entered::Disabled);
+            }
+            (SignIn::Right(_) | SignIn::Wrong, _) => {
+                let event = refused(services, Action::WrongPassword, &login, id, from);
+                services.audit.note(event.with("for", "sign_in"), services.clock.now());
+                return Ok(Entered::Wrong);
+            }
         };
         let renewed = if hash.is_current() {
             None
         } else {
             Some(self::hash(services, &Password::known(&typed)).await?)
         };
-        if let Some(entered) = enter(services, account.id, hash, renewed, client.clone()).await? {
-            return Ok(entered);
+        let phone = match &login {
+            Login::Phone(phone) => Some(phone.clone()),
+            Login::Username(_) | Login::Email(_) => None,
+        };
+        let right = Right { id: account.id, phone, hash, renewed, held };
+        match enter(services, right, client.clone(), from).await? {
+            Ok(entered) => return Ok(entered),
+            Err(still_held) => held = still_held,
         }
     }
 }
 
+/// What stands for a name as it was typed, without regard to case and to how a phone is written.
+fn mark_of(services: &Services, login: &Login) -> Pseudonym {
+    match login {
+        Login::Username(name) | Login::Email(name) => services.pseudonyms.name(name),
+        Login::Phone(phone) => services.pseudonyms.phone(phone),
+    }
+}
+
+/// What is noted of somebody who is not let in. What she typed as her name stands there as its mark, be it anybody's or not.
+fn refused(
+    services: &Services,
+    action: Action,
+    login: &Login,
+    id: Option<Uuid>,
+    from: ClientAddress,
+) -> Event {
+    let event = Event { user_id: id, ..Event::by_stranger(action).from(from) };
+    match login {
+        Login::Username(name) | Login::Email(name) => event.with("name", &services.pseudonyms.name(name)),
+        Login::Phone(phone) => event.phone(phone),
+    }
+}
+
+/// A right password.
+struct Right {
+    /// Whose.
+    id: Uuid,
+    /// By which phone she was found, if by one.
+    phone: Option<PhoneNumber>,
+    /// What it was compared with.
+    hash: PasswordHash,
+    /// A hash as they are made today, where that one was made with less.
+    renewed: Option<PasswordHash>,
+    /// What was charged for it.
+    held: Held,
+}
+
 /// Opens a session for somebody whose password was right, if its hash still is this one: what was right a moment ago may
-/// have been changed since, by somebody who shuts others out.
+/// have been changed since, by somebody who shuts others out. Then the charge comes back as it was.
 async fn enter(
     services: &Arc<Services>,
-    id: Uuid,
-    hash: PasswordHash,
-    renewed: Option<PasswordHash>,
+    right: Right,
     client: Client,
-) -> Result<Option<Entered>, Error> {
+    from: ClientAddress,
+) -> Result<Result<Entered, Held>, Error> {
     to_its_end(services, move |services| async move {
+        let Right { id, phone, hash, renewed, held } = right;
         let now = services.clock.now();
         let txn = services.store.begin().await?;
-        let Some(account) = store::accounts::claim_with_hash(&txn, id, Some(&hash)).await? else {
+        let claimed = store::accounts::claim_with_hash(&txn, id, Some(&hash)).await?;
+        // The phone may have become somebody else's meanwhile.
+        let is_hers = |account: &Account| phone.is_none() || account.phone == phone;
+        let Some(account) = claimed.filter(is_hers) else {
             txn.rollback().await?;
-            return Ok(None);
+            return Ok(Err(held));
         };
         if !account.is_active {
             txn.rollback().await?;
-            return Ok(Some(Entered::Disabled));
+            settle_right(&services, &held).await;
+            let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
+            services.audit.note(event.with("by", "password").with("reason", "account_disabled"), now);
+            return Ok(Ok(Entered::Disabled));
         }
         if let Some(renewed) = &renewed {
             store::accounts::mark_password(&txn, id, renewed, account.updated_at).await?;
         }
         let tokens = session::open(&services, &txn, &account, OpenedBy::Password, client, now).await?;
         txn.commit().await?;
-        Ok(Some(Entered::In(tokens)))
+        settle_right(&services, &held).await;
+        services.metrics.sign_in("password");
+        services.audit.note(signed_in(id, &tokens, from), now);
+        Ok(Ok(Entered::In(tokens)))
     })
     .await
 }
@@ -211,6 +362,8 @@ pub enum Changed {
     OldMissing,
     /// The old one is another.
     OldWrong,
+    /// Too many wrong ones were tried. This one was not looked at.
+    Refused(Refusal),
     /// It would be the first one, and who holds the session was not proved lately.
     NotProved,
     /// It would be the first one of staff: who can read their messages would have their rights by it.
@@ -227,16 +380,29 @@ pub async fn change(
     who: SignedIn,
     old: Option<SecretString>,
     new: Password,
+    from: ClientAddress,
 ) -> Result<Changed, Error> {
     let now = services.clock.now();
     let id = who.account().id;
+    let is_first = !who.account().has_password;
+    let wrong = move || Event::by_owner(Action::WrongPassword, id).from(from).with("for", "change");
+    let mut held = None;
     let old_hash = if who.account().has_password {
         let Some(old) = old else {
             return Ok(Changed::OldMissing);
         };
+        // Whoever stole a session must not try passwords without end.
+        held = match claim_try(services, &services.pseudonyms.account(id), from, now).await? {
+            Ok(held) => Some(held),
+            Err(refusal) => {
+                services.audit.note(tried_too_often(id, &refusal, from), now);
+                return Ok(Changed::Refused(refusal));
+            }
+        };
         let found = store::accounts::find_with_hash(&services.store, id).await?;
         let hash = found.and_then(|(_, hash)| hash);
         if !services.hasher.verify(hash.as_ref(), &old).await {
+            services.audit.note(wrong(), now);
             return Ok(Changed::OldWrong);
         }
         hash
@@ -248,11 +414,12 @@ pub async fn change(
         return Ok(Changed::NotProved);
     };
     let hash = hash(services, &new).await?;
-    to_its_end(services, |services| async move {
+    to_its_end(services, move |services| async move {
         let txn = services.store.begin().await?;
         // Of two who change it at once the second one's old password is wrong by now.
         let Some(account) = store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await? else {
             txn.rollback().await?;
+            services.audit.note(wrong(), now);
             return Ok(Changed::OldWrong);
         };
         // She may have become staff since the gate let her in.
@@ -260,9 +427,14 @@ pub async fn change(
             txn.rollback().await?;
             return Ok(Changed::Staff);
         }
-        store::accounts::mark_password(&txn, id, &hash, now).await?;
+        store::accounts::mark_new_password(&txn, id, &hash, now).await?;
         let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;
         txn.commit().await?;
+        if let Some(held) = &held {
+            settle_right(&services, held).await;
+        }
+        let event = Event::by_owner(Action::PasswordChanged, id).from(from);
+        services.audit.note(event.with("ended", ended).with("first", is_first), now);
         tracing::info!(user_id = %id, ended, "password changed");
         Ok(Changed::Done)
     })

@@ -10,9 +10,12 @@ use super::{Error, Services, gate::Refused, to_its_end};
 use crate::{
     domain::{
         access::{
-            Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenPair, TokenType,
+            Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenPair,
+            TokenType,
         },
         account::Account,
+        address::ClientAddress,
+        audit::{Action, Event},
     },
     store::{self, Txn},
 };
@@ -57,15 +60,19 @@ pub enum Refreshed {
     Disabled,
 }
 
-/// Answers a refresh token with the next pair.
+/// Answers a refresh token, which came from there, with the next pair.
 ///
 /// # Errors
 /// When the database does not answer: then the token is as good as before.
-pub async fn refresh(services: &Arc<Services>, token: SecretString) -> Result<Refreshed, Error> {
-    to_its_end(services, |services| async move {
+pub async fn refresh(
+    services: &Arc<Services>,
+    token: SecretString,
+    from: ClientAddress,
+) -> Result<Refreshed, Error> {
+    to_its_end(services, move |services| async move {
         let now = services.clock.now();
         match services.tokens.read(token.expose_secret(), TokenType::Refresh, now) {
-            Ok(claims) => rotate(&services, claims.sid, claims.user_id, claims.jti, now).await,
+            Ok(claims) => rotate(&services, &claims, from, now).await,
             Err(fault) => Ok(Refreshed::Refused(fault.into())),
         }
     })
@@ -74,11 +81,11 @@ pub async fn refresh(services: &Arc<Services>, token: SecretString) -> Result<Re
 
 async fn rotate(
     services: &Services,
-    sid: Uuid,
-    user_id: Uuid,
-    presented: Uuid,
+    claims: &Claims,
+    from: ClientAddress,
     now: DateTime<Utc>,
 ) -> Result<Refreshed, Error> {
+    let (sid, user_id, presented) = (claims.sid, claims.user_id, claims.jti);
     // Whoever loses the race below finds the winner's successor at the second look, so this ends.
     loop {
         let (session, account) = match store::sessions::find_with_account(&services.store, sid).await? {
@@ -104,6 +111,9 @@ async fn rotate(
             },
             Rotation::Retired => {
                 store::sessions::close(&services.store, sid, now).await?;
+                let event = Event::by_stranger(Action::RefreshReused).about(user_id);
+                services.audit.note(event.from(from).with("sid", sid), now);
+                services.metrics.refresh_reused();
                 tracing::warn!(%sid, %user_id, "a retired refresh token was used: its session is ended");
                 return Ok(Refreshed::Refused(Refused::Revoked));
             }

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Error, Services, to_its_end};
 use crate::{
     domain::{
-        account::Role,
+        account::{Account, Role},
+        address::ClientAddress,
+        audit::{Action, Actor, Event},
         credentials::{Email, Password, Username},
         roles::Acting,
         users::{Edit, User},
     },
     store::{
-        self,
+        self, Txn,
         accounts::{Inserted, NewAccount, NewIds},
         users::Marked,
     },
@@ -39,10 +42,17 @@ pub enum Changed {
 ///
 /// # Errors
 /// When the database does not answer: then nothing is changed.
-pub async fn change(services: &Arc<Services>, leave: Acting, edit: Edit) -> Result<Changed, Error> {
+pub async fn change(
+    services: &Arc<Services>,
+    leave: Acting,
+    edit: Edit,
+    from: ClientAddress,
+) -> Result<Changed, Error> {
     to_its_end(services, move |services| async move {
         if edit.is_about_rights() {
-            change_rights(&services, leave, &edit).await
+            change_rights(&services, leave, &edit, from).await
+        } else if leave.by() != leave.target() {
+            change_names_of_another(&services, leave, &edit, from).await
         } else {
             change_names(&services, leave, &edit).await
         }
@@ -61,7 +71,77 @@ async fn change_names(services: &Services, leave: Acting, edit: &Edit) -> Result
     })
 }
 
-async fn change_rights(services: &Services, leave: Acting, edit: &Edit) -> Result<Changed, Error> {
+/// What staff do is written down with it.
+async fn change_names_of_another(
+    services: &Services,
+    leave: Acting,
+    edit: &Edit,
+    from: ClientAddress,
+) -> Result<Changed, Error> {
+    let now = services.clock.now();
+    let txn = services.store.begin().await?;
+    let refused = match store::users::mark(&txn, leave, edit, now).await? {
+        Marked::Done => None,
+        Marked::EmailTaken => Some(Changed::EmailTaken),
+        Marked::Guarded => Some(Changed::Forbidden),
+    };
+    if let Some(refused) = refused {
+        txn.rollback().await?;
+        let found = store::users::find(&services.store, leave.reading()).await?;
+        return Ok(found.map_or(Changed::NotFound, |_| refused));
+    }
+    let Some(user) = store::users::find(&txn, leave.reading()).await? else {
+        txn.rollback().await?;
+        return Ok(Changed::NotFound);
+    };
+    services.audit.write_all(&txn, edited(leave, edit, from).into_iter().collect(), now).await?;
+    txn.commit().await?;
+    Ok(Changed::Done(Box::new(user)))
+}
+
+fn by_staff(action: Action, leave: Acting, from: ClientAddress) -> Event {
+    Event::of(action, Actor::Staff(leave.by())).about(leave.target()).from(from)
+}
+
+/// What of the names and the address was set: which, never to what.
+fn edited(leave: Acting, edit: &Edit, from: ClientAddress) -> Option<Event> {
+    let set = [
+        ("first_name", edit.first_name.is_some()),
+        ("last_name", edit.last_name.is_some()),
+        ("email", edit.email.is_some()),
+    ];
+    let fields: Vec<&'static str> =
+        set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
+    (!fields.is_empty())
+        .then(|| by_staff(Action::AccountEdited, leave, from).with("fields", fields.as_slice()))
+}
+
+/// What a change of somebody's rights was, an entry for each.
+fn acts(leave: Acting, edit: &Edit, before: &Account, ended: u64, from: ClientAddress) -> Vec<Event> {
+    let role = edit.role.filter(|role| *role != before.role).map(|role| {
+        let event = by_staff(Action::RoleChanged, leave, from).with("from", before.role.as_str());
+        event.with("to", role.as_str()).with("ended", ended)
+    });
+    let switch = edit.is_active.filter(|is_active| *is_active != before.is_active).map(|is_active| {
+        if is_active {
+            by_staff(Action::AccountActivated, leave, from)
+        } else {
+            by_staff(Action::AccountDeactivated, leave, from).with("ended", ended)
+        }
+    });
+    let mut acts: Vec<Event> = role.into_iter().chain(switch).chain(edited(leave, edit, from)).collect();
+    for act in &mut acts {
+        act.phone.clone_from(&before.phone);
+    }
+    acts
+}
+
+async fn change_rights(
+    services: &Services,
+    leave: Acting,
+    edit: &Edit,
+    from: ClientAddress,
+) -> Result<Changed, Error> {
     let now = services.clock.now();
     let txn = services.store.begin().await?;
     if edit.takes_an_admin_away() && leave.over().contains(&Role::Admin) {
@@ -74,6 +154,10 @@ async fn change_rights(services: &Services, leave: Acting, edit: &Edit) -> Resul
     let refused = match store::users::mark(&txn, leave, edit, now).await? {
         Marked::Done => None,
         Marked::EmailTaken => Some(Changed::EmailTaken),
+        // The fixed code of a review number made it: it never does more than a user.
+        Marked::Guarded if before.is_review && edit.role.is_some_and(|role| role > Role::User) => {
+            Some(Changed::Forbidden)
+        }
         Marked::Guarded if leave.over().contains(&before.role) => Some(Changed::LastAdmin),
         Marked::Guarded => Some(Changed::Forbidden),
     };
@@ -92,11 +176,107 @@ async fn change_rights(services: &Services, leave: Acting, edit: &Edit) -> Resul
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
+    services.audit.write_all(&txn, acts(leave, edit, &before, ended, from), now).await?;
     txn.commit().await?;
     let (by, user_id, role, is_active) =
         (leave.by(), leave.target(), user.account.role.as_str(), user.account.is_active);
     tracing::info!(%by, %user_id, role, is_active, ended, "the rights of an account were set");
     Ok(Changed::Done(Box::new(user)))
+}
+
+/// What became of the wish to give an account its phone back.
+#[derive(Debug)]
+pub enum Reunited {
+    /// The phone is its own; it may have been before.
+    Done(Box<User>),
+    /// There is no such account.
+    NotFound,
+    /// It, or the one that has the phone now, is not one that whoever asks may act on.
+    Forbidden,
+    /// It lost no phone.
+    NothingLost,
+    /// The phone is that of an account which is older than the loss: whoever has it did not come by it through that.
+    Taken,
+}
+
+/// Gives an account the phone back that it lost because it was not used for too long. The account that was opened with
+/// the phone since is deactivated and loses it in its turn, and its sessions end.
+///
+/// # Errors
+/// When the database does not answer: then nothing is changed.
+pub async fn reunite(
+    services: &Arc<Services>,
+    leave: Acting,
+    from: ClientAddress,
+) -> Result<Reunited, Error> {
+    to_its_end(services, move |services| async move {
+        let now = services.clock.now();
+        // Dropping the transaction undoes it.
+        let txn = services.store.begin().await?;
+        let claimed = store::owners::claim_with_successor(&txn, leave.target()).await?;
+        let (mut old, mut others): (Vec<Account>, Vec<Account>) =
+            claimed.into_iter().partition(|account| account.id == leave.target());
+        let Some(old) = old.pop() else {
+            return Ok(Reunited::NotFound);
+        };
+        if !leave.over().contains(&old.role) {
+            return Ok(Reunited::Forbidden);
+        }
+        let (None, Some(phone), Some(unlinked_at)) = (&old.phone, &old.former_phone, old.unlinked_at) else {
+            return Ok(match store::users::find(&txn, leave.reading()).await? {
+                Some(user) if user.account.phone.is_some() => Reunited::Done(Box::new(user)),
+                Some(_) => Reunited::NothingLost,
+                None => Reunited::NotFound,
+            });
+        };
+        let holder = others.pop();
+        let mut acts = Vec::new();
+        if let Some(holder) = &holder {
+            match may_lose(leave, holder, unlinked_at) {
+                Ok(()) => acts.push(take_phone(&txn, leave, holder, from, now).await?),
+                Err(refused) => return Ok(refused),
+            }
+        }
+        if !store::owners::mark_reunited(&txn, old.id, now).await? {
+            return Ok(Reunited::Taken);
+        }
+        let Some(user) = store::users::find(&txn, leave.reading()).await? else {
+            return Ok(Reunited::NotFound);
+        };
+        let event = by_staff(Action::AccountReunited, leave, from).phone(phone);
+        acts.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
+        services.audit.write_all(&txn, acts, now).await?;
+        txn.commit().await?;
+        tracing::info!(by = %leave.by(), user_id = %old.id, %phone, "an account has its number back");
+        Ok(Reunited::Done(Box::new(user)))
+    })
+    .await
+}
+
+/// Whether the account that has a phone now may lose it to the one that had it before.
+fn may_lose(leave: Acting, holder: &Account, unlinked_at: DateTime<Utc>) -> Result<(), Reunited> {
+    if holder.created_at < unlinked_at {
+        Err(Reunited::Taken)
+    } else if holder.id == leave.by() || holder.role != Role::User {
+        // Nobody acts on herself, and no act on staff is a mere consequence of another.
+        Err(Reunited::Forbidden)
+    } else {
+        Ok(())
+    }
+}
+
+/// Deactivates the account that has a phone now, and takes it from it.
+async fn take_phone(
+    txn: &Txn,
+    leave: Acting,
+    holder: &Account,
+    from: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<Event, Error> {
+    store::owners::unlink_one(txn, holder.id, now).await?;
+    let ended = store::sessions::close_all(txn, holder.id, None, now).await?;
+    let event = Event::of(Action::AccountDeactivated, Actor::Staff(leave.by())).about(holder.id).from(from);
+    Ok(Event { phone: holder.phone.clone(), ..event }.with("ended", ended))
 }
 
 /// What became of the wish for an admin.
@@ -137,9 +317,21 @@ pub async fn create_admin(
         password: &hash,
         role: Role::Admin,
     };
-    Ok(match store::accounts::insert(&services.store, new, now).await? {
-        Inserted::Account(account) => AdminMade::Made(account.id),
-        Inserted::UsernameTaken => AdminMade::UsernameTaken,
-        Inserted::EmailTaken => AdminMade::EmailTaken,
-    })
+    let txn = services.store.begin().await?;
+    let id = match store::accounts::insert(&txn, new, now).await? {
+        Inserted::Account(account) => account.id,
+        Inserted::UsernameTaken => {
+            txn.rollback().await?;
+            return Ok(AdminMade::UsernameTaken);
+        }
+        Inserted::EmailTaken => {
+            txn.rollback().await?;
+            return Ok(AdminMade::EmailTaken);
+        }
+    };
+    let event = Event::of(Action::Registered, Actor::Command).about(id);
+    let event = event.with("by", "password").with("role", Role::Admin.as_str());
+    services.audit.write(&txn, event, now).await?;
+    txn.commit().await?;
+    Ok(AdminMade::Made(id))
 }

@@ -3,16 +3,32 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use uuid::Uuid;
 
-use super::{Error, Services, session, to_its_end};
+use super::{
+    Error, Services,
+    budget::{self, Asker, GuessClaim, Held, Judged},
+    code::{Ask, Wish},
+    device::{self, Caller},
+    recycled, session, to_its_end,
+};
 use crate::{
     domain::{
         access::{Client, OpenedBy, TokenPair},
         account::Account,
-        otp::{Accepted, ChallengeKey, OtpCode, Verdict, judge},
+        address::ClientAddress,
+        audit::{Action, Actor, Event},
+        budget::{Guess, Kind, Refusal},
+        device::Device,
+        otp::{Accepted, ChallengeKey, Claim, OtpCode, Verdict, judge, judge_fixed},
         phone::PhoneNumber,
+        review,
     },
-    store::{self, Txn, accounts::NewIds},
+    store::{
+        self, Txn,
+        accounts::{ByCode, NewIds},
+    },
 };
 
 /// What became of a code at `verify-otp`.
@@ -42,6 +58,8 @@ pub struct SignedIn {
     pub tokens: TokenPair,
     /// Her account.
     pub account: Box<Account>,
+    /// What her device shows when she signs in again.
+    pub device_token: SecretString,
 }
 
 /// Why somebody is not let in.
@@ -76,6 +94,31 @@ pub enum CodeRefused {
         /// Guesses left.
         left: i64,
     },
+    /// A budget is spent, and the code was not looked at.
+    Budget(Refusal),
+}
+
+/// Who guesses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) address: ClientAddress,
+    /// The device, if she was signed in on it before.
+    pub(super) device: Option<Uuid>,
+    /// The right code, where it is a fixed one.
+    pub(super) fixed: Option<&'a OtpCode>,
+}
+
+impl By<'_> {
+    /// Somebody who is signed in: her device has no say in it.
+    pub(super) fn address(address: ClientAddress) -> Self {
+        Self { address, device: None, fixed: None }
+    }
+}
+
+/// A right code, and what was claimed to judge it.
+pub(super) struct Proved {
+    pub(super) proof: Accepted,
+    pub(super) held: Held,
 }
 
 /// Takes a code and lets her in; an account is made when there is none.
@@ -86,27 +129,85 @@ pub async fn sign_up(
     services: &Arc<Services>,
     phone: PhoneNumber,
     code: OtpCode,
+    asker: Asker,
     client: Client,
 ) -> Result<SignedUp, Error> {
     to_its_end(services, |services| async move {
         let now = services.clock.now();
-        let proof = match judged(&services, ChallengeKey::sign_in(&phone), &code, now).await? {
-            Ok(proof) => proof,
+        let caller = device::bringing_a_code(&services, &phone, &asker, now).await?;
+        let key = ChallengeKey::sign_in_by(&phone, caller.device);
+        let by = By { address: asker.address, device: caller.device, fixed: caller.fixed };
+        let Proved { proof, held } = match judged(&services, key, &code, by, now).await? {
+            Ok(proved) => proved,
             Err(refused) => return Ok(SignedUp::Refused(refused.into())),
         };
         let txn = services.store.begin().await?;
-        if !store::otp::consume(&txn, ChallengeKey::sign_in(&phone), &proof, now).await? {
+        if !store::otp::consume(&txn, key, &proof, now).await? {
             txn.rollback().await?;
+            budget::settle_guess(&services, held, &phone, Judged::Right).await;
             return Ok(SignedUp::Refused(CodeRefused::NoneRequested.into()));
         }
-        let ids = NewIds { account: services.random.id(now), profile: services.random.id(now) };
-        let account = store::accounts::open(&txn, &phone, ids, now).await?;
-        Ok(match enter(&services, txn, &phone, account, client, now).await? {
+        let Some(Opened { account, is_new, unlinked }) =
+            open_account(&services, &txn, &phone, &caller, now).await?
+        else {
+            txn.rollback().await?;
+            budget::settle_guess(&services, held, &phone, Judged::Right).await;
+            return Ok(SignedUp::Refused(CodeRefused::NoneRequested.into()));
+        };
+        let id = account.id;
+        let entered = enter(&services, txn, key, account, client, by, now).await?;
+        let judged = if entered.is_ok() { used(&services, by, is_new) } else { Judged::Right };
+        budget::settle_guess(&services, held, &phone, judged).await;
+        if let Some(old) = unlinked {
+            recycled::note(&services, &phone, (old, id), by.address, now);
+        }
+        Ok(match entered {
             Ok(signed_in) => SignedUp::In(signed_in),
             Err(refused) => SignedUp::Refused(refused),
         })
     })
     .await
+}
+
+/// An account that the right code opened.
+struct Opened {
+    account: Account,
+    /// Whether there was none.
+    is_new: bool,
+    /// The one that had the phone before, and was not used for too long.
+    unlinked: Option<Uuid>,
+}
+
+/// The account of the phone, or a new one. `None` where a fixed code may not open it: somebody made it meanwhile.
+async fn open_account(
+    services: &Services,
+    txn: &Txn,
+    phone: &PhoneNumber,
+    caller: &Caller<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<Opened>, Error> {
+    let by = ByCode {
+        ids: NewIds { account: services.random.id(now), profile: services.random.id(now) },
+        is_review: caller.fixed.is_some(),
+        used_after: caller.used_after,
+    };
+    let mut unlinked = None;
+    let mut found = store::accounts::open(txn, phone, by, now).await?;
+    if found.is_none() {
+        unlinked = recycled::unlink(services, txn, phone, now).await?;
+        found = store::accounts::open(txn, phone, by, now).await?;
+    }
+    let account = found.ok_or(Error::Crowded)?;
+    let is_new = account.id == by.ids.account;
+    let may_open = caller.fixed.is_none() || review::may_open(&account);
+    Ok(may_open.then_some(Opened { account, is_new, unlinked }))
+}
+
+/// Whether her message was charged as a stranger's or as one to somebody known. For a fixed code there was none, so it says
+/// nothing of whether those of its prefix come back.
+fn used(services: &Services, by: By<'_>, is_new: bool) -> Judged {
+    let was_known = by.device.is_some() || by.fixed.is_some() || !(is_new || services.hides_accounts);
+    if was_known { Judged::UsedByKnown } else { Judged::Used }
 }
 
 /// Takes a code and lets her in, if she has an account.
@@ -117,28 +218,44 @@ pub async fn log_in(
     services: &Arc<Services>,
     phone: PhoneNumber,
     code: OtpCode,
+    asker: Asker,
     client: Client,
 ) -> Result<LoggedIn, Error> {
     to_its_end(services, |services| async move {
         let now = services.clock.now();
-        let proof = match judged(&services, ChallengeKey::sign_in(&phone), &code, now).await? {
-            Ok(proof) => proof,
+        let caller = device::bringing_a_code(&services, &phone, &asker, now).await?;
+        let key = ChallengeKey::sign_in_by(&phone, caller.device);
+        let by = By { address: asker.address, device: caller.device, fixed: caller.fixed };
+        let Proved { proof, held } = match judged(&services, key, &code, by, now).await? {
+            Ok(proved) => proved,
             Err(refused) => return Ok(LoggedIn::Refused(refused.into())),
         };
         let txn = services.store.begin().await?;
         // The challenge before the account, here as everywhere: two who hold one each and want the other's would wait for
         // ever.
-        let (db, key) = (&services.store, ChallengeKey::sign_in(&phone));
+        let db = &services.store;
         if !store::otp::consume(&txn, key, &proof, now).await? {
             txn.rollback().await?;
+            budget::settle_guess(&services, held, &phone, Judged::Right).await;
             return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
         }
-        let Some(account) = store::owners::claim_by_phone(&txn, &phone).await? else {
+        let claimed = store::owners::claim_by_phone(&txn, &phone, caller.used_after, now).await?;
+        let Some(account) = claimed else {
             txn.rollback().await?;
             store::otp::mark_last_attempt_unused(db, key, &proof, services.otp.max_attempts).await?;
+            budget::settle_guess(&services, held, &phone, Judged::Right).await;
             return Ok(LoggedIn::NoAccount);
         };
-        Ok(match enter(&services, txn, &phone, account, client, now).await? {
+        // Somebody made it meanwhile, in another way.
+        if by.fixed.is_some() && !review::may_open(&account) {
+            txn.rollback().await?;
+            budget::settle_guess(&services, held, &phone, Judged::Right).await;
+            return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
+        }
+        let entered = enter(&services, txn, key, account, client, by, now).await?;
+        let judged = if entered.is_ok() { used(&services, by, false) } else { Judged::Right };
+        budget::settle_guess(&services, held, &phone, judged).await;
+        Ok(match entered {
             Ok(signed_in) => LoggedIn::In(signed_in),
             Err(refused) => LoggedIn::Refused(refused),
         })
@@ -146,23 +263,96 @@ pub async fn log_in(
     .await
 }
 
-/// Takes an attempt at a challenge of any kind, and judges the code only then.
+/// Takes an attempt at a challenge of any kind and charges the budgets, and judges the code only then. Whoever uses the
+/// proof up settles what was claimed.
 pub(super) async fn judged(
     services: &Services,
     key: ChallengeKey<'_>,
     code: &OtpCode,
+    by: By<'_>,
     now: DateTime<Utc>,
-) -> Result<Result<Accepted, CodeRefused>, Error> {
-    let claim = store::otp::claim_attempt(&services.store, key, services.otp.max_attempts, now).await?;
-    Ok(match judge(claim, code, key, &services.otp_keys, &services.otp, now) {
-        Verdict::Accepted(proof) => Ok(proof),
-        Verdict::Wrong { left } => Err(CodeRefused::Wrong { left }),
-        Verdict::Expired => Err(CodeRefused::Expired),
-        Verdict::Exhausted { challenge } => {
-            Err(CodeRefused::Exhausted { retry_after: challenge.resend_in(&services.otp, now) })
+) -> Result<Result<Proved, CodeRefused>, Error> {
+    let mark = services.pseudonyms.phone(key.phone);
+    let guess = Guess { mark: &mark, address: by.address, device: by.device };
+    let (claim, held) = match budget::claim_guess(services, key, guess, now).await? {
+        GuessClaim::Refused(refusal) => {
+            budget::note_refusal(services, Action::GuessRefused, &refusal, key, by.address, now);
+            return Ok(Err(CodeRefused::Budget(refusal)));
         }
-        Verdict::NoneRequested => Err(CodeRefused::NoneRequested),
-    })
+        GuessClaim::NotWaiting(challenge) => (Claim::NotTaken(challenge), None),
+        GuessClaim::Taken(challenge, held) => (Claim::Taken(challenge), Some(held)),
+    };
+    let verdict = match by.fixed {
+        Some(fixed) => judge_fixed(claim, code, fixed, &services.otp, now),
+        None => judge(claim, code, key, &services.otp_keys, &services.otp, now),
+    };
+    Ok(Err(match (verdict, held) {
+        (Verdict::Accepted(proof), Some(held)) => return Ok(Ok(Proved { proof, held })),
+        (Verdict::Wrong { left }, Some(held)) => {
+            note_wrong(services, key, by, left, &held, now);
+            CodeRefused::Wrong { left }
+        }
+        (verdict, held) => {
+            if let Some(held) = held {
+                budget::settle_guess(services, held, key.phone, Judged::Not).await;
+            }
+            match verdict {
+                Verdict::Expired => CodeRefused::Expired,
+                // The next one may be asked for at once.
+                Verdict::Exhausted { .. } if by.fixed.is_some() => CodeRefused::Exhausted { retry_after: 1 },
+                Verdict::Exhausted { challenge } => {
+                    let wait = wait_for_next(services, key, by, now).await?;
+                    CodeRefused::Exhausted { retry_after: challenge.resend_in(&services.otp, now).max(wait) }
+                }
+                // Without a claim nothing is judged, so neither of the first two comes here.
+                Verdict::Accepted(_) | Verdict::Wrong { .. } | Verdict::NoneRequested => {
+                    CodeRefused::NoneRequested
+                }
+            }
+        }
+    }))
+}
+
+/// Seconds until the budgets allow this person the next code.
+async fn wait_for_next(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    by: By<'_>,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let mark = services.pseudonyms.phone(key.phone);
+    let wish = Wish::default();
+    let ask = Ask {
+        key,
+        source: None,
+        wish: &wish,
+        address: by.address,
+        device: by.device,
+        is_known: false,
+        is_review: false,
+        proof: None,
+    };
+    budget::send_wait(services, &budget::send(services, &ask, &mark, now), now).await
+}
+
+/// Writes down a wrong code, and the lock that it was the last for.
+fn note_wrong(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    by: By<'_>,
+    left: i64,
+    held: &Held,
+    now: DateTime<Utc>,
+) {
+    services.metrics.wrong_code();
+    let event = Event::by_stranger(Action::WrongCode).phone(key.phone).from(by.address);
+    let event = event.with("purpose", key.purpose.as_str()).with("left", left);
+    services.audit.note(event.with_known("device", by.device.map(|_| true)), now);
+    if let Some(lock) = held.refuses(now).filter(|refusal| refusal.budget.kind() == Kind::Lock) {
+        services.metrics.locked();
+        tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
+        budget::note_refusal(services, Action::PhoneLocked, &lock, key, by.address, now);
+    }
 }
 
 /// The code is used up, in the transaction that goes on here: the lead is converted and a session opened. If any of it
@@ -170,17 +360,35 @@ pub(super) async fn judged(
 async fn enter(
     services: &Services,
     txn: Txn,
-    phone: &PhoneNumber,
+    key: ChallengeKey<'_>,
     account: Account,
     client: Client,
+    by: By<'_>,
     now: DateTime<Utc>,
 ) -> Result<Result<SignedIn, Refused>, Error> {
-    store::leads::mark_converted(&txn, phone, now).await?;
+    let event = |action| {
+        Event::of(action, Actor::Person(Some(account.id))).about(account.id).phone(key.phone).from(by.address)
+    };
+    store::leads::mark_converted(&txn, key.phone, now).await?;
     if !account.is_active {
         txn.commit().await?;
+        let event = event(Action::SignInRefused).with("by", "code");
+        services.audit.note(event.with("reason", "account_disabled"), now);
         return Ok(Err(Refused::Disabled));
     }
     let tokens = session::open(services, &txn, &account, OpenedBy::Code, client, now).await?;
     txn.commit().await?;
-    Ok(Ok(SignedIn { tokens, account: Box::new(account) }))
+    services.metrics.sign_in("code");
+    services.audit.note(
+        match by.fixed {
+            Some(_) => event(Action::ReviewSignIn).with("sid", tokens.sid),
+            None => event(Action::SignedIn).with("by", "code").with_known("device", by.device.map(|_| true)),
+        },
+        now,
+    );
+    // A device that shows its token keeps its name, and so its budgets.
+    let id = by.device.unwrap_or_else(|| services.random.bits());
+    let device = Device { id, account: account.id, epoch: account.device_epoch };
+    let device_token = services.devices.issue(&device, now);
+    Ok(Ok(SignedIn { tokens, account: Box::new(account), device_token }))
 }

@@ -8,6 +8,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use super::{
     Tag,
     body::Json,
+    budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, languages, not_sent},
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
@@ -92,7 +93,8 @@ pub enum ChangePhoneResponse {
     /// `validation_failed`: `error.fields` names what is wrong; the number that the account has already too.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_cooldown`: such a code was sent too recently; `error.retry_after` says when the next may be.
+    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
+    /// `phone_locked`: too many wrong codes came for this phone. `rate_limited`: too many codes were asked for.
     #[oai(status = 429)]
     TooSoon(Refusal),
     /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
@@ -123,6 +125,8 @@ pub enum VerifyChangePhoneResponse {
     #[oai(status = 422)]
     Invalid(Refusal),
     /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes came from this address. No attempt was taken.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
@@ -149,13 +153,18 @@ impl ChangePhoneApi {
             return Ok(ChangePhoneResponse::Invalid(faults.refusal()));
         };
         let wish = Wish { channel, platform, languages: languages(request) };
-        let asked = change_phone::ask(services, gate.0, phone.clone(), wish).await.map_err(Fault::from)?;
+        let asked = change_phone::ask(services, gate.0, phone.clone(), wish, client_ip::of(request))
+            .await
+            .map_err(Fault::from)?;
         Ok(match asked {
             Asked::Code(Sending::Sent(sent)) => {
                 ChangePhoneResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
             }
             Asked::Code(Sending::TooSoon { retry_after }) => {
                 ChangePhoneResponse::TooSoon(cooldown(retry_after))
+            }
+            Asked::Code(Sending::Refused(refusal)) => {
+                ChangePhoneResponse::TooSoon(budget::refusal(request, &refusal))
             }
             Asked::Code(Sending::Failed(error)) => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => ChangePhoneResponse::Unreachable(refusal),
@@ -188,13 +197,14 @@ impl ChangePhoneApi {
         let Some((phone, code)) = phone.zip(code) else {
             return Ok(VerifyChangePhoneResponse::Invalid(faults.refusal()));
         };
-        let changed = change_phone::verify(services, gate.0, phone.clone(), code, languages(request));
+        let (languages, from) = (languages(request), client_ip::of(request));
+        let changed = change_phone::verify(services, gate.0, phone.clone(), code, languages, from);
         Ok(match changed.await.map_err(Fault::from)? {
             Changed::Done => {
                 let data = PhoneChangedData { phone_number: phone.full().to_owned() };
                 VerifyChangePhoneResponse::Changed(Success::new("Phone number changed successfully", data))
             }
-            Changed::Code(refused) => match not_taken(refused) {
+            Changed::Code(refused) => match not_taken(request, refused) {
                 NotTaken::BadRequest(refusal) => VerifyChangePhoneResponse::Refused(refusal),
                 NotTaken::Exhausted(refusal) => VerifyChangePhoneResponse::Exhausted(refusal),
             },

@@ -2,6 +2,7 @@
 
 use poem::{Request, http::header};
 
+use super::client_ip;
 use crate::domain::access::Client;
 
 /// The name that an app gives its device.
@@ -10,17 +11,15 @@ const DEVICE_NAME: &str = "x-device-name";
 /// How much is kept of what a device says of itself, in characters.
 const LONGEST_DEVICE: usize = 200;
 
-/// The client of a request: `X-Device-Name`, else `User-Agent`; and the address of the connection.
+/// The client of a request: `X-Device-Name`, else `User-Agent`; and its address.
 #[must_use]
 pub fn of(request: &Request) -> Client {
     let text =
         |name: &str| request.headers().get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     let named = [DEVICE_NAME, header::USER_AGENT.as_str()].into_iter().filter_map(text).map(shown);
-    let address =
-        request.remote_addr().as_socket_addr().map(|address| address.ip().to_canonical().to_string());
     Client {
         device: named.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
-        address: address.unwrap_or_default(),
+        address: client_ip::of(request).to_string(),
     }
 }
 

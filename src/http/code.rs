@@ -11,19 +11,31 @@ use poem_openapi::{ApiResponse, Object, OpenApi, Union, types::Example};
 use super::{
     Tag,
     body::Json,
+    budget,
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     fields::{self, Describe, Faults, Field},
     password::{self, LoginPassword, LoginUsername, SignIn, SignedInData},
+    proof::challenge_required,
 };
 use crate::{
     domain::phone::PhoneNumber,
     flows::{
         CodeSent, SendError, Sending, Services, Wish,
+        budget::Asker,
         login::{self, Login},
         signup::{self, Signup},
     },
 };
+
+/// The fields of a wish for a code.
+struct WishFields<'a, P> {
+    phone: &'a Field<P>,
+    channel: &'a Field<fields::Channel>,
+    platform: &'a Field<fields::Platform>,
+    device_token: &'a Field<fields::DeviceToken>,
+    challenge_response: &'a Field<fields::ChallengeResponse>,
+}
 
 /// When the SMS provider does not say, try again after so many seconds.
 const SMS_RETRY_AFTER: i64 = 5;
@@ -43,11 +55,21 @@ pub struct SignupRequest {
     channel: Field<fields::Channel>,
     #[oai(skip_serializing_if_is_none)]
     platform: Field<fields::Platform>,
+    #[oai(skip_serializing_if_is_none)]
+    device_token: Field<fields::DeviceToken>,
+    #[oai(skip_serializing_if_is_none)]
+    challenge_response: Field<fields::ChallengeResponse>,
 }
 
 impl Example for SignupRequest {
     fn example() -> Self {
-        Self { phone_number: Field::of("+916205829376"), channel: Field::absent(), platform: Field::absent() }
+        Self {
+            phone_number: Field::of("+916205829376"),
+            channel: Field::absent(),
+            platform: Field::absent(),
+            device_token: Field::absent(),
+            challenge_response: Field::absent(),
+        }
     }
 }
 
@@ -65,6 +87,10 @@ pub struct LoginRequest {
     channel: Field<fields::Channel>,
     #[oai(skip_serializing_if_is_none)]
     platform: Field<fields::Platform>,
+    #[oai(skip_serializing_if_is_none)]
+    device_token: Field<fields::DeviceToken>,
+    #[oai(skip_serializing_if_is_none)]
+    challenge_response: Field<fields::ChallengeResponse>,
 }
 
 impl Example for LoginRequest {
@@ -75,6 +101,8 @@ impl Example for LoginRequest {
             password: Field::absent(),
             channel: Field::absent(),
             platform: Field::absent(),
+            device_token: Field::absent(),
+            challenge_response: Field::absent(),
         }
     }
 }
@@ -125,7 +153,8 @@ pub enum SignupResponse {
     /// `phone_unreachable`: the number cannot get messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(Refusal),
-    /// `account_disabled`: the account of this phone was disabled.
+    /// `account_disabled`: the account of this phone was disabled. `challenge_required`: show that this is no program:
+    /// `error.challenge` says how; send the request again with `challenge_response`.
     #[oai(status = 403)]
     Disabled(Refusal),
     /// `user_already_exists`: the phone has a finished account. Log in instead.
@@ -135,6 +164,8 @@ pub enum SignupResponse {
     #[oai(status = 422)]
     Invalid(Refusal),
     /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
+    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many codes were asked for, by this phone, from this address, or in all.
     #[oai(status = 429)]
     TooSoon(Refusal),
     /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
@@ -169,6 +200,8 @@ pub enum LoginResponse {
     #[oai(status = 401)]
     Wrong(Refusal, #[oai(header = "WWW-Authenticate")] String),
     /// `account_disabled`: the account was disabled. To a name this is said only with the right password.
+    /// `challenge_required`: show that this is no program: `error.challenge` says how; send the request again with
+    /// `challenge_response`.
     #[oai(status = 403)]
     Disabled(Refusal),
     /// `user_not_found`: the phone has no account. Sign up first.
@@ -178,6 +211,9 @@ pub enum LoginResponse {
     #[oai(status = 422)]
     Invalid(Refusal),
     /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
+    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many codes were asked for, by this phone, from this address, or in all; or too many wrong
+    /// passwords came for this `username`, or from this address.
     #[oai(status = 429)]
     TooSoon(Refusal),
     /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
@@ -194,15 +230,19 @@ impl CodeApi {
     ///
     /// Sends a code to a phone without an account, or with one whose profile is not finished. Asking again before the
     /// code dies sends the same code, by another `channel` if it says so: a late message still works, and a resend
-    /// buys no guesses. The text is in the first language of `Accept-Language` that the server has, else in English.
+    /// buys no guesses. The text is in the first language of `Accept-Language` that the server has, else in English. Where
+    /// the operator hides who has an account, every phone gets a code, and every answer is the same.
     #[oai(path = "/api/auth/signup", method = "post", operation_id = "signup")]
     async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
-        let SignupRequest { phone_number, channel, platform } = &body.0;
-        let (phone, wish) = match self.wish(request, phone_number, channel, platform) {
+        let SignupRequest { phone_number, channel, platform, device_token, challenge_response } = &body.0;
+        let mut admitted = budget::counted(&self.services, request).await?;
+        let fields = WishFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let (phone, wish) = match self.wish(request, &fields, &mut admitted.asker) {
             Ok(wish) => wish,
             Err(faults) => return Ok(SignupResponse::Invalid(faults.refusal())),
         };
-        let outcome = signup::signup(&self.services, phone.clone(), wish).await.map_err(Fault::from)?;
+        let outcome =
+            signup::signup(&self.services, phone.clone(), wish, admitted).await.map_err(Fault::from)?;
         Ok(match outcome {
             Signup::Code { sending: Sending::Sent(sent), unfinished } => {
                 let message = if unfinished {
@@ -215,6 +255,9 @@ impl CodeApi {
             Signup::Code { sending: Sending::TooSoon { retry_after }, .. } => {
                 SignupResponse::TooSoon(cooldown(retry_after))
             }
+            Signup::Code { sending: Sending::Refused(refusal), .. } | Signup::Refused(refusal) => {
+                SignupResponse::TooSoon(budget::refusal(request, &refusal))
+            }
             Signup::Code { sending: Sending::Failed(error), .. } => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => SignupResponse::Unreachable(refusal),
                 NotSent::Rejected(refusal) => SignupResponse::SmsRejected(refusal),
@@ -224,12 +267,15 @@ impl CodeApi {
                 SignupResponse::Registered(Failure::of(ErrorCode::UserAlreadyExists).into())
             }
             Signup::Disabled => SignupResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+            Signup::Proof(asked) => SignupResponse::Disabled(challenge_required(asked)),
+            Signup::ProofUnavailable => SignupResponse::SmsUnavailable(nobody_judges()),
         })
     }
 
     /// Ask for a code to log in with, or log in with a password
     ///
-    /// With a `phone_number`: sends a code to a phone that has an account. `signup` and `login` are resends of each other.
+    /// With a `phone_number`: sends a code to a phone that has an account; to any, where the operator hides who has one.
+    /// `signup` and `login` are resends of each other.
     ///
     /// With a `username` and its `password`: signs in, and answers the tokens without an envelope.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
@@ -249,12 +295,15 @@ impl CodeApi {
         if let Some(sentence) = sentence {
             return Ok(LoginResponse::BadRequest(Failure::new(ErrorCode::MalformedRequest, sentence).into()));
         }
-        let LoginRequest { phone_number, channel, platform, .. } = &body.0;
-        let (phone, wish) = match self.wish(request, phone_number, channel, platform) {
+        let LoginRequest { phone_number, channel, platform, device_token, challenge_response, .. } = &body.0;
+        let mut admitted = budget::counted(&self.services, request).await?;
+        let fields = WishFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let (phone, wish) = match self.wish(request, &fields, &mut admitted.asker) {
             Ok(wish) => wish,
             Err(faults) => return Ok(LoginResponse::Invalid(faults.refusal())),
         };
-        let outcome = login::login(&self.services, phone.clone(), wish).await.map_err(Fault::from)?;
+        let outcome =
+            login::login(&self.services, phone.clone(), wish, admitted).await.map_err(Fault::from)?;
         Ok(match outcome {
             Login::Code(Sending::Sent(sent)) => {
                 let data = CodeSentData::new(&phone, sent);
@@ -262,6 +311,9 @@ impl CodeApi {
                 LoginResponse::Done(Json(LoginData::Sent(sent)))
             }
             Login::Code(Sending::TooSoon { retry_after }) => LoginResponse::TooSoon(cooldown(retry_after)),
+            Login::Code(Sending::Refused(refusal)) | Login::Refused(refusal) => {
+                LoginResponse::TooSoon(budget::refusal(request, &refusal))
+            }
             Login::Code(Sending::Failed(error)) => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => LoginResponse::BadRequest(refusal),
                 NotSent::Rejected(refusal) => LoginResponse::SmsRejected(refusal),
@@ -269,6 +321,8 @@ impl CodeApi {
             },
             Login::Unknown => LoginResponse::Unknown(Failure::of(ErrorCode::UserNotFound).into()),
             Login::Disabled => LoginResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+            Login::Proof(asked) => LoginResponse::Disabled(challenge_required(asked)),
+            Login::ProofUnavailable => LoginResponse::SmsUnavailable(nobody_judges()),
         })
     }
 }
@@ -285,6 +339,7 @@ impl CodeApi {
             SignIn::Wrong(refusal, challenge) => LoginResponse::Wrong(refusal, challenge),
             SignIn::Disabled(refusal) => LoginResponse::Disabled(refusal),
             SignIn::Invalid(refusal) => LoginResponse::Invalid(refusal),
+            SignIn::TooMany(refusal) => LoginResponse::TooSoon(refusal),
         })
     }
 
@@ -292,17 +347,21 @@ impl CodeApi {
     fn wish(
         &self,
         request: &Request,
-        phone: &Field<impl Describe>,
-        channel: &Field<impl Describe>,
-        platform: &Field<impl Describe>,
+        fields: &WishFields<'_, impl Describe>,
+        asker: &mut Asker,
     ) -> Result<(PhoneNumber, Wish), Faults> {
         let mut faults = Faults::default();
-        let phone = faults.check("phone_number", fields::phone(phone, self.services.region));
-        let channel = faults.check("channel", fields::channel(channel, &self.services.channels));
-        let platform = faults.check("platform", fields::platform(platform));
+        let phone = faults.check("phone_number", fields::phone(fields.phone, self.services.region));
+        let channel = faults.check("channel", fields::channel(fields.channel, &self.services.channels));
+        let platform = faults.check("platform", fields::platform(fields.platform));
+        let device_token = faults.check("device_token", fields::device_token(fields.device_token));
+        let response =
+            faults.check("challenge_response", fields::challenge_response(fields.challenge_response));
         let languages = languages(request);
-        match (phone, channel, platform) {
-            (Some(phone), Some(channel), Some(platform)) => {
+        match (phone, channel, platform, device_token, response) {
+            (Some(phone), Some(channel), Some(platform), Some(device_token), Some(response)) => {
+                asker.device_token = device_token;
+                asker.challenge_response = response;
                 Ok((phone, Wish { channel, platform, languages }))
             }
             _ => Err(faults),
@@ -361,6 +420,11 @@ pub fn not_sent(error: &SendError) -> NotSent {
             NotSent::Unavailable(Failure::of(ErrorCode::SmsUnavailable).retry_after(seconds).into())
         }
     }
+}
+
+/// The answer where a proof is asked for and nobody can judge it: no message goes out.
+fn nobody_judges() -> Refusal {
+    Failure::of(ErrorCode::SmsUnavailable).retry_after(SMS_RETRY_AFTER).into()
 }
 
 /// The answer to a wish that comes too soon.

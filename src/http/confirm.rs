@@ -9,6 +9,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use super::{
     Tag,
     body::Json,
+    budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, languages, not_sent},
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
@@ -73,7 +74,8 @@ pub enum ConfirmCodeResponse {
     /// `not_found`: the account has no verified phone. Confirm with the password.
     #[oai(status = 404)]
     NoPhone(Refusal),
-    /// `otp_cooldown`: such a code was sent too recently; `error.retry_after` says when the next may be.
+    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
+    /// `phone_locked`: too many wrong codes came for this phone. `rate_limited`: too many codes were asked for.
     #[oai(status = 429)]
     TooSoon(Refusal),
     /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
@@ -100,6 +102,9 @@ pub enum ConfirmResponse {
     #[oai(status = 422)]
     Invalid(Refusal),
     /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes or passwords came from this address, or too many passwords for this account.
+    /// Nothing was judged.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
@@ -112,13 +117,18 @@ impl ConfirmApi {
     #[oai(path = "/api/auth/confirm-code", method = "post", operation_id = "confirmCode")]
     async fn confirm_code(&self, gate: Gate, request: &Request) -> Result<ConfirmCodeResponse> {
         let wish = Wish { languages: languages(request), ..Wish::default() };
-        let asked = confirm::send_code(&self.services, gate.0, wish).await.map_err(Fault::from)?;
+        let asked = confirm::send_code(&self.services, gate.0, wish, client_ip::of(request))
+            .await
+            .map_err(Fault::from)?;
         Ok(match asked {
             CodeAsked::Code { phone, sending: Sending::Sent(sent) } => {
                 ConfirmCodeResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
             }
             CodeAsked::Code { sending: Sending::TooSoon { retry_after }, .. } => {
                 ConfirmCodeResponse::TooSoon(cooldown(retry_after))
+            }
+            CodeAsked::Code { sending: Sending::Refused(refusal), .. } => {
+                ConfirmCodeResponse::TooSoon(budget::refusal(request, &refusal))
             }
             CodeAsked::Code { sending: Sending::Failed(error), .. } => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => ConfirmCodeResponse::Unreachable(refusal),
@@ -136,7 +146,12 @@ impl ConfirmApi {
     /// Takes a code of `confirm-code`, once, or the password. For ten minutes this session may then change the phone, set
     /// a first password and delete the account. A sign-in confirms too.
     #[oai(path = "/api/auth/confirm", method = "post", operation_id = "confirm")]
-    async fn confirm(&self, gate: Gate, body: Json<ConfirmRequest>) -> Result<ConfirmResponse> {
+    async fn confirm(
+        &self,
+        gate: Gate,
+        request: &Request,
+        body: Json<ConfirmRequest>,
+    ) -> Result<ConfirmResponse> {
         let ConfirmRequest { otp_code, password } = &body.0;
         let mut faults = Faults::default();
         let outcome = match (otp_code.given(), password.given()) {
@@ -145,13 +160,13 @@ impl ConfirmApi {
                 let Some(code) = faults.check("otp_code", code) else {
                     return Ok(ConfirmResponse::Invalid(faults.refusal()));
                 };
-                confirm::by_code(&self.services, gate.0, code).await
+                confirm::by_code(&self.services, gate.0, code, client_ip::of(request)).await
             }
             (None, Some(field)) => {
                 let Some(password) = faults.check("password", field.text()) else {
                     return Ok(ConfirmResponse::Invalid(faults.refusal()));
                 };
-                confirm::by_password(&self.services, gate.0, password.into()).await
+                confirm::by_password(&self.services, gate.0, password.into(), client_ip::of(request)).await
             }
             (None, None) => return Ok(malformed("Name an otp_code or a password")),
             (Some(_), Some(_)) => return Ok(malformed("Name an otp_code or a password, not both")),
@@ -161,7 +176,7 @@ impl ConfirmApi {
                 let confirmed_until = until.to_rfc3339_opts(SecondsFormat::Micros, false);
                 ConfirmResponse::Confirmed(Success::new("Confirmed", ConfirmedData { confirmed_until }))
             }
-            Confirmed::Code(refused) => match not_taken(refused) {
+            Confirmed::Code(refused) => match not_taken(request, refused) {
                 NotTaken::BadRequest(refusal) => ConfirmResponse::Refused(refusal),
                 NotTaken::Exhausted(refusal) => ConfirmResponse::Exhausted(refusal),
             },
@@ -169,6 +184,7 @@ impl ConfirmApi {
                 faults.check::<()>("password", Err(vec!["This is not your password".to_owned()]));
                 ConfirmResponse::Invalid(faults.refusal())
             }
+            Confirmed::Refused(refusal) => ConfirmResponse::Exhausted(budget::refusal(request, &refusal)),
             Confirmed::Ended => return Err(Fault::Token(Refused::Revoked).into()),
         })
     }

@@ -127,16 +127,22 @@ impl Example for DeliveryAnswer {
 #[oai(example, rename_all = "PascalCase")]
 pub struct TwilioReport {
     /// The message, `SM` or `MM` and 32 hex digits.
+    #[oai(skip_serializing_if_is_none)]
     message_sid: Option<String>,
     /// How far the message got: `queued`, `sent`, `delivered`, `undelivered`, `failed` and others.
+    #[oai(skip_serializing_if_is_none)]
     message_status: Option<String>,
     /// Or the call, `CA` and 32 hex digits.
+    #[oai(skip_serializing_if_is_none)]
     call_sid: Option<String>,
     /// How far the call got: `ringing`, `completed`, `busy`, `no-answer`, `failed` and others.
+    #[oai(skip_serializing_if_is_none)]
     call_status: Option<String>,
     /// Why it got no further: <https://www.twilio.com/docs/api/errors>.
+    #[oai(skip_serializing_if_is_none)]
     error_code: Option<String>,
     /// Whom it goes to.
+    #[oai(skip_serializing_if_is_none)]
     to: Option<String>,
 }
 

@@ -3,6 +3,9 @@
 //! poem-openapi makes the document from the operations. What the edge can answer for any of them is added here, in one
 //! place, and so are the examples of failures, from the codes that the descriptions name in back quotes.
 
+mod links;
+mod requests;
+
 use poem::{Endpoint, Response, endpoint::make_sync, handler, http::header};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
 use serde_json::{Map, Value, json};
@@ -10,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     body::JSON,
     envelope::{ErrorCode, Failure, UnreachableReason},
+    proof::Challenge,
 };
 
 const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app sends it back and gets a JWT.\n\n\
@@ -20,6 +24,21 @@ const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app
 
 /// The headers of answers that may be kept: as poem-openapi writes their names, and as everybody else does.
 const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
+
+/// What an answer that speaks of a limit says of it.
+const RATE_LIMITS: [(&str, &str); 2] = [
+    (
+        "RateLimit",
+        "How the client stands with the limits that it met: of each its name, what is left (`r`), and after how many \
+         seconds there is more (`t`), as in `\"guard\";r=0;t=1` (draft-ietf-httpapi-ratelimit-headers). Not there where \
+         no such limit was met.",
+    ),
+    (
+        "RateLimit-Policy",
+        "What these limits are: of each its name, how much is let through (`q`) in how many seconds (`w`), as in \
+         `\"guard\";q=500;w=5`.",
+    ),
+];
 
 /// Swagger UI is one page with its script and style inside, so this page alone may run what is inline.
 const SWAGGER_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
@@ -44,11 +63,16 @@ pub fn document(spec: &str) -> Value {
             add_answers_of_the_edge(path, operation);
             describe_answers(operation);
             say_who_may(path, operation);
+            links::add(operation);
+            requests::say_what_is_refused_in_a_query(operation);
         }
     }
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
     for (name, schema) in schemas.into_iter().flatten() {
         say_what_may_be_null(name, schema);
+        if name.ends_with("Request") {
+            requests::say_what_is_refused(schema);
+        }
         show_a_real_answer(name, schema);
     }
     show_one_of_several(&mut document);
@@ -64,6 +88,7 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     let mut answers = vec![("500", "`internal`: a fault of the server.")];
     if !path.starts_with("/api/health") {
         answers.push(("400", "`host_not_allowed`: the `Host` header names no host of this server."));
+        answers.push(("429", "`rate_limited`: this address asks faster than the server lets anybody ask."));
     }
     if path != "/api/health" {
         answers.push((
@@ -133,8 +158,11 @@ fn say_what_may_be_null(name: &str, schema: &mut Value) {
         }
         if let Some(property) = property.as_object_mut() {
             // What is always null needs no type of its own, and a type beside `nullable` is what OpenAPI 3.0 wants.
-            if property.remove("allOf").is_some() {
+            if let Some(parts) = property.remove("allOf") {
                 property.insert("type".to_owned(), "object".into());
+                if parts.pointer("/0/$ref").is_some_and(|name| name != "#/components/schemas/Nothing") {
+                    property.insert("allOf".to_owned(), parts);
+                }
             }
             property.insert("nullable".to_owned(), true.into());
         }
@@ -226,6 +254,9 @@ fn describe_answers(operation: &mut Value) {
         if status == "401" {
             headers.insert("WWW-Authenticate".to_owned(), text_header("`Bearer` (RFC 6750)."));
         }
+        if status == "429" {
+            headers.extend(RATE_LIMITS.map(|(name, sentence)| (name.to_owned(), text_header(sentence))));
+        }
         if codes.iter().any(|code| sample(*code).error.retry_after.is_some()) {
             let schema = json!({ "type": "integer", "minimum": 1 });
             let description = "Seconds after which trying again may help.";
@@ -273,7 +304,13 @@ fn sample(code: ErrorCode) -> Failure {
         }
         ErrorCode::OtpAttemptsExhausted | ErrorCode::OtpCooldown => failure.retry_after(24),
         ErrorCode::SmsUnavailable => failure.retry_after(5),
+        ErrorCode::PhoneLocked => failure.retry_after(5400),
+        ErrorCode::RateLimited => failure.retry_after(1800),
         ErrorCode::DatabaseUnavailable | ErrorCode::Timeout => failure.retry_after(2),
+        ErrorCode::ChallengeRequired => {
+            failure.error.challenge = Some(Challenge::sample());
+            failure
+        }
         ErrorCode::PhoneUnreachable => {
             failure.error.reason = Some(UnreachableReason::NotMobile);
             failure
@@ -339,7 +376,8 @@ pub fn swagger_ui<T: OpenApi, W: poem_openapi::Webhook>(
 /// The document as JSON.
 #[must_use]
 pub fn openapi_json(document: &Value) -> impl Endpoint + use<> {
-    let text = document.to_string();
+    // Half a megabyte that all answers share, however slowly their clients take them.
+    let text = hyper::body::Bytes::from(document.to_string());
     make_sync(move |_| Response::builder().content_type(JSON).body(text.clone()))
 }
 

@@ -14,8 +14,11 @@ use tracing::Instrument;
 
 use super::{
     body::{MAX_BODY_BYTES, pass_over},
+    client_ip::{self, Finder, TrustedProxies},
     envelope::ErrorCode,
     fault::Fault,
+    guard::{Guard, GuardSettings, Steady},
+    rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, Told},
     routes::Routes,
 };
 use crate::{flows::Services, telemetry::Stopwatch};
@@ -25,16 +28,20 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a request may take: longer than a wait for the database and the SMS provider together.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Paths that answer whatever `Host` is asked for: load balancers ask by address.
-const ANY_HOST: [&str; 2] = ["/api/health", "/api/health/ready"];
+/// Paths that answer whatever `Host` is asked for, and however often: load balancers ask by address, all from one.
+const HEALTH: [&str; 2] = ["/api/health", "/api/health/ready"];
 
 /// What the edge is told by the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct EdgeSettings {
     /// The hosts that are answered for; `None` is any.
     pub allowed_hosts: Option<Vec<String>>,
     /// The origins that may read answers in a browser; `*` is any.
     pub cors_origins: Vec<String>,
+    /// Whose word is taken for where a request comes from.
+    pub proxies: TrustedProxies,
+    /// How fast one address may ask; `None` is as fast as it likes.
+    pub guard: Option<GuardSettings>,
 }
 
 /// What was asked for, before its trailing slashes were trimmed. Who signs an address signs this one.
@@ -56,11 +63,15 @@ pub fn around(
     let origins = settings.cors_origins.clone();
     let cors = Cors::new()
         .allow_origins_fn(move |origin| is_named(&origins, origin))
-        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
         .max_age(3600);
     let table = Arc::clone(&routes);
+    let guard = settings.guard.map(|guard| Arc::new(Guard::new(guard, Steady(Arc::clone(&services)))));
+    let counting = Arc::clone(&services);
+    let finder = Arc::new(Finder::new(settings.proxies));
     inner
         .around(move |inner, request| admit(inner, request, settings.allowed_hosts.clone()))
+        .around(move |inner, request| shed(inner, request, guard.clone(), Arc::clone(&counting)))
         .around(move |inner, request| shape(inner, request, Arc::clone(&table)))
         .with(cors)
         .around({
@@ -68,7 +79,29 @@ pub fn around(
             move |inner, request| forget_strange_origin(inner, request, origins.clone())
         })
         .with(NormalizePath::new(TrailingSlash::Trim))
-        .around(move |inner, request| observe(inner, request, Arc::clone(&routes), Arc::clone(&services)))
+        .around(move |inner, mut request| {
+            // First of all: whatever happens to a request, it happens to somebody's.
+            finder.note(&mut request);
+            observe(inner, request, Arc::clone(&routes), Arc::clone(&services))
+        })
+}
+
+/// Refuses what comes too fast, before anything of it is read or looked up.
+async fn shed<E: Endpoint<Output = Response>>(
+    inner: Arc<E>,
+    request: Request,
+    guard: Option<Arc<Guard<Steady>>>,
+    services: Arc<Services>,
+) -> poem::Result<Response> {
+    if let Some(guard) = guard
+        && !HEALTH.contains(&request.uri().path())
+        && let Err(too_fast) = guard.check(client_ip::of(&request))
+    {
+        services.metrics.shed();
+        rate_limit::tell(&request, too_fast.standing);
+        return Err(Fault::TooFast { retry_after: too_fast.retry_after }.into());
+    }
+    inner.call(request).await
 }
 
 /// Refuses what needs no route to be refused.
@@ -78,7 +111,7 @@ async fn admit<E: Endpoint<Output = Response>>(
     allowed_hosts: Option<Vec<String>>,
 ) -> poem::Result<Response> {
     if let Some(allowed) = allowed_hosts
-        && !ANY_HOST.contains(&request.uri().path())
+        && !HEALTH.contains(&request.uri().path())
         && !host(&request).is_some_and(|host| is_allowed_host(&allowed, &host))
     {
         return Err(Fault::HostNotAllowed.into());
@@ -223,6 +256,7 @@ async fn observe<E: Endpoint<Output = Response>>(
 ) -> poem::Result<Response> {
     let asked = Asked(request.uri().clone());
     request.extensions_mut().insert(asked);
+    let told = Told::prepare(&mut request);
     let id = request_id(&request, &services);
     let method = request.method().clone();
     let path = request.uri().path().trim_end_matches('/').to_owned();
@@ -232,7 +266,11 @@ async fn observe<E: Endpoint<Output = Response>>(
     let watch = Stopwatch::start();
     let mut response =
         inner.call(request).instrument(span.clone()).await.unwrap_or_else(Error::into_response);
-    span.in_scope(|| log(&response, watch.millis()));
+    let took = watch.elapsed();
+    span.in_scope(|| log(&response, took));
+    let status = response.status().as_u16();
+    services.metrics.request(route, method.as_str(), status, took.as_secs_f64());
+    told.write(response.headers_mut());
     dress(&mut response, &id);
     Ok(response)
 }
@@ -251,7 +289,8 @@ fn request_id(request: &Request, services: &Services) -> String {
     }
 }
 
-fn log(response: &Response, millis: u64) {
+fn log(response: &Response, took: Duration) {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let code = response.extensions().get::<ErrorCode>().map(|code| code.as_str());
     let code = code.as_deref();

@@ -10,7 +10,10 @@ use poem_openapi::{
     types::{Example, ParseFromJSON, ToJSON, Type},
 };
 
-use super::body::{JSON, Json};
+use super::{
+    body::{JSON, Json},
+    proof::Challenge,
+};
 
 /// A success.
 #[derive(Debug, Object)]
@@ -62,6 +65,13 @@ pub enum ErrorCode {
     OtpAttemptsExhausted,
     /// A code was sent to this phone too recently.
     OtpCooldown,
+    /// Too many wrong codes came for this phone.
+    PhoneLocked,
+    /// Too many requests came from this address, for this phone, or in all.
+    RateLimited,
+    /// A proof that no program asks: `error.challenge` says which, and the request is sent again with it as
+    /// `challenge_response`.
+    ChallengeRequired,
     /// The number cannot get messages.
     PhoneUnreachable,
     /// No access token came with the request.
@@ -124,6 +134,9 @@ impl ErrorCode {
             Self::OtpExpired => "OTP has expired. Please request a new OTP",
             Self::OtpAttemptsExhausted => "Too many attempts. Please request a new OTP",
             Self::OtpCooldown => "Please wait before you request another OTP",
+            Self::PhoneLocked => "Too many wrong codes were entered for this number. Please try again later",
+            Self::RateLimited => "Too many requests. Please try again later",
+            Self::ChallengeRequired => "Please show that you are not a program",
             Self::PhoneUnreachable => "This number cannot receive our messages",
             Self::TokenMissing => "Sign in first: send the access token as Authorization: Bearer <token>",
             Self::TokenInvalid => "The token is not valid",
@@ -208,6 +221,8 @@ pub struct ErrorBody {
     pub reason: Option<UnreachableReason>,
     /// What is wrong, by field: all faults at once.
     pub fields: Option<BTreeMap<String, Vec<String>>>,
+    /// The proof that is asked for; the request is sent again with it as `challenge_response`.
+    pub challenge: Option<Challenge>,
 }
 
 /// A failure.
@@ -256,6 +271,7 @@ impl Failure {
                 retry_after: None,
                 reason: None,
                 fields: None,
+                challenge: None,
             },
         }
     }

@@ -31,6 +31,12 @@ pub enum Fault {
     /// The `Host` is not one of this server's.
     #[error("the host is not allowed")]
     HostNotAllowed,
+    /// The address asks faster than the guard in front lets anybody ask.
+    #[error("the address asks too fast")]
+    TooFast {
+        /// Seconds until one more is let through.
+        retry_after: u64,
+    },
     /// There is nothing at this path.
     #[error("nothing is at this path")]
     NotFound,
@@ -74,6 +80,7 @@ impl Fault {
             Self::PayloadTooLarge => (Status::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
             Self::UnsupportedMediaType => (Status::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType),
             Self::HostNotAllowed => (Status::BAD_REQUEST, Code::HostNotAllowed),
+            Self::TooFast { .. } => (Status::TOO_MANY_REQUESTS, Code::RateLimited),
             Self::NotFound => (Status::NOT_FOUND, Code::NotFound),
             Self::MethodNotAllowed { .. } => (Status::METHOD_NOT_ALLOWED, Code::MethodNotAllowed),
             Self::TokenMissing => (Status::UNAUTHORIZED, Code::TokenMissing),
@@ -87,6 +94,7 @@ impl Fault {
                 | flows::Error::Signing(_)
                 | flows::Error::Hashing(_)
                 | flows::Error::KeyGone
+                | flows::Error::Crowded
                 | flows::Error::Collision,
             )
             | Self::Internal(_) => (Status::INTERNAL_SERVER_ERROR, Code::Internal),
@@ -95,8 +103,11 @@ impl Fault {
             Self::MalformedRequest(sentence) => Failure::new(code, *sentence),
             _ => Failure::of(code),
         };
-        match status {
-            Status::SERVICE_UNAVAILABLE => (status, failure.retry_after(RETRY_AFTER)),
+        match self {
+            Self::TooFast { retry_after } => {
+                (status, failure.retry_after(i64::try_from(*retry_after).unwrap_or(i64::MAX)))
+            }
+            _ if status == Status::SERVICE_UNAVAILABLE => (status, failure.retry_after(RETRY_AFTER)),
             _ => (status, failure),
         }
     }

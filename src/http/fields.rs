@@ -7,6 +7,7 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseFromJSON, ParseResult, ToJSON, Type},
 };
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::envelope::{ErrorCode, Failure, Refusal};
@@ -14,6 +15,7 @@ use crate::domain::{
     delivery::{self, ChannelPolicy, UnknownChannel, UnknownPlatform},
     otp::{CodeLength, OtpCode},
     phone::{PhoneNumber, Region},
+    proof::{self, MAX_RESPONSE_CHARS},
 };
 
 /// What is wrong with one field, as sentences for a person.
@@ -81,6 +83,11 @@ impl<D> Field<D> {
     /// The truth that must be there.
     pub fn boolean(&self) -> Result<bool, FieldFaults> {
         self.value()?.as_bool().ok_or_else(|| vec!["Must be true or false".to_owned()])
+    }
+
+    /// The whole number that must be there.
+    pub fn integer(&self) -> Result<i64, FieldFaults> {
+        self.value()?.as_i64().ok_or_else(|| vec!["Must be a whole number".to_owned()])
     }
 
     /// The whole numbers that must be there.
@@ -238,6 +245,26 @@ pub fn otp_code(field: &Field<impl Describe>, length: CodeLength) -> Result<OtpC
     OtpCode::parse(field.text()?, length).map_err(|fault| vec![fault.to_string()])
 }
 
+/// The answer to a challenge, if there is one.
+pub fn challenge_response(
+    field: &Field<impl Describe>,
+) -> Result<Option<proof::ChallengeResponse>, FieldFaults> {
+    let Some(field) = field.given() else {
+        return Ok(None);
+    };
+    let response = proof::ChallengeResponse::parse(field.text()?).map_err(|fault| vec![fault.to_string()])?;
+    Ok(Some(response))
+}
+
+/// What a device was given when somebody signed in on it. Any text is taken: one that is no good is as none.
+pub fn device_token(field: &Field<impl Describe>) -> Result<Option<SecretString>, FieldFaults> {
+    match field.given().map(Field::value) {
+        None => Ok(None),
+        Some(Ok(Value::String(text))) => Ok(Some(text.as_str().into())),
+        Some(_) => Err(vec!["Must be a text".to_owned()]),
+    }
+}
+
 /// A schema of a JSON type with an example.
 pub fn schema(ty: &'static str, description: &'static str, example: Value) -> MetaSchema {
     MetaSchema { description: Some(description), example: Some(example), ..MetaSchema::new(ty) }
@@ -364,6 +391,16 @@ Platform, required: false, MetaSchema {
     ..clearable(schema("string", "What the app runs on. The text to an `android` app ends with the hash that its SMS \
         Retriever looks for, where the server has one.", "android".into()))
 });
+describe!(/// `challenge_response`: null and absent are none.
+ChallengeResponse, required: false, MetaSchema {
+    min_length: Some(1),
+    max_length: Some(MAX_RESPONSE_CHARS),
+    ..clearable(schema("string", "The proof that a 403 `challenge_required` asked for: the token of the widget, or the \
+        answer to the proof of work. Looked at only when a proof is asked for.", Value::Null))
+});
+describe!(/// `device_token`: null and absent are none.
+DeviceToken, required: false, clearable(schema("string", "The `device_token` of her last sign-in on this device, at all four \
+    routes of a sign-in or at none. One that is not good, or no more, is as none.", Value::Null)));
 describe!(/// `otp_code`.
 Code, required: true, MetaSchema {
     pattern: Some("^[0-9]{4,8}$".to_owned()),

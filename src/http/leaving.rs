@@ -4,12 +4,13 @@ mod shapes;
 
 use std::sync::Arc;
 
-use poem::Result;
+use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
 use super::{
     Tag,
     body::Json,
+    client_ip,
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     security::Gate,
@@ -87,9 +88,10 @@ impl LeavingApi {
     /// as somebody else. What stays of it is an HMAC, so that nobody escapes a wait or the guesses at a code by leaving; it
     /// means nothing once those are over, and goes with the next purge.
     #[oai(path = "/api/auth/delete-account", method = "post", operation_id = "deleteAccount")]
-    async fn delete_account(&self, gate: Gate) -> Result<DeleteAccountResponse> {
+    async fn delete_account(&self, gate: Gate, request: &Request) -> Result<DeleteAccountResponse> {
         let user_id = gate.0.account().id.to_string();
-        Ok(match leaving::leave(&self.services, gate.0).await.map_err(Fault::from)? {
+        let left = leaving::leave(&self.services, gate.0, client_ip::of(request)).await;
+        Ok(match left.map_err(Fault::from)? {
             Left::Gone => {
                 let gone = Success::new("Account deleted successfully", LeftData { user_id });
                 DeleteAccountResponse::Gone(gone)

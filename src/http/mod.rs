@@ -8,9 +8,12 @@
 //! 4. give every variant of its answer a doc comment that names the error codes in back quotes: the document's examples
 //!    are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
 
+mod abuse;
 mod body;
+mod budget;
 mod change_phone;
 mod client;
+pub mod client_ip;
 mod code;
 mod confirm;
 mod dashboard;
@@ -21,12 +24,17 @@ mod edge;
 mod envelope;
 mod fault;
 mod fields;
+mod guard;
 mod keys;
 mod leaving;
+pub mod metrics;
 mod password;
 mod profile;
+mod proof;
+pub mod rate_limit;
 mod routes;
 mod security;
+pub mod server;
 mod service;
 mod session;
 mod sessions;
@@ -38,7 +46,7 @@ use std::sync::Arc;
 use poem::{Endpoint, EndpointExt, Response, Route, get};
 use poem_openapi::{OpenApiService, Tags};
 
-pub use self::{edge::EdgeSettings, service::VERSION};
+pub use self::{client_ip::TrustedProxies, edge::EdgeSettings, guard::GuardSettings, service::VERSION};
 
 use self::routes::Routes;
 use crate::flows::{Services, inbox};
@@ -56,6 +64,8 @@ pub enum Tag {
     Session,
     /// Who there is, for staff and admins.
     Users,
+    /// Locks of phones and prefixes of numbers, for staff and admins.
+    Abuse,
     /// The server itself.
     Service,
 }
@@ -74,6 +84,7 @@ type Apis = (
     dashboard::DashboardApi,
     keys::KeysApi,
     users::UsersApi,
+    abuse::AbuseApi,
     service::ServiceApi,
 );
 
@@ -92,6 +103,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         dashboard::DashboardApi,
         keys::KeysApi { services: Arc::clone(services) },
         users::UsersApi { services: Arc::clone(services) },
+        abuse::AbuseApi { services: Arc::clone(services) },
         service::ServiceApi { services: Arc::clone(services) },
     );
     docs::introduce(OpenApiService::new(apis, "loopin-auth", service::VERSION))

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::{
     Tag,
     body::Json,
-    client,
+    budget, client, client_ip,
     envelope::{ErrorCode, Failure, Nothing, Refusal, Success},
     fault::Fault,
     fields::{Describe, Faults, Field, FieldFaults},
@@ -55,6 +55,9 @@ pub enum RegisterResponse {
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
+    /// `rate_limited`: too many registrations came from this address.
+    #[oai(status = 429)]
+    TooMany(Refusal),
 }
 
 /// What the older `register` can answer.
@@ -69,6 +72,9 @@ pub enum RegisterAccountResponse {
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
+    /// `rate_limited`: too many registrations came from this address.
+    #[oai(status = 429)]
+    TooMany(Refusal),
 }
 
 /// What `token` can answer.
@@ -86,6 +92,9 @@ pub enum TokenResponse {
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
+    /// `rate_limited`: too many wrong passwords came for this name, or from this address. This one was not looked at.
+    #[oai(status = 429)]
+    TooMany(Refusal),
 }
 
 /// What `password` can answer.
@@ -102,6 +111,10 @@ pub enum PasswordResponse {
     /// `validation_failed`: `error.fields` names everything that is wrong; `old_password` may be the wrong one.
     #[oai(status = 422)]
     Invalid(Refusal),
+    /// `rate_limited`: too many wrong passwords were given for this account, or from this address. This one was not looked
+    /// at.
+    #[oai(status = 429)]
+    TooMany(Refusal),
 }
 
 #[OpenApi(tag = "Tag::Password")]
@@ -115,13 +128,15 @@ impl PasswordApi {
             Ok(registration) => registration,
             Err(faults) => return Ok(RegisterResponse::Invalid(faults.refusal())),
         };
-        let outcome = password::register_and_enter(&self.services, registration, client::of(request));
+        let from = client_ip::of(request);
+        let outcome = password::register_and_enter(&self.services, registration, client::of(request), from);
         Ok(match outcome.await.map_err(Fault::from)? {
             Registered::Made(tokens) => RegisterResponse::SignedIn(Json(SignedInData::of(&tokens))),
             Registered::UsernameTaken => {
                 RegisterResponse::Taken(Failure::of(ErrorCode::UsernameTaken).into())
             }
             Registered::EmailTaken => RegisterResponse::Taken(Failure::of(ErrorCode::EmailTaken).into()),
+            Registered::Refused(refusal) => RegisterResponse::TooMany(budget::refusal(request, &refusal)),
         })
     }
 
@@ -129,19 +144,26 @@ impl PasswordApi {
     ///
     /// As `POST /api/auth/register`, without signing in.
     #[oai(path = "/api/register", method = "post", operation_id = "registerAccount")]
-    async fn register_account(&self, body: Json<RegisterAccountRequest>) -> Result<RegisterAccountResponse> {
+    async fn register_account(
+        &self,
+        request: &Request,
+        body: Json<RegisterAccountRequest>,
+    ) -> Result<RegisterAccountResponse> {
         let registration = match account_registration(&body.0) {
             Ok(registration) => registration,
             Err(faults) => return Ok(RegisterAccountResponse::Invalid(faults.refusal())),
         };
-        let outcome = password::register(&self.services, registration).await.map_err(Fault::from)?;
-        Ok(match outcome {
+        let outcome = password::register(&self.services, registration, client_ip::of(request));
+        Ok(match outcome.await.map_err(Fault::from)? {
             Registered::Made(account) => RegisterAccountResponse::Made(Json(RegisteredData::of(*account))),
             Registered::UsernameTaken => {
                 RegisterAccountResponse::Taken(Failure::of(ErrorCode::UsernameTaken).into())
             }
             Registered::EmailTaken => {
                 RegisterAccountResponse::Taken(Failure::of(ErrorCode::EmailTaken).into())
+            }
+            Registered::Refused(refusal) => {
+                RegisterAccountResponse::TooMany(budget::refusal(request, &refusal))
             }
         })
     }
@@ -157,6 +179,7 @@ impl PasswordApi {
             SignIn::Wrong(refusal, challenge) => TokenResponse::Wrong(refusal, challenge),
             SignIn::Disabled(refusal) => TokenResponse::Disabled(refusal),
             SignIn::Invalid(refusal) => TokenResponse::Invalid(refusal),
+            SignIn::TooMany(refusal) => TokenResponse::TooMany(refusal),
         })
     }
 
@@ -164,8 +187,8 @@ impl PasswordApi {
     ///
     /// As `POST /api/auth/refresh`.
     #[oai(path = "/api/token/refresh", method = "post", operation_id = "refreshToken")]
-    async fn refresh(&self, body: Json<RefreshRequest>) -> Result<RefreshResponse> {
-        SessionApi { services: Arc::clone(&self.services) }.refresh(body).await
+    async fn refresh(&self, request: &Request, body: Json<RefreshRequest>) -> Result<RefreshResponse> {
+        SessionApi { services: Arc::clone(&self.services) }.refresh(request, body).await
     }
 
     /// Set or change the password
@@ -173,19 +196,28 @@ impl PasswordApi {
     /// Ends the other sessions. Whoever has a password shows it as `old_password`. Whoever has none sets a first one
     /// within 10 minutes of signing in or confirming.
     #[oai(path = "/api/auth/password", method = "post", operation_id = "changePassword")]
-    async fn password(&self, gate: Gate, body: Json<PasswordRequest>) -> Result<PasswordResponse> {
+    async fn password(
+        &self,
+        gate: Gate,
+        request: &Request,
+        body: Json<PasswordRequest>,
+    ) -> Result<PasswordResponse> {
         let account = gate.0.account();
         let mut faults = Faults::default();
         let new = faults.check("new_password", new_password(&body.0.new_password, &names_of(account)));
+        let given = &body.0.old_password;
         let old = if account.has_password {
-            faults.check("old_password", secret(&body.0.old_password))
+            faults.check("old_password", secret(given))
         } else {
+            // There is none to compare it with. It is a text all the same.
+            faults.check("old_password", given.given().map_or(Ok(""), Field::text));
             None
         };
         let Some(new) = new.filter(|_| faults.is_empty()) else {
             return Ok(PasswordResponse::Invalid(faults.refusal()));
         };
-        let changed = password::change(&self.services, gate.0, old, new).await.map_err(Fault::from)?;
+        let changed = password::change(&self.services, gate.0, old, new, client_ip::of(request)).await;
+        let changed = changed.map_err(Fault::from)?;
         let wrong = |sentence: &str| {
             let mut faults = Faults::default();
             faults.check::<()>("old_password", Err(vec![sentence.to_owned()]));
@@ -197,6 +229,7 @@ impl PasswordApi {
             }
             Changed::OldMissing => wrong("This field is required"),
             Changed::OldWrong => wrong("This is not your password"),
+            Changed::Refused(refusal) => PasswordResponse::TooMany(budget::refusal(request, &refusal)),
             Changed::NotProved => {
                 PasswordResponse::NotProved(Failure::of(ErrorCode::ReauthenticationRequired).into())
             }
@@ -270,6 +303,7 @@ pub(super) enum SignIn {
     Wrong(Refusal, String),
     Disabled(Refusal),
     Invalid(Refusal),
+    TooMany(Refusal),
 }
 
 /// Signs somebody in, at whichever of the routes.
@@ -285,11 +319,13 @@ pub(super) async fn sign_in(
     let Some((login, typed)) = login.zip(typed) else {
         return Ok(SignIn::Invalid(faults.refusal()));
     };
-    let entered = password::sign_in(services, login, typed, client::of(request)).await;
+    let from = client_ip::of(request);
+    let entered = password::sign_in(services, login, typed, client::of(request), from).await;
     Ok(match entered.map_err(Fault::from)? {
         Entered::In(tokens) => SignIn::In(SignedInData::of(&tokens)),
         Entered::Wrong => SignIn::Wrong(Failure::of(ErrorCode::CredentialsInvalid).into(), BEARER.to_owned()),
         Entered::Disabled => SignIn::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+        Entered::Refused(refusal) => SignIn::TooMany(budget::refusal(request, &refusal)),
     })
 }
 

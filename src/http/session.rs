@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use super::{
     Tag,
     body::{Json, MaybeJson},
+    client_ip,
     envelope::{ErrorCode, Failure, Nothing, Refusal, Success},
     fault::{Fault, INVALID_TOKEN, token_refused},
     fields::{self, Faults, Field},
@@ -106,12 +107,18 @@ impl SessionApi {
     /// that successor was never used, a new one: an answer that got lost on the way throws nobody out. The use of a
     /// retired token ends its session.
     #[oai(path = "/api/auth/refresh", method = "post", operation_id = "refresh")]
-    pub(super) async fn refresh(&self, body: Json<RefreshRequest>) -> Result<RefreshResponse> {
+    pub(super) async fn refresh(
+        &self,
+        request: &Request,
+        body: Json<RefreshRequest>,
+    ) -> Result<RefreshResponse> {
         let mut faults = Faults::default();
         let Some(token) = faults.check("refresh", body.0.refresh.text()) else {
             return Ok(RefreshResponse::Invalid(faults.refusal()));
         };
-        let outcome = session::refresh(&self.services, token.into()).await.map_err(Fault::from)?;
+        let outcome = session::refresh(&self.services, token.into(), client_ip::of(request))
+            .await
+            .map_err(Fault::from)?;
         Ok(match outcome {
             Refreshed::Tokens(tokens) => RefreshResponse::Tokens(Json(TokenPairData {
                 access: tokens.access.expose_secret().to_owned(),

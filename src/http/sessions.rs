@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use poem::Result;
+use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use super::{
     Tag,
     body::Json,
+    client_ip,
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     security::Gate,
@@ -158,8 +159,9 @@ impl SessionsApi {
     ///
     /// All of the user's but the one of this request.
     #[oai(path = "/api/auth/sessions", method = "delete", operation_id = "endOtherSessions")]
-    async fn end_others(&self, gate: Gate) -> Result<EndResponse> {
-        let ended = sessions::end_others(&self.services, &gate.0).await.map_err(Fault::from)?;
+    async fn end_others(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
+        let ended = sessions::end_others(&self.services, &gate.0, client_ip::of(request)).await;
+        let ended = ended.map_err(Fault::from)?;
         Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
     }
 
@@ -183,8 +185,9 @@ impl SessionsApi {
     ///
     /// Every session of the user, the one of this request too.
     #[oai(path = "/api/auth/logout-all", method = "post", operation_id = "logoutAll")]
-    async fn logout_all(&self, gate: Gate) -> Result<EndResponse> {
-        let ended = sessions::end_all(&self.services, &gate.0).await.map_err(Fault::from)?;
+    async fn logout_all(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
+        let ended = sessions::end_all(&self.services, &gate.0, client_ip::of(request)).await;
+        let ended = ended.map_err(Fault::from)?;
         Ok(EndResponse::Ended(Success::new("Logged out everywhere", EndedData { ended })))
     }
 }

@@ -1,10 +1,10 @@
 //! The users, for staff and for everybody about herself.
 
-mod shapes;
+pub(super) mod shapes;
 
 use std::sync::Arc;
 
-use poem::Result;
+use poem::{Request, Result};
 use poem_openapi::{
     ApiResponse, OpenApi,
     param::{Path, Query},
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     Tag,
     body::Json,
+    client_ip,
     envelope::{ErrorCode, Failure, Refusal},
     fault::Fault,
     fields::{Describe, Faults, Field, FieldFaults, optional},
@@ -22,13 +23,14 @@ use super::{
 use crate::{
     domain::{
         account::Role,
+        address::ClientAddress,
         credentials::{Email, PersonName},
         roles::{self, Acting, Forbidden},
         users::{Edit, Number, PageOf, Search, Size},
     },
     flows::{
         Services,
-        users::{self, Changed},
+        users::{self, Changed, Reunited},
     },
     store,
 };
@@ -36,6 +38,8 @@ use crate::{
 use shapes::{ChangeUserRequest, PageNumber, PerPage, SearchText, User, Users};
 
 const NO_USER: &str = "There is no such user";
+
+const NOTHING_LOST: &str = "This user has lost no phone number";
 
 const LAST_ADMIN: &str = "This is the last active admin: make somebody else one first";
 
@@ -106,6 +110,23 @@ pub enum SwitchUserResponse {
     /// `user_not_found`: there is no such user, or `id` is no UUID.
     #[oai(status = 404)]
     Unknown(Refusal),
+}
+
+/// What giving an account its phone back can answer.
+#[derive(ApiResponse)]
+pub enum ReuniteUserResponse {
+    /// The user with her phone; she may have had it already.
+    #[oai(status = 200)]
+    Reunited(Json<User>),
+    /// `forbidden`: whoever asks may not: see above. Or the phone is a staff member's now.
+    #[oai(status = 403)]
+    Forbidden(Refusal),
+    /// `user_not_found`: there is no such user, or `id` is no UUID. `not_found`: she has lost no phone.
+    #[oai(status = 404)]
+    Unknown(Refusal),
+    /// `phone_taken`: the phone is that of an account which is older than her loss.
+    #[oai(status = 409)]
+    Taken(Refusal),
 }
 
 #[OpenApi(tag = "Tag::Users")]
@@ -181,6 +202,7 @@ impl UsersApi {
         gate: Gate,
         /// The user (UUID).
         id: Path<String>,
+        request: &Request,
         body: Json<ChangeUserRequest>,
     ) -> Result<ChangeUserResponse> {
         use ChangeUserResponse as Response;
@@ -206,7 +228,8 @@ impl UsersApi {
         if !faults.is_empty() {
             return Ok(Response::Invalid(faults.refusal()));
         }
-        Ok(match users::change(&self.services, leave, edit).await.map_err(Fault::from)? {
+        let changed = users::change(&self.services, leave, edit, client_ip::of(request)).await;
+        Ok(match changed.map_err(Fault::from)? {
             Changed::Done(user) => Response::Changed(Json(User::of(&user))),
             Changed::NotFound => Response::Unknown(no_user()),
             Changed::Forbidden => Response::Forbidden(Failure::of(ErrorCode::Forbidden).into()),
@@ -225,8 +248,9 @@ impl UsersApi {
         gate: Gate,
         /// The user (UUID).
         id: Path<String>,
+        request: &Request,
     ) -> Result<SwitchUserResponse> {
-        self.switch(gate, &id, false).await
+        self.switch(gate, client_ip::of(request), &id, false).await
     }
 
     /// Activate a user
@@ -238,13 +262,54 @@ impl UsersApi {
         gate: Gate,
         /// The user (UUID).
         id: Path<String>,
+        request: &Request,
     ) -> Result<SwitchUserResponse> {
-        self.switch(gate, &id, true).await
+        self.switch(gate, client_ip::of(request), &id, true).await
+    }
+
+    /// Give a user her phone back
+    ///
+    /// Where `PHONE_STALE_DAYS` is set, an account that was not used for so long loses its phone to whoever proves that she
+    /// has it. This gives it back to `id`, the account that lost it (`former_phone`). The account that was opened with the
+    /// phone since is deactivated and loses it, and its sessions end. By whom: as for deactivating.
+    #[oai(path = "/api/users/:id/reunite", method = "post", operation_id = "reuniteUser")]
+    async fn reunite(
+        &self,
+        gate: Gate,
+        /// The user who lost her phone (UUID).
+        id: Path<String>,
+        request: &Request,
+    ) -> Result<ReuniteUserResponse> {
+        use ReuniteUserResponse as Response;
+        let Some(id) = uuid(&id) else {
+            return Ok(Response::Unknown(no_user()));
+        };
+        let forbidden = || Response::Forbidden(Failure::of(ErrorCode::Forbidden).into());
+        let leave: Acting = match roles::may_switch(&gate.0, id) {
+            Ok(leave) => leave,
+            Err(Forbidden) => return Ok(forbidden()),
+        };
+        let reunited = users::reunite(&self.services, leave, client_ip::of(request)).await;
+        Ok(match reunited.map_err(Fault::from)? {
+            Reunited::Done(user) => Response::Reunited(Json(User::of(&user))),
+            Reunited::NotFound => Response::Unknown(no_user()),
+            Reunited::NothingLost => {
+                Response::Unknown(Failure::new(ErrorCode::NotFound, NOTHING_LOST).into())
+            }
+            Reunited::Forbidden => forbidden(),
+            Reunited::Taken => Response::Taken(Failure::of(ErrorCode::PhoneTaken).into()),
+        })
     }
 }
 
 impl UsersApi {
-    async fn switch(&self, gate: Gate, id: &str, is_active: bool) -> Result<SwitchUserResponse> {
+    async fn switch(
+        &self,
+        gate: Gate,
+        from: ClientAddress,
+        id: &str,
+        is_active: bool,
+    ) -> Result<SwitchUserResponse> {
         use SwitchUserResponse as Response;
         let Some(id) = uuid(id) else {
             return Ok(Response::Unknown(no_user()));
@@ -253,7 +318,7 @@ impl UsersApi {
             Ok(leave) => leave,
             Err(Forbidden) => return Ok(Response::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
         };
-        let changed = users::change(&self.services, leave, Edit::switch(is_active)).await;
+        let changed = users::change(&self.services, leave, Edit::switch(is_active), from).await;
         Ok(match changed.map_err(Fault::from)? {
             Changed::Done(user) => Response::Switched(Json(User::of(&user))),
             Changed::NotFound => Response::Unknown(no_user()),

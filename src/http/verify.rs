@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{
     Tag,
     body::Json,
-    client,
+    budget, client,
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     fields::{self, Faults, Field},
@@ -18,6 +18,7 @@ use crate::{
     domain::{otp::OtpCode, phone::PhoneNumber},
     flows::{
         Services,
+        budget::Asker,
         verify::{self, CodeRefused, LoggedIn, Refused, SignedIn, SignedUp},
     },
 };
@@ -34,11 +35,17 @@ pub struct VerifyApi {
 pub struct VerifyRequest {
     phone_number: Field<fields::Phone>,
     otp_code: Field<fields::Code>,
+    #[oai(skip_serializing_if_is_none)]
+    device_token: Field<fields::DeviceToken>,
 }
 
 impl Example for VerifyRequest {
     fn example() -> Self {
-        Self { phone_number: Field::of("+916205829376"), otp_code: Field::of("1097") }
+        Self {
+            phone_number: Field::of("+916205829376"),
+            otp_code: Field::of("1097"),
+            device_token: Field::absent(),
+        }
     }
 }
 
@@ -56,6 +63,9 @@ pub struct VerifiedData {
     refresh_token: String,
     /// Seconds until the access token expires.
     expires_in: i64,
+    /// For this device's next sign-in: `device_token` of `signup`, `login` and the verify routes, where it has its own
+    /// guesses and sends. Good for 180 days; it opens nothing by itself.
+    device_token: String,
 }
 
 impl Example for VerifiedData {
@@ -66,6 +76,7 @@ impl Example for VerifiedData {
             needs_profile_completion: true,
             refresh_token: "eyJhbGciOiJIUzI1NiJ9.e30.refresh".to_owned(),
             expires_in: 1800,
+            device_token: "eyJhbGciOiJIUzI1NiJ9.e30.device".to_owned(),
         }
     }
 }
@@ -88,6 +99,9 @@ pub struct LoggedInData {
     refresh_token: String,
     /// Seconds until the access token expires.
     expires_in: i64,
+    /// For this device's next sign-in: `device_token` of `signup`, `login` and the verify routes, where it has its own
+    /// guesses and sends. Good for 180 days; it opens nothing by itself.
+    device_token: String,
 }
 
 impl Example for LoggedInData {
@@ -100,6 +114,7 @@ impl Example for LoggedInData {
             needs_profile_completion: false,
             refresh_token: "eyJhbGciOiJIUzI1NiJ9.e30.refresh".to_owned(),
             expires_in: 1800,
+            device_token: "eyJhbGciOiJIUzI1NiJ9.e30.device".to_owned(),
         }
     }
 }
@@ -121,6 +136,8 @@ pub enum VerifyOtpResponse {
     #[oai(status = 422)]
     Invalid(Refusal),
     /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes came from this address. No attempt was taken.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
@@ -145,6 +162,8 @@ pub enum VerifyLoginResponse {
     #[oai(status = 422)]
     Invalid(Refusal),
     /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
+    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes came from this address. No attempt was taken.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
@@ -156,17 +175,17 @@ impl VerifyApi {
     /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
     async fn verify_otp(&self, request: &Request, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
-        let (phone, code) = match self.checked(&body.0) {
+        let (phone, code, asker) = match self.checked(request, &body.0) {
             Ok(checked) => checked,
             Err(faults) => return Ok(VerifyOtpResponse::Invalid(faults.refusal())),
         };
         Ok(
-            match verify::sign_up(&self.services, phone.clone(), code, client::of(request))
+            match verify::sign_up(&self.services, phone.clone(), code, asker, client::of(request))
                 .await
                 .map_err(Fault::from)?
             {
                 SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
-                SignedUp::Refused(refused) => match not_in(refused) {
+                SignedUp::Refused(refused) => match not_in(request, refused) {
                     NotIn::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
                     NotIn::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
                     NotIn::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
@@ -185,12 +204,12 @@ impl VerifyApi {
         request: &Request,
         body: Json<VerifyRequest>,
     ) -> Result<VerifyLoginResponse> {
-        let (phone, code) = match self.checked(&body.0) {
+        let (phone, code, asker) = match self.checked(request, &body.0) {
             Ok(checked) => checked,
             Err(faults) => return Ok(VerifyLoginResponse::Invalid(faults.refusal())),
         };
         Ok(
-            match verify::log_in(&self.services, phone.clone(), code, client::of(request))
+            match verify::log_in(&self.services, phone.clone(), code, asker, client::of(request))
                 .await
                 .map_err(Fault::from)?
             {
@@ -198,7 +217,7 @@ impl VerifyApi {
                 LoggedIn::NoAccount => {
                     VerifyLoginResponse::NoAccount(Failure::of(ErrorCode::UserNotFound).into())
                 }
-                LoggedIn::Refused(refused) => match not_in(refused) {
+                LoggedIn::Refused(refused) => match not_in(request, refused) {
                     NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
                     NotIn::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
                     NotIn::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
@@ -209,15 +228,28 @@ impl VerifyApi {
 }
 
 impl VerifyApi {
-    fn checked(&self, body: &VerifyRequest) -> Result<(PhoneNumber, OtpCode), Faults> {
+    fn checked(
+        &self,
+        request: &Request,
+        body: &VerifyRequest,
+    ) -> Result<(PhoneNumber, OtpCode, Asker), Faults> {
         let mut faults = Faults::default();
         let phone = faults.check("phone_number", fields::phone(&body.phone_number, self.services.region));
         let code = faults.check("otp_code", fields::otp_code(&body.otp_code, self.services.otp.length));
-        phone.zip(code).ok_or(faults)
+        let device_token = faults.check("device_token", fields::device_token(&body.device_token));
+        match (phone, code, device_token) {
+            (Some(phone), Some(code), Some(device_token)) => {
+                Ok((phone, code, Asker { device_token, ..budget::asker(request) }))
+            }
+            _ => Err(faults),
+        }
     }
 }
 
-fn verified(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Json<Success<VerifiedData>> {
+fn verified(
+    phone: &PhoneNumber,
+    SignedIn { tokens, account, device_token }: &SignedIn,
+) -> Json<Success<VerifiedData>> {
     let needs_profile_completion = account.profile.needs_completion();
     let message = if needs_profile_completion {
         "OTP verified successfully. Please complete your profile."
@@ -230,11 +262,15 @@ fn verified(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Jso
         needs_profile_completion,
         refresh_token: tokens.refresh.expose_secret().to_owned(),
         expires_in: tokens.expires_in,
+        device_token: device_token.expose_secret().to_owned(),
     };
     Success::with_token(message, data, tokens.access.expose_secret())
 }
 
-fn logged_in(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Json<Success<LoggedInData>> {
+fn logged_in(
+    phone: &PhoneNumber,
+    SignedIn { tokens, account, device_token }: &SignedIn,
+) -> Json<Success<LoggedInData>> {
     let data = LoggedInData {
         user_id: account.id.to_string(),
         phone_number: phone.full().to_owned(),
@@ -243,6 +279,7 @@ fn logged_in(phone: &PhoneNumber, SignedIn { tokens, account }: &SignedIn) -> Js
         needs_profile_completion: account.profile.needs_completion(),
         refresh_token: tokens.refresh.expose_secret().to_owned(),
         expires_in: tokens.expires_in,
+        device_token: device_token.expose_secret().to_owned(),
     };
     Success::with_token("Login successful", data, tokens.access.expose_secret())
 }
@@ -254,9 +291,9 @@ enum NotIn {
     Exhausted(Refusal),
 }
 
-fn not_in(refused: Refused) -> NotIn {
+fn not_in(request: &Request, refused: Refused) -> NotIn {
     match refused {
-        Refused::Code(refused) => match not_taken(refused) {
+        Refused::Code(refused) => match not_taken(request, refused) {
             NotTaken::BadRequest(refusal) => NotIn::BadRequest(refusal),
             NotTaken::Exhausted(refusal) => NotIn::Exhausted(refusal),
         },
@@ -268,16 +305,17 @@ fn not_in(refused: Refused) -> NotIn {
 pub enum NotTaken {
     /// Not found, expired or wrong.
     BadRequest(Refusal),
-    /// All guesses were used.
+    /// All guesses were used, or a budget is spent.
     Exhausted(Refusal),
 }
 
 /// The answer to a code that is no good.
-pub fn not_taken(refused: CodeRefused) -> NotTaken {
+pub fn not_taken(request: &Request, refused: CodeRefused) -> NotTaken {
     match refused {
         CodeRefused::NoneRequested => NotTaken::BadRequest(Failure::of(ErrorCode::OtpNotFound).into()),
         CodeRefused::Expired => NotTaken::BadRequest(Failure::of(ErrorCode::OtpExpired).into()),
         CodeRefused::Wrong { left } => NotTaken::BadRequest(wrong(left)),
+        CodeRefused::Budget(refusal) => NotTaken::Exhausted(budget::refusal(request, &refusal)),
         CodeRefused::Exhausted { retry_after } => {
             NotTaken::Exhausted(Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into())
         }

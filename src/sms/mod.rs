@@ -205,6 +205,17 @@ impl SendError {
         }
     }
 
+    /// A word for it, for counting.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Rejected { .. } => "rejected",
+            Self::Unavailable { outcome: Outcome::NotSent, .. } => "unavailable",
+            Self::Unavailable { outcome: Outcome::Unknown, .. } => "unknown",
+        }
+    }
+
     /// What is wrong with the number, if that is what stopped it.
     #[must_use]
     pub fn reason(&self) -> Option<UnreachableReason> {

@@ -3,14 +3,18 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, TryIntoModel,
-    sea_query::{Expr, LockType, OnConflict},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QuerySelect, QueryTrait, TryIntoModel,
+    sea_query::{Expr, Func, LockType, OnConflict, SimpleExpr},
 };
 use uuid::Uuid;
 
 use super::{
     StoreError,
-    entities::account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
+    entities::{
+        account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
+        session,
+    },
 };
 use crate::domain::{
     account::{Account, Profile, Role},
@@ -29,34 +33,81 @@ pub struct NewIds {
     pub profile: Uuid,
 }
 
-/// The account that this phone is verified for.
+/// The account that this phone is verified for, if it was used after this time.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn find_by_phone(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
+    used_after: Option<DateTime<Utc>>,
 ) -> Result<Option<Account>, StoreError> {
-    let row = Entity::find().filter(Column::Phone.eq(phone.full())).one(db).await?;
+    let found = Entity::find().filter(Column::Phone.eq(phone.full()));
+    let row = found.filter(used(used_after)).one(db).await?;
     row.map(account).transpose()
 }
 
-/// Finds the account of this phone or makes it, in one statement, so that two of these at once are one account.
+/// An account that a code opens.
+#[derive(Debug, Clone, Copy)]
+pub struct ByCode {
+    /// The ids that it gets when it is new.
+    pub ids: NewIds,
+    /// Whether the code is the fixed one of a review number.
+    pub is_review: bool,
+    /// Nothing is opened if it was not used after this time.
+    pub used_after: Option<DateTime<Utc>>,
+}
+
+/// Finds the account of this phone or makes it, in one statement, so that two of these at once are one account. `None`
+/// when it was not used for too long: it is held until the transaction ends, as it was.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn open(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
-    ids: NewIds,
+    by: ByCode,
     now: DateTime<Utc>,
-) -> Result<Account, StoreError> {
-    let new = ActiveModel { phone: Set(Some(phone.full().to_owned())), ..blank(ids, now) };
-    // Updating the phone to itself changes nothing, but makes the statement return the row that was there.
+) -> Result<Option<Account>, StoreError> {
+    let new = ActiveModel {
+        phone: Set(Some(phone.full().to_owned())),
+        is_review: Set(by.is_review),
+        seen_at: Set(Some(now)),
+        ..blank(by.ids, now)
+    };
     let mut found = OnConflict::column(Column::Phone);
-    found.update_column(Column::Phone);
-    let row = Entity::insert(new).on_conflict(found).exec_with_returning(db).await?;
-    account(row)
+    found.value(Column::SeenAt, seen(now));
+    if by.used_after.is_some() {
+        found.action_cond_where(used(by.used_after));
+    }
+    let mut insert = Entity::insert(new).on_conflict(found).into_query();
+    let row = db.query_one(insert.returning_all()).await?;
+    row.map(|row| account(Model::from_query_result(&row, "")?)).transpose()
+}
+
+/// When an account was seen, if somebody comes in now. Nobody comes into one that is disabled.
+pub(super) fn seen(now: DateTime<Utc>) -> SimpleExpr {
+    let is_active = Expr::col((Entity, Column::IsActive)).eq(true);
+    Expr::case(is_active, Expr::value(now)).finally(Expr::col((Entity, Column::SeenAt))).into()
+}
+
+/// Whether an account was used after this time: by a sign-in, a refresh, or before either was written down, by a change of
+/// it. One that staff disabled stays what it is, however long nobody comes in: a ban does not run out by waiting.
+pub(super) fn used(after: Option<DateTime<Utc>>) -> Condition {
+    let Some(after) = after else {
+        return Condition::all();
+    };
+    let col = |column: Column| Expr::col((Entity, column));
+    let in_a_session = session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(Expr::col((session::Entity, session::Column::AccountId)).equals((Entity, Column::Id)))
+        .filter(session::Column::LastUsedAt.gt(after))
+        .into_query();
+    Condition::any()
+        .add(col(Column::IsActive).eq(false))
+        .add(Func::coalesce([col(Column::SeenAt), col(Column::UpdatedAt)]).gt(after))
+        .add(Expr::exists(in_a_session))
 }
 
 /// An account of somebody who signs in by a password.
@@ -193,6 +244,27 @@ pub async fn mark_password(
     Ok(())
 }
 
+/// Gives an account another password because its owner wants one: whoever knew the old one may have signed in by a code
+/// too, so what devices were given ends with it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_new_password(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    hash: &PasswordHash,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash.phc()))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::DeviceEpoch, Expr::col(Column::DeviceEpoch).add(1_i64))
+        .filter(Column::Id.eq(id))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 fn with_hash(row: Model) -> Result<(Account, Option<PasswordHash>), StoreError> {
     let hash = row.password_hash.clone().map(PasswordHash::stored);
     Ok((account(row)?, hash))
@@ -226,13 +298,21 @@ fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
         name_key: Set(None),
         first_name_key: Set(None),
         last_name_key: Set(None),
+        device_epoch: Set(0),
+        seen_at: Set(None),
+        is_review: Set(false),
+        former_phone: Set(None),
+        unlinked_at: Set(None),
     }
 }
 
 /// The account that a row says.
 pub(super) fn account(row: Model) -> Result<Account, StoreError> {
     let unreadable = |column| StoreError::Unreadable { table: "accounts", column };
-    let phone = row.phone.map(|text| PhoneNumber::from_e164(&text).ok_or(unreadable("phone"))).transpose()?;
+    let number = |text: Option<String>, column| {
+        text.map(|text| PhoneNumber::from_e164(&text).ok_or(unreadable(column))).transpose()
+    };
+    let (phone, former_phone) = (number(row.phone, "phone")?, number(row.former_phone, "former_phone")?);
     let gender =
         row.gender.map(|text| Gender::stored(&text).map_err(|_| unreadable("gender"))).transpose()?;
     Ok(Account {
@@ -256,6 +336,10 @@ pub(super) fn account(row: Model) -> Result<Account, StoreError> {
             event_interests: row.event_interests.0,
             profile_pictures: row.profile_pictures.0,
         },
+        device_epoch: row.device_epoch,
+        is_review: row.is_review,
+        former_phone,
+        unlinked_at: row.unlinked_at,
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

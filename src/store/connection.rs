@@ -249,6 +249,19 @@ impl Store {
         Ok(())
     }
 
+    /// How many connections are open, and how many of these nobody uses at the moment.
+    #[must_use]
+    pub fn count_connections(&self) -> (u32, u32) {
+        let (open, idle) = if self.pool.get_database_backend() == DbBackend::Sqlite {
+            let pool = self.pool.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle())
+        } else {
+            let pool = self.pool.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle())
+        };
+        (open, u32::try_from(idle).unwrap_or(open))
+    }
+
     /// Closes all connections, once their work is done.
     pub async fn close(&self) {
         if let Err(error) = self.pool.clone().close().await {

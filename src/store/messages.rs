@@ -285,6 +285,27 @@ pub async fn purge_of(
     Ok(())
 }
 
+/// What went to a phone up to this time is this account's, which loses the phone: whoever gets it next is told nothing of
+/// it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_owner(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    account: Uuid,
+    made_until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::AccountId, Expr::value(account))
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::AccountId.is_null())
+        .filter(Column::CreatedAt.lte(made_until))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 fn of(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
     let to_her_phone = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::AccountId.is_null()));
     Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)

@@ -17,11 +17,14 @@ mod entities;
 mod error;
 
 pub mod accounts;
+pub mod audit;
+pub mod budgets;
 pub mod interests;
 pub mod leads;
 pub mod messages;
 pub mod otp;
 pub mod owners;
+pub mod prefixes;
 pub mod profiles;
 pub mod sessions;
 pub mod users;

@@ -10,11 +10,12 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    StoreError,
+    StoreError, budgets,
     entities::challenge::{ActiveModel, Column, Entity, Model},
 };
 use crate::domain::{
-    otp::{Accepted, Challenge, ChallengeKey, Claim, Opening, Purpose},
+    budget::Charge,
+    otp::{Accepted, Challenge, ChallengeKey, Claim, Holder, Opening, Purpose},
     phone::PhoneNumber,
 };
 
@@ -161,20 +162,26 @@ pub async fn purge_of(
     Ok(())
 }
 
-/// Removes the challenges of a phone that are bound to nobody.
+/// Removes the challenges of a phone that are bound to no account: those of strangers and of devices.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
-    let unbound = Column::Phone.eq(phone.full()).and(Column::Holder.eq(""));
-    Entity::delete_many().filter(unbound).exec(db).await?;
+    Entity::delete_many().filter(unbound(phone)).exec(db).await?;
     Ok(())
 }
 
 /// What is bound to another account is that one's, whichever phone it goes to.
 fn hers(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
-    let unbound = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::Holder.eq("")));
-    Condition::any().add(Column::Holder.eq(holder.to_string())).add_option(unbound)
+    let own = Holder::Account(holder).to_string();
+    Condition::any().add(Column::Holder.eq(own)).add_option(phone.map(unbound))
+}
+
+/// The challenges of whoever holds a phone. A device's are hers: it was signed in to the account that has it.
+fn unbound(phone: &PhoneNumber) -> Condition {
+    let of_nobody =
+        Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
+    Condition::all().add(Column::Phone.eq(phone.full())).add(of_nobody)
 }
 
 /// A challenge, for the person who asked for it.
@@ -188,7 +195,8 @@ pub struct Asked {
     pub challenge: Challenge,
 }
 
-/// Takes an attempt, if the challenge waits for one, in a statement of its own that no later failure takes back.
+/// Takes an attempt, if the challenge waits for one and these rows bear another charge, in a statement of its own that no
+/// later failure takes back.
 ///
 /// # Errors
 /// When the database does not answer: then nobody may be let in.
@@ -196,20 +204,28 @@ pub async fn claim_attempt(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
     max_attempts: i64,
+    charges: &[Charge],
     now: DateTime<Utc>,
 ) -> Result<Claim, StoreError> {
-    let taken = Entity::update_many()
+    let mut take = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-        .filter(of(key))
-        .filter(Column::ConsumedAt.is_null())
-        .filter(Column::ExpiresAt.gte(now))
-        .filter(Column::Attempts.lt(max_attempts))
-        .exec_with_returning(db)
-        .await?;
+        .filter(waits(key, max_attempts, now));
+    if let Some(refusing) = budgets::refusing(charges, now) {
+        take = take.filter(Expr::not_exists(refusing));
+    }
+    let taken = take.exec_with_returning(db).await?;
     match taken.into_iter().next() {
         Some(row) => Ok(Claim::Taken(row.into())),
         None => Ok(Claim::NotTaken(find(db, key).await?)),
     }
+}
+
+/// Whether the challenge waits for a guess.
+fn waits(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
+    of(key)
+        .add(Column::ConsumedAt.is_null())
+        .add(Column::ExpiresAt.gte(now))
+        .add(Column::Attempts.lt(max_attempts))
 }
 
 /// The challenge, whatever its state.
@@ -228,7 +244,7 @@ pub async fn find_by_id(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
     id: Uuid,
-) -> Result<Option<(Purpose, Option<Uuid>, Challenge)>, StoreError> {
+) -> Result<Option<(Purpose, Option<Holder>, Challenge)>, StoreError> {
     let unreadable = |column| StoreError::Unreadable { table: "challenges", column };
     // By the first part of the primary key: a phone has a handful of challenges.
     let found =
@@ -239,7 +255,7 @@ pub async fn find_by_id(
     let purpose = Purpose::named(&row.purpose).ok_or(unreadable("purpose"))?;
     let holder = match row.holder.as_str() {
         "" => None,
-        holder => Some(holder.parse().map_err(|_| unreadable("holder"))?),
+        holder => Some(Holder::parse(holder).ok_or(unreadable("holder"))?),
     };
     Ok(Some((purpose, holder, row.into())))
 }

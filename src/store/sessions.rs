@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
-    sea_query::{Expr, ReturningClause},
+    sea_query::{Expr, Query, ReturningClause, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -216,8 +216,33 @@ pub async fn mark_proved(
 /// # Errors
 /// When the database does not answer.
 pub async fn purge(db: &impl ConnectionTrait, died_before: DateTime<Utc>) -> Result<u64, StoreError> {
-    let dead = Column::ExpiresAt.lt(died_before).or(Column::EndedAt.lt(died_before));
-    Ok(Entity::delete_many().filter(dead).exec(db).await?.rows_affected)
+    let dead = || Column::ExpiresAt.lt(died_before).or(Column::EndedAt.lt(died_before));
+    keep_last_use(db, dead()).await?;
+    Ok(Entity::delete_many().filter(dead()).exec(db).await?.rows_affected)
+}
+
+/// Writes down in the accounts when these sessions were last used, where nothing later is known: it is asked for when the
+/// number has been given to somebody else.
+async fn keep_last_use(db: &impl ConnectionTrait, dead: SimpleExpr) -> Result<(), StoreError> {
+    let hers = || Expr::col((Entity, Column::AccountId)).equals((account::Entity, account::Column::Id));
+    let last = || {
+        let uses = Query::select()
+            .expr(Expr::col((Entity, Column::LastUsedAt)).max())
+            .from(Entity)
+            .and_where(hers())
+            .take();
+        SimpleExpr::SubQuery(None, Box::new(uses.into()))
+    };
+    let any_dead =
+        Query::select().expr(Expr::val(1_i32)).from(Entity).and_where(hers()).and_where(dead).take();
+    let seen_at = || Expr::col((account::Entity, account::Column::SeenAt));
+    account::Entity::update_many()
+        .col_expr(account::Column::SeenAt, last())
+        .filter(Expr::exists(any_dead))
+        .filter(seen_at().is_null().or(seen_at().lt(last())))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// The sessions of an account that go on at this time.

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::{
     Store,
     connection::DatabaseSettings,
-    entities::{account, challenge, event_interest, lead, message, session},
+    entities::{account, audit, challenge, event_interest, lead, message, session},
 };
 
 /// A database in memory: one connection, and gone with it.
@@ -58,6 +58,7 @@ async fn check<E: EntityTrait>(entity: E) {
 #[tokio::test]
 async fn every_entity_reads_what_the_migrations_made() {
     check(account::Entity).await;
+    check(audit::Entity).await;
     check(challenge::Entity).await;
     check(event_interest::Entity).await;
     check(lead::Entity).await;
@@ -88,7 +89,7 @@ async fn every_step_goes_back_and_forth() {
     let whole = schema_of(&db).await;
     Migrator::down(&db, None).await.unwrap();
     let left = schema_of(&db).await.join("\n");
-    for table in ["accounts", "sessions", "challenges", "leads", "messages", "event_interests"] {
+    for table in ["accounts", "audit", "sessions", "challenges", "leads", "messages", "event_interests"] {
         assert!(!left.contains(&format!("\"{table}\"")), "{table} in {left}");
     }
     // One step at a time, as an operator would.

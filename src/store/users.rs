@@ -119,7 +119,15 @@ pub async fn mark(
     if edit.takes_an_admin_away() {
         guard = guard.add(no_active_admin().add(Expr::exists(another_admin(leave))));
     }
-    match Entity::update_many().set(columns).filter(guard).exec(db).await {
+    // The code of a review number is known to many: nobody who came in by it may do more than a user.
+    if edit.role.is_some_and(|role| role > Role::User) {
+        guard = guard.add(Column::IsReview.eq(false));
+    }
+    let mut update = Entity::update_many().set(columns);
+    if edit.is_active == Some(false) {
+        update = update.col_expr(Column::DeviceEpoch, Expr::col((Entity, Column::DeviceEpoch)).add(1_i64));
+    }
+    match update.filter(guard).exec(db).await {
         // The address is the only column here that two accounts may not share.
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
             Ok(Marked::EmailTaken)
@@ -166,6 +174,9 @@ fn number_of(search: &Search) -> SelectStatement {
     Query::select().expr(Func::count(Expr::col(Asterisk))).from(Entity).cond_where(found_by(search)).take()
 }
 
+/// Where a number may stand that somebody is searched by.
+const PHONES: [Column; 3] = [Column::Phone, Column::ClaimedPhone, Column::FormerPhone];
+
 fn found_by(search: &Search) -> Condition {
     let mut in_words = Condition::all();
     for word in search.words() {
@@ -173,10 +184,10 @@ fn found_by(search: &Search) -> Condition {
     }
     let mut found = Condition::any();
     if let Some(phone) = search.phone() {
-        found = found.add(Column::Phone.eq(phone.full())).add(Column::ClaimedPhone.eq(phone.full()));
+        found = PHONES.into_iter().fold(found, |found, column| found.add(column.eq(phone.full())));
     }
     if let Some(digits) = search.digits() {
-        found = found.add(holds(Column::Phone, digits)).add(holds(Column::ClaimedPhone, digits));
+        found = PHONES.into_iter().fold(found, |found, column| found.add(holds(column, digits)));
     }
     // Of no words all are there.
     found.add(in_words)
@@ -187,8 +198,7 @@ fn found_by(search: &Search) -> Condition {
 fn in_a_text(word: &str, search: &Search) -> Condition {
     let names =
         [Column::NameKey, Column::UsernameKey, Column::EmailKey, Column::FirstNameKey, Column::LastNameKey];
-    let phones = [Column::Phone, Column::ClaimedPhone];
-    let phones = phones.into_iter().filter(|_| search.digits().is_none());
+    let phones = PHONES.into_iter().filter(|_| search.digits().is_none());
     names.into_iter().chain(phones).fold(Condition::any(), |any, key| any.add(holds(key, word)))
 }
 

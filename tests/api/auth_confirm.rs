@@ -38,6 +38,8 @@ on_both! {
     }
 
     async fn a_code_to_the_phone_proves_this_session_only(house: TestHouse) {
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let house = house.without_limits().await;
         house.sign_in(OTHER_PHONE).await;
         let other_session = house.sign_in(PHONE).await;
         let tokens = sign_in_from(&house, PHONE, "Here").await;
@@ -66,6 +68,8 @@ on_both! {
     }
 
     async fn the_guesses_are_three(house: TestHouse) {
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let house = house.without_limits().await;
         let tokens = house.sign_in(PHONE).await;
         post_as(&house, &tokens, PATH, json!({ "otp_code": "1234" })).await.assert_error(400, "otp_not_found");
         poke_as(&house, &tokens, CODE).await.assert_ok();
@@ -85,6 +89,8 @@ on_both! {
     }
 
     async fn of_many_right_answers_at_once_one_is_taken(house: TestHouse) {
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let house = house.without_limits().await;
         let tokens = house.sign_in(PHONE).await;
         poke_as(&house, &tokens, CODE).await.assert_ok();
         let body = json!({ "otp_code": house.last_code_for(PHONE) });
@@ -93,6 +99,8 @@ on_both! {
     }
 
     async fn there_is_a_cooldown_and_a_resend_is_the_same_code(house: TestHouse) {
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let house = house.without_limits().await;
         let tokens = house.sign_in(PHONE).await;
         // The code of the sign-in was sent just now, and this one is of another kind.
         poke_as(&house, &tokens, CODE).await.assert_ok();
@@ -107,7 +115,9 @@ on_both! {
     }
 
     async fn codes_of_other_kinds_prove_nothing_and_this_one_opens_nothing(house: TestHouse) {
-        let house = TestHouse::with(house.database, &[("OTP_LENGTH", "8")]).await;
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let settings = [("OTP_LENGTH", "8"), ("RATE_LIMITS_ENABLED", "false")];
+        let house = TestHouse::with(house.database, &settings).await;
         let tokens = house.sign_in(PHONE).await;
         house.advance(601);
         house.signup(PHONE).await.assert_ok();
@@ -129,7 +139,9 @@ on_both! {
     }
 
     async fn the_code_of_one_person_proves_nothing_of_another(house: TestHouse) {
-        let house = TestHouse::with(house.database, &[("OTP_LENGTH", "8")]).await;
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let settings = [("OTP_LENGTH", "8"), ("RATE_LIMITS_ENABLED", "false")];
+        let house = TestHouse::with(house.database, &settings).await;
         let (mine, other) = (house.sign_in(PHONE).await, house.sign_in(OTHER_PHONE).await);
         poke_as(&house, &mine, CODE).await.assert_ok();
         let code = house.last_code_for(PHONE);
@@ -165,6 +177,8 @@ on_both! {
     }
 
     async fn the_body_names_one_of_the_two(house: TestHouse) {
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let house = house.without_limits().await;
         let tokens = house.sign_in(PHONE).await;
         poke_as(&house, &tokens, CODE).await.assert_ok();
         let code = house.last_code_for(PHONE);
@@ -188,6 +202,8 @@ on_both! {
     }
 
     async fn a_proof_is_no_lead(house: TestHouse) {
+        // Codes of two purposes at one moment: with limits they share a cooldown.
+        let house = house.without_limits().await;
         let tokens = house.sign_in(PHONE).await;
         poke_as(&house, &tokens, CODE).await.assert_ok();
         assert_eq!(house.count("SELECT requests FROM leads").await, 1);

@@ -55,6 +55,21 @@ on_both! {
         house.post("/api/auth/login", login).await.assert_ok();
     }
 
+    async fn an_old_password_is_a_text_where_there_is_none_too(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        for old in [json!(7), json!(["a"]), json!({}), json!(true), json!("a\u{0}b")] {
+            let answer = post_as(&house, &tokens, PATH, json!({"old_password": old, "new_password": NEW})).await;
+            answer.assert_error(422, "validation_failed");
+            assert!(answer.at("/error/fields/old_password/0").is_string(), "{}", answer.text);
+        }
+        for (old, new) in [(json!(""), NEW), (Value::Null, "amber-lantern-evening-38")] {
+            house.advance(60);
+            let tokens = house.sign_in(PHONE).await;
+            house.execute("UPDATE accounts SET password_hash = NULL").await;
+            post_as(&house, &tokens, PATH, json!({"old_password": old, "new_password": new})).await.assert_ok();
+        }
+    }
+
     async fn a_new_password_keeps_the_rules(house: TestHouse) {
         let tokens = house.sign_in_and_complete(PHONE).await;
         for (password, sentence) in [

@@ -20,6 +20,8 @@ on_both! {
         assert_eq!(answer.text_at("/message"), "Login successful");
         let mut data = answer.at("/data");
         let refresh = data.as_object_mut().unwrap().remove("refresh_token").unwrap();
+        let device = data.as_object_mut().unwrap().remove("device_token").unwrap();
+        assert!(device.is_string());
         let expected = json!({
             "user_id": before.user_id,
             "phone_number": PHONE,

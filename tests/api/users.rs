@@ -86,6 +86,7 @@ on_both! {
             "last_name": "Kumar",
             "phone_number": PHONE,
             "phone": "+919999999999",
+            "former_phone": null,
             "name": "Gaurav Kumar",
             "role": "user",
             "is_active": true,

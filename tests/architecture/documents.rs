@@ -146,6 +146,103 @@ fn the_links_of_documents_lead_to_files() {
     assert!(dead.is_empty(), "\n{}\n", dead.join("\n"));
 }
 
+/// Whether a file has a test of this name: one by attribute, or one of `on_both!`, which has a house.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let head = format!("fn {name}(");
+    lines.iter().enumerate().any(|(number, line)| {
+        let is_head = line.starts_with(&head) || line.starts_with(&format!("async {head}"));
+        let attributes = lines
+            .iter()
+            .take(number)
+            .rev()
+            .take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let mut attributes = attributes.copied();
+        let is_marked = attributes.any(|line| line == "#[test]" || line.starts_with("#[tokio::test"));
+        let is_on_both = source.contains("on_both! {") && line.contains("(house: TestHouse)");
+        is_head && (is_marked || is_on_both)
+    })
+}
+
+/// The attacks of a page, each a heading of the third level, that name no test, and the tests that they name and that are
+/// none.
+fn hopes(text: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for section in text.split("\n### ").skip(1) {
+        let attack = section.lines().next().unwrap_or_default();
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let named = quoted(section).into_iter().filter_map(|(_, word)| word.split_once(".rs::"));
+        let named: Vec<(String, &str)> = named.map(|(file, name)| (format!("{file}.rs"), name)).collect();
+        if named.is_empty() {
+            found.push(format!("{attack}: no test is named"));
+        }
+        for (file, name) in named {
+            if !read(&file).is_some_and(|source| has_test(&source, name)) {
+                found.push(format!("{attack}: {file} has no test {name}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn each_threat_names_tests_that_exist() {
+    let text = std::fs::read_to_string(root().join("docs/THREATS.md")).unwrap();
+    let hopes = hopes(&text, |file| std::fs::read_to_string(root().join(file)).ok());
+    assert!(hopes.is_empty(), "\n{}\n", hopes.join("\n"));
+    assert!(text.matches("\n### ").count() > 20, "the attacks are headings of the third level");
+}
+
+#[test]
+fn a_threat_without_a_test_is_found() {
+    let source = "fn helper() {}\n#[test]\nfn it_holds() {}\non_both! {\n    async fn it_too(house: TestHouse) {}\n    }";
+    let text = "# Threats\n### One\nShown by `tests/a.rs::it_holds`, `tests/a.rs::it_too`.\n### Two\n`tests/a.rs`\n## More\n\
+        ### Three\n`tests/a.rs::helper`, `tests/a.rs::it_hol`, `tests/b.rs::it_holds`";
+    assert_eq!(
+        hopes(text, |file| (file == "tests/a.rs").then(|| source.to_owned())),
+        [
+            "Two: no test is named",
+            "Three: tests/a.rs has no test helper",
+            "Three: tests/a.rs has no test it_hol",
+            "Three: tests/b.rs has no test it_holds",
+        ]
+    );
+}
+
+/// The odds of the page, at the start of a server with the defaults and for each length of a code, are those that are
+/// computed.
+#[test]
+fn the_odds_of_the_page_are_those_of_the_defaults() {
+    use loopin_auth::domain::{
+        budget::{BudgetPolicy, Odds},
+        otp::{CodeLength, OtpPolicy},
+    };
+    let text = std::fs::read_to_string(root().join("docs/THREATS.md")).unwrap();
+    let odds = |digits| {
+        let otp = OtpPolicy {
+            length: CodeLength::new(digits).unwrap(),
+            life: chrono::Duration::minutes(10),
+            max_attempts: 3,
+            resend_after: chrono::Duration::seconds(30),
+        };
+        Odds::of(&otp, &BudgetPolicy::default())
+    };
+    assert!(text.contains(&odds(4).to_string()), "{}", odds(4));
+    for digits in 4..=8 {
+        let computed = odds(digits);
+        let row =
+            text.lines().find(|line| line.replace('*', "").starts_with(&format!("| {digits} |"))).unwrap();
+        let cells: Vec<String> = row.replace(['*', ',', ' '], "").split('|').map(str::to_owned).collect();
+        let one_in = |chance: f64| {
+            if chance > 0.1 { format!("1in{:.1}", 1.0 / chance) } else { format!("1in{:.0}", 1.0 / chance) }
+        };
+        let chances = [computed.in_a_day, computed.between_sign_ins, computed.in_a_year].map(one_in);
+        assert_eq!(cells[2..5], chances, "{digits}");
+        let opened: f64 = cells[5].parse().unwrap();
+        assert!((opened - computed.of_a_million).abs() < 0.001, "{digits}: {}", computed.of_a_million);
+    }
+}
+
 #[test]
 fn a_dead_end_is_found() {
     let document = root().join("docs/ARCHITECTURE.md");

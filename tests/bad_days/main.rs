@@ -1,6 +1,10 @@
 //! Bad days: the database goes away, another writer holds it, Twilio is slow, clients hang up.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod provider;

@@ -4,7 +4,9 @@ usage: run.py <server binary> <scratch folder>; run.sh installs what is needed a
 """
 
 import base64
+import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +20,8 @@ from processes import Auth, Program, ask, expect, free_port
 
 BINARY, SCRATCH = sys.argv[1:]
 EXAMPLES = os.path.join(SCRATCH, "examples")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+LIMIT_SECONDS = 60
 NAMED = {"JWT_ISSUER": "https://auth.example.com", "JWT_AUDIENCE": "opportunities"}
 OPPORTUNITY = {"title": "Test", "description": "Test", "category": "INTERNSHIP"}
 STRANGER = "550e8400-e29b-41d4-a716-446655440000"
@@ -297,6 +301,29 @@ def the_documents(folder):
             documents.walk(report, auth, service, os.path.dirname(BINARY))
 
 
+def a_proof_of_work():
+    """The clients of docs/BOT_PROOF.md find the answer of its worked example, and are what the page shows."""
+    with open(os.path.join(ROOT, "docs", "BOT_PROOF.md"), encoding="utf-8") as file:
+        page = file.read()
+    shown = dict(re.findall(r"^(challenge|difficulty|challenge_response): +(\S+)$", page, re.MULTILINE))
+    clients = {
+        "js": ("node", os.path.join(EXAMPLES, "node", "proof-of-work.mjs")),
+        "python": (sys.executable, os.path.join(EXAMPLES, "python", "proof_of_work.py")),
+    }
+    for language, command in clients.items():
+        with open(command[1], encoding="utf-8") as file:
+            code = re.search(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL).group(1)
+            report.check(f"the page shows the client in {language}", code in file.read(), code)
+        for difficulty in (shown["difficulty"], "16"):
+            arguments = [*command, shown["challenge"], difficulty]
+            found = subprocess.run(arguments, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=True).stdout.strip()
+            zeros = 256 - int(hashlib.sha256(found.encode()).hexdigest(), 16).bit_length()
+            report.check(f"{language} does the work of {difficulty} bits", zeros >= int(difficulty), found)
+            report.check(f"{language} sends the challenge back", found.rpartition(".")[0] == shown["challenge"], found)
+            if difficulty == shown["difficulty"]:
+                report.same(f"{language} finds the answer of the page", found, shown["challenge_response"])
+
+
 def main():
     Django({"JWT_SECRET": "of no matter here"}).manage("migrate", "--verbosity", "0")
     suites = {
@@ -307,6 +334,7 @@ def main():
         "RS256 with issuer and audience": lambda folder: with_a_key(folder, "RS256", NAMED),
         "from HS256 to ES256": from_a_secret_to_a_key,
         "docs/INTEGRATION.md": the_documents,
+        "docs/BOT_PROOF.md": lambda _: a_proof_of_work(),
     }
     for number, (name, run) in enumerate(suites.items()):
         report.suite, before = name, (report.passed, report.failed)

@@ -151,7 +151,8 @@ fn help_and_version_need_no_settings() {
     assert_eq!(said.out, format!("loopin-auth {}\n", env!("CARGO_PKG_VERSION")));
     let said = run(&folder, &["--help"], &broken);
     assert!(said.status.success());
-    for command in ["serve", "migrate", "purge", "openapi", "doctor", "sms", "keys", ".env.example"] {
+    for command in ["serve", "migrate", "purge", "openapi", "doctor", "sms", "keys", "audit", ".env.example"]
+    {
         assert!(said.out.contains(command), "{command} is not in:\n{}", said.out);
     }
     let said = run(&folder, &["dance"], &[]);

@@ -87,6 +87,7 @@ fn with_no_settings_it_warns_and_makes_nothing() {
     is_said(&said, "Twilio", "ok", &["test mode"]);
     is_said(&said, "delivery reports", "ok", &["test mode"]);
     is_said(&said, "texts", "ok", &["one segment"]);
+    is_said(&said, "client addresses", "ok", &["TRUSTED_PROXIES is not set"]);
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is made");
 }
 
@@ -126,9 +127,16 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
     is_said(&said, "database", "warn", &["is not there yet"]);
     is_said(&said, "Twilio", "warn", &["not asked"]);
     is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
+    is_said(&said, "client addresses", "warn", &["only right if nothing stands in front", "TRUSTED_PROXIES"]);
     for secret in ["short-and-secret", "and secret", "not closed"] {
         assert!(!said.out.contains(secret), "{secret} in {}", said.out);
     }
+}
+
+#[test]
+fn trusted_proxies_are_named() {
+    let said = run(&Folder::new(), &["doctor"], &[("TRUSTED_PROXIES", "10.0.0.5, 2001:db8::/48")]);
+    is_said(&said, "client addresses", "ok", &["believed from 10.0.0.5/32, 2001:db8::/48"]);
 }
 
 #[test]

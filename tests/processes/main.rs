@@ -1,7 +1,13 @@
 //! The real program, started as an operator starts it: with a cleared environment, in an empty folder, on a free port.
 
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod connections;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
@@ -9,13 +15,19 @@ mod createsuperuser;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod doctor_proof;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod proxies;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod sms_test;
+#[cfg(test)]
+mod staff;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,6 +7,14 @@
 //!     async fn a_code_is_used_once(house: TestHouse) { … }
 //! }
 //! ```
+//!
+//! Requests come from an address of no meaning unless a test says from where:
+//!
+//! ```ignore
+//! let stranger = house.from("203.0.113.7");
+//! stranger.signup(PHONE).await.assert_error(429, "rate_limited");
+//! house.from("2001:db8::1").signup(PHONE).await.assert_ok();
+//! ```
 
 #![allow(dead_code, reason = "every test binary uses another part of the house")]
 
@@ -39,6 +47,11 @@ pub const PHONE: &str = "+916205829376";
 
 /// Another one.
 pub const OTHER_PHONE: &str = "+919876543210";
+
+/// The address of requests that come through no socket, as the server sees it (`src/http/client_ip.rs`).
+const NO_SOCKET: &str = "0.0.0.0";
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The seeds of further servers: two with the same seed would make the same ids.
 static SEEDS: AtomicU64 = AtomicU64::new(8);
@@ -79,14 +92,17 @@ macro_rules! on_both {
     )*};
 }
 
-/// The whole server, in this process.
+/// The whole server, in this process. A clone is the same server, on the same clock and the same database.
+#[derive(Clone)]
 pub struct TestHouse {
     pub clock: Clock,
     pub services: Arc<Services>,
-    pub client: TestClient<BoxEndpoint<'static, Response>>,
+    pub client: Arc<TestClient<BoxEndpoint<'static, Response>>>,
     pub database: Database,
     settings: HashMap<String, String>,
-    folder: Option<Folder>,
+    /// What `X-Forwarded-For` says of every request.
+    address: Option<String>,
+    folder: Option<Arc<Folder>>,
 }
 
 /// What the server answered.
@@ -161,7 +177,7 @@ impl TestHouse {
         let (url, folder) = match database {
             Database::Sqlite => {
                 let folder = Folder::new();
-                (format!("sqlite://{}", folder.0.join("test.sqlite3").display()), Some(folder))
+                (format!("sqlite://{}", folder.0.join("test.sqlite3").display()), Some(Arc::new(folder)))
             }
             Database::Postgres => (postgres::new_database().await, None),
         };
@@ -169,6 +185,11 @@ impl TestHouse {
             ("DATABASE_URL", url.as_str()),
             ("SECRET_KEY", "a secret key of the tests, 32 bytes or more"),
             ("JWT_SECRET_KEY", "a token secret of the tests, 32 bytes or more"),
+            // Requests in this process have no socket; this is the address that stands for it. It is trusted to say
+            // from where a request comes, as `from` does.
+            ("TRUSTED_PROXIES", NO_SOCKET),
+            // The clock stands still, and many a test asks more than five hundred times. Tests of the guard set it.
+            ("GUARD_REQUESTS_PER_SECOND", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -184,7 +205,26 @@ impl TestHouse {
         let mut all = self.settings.clone();
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let seed = SEEDS.fetch_add(1, Ordering::Relaxed);
-        Self::build(self.database, all, self.clock.clone(), seed, None).await
+        let server = Self::build(self.database, all, self.clock.clone(), seed, None).await;
+        Self { address: self.address.clone(), folder: self.folder.clone(), ..server }
+    }
+
+    /// A second server that counts nothing, for a test that has nothing to do with limits and would run into one. The
+    /// test says why.
+    pub async fn without_limits(&self) -> Self {
+        self.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await
+    }
+
+    /// The same server, asked from this address: whatever is sent through what this returns comes from there. Addresses
+    /// that stand for nobody are 192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 (RFC 5737) and `2001:db8::/32` (RFC
+    /// 3849). It costs nothing to make one for each request, and clock, inbox, database and codes are the same ones.
+    ///
+    /// The address goes into `X-Forwarded-For` as it is, so a chain such as `"198.51.100.1, 203.0.113.7"` can be given
+    /// too; a test that sends headers of its own (`send`) may send the header itself, several times if it likes, and
+    /// then this one is left out.
+    #[must_use]
+    pub fn from(&self, address: impl std::fmt::Display) -> Self {
+        Self { address: Some(address.to_string()), ..self.clone() }
     }
 
     async fn build(
@@ -192,7 +232,7 @@ impl TestHouse {
         settings: HashMap<String, String>,
         clock: Clock,
         seed: u64,
-        folder: Option<Folder>,
+        folder: Option<Arc<Folder>>,
     ) -> Self {
         let random = Random::seeded(seed);
         let config =
@@ -200,8 +240,8 @@ impl TestHouse {
         let services = app::services(&config, clock.clone(), random).await.expect("the parts are made");
         let services = Arc::new(services);
         let endpoint = app::endpoint(&config, Arc::clone(&services));
-        let client = TestClient::new(poem::EndpointExt::boxed(endpoint));
-        Self { clock, services, client, database, settings, folder }
+        let client = Arc::new(TestClient::new(poem::EndpointExt::boxed(endpoint)));
+        Self { clock, services, client, database, settings, address: None, folder }
     }
 
     pub fn setting(&self, name: &str) -> &str {
@@ -227,6 +267,10 @@ impl TestHouse {
         let mut request = self.client.request(method, path);
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        let says_itself = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(FORWARDED_FOR));
+        if let Some(address) = self.address.as_ref().filter(|_| !says_itself) {
+            request = request.header(FORWARDED_FOR, address);
         }
         if let Some(body) = body {
             request = request.body(body);

@@ -32,6 +32,10 @@ pub fn open<T: DeserializeOwned>(token: &str, keys: &[VerifyingKey]) -> Option<T
     if header.crit.is_some() {
         return None;
     }
+    // Of another type is for another purpose, whoever signed it (RFC 8725, section 3.11). Older tokens of ours name none.
+    if header.typ.as_deref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
+        return None;
+    }
     keys.iter().filter(|key| is_meant(key, &header)).find_map(|key| {
         Some(jsonwebtoken::decode(token, key.decoding(), &only(key.algorithm())).ok()?.claims)
     })

@@ -6,7 +6,10 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::{Claims, TokenPolicy};
-use crate::domain::account::{Account, Role};
+use crate::domain::{
+    account::{Account, Role},
+    address::ClientAddress,
+};
 
 /// How long after its first use a refresh token still answers the same successor, so that parallel and repeated
 /// requests agree.
@@ -91,6 +94,14 @@ pub struct Client {
     pub device: String,
     /// Its network address.
     pub address: String,
+}
+
+impl Client {
+    /// The network address, as the audit log keeps it.
+    #[must_use]
+    pub fn origin(&self) -> Option<ClientAddress> {
+        self.address.parse().ok().map(ClientAddress::new)
+    }
 }
 
 impl fmt::Debug for Client {

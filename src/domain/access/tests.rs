@@ -89,6 +89,10 @@ fn account() -> Account {
             event_interests: vec![],
             profile_pictures: vec![],
         },
+        device_epoch: 0,
+        is_review: false,
+        former_phone: None,
+        unlinked_at: None,
         created_at: now(),
         updated_at: now(),
     }

@@ -124,6 +124,8 @@ impl fmt::Debug for TokenKeys {
 
 /// An access token and a refresh token. `Debug` shows neither.
 pub struct TokenPair {
+    /// The session that they belong to.
+    pub sid: Uuid,
     /// For every request.
     pub access: SecretString,
     /// For the next pair.
@@ -194,6 +196,7 @@ impl TokenKeys {
             session.expires_at,
         );
         Ok(TokenPair {
+            sid: session.id,
             access: self.sign(&access)?,
             refresh: self.sign(&refresh)?,
             expires_in: (access_end - now).num_seconds(),

@@ -50,7 +50,11 @@ fn policy() -> OtpPolicy {
 /// The code for a challenge of this id.
 fn code_of(id: u128, digits: u32, phone_text: &str, purpose: Purpose, holder: Option<u128>) -> String {
     let phone = phone(phone_text);
-    let of = ChallengeKey { phone: &phone, purpose, holder: holder.map(Uuid::from_u128) };
+    let of = ChallengeKey {
+        phone: &phone,
+        purpose,
+        holder: holder.map(|id| Holder::Account(Uuid::from_u128(id))),
+    };
     let code = keys().code(&challenge(id), of, length(digits)).unwrap();
     code.expose().expose_secret().to_owned()
 }
@@ -265,6 +269,19 @@ fn without_an_attempt_no_code_is_right() {
 }
 
 #[test]
+fn a_holder_is_read_as_it_was_written() {
+    let id = Uuid::from_u128(HOLDER);
+    for (holder, text) in
+        [(Holder::Account(id), id.to_string()), (Holder::Device(id), format!("device:{id}"))]
+    {
+        assert_eq!((holder.to_string(), Holder::parse(&text)), (text, Some(holder)));
+    }
+    for text in ["", "device:", "device:x", "x", "account:x"] {
+        assert_eq!(Holder::parse(text), None, "{text}");
+    }
+}
+
+#[test]
 fn a_code_opens_no_other_purpose_and_no_other_holder() {
     let phone = phone(PHONE);
     let code = OtpCode::parse("8041", length(4)).unwrap();
@@ -272,7 +289,8 @@ fn a_code_opens_no_other_purpose_and_no_other_holder() {
         (Purpose::ChangePhone, None),
         (Purpose::Confirm, None),
         (Purpose::Staff, None),
-        (Purpose::SignIn, Some(Uuid::from_u128(HOLDER))),
+        (Purpose::SignIn, Some(Holder::Account(Uuid::from_u128(HOLDER)))),
+        (Purpose::SignIn, Some(Holder::Device(Uuid::from_u128(HOLDER)))),
     ] {
         let of = ChallengeKey { phone: &phone, purpose, holder };
         let verdict = judge(Claim::Taken(challenge(1)), &code, of, &keys(), &policy(), now());

@@ -34,6 +34,10 @@ fn account(role: Role) -> Account {
         role,
         is_active: true,
         profile,
+        device_epoch: 0,
+        is_review: false,
+        former_phone: None,
+        unlinked_at: None,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
     }

@@ -62,6 +62,7 @@ impl Example for ExportData {
                 user_id: "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned(),
                 phone_number: Some("+916205829376".to_owned()),
                 phone: None,
+                former_phone: None,
                 username: None,
                 email: None,
                 first_name: None,
@@ -131,6 +132,8 @@ pub struct ExportedAccount {
     phone_number: Option<String>,
     /// A phone that was given at registration and never verified.
     phone: Option<String>,
+    /// The phone that the account lost because it was not used for too long.
+    former_phone: Option<String>,
     /// The username.
     username: Option<String>,
     /// The e-mail address; never verified.
@@ -157,6 +160,7 @@ impl ExportedAccount {
             user_id: account.id.to_string(),
             phone_number: account.phone.map(|phone| phone.full().to_owned()),
             phone: account.claimed_phone,
+            former_phone: account.former_phone.map(|phone| phone.full().to_owned()),
             username: account.username,
             email: account.email,
             first_name: account.first_name,

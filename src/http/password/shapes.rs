@@ -195,9 +195,9 @@ describe!(/// `password2`.
 describe!(/// `old_password`.
     OldPassword, required: false, clearable(secret("The password so far. Needed where there is one.")));
 describe!(/// `username` where somebody signs in.
-    Username, required: true, schema("string", ANY_NAME, "gaurav".into()));
+    Username, required: true, MetaSchema { min_length: Some(1), ..schema("string", ANY_NAME, "gaurav".into()) });
 describe!(/// `password` where somebody signs in.
-    Password, required: true, secret("The password."));
+    Password, required: true, MetaSchema { min_length: Some(1), ..secret("The password.") });
 describe!(/// `username` of `login`, which takes a phone as well.
 LoginUsername, required: false, MetaSchema {
     description: Some("With a `password`, in the place of a `phone_number`: the username, the e-mail address, or the \

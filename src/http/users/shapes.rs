@@ -177,6 +177,8 @@ pub struct User {
     phone_number: Option<String>,
     /// A phone that nobody proved.
     phone: Option<String>,
+    /// The phone that the account lost because it was not used for too long, as long as it has no other.
+    former_phone: Option<String>,
     /// The name of the profile.
     name: Option<String>,
     /// `user`, `staff` or `admin`: what she may do when she signs in with her password.
@@ -207,6 +209,7 @@ impl User {
             last_name: account.last_name.clone(),
             phone_number: account.phone.as_ref().map(|phone| phone.full().to_owned()),
             phone: account.claimed_phone.clone(),
+            former_phone: account.former_phone.as_ref().map(|phone| phone.full().to_owned()),
             name: account.profile.name.clone(),
             role: account.role.as_str().to_owned(),
             is_active: account.is_active,
@@ -229,6 +232,7 @@ impl Example for User {
             last_name: Some("Kumar".to_owned()),
             phone_number: Some("+916205829376".to_owned()),
             phone: None,
+            former_phone: None,
             name: Some("Gaurav Kumar".to_owned()),
             role: "user".to_owned(),
             is_active: true,

@@ -37,6 +37,11 @@ pub struct Model {
     pub name_key: Option<String>,
     pub first_name_key: Option<String>,
     pub last_name_key: Option<String>,
+    pub device_epoch: i64,
+    pub seen_at: Option<DateTimeUtc>,
+    pub is_review: bool,
+    pub former_phone: Option<String>,
+    pub unlinked_at: Option<DateTimeUtc>,
     #[sea_orm(has_many)]
     pub sessions: HasMany<super::session::Entity>,
 }

@@ -3,6 +3,8 @@
 //! The schema is made by the migrations alone; a test selects every column named here from a migrated database.
 
 pub(super) mod account;
+pub(super) mod audit;
+pub(super) mod budget;
 pub(super) mod challenge;
 pub(super) mod event_interest;
 pub(super) mod lead;

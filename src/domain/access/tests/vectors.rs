@@ -286,3 +286,105 @@ fn keys_change_and_tokens_go_on() {
     let listed = TokenKeys::new(old.clone(), vec![old.verifying().clone(); 2], policy());
     assert_eq!(listed.verifying().len(), 1);
 }
+
+/// An ES256 signature has a second spelling, (r, n - s). It may be read; it is the same token then, by the same `jti`.
+#[test]
+fn another_spelling_of_a_signature_is_no_other_token() {
+    let es256 = TokenKeys::new(signing(KeyAlgorithm::Es256), vec![], policy());
+    let token = es256.issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
+    let (head, signature) = token.access.expose_secret().rsplit_once('.').unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let mirrored = [&signature[..32], &order_minus(&signature[32..])[..]].concat();
+    assert_ne!(mirrored, signature);
+    if let Ok(read) = es256.read(&format!("{head}.{}", encode(mirrored)), TokenType::Access, now()) {
+        assert_eq!((read.jti, read.sid), (Uuid::from_u128(JTI), session().id));
+    }
+    // "Psychic signatures" (CVE-2022-21449), numbers out of range, and the DER of other libraries.
+    let der = [&[0x30, 68, 2, 32], &signature[..32], &[2, 32], &signature[32..]].concat();
+    for (why, bytes) in [
+        ("zeros", vec![0; 64]),
+        ("r is zero", [&[0; 32], &signature[32..]].concat()),
+        ("s is zero", [&signature[..32], &[0; 32]].concat()),
+        ("the order", [P256_ORDER, P256_ORDER].concat()),
+        ("ones", vec![255; 64]),
+        ("nothing", vec![]),
+        ("half", signature[..32].to_vec()),
+        ("one more", [&signature[..], &[0]].concat()),
+        ("DER", der),
+    ] {
+        refused(&es256, why, &format!("{head}.{}", encode(bytes)));
+    }
+}
+
+/// The number of points of P-256 (SEC 2, section 2.4.2).
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc,
+    0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+fn order_minus(number: &[u8]) -> [u8; 32] {
+    let mut difference = P256_ORDER;
+    let mut borrow = false;
+    for (byte, less) in difference.iter_mut().zip(number).rev() {
+        let (once, first) = byte.overflowing_sub(*less);
+        let (twice, second) = once.overflowing_sub(u8::from(borrow));
+        (*byte, borrow) = (twice, first || second);
+    }
+    difference
+}
+
+/// Explicit types keep what is signed for one purpose from passing for another (RFC 8725, section 3.11).
+#[test]
+fn a_token_of_another_type_is_none_of_ours() {
+    let own = kid(KeyAlgorithm::EdDsa);
+    for (typ, is_taken) in [
+        (json!("JWT"), true),
+        (json!("jwt"), true),
+        (json!("at+jwt"), false),
+        (json!("logout+jwt"), false),
+        (json!("JWE"), false),
+        (json!(""), false),
+        (json!(["JWT"]), false),
+        (json!(7), false),
+    ] {
+        let header = json!({ "alg": "EdDSA", "kid": own, "typ": typ }).to_string();
+        let token = forged(&header, &good_claims(), &signing(KeyAlgorithm::EdDsa));
+        assert_eq!(house().read(&token, TokenType::Access, now()).is_ok(), is_taken, "{typ}");
+    }
+    // A token inside of a token, and claims that are packed: what was signed is no object.
+    let inner = house().issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
+    for (extra, payload) in
+        [("\"cty\":\"JWT\"", inner.access.expose_secret()), ("\"zip\":\"DEF\"", "\u{1}\u{2}\0{}")]
+    {
+        let header = format!(r#"{{"alg":"EdDSA","kid":"{own}",{extra}}}"#);
+        refused(&house(), extra, &forged(&header, payload, &signing(KeyAlgorithm::EdDsa)));
+    }
+}
+
+#[test]
+fn an_end_is_a_whole_number() {
+    let key = signing(KeyAlgorithm::EdDsa);
+    let header = json!({ "alg": "EdDSA", "kid": kid(KeyAlgorithm::EdDsa) }).to_string();
+    let with_end = |end: &str| {
+        let mut claims = serde_json::to_value(claims()).unwrap();
+        claims["exp"] = "END".into();
+        forged(&header, &claims.to_string().replace("\"END\"", end), &key)
+    };
+    for end in [
+        "\"4102444800\"",
+        "4102444800.0",
+        "4102444800.5",
+        "-0",
+        "4.1e9",
+        "1e300",
+        "18446744073709551615",
+        "true",
+        "[1]",
+    ] {
+        refused(&house(), end, &with_end(end));
+    }
+    for end in ["-1", "0", "-9223372036854775808"] {
+        let read = house().read(&with_end(end), TokenType::Access, now());
+        assert_eq!(read.err(), Some(TokenFault::Expired), "{end}");
+    }
+}

@@ -1,0 +1,65 @@
+//! `loopin-auth prefixes`: what is known of prefixes of numbers, as tables.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::domain::budget::{Country, Prefix};
+
+/// The prefixes, one a line.
+#[must_use]
+pub fn table(prefixes: &[Prefix], zone: chrono_tz::Tz) -> String {
+    let mut said = format!(
+        "{:<10}{:<9}{:<11}{:>9}{:>10}{:>12}  UNTIL\n",
+        "PREFIX", "COUNTRY", "STATE", "SENT", "VERIFIED", "UNANSWERED"
+    );
+    for prefix in prefixes {
+        let Prefix { country, prefix: name, state, sent, verified, unanswered, closed_until, held_until } =
+            prefix;
+        let state = state.as_str();
+        let until = closed_until.or(*held_until).map_or_else(String::new, |until| local(until, zone));
+        let line =
+            format!("{name:<10}{country:<9}{state:<11}{sent:>9}{verified:>10}{unanswered:>12}  {until}");
+        said.push_str(line.trim_end());
+        said.push('\n');
+    }
+    said
+}
+
+/// The sums of countries, one a line.
+#[must_use]
+pub fn sums(countries: &[Country]) -> String {
+    let head = format!("{:<10}{:>9}{:>9}{:>9}{:>10}\n", "COUNTRY", "PREFIXES", "CLOSED", "SENT", "VERIFIED");
+    let lines = countries.iter().map(|Country { country, prefixes, closed, sent, verified }| {
+        format!("{country:<10}{prefixes:>9}{closed:>9}{sent:>9}{verified:>10}\n")
+    });
+    std::iter::once(head).chain(lines).collect()
+}
+
+fn local(time: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
+    time.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Secs, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+
+    use super::*;
+    use crate::domain::budget::PrefixState;
+
+    #[test]
+    fn a_closed_prefix_says_until_when() {
+        let closed = Prefix {
+            country: "IN".to_owned(),
+            prefix: "+916205".to_owned(),
+            state: PrefixState::Closed,
+            sent: 51,
+            verified: 0,
+            unanswered: 0,
+            closed_until: Utc.with_ymd_and_hms(2026, 11, 21, 6, 30, 0).single(),
+            held_until: None,
+        };
+        let said = table(&[closed], chrono_tz::Asia::Kolkata);
+        let line = said.lines().nth(1).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words, ["+916205", "IN", "closed", "51", "0", "0", "2026-11-21T12:00:00+05:30"]);
+    }
+}

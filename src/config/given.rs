@@ -1,0 +1,92 @@
+//! Which settings were given, as far as the audit log may keep them.
+
+use super::reader::Given;
+use crate::domain::audit::{Setting, Settings, Shown};
+
+/// Texts that may be kept and shown, beside numbers and what is true or false. Every other text is taken for a secret, so
+/// that nothing is shown because somebody forgot to say that it is one.
+const PLAIN: &[&str] = &[
+    "ALLOWED_HOSTS",
+    "BIND_ADDR",
+    "CORS_ALLOWED_ORIGINS",
+    "ENVIRONMENT",
+    "JWT_ALGORITHM",
+    "JWT_AUDIENCE",
+    "JWT_ISSUER",
+    "JWT_PRIVATE_KEY_FILE",
+    "METRICS_ADDR",
+    "OTP_CHANNELS",
+    "OTP_FALLBACK",
+    "PHONE_DEFAULT_REGION",
+    "PRODUCT_NAME",
+    "PUBLIC_BASE_URL",
+    "SMS_ALLOWED_COUNTRIES",
+    "SMS_ALLOWED_PREFIXES",
+    "SMS_ANDROID_APP_HASH",
+    "SMS_BLOCKED_PREFIXES",
+    "SMS_TEXTS_DIR",
+    "SMS_WEBOTP_DOMAIN",
+    "TIME_ZONE",
+    "TRUSTED_PROXIES",
+    "TWILIO_API_BASE_URL",
+    "TWILIO_RISK_CHECK",
+];
+
+/// What was given. `database` is where the database is, without its password.
+pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
+    let shown = |setting: Given| Setting {
+        name: setting.name,
+        value: match setting.name {
+            "DATABASE_URL" => Shown::Plain(database.to_owned()),
+            name if setting.is_plain || PLAIN.contains(&name) => Shown::Plain(setting.text),
+            _ => Shown::Secret(setting.text.into()),
+        },
+    };
+    Settings::new(given.into_iter().map(shown).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, domain::pseudonym::Pseudonyms, random::Random};
+
+    #[test]
+    fn nothing_that_is_secret_is_kept() {
+        for name in PLAIN {
+            let hints = ["SECRET", "TOKEN", "PASSWORD", "NUMBER", "SENDER", "SID", "KEYS"];
+            assert!(!hints.iter().any(|hint| name.contains(hint)), "{name}");
+        }
+        // Every setting with a value that is found again if it is kept; what is a fault in it does not matter.
+        let get = |name: &str| match name {
+            "DATABASE_URL" => Some("postgres://user:hidden-value@host/loopin".to_owned()),
+            "ENVIRONMENT" => Some("prod".to_owned()),
+            _ => Some(format!("hidden-value-{name}")),
+        };
+        let (config, _) = Config::examine(&get, &Random::seeded(1));
+        let pseudonyms = Pseudonyms::derive(&"a key".into(), &[]);
+        let changes = config.given.since(None, &pseudonyms).unwrap();
+        let text = format!("{changes:?}");
+        assert!(text.contains("postgres://user:****@host/loopin"), "{text}");
+        assert!(text.contains("hidden-value-TIME_ZONE"), "{text}");
+        for name in
+            ["SECRET_KEY", "JWT_SECRET_KEY", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER", "JWT_PREVIOUS_KEYS"]
+        {
+            assert!(text.contains(name), "{name} is named");
+            assert!(!text.contains(&format!("hidden-value-{name}\"")), "{name} is told");
+        }
+        assert!(!text.contains(":hidden-value@"), "{text}");
+    }
+
+    #[test]
+    fn what_is_empty_or_missing_is_not_given() {
+        let get = |name: &str| match name {
+            "OTP_LENGTH" => Some(" 6 ".to_owned()),
+            "PRODUCT_NAME" => Some("  ".to_owned()),
+            _ => None,
+        };
+        let (config, _) = Config::examine(&get, &Random::seeded(1));
+        let pseudonyms = Pseudonyms::derive(&"a key".into(), &[]);
+        let text = format!("{:?}", config.given.since(None, &pseudonyms));
+        assert!(text.contains("OTP_LENGTH") && !text.contains("PRODUCT_NAME"), "{text}");
+    }
+}

@@ -1,0 +1,159 @@
+//! The settings that keep accounts safe from other people's phones, and from being found out.
+
+use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use super::reader::Reader;
+use crate::domain::{
+    otp::{CodeLength, OtpCode},
+    phone::{PhoneNumber, Region},
+    review::{ReviewNumber, ReviewNumbers},
+};
+
+/// Carriers may give a number to somebody else this many days after it was given up: 47 CFR 52.15(f)(1)(ii).
+const SHORTEST_REST_OF_A_NUMBER: i64 = 45;
+
+const NUMBERS: &str = "OTP_REVIEW_NUMBERS";
+
+/// What these settings say.
+#[derive(Debug, Clone, Default)]
+pub struct SafetySettings {
+    /// `OTP_REVIEW_NUMBERS`
+    pub review: ReviewNumbers,
+    /// `PHONE_STALE_DAYS`
+    pub stale_after: Option<Duration>,
+    /// `HIDE_ACCOUNT_EXISTENCE`
+    pub hides_accounts: bool,
+}
+
+pub(super) fn safety(
+    reader: &mut Reader<'_>,
+    length: CodeLength,
+    region: Region,
+    zone: Tz,
+) -> SafetySettings {
+    SafetySettings {
+        review: review(reader, length, region, zone),
+        stale_after: stale_after(reader),
+        hides_accounts: reader.flag("HIDE_ACCOUNT_EXISTENCE", false),
+    }
+}
+
+fn stale_after(reader: &mut Reader<'_>) -> Option<Duration> {
+    let days = reader.number("PHONE_STALE_DAYS", 0, 0, 3_650);
+    if (1..SHORTEST_REST_OF_A_NUMBER).contains(&days) {
+        reader.warn(format!(
+            "PHONE_STALE_DAYS is under {SHORTEST_REST_OF_A_NUMBER}: numbers rest longer than that before somebody else gets \
+             them, so people lose accounts for nothing"
+        ));
+    }
+    (days > 0).then(|| Duration::days(days))
+}
+
+/// `+12025550100=4821@2027-01-31`, several between commas.
+fn review(reader: &mut Reader<'_>, length: CodeLength, region: Region, zone: Tz) -> ReviewNumbers {
+    let mut numbers: Vec<ReviewNumber> = Vec::new();
+    // Items are named by their place: a phone and its code are nobody's business in a log.
+    for (place, item) in reader.list(NUMBERS).iter().enumerate().map(|(place, item)| (place + 1, item)) {
+        let Some(((phone, code), date)) =
+            item.split_once('@').and_then(|(start, date)| Some((start.split_once('=')?, date)))
+        else {
+            reader.problem(format!(
+                "{NUMBERS}: item {place} must be a number, = and its code, @ and its last day, such as \
+                 +12025550100=4821@2027-01-31"
+            ));
+            continue;
+        };
+        let phone = PhoneNumber::parse(phone.trim(), region).ok().filter(|_| phone.trim().starts_with('+'));
+        let code = OtpCode::parse(code.trim(), length).ok();
+        let ends_at = end_of(date.trim(), zone);
+        for (is_right, must) in [
+            (phone.is_some(), "must begin with a mobile number in E.164, such as +12025550100".to_owned()),
+            (code.is_some(), format!("must have a code of {} digits, as OTP_LENGTH says", length.digits())),
+            (ends_at.is_some(), "must end with a date, such as 2027-01-31".to_owned()),
+        ] {
+            if !is_right {
+                reader.problem(format!("{NUMBERS}: item {place} {must}"));
+            }
+        }
+        let (Some(phone), Some(code), Some(ends_at)) = (phone, code, ends_at) else {
+            continue;
+        };
+        if numbers.iter().any(|number| number.phone == phone) {
+            reader.problem(format!("{NUMBERS}: item {place} names a number that is there already"));
+        } else {
+            numbers.push(ReviewNumber { phone, code, ends_at });
+        }
+    }
+    ReviewNumbers::new(numbers)
+}
+
+/// When a day ends where the product lives.
+fn end_of(date: &str, zone: Tz) -> Option<DateTime<Utc>> {
+    // Exactly so: chrono would take a year with a sign, and a date without its zeros.
+    let is_exact = date.len() == "2027-01-31".len() && date.starts_with(|first: char| first.is_ascii_digit());
+    let date = Some(date).filter(|_| is_exact)?;
+    let next = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.checked_add_days(Days::new(1))?;
+    let midnight = next.and_time(NaiveTime::MIN);
+    // A day that begins an hour late, where clocks are put forward at midnight, begins when the next hour does.
+    let late = || zone.from_local_datetime(&(midnight + Duration::hours(1))).earliest();
+    zone.from_local_datetime(&midnight).earliest().or_else(late).map(|end| end.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, random::Random};
+
+    fn with(name: &'static str, value: &'static str) -> (Config, Vec<String>) {
+        let get = move |asked: &str| (asked == name).then(|| value.to_owned());
+        let (config, problems) = Config::examine(&get, &Random::seeded(1));
+        (config, problems.0)
+    }
+
+    #[test]
+    fn all_of_it_is_off_until_it_is_asked_for() {
+        let (config, _) = with("DEBUG", "false");
+        let safety = config.safety;
+        assert!(safety.stale_after.is_none() && !safety.hides_accounts);
+        assert_eq!(safety.review.ended(DateTime::<Utc>::MAX_UTC).count(), 0);
+    }
+
+    #[test]
+    fn days_without_use_are_days_and_few_of_them_are_warned_of() {
+        for (value, expected, is_warned) in [
+            ("0", None, false),
+            ("1", Some(1), true),
+            ("44", Some(44), true),
+            ("45", Some(45), false),
+            ("3650", Some(3650), false),
+        ] {
+            let (config, problems) = with("PHONE_STALE_DAYS", value);
+            assert!(problems.is_empty(), "{problems:?}");
+            assert_eq!(config.safety.stale_after.map(|after| after.num_days()), expected, "{value}");
+            let warned = config.warnings.iter().any(|warning| warning.starts_with("PHONE_STALE_DAYS"));
+            assert_eq!(warned, is_warned, "{value}");
+        }
+        for value in ["-1", "3651", "half a year"] {
+            assert_eq!(with("PHONE_STALE_DAYS", value).1.len(), 1, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_day_ends_where_the_product_lives() {
+        for (date, zone, expected) in [
+            ("2027-01-31", "Asia/Kolkata", Some("2027-01-31T18:30:00Z")),
+            ("2027-01-31", "UTC", Some("2027-02-01T00:00:00Z")),
+            // The day after has no midnight: clocks go from 23:59:59 to 1:00.
+            ("2018-11-03", "America/Sao_Paulo", Some("2018-11-04T03:00:00Z")),
+            ("2027-1-31", "UTC", None),
+            ("2027-02-30", "UTC", None),
+            ("+027-01-31", "UTC", None),
+            ("tomorrow", "UTC", None),
+        ] {
+            let found = end_of(date, zone.parse().unwrap());
+            let expected = expected.map(|text| DateTime::parse_from_rfc3339(text).unwrap().to_utc());
+            assert_eq!(found, expected, "{date} {zone}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Prefixes of numbers, and what is known of them.
+//!
+//! A prefix is open until too many of its codes do not come back. Then it is closed for a while, then half open: a few
+//! messages are let through. The first code that comes back opens it again, and when none does it closes once more. Only
+//! phones without an account are judged: those that have one are served all the time, and what they do opens nothing, or
+//! whoever has one account could let ten thousand messages through.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use thiserror::Error;
+
+use super::{PrefixPolicy, Tally};
+
+/// Where the key of a prefix's row begins: `prefix/IN/+916205`.
+pub const PREFIX_KEYS: &str = "prefix/";
+
+/// How a prefix stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefixState {
+    /// It gets messages.
+    Open,
+    /// It gets none.
+    Closed,
+    /// It gets a few, to see.
+    HalfOpen,
+    /// It gets messages whatever comes back, because staff said so.
+    HeldOpen,
+}
+
+impl PrefixState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Open, Self::Closed, Self::HalfOpen, Self::HeldOpen];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::HeldOpen => "held_open",
+        }
+    }
+}
+
+impl Tally {
+    /// How the prefix of this row stands.
+    #[must_use]
+    pub fn prefix_state(&self, now: DateTime<Utc>) -> PrefixState {
+        match (self.closed_until, self.held_until.is_some_and(|until| until > now)) {
+            (Some(until), _) if until > now => PrefixState::Closed,
+            (_, true) => PrefixState::HeldOpen,
+            (Some(_), false) => PrefixState::HalfOpen,
+            (None, false) => PrefixState::Open,
+        }
+    }
+}
+
+/// A country code and four digits, as somebody names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrefixName(String);
+
+/// It is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("Prefix must be a country code and up to four digits, such as +916205")]
+pub struct PrefixFault;
+
+/// With its plus or without: a plus in a path is easily lost.
+impl FromStr for PrefixName {
+    type Err = PrefixFault;
+
+    fn from_str(text: &str) -> Result<Self, PrefixFault> {
+        let digits = text.trim().trim_start_matches('+');
+        let fits = (2..=7).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0');
+        fits.then(|| Self(format!("+{digits}"))).ok_or(PrefixFault)
+    }
+}
+
+impl fmt::Display for PrefixName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is known of a prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix {
+    /// The country, by its two letters; `--` for none.
+    pub country: String,
+    /// A plus, the country code and four digits.
+    pub prefix: String,
+    /// How it stands.
+    pub state: PrefixState,
+    /// Messages since anything is known of it.
+    pub sent: i64,
+    /// Codes of them that came back.
+    pub verified: i64,
+    /// Messages to phones without an account that are held against it now.
+    pub unanswered: usize,
+    /// Until when it is closed, where it is.
+    pub closed_until: Option<DateTime<Utc>>,
+    /// Until when staff hold it open, where they do.
+    pub held_until: Option<DateTime<Utc>>,
+}
+
+impl Prefix {
+    /// What a row says; `None` when it is no prefix's.
+    #[must_use]
+    pub fn of(tally: &Tally, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Self> {
+        let (country, prefix) = tally.key.strip_prefix(PREFIX_KEYS)?.split_once('/')?;
+        let state = tally.prefix_state(now);
+        Some(Self {
+            country: country.to_owned(),
+            prefix: prefix.to_owned(),
+            state,
+            sent: tally.count,
+            verified: tally.answered,
+            unanswered: tally.within(policy.unanswered.per, now),
+            closed_until: tally.closed_until.filter(|_| state == PrefixState::Closed),
+            held_until: tally.held_until.filter(|_| state == PrefixState::HeldOpen),
+        })
+    }
+}
+
+/// What is known of a country: the sums of its prefixes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Country {
+    /// Its two letters; `--` for none.
+    pub country: String,
+    /// How many prefixes are known of it.
+    pub prefixes: i64,
+    /// How many of them are closed.
+    pub closed: i64,
+    /// Messages.
+    pub sent: i64,
+    /// Codes of them that came back.
+    pub verified: i64,
+}
+
+/// Which prefixes are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    All,
+    /// Those that get no messages now.
+    Closed,
+    /// The others: half open ones too.
+    Open,
+}
+
+impl Wanted {
+    /// `closed` and `open`; nothing is all.
+    ///
+    /// # Errors
+    /// A sentence, for every other word.
+    pub fn parse(text: Option<&str>) -> Result<Self, &'static str> {
+        match text {
+            None => Ok(Self::All),
+            Some("closed") => Ok(Self::Closed),
+            Some("open") => Ok(Self::Open),
+            Some(_) => Err("State must be closed or open"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_named_with_its_plus_or_without() {
+        for (text, name) in [("+916205", "+916205"), ("916205", "+916205"), (" +12025 ", "+12025")] {
+            assert_eq!(text.parse::<PrefixName>().unwrap().to_string(), name);
+        }
+        for bad in ["", "+", "+9", "+0916", "+12345678", "+91a", "+91/6", "%", "+91_205"] {
+            assert_eq!(bad.parse::<PrefixName>(), Err(PrefixFault), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Device tokens: what an app is given when somebody signs in by phone, to show when she signs in again.
+//!
+//! Wrong guesses lock a phone, so a stranger who guesses would lock its owner out. The token tells her device from a
+//! stranger's: it has its own challenge, its own guesses and its own sends (the device cookie of OWASP's "Blocking Brute
+//! Force Attacks"). It opens nothing: a code is asked for all the same.
+//!
+//! It is a JWT (RFC 7519) under a key of its own, derived from `SECRET_KEY`, and of a `token_type` of its own, with
+//! none of the claims of a session. So it never passes for an access or refresh token, nor one of these for it, whatever
+//! secrets are set.
+
+use std::fmt;
+
+use chrono::{DateTime, Duration, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use uuid::Uuid;
+
+use super::{account::Account, phone::PhoneNumber};
+
+/// How long a device is known after its last sign-in.
+pub const DEVICE_TOKEN_LIFE: Duration = Duration::days(180);
+
+const TOKEN_TYPE: &str = "device";
+
+/// Longer ones are none of ours, and are not looked at.
+const LONGEST_TOKEN: usize = 1_024;
+
+/// What a token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// The device: the same for as long as it signs in with its token.
+    pub id: Uuid,
+    /// Whose account was signed in to.
+    pub account: Uuid,
+    /// The account's number of then.
+    pub epoch: i64,
+}
+
+impl Device {
+    /// Whether the account that has this phone now is the one that was signed in to, and nothing has happened since that
+    /// ends what devices were given.
+    #[must_use]
+    pub fn is_live(&self, account: &Account, phone: &PhoneNumber) -> bool {
+        account.id == self.account
+            && account.device_epoch == self.epoch
+            && account.is_active
+            && account.phone.as_ref() == Some(phone)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    token_type: String,
+    /// The account.
+    sub: Uuid,
+    device_id: Uuid,
+    epoch: i64,
+    /// Issued at and expires at, in seconds since 1970.
+    iat: i64,
+    exp: i64,
+}
+
+/// The keys of device tokens, derived from `SECRET_KEY` and its fallbacks: the first signs, all verify.
+pub struct DeviceKeys {
+    current: [u8; 32],
+    earlier: Vec<[u8; 32]>,
+}
+
+impl fmt::Debug for DeviceKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceKeys").finish_non_exhaustive()
+    }
+}
+
+impl DeviceKeys {
+    /// Derives the keys.
+    #[must_use]
+    pub fn derive(current: &SecretString, fallbacks: &[SecretString]) -> Self {
+        Self { current: key(current), earlier: fallbacks.iter().map(key).collect() }
+    }
+
+    /// The token of a device that is signed in now.
+    #[must_use]
+    pub fn issue(&self, device: &Device, now: DateTime<Utc>) -> SecretString {
+        let claims = Claims {
+            token_type: TOKEN_TYPE.to_owned(),
+            sub: device.account,
+            device_id: device.id,
+            epoch: device.epoch,
+            iat: now.timestamp(),
+            exp: (now + DEVICE_TOKEN_LIFE).timestamp(),
+        };
+        let key = EncodingKey::from_secret(&self.current);
+        let Ok(token) = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key) else {
+            unreachable!("plain members are JSON, and HMAC signs whatever it is given")
+        };
+        token.into()
+    }
+
+    /// What a token says, if it is one of ours and its time is not over. Whether it is live is for the account to say.
+    #[must_use]
+    pub fn read(&self, token: &str, now: DateTime<Utc>) -> Option<Device> {
+        if token.len() > LONGEST_TOKEN {
+            return None;
+        }
+        let claims = std::iter::once(&self.current).chain(&self.earlier).find_map(|key| open(key, token))?;
+        let is_live = claims.token_type == TOKEN_TYPE && now.timestamp() < claims.exp;
+        is_live.then_some(Device { id: claims.device_id, account: claims.sub, epoch: claims.epoch })
+    }
+}
+
+fn open(key: &[u8; 32], token: &str) -> Option<Claims> {
+    // The signature and nothing else: the library would ask the system for the time.
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let key = DecodingKey::from_secret(key);
+    Some(jsonwebtoken::decode::<Claims>(token, &key, &validation).ok()?.claims)
+}
+
+fn key(secret: &SecretString) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
+        unreachable!("HMAC takes a key of any length (RFC 2104)")
+    };
+    mac.update(b"loopin-auth/device");
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        Utc.with_ymd_and_hms(2026, 3, 14, 9, 26, 53).unwrap()
+    }
+
+    fn device() -> Device {
+        Device { id: Uuid::from_u128(1), account: Uuid::from_u128(2), epoch: 3 }
+    }
+
+    #[test]
+    fn a_token_is_read_until_its_time_is_over() {
+        let keys = DeviceKeys::derive(&"one".into(), &[]);
+        let token = keys.issue(&device(), now());
+        let end = now() + DEVICE_TOKEN_LIFE;
+        for (at, expected) in
+            [(now(), Some(device())), (end - Duration::seconds(1), Some(device())), (end, None)]
+        {
+            assert_eq!(keys.read(token.expose_secret(), at), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn keys_of_before_verify_and_do_not_sign() {
+        let (old, new) = (SecretString::from("old"), SecretString::from("new"));
+        let before = DeviceKeys::derive(&old, &[]);
+        let after = DeviceKeys::derive(&new, std::slice::from_ref(&old));
+        let alone = DeviceKeys::derive(&new, &[]);
+        let token = before.issue(&device(), now());
+        assert_eq!(after.read(token.expose_secret(), now()), Some(device()));
+        assert_eq!(alone.read(token.expose_secret(), now()), None);
+        assert_eq!(before.read(after.issue(&device(), now()).expose_secret(), now()), None);
+    }
+
+    #[test]
+    fn what_is_no_token_of_ours_says_nothing() {
+        let keys = DeviceKeys::derive(&"one".into(), &[]);
+        let token = keys.issue(&device(), now()).expose_secret().to_owned();
+        let altered = format!("{}A", &token[..token.len() - 1]);
+        let long = format!("{token}{}", "A".repeat(2_000));
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());
+        // Signed by the secret itself, which other tokens may be.
+        let claims = serde_json::json!({
+            "token_type": "device", "sub": Uuid::nil(), "device_id": Uuid::nil(), "epoch": 0, "iat": 0, "exp": i64::MAX,
+        });
+        let header = Header::new(Algorithm::HS256);
+        let by_secret = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(b"one")).unwrap();
+        let key = EncodingKey::from_secret(&key(&"one".into()));
+        let mut access = claims.clone();
+        access["token_type"] = "access".into();
+        let of_another_type = jsonwebtoken::encode(&header, &access, &key).unwrap();
+        for text in ["", "..", "x", &altered, &long, &unsigned, &by_secret, &of_another_type] {
+            assert_eq!(keys.read(text, now()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Budgets, as the verbs use them: claimed before anything is done, settled when it is known what became of it. The one
+//! place that says which budget stopped a request.
+//!
+//! While the database does not answer nothing is claimed, and so nothing is sent and nothing is judged.
+
+use chrono::{DateTime, Days, NaiveTime, TimeZone, Utc};
+use secrecy::SecretString;
+
+use super::{Error, Services, code::Ask, proof::ChallengeResponse};
+use crate::{
+    domain::{
+        address::ClientAddress,
+        audit::{Action, Event},
+        budget::{Budget, Change, Charge, Guess, Kind, Refusal, Send, Settlement, Stamp, Tally, decide},
+        otp::{Challenge, ChallengeKey, Claim, seconds_up},
+        phone::PhoneNumber,
+        profile::today_in,
+        pseudonym::Pseudonym,
+    },
+    store::{self, budgets::Occasion},
+};
+
+/// How often a claim is tried that met others at the very same rows.
+const TRIES: usize = 3;
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// From where.
+    pub address: ClientAddress,
+    /// What her device was given when she was last signed in on it, if it says so.
+    pub device_token: Option<SecretString>,
+    /// Her answer to a challenge, if she was asked for one.
+    pub challenge_response: Option<ChallengeResponse>,
+}
+
+/// How somebody stands with a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub budget: &'static str,
+    /// How many it allows in a window.
+    pub quota: usize,
+    /// How many of them are left.
+    pub left: usize,
+    /// How long the window is, in seconds.
+    pub window: i64,
+    /// Seconds until there is more again.
+    pub reset: i64,
+}
+
+/// A request of `signup` or `login`, counted.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Who asks.
+    pub asker: Asker,
+    /// How her address stands.
+    pub standing: Option<Standing>,
+    /// What refuses her, unless she asks from a device that was signed in before.
+    pub(super) refusal: Option<Refusal>,
+}
+
+/// Counts a request of `signup` or `login`, whatever becomes of it.
+///
+/// # Errors
+/// When the database does not answer: then nothing may be sent.
+pub async fn admit(services: &Services, asker: Asker) -> Result<Admitted, Error> {
+    let now = services.clock.now();
+    let charges = services.budgets.request(asker.address, now);
+    let (standing, refusal) = match claim(services, charges, now).await? {
+        Ok(held) => (held.standing(Budget::AddressRequests), None),
+        Err(refusal) => (refusal.into(), Some(refusal)),
+    };
+    Ok(Admitted { asker, standing, refusal })
+}
+
+impl From<Refusal> for Option<Standing> {
+    fn from(refusal: Refusal) -> Self {
+        let ((quota, window), reset) = refusal.quota.zip(refusal.retry_after)?;
+        Some(Standing { budget: refusal.budget.as_str(), quota, left: 0, window, reset })
+    }
+}
+
+/// What was claimed, until it is settled.
+#[derive(Debug)]
+pub(super) struct Held {
+    charges: Vec<Charge>,
+    tallies: Vec<Tally>,
+    stamp: Stamp,
+    at: DateTime<Utc>,
+}
+
+impl Held {
+    /// Nothing: the limits are off.
+    fn nothing(now: DateTime<Utc>) -> Self {
+        Self { charges: Vec::new(), tallies: Vec::new(), stamp: Stamp::new(now, 0), at: now }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.charges.iter().filter(|charge| charge.is_charged).count() == self.tallies.len()
+    }
+
+    /// What would stop the same from being claimed once more.
+    pub(super) fn refuses(&self, now: DateTime<Utc>) -> Option<Refusal> {
+        decide(&self.charges, &self.tallies, now)
+    }
+
+    /// Seconds until the same could be claimed again; none when at once. A proof is spent for good and nothing to wait for: who
+    /// asks again is asked for another one, or for none.
+    pub(super) fn wait(&self, now: DateTime<Utc>) -> i64 {
+        let is_proof = |charge: &&Charge| charge.rules.iter().any(|rule| rule.budget == Budget::Proof);
+        let others: Vec<Charge> = self.charges.iter().filter(|charge| !is_proof(charge)).cloned().collect();
+        decide(&others, &self.tallies, now).and_then(|refusal| refusal.retry_after).unwrap_or(0)
+    }
+
+    /// How a window stands after this claim.
+    fn standing(&self, budget: Budget) -> Option<Standing> {
+        let (charge, limit) = self.charges.iter().find_map(|charge| {
+            let rule = charge.rules.iter().find(|rule| rule.budget == budget)?;
+            Some((charge, rule.limit()?))
+        })?;
+        let tally = self.tallies.iter().find(|tally| tally.key == charge.key)?;
+        let used = tally.within(limit.per, self.at);
+        let oldest = used.checked_sub(1).and_then(|nth| tally.log.get(nth));
+        Some(Standing {
+            budget: budget.as_str(),
+            quota: limit.most,
+            left: limit.most.saturating_sub(used),
+            window: limit.per.num_seconds(),
+            reset: oldest.map_or(0, |at| seconds_up(*at + limit.per - self.at)),
+        })
+    }
+}
+
+/// Claims these charges, all of them or none.
+///
+/// # Errors
+/// When the database does not answer: then what was to be claimed must not happen.
+pub(super) async fn claim(
+    services: &Services,
+    charges: Vec<Charge>,
+    now: DateTime<Utc>,
+) -> Result<Result<Held, Refusal>, Error> {
+    if !services.budgets.is_on {
+        return Ok(Ok(Held::nothing(now)));
+    }
+    for _ in 0..TRIES {
+        let stamp = stamp(services, now);
+        let occasion = Occasion { stamp: &stamp, kept: services.budgets.kept(), now };
+        let tallies = store::budgets::claim(&services.store, &charges, occasion).await?;
+        let held = Held { charges: charges.clone(), tallies, stamp, at: now };
+        if held.is_whole() {
+            super::prefixes::watch(services, &held.tallies, now).await;
+            return Ok(Ok(held));
+        }
+        take_back(services, &held).await?;
+        let found = store::budgets::list(&services.store, &charges).await?;
+        if let Some(refusal) = decide(&charges, &found, now) {
+            services.metrics.refused(refusal.budget.as_str());
+            return Ok(Err(close_if_prefix(services, &charges, refusal, now).await?));
+        }
+    }
+    Ok(Err(crowded(&charges)))
+}
+
+/// What became of the claim of a guess.
+#[derive(Debug)]
+pub(super) enum GuessClaim {
+    /// An attempt was taken and charged: it is to be judged.
+    Taken(Challenge, Held),
+    /// A budget stops it.
+    Refused(Refusal),
+    /// There is nothing to guess at: the challenge, if there is one, is this.
+    NotWaiting(Option<Challenge>),
+}
+
+/// Takes an attempt, if the challenge waits for one and no budget is spent, and charges the guess. The attempt comes first:
+/// so no more are charged at once than a challenge bears, and whoever guesses in a crowd keeps nobody else out, not even
+/// for a moment. An attempt that cannot be charged is not judged, and stays taken.
+///
+/// # Errors
+/// When the database does not answer: then nothing may be judged.
+pub(super) async fn claim_guess(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    guess: Guess<'_>,
+    now: DateTime<Utc>,
+) -> Result<GuessClaim, Error> {
+    let (db, most) = (&services.store, services.otp.max_attempts);
+    let charges = if services.budgets.is_on { services.budgets.guess(guess, now) } else { Vec::new() };
+    for _ in 0..TRIES {
+        match store::otp::claim_attempt(db, key, most, &charges, now).await? {
+            Claim::Taken(challenge) => {
+                return Ok(match claim(services, charges, now).await? {
+                    Ok(held) => GuessClaim::Taken(challenge, held),
+                    Err(refusal) => GuessClaim::Refused(refusal),
+                });
+            }
+            Claim::NotTaken(challenge) => {
+                let found = store::budgets::list(db, &charges).await?;
+                if let Some(refusal) = decide(&charges, &found, now) {
+                    services.metrics.refused(refusal.budget.as_str());
+                    return Ok(GuessClaim::Refused(refusal));
+                }
+                if !challenge.as_ref().is_some_and(|challenge| challenge.waits(&services.otp, now)) {
+                    return Ok(GuessClaim::NotWaiting(challenge));
+                }
+            }
+        }
+    }
+    Ok(GuessClaim::Refused(crowded(&charges)))
+}
+
+/// What became of a guess that was claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It was never judged: its key is not listed any more.
+    Not,
+    /// It was right, and is still to be used.
+    Right,
+    /// It was right, and did what it was for, at a phone that had no account when it was sent.
+    Used,
+    /// The same, at a phone that had one.
+    UsedByKnown,
+}
+
+/// Settles a guess that was not a wrong one. A database that goes away here takes nothing from whoever was let in: her
+/// charges stay.
+pub(super) async fn settle_guess(services: &Services, held: Held, phone: &PhoneNumber, judged: Judged) {
+    if !services.budgets.is_on {
+        return;
+    }
+    let mark = services.pseudonyms.phone(phone);
+    let failures = format!("phone/{}/guesses", mark.as_str());
+    // Where the right guess is in the count itself, one more is no lock: else the last one allowed would lock her out.
+    let is_counted = held.tallies.iter().any(|tally| tally.key == failures);
+    let locked_at = services.budgets.failures_in_a_row + i64::from(is_counted);
+    let is_used = matches!(judged, Judged::Used | Judged::UsedByKnown);
+    let mut settlements: Vec<Settlement> = held
+        .tallies
+        .iter()
+        .filter(|tally| !(is_used && tally.key == failures))
+        .map(|tally| Settlement { key: tally.key.clone(), change: Change::TakeBack })
+        .collect();
+    if is_used {
+        let ends_at = held.at + services.budgets.phone_guesses.per;
+        settlements.push(Settlement { key: failures, change: Change::Succeed { locked_at, ends_at } });
+        if let Some(key) = Charge::prefix_key(phone) {
+            let forgiven = if judged == Judged::Used { services.budgets.prefix.forgiven } else { 0 };
+            settlements.push(Settlement { key, change: Change::Answer { forgiven } });
+        }
+    }
+    let settled = match store::budgets::settle(&services.store, &settlements, &held.stamp, held.at).await {
+        Ok(tallies) if judged == Judged::Used => {
+            super::prefixes::open_if_closed(services, &tallies, services.clock.now()).await
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = settled {
+        tracing::error!(%error, "the charges of a right code could not be given back");
+    }
+}
+
+/// Gives everything back that was claimed.
+///
+/// # Errors
+/// When the database does not answer: then the charges stay.
+pub(super) async fn take_back(services: &Services, held: &Held) -> Result<(), Error> {
+    settle_all(services, held, Change::TakeBack).await
+}
+
+/// Claims a message that nobody asks for just now: the next channel of a code that came back.
+///
+/// # Errors
+/// When the database does not answer: then nothing may be sent.
+pub(super) async fn claim_message(
+    services: &Services,
+    phone: &PhoneNumber,
+    is_known: bool,
+    now: DateTime<Utc>,
+) -> Result<Result<Held, Refusal>, Error> {
+    let charges = services.budgets.message(phone, is_known, &day(services, now), now);
+    claim(services, charges, now).await
+}
+
+/// Counts a message that goes out whatever the day's count is: a notice that is owed to a person. There are no more of
+/// them than codes that came back.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn count_notice(
+    services: &Services,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<Result<Held, Refusal>, Error> {
+    let mut charges = services.budgets.message(phone, true, &day(services, now), now);
+    for charge in &mut charges {
+        charge.rules.clear();
+    }
+    claim(services, charges, now).await
+}
+
+/// Lifts the cooldown that was claimed, and leaves the charges.
+///
+/// # Errors
+/// When the database does not answer: then it stays.
+pub(super) async fn lift(services: &Services, held: &Held) -> Result<(), Error> {
+    settle_all(services, held, Change::Lift).await
+}
+
+async fn settle_all(services: &Services, held: &Held, change: Change) -> Result<(), Error> {
+    let all = held.tallies.iter().map(|tally| Settlement { key: tally.key.clone(), change });
+    let all: Vec<Settlement> = all.collect();
+    store::budgets::settle(&services.store, &all, &held.stamp, held.at).await?;
+    Ok(())
+}
+
+/// Seconds until a code may be asked for again, as the budgets have it.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn send_wait(
+    services: &Services,
+    send: &Send<'_>,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    if !services.budgets.is_on {
+        return Ok(0);
+    }
+    let charges = services.budgets.phone_sends(send, now);
+    let found = store::budgets::list(&services.store, &charges).await?;
+    Ok(decide(&charges, &found, now).and_then(|refusal| refusal.retry_after).unwrap_or(0))
+}
+
+/// The row of a number's prefix.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Result<Option<Tally>, Error> {
+    let Some(key) = Charge::prefix_key(phone) else {
+        return Ok(None);
+    };
+    Ok(store::budgets::find(&services.store, &key).await?)
+}
+
+/// Which day it is where the product lives, and when that ends.
+pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (String, DateTime<Utc>) {
+    let today = today_in(now, services.zone);
+    let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today).and_time(NaiveTime::MIN);
+    // A day that begins an hour late, where clocks are put forward at midnight, ends when the next hour does.
+    let ends = services.zone.from_local_datetime(&tomorrow).earliest();
+    (today.to_string(), ends.map_or(now + chrono::Duration::days(1), |ends| ends.to_utc()))
+}
+
+/// A wish as budgets see it.
+pub(super) fn send<'a>(
+    services: &Services,
+    ask: &Ask<'a>,
+    mark: &'a Pseudonym,
+    now: DateTime<Utc>,
+) -> Send<'a> {
+    Send {
+        phone: ask.key.phone,
+        mark,
+        address: ask.address,
+        device: ask.device,
+        is_known: ask.is_known,
+        resend_after: services.otp.resend_after,
+        day: day(services, now),
+        proof: ask.proof,
+    }
+}
+
+/// Writes down that a budget stopped a send or a guess.
+pub(super) fn note_refusal(
+    services: &Services,
+    action: Action,
+    refusal: &Refusal,
+    key: ChallengeKey<'_>,
+    address: ClientAddress,
+    now: DateTime<Utc>,
+) {
+    let event = Event::by_stranger(action).phone(key.phone).from(address);
+    let event = event.with("budget", refusal.budget.as_str()).with("purpose", key.purpose.as_str());
+    services.audit.note(event.with_known("retry_after", refusal.retry_after), now);
+}
+
+/// The first refusal by a prefix whose codes do not come back closes it for a whole time.
+async fn close_if_prefix(
+    services: &Services,
+    charges: &[Charge],
+    refusal: Refusal,
+    now: DateTime<Utc>,
+) -> Result<Refusal, Error> {
+    let is_prefix = |charge: &&Charge| charge.rules.iter().any(|rule| rule.budget == Budget::Prefix);
+    if let Some(charge) = charges.iter().find(is_prefix).filter(|_| refusal.budget == Budget::Prefix) {
+        super::prefixes::close(services, &charge.key, now).await?;
+    }
+    Ok(refusal)
+}
+
+fn stamp(services: &Services, now: DateTime<Utc>) -> Stamp {
+    let (chance, ..) = services.random.bits().as_fields();
+    Stamp::new(now, chance)
+}
+
+/// Others are charged and given back at this very moment, so that nobody can say which budget it was.
+fn crowded(charges: &[Charge]) -> Refusal {
+    let rules = charges.iter().flat_map(|charge| &charge.rules);
+    let budget = rules.map(|rule| rule.budget).find(|budget| budget.kind() == Kind::Rate);
+    Refusal { budget: budget.unwrap_or(Budget::AddressRequests), retry_after: Some(1), quota: None }
+}

@@ -1,0 +1,83 @@
+//! The answer to a request that has to show that it is no program's.
+
+use poem_openapi::{Object, Union};
+
+use super::envelope::{ErrorCode, Failure, Refusal};
+use crate::flows::proof::AskedProof;
+
+/// A proof of work: find a number so that the SHA-256 of `<challenge>.<number>` begins with `difficulty` zero bits, and
+/// send that whole text as `challenge_response`.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct PowChallenge {
+    /// A text to work on, for this phone and this client only.
+    pub challenge: String,
+    /// The zero bits that the hash has to begin with.
+    #[oai(validator(minimum(value = "8"), maximum(value = "24")))]
+    pub difficulty: u32,
+    /// Seconds until it can be answered no more. It can be answered once.
+    #[oai(validator(minimum(value = "1")))]
+    pub expires_in: i64,
+}
+
+/// A token of Cloudflare's Turnstile, as its widget hands it out.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct TurnstileChallenge {
+    /// The widget's `sitekey`.
+    pub site_key: String,
+    /// The widget's `action`; null where none is asked for.
+    pub action: Option<String>,
+}
+
+/// A token of hCaptcha's, as its widget hands it out.
+#[derive(Debug, Clone, PartialEq, Eq, Object)]
+pub struct HCaptchaChallenge {
+    /// The widget's `sitekey`.
+    pub site_key: String,
+}
+
+/// What is asked for, by whom it is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Union)]
+#[oai(one_of = true, discriminator_name = "provider")]
+pub enum Challenge {
+    /// The server itself.
+    #[oai(mapping = "pow")]
+    Pow(PowChallenge),
+    /// Cloudflare.
+    #[oai(mapping = "turnstile")]
+    Turnstile(TurnstileChallenge),
+    /// hCaptcha.
+    #[oai(mapping = "hcaptcha")]
+    HCaptcha(HCaptchaChallenge),
+}
+
+impl Challenge {
+    /// One as a client may meet it.
+    pub fn sample() -> Self {
+        Self::Pow(PowChallenge {
+            challenge: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.challenge".to_owned(),
+            difficulty: 17,
+            expires_in: 120,
+        })
+    }
+}
+
+impl From<AskedProof> for Challenge {
+    fn from(asked: AskedProof) -> Self {
+        match asked {
+            AskedProof::Pow { challenge, difficulty, expires_in } => {
+                Self::Pow(PowChallenge { challenge, difficulty, expires_in })
+            }
+            AskedProof::Turnstile { site_key, action } => {
+                Self::Turnstile(TurnstileChallenge { site_key, action })
+            }
+            AskedProof::HCaptcha { site_key } => Self::HCaptcha(HCaptchaChallenge { site_key }),
+        }
+    }
+}
+
+/// The answer: 403 `challenge_required`, with what is asked for.
+pub fn challenge_required(asked: AskedProof) -> Refusal {
+    let mut failure = Failure::of(ErrorCode::ChallengeRequired);
+    failure.error.challenge = Some(asked.into());
+    Refusal(failure)
+}

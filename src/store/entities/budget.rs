@@ -1,0 +1,21 @@
+//! `budgets`.
+
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "budgets")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key: String,
+    pub log: String,
+    pub count: i64,
+    pub answered: i64,
+    pub rested_at: Option<DateTime<Utc>>,
+    pub closed_until: Option<DateTime<Utc>>,
+    pub held_until: Option<DateTime<Utc>>,
+    pub ends_at: DateTime<Utc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

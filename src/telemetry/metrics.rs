@@ -1,0 +1,358 @@
+//! What the server counts of itself, for Prometheus to fetch from `METRICS_ADDR`.
+//!
+//! No label holds what a stranger typed: no phone, no address, no path. Most labels are `&'static str`, words of the
+//! program; a region is two letters or `other`. So the number of series is bounded, and nobody can be found in them.
+//!
+//! To add a metric: a field here, its registration in [`Metrics::default`], a method, and its row in
+//! `docs/METRICS.md`, which a test compares with what is registered.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64},
+    },
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+/// What the text is called when it is served: `OpenMetrics` 1.0, which Prometheus reads since its version 2.5.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Seconds. Most answers take a few milliseconds, those that wait for the SMS provider a second or more, and none more
+/// than its deadline of fifteen.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0];
+
+/// The methods that are told apart; a stranger may invent others without end.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MessageLabels {
+    channel: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HowLabel {
+    how: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BudgetLabel {
+    budget: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RegionLabel {
+    region: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScopeLabel {
+    scope: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChallengeLabels {
+    provider: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+type Histograms = Family<RouteLabel, Histogram, fn() -> Histogram>;
+
+/// Every metric. Copies count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Histograms,
+    connections: Gauge,
+    accepted: Counter,
+    connections_refused: Counter,
+    connections_cut: Counter,
+    connections_limit: Gauge,
+    messages: Family<MessageLabels, Counter>,
+    wrong_codes: Counter,
+    sign_ins: Family<HowLabel, Counter>,
+    budget_refusals: Family<BudgetLabel, Counter>,
+    locks: Counter,
+    refresh_reuses: Counter,
+    prefixes_closed: Family<RegionLabel, Counter>,
+    prefixes_opened: Family<RegionLabel, Counter>,
+    cap_used: Family<ScopeLabel, Gauge<f64, AtomicU64>>,
+    audit_queued: Gauge<i64, AtomicI64>,
+    audit_lost: Counter,
+    challenges: Family<ChallengeLabels, Counter>,
+    shed: Counter,
+    database: Family<StateLabel, Gauge>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("loopin"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            connections: Gauge::default(),
+            accepted: Counter::default(),
+            connections_refused: Counter::default(),
+            connections_cut: Counter::default(),
+            connections_limit: Gauge::default(),
+            messages: Family::default(),
+            wrong_codes: Counter::default(),
+            sign_ins: Family::default(),
+            budget_refusals: Family::default(),
+            locks: Counter::default(),
+            refresh_reuses: Counter::default(),
+            prefixes_closed: Family::default(),
+            prefixes_opened: Family::default(),
+            cap_used: Family::default(),
+            audit_queued: Gauge::default(),
+            audit_lost: Counter::default(),
+            challenges: Family::default(),
+            shed: Counter::default(),
+            database: Family::default(),
+        };
+        inner.register_the_server();
+        inner.register_the_sign_in();
+        Self(Arc::new(inner))
+    }
+}
+
+/// The registry adds the prefix, `_total` to a counter and the unit, and ends each sentence.
+impl Inner {
+    fn register_the_server(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Which version runs", build);
+        registry.register("http_requests", "Requests that were answered", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "How long answers took to make",
+            Unit::Seconds,
+            self.durations.clone(),
+        );
+        registry.register("connections", "Connections that are open", self.connections.clone());
+        registry.register("connections_accepted", "Connections that were served", self.accepted.clone());
+        registry.register(
+            "connections_refused",
+            "Connections that were cut off because MAX_CONNECTIONS were open",
+            self.connections_refused.clone(),
+        );
+        registry.register(
+            "connections_cut",
+            "Connections that were cut off because a header took too long or an answer was not taken",
+            self.connections_cut.clone(),
+        );
+        registry.register(
+            "connections_limit",
+            "How many connections may be open",
+            self.connections_limit.clone(),
+        );
+        registry.register(
+            "requests_shed",
+            "Requests that were refused before the database was asked, because their address sent a flood",
+            self.shed.clone(),
+        );
+        registry.register("database_connections", "Connections to the database", self.database.clone());
+        registry.register(
+            "audit_queued",
+            "Entries of the audit log that are not written yet",
+            self.audit_queued.clone(),
+        );
+        registry.register(
+            "audit_lost",
+            "Entries of the audit log that could not be written",
+            self.audit_lost.clone(),
+        );
+    }
+
+    fn register_the_sign_in(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "messages",
+            "Messages, by what the provider answered or reported",
+            self.messages.clone(),
+        );
+        registry.register("wrong_codes", "Codes that were judged wrong", self.wrong_codes.clone());
+        registry.register("sign_ins", "Sessions that were opened", self.sign_ins.clone());
+        registry.register("budget_refusals", "Requests that a budget stopped", self.budget_refusals.clone());
+        registry.register("phone_locks", "Phones that were locked", self.locks.clone());
+        registry.register(
+            "refresh_reuses",
+            "Retired refresh tokens that were used, each of which ended a session",
+            self.refresh_reuses.clone(),
+        );
+        registry.register(
+            "prefixes_closed",
+            "Prefixes of numbers that were closed because their codes did not come back",
+            self.prefixes_closed.clone(),
+        );
+        registry.register(
+            "prefixes_opened",
+            "Prefixes of numbers that were opened again",
+            self.prefixes_opened.clone(),
+        );
+        // Not `Unit::Ratios`, which would end the name in `_ratios`: Prometheus' convention is `_ratio`.
+        registry.register(
+            "cap_used_ratio",
+            "The share of a daily cap of messages that is used up",
+            self.cap_used.clone(),
+        );
+        registry.register("challenges", "Proofs that were asked for", self.challenges.clone());
+    }
+}
+
+impl Metrics {
+    /// All of it, as `OpenMetrics` text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // A String takes whatever is written.
+        let _ = text::encode(&mut text, &self.0.registry);
+        text
+    }
+
+    /// A request was answered. `route` is the pattern of a path, never the path.
+    pub fn request(&self, route: &str, method: &str, status: u16, seconds: f64) {
+        let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
+        let labels = RequestLabels { route: route.to_owned(), method, status };
+        self.0.requests.get_or_create(&labels).inc();
+        self.0.durations.get_or_create(&RouteLabel { route: labels.route }).observe(seconds);
+    }
+
+    /// A connection is served from now on.
+    pub fn connection_opened(&self) {
+        self.0.accepted.inc();
+        self.0.connections.inc();
+    }
+
+    /// A connection that was served has ended.
+    pub fn connection_closed(&self) {
+        self.0.connections.dec();
+    }
+
+    /// A connection was cut off because too many were open.
+    pub fn connection_refused(&self) {
+        self.0.connections_refused.inc();
+    }
+
+    /// A connection was cut off because of what it did, or did not do.
+    pub fn connection_cut(&self) {
+        self.0.connections_cut.inc();
+    }
+
+    /// So many connections may be open.
+    pub fn connections_limit(&self, most: usize) {
+        self.0.connections_limit.set(i64::try_from(most).unwrap_or(i64::MAX));
+    }
+
+    /// Something is known of a message: `sent`, `rejected`, `delivered`, …
+    pub fn message(&self, channel: &'static str, outcome: &'static str) {
+        self.0.messages.get_or_create(&MessageLabels { channel, outcome }).inc();
+    }
+
+    /// A code was judged wrong.
+    pub fn wrong_code(&self) {
+        self.0.wrong_codes.inc();
+    }
+
+    /// A session was opened: by `code`, `password`, …
+    pub fn sign_in(&self, how: &'static str) {
+        self.0.sign_ins.get_or_create(&HowLabel { how }).inc();
+    }
+
+    /// A budget stopped a request.
+    pub fn refused(&self, budget: &'static str) {
+        self.0.budget_refusals.get_or_create(&BudgetLabel { budget }).inc();
+    }
+
+    /// A phone was locked.
+    pub fn locked(&self) {
+        self.0.locks.inc();
+    }
+
+    /// A retired refresh token was used.
+    pub fn refresh_reused(&self) {
+        self.0.refresh_reuses.inc();
+    }
+
+    /// A prefix of numbers was closed.
+    pub fn prefix_closed(&self, region: &str) {
+        self.0.prefixes_closed.get_or_create(&RegionLabel { region: place(region) }).inc();
+    }
+
+    /// A prefix of numbers was opened again.
+    pub fn prefix_opened(&self, region: &str) {
+        self.0.prefixes_opened.get_or_create(&RegionLabel { region: place(region) }).inc();
+    }
+
+    /// How much of a daily cap is used up, 1 being all of it. The scope is `all` or a region.
+    pub fn cap_used(&self, scope: &str, share: f64) {
+        self.0.cap_used.get_or_create(&ScopeLabel { scope: place(scope) }).set(share);
+    }
+
+    /// So many entries of the audit log wait to be written.
+    pub fn audit_queued(&self, entries: usize) {
+        self.0.audit_queued.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    /// So many more entries of the audit log could not be written.
+    pub fn audit_lost(&self, entries: u64) {
+        self.0.audit_lost.inc_by(entries);
+    }
+
+    /// A proof was asked for, or one came: `asked`, `passed`, `failed`, …
+    pub fn challenge(&self, provider: &'static str, outcome: &'static str) {
+        self.0.challenges.get_or_create(&ChallengeLabels { provider, outcome }).inc();
+    }
+
+    /// A request of a flood was refused before the database was asked.
+    pub fn shed(&self) {
+        self.0.shed.inc();
+    }
+
+    /// How many connections to the database are open, and how many of these nobody uses.
+    pub fn database(&self, open: u32, idle: u32) {
+        self.0.database.get_or_create(&StateLabel { state: "idle" }).set(i64::from(idle));
+        self.0
+            .database
+            .get_or_create(&StateLabel { state: "busy" })
+            .set(i64::from(open.saturating_sub(idle)));
+    }
+}
+
+/// A region of two letters, or `all`. A label that could be anything would one day hold a phone.
+fn place(text: &str) -> String {
+    let is_region = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if is_region || text == "all" { text.to_owned() } else { "other".to_owned() }
+}

@@ -1,0 +1,86 @@
+//! `SMS_ALLOWED_COUNTRIES`, `SMS_BLOCKED_PREFIXES` and `SMS_ALLOWED_PREFIXES`.
+
+use loopin_auth::domain::audit::Action;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::{
+    on_both,
+    prefixes::entries,
+    support::{Answer, OTHER_PHONE, PHONE},
+};
+
+const BRITISH: &str = "+447400123456";
+
+fn assert_left_out(answer: &Answer, reason: &str) {
+    answer.assert_error(400, "phone_unreachable");
+    assert_eq!(answer.text_at("/error/reason"), reason, "{}", answer.text);
+}
+
+on_both! {
+    async fn another_country_gets_no_code_whoever_asks_and_nothing_is_charged(house: TestHouse) {
+        // She had an account before the country was left out.
+        house.sign_in(BRITISH).await;
+        house.advance(30);
+        let server = house.second_server(&[("SMS_ALLOWED_COUNTRIES", "IN")]).await;
+        server.signup(PHONE).await.assert_ok();
+        let rows = "SELECT COUNT(*) FROM budgets WHERE key NOT LIKE 'address/%/requests'";
+        let before = server.count(rows).await;
+        let unknown = "+447400123457";
+        // A known, an unknown and a disabled one: the same answer.
+        let mut answers = Vec::new();
+        for phone in [BRITISH, unknown] {
+            answers.push(server.signup(phone).await);
+            answers.push(server.login(phone).await);
+        }
+        house.disable(BRITISH).await;
+        answers.push(server.login(BRITISH).await);
+        for answer in &answers {
+            assert_left_out(answer, "region_not_allowed");
+            assert_eq!(answer.text, answers[0].text);
+        }
+        assert_eq!(server.count(rows).await, before);
+        assert!(server.inbox_of(BRITISH).is_empty() && server.inbox_of(unknown).is_empty());
+        let refused = entries(&server, Action::CodeRefused).await;
+        assert_eq!(refused.len(), 5);
+        assert_eq!(
+            refused[0].detail.json(),
+            json!({"purpose": "sign_in", "reason": "region_not_allowed", "country": "GB"})
+        );
+    }
+
+    async fn the_longest_beginning_decides(house: TestHouse) {
+        let settings = [
+            ("SMS_ALLOWED_COUNTRIES", "IN"),
+            ("SMS_BLOCKED_PREFIXES", "+91987,+88213"),
+            ("SMS_ALLOWED_PREFIXES", "+9198765432,+447400"),
+            // These are no limits.
+            ("RATE_LIMITS_ENABLED", "false"),
+        ];
+        let server = house.second_server(&settings).await;
+        server.signup(BRITISH).await.assert_ok();
+        server.signup("+919876543210").await.assert_ok();
+        assert_left_out(&server.signup("+919876543310").await, "blocked");
+        assert_left_out(&server.signup("+12025550123").await, "region_not_allowed");
+        server.signup(PHONE).await.assert_ok();
+    }
+
+    async fn signed_in_people_are_held_to_it_too(house: TestHouse) {
+        let tokens = house.sign_in(PHONE).await;
+        house.sign_in(OTHER_PHONE).await;
+        house.advance(30);
+        let settings = [("SMS_BLOCKED_PREFIXES", "+91")];
+        let server = house.second_server(&settings).await;
+        let code = "/api/auth/confirm-code";
+        assert_left_out(&server.send_as(&tokens.access, Method::POST, code, json!({})).await, "blocked");
+        // Whether the number is somebody's is not told.
+        for phone in [OTHER_PHONE, "+919876543999"] {
+            let body = json!({ "phone_number": phone });
+            let answer = server.send_as(&tokens.access, Method::POST, "/api/auth/change-phone", body).await;
+            assert_left_out(&answer, "blocked");
+        }
+        let purposes: Vec<_> = entries(&server, Action::CodeRefused).await;
+        let purposes: Vec<_> = purposes.iter().map(|entry| entry.detail.get("purpose").unwrap().clone()).collect();
+        assert_eq!(purposes, [json!("confirm"), json!("change_phone"), json!("change_phone")]);
+    }
+}

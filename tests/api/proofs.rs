@@ -1,0 +1,127 @@
+//! Bot proof, as the verbs use it: what is asked, and what an answer comes to.
+
+use std::net::IpAddr;
+
+use loopin_auth::{
+    domain::{address::ClientAddress, phone::PhoneNumber},
+    flows::proof::{self, AskedProof, ChallengeResponse, Proved},
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+use crate::support::{Database, OTHER_PHONE, PHONE, TestHouse};
+
+const FROM: &str = "203.0.113.7";
+
+fn phone(number: &str) -> PhoneNumber {
+    PhoneNumber::from_e164(number).unwrap()
+}
+
+fn address(text: &str) -> ClientAddress {
+    ClientAddress::new(text.parse::<IpAddr>().unwrap())
+}
+
+fn ask(house: &TestHouse) -> Option<AskedProof> {
+    proof::ask(&house.services, &phone(PHONE), address(FROM), house.clock.now())
+}
+
+async fn check(house: &TestHouse, response: &str, of: &str, from: &str) -> Proved {
+    let response = ChallengeResponse::parse(response).unwrap();
+    proof::check(&house.services, &response, &phone(of), address(from), house.clock.now()).await
+}
+
+fn solve(asked: Option<AskedProof>) -> String {
+    let Some(AskedProof::Pow { challenge, difficulty, expires_in }) = asked else {
+        panic!("work is asked for: {asked:?}")
+    };
+    assert_eq!((difficulty, expires_in), (8, 120));
+    // Eight zero bits are a first byte of zero.
+    let is_right = |response: &String| Sha256::digest(response)[0] == 0;
+    (0_u64..).map(|number| format!("{challenge}.{number}")).find(is_right).unwrap()
+}
+
+#[tokio::test]
+async fn by_default_nobody_is_asked() {
+    let house = TestHouse::on(Database::Sqlite).await;
+    assert!(!house.services.proofs.is_on());
+    assert_eq!(ask(&house), None);
+    assert_eq!(check(&house, "anything", PHONE, FROM).await, Proved::No);
+}
+
+#[tokio::test]
+async fn with_limits_off_nobody_is_asked() {
+    let settings = [("BOT_PROOF", "pow"), ("RATE_LIMITS_ENABLED", "false")];
+    let house = TestHouse::with(Database::Sqlite, &settings).await;
+    assert!(!house.services.proofs.is_on());
+    assert_eq!(ask(&house), None);
+}
+
+#[tokio::test]
+async fn work_is_judged_here() {
+    let settings = [("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "8")];
+    let house = TestHouse::with(Database::Sqlite, &settings).await;
+    assert!(house.services.proofs.is_on());
+    let answer = solve(ask(&house));
+    let Proved::Yes { spend: Some(first) } = check(&house, &answer, PHONE, FROM).await else {
+        panic!("the answer is right")
+    };
+    assert_eq!(check(&house, &answer, OTHER_PHONE, FROM).await, Proved::No);
+    assert_eq!(check(&house, &answer, PHONE, "203.0.113.8").await, Proved::No);
+    assert_eq!(check(&house, "XXXX.DUMMY.TOKEN.XXXX", PHONE, FROM).await, Proved::No);
+    // Another challenge is another one to spend.
+    let Proved::Yes { spend: Some(second) } = check(&house, &solve(ask(&house)), PHONE, FROM).await else {
+        panic!("the answer is right")
+    };
+    assert_ne!(first, second);
+    house.clock.advance(chrono::Duration::seconds(120));
+    assert_eq!(check(&house, &answer, PHONE, FROM).await, Proved::No);
+}
+
+#[tokio::test]
+async fn a_provider_judges_and_one_that_cannot_lets_nobody_in() {
+    let provider = MockServer::start().await;
+    let word = |word: &str, answer: ResponseTemplate| {
+        Mock::given(matchers::body_string_contains(format!("response={word}&"))).respond_with(answer)
+    };
+    let no = |code: &str| {
+        ResponseTemplate::new(200).set_body_json(json!({"success": false, "error-codes": [code]}))
+    };
+    let yes =
+        ResponseTemplate::new(200).set_body_json(json!({"success": true, "hostname": "app.example.com"}));
+    word("good", yes).mount(&provider).await;
+    word("used", no("timeout-or-duplicate")).mount(&provider).await;
+    word("ours", no("invalid-input-secret")).mount(&provider).await;
+    word("away", ResponseTemplate::new(503)).mount(&provider).await;
+    for name in ["turnstile", "hcaptcha"] {
+        let url = provider.uri();
+        let settings = [
+            ("BOT_PROOF", name),
+            ("BOT_PROOF_SITE_KEY", "the-site-key"),
+            ("BOT_PROOF_SECRET", "the-provider-secret"),
+            ("BOT_PROOF_URL", url.as_str()),
+            ("BOT_PROOF_HOSTNAMES", "app.example.com"),
+        ];
+        let house = TestHouse::with(Database::Sqlite, &settings).await;
+        let site_key = "the-site-key".to_owned();
+        let expected = match name {
+            "turnstile" => AskedProof::Turnstile { site_key, action: None },
+            _ => AskedProof::HCaptcha { site_key },
+        };
+        assert_eq!(ask(&house), Some(expected));
+        for (token, expected) in [
+            ("good", Proved::Yes { spend: None }),
+            ("used", Proved::No),
+            ("ours", Proved::Unavailable),
+            ("away", Proved::Unavailable),
+        ] {
+            assert_eq!(check(&house, token, PHONE, FROM).await, expected, "{name} {token}");
+        }
+        let counted = house.services.metrics.text();
+        for (outcome, times) in [("asked", 1), ("passed", 1), ("failed", 1), ("unavailable", 2)] {
+            let line =
+                format!("loopin_challenges_total{{provider=\"{name}\",outcome=\"{outcome}\"}} {times}");
+            assert!(counted.contains(&line), "{line} in {counted}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What wears a server out, and when it is cut off.
+
+use std::time::Duration;
+
+use loopin_auth::http::server::{Limits, MAX_HEADER_BYTES};
+use poem::{Body, Request, Response, endpoint::make};
+
+use crate::house::{HEALTH, House, limits};
+
+/// A header of so many bytes.
+fn header_of(bytes: usize) -> String {
+    let rest = "GET /api/health HTTP/1.1\r\nhost: localhost\r\nx-filler: \r\n\r\n".len();
+    HEALTH.replace("\r\n\r\n", &format!("\r\nx-filler: {}\r\n\r\n", "x".repeat(bytes - rest)))
+}
+
+#[tokio::test]
+async fn a_header_has_ten_seconds_however_it_trickles() {
+    let house = House::new(limits()).await;
+    tokio::time::pause();
+    let mut silent = house.connect().await;
+    assert_eq!(silent.rest().await, "");
+    silent.assert_ended_after(10.0);
+
+    let mut half = house.connect().await;
+    half.send("GET /api/hea").await;
+    assert_eq!(half.rest().await, "");
+    half.assert_ended_after(10.0);
+
+    let mut trickling = house.connect().await;
+    for byte in HEALTH.chars().take(19) {
+        trickling.send(&byte.to_string()).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(trickling.rest().await, "");
+    trickling.assert_ended_after(10.0);
+    house.until_open(0).await;
+    assert_eq!(house.metric("loopin_connections_cut_total"), 3);
+
+    let mut late = house.connect().await;
+    late.send("GET /api/hea").await;
+    tokio::time::sleep(Duration::from_millis(9_990)).await;
+    late.send(&HEALTH["GET /api/hea".len()..]).await;
+    assert!(late.answer().await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_connection_may_be_idle_longer_and_its_next_header_has_ten_seconds_again() {
+    let house = House::new(limits()).await;
+    tokio::time::pause();
+    let mut idle = house.connect().await;
+    idle.send(HEALTH).await;
+    idle.answer().await;
+    assert_eq!(idle.rest().await, "");
+    idle.assert_ended_after(75.0);
+
+    let mut again = house.connect().await;
+    again.send(HEALTH).await;
+    again.answer().await;
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    again.send(HEALTH).await;
+    assert!(again.answer().await.starts_with("HTTP/1.1 200"), "70 seconds of silence are none too many");
+    again.send("GET /").await;
+    assert_eq!(again.rest().await, "");
+    again.assert_ended_after(80.0);
+}
+
+#[tokio::test]
+async fn no_connection_is_for_ever() {
+    let house = House::new(Limits { age: Duration::from_secs(100), ..limits() }).await;
+    tokio::time::pause();
+    let mut busy = house.connect().await;
+    for second in 0..100 {
+        busy.send(HEALTH).await;
+        assert!(busy.answer().await.starts_with("HTTP/1.1 200"), "{second}");
+        tokio::time::sleep(Duration::from_millis(990)).await;
+    }
+    assert_eq!(busy.rest().await, "");
+    busy.assert_ended_after(100.0);
+}
+
+#[tokio::test]
+async fn a_header_over_16_kib_is_431_and_one_of_16_kib_is_read() {
+    let house = House::new(limits()).await;
+    let most = usize::from(MAX_HEADER_BYTES);
+    for (bytes, status) in [(most, "200"), (most + 1, "431"), (most * 4, "431"), (most * 12, "431")] {
+        let mut client = house.connect().await;
+        client.send(&header_of(bytes)).await;
+        let answer = client.answer().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{bytes}: {answer}");
+        if status == "431" {
+            assert_eq!(client.rest().await, "", "the connection is closed");
+        }
+    }
+    for (fields, status) in [(90, "200"), (101, "431")] {
+        let many = HEALTH.replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nx-a: b".repeat(fields)));
+        let mut client = house.connect().await;
+        client.send(&many).await;
+        let answer = client.answer().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{fields}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_is_503_at_the_deadline_and_the_connection_ends() {
+    let house = House::new(limits()).await;
+    tokio::time::pause();
+    let mut client = house.connect().await;
+    client
+        .send("POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{")
+        .await;
+    let answer = {
+        let (mut from, mut to) = client.socket.split();
+        let trickle = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if tokio::io::AsyncWriteExt::write_all(&mut to, b" ").await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let mut bytes = Vec::new();
+        let answer = async {
+            let _ = tokio::io::AsyncReadExt::read_to_end(&mut from, &mut bytes).await;
+        };
+        tokio::select! {
+            () = trickle => unreachable!("it goes on"),
+            () = answer => {}
+        }
+        String::from_utf8(bytes).unwrap()
+    };
+    client.assert_ended_after(15.0);
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"timeout\""), "{answer}");
+}
+
+#[tokio::test]
+async fn a_chunked_body_over_64_kib_is_413() {
+    let house = House::new(limits()).await;
+    let head = "POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut client = house.connect().await;
+    client.send(head).await;
+    for _ in 0..17 {
+        client.send(&format!("1000\r\n{}\r\n", " ".repeat(0x1000))).await;
+    }
+    client.send("0\r\n\r\n").await;
+    let answer = client.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_cut_off_and_the_next_is_served_when_there_is_room() {
+    let house = House::new(Limits::of(2)).await;
+    let mut first = house.connect().await;
+    first.send(HEALTH).await;
+    first.answer().await;
+    let mut second = house.connect().await;
+    second.send(HEALTH).await;
+    second.answer().await;
+    assert_eq!(house.connect().await.rest().await, "", "the third is cut off");
+    assert_eq!(house.metric("loopin_connections_refused_total"), 1);
+    first.send(HEALTH).await;
+    assert!(first.answer().await.starts_with("HTTP/1.1 200"), "the others do not feel it");
+    drop(second);
+    house.until_open(1).await;
+    let mut third = house.connect().await;
+    third.send(HEALTH).await;
+    assert!(third.answer().await.starts_with("HTTP/1.1 200"));
+    assert_eq!(house.metric("loopin_connections_accepted_total"), 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    // More than the sockets of both sides hold.
+    let large = || async { Ok::<_, poem::Error>(Response::builder().body(vec![b'x'; 64 << 20])) };
+    let house = House::with(make(move |_: Request| large()), limits()).await;
+    tokio::time::pause();
+    let mut client = house.connect().await;
+    client.send(HEALTH).await;
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert_eq!(house.metric("loopin_connections"), 1);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    house.until_open(0).await;
+    assert!(client.rest().await.len() < 64 << 20, "it was cut");
+    assert_eq!(house.metric("loopin_connections_cut_total"), 1);
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_connection_and_nothing_else() {
+    let panics = make(|request: Request| async move {
+        assert!(request.uri().path() == "/api/health", "a fault of the program");
+        Ok::<_, poem::Error>(Response::builder().body(Body::from("fine")))
+    });
+    let house = House::with(panics, limits()).await;
+    let mut unlucky = house.connect().await;
+    unlucky.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    assert_eq!(unlucky.rest().await, "");
+    house.until_open(0).await;
+    let mut next = house.connect().await;
+    next.send(HEALTH).await;
+    assert!(next.answer().await.ends_with("fine"));
+}

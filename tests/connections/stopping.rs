@@ -1,0 +1,65 @@
+//! The end of the server.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{Request, Response, endpoint::make};
+use tokio::{net::TcpStream, sync::Semaphore};
+
+use crate::house::{HEALTH, House, limits};
+
+const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// `/slow` answers when there is a permit, everything else at once. The second one tells that a slow one is under way.
+fn slow(go: &Arc<Semaphore>, begun: &Arc<Semaphore>) -> impl poem::Endpoint<Output = Response> + use<> {
+    let (go, begun) = (Arc::clone(go), Arc::clone(begun));
+    make(move |request: Request| {
+        let (go, begun) = (Arc::clone(&go), Arc::clone(&begun));
+        async move {
+            if request.uri().path() == "/slow" {
+                begun.add_permits(1);
+                go.acquire().await.expect("it is open").forget();
+            }
+            Ok::<_, poem::Error>(Response::builder().body("done"))
+        }
+    })
+}
+
+#[tokio::test]
+async fn requests_come_to_their_end_and_idle_connections_close_at_once() {
+    let (go, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let mut house = House::with(slow(&go, &begun), limits()).await;
+    tokio::time::pause();
+    let mut idle = house.connect().await;
+    idle.send(HEALTH).await;
+    idle.answer().await;
+    let mut silent = house.connect().await;
+    let mut busy = house.connect().await;
+    busy.send(SLOW).await;
+    begun.acquire().await.unwrap().forget();
+    house.stop();
+    assert_eq!(idle.rest().await, "");
+    assert_eq!(silent.rest().await, "");
+    assert!(idle.seconds() < 1.0 && silent.seconds() < 1.0, "they do not wait for anything");
+    assert!(TcpStream::connect(house.address).await.is_err(), "nobody new is let in");
+    assert!(!house.serving.is_finished());
+    go.add_permits(1);
+    let answer = busy.answer().await;
+    assert!(answer.ends_with("done") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    assert_eq!(busy.rest().await, "");
+    house.serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_cut_off_after_the_grace() {
+    let (go, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let mut house = House::with(slow(&go, &begun), limits()).await;
+    tokio::time::pause();
+    let mut busy = house.connect().await;
+    busy.send(SLOW).await;
+    begun.acquire().await.unwrap().forget();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.stop();
+    assert_eq!(busy.rest().await, "");
+    busy.assert_ended_after(26.0);
+    house.serving.await.unwrap();
+}

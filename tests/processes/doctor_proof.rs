@@ -1,0 +1,76 @@
+//! `loopin-auth doctor` on bot proof: whether the provider answers, and takes the secret.
+
+use serde_json::json;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+use crate::server::{Folder, Said, run};
+
+const SECRET: &str = "the-provider-secret-of-the-tests";
+
+/// The lines about bot proof, at a provider that answers so.
+async fn said_with(provider: &str, answer: ResponseTemplate) -> (Said, Vec<String>) {
+    let server = MockServer::start().await;
+    Mock::given(matchers::method("POST"))
+        .and(matchers::path("/siteverify"))
+        .and(matchers::body_string_contains(format!("secret={SECRET}")))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let url = format!("{}/siteverify", server.uri());
+    let said = run(
+        &Folder::new(),
+        &["doctor"],
+        &[
+            ("BOT_PROOF", provider),
+            ("BOT_PROOF_SITE_KEY", "the-site-key"),
+            ("BOT_PROOF_SECRET", SECRET),
+            ("BOT_PROOF_URL", &url),
+            ("BOT_PROOF_HOSTNAMES", "app.example.com"),
+        ],
+    );
+    let lines = lines(&said);
+    assert!(!said.out.contains(SECRET) && !said.err.contains(SECRET), "{}", said.out);
+    (said, lines)
+}
+
+fn lines(said: &Said) -> Vec<String> {
+    said.out.lines().filter(|line| line.contains("  bot proof: ")).map(str::to_owned).collect()
+}
+
+fn refused(code: &str) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({"success": false, "error-codes": [code]}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_says_whether_it_takes_the_secret() {
+    for (provider, answer, word, sentence, code) in [
+        ("turnstile", refused("invalid-input-response"), "ok", "says nothing against the secret", 0),
+        ("hcaptcha", refused("invalid-input-response"), "ok", "says nothing against the secret", 0),
+        ("turnstile", refused("invalid-input-secret"), "FAIL", "refuses us (invalid-input-secret)", 1),
+        ("hcaptcha", refused("sitekey-secret-mismatch"), "FAIL", "refuses us (sitekey-secret-mismatch)", 1),
+        ("turnstile", ResponseTemplate::new(503), "FAIL", "does not answer as it should (server-error)", 1),
+        (
+            "turnstile",
+            ResponseTemplate::new(200).set_body_json(json!({"success": true, "hostname": "app.example.com"})),
+            "warn",
+            "does not refuse a token that is none",
+            0,
+        ),
+    ] {
+        let (said, lines) = said_with(provider, answer).await;
+        assert_eq!(lines.len(), 1, "{}", said.out);
+        assert!(
+            lines[0].starts_with(word) && lines[0].contains(provider) && lines[0].contains(sentence),
+            "{lines:?}"
+        );
+        assert_eq!(said.status.code(), Some(code), "{}", said.out);
+    }
+}
+
+#[test]
+fn work_asks_nobody_and_off_says_nothing() {
+    let said = run(&Folder::new(), &["doctor"], &[("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "19")]);
+    assert_eq!(lines(&said), ["ok    bot proof: suspicious requests do 19 bits of work"], "{}", said.out);
+    let said = run(&Folder::new(), &["doctor"], &[]);
+    assert_eq!(lines(&said), Vec::<String>::new(), "{}", said.out);
+}

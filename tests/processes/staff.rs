@@ -1,0 +1,74 @@
+//! What whoever runs the server does about locks and prefixes: `prefixes` and `unlock`.
+
+use crate::{
+    server::{Folder, Server, run},
+    support::PHONE,
+};
+
+#[test]
+fn a_database_without_tables_is_told() {
+    for command in [&["prefixes"][..], &["prefixes", "open", "+916205"], &["unlock", PHONE]] {
+        let said =
+            run(&Folder::new(), command, &[("SECRET_KEY", "a secret key of the tests, 32 bytes or more")]);
+        assert!(said.err.contains("run `loopin-auth migrate` first"), "{}{}", said.out, said.err);
+        assert_eq!(said.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn what_is_no_prefix_and_no_phone_is_refused() {
+    let folder = Folder::new();
+    run(&folder, &["migrate"], &[]);
+    for (command, sentence) in [
+        (&["prefixes", "open", "India"][..], "Prefix must be a country code"),
+        (&["prefixes", "open", "+916205", "--hours", "721"], "721"),
+        (&["prefixes", "close", "+916205"], "no message was ever sent to this prefix"),
+        (&["unlock", "12"], "Phone number"),
+    ] {
+        let said = run(&folder, command, &[]);
+        assert!(said.err.contains(sentence), "{command:?}: {}{}", said.out, said.err);
+        assert_ne!(said.status.code(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prefixes_are_printed_opened_and_closed_and_a_phone_unlocked() {
+    let folder = Folder::new();
+    let settings =
+        [("LIMIT_FAILURES_IN_A_ROW", "2"), ("SECRET_KEY", "a secret key of the tests, 32 bytes or more")];
+    let server = Server::start(&folder, &settings).await;
+    server.signup(PHONE).await.ok();
+    let right = server.code_for(PHONE).await;
+    for _ in 0..2 {
+        server.verify_otp(PHONE, &crate::support::wrong(&right)).await;
+    }
+    assert_eq!(server.verify_otp(PHONE, &right).await.code(), "phone_locked");
+    let line = |out: &str| {
+        let line = out.lines().find(|line| line.starts_with("+916205")).unwrap_or_default();
+        line.split_whitespace().take(5).map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    let listed = run(&folder, &["prefixes"], &[]);
+    assert_eq!(line(&listed.out), "+916205 IN open 1 0", "{}{}", listed.out, listed.err);
+    assert!(listed.out.contains("PREFIXES"), "{}", listed.out);
+    let closed = run(&folder, &["prefixes", "close", "916205"], &[]);
+    assert_eq!(line(&closed.out), "+916205 IN closed 1 0", "{}{}", closed.out, closed.err);
+    let listed = run(&folder, &["prefixes", "list", "--closed"], &[]);
+    assert_eq!(line(&listed.out), "+916205 IN closed 1 0");
+    let opened = run(&folder, &["prefixes", "open", "+916205", "--hours", "1"], &[]);
+    assert_eq!(line(&opened.out), "+916205 IN held_open 1 0", "{}{}", opened.out, opened.err);
+    let lost = run(&folder, &["unlock", PHONE], &settings[..1]);
+    assert!(lost.err.contains("SECRET_KEY is not set"), "{}{}", lost.out, lost.err);
+    let unlocked = run(&folder, &["unlock", PHONE], &settings);
+    assert_eq!(
+        unlocked.out.trim(),
+        "+91******9376 is unlocked; it was locked by phone-failures-in-a-row",
+        "{}",
+        unlocked.err
+    );
+    server.verify_otp(PHONE, &right).await.ok();
+    let audit = run(&folder, &["audit", "--json"], &[]);
+    for action in ["phone_unlocked", "prefix_closed", "prefix_held_open"] {
+        let entry = audit.out.lines().find(|line| line.contains(action));
+        assert!(entry.is_some_and(|entry| entry.contains("\"command\"")), "{action}: {}", audit.out);
+    }
+}

@@ -1,0 +1,187 @@
+//! Bodies and headers of any kind, at every operation of the document: a failure is an envelope, and never a fault of ours.
+
+use std::cell::RefCell;
+
+use loopin_auth::app;
+use poem::http::Method;
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+use crate::{
+    holds_in_a_house,
+    support::{Answer, PHONE, TestHouse},
+};
+
+/// An operation that takes JSON: its method and path, and the members of its body.
+#[derive(Debug, Clone)]
+struct Door {
+    method: Method,
+    path: String,
+    members: Vec<String>,
+}
+
+/// Every operation with a body, from the document: a new one is tried without a word here.
+async fn doors() -> Vec<Door> {
+    let house = TestHouse::on(crate::support::Database::Sqlite).await;
+    let document = app::document(&house.services);
+    let mut doors = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            let Some(schema) =
+                schema.as_str().and_then(|name| document.pointer(name.trim_start_matches('#')))
+            else {
+                continue;
+            };
+            doors.push(Door {
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.replace("{id}", "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"),
+                members: schema["properties"].as_object().unwrap().keys().cloned().collect(),
+            });
+        }
+    }
+    assert!(doors.len() >= 15, "{doors:?}");
+    doors
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+        "\\+91[6-9][0-9]{9}".prop_map(Value::from),
+        "[0-9]{4}".prop_map(Value::from),
+        "[a-z]{3,12}@?[a-z.]{0,9}".prop_map(Value::from),
+        "\\PC{8,40}".prop_map(Value::from),
+        prop::sample::select(vec![
+            "1995-01-01",
+            "male",
+            "sms",
+            "android",
+            "https://example.com/a.jpg",
+            "\u{0}",
+            ""
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("\\PC{0,8}", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+fn assert_sound(answer: &Answer, what: &str) -> Result<(), TestCaseError> {
+    let status = answer.status.as_u16();
+    prop_assert!((200..500).contains(&status), "{what}: {status} {}", answer.text);
+    if status >= 400 {
+        let body = answer.json();
+        prop_assert_eq!(&body["success"], &Value::Bool(false), "{}: {}", what, answer.text);
+        prop_assert!(
+            body["error"]["code"].is_string() && body["message"].is_string(),
+            "{what}: {}",
+            answer.text
+        );
+        prop_assert!(body["data"].is_null() && body["token"].is_null(), "{what}: {}", answer.text);
+    }
+    prop_assert!(answer.header("x-request-id").is_some(), "{what}");
+    Ok(())
+}
+
+/// Limits would answer before anything is read.
+const OPEN: [(&str, &str); 2] = [("RATE_LIMITS_ENABLED", "false"), ("OTP_RESEND_SECONDS", "0")];
+
+fn all_doors() -> Vec<Door> {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(doors())
+}
+
+/// The token of somebody who is signed in, anew where the last request ended her session.
+async fn token(house: &TestHouse, kept: &RefCell<String>) -> String {
+    let known = kept.borrow().clone();
+    if !known.is_empty() && house.get_as(&known, "/api/auth/profile").await.status == 200 {
+        return known;
+    }
+    let token = house.sign_in(PHONE).await.access;
+    kept.replace(token.clone());
+    token
+}
+
+#[test]
+fn a_member_of_a_body_may_be_anything() {
+    let kept = RefCell::new(String::new());
+    let door = prop::sample::select(all_doors());
+    let values = prop::collection::vec(prop::option::weighted(0.8, json()), 12);
+    holds_in_a_house(&OPEN, 600, &(door, values), async |house, (door, values)| {
+        let token = token(house, &kept).await;
+        let members =
+            door.members.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?)));
+        let body = Value::Object(members.collect());
+        let answer = house.send_as(&token, door.method.clone(), &door.path, body).await;
+        assert_sound(&answer, &door.path)
+    });
+}
+
+#[test]
+fn a_body_may_be_anything() {
+    let kept = RefCell::new(String::new());
+    let door = prop::sample::select(all_doors());
+    let body = prop_oneof![
+        json()
+            .prop_filter("an object is a body", |value| !value.is_object())
+            .prop_map(|value| value.to_string()),
+        any::<String>(),
+        "[\\[\\]{}\":,0-9a-z\\\\ ]{0,60}",
+    ];
+    holds_in_a_house(&OPEN, 400, &(door, body), async |house, (door, body)| {
+        prop_assume!(serde_json::from_str::<Map<String, Value>>(&body).is_err());
+        let bearer = format!("Bearer {}", token(house, &kept).await);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let answer = house.send(door.method.clone(), &door.path, &headers, Some(body)).await;
+        assert_sound(&answer, &door.path)?;
+        // A body that may be left out may be empty, too.
+        prop_assert!(
+            answer.status == 400 || door.path == "/api/auth/logout",
+            "{}: {}",
+            door.path,
+            answer.text
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn headers_may_be_anything() {
+    let text = || {
+        prop_oneof![
+            "[\\x20-\\x7e]{0,80}",
+            "([a-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}(;q=[0-9.]{1,5})?, ?){0,6}",
+            "([0-9]{1,3}(\\.[0-9]{1,3}){3}(:[0-9]{1,5})?, ?){0,5}",
+            "\\[?[0-9a-f:.%]{0,45}\\]?(:[0-9]{0,6})?",
+            "[a-z0-9.\\-]{0,60}(:[0-9]{0,6})?",
+        ]
+    };
+    let settings = [&OPEN[..], &[("TRUSTED_PROXIES", "10.0.0.0/8,::1")]].concat();
+    let headers = (text(), text(), text(), text());
+    holds_in_a_house(&settings, 400, &headers, async |house, (language, host, forwarded, agent)| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept-language", &language),
+            ("host", &host),
+            ("x-forwarded-for", &forwarded),
+            ("user-agent", &agent),
+            ("x-request-id", &agent),
+            ("x-device-name", &language),
+        ];
+        let body = serde_json::json!({ "phone_number": PHONE }).to_string();
+        let answer = house.send(Method::POST, "/api/auth/signup", &headers, Some(body)).await;
+        assert_sound(&answer, "signup")?;
+        // An empty list of hosts allows any in dev, and what a person reads is no reason to send nothing.
+        prop_assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+        Ok(())
+    });
+}

@@ -1,0 +1,198 @@
+//! SMS pumping: somebody earns by the messages that he makes us send to numbers of his own.
+//!
+//! A day's attack is walked through with a clock that is moved by hand, against the whole server in this process: 10,000
+//! requests for codes to a block of premium-like mobile numbers, from 500 addresses, each number once. None of the limits by
+//! phone or by address stops it, because each phone gets one message and each address stays below its 20 requests an hour.
+//! Around it honest people of the same country sign up, and some of the very same block, who have accounts, log in.
+//!
+//! `cargo test --test pumping -- --nocapture` prints what went out.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod pumping {
+    use loopin_auth::domain::{
+        audit::{Action, Filter},
+        budget::PrefixPolicy,
+    };
+
+    use super::support::{Database, TestHouse, postgres};
+
+    /// How many requests the attacker sends.
+    const REQUESTS: usize = 10_000;
+
+    /// From how many addresses: 198.51.100.0 to 198.51.100.249 and 203.0.113.0 to 203.0.113.249.
+    const ADDRESSES: usize = 500;
+
+    /// For how long: eight hours, an address 2.5 requests an hour.
+    const HOURS: usize = 8;
+
+    /// So often the clock is moved, and something happens.
+    const STEP_SECONDS: i64 = 60;
+
+    /// The steps of the attack.
+    const STEPS: usize = HOURS * 60;
+
+    /// His block: a country code and four digits, mobile in India's plan.
+    const BLOCK: &str = "+917000";
+
+    /// Other prefixes of India, in which honest people sign up: 40 of them.
+    const HONEST_PREFIXES: usize = 40;
+
+    /// One of them each so many minutes: 160 in all, of whom three in four type their code.
+    const HONEST_EVERY: usize = 3;
+
+    /// People of his block who have accounts, and log in once each during the attack; and as many who have none, and would like
+    /// to sign up: the price of the defence.
+    const NEIGHBOURS: usize = 24;
+
+    /// What went out.
+    #[derive(Debug, Default)]
+    struct Count {
+        /// To the attacker's numbers.
+        attack: usize,
+        /// Honest people elsewhere, and how many of them were refused.
+        honest: (usize, usize),
+        /// Those of his block who have accounts.
+        neighbours: (usize, usize),
+        /// Those of his block who have none.
+        newcomers: (usize, usize),
+    }
+
+    fn his(nth: usize) -> String {
+        format!("{BLOCK}{nth:06}")
+    }
+
+    fn neighbour(nth: usize) -> String {
+        format!("{BLOCK}9{nth:05}")
+    }
+
+    fn newcomer(nth: usize) -> String {
+        format!("{BLOCK}8{nth:05}")
+    }
+
+    fn honest(nth: usize) -> String {
+        format!("+9198{:02}{nth:06}", nth % HONEST_PREFIXES)
+    }
+
+    fn his_address(nth: usize) -> String {
+        let last = nth % 250;
+        if (nth / 250).is_multiple_of(2) { format!("198.51.100.{last}") } else { format!("203.0.113.{last}") }
+    }
+
+    /// Somebody asks for a code from an address of her own, and types it in if she is one of those who do. False when she
+    /// got none.
+    async fn person(house: &TestHouse, phone: &str, types_it: bool) -> bool {
+        let digits: usize = phone.trim_start_matches("+91").parse().unwrap();
+        let home = house.from(format!("2001:db8:{:x}:{:x}::1", digits / 65_536 % 65_536, digits % 65_536));
+        let answer = home.signup(phone).await;
+        let code = (answer.status.as_u16() == 200).then(|| house.last_code_for(phone));
+        if let Some(code) = code.as_ref().filter(|_| types_it) {
+            home.verify_otp(phone, code).await.assert_ok();
+        }
+        assert!(code.is_some() || answer.status.as_u16() == 429, "{}", answer.text);
+        code.is_some()
+    }
+
+    fn tally(counted: &mut (usize, usize), is_served: bool) {
+        counted.0 += 1;
+        counted.1 += usize::from(!is_served);
+    }
+
+    async fn attack(house: &TestHouse) -> Count {
+        for nth in 0..NEIGHBOURS {
+            assert!(person(house, &neighbour(nth), true).await);
+        }
+        house.advance(86_400);
+        let mut count = Count::default();
+        let mut sent = 0;
+        for step in 0..STEPS {
+            let until = REQUESTS * (step + 1) / STEPS;
+            for nth in sent..until {
+                let answer = house.from(his_address(nth % ADDRESSES)).signup(&his(nth)).await;
+                let status = answer.status.as_u16();
+                assert!([200, 429].contains(&status), "{}", answer.text);
+                count.attack += usize::from(status == 200);
+            }
+            sent = until;
+            if step.is_multiple_of(HONEST_EVERY) {
+                let nth = step / HONEST_EVERY;
+                tally(&mut count.honest, person(house, &honest(nth), nth % 4 != 3).await);
+            }
+            if step.is_multiple_of(STEPS / NEIGHBOURS) {
+                let nth = step * NEIGHBOURS / STEPS;
+                tally(&mut count.neighbours, person(house, &neighbour(nth), true).await);
+                // One in two of them: a code of hers that comes back would open the prefix, and rightly so.
+                tally(&mut count.newcomers, person(house, &newcomer(nth), nth.is_multiple_of(2)).await);
+            }
+            house.advance(STEP_SECONDS);
+        }
+        assert_eq!(sent, REQUESTS);
+        count
+    }
+
+    fn report(name: &str, count: &Count) {
+        let Count { attack, honest, neighbours, newcomers } = count;
+        println!("{name}: {attack} of {REQUESTS} messages went to the attacker");
+        for (who, (asked, refused)) in [
+            ("people of other prefixes", honest),
+            ("people of the block with an account", neighbours),
+            ("people of the block without one", newcomers),
+        ] {
+            println!("    {who}: {asked} asked, {refused} were refused");
+        }
+    }
+
+    /// The most that a block of one prefix can get: what it takes to close it, and the trial messages each time it half
+    /// opens. An honest stranger of the block whose code comes back opens it, and it closes again.
+    fn most(policy: &PrefixPolicy, came_back: usize) -> usize {
+        let seconds = policy.closed_for.num_seconds();
+        let times = usize::try_from(STEP_SECONDS * i64::try_from(STEPS).unwrap() / seconds).unwrap();
+        policy.unanswered.most * (1 + came_back) + policy.probes * times
+    }
+
+    async fn with_the_defence(database: Database) -> (usize, TestHouse) {
+        let house = TestHouse::on(database).await;
+        let count = attack(&house).await;
+        report("with the defence", &count);
+        assert_eq!(count.honest.1, 0, "every honest person elsewhere got hers");
+        assert_eq!(count.neighbours.1, 0, "and everybody who has an account");
+        let came_back =
+            house.count(&format!("SELECT COUNT(*) FROM accounts WHERE phone LIKE '{BLOCK}8%'")).await;
+        let bound = most(&house.services.budgets.prefix, usize::try_from(came_back).unwrap());
+        println!("    the settings allow {bound}");
+        assert!(count.attack <= bound, "{} of {bound}", count.attack);
+        assert!(count.attack * 10 <= REQUESTS);
+        (count.attack, house)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn with_the_breaker_a_block_of_numbers_earns_next_to_nothing_on_sqlite() {
+        let (_, house) = with_the_defence(Database::Sqlite).await;
+        house.services.audit.flush().await.unwrap();
+        let filter = Filter { action: Some(Action::PrefixClosed), ..Filter::default() };
+        let closed =
+            loopin_auth::store::audit::list_after(&house.services.store, &filter, None, 1_000).await.unwrap();
+        assert!(!closed.is_empty());
+        assert!(closed.iter().all(|entry| entry.detail.get("prefix").is_some_and(|prefix| prefix == BLOCK)));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn with_the_breaker_a_block_of_numbers_earns_next_to_nothing_on_postgres() {
+        if postgres::is_there() {
+            with_the_defence(Database::Postgres).await;
+        }
+    }
+
+    /// All limits by phone and address are on; the breaker alone is set so that it never closes.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn without_the_breaker_every_message_goes_out() {
+        let settings = [("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1000/1s")];
+        let house = TestHouse::with(Database::Sqlite, &settings).await;
+        let count = attack(&house).await;
+        report("without the defence", &count);
+        assert_eq!(count.attack, REQUESTS);
+        assert_eq!((count.honest.1, count.neighbours.1, count.newcomers.1), (0, 0, 0));
+    }
+}

@@ -1,0 +1,83 @@
+//! `HIDE_ACCOUNT_EXISTENCE`: whatever a phone is, what is asked about it costs the same round trips up to the right code.
+
+use serde_json::json;
+
+use crate::support::{Answer, Database, TestHouse, postgres, proxy::Proxy, whole_profile, wrong};
+
+/// What a phone can be.
+const KINDS: [&str; 4] = ["unknown", "unfinished", "finished", "disabled"];
+
+/// Makes the phone what it is to be. Later it is asked about from an address that has asked for nothing yet.
+async fn make(house: &TestHouse, kind: &str, phone: &str) {
+    if kind == "unknown" {
+        return;
+    }
+    let tokens = house.sign_in(phone).await;
+    if kind == "finished" {
+        let mut profile = whole_profile();
+        profile["phone_number"] = json!(phone);
+        let path = "/api/auth/complete-profile";
+        house.send_as(&tokens.access, poem::http::Method::POST, path, profile).await.assert_ok();
+    }
+    if kind == "disabled" {
+        house.disable(phone).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_phone_costs_the_same_up_to_the_right_code() {
+    if !postgres::is_there() {
+        return;
+    }
+    let url = postgres::new_database().await;
+    let (server, _) = postgres::through(&url, 0);
+    let proxy = Proxy::to(server).await;
+    let (_, url) = postgres::through(&url, proxy.address.port());
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        // One connection, so that a statement is prepared once.
+        ("DATABASE_MAX_CONNECTIONS", "1"),
+        ("HIDE_ACCOUNT_EXISTENCE", "true"),
+        ("PHONE_STALE_DAYS", "180"),
+    ];
+    let house = TestHouse::with(Database::Postgres, &settings).await;
+    let mut costs = Vec::new();
+    // What the first round took includes the preparing of every statement.
+    for round in 0..2 {
+        costs.clear();
+        for (place, kind) in KINDS.into_iter().enumerate() {
+            let nth = round * KINDS.len() + place + 1;
+            let phone = format!("+9198765432{nth:02}");
+            make(&house.from(format!("203.0.113.{nth}")), kind, &phone).await;
+            house.advance(24 * 60 * 60);
+            costs.push((kind, ask(&house.from(format!("198.51.100.{nth}")), &proxy, &phone).await));
+        }
+    }
+    let (_, first) = costs[0].clone();
+    assert!(first.iter().all(|(_, took)| *took > 0), "{first:?}");
+    for (kind, took) in costs {
+        assert_eq!(took, first, "{kind}");
+    }
+}
+
+/// Everything that a phone can be asked about before the right code, with the round trips of each.
+async fn ask(house: &TestHouse, proxy: &Proxy, phone: &str) -> Vec<(&'static str, u64)> {
+    let mut taken = Vec::new();
+    let mut before = proxy.round_trips();
+    let mut took = |name, status: u16, answer: Answer| {
+        let after = proxy.round_trips();
+        assert_eq!(answer.status.as_u16(), status, "{name}: {}", answer.text);
+        taken.push((name, after - before));
+        before = after;
+    };
+    took("signup", 200, house.signup(phone).await);
+    took("login, too soon", 429, house.login(phone).await);
+    house.advance(30);
+    took("login", 200, house.login(phone).await);
+    let code = wrong(&house.last_code_for(phone));
+    took("verify-otp", 400, house.verify_otp(phone, &code).await);
+    took("verify-login", 400, house.verify_login(phone, &code).await);
+    took("verify-login", 400, house.verify_login(phone, &code).await);
+    took("exhausted", 429, house.verify_otp(phone, &code).await);
+    taken
+}

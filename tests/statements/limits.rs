@@ -1,0 +1,124 @@
+//! What requests cost that the limits count.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{
+    super::support::{postgres, wrong},
+    Meter,
+};
+
+/// The same for requests that the limits count, with the limits on: a statement charges, and one gives back.
+pub(super) const COSTS: &[(&str, u64, u64)] = &[
+    ("POST /api/auth/signup, new", 7, 7),
+    ("POST /api/auth/signup, resend", 7, 7),
+    ("POST /api/auth/signup, cooldown", 4, 7),
+    ("POST /api/auth/login", 7, 7),
+    ("POST /api/auth/login, unknown", 2, 7),
+    ("POST /api/auth/verify-otp, new account", 9, 9),
+    ("POST /api/auth/verify-otp, wrong", 2, 9),
+    ("POST /api/auth/verify-otp, used", 3, 9),
+    ("POST /api/auth/verify-otp, exhausted", 4, 9),
+    ("POST /api/auth/verify-login", 9, 9),
+    ("POST /api/auth/verify-login, no account", 8, 9),
+    ("POST /api/auth/login, by name", 7, 7),
+    ("POST /api/auth/login, wrong password", 2, 3),
+    // Known or not: the same.
+    ("POST /api/auth/login, no such name", 2, 3),
+    ("POST /api/auth/login, too many", 2, 3),
+    ("POST /api/auth/register", 5, 7),
+    ("POST /api/auth/register, too many", 2, 7),
+];
+
+/// What one person does on the way in, from an address of her own.
+async fn with_limits(meter: &mut Meter, round: usize) {
+    meter.house = meter.house.from(format!("2001:db8:{round:x}::1"));
+    let (phone, name) = (format!("+91987654{round:04}"), format!("walker{round}"));
+    meter.count("POST /api/auth/login, unknown", 404, async |house| house.login(&phone).await).await;
+    meter.count("POST /api/auth/signup, new", 200, async |house| house.signup(&phone).await).await;
+    meter.count("POST /api/auth/signup, cooldown", 429, async |house| house.signup(&phone).await).await;
+    meter.house.advance(30);
+    meter.count("POST /api/auth/signup, resend", 200, async |house| house.signup(&phone).await).await;
+    let code = meter.house.last_code_for(&phone);
+    meter
+        .count("POST /api/auth/verify-otp, wrong", 400, async |house| {
+            house.verify_otp(&phone, &wrong(&code)).await
+        })
+        .await;
+    meter
+        .count("POST /api/auth/verify-login, no account", 404, async |house| {
+            house.verify_login(&phone, &code).await
+        })
+        .await;
+    meter
+        .count("POST /api/auth/verify-otp, new account", 200, async |house| {
+            house.verify_otp(&phone, &code).await
+        })
+        .await;
+    meter
+        .count("POST /api/auth/verify-otp, used", 400, async |house| house.verify_otp(&phone, &code).await)
+        .await;
+    meter.house.advance(30);
+    meter.count("POST /api/auth/login", 200, async |house| house.login(&phone).await).await;
+    let code = meter.house.last_code_for(&phone);
+    meter
+        .count("POST /api/auth/verify-login", 200, async |house| house.verify_login(&phone, &code).await)
+        .await;
+    meter.house.advance(3600);
+    meter.house.login(&phone).await.assert_ok();
+    let code = wrong(&meter.house.last_code_for(&phone));
+    for _ in 0..3 {
+        meter.house.verify_otp(&phone, &code).await;
+    }
+    meter
+        .count("POST /api/auth/verify-otp, exhausted", 429, async |house| {
+            house.verify_otp(&phone, &code).await
+        })
+        .await;
+    passwords_with_limits(meter, &name).await;
+}
+
+async fn passwords_with_limits(meter: &mut Meter, name: &str) {
+    let password = "purple-kettle-morning-71";
+    let body = |name: &str, password: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": password});
+    let (register, login) = ("/api/auth/register", "/api/auth/login");
+    for (label, status, path, body) in [
+        ("POST /api/auth/register", 201, register, body(name, password)),
+        ("POST /api/auth/login, by name", 200, login, body(name, password)),
+        ("POST /api/auth/login, wrong password", 401, login, body(name, "not this one")),
+        ("POST /api/auth/login, no such name", 401, login, body(&format!("no{name}"), password)),
+    ] {
+        meter.count(label, status, async |house| house.post(path, body).await).await;
+    }
+    for _ in 0..9 {
+        meter.house.post(login, body(name, "not this one")).await;
+    }
+    for number in 1..20 {
+        meter.house.post(register, body(&format!("{name}.{number}"), password)).await;
+    }
+    for (label, path) in
+        [("POST /api/auth/login, too many", login), ("POST /api/auth/register, too many", register)]
+    {
+        meter.count(label, 429, async |house| house.post(path, body(name, password)).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_add_two_round_trips_at_most() {
+    if !postgres::is_there() {
+        return;
+    }
+    let mut meter = Meter::new("true").await;
+    for round in 1..4 {
+        with_limits(&mut meter, round).await;
+        if round == 1 {
+            meter.counted.clear();
+        }
+    }
+    for (name, took) in &meter.counted {
+        println!("{took:>3}  {name}");
+    }
+    let known: BTreeMap<&str, u64> = COSTS.iter().map(|(name, exact, _)| (*name, *exact)).collect();
+    assert_eq!(meter.counted, known);
+}
