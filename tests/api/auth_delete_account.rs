@@ -33,6 +33,8 @@ async fn rows_with(house: &TestHouse, text: &str) -> i64 {
 
 on_both! {
     async fn everything_goes(house: TestHouse) {
+        // Not about the limits, into which it would run.
+        let house = house.without_limits().await;
         let elsewhere = sign_in_from(&house, PHONE, "Elsewhere").await;
         let tokens = sign_in_from(&house, PHONE, "Here").await;
         house.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", whole_profile()).await.assert_ok();
@@ -186,6 +188,8 @@ on_both! {
     }
 
     async fn a_sign_in_in_the_same_moment_is_before_it_or_makes_somebody_new(house: TestHouse) {
+        // Not about the limits, into which it would run.
+        let house = house.without_limits().await;
         let second_server = house.second_server(&[]).await;
         let mut tokens = house.sign_in(PHONE).await;
         for _ in 0..5 {

@@ -187,6 +187,7 @@ on_both! {
 /// the four kinds of phones, asked in turn, so that a busy machine is busy for all of them alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "it measures times, which no test asserts"]
+#[expect(clippy::disallowed_methods, reason = "a measurement by hand, which asserts nothing of a time")]
 async fn how_long_an_answer_takes() {
     const ROUNDS: u32 = 250;
     let house = TestHouse::with(Database::Sqlite, &[]).await;

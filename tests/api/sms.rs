@@ -20,7 +20,7 @@ use wiremock::{
 
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+    support::{Answer, OTHER_PHONE, PHONE, TestHouse, WIDE_LIMITS},
 };
 
 pub(crate) const SID: &str = "AC0123456789abcdef0123456789abcdef";
@@ -44,6 +44,7 @@ pub(crate) async fn server_that_sends_to(
         ("TWILIO_PHONE_NUMBER", SENDER),
         ("TWILIO_API_BASE_URL", base),
     ];
+    all.extend(WIDE_LIMITS);
     all.extend(settings);
     house.second_server(&all).await
 }

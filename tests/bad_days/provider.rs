@@ -8,7 +8,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 use crate::{
     on_both,
-    support::{OTHER_PHONE, PHONE, TestHouse},
+    support::{OTHER_PHONE, PHONE, TestHouse, WIDE_LIMITS},
 };
 
 /// So long that everything else is over by then, and short for whoever waits for the test.
@@ -40,6 +40,7 @@ async fn with_twilio_and(house: &TestHouse, twilio: &MockServer, more: &[(&str, 
         // With one connection, whoever kept it while he waits for Twilio would stop everybody.
         ("DATABASE_MAX_CONNECTIONS", "1"),
     ];
+    settings.extend(WIDE_LIMITS);
     settings.extend(more);
     house.second_server(&settings).await
 }
@@ -106,7 +107,7 @@ on_both! {
     }
 
     async fn a_client_that_hangs_up_while_verifying_keeps_a_whole_account(house: TestHouse) {
-        let house = Arc::new(house);
+        let house = Arc::new(house.second_server(&WIDE_LIMITS).await);
         for number in 10..40 {
             let phone = format!("+9198765432{number}");
             house.signup(&phone).await.assert_ok();

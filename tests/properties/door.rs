@@ -143,9 +143,10 @@ fn a_body_may_be_anything() {
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
         let answer = house.send(door.method.clone(), &door.path, &headers, Some(body)).await;
         assert_sound(&answer, &door.path)?;
-        // A body that may be left out may be empty, too.
+        // A body that may be left out may be empty, too; and who may not learns nothing of the body's faults.
+        let is_staffs = door.path.starts_with("/api/abuse/") && answer.status == 403;
         prop_assert!(
-            answer.status == 400 || door.path == "/api/auth/logout",
+            answer.status == 400 || is_staffs || door.path == "/api/auth/logout",
             "{}: {}",
             door.path,
             answer.text

@@ -56,6 +56,14 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The seeds of further servers: two with the same seed would make the same ids.
 static SEEDS: AtomicU64 = AtomicU64::new(8);
 
+/// Limits that no test of something else runs into, while all of them are on.
+pub const WIDE_LIMITS: [(&str, &str); 4] = [
+    ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h"),
+    ("LIMIT_SENDS_PER_PHONE", "1000/1h"),
+    ("LIMIT_SENDS_PER_PHONE_AND_ADDRESS", "1000/1h"),
+    ("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1000/1h"),
+];
+
 /// Which database a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
