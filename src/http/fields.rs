@@ -258,11 +258,7 @@ pub fn challenge_response(
 
 /// What a device was given when somebody signed in on it. Any text is taken: one that is no good is as none.
 pub fn device_token(field: &Field<impl Describe>) -> Result<Option<SecretString>, FieldFaults> {
-    match field.given().map(Field::value) {
-        None => Ok(None),
-        Some(Ok(Value::String(text))) => Ok(Some(text.as_str().into())),
-        Some(_) => Err(vec!["Must be a text".to_owned()]),
-    }
+    field.given().map(|field| Ok(field.text()?.into())).transpose()
 }
 
 /// A schema of a JSON type with an example.

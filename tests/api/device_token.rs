@@ -320,7 +320,7 @@ on_both! {
         house.refresh(&token).await.assert_error(401, "token_invalid");
         let signed = signed_by(&secret, Algorithm::HS256, &claims(&token));
         let renamed = signed_by(&secret, Algorithm::HS256, &with(claims(&tokens.access), json!({"token_type": "device"})));
-        for text in [tokens.access.as_str(), &tokens.refresh, &signed, &renamed, "", "nonsense", "a\u{0}b", "..."] {
+        for text in [tokens.access.as_str(), &tokens.refresh, &signed, &renamed, "", "nonsense", "..."] {
             assert!(!is_live(&house, PHONE, text).await, "{text}");
         }
         assert!(is_live(&house, PHONE, &token).await);
@@ -332,7 +332,7 @@ on_both! {
         for path in ["signup", "login", "verify-otp", "verify-login"] {
             house.advance(30);
             let path = format!("/api/auth/{path}");
-            for wrong in [json!(7), json!({}), json!([]), json!(true)] {
+            for wrong in [json!(7), json!({}), json!([]), json!(true), json!("a\u{0}b")] {
                 let more = json!({ "device_token": wrong, "otp_code": "0000" });
                 let answer = house.post(&path, body(PHONE, "", more)).await;
                 answer.assert_error(422, "validation_failed");

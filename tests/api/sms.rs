@@ -44,7 +44,6 @@ pub(crate) async fn server_that_sends_to(
         ("TWILIO_PHONE_NUMBER", SENDER),
         ("TWILIO_API_BASE_URL", base),
     ];
-    all.extend(WIDE_LIMITS);
     all.extend(settings);
     house.second_server(&all).await
 }
@@ -192,7 +191,7 @@ on_both! {
 
     async fn a_provider_with_a_fault_of_its_own_is_503(house: TestHouse) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&house, &stub.uri(), &WIDE_LIMITS).await;
         for (template, wait) in [
             (refuses(500, 20500), None),
             (ResponseTemplate::new(502).set_body_string(format!("<html>{TWILIO_SAYS}</html>")), None),

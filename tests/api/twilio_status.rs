@@ -14,7 +14,7 @@ use wiremock::{
 use super::sms::{SID, TOKEN, answers, given, server_that_sends_to, takes};
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+    support::{Answer, OTHER_PHONE, PHONE, TestHouse, WIDE_LIMITS},
 };
 
 const PATH: &str = "/api/twilio/status";
@@ -73,6 +73,7 @@ async fn report(server: &TestHouse, sid: &str, status: &str, more: &[(&str, &str
 /// A server that sends to the stub and takes its reports.
 async fn server(house: &TestHouse, stub: &MockServer, settings: &[(&str, &str)]) -> TestHouse {
     let mut all = vec![("PUBLIC_BASE_URL", PUBLIC)];
+    all.extend(WIDE_LIMITS);
     all.extend(settings);
     server_that_sends_to(house, &stub.uri(), &all).await
 }
