@@ -12,7 +12,7 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::{Budget, Change, Charge, Guess, Kind, Refusal, Send, Settlement, Stamp, Tally, decide},
-        otp::{Challenge, ChallengeKey, Claim, seconds_up},
+        otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
         phone::PhoneNumber,
         profile::today_in,
         pseudonym::Pseudonym,
@@ -56,6 +56,8 @@ pub struct Admitted {
     pub asker: Asker,
     /// How her address stands.
     pub standing: Option<Standing>,
+    /// Seconds until her address may ask again; none when at once.
+    pub(super) wait: i64,
     /// What refuses her, unless she asks from a device that was signed in before.
     pub(super) refusal: Option<Refusal>,
 }
@@ -71,7 +73,8 @@ pub async fn admit(services: &Services, asker: Asker) -> Result<Admitted, Error>
         Ok(held) => (held.standing(Budget::AddressRequests), None),
         Err(refusal) => (refusal.into(), Some(refusal)),
     };
-    Ok(Admitted { asker, standing, refusal })
+    let wait = standing.filter(|standing| standing.left == 0).map_or(0, |standing| standing.reset);
+    Ok(Admitted { asker, standing, wait, refusal })
 }
 
 impl From<Refusal> for Option<Standing> {
@@ -323,12 +326,16 @@ async fn settle_all(services: &Services, held: &Held, change: Change) -> Result<
 pub(super) async fn send_wait(
     services: &Services,
     send: &Send<'_>,
+    purpose: Purpose,
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {
     if !services.budgets.is_on {
         return Ok(0);
     }
-    let charges = services.budgets.phone_sends(send, now);
+    let mut charges = services.budgets.send(send, now);
+    if purpose == Purpose::SignIn && send.device.is_none() {
+        charges.extend(services.budgets.request(send.address, now));
+    }
     let found = store::budgets::list(&services.store, &charges).await?;
     Ok(decide(&charges, &found, now).and_then(|refusal| refusal.retry_after).unwrap_or(0))
 }

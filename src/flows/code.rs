@@ -82,6 +82,16 @@ pub(super) struct Ask<'a> {
     pub(super) proof: Option<Uuid>,
 }
 
+impl Sending {
+    /// The same, where the next code may be asked for after this many seconds at the earliest.
+    pub(super) fn not_before(mut self, seconds: i64) -> Self {
+        if let Self::Sent(sent) = &mut self {
+            sent.resend_in = sent.resend_in.max(seconds);
+        }
+        self
+    }
+}
+
 /// A message that is to carry the code of a challenge.
 pub(super) struct Outgoing<'a> {
     pub(super) key: ChallengeKey<'a>,

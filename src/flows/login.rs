@@ -86,7 +86,8 @@ pub async fn login(
         if let Some(asked) = proof::asked_again(&services, &sending, &phone, address, now) {
             return Ok(Login::Proof(asked));
         }
-        Ok(Login::Code(sending))
+        let wait = if ask.device.is_some() { 0 } else { admitted.wait };
+        Ok(Login::Code(sending.not_before(wait)))
     })
     .await
 }

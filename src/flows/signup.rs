@@ -91,6 +91,8 @@ pub async fn signup(
         if let Some(asked) = proof::asked_again(&services, &sending, &phone, address, now) {
             return Ok(Signup::Proof(asked));
         }
+        let wait = if ask.device.is_some() { 0 } else { admitted.wait };
+        let sending = sending.not_before(wait);
         Ok(Signup::Code { sending, unfinished: shown.is_some() })
     })
     .await

@@ -321,6 +321,10 @@ async fn wait_for_next(
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {
     let mark = services.pseudonyms.phone(key.phone);
+    let used_after = services.used_after(now);
+    let is_known = by.device.is_some()
+        || !services.hides_accounts
+            && store::accounts::find_by_phone(&services.store, key.phone, used_after).await?.is_some();
     let wish = Wish::default();
     let ask = Ask {
         key,
@@ -328,11 +332,11 @@ async fn wait_for_next(
         wish: &wish,
         address: by.address,
         device: by.device,
-        is_known: false,
+        is_known,
         is_review: false,
         proof: None,
     };
-    budget::send_wait(services, &budget::send(services, &ask, &mark, now), now).await
+    budget::send_wait(services, &budget::send(services, &ask, &mark, now), key.purpose, now).await
 }
 
 /// Writes down a wrong code, and the lock that it was the last for.
@@ -382,7 +386,10 @@ async fn enter(
     services.audit.note(
         match by.fixed {
             Some(_) => event(Action::ReviewSignIn).with("sid", tokens.sid),
-            None => event(Action::SignedIn).with("by", "code").with_known("device", by.device.map(|_| true)),
+            None => event(Action::SignedIn)
+                .with("by", "code")
+                .with("sid", tokens.sid)
+                .with_known("device", by.device.map(|_| true)),
         },
         now,
     );

@@ -4,7 +4,7 @@
 use std::{marker::PhantomData, pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use poem::{IntoResponse, Request, RequestBody, Response, Result};
+use poem::{Body, IntoResponse, Request, RequestBody, Response, Result};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
@@ -135,7 +135,15 @@ impl<'a, T: Type> ApiExtractor<'a> for Form<T> {
 }
 
 async fn read(body: &mut RequestBody) -> Result<Vec<u8>> {
-    let mut stream = pin!(body.take()?.into_bytes_stream());
+    read_all(body.take()?).await
+}
+
+/// Reads a whole body, up to the limit.
+///
+/// # Errors
+/// When it is longer, or ends too early.
+pub async fn read_all(body: Body) -> Result<Vec<u8>> {
+    let mut stream = pin!(body.into_bytes_stream());
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| Fault::MalformedRequest("The body could not be read"))?;

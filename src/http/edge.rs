@@ -6,14 +6,14 @@ use std::{any::Any, fmt::Write as _, panic::AssertUnwindSafe, sync::Arc, time::D
 use poem::{
     Endpoint, EndpointExt, Error, Request, Response,
     error::{MethodNotAllowedError, NotFoundError, ParsePathError, ResponseError},
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header},
     middleware::{Cors, NormalizePath, TrailingSlash},
 };
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
 use tracing::Instrument;
 
 use super::{
-    body::{MAX_BODY_BYTES, pass_over},
+    body::{MAX_BODY_BYTES, pass_over, read_all},
     client_ip::{self, Finder, TrustedProxies},
     envelope::ErrorCode,
     fault::Fault,
@@ -110,6 +110,10 @@ async fn admit<E: Endpoint<Output = Response>>(
     mut request: Request,
     allowed_hosts: Option<Vec<String>>,
 ) -> poem::Result<Response> {
+    // Of two, each program that looks at them may take another one (RFC 9112, section 3.2).
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        return Err(Fault::MalformedRequest("There is more than one Host").into());
+    }
     if let Some(allowed) = allowed_hosts
         && !HEALTH.contains(&request.uri().path())
         && !host(&request).is_some_and(|host| is_allowed_host(&allowed, &host))
@@ -124,6 +128,13 @@ async fn admit<E: Endpoint<Output = Response>>(
         }
         return Err(Fault::PayloadTooLarge.into());
     }
+    // How long a body is that does not say so is known once it is read, also where nobody asks for it.
+    let says_length = request.headers().contains_key(header::CONTENT_LENGTH);
+    let comes_in_parts = request.headers().contains_key(header::TRANSFER_ENCODING);
+    if !says_length && (comes_in_parts || request.version() == Version::HTTP_2) {
+        let bytes = read_all(request.take_body()).await?;
+        request.set_body(bytes);
+    }
     inner.call(request).await
 }
 
@@ -135,7 +146,10 @@ fn host(request: &Request) -> Option<String> {
     };
     let without_port = match named.rfind(':') {
         // The colons of an IPv6 address stand inside of its brackets.
-        Some(colon) if !named.ends_with(']') => named.get(..colon)?,
+        Some(colon) if !named.ends_with(']') => {
+            let port = named.get(colon + 1..)?;
+            port.bytes().all(|byte| byte.is_ascii_digit()).then_some(named.get(..colon)?)?
+        }
         _ => named,
     };
     Some(without_port.trim_end_matches('.').to_ascii_lowercase())

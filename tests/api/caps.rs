@@ -127,3 +127,31 @@ on_both! {
         assert_eq!(server.count("SELECT count FROM budgets WHERE key = 'prefix/IN/+916205'").await, 2);
     }
 }
+
+on_both! {
+    async fn who_used_up_her_guesses_is_told_when_the_next_code_may_be_asked_for(house: TestHouse) {
+        for (name, limit) in [
+            ("LIMIT_SENDS_PER_DAY", "2"), ("LIMIT_SENDS_PER_DAY_AND_COUNTRY", "IN:2"),
+            ("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1/1h"), ("LIMIT_REQUESTS_PER_ADDRESS", "1/1h"),
+        ] {
+            let house = TestHouse::with(house.database, &[(name, limit)]).await;
+            let sent = house.signup(PHONE).await;
+            sent.assert_ok();
+            let wait = sent.at("/data/resend_in").as_i64().expect("seconds");
+            let wrong = house.wrong_code_for(PHONE);
+            for _ in 0..3 {
+                house.verify_otp(PHONE, &wrong).await.assert_error(400, "otp_invalid");
+            }
+            let answer = house.verify_otp(PHONE, &wrong).await;
+            answer.assert_error(429, "otp_attempts_exhausted");
+            assert_eq!(answer.at("/error/retry_after"), wait, "{name}");
+            house.advance(wait - 1);
+            // Whoever asks a full prefix too early closes it, and waits anew.
+            if !name.ends_with("PREFIX") {
+                house.signup(PHONE).await.assert_error(429, "rate_limited");
+            }
+            house.advance(1);
+            house.signup(PHONE).await.assert_ok();
+        }
+    }
+}

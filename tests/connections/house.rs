@@ -127,6 +127,11 @@ impl Client {
         self.socket.write_all(text.as_bytes()).await.expect("it is taken");
     }
 
+    /// Says that nothing more will come.
+    pub async fn close_half(&mut self) {
+        self.socket.shutdown().await.expect("half of it is closed");
+    }
+
     /// One whole answer that has a length: its head and its body.
     pub async fn answer(&mut self) -> String {
         let mut bytes = Vec::new();

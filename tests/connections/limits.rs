@@ -133,17 +133,41 @@ async fn a_body_that_trickles_is_503_at_the_deadline_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_over_64_kib_is_413() {
+async fn a_chunked_body_over_64_kib_is_413_whether_or_not_somebody_reads_it() {
     let house = House::new(limits()).await;
-    let head = "POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-    let mut client = house.connect().await;
-    client.send(head).await;
-    for _ in 0..17 {
-        client.send(&format!("1000\r\n{}\r\n", " ".repeat(0x1000))).await;
+    for line in ["POST /api/auth/signup", "POST /api/auth/logout-all", "GET /api/health"] {
+        let mut client = house.connect().await;
+        let parts = "host: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+        client.send(&format!("{line} HTTP/1.1\r\n{parts}")).await;
+        for _ in 0..17 {
+            client.send(&format!("1000\r\n{}\r\n", " ".repeat(0x1000))).await;
+        }
+        client.send("0\r\n\r\n").await;
+        let answer = client.answer().await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+            "{line}: {answer}"
+        );
     }
-    client.send("0\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn who_closes_her_half_hears_the_answer() {
+    let house = House::new(limits()).await;
+    let mut client = house.connect().await;
+    client.send(HEALTH).await;
+    client.close_half().await;
+    let answer = client.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("healthy"), "{answer}");
+}
+
+#[tokio::test]
+async fn two_hosts_are_none() {
+    let house = House::new(limits()).await;
+    let mut client = house.connect().await;
+    client.send("GET /api/docs HTTP/1.1\r\nhost: localhost\r\nhost: evil.test\r\n\r\n").await;
     let answer = client.answer().await;
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("malformed_request"), "{answer}");
 }
 
 #[tokio::test]

@@ -90,6 +90,8 @@ async fn serve_http1<E>(
     let mut connection = http1::Builder::new()
         // hyper's own would also end a connection that is idle between two requests; `Watch` tells them apart.
         .header_read_timeout(None)
+        // Who has said all may close that half of the connection, and hears the answer on the other.
+        .half_close(true)
         .max_header_size(usize::from(MAX_HEADER_BYTES))
         .serve_connection(TokioIo::new(stream), service);
     let ended = supervise(Pin::new(&mut connection), house, &watch, stage).await;
