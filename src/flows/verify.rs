@@ -320,6 +320,9 @@ async fn wait_for_next(
     by: By<'_>,
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {
+    if !services.budgets.is_on {
+        return Ok(0);
+    }
     let mark = services.pseudonyms.phone(key.phone);
     let used_after = services.used_after(now);
     let is_known = by.device.is_some()

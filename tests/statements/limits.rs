@@ -19,7 +19,7 @@ pub(super) const COSTS: &[(&str, u64, u64)] = &[
     ("POST /api/auth/verify-otp, new account", 9, 9),
     ("POST /api/auth/verify-otp, wrong", 2, 9),
     ("POST /api/auth/verify-otp, used", 3, 9),
-    ("POST /api/auth/verify-otp, exhausted", 4, 9),
+    ("POST /api/auth/verify-otp, exhausted", 5, 9),
     ("POST /api/auth/verify-login", 9, 9),
     ("POST /api/auth/verify-login, no account", 8, 9),
     ("POST /api/auth/login, by name", 7, 7),
