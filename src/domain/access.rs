@@ -5,6 +5,7 @@ mod keys;
 mod session;
 mod tokens;
 
+pub(super) use self::jws::signature_alone;
 pub use self::{
     keys::{
         KeyAlgorithm, KeyFault, PublicNumbers, SigningFault, SigningKey, UnknownAlgorithm, VerifyingKey,

@@ -11,14 +11,11 @@
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
-use hmac::{Hmac, KeyInit, Mac};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use uuid::Uuid;
 
-use super::{account::Account, phone::PhoneNumber};
+use super::{account::Account, derived::DerivedKey, phone::PhoneNumber};
 
 /// How long a device is known after its last sign-in.
 pub const DEVICE_TOKEN_LIFE: Duration = Duration::days(180);
@@ -65,8 +62,8 @@ struct Claims {
 
 /// The keys of device tokens, derived from `SECRET_KEY` and its fallbacks: the first signs, all verify.
 pub struct DeviceKeys {
-    current: [u8; 32],
-    earlier: Vec<[u8; 32]>,
+    current: DerivedKey,
+    earlier: Vec<DerivedKey>,
 }
 
 impl fmt::Debug for DeviceKeys {
@@ -93,11 +90,7 @@ impl DeviceKeys {
             iat: now.timestamp(),
             exp: (now + DEVICE_TOKEN_LIFE).timestamp(),
         };
-        let key = EncodingKey::from_secret(&self.current);
-        let Ok(token) = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key) else {
-            unreachable!("plain members are JSON, and HMAC signs whatever it is given")
-        };
-        token.into()
+        self.current.sign(&claims).into()
     }
 
     /// What a token says, if it is one of ours and its time is not over. Whether it is live is for the account to say.
@@ -106,33 +99,22 @@ impl DeviceKeys {
         if token.len() > LONGEST_TOKEN {
             return None;
         }
-        let claims = std::iter::once(&self.current).chain(&self.earlier).find_map(|key| open(key, token))?;
+        let mut keys = std::iter::once(&self.current).chain(&self.earlier);
+        let claims: Claims = keys.find_map(|key| key.open(token))?;
         let is_live = claims.token_type == TOKEN_TYPE && now.timestamp() < claims.exp;
         is_live.then_some(Device { id: claims.device_id, account: claims.sub, epoch: claims.epoch })
     }
 }
 
-fn open(key: &[u8; 32], token: &str) -> Option<Claims> {
-    // The signature and nothing else: the library would ask the system for the time.
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.validate_exp = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
-    let key = DecodingKey::from_secret(key);
-    Some(jsonwebtoken::decode::<Claims>(token, &key, &validation).ok()?.claims)
-}
-
-fn key(secret: &SecretString) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
-        unreachable!("HMAC takes a key of any length (RFC 2104)")
-    };
-    mac.update(b"loopin-auth/device");
-    mac.finalize().into_bytes().into()
+fn key(secret: &SecretString) -> DerivedKey {
+    DerivedKey::of(secret, b"loopin-auth/device")
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::TimeZone;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -179,12 +161,11 @@ mod tests {
         let claims = serde_json::json!({
             "token_type": "device", "sub": Uuid::nil(), "device_id": Uuid::nil(), "epoch": 0, "iat": 0, "exp": i64::MAX,
         });
-        let header = Header::new(Algorithm::HS256);
-        let by_secret = jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(b"one")).unwrap();
-        let key = EncodingKey::from_secret(&key(&"one".into()));
+        let (header, secret) = (Header::new(Algorithm::HS256), EncodingKey::from_secret(b"one"));
+        let by_secret = jsonwebtoken::encode(&header, &claims, &secret).unwrap();
         let mut access = claims.clone();
         access["token_type"] = "access".into();
-        let of_another_type = jsonwebtoken::encode(&header, &access, &key).unwrap();
+        let of_another_type = key(&"one".into()).sign(&access);
         for text in ["", "..", "x", &altered, &long, &unsigned, &by_secret, &of_another_type] {
             assert_eq!(keys.read(text, now()), None, "{text}");
         }

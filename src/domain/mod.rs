@@ -15,6 +15,7 @@ pub mod audit;
 pub mod budget;
 pub mod credentials;
 pub mod delivery;
+mod derived;
 pub mod destination;
 pub mod device;
 pub mod interests;

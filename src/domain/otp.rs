@@ -8,14 +8,12 @@ mod which;
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 pub use self::which::{ChallengeKey, Holder};
-use super::phone::PhoneNumber;
+use super::{derived::DerivedKey, phone::PhoneNumber};
 
 /// An open challenge with less than this to go is not resent: a new one begins, so that nobody is sent a code that
 /// dies while she types it.
@@ -256,7 +254,7 @@ pub struct OtpKeys(Vec<OtpKey>);
 
 struct OtpKey {
     version: String,
-    key: [u8; 32],
+    key: DerivedKey,
 }
 
 impl OtpKeys {
@@ -288,7 +286,7 @@ impl OtpKeys {
     #[must_use]
     pub fn code(&self, challenge: &Challenge, of: ChallengeKey<'_>, length: CodeLength) -> Option<OtpCode> {
         let key = self.0.iter().find(|key| key.version == challenge.key_version)?;
-        let digest = key.mac(&[
+        let digest = key.key.mac(&[
             challenge.id.as_bytes(),
             of.phone.full().as_bytes(),
             of.purpose.as_str().as_bytes(),
@@ -307,36 +305,14 @@ impl fmt::Debug for OtpKeys {
 impl OtpKey {
     /// `SECRET_KEY` serves more than codes, so codes get a key of their own, and a name for it that tells nothing.
     fn derive(secret: &SecretString) -> Self {
-        let root = Self {
-            version: String::new(),
-            key: mac(secret.expose_secret().as_bytes(), &[b"loopin-auth/otp"]),
-        };
-        let name = root.mac(&[b"version"]);
-        let version =
-            Uuid::from_slice(name.get(..16).unwrap_or_default()).unwrap_or_default().simple().to_string();
-        Self { version, key: root.key }
-    }
-
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        mac(&self.key, parts)
+        let key = DerivedKey::of(secret, b"loopin-auth/otp");
+        Self { version: key.mark(&[b"version"]), key }
     }
 
     /// With a key of its own, so that no mark is ever the digest of a code.
     fn mark(&self, phone: &PhoneNumber) -> String {
-        let digest = mac(&self.mac(&[b"mark"]), &[phone.full().as_bytes()]);
-        let mark = Uuid::from_slice(digest.get(..16).unwrap_or_default()).unwrap_or_default();
-        format!("hmac:{}", mark.simple())
+        format!("hmac:{}", self.key.child(b"mark").mark(&[phone.full().as_bytes()]))
     }
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        unreachable!("HMAC takes a key of any length (RFC 2104)")
-    };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
 }
 
 /// RFC 4226, section 5.3: the low four bits of the last byte choose where 31 bits are read from.

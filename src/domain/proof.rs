@@ -13,18 +13,13 @@
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
-use hmac::{Hmac, KeyInit, Mac};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{
-    address::ClientAddress,
-    pseudonym::{Pseudonym, hex},
-};
+use super::{address::ClientAddress, derived::DerivedKey, pseudonym::Pseudonym};
 
 /// How long a challenge can be answered.
 pub const CHALLENGE_LIFE: Duration = Duration::minutes(2);
@@ -188,11 +183,7 @@ impl ProofKeys {
             exp: (now + CHALLENGE_LIFE).timestamp(),
             bits: difficulty.bits(),
         };
-        let key = EncodingKey::from_secret(&self.current.signing);
-        let Ok(challenge) = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key) else {
-            unreachable!("plain members are JSON, and HMAC signs whatever it is given")
-        };
-        challenge
+        self.current.signing.sign(&claims)
     }
 
     /// Judges an answer. `phones` are the phone's pseudonyms, by every key: a challenge may be older than a change of
@@ -237,13 +228,13 @@ impl ProofKeys {
 
 /// One key for each thing that is done with it.
 struct ProofKey {
-    signing: [u8; 32],
-    binding: [u8; 32],
+    signing: DerivedKey,
+    binding: DerivedKey,
 }
 
 impl ProofKey {
     fn of(secret: &SecretString) -> Self {
-        let derive = |what: &[u8]| mac(secret.expose_secret().as_bytes(), &[what]);
+        let derive = |what: &[u8]| DerivedKey::of(secret, what);
         Self { signing: derive(b"loopin-auth/proof/sign"), binding: derive(b"loopin-auth/proof/bind") }
     }
 
@@ -252,31 +243,14 @@ impl ProofKey {
     fn binding(&self, id: Uuid, phone: &Pseudonym, address: ClientAddress) -> String {
         let network = address.network();
         let parts = [id.as_bytes().as_slice(), b"/", phone.as_str().as_bytes(), b"/", network.as_bytes()];
-        let digest = mac(&self.binding, &parts);
-        hex(digest)
+        self.binding.mark(&parts)
     }
 
     /// What a challenge says, if this key signed it.
     fn open(&self, challenge: &str) -> Option<Claims> {
-        // The signature and nothing else: the library would ask the system for the time.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        let key = DecodingKey::from_secret(&self.signing);
-        let claims = jsonwebtoken::decode::<Claims>(challenge, &key, &validation).ok()?.claims;
+        let claims: Claims = self.signing.open(challenge)?;
         (claims.token_type == TOKEN_TYPE).then_some(claims)
     }
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        unreachable!("HMAC takes a key of any length (RFC 2104)")
-    };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
 }
 
 /// The zero bits that the SHA-256 of a text begins with.

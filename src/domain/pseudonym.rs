@@ -3,12 +3,10 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::phone::PhoneNumber;
+use super::{derived::DerivedKey, phone::PhoneNumber};
 
 /// An HMAC, 32 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,15 +28,15 @@ impl fmt::Debug for Pseudonym {
 
 /// The keys that pseudonyms are made with, derived from `SECRET_KEY` and its fallbacks. New rows get the current one's.
 pub struct Pseudonyms {
-    current: [u8; 32],
-    earlier: Vec<[u8; 32]>,
+    current: DerivedKey,
+    earlier: Vec<DerivedKey>,
 }
 
 impl Pseudonyms {
     /// Derives the keys, the current one first.
     #[must_use]
     pub fn derive(current: &SecretString, fallbacks: &[SecretString]) -> Self {
-        let key = |secret: &SecretString| mac(secret.expose_secret().as_bytes(), &[b"loopin-auth/pseudonym"]);
+        let key = |secret: &SecretString| DerivedKey::of(secret, b"loopin-auth/pseudonym");
         Self { current: key(current), earlier: fallbacks.iter().map(key).collect() }
     }
 
@@ -82,25 +80,8 @@ impl fmt::Debug for Pseudonyms {
     }
 }
 
-fn named(key: &[u8; 32], kind: &[u8], text: &str) -> Pseudonym {
-    let digest = mac(key, &[kind, b"/", text.as_bytes()]);
-    Pseudonym(hex(digest))
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        unreachable!("HMAC takes a key of any length (RFC 2104)")
-    };
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
-}
-
-/// The first half of a digest, 128 bits, as 32 hexadecimal digits.
-pub(super) fn hex(digest: [u8; 32]) -> String {
-    let half = digest.first_chunk().copied().unwrap_or_default();
-    format!("{:032x}", u128::from_be_bytes(half))
+fn named(key: &DerivedKey, kind: &[u8], text: &str) -> Pseudonym {
+    Pseudonym(key.mark(&[kind, b"/", text.as_bytes()]))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Only a key chooses an algorithm. What a header may say is read before anything else and decides nothing but which key
 //! is asked; `jwk`, `jku`, `x5u` and their like are passed over, as whoever sends a key vouches for nothing by it.
 
-use jsonwebtoken::{Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::keys::{KeyAlgorithm, SigningFault, SigningKey, VerifyingKey};
@@ -37,7 +37,11 @@ pub fn open<T: DeserializeOwned>(token: &str, keys: &[VerifyingKey]) -> Option<T
         return None;
     }
     keys.iter().filter(|key| is_meant(key, &header)).find_map(|key| {
-        Some(jsonwebtoken::decode(token, key.decoding(), &only(key.algorithm())).ok()?.claims)
+        Some(
+            jsonwebtoken::decode(token, key.decoding(), &signature_alone(key.algorithm().of_tokens()))
+                .ok()?
+                .claims,
+        )
     })
 }
 
@@ -52,8 +56,9 @@ fn is_meant(key: &VerifyingKey, header: &Header) -> bool {
 
 /// The signature and nothing else: what the claims must say is for whoever reads them. The library would ask the system
 /// for the time.
-fn only(algorithm: KeyAlgorithm) -> Validation {
-    let mut validation = Validation::new(algorithm.of_tokens());
+#[must_use]
+pub fn signature_alone(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();

@@ -53,8 +53,7 @@ fn check(keys: &ProofKeys, response: &str) -> Result<SpendOnce, ProofFault> {
 
 /// A text signed as a challenge is, with these claims.
 fn signed(claims: &serde_json::Value) -> String {
-    let key = EncodingKey::from_secret(&ours().current.signing);
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
+    ours().current.signing.sign(claims)
 }
 
 #[test]
