@@ -8,6 +8,7 @@ pub mod audit;
 pub mod createsuperuser;
 pub mod doctor;
 pub mod keys;
+pub mod output;
 pub mod prefixes;
 pub mod sms;
 pub mod unlock;

@@ -2,6 +2,8 @@
 //!
 //! The rooms, and who may name whom, are described in `docs/ARCHITECTURE.md`; `tests/architecture.rs` holds the walls.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod app;
 pub mod clock;
 pub mod commands;

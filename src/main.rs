@@ -1,8 +1,9 @@
 //! The commands.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::{
     collections::HashMap,
-    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -13,7 +14,11 @@ use clap::{Parser, Subcommand};
 use loopin_auth::{
     app,
     clock::Clock,
-    commands::{audit, createsuperuser, doctor, keys, prefixes as listing, sms, unlock as unlocking},
+    commands::{
+        audit, createsuperuser, doctor, keys,
+        output::{print, print_error},
+        prefixes as listing, sms, unlock as unlocking,
+    },
     config::{Config, Problems},
     domain::{
         audit::{Action, Month},
@@ -223,10 +228,10 @@ fn main() -> ExitCode {
         Command::Work(work) => run(work).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("loopin-auth: {error}");
+        print_error(format_args!("loopin-auth: {error}\n"));
         let mut source = error.source();
         while let Some(cause) = source {
-            eprintln!("  because: {cause}");
+            print_error(format_args!("  because: {cause}\n"));
             source = cause.source();
         }
         ExitCode::FAILURE
@@ -249,7 +254,7 @@ fn examine() -> Result<ExitCode, Box<dyn std::error::Error>> {
     // A look-up of a name cannot be called off, and nobody waits for it any more.
     runtime.shutdown_background();
     for finding in &findings {
-        println!("{finding}");
+        print(format_args!("{finding}\n"))?;
     }
     let is_ill = findings.iter().any(|finding| finding.verdict == doctor::Verdict::Failure);
     Ok(if is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -260,12 +265,12 @@ fn try_out(trial: &sms::Trial) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let variables = variables()?;
     let (config, problems) = Config::examine(&|name| variables.get(name).cloned(), &Random::System);
     if !problems.0.is_empty() {
-        eprint!("{problems}");
+        print_error(&problems);
     }
     let runtime = runtime()?;
     let outcome = runtime.block_on(sms::test(&config, trial, &Clock::System, &Random::System));
     runtime.shutdown_background();
-    print!("{}", outcome.said);
+    print(&outcome.said)?;
     Ok(if outcome.is_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -296,7 +301,7 @@ fn drop_months(before: Month) -> Result<ExitCode, Box<dyn std::error::Error>> {
         Ok::<_, Box<dyn std::error::Error>>(auditing::drop_before(&services, before).await?)
     })?;
     match dropped {
-        Dropped::Entries(entries) => println!("dropped {entries} entries of before {before}"),
+        Dropped::Entries(entries) => print(format_args!("dropped {entries} entries of before {before}\n"))?,
         Dropped::NotYet(not_yet) => return Err(not_yet.into()),
         Dropped::NoSchema => return Err(NOT_MIGRATED.into()),
     }
@@ -327,7 +332,7 @@ fn look_after_prefixes(command: Option<PrefixesCommand>) -> Result<ExitCode, Box
         };
         table_of(&changed, config.zone)
     });
-    print!("{}", said?);
+    print(said?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -352,7 +357,7 @@ fn unlock_phone(phone: &str) -> Result<ExitCode, Box<dyn std::error::Error>> {
         let unlocked = unlock::unlock(&services, phone.clone(), Keeping::by_command()).await?;
         Ok::<_, Box<dyn std::error::Error>>(unlocked)
     })?;
-    println!("{}", unlocking::said(&phone, &unlocked.0));
+    print(format_args!("{}\n", unlocking::said(&phone, &unlocked.0)))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -367,7 +372,7 @@ async fn migrated(config: &Config) -> Result<Arc<Services>, Box<dyn std::error::
 
 /// Makes a key. It needs no settings.
 fn make_key(algorithm: keys::KeyAlgorithm, out: &Path) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    print!("{}", keys::generate(algorithm, out)?);
+    print(keys::generate(algorithm, out)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -385,7 +390,7 @@ fn make_admin(said: &createsuperuser::Said) -> Result<ExitCode, Box<dyn std::err
     })?;
     let name = wanted.username.as_str();
     match made {
-        AdminMade::Made(id) => println!("{name} is an admin now, with the id {id}"),
+        AdminMade::Made(id) => print(format_args!("{name} is an admin now, with the id {id}\n"))?,
         AdminMade::UsernameTaken => return Err(format!("the username {name} is taken").into()),
         AdminMade::EmailTaken => return Err("the e-mail address is taken".into()),
         AdminMade::NoSchema => {
@@ -412,30 +417,23 @@ fn run(work: Work) -> Result<(), Box<dyn std::error::Error>> {
             Work::Migrate => {
                 let services = app::services(&config, Clock::System, Random::System).await?;
                 app::migrate(&services.store).await?;
-                println!("the database is up to date");
+                print("the database is up to date\n")?;
             }
             Work::Purge { older_than_days } => {
                 let services = app::services(&config, Clock::System, Random::System).await?;
                 let purged = purge::purge(&services, Duration::days(i64::from(older_than_days))).await?;
-                println!(
-                    "removed {} challenges, {} messages, {} sessions, {} budgets",
-                    purged.challenges,
-                    purged.messages,
-                    purged.sessions,
-                    housekeeping::sweep(&services).await?
-                );
+                let budgets = housekeeping::sweep(&services).await?;
+                let purge::Purged { challenges, messages, sessions } = purged;
+                print(format_args!(
+                    "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets\n"
+                ))?;
             }
             Work::Openapi => {
                 // The document says nothing of rows: it is printed without a database, in a folder that may not be
                 // written to.
                 config.database.url = "sqlite::memory:".into();
                 let services = app::services(&config, Clock::System, Random::System).await?;
-                let document = format!("{:#}\n", app::document(&Arc::new(services)));
-                // Whoever reads only the beginning has what he wants.
-                match std::io::stdout().write_all(document.as_bytes()) {
-                    Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-                    Ok(()) | Err(_) => {}
-                }
+                print(format_args!("{:#}\n", app::document(&Arc::new(services))))?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The log: who writes it, in which form, and how long things take. And the metrics.
 
 mod metrics;
+mod output;
 
 use std::{
     io::IsTerminal as _,
@@ -10,6 +11,7 @@ use std::{
 use tracing_subscriber::{EnvFilter, fmt};
 
 pub use self::metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics};
+use self::output::Output;
 
 /// In which form the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +26,16 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, debug: bool) {
     let ours = if debug { "debug" } else { "info" };
     let filter = EnvFilter::new(format!("warn,loopin_auth={ours}"));
+    // What fails in here is counted by `Output`. The library would complain on standard error with a macro that panics
+    // where that cannot be written either, and a panic in the hook below ends the process.
+    let output = Output::new(std::io::stdout(), output::lost());
+    let log = fmt().with_env_filter(filter).log_internal_errors(false);
     match format {
         LogFormat::Text => {
             let is_terminal = std::io::stdout().is_terminal();
-            fmt().with_env_filter(filter).with_target(false).with_ansi(is_terminal).init();
+            log.with_target(false).with_ansi(is_terminal).with_writer(output).init();
         }
-        LogFormat::Json => fmt().json().flatten_event(true).with_env_filter(filter).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_writer(output).init(),
     }
     std::panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string).unwrap_or_default();

@@ -194,6 +194,11 @@ impl Inner {
             "Entries of the audit log that could not be written",
             self.audit_lost.clone(),
         );
+        registry.register(
+            "log_lines_lost",
+            "Lines of the log that could not be written",
+            super::output::lost(),
+        );
     }
 
     fn register_the_sign_in(&mut self) {

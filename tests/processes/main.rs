@@ -19,6 +19,8 @@ mod doctor_proof;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod proxies;
 #[cfg(test)]
 mod reports;

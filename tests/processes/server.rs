@@ -114,19 +114,30 @@ impl Server {
 
     /// Starts one, on a port of its own unless the settings name one.
     pub fn begin(folder: &Folder, settings: &[(&str, &str)]) -> Self {
+        let log = folder.0.join(format!("log-{}", Random::System.bits()));
+        let file = File::options().create(true).append(true).open(&log).expect("a file for the log");
+        let copy = file.try_clone().expect("the same file");
+        let mut server = Self::begin_with(folder, settings, copy.into(), file.into());
+        server.log = log;
+        server
+    }
+
+    /// The same with another standard output and standard error.
+    pub fn begin_with(folder: &Folder, settings: &[(&str, &str)], out: Stdio, err: Stdio) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let mut all = vec![("BIND_ADDR", address.as_str())];
         all.extend_from_slice(settings);
         let address = all.iter().rev().find(|(name, _)| *name == "BIND_ADDR").expect("an address").1;
-        let log = folder.0.join(format!("log-{}", address.replace([':', '.'], "-")));
-        let file = File::options().create(true).append(true).open(&log).expect("a file for the log");
-        let process = program(&folder.0, &[], &all)
-            .stdout(file.try_clone().expect("the same file"))
-            .stderr(file)
-            .spawn()
-            .expect("the program starts");
+        let mut command = program(&folder.0, &[], &all);
+        command.stdout(out).stderr(err);
+        Self::of(command, address)
+    }
+
+    /// A command that starts one, at this address.
+    pub fn of(mut command: Command, address: &str) -> Self {
+        let process = command.spawn().expect("the program starts");
         let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client");
-        Self { process, base: format!("http://{address}"), client, log }
+        Self { process, base: format!("http://{address}"), client, log: PathBuf::new() }
     }
 
     pub fn log(&self) -> String {
