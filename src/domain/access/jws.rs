@@ -3,8 +3,10 @@
 //! Only a key chooses an algorithm. What a header may say is read before anything else and decides nothing but which key
 //! is asked; `jwk`, `jku`, `x5u` and their like are passed over, as whoever sends a key vouches for nothing by it.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::keys::{KeyAlgorithm, SigningFault, SigningKey, VerifyingKey};
 
@@ -28,8 +30,10 @@ pub fn open<T: DeserializeOwned>(token: &str, keys: &[VerifyingKey]) -> Option<T
         return None;
     }
     let header = jsonwebtoken::decode_header(token).ok()?;
-    // "Must be understood", and nothing is (RFC 7515, section 4.1.11).
-    if header.crit.is_some() {
+    // Read once more, because the library takes null for a member that is not there.
+    let members = header_members(token)?;
+    // "Must be understood", and nothing is (RFC 7515, section 4.1.11). And null is no value of any member.
+    if members.contains_key("crit") || members.values().any(Value::is_null) {
         return None;
     }
     // Of another type is for another purpose, whoever signed it (RFC 8725, section 3.11). Older tokens of ours name none.
@@ -43,6 +47,11 @@ pub fn open<T: DeserializeOwned>(token: &str, keys: &[VerifyingKey]) -> Option<T
                 .claims,
         )
     })
+}
+
+fn header_members(token: &str) -> Option<Map<String, Value>> {
+    let (header, _) = token.split_once('.')?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
 }
 
 /// Tokens from before keys had names say none, and were all signed by a secret.

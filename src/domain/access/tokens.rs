@@ -6,7 +6,7 @@ use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -40,27 +40,35 @@ pub struct Claims {
     pub iat: i64,
     /// Expires at, in seconds since 1970. A token without it is no token.
     pub exp: i64,
+    /// Not valid before, in seconds since 1970. Ours never say it; whoever signs with the same key may.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// The role of the session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// The verified phone, in access tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
     /// The e-mail address, in access tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Always false where there is an address: none is ever proved here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// The username, in access tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The configured issuer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
     /// The configured audience.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
+}
+
+/// A claim that is there has a value: null is none, and of a wrong type.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(claim: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(claim).map(Some)
 }
 
 impl fmt::Debug for Claims {
@@ -218,6 +226,7 @@ impl TokenKeys {
             jti,
             iat: iat.timestamp(),
             exp: exp.timestamp(),
+            nbf: None,
             role: None,
             phone_number: None,
             email: None,
@@ -239,6 +248,10 @@ impl TokenKeys {
     pub fn read(&self, token: &str, expected: TokenType, now: DateTime<Utc>) -> Result<Claims, TokenFault> {
         let claims = self.read_any_age(token)?;
         if claims.token_type != expected {
+            return Err(TokenFault::Invalid);
+        }
+        // "Before which the JWT MUST NOT be accepted" (RFC 7519, section 4.1.5).
+        if claims.nbf.is_some_and(|begin| begin > now.timestamp()) {
             return Err(TokenFault::Invalid);
         }
         // "On or after which the JWT MUST NOT be accepted" (RFC 7519, section 4.1.4).

@@ -165,6 +165,17 @@ fn a_header_brings_no_key_and_makes_no_demands() {
         (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":["exp"]}}"#), false),
         (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":["b64"],"b64":false}}"#), false),
         (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":[]}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":null}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":null,"crit":["exp"]}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","crit":"exp"}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","typ":null}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","typ":["JWT"]}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","jwk":null}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","other":null}}"#), false),
+        (format!(r#"{{"alg":"EdDSA","kid":"{own}","other":{{"crit":null}}}}"#), true),
+        (r#"{"alg":"EdDSA","kid":null}"#.to_owned(), false),
+        (format!(r#"{{"alg":null,"kid":"{own}"}}"#), false),
+        (format!(r#"{{"alg":1,"kid":"{own}"}}"#), false),
         (format!(r#"{{"alg":"EdDSA","alg":"EdDSA","kid":"{own}"}}"#), false),
         (format!(r#"{{"alg":"none","alg":"EdDSA","kid":"{own}"}}"#), false),
         (format!(r#"{{"alg":"EdDSA","kid":"{own}","kid":"{own}"}}"#), false),
@@ -207,6 +218,43 @@ fn claims_are_whole_and_said_once() {
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(1400), "]".repeat(1400));
     for nonsense in ["", "null", "[]", "{}", "1", "{", &deep, &format!("{good}{good}")] {
         refused(&house(), nonsense, &forged(&header, nonsense, &key));
+    }
+}
+
+#[test]
+fn a_token_is_not_valid_before_its_time() {
+    let key = signing(KeyAlgorithm::EdDsa);
+    let header = json!({ "alg": "EdDSA", "kid": kid(KeyAlgorithm::EdDsa) }).to_string();
+    let token = |nbf: &Value| {
+        let mut claims = serde_json::to_value(claims()).unwrap();
+        claims["nbf"] = nbf.clone();
+        forged(&header, &claims.to_string(), &key)
+    };
+    let second = now().timestamp();
+    for nbf in [0, -1, second - 1, second] {
+        taken(&house(), &nbf.to_string(), &token(&json!(nbf)));
+    }
+    for nbf in [second + 1, i64::MAX] {
+        let read = house().read(&token(&json!(nbf)), TokenType::Access, now());
+        assert_eq!(read.err(), Some(TokenFault::Invalid), "{nbf}");
+        // Whoever signs out is taken at his word.
+        assert!(house().read_any_age(&token(&json!(nbf))).is_ok(), "{nbf}");
+    }
+    for nbf in [Value::Null, json!("0"), json!([0]), json!({}), json!(true), json!(0.5), json!(1e30)] {
+        refused(&house(), &nbf.to_string(), &token(&nbf));
+    }
+}
+
+#[test]
+fn a_claim_that_may_be_left_out_is_of_its_type_where_it_is_there() {
+    let key = signing(KeyAlgorithm::EdDsa);
+    let header = json!({ "alg": "EdDSA", "kid": kid(KeyAlgorithm::EdDsa) }).to_string();
+    for name in ["role", "phone_number", "email", "email_verified", "username", "iss", "aud"] {
+        for value in [Value::Null, json!({}), json!([]), json!(["a"]), json!(1)] {
+            let mut claims = serde_json::to_value(claims()).unwrap();
+            claims[name] = value.clone();
+            refused(&house(), &format!("{name} {value}"), &forged(&header, &claims.to_string(), &key));
+        }
     }
 }
 
