@@ -92,6 +92,10 @@ impl TrustedProxies {
         let mut last = peer;
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
         for entry in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+            // An empty member of a list is none (RFC 9110, section 5.6.1).
+            if entry.trim_ascii().is_empty() {
+                continue;
+            }
             if !self.trusts(last) {
                 break;
             }

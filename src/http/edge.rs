@@ -1,22 +1,31 @@
 //! The edge: what every request passes on its way in and every answer on its way out. The only place that turns an
 //! error into an answer, and the only one that logs a request.
 
-use std::{any::Any, fmt::Write as _, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+mod admission;
+
+use std::{
+    any::Any,
+    fmt::Write as _,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use poem::{
     Endpoint, EndpointExt, Error, Request, Response,
     error::{MethodNotAllowedError, NotFoundError, ParsePathError, ResponseError},
-    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Cors, NormalizePath, TrailingSlash},
 };
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
 use tracing::Instrument;
 
+use self::admission::admit;
 use super::{
-    body::{MAX_BODY_BYTES, pass_over, read_all},
     client_ip::{self, Finder, TrustedProxies},
+    complaint::Complaint,
     envelope::ErrorCode,
-    fault::Fault,
+    fault::{Fault, Quiet},
     guard::{Guard, GuardSettings, Steady},
     rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, Told},
     routes::Routes,
@@ -29,7 +38,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Paths that answer whatever `Host` is asked for, and however often: load balancers ask by address, all from one.
-const HEALTH: [&str; 2] = ["/api/health", "/api/health/ready"];
+pub(super) const HEALTH: [&str; 2] = ["/api/health", "/api/health/ready"];
 
 /// What the edge is told by the configuration.
 #[derive(Debug, Clone, Default)]
@@ -67,13 +76,20 @@ pub fn around(
         .max_age(3600);
     let table = Arc::clone(&routes);
     let guard = settings.guard.map(|guard| Arc::new(Guard::new(guard, Steady(Arc::clone(&services)))));
-    let counting = Arc::clone(&services);
+    let unready = Arc::new(Mutex::new(Complaint::default()));
     let finder = Arc::new(Finder::new(settings.proxies));
     inner
         .around(move |inner, request| admit(inner, request, settings.allowed_hosts.clone()))
-        .around(move |inner, request| shed(inner, request, guard.clone(), Arc::clone(&counting)))
+        .around({
+            let (guard, services) = (guard.clone(), Arc::clone(&services));
+            move |inner, request| shed(inner, request, guard.clone(), Arc::clone(&services))
+        })
         .around(move |inner, request| shape(inner, request, Arc::clone(&table)))
         .with(cors)
+        .around({
+            let services = Arc::clone(&services);
+            move |inner, request| shed_preflights(inner, request, guard.clone(), Arc::clone(&services))
+        })
         .around({
             let origins = settings.cors_origins;
             move |inner, request| forget_strange_origin(inner, request, origins.clone())
@@ -82,7 +98,7 @@ pub fn around(
         .around(move |inner, mut request| {
             // First of all: whatever happens to a request, it happens to somebody's.
             finder.note(&mut request);
-            observe(inner, request, Arc::clone(&routes), Arc::clone(&services))
+            observe(inner, request, Arc::clone(&routes), Arc::clone(&services), Arc::clone(&unready))
         })
 }
 
@@ -98,69 +114,23 @@ async fn shed<E: Endpoint<Output = Response>>(
         && let Err(too_fast) = guard.check(client_ip::of(&request))
     {
         services.metrics.shed();
+        guard.note_refused(client_ip::of(&request));
         rate_limit::tell(&request, too_fast.standing);
-        return Err(Fault::TooFast { retry_after: too_fast.retry_after }.into());
+        return Ok(answer(&Fault::TooFast { retry_after: too_fast.retry_after }));
     }
     inner.call(request).await
 }
 
-/// Refuses what needs no route to be refused.
-async fn admit<E: Endpoint<Output = Response>>(
+/// The same for what CORS answers by itself, further out than the guard: a preflight. `forget_strange_origin` has taken
+/// the origin away from whatever is none.
+async fn shed_preflights<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
-    mut request: Request,
-    allowed_hosts: Option<Vec<String>>,
+    request: Request,
+    guard: Option<Arc<Guard<Steady>>>,
+    services: Arc<Services>,
 ) -> poem::Result<Response> {
-    // Of two, each program that looks at them may take another one (RFC 9112, section 3.2).
-    if request.headers().get_all(header::HOST).iter().count() > 1 {
-        return Err(Fault::MalformedRequest("There is more than one Host").into());
-    }
-    if let Some(allowed) = allowed_hosts
-        && !HEALTH.contains(&request.uri().path())
-        && !host(&request).is_some_and(|host| is_allowed_host(&allowed, &host))
-    {
-        return Err(Fault::HostNotAllowed.into());
-    }
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY_BYTES) {
-        // Whoever asks first has sent nothing yet.
-        if !request.headers().contains_key(header::EXPECT) {
-            pass_over(request.take_body().into_bytes_stream()).await;
-        }
-        return Err(Fault::PayloadTooLarge.into());
-    }
-    // How long a body is that does not say so is known once it is read, also where nobody asks for it.
-    let says_length = request.headers().contains_key(header::CONTENT_LENGTH);
-    let comes_in_parts = request.headers().contains_key(header::TRANSFER_ENCODING);
-    if !says_length && (comes_in_parts || request.version() == Version::HTTP_2) {
-        let bytes = read_all(request.take_body()).await?;
-        request.set_body(bytes);
-    }
-    inner.call(request).await
-}
-
-/// The host that was asked for, without a port: from the request line where HTTP/2 has it, else from `Host`.
-fn host(request: &Request) -> Option<String> {
-    let named = match request.uri().host() {
-        Some(host) => host,
-        None => request.headers().get(header::HOST)?.to_str().ok()?,
-    };
-    let without_port = match named.rfind(':') {
-        // The colons of an IPv6 address stand inside of its brackets.
-        Some(colon) if !named.ends_with(']') => {
-            let port = named.get(colon + 1..)?;
-            port.bytes().all(|byte| byte.is_ascii_digit()).then_some(named.get(..colon)?)?
-        }
-        _ => named,
-    };
-    Some(without_port.trim_end_matches('.').to_ascii_lowercase())
-}
-
-/// As Django's `ALLOWED_HOSTS`: a name, `.example.com` for it and all below it, or `*`.
-fn is_allowed_host(allowed: &[String], host: &str) -> bool {
-    allowed.iter().any(|name| match name.strip_prefix('.') {
-        Some(parent) => host == parent || host.ends_with(name.as_str()),
-        None => name == "*" || name == host,
-    })
+    let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN);
+    shed(inner, request, guard.filter(|_| is_preflight), services).await
 }
 
 fn is_named(origins: &[String], origin: &str) -> bool {
@@ -210,10 +180,15 @@ async fn shape<E: Endpoint<Output = Response>>(
 
 fn answer(fault: &Fault) -> Response {
     let mut response = fault.as_response();
-    if response.status().is_server_error() {
+    if is_ours(&response) {
         response.extensions_mut().insert(Cause(chain(fault)));
     }
     response
+}
+
+/// Whether an answer says that something is wrong with the server. 501 is a client that asks for what nobody needs.
+fn is_ours(response: &Response) -> bool {
+    response.status().is_server_error() && response.status() != StatusCode::NOT_IMPLEMENTED
 }
 
 fn into_fault(error: Error, routes: &Routes, path: &str) -> Fault {
@@ -267,6 +242,7 @@ async fn observe<E: Endpoint<Output = Response>>(
     mut request: Request,
     routes: Arc<Routes>,
     services: Arc<Services>,
+    unready: Arc<Mutex<Complaint>>,
 ) -> poem::Result<Response> {
     let asked = Asked(request.uri().clone());
     request.extensions_mut().insert(asked);
@@ -281,7 +257,11 @@ async fn observe<E: Endpoint<Output = Response>>(
     let mut response =
         inner.call(request).instrument(span.clone()).await.unwrap_or_else(Error::into_response);
     let took = watch.elapsed();
-    span.in_scope(|| log(&response, took));
+    // Health is asked for by machines, as often as anybody likes.
+    if HEALTH.contains(&path.as_str()) {
+        response.extensions_mut().insert(Quiet);
+    }
+    span.in_scope(|| log(&response, took, &unready));
     let status = response.status().as_u16();
     services.metrics.request(route, method.as_str(), status, took.as_secs_f64());
     told.write(response.headers_mut());
@@ -303,16 +283,22 @@ fn request_id(request: &Request, services: &Services) -> String {
     }
 }
 
-fn log(response: &Response, took: Duration) {
+fn log(response: &Response, took: Duration, unready: &Mutex<Complaint>) {
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let code = response.extensions().get::<ErrorCode>().map(|code| code.as_str());
     let code = code.as_deref();
     let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
-    if response.status().is_server_error() {
-        tracing::error!(status, code, millis, cause, "request failed");
-    } else {
-        tracing::info!(status, code, millis, "request");
+    let is_quiet = response.extensions().get::<Quiet>().is_some();
+    match (is_ours(response), is_quiet) {
+        (false, false) => tracing::info!(status, code, millis, "request"),
+        (false, true) => tracing::debug!(status, code, millis, "request"),
+        (true, false) => tracing::error!(status, code, millis, cause, "request failed"),
+        (true, true) => {
+            if let Some(times) = unready.lock().unwrap_or_else(PoisonError::into_inner).say() {
+                tracing::error!(status, code, millis, cause, times, "request failed");
+            }
+        }
     }
 }
 
@@ -361,31 +347,5 @@ mod tests {
         let request = Request::builder().uri("/fine".parse().unwrap()).finish();
         let fine = shape(panics, request, Arc::default()).await.unwrap();
         assert_eq!(fine.status(), StatusCode::OK);
-    }
-
-    #[test]
-    fn hosts_are_allowed_as_django_allows_them() {
-        let allowed = ["api.example.com".to_owned(), ".loopin.test".to_owned(), "[::1]".to_owned()];
-        for host in ["api.example.com", "loopin.test", "a.b.loopin.test", "[::1]"] {
-            assert!(is_allowed_host(&allowed, host), "{host}");
-        }
-        for host in ["example.com", "evil-loopin.test", "api.example.com.evil.test", ""] {
-            assert!(!is_allowed_host(&allowed, host), "{host}");
-        }
-        assert!(is_allowed_host(&["*".to_owned()], "anything"));
-    }
-
-    #[test]
-    fn the_port_is_no_part_of_the_host() {
-        for (named, expected) in [
-            ("api.example.com:8000", "api.example.com"),
-            ("API.Example.com.", "api.example.com"),
-            ("127.0.0.1:80", "127.0.0.1"),
-            ("[::1]:8000", "[::1]"),
-            ("[::1]", "[::1]"),
-        ] {
-            let request = Request::builder().header(header::HOST, named).finish();
-            assert_eq!(host(&request).as_deref(), Some(expected));
-        }
     }
 }

@@ -16,6 +16,10 @@ use crate::{
 /// by every request, so soon.
 const RETRY_AFTER: i64 = 2;
 
+/// Marks an answer of which the log is told by another line, so that its own is for whoever asks for more.
+#[derive(Debug, Clone, Copy)]
+pub struct Quiet;
+
 /// What stops a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -28,6 +32,15 @@ pub enum Fault {
     /// The body is of another type.
     #[error("the body is not application/json")]
     UnsupportedMediaType,
+    /// The body is packed.
+    #[error("the body has a Content-Encoding")]
+    ContentCoding,
+    /// The body comes in a transfer coding other than `chunked`.
+    #[error("the Transfer-Encoding is not known")]
+    TransferCoding,
+    /// The length of the body is said in two ways.
+    #[error("there is a Content-Length beside the Transfer-Encoding")]
+    TwoLengths,
     /// The `Host` is not one of this server's.
     #[error("the host is not allowed")]
     HostNotAllowed,
@@ -76,9 +89,13 @@ impl Fault {
         use ErrorCode as Code;
         use StatusCode as Status;
         let (status, code) = match self {
-            Self::MalformedRequest(_) => (Status::BAD_REQUEST, Code::MalformedRequest),
+            Self::MalformedRequest(_) | Self::TwoLengths => (Status::BAD_REQUEST, Code::MalformedRequest),
+            // No code of its own: only a program that is wrongly made meets it.
+            Self::TransferCoding => (Status::NOT_IMPLEMENTED, Code::MalformedRequest),
             Self::PayloadTooLarge => (Status::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
-            Self::UnsupportedMediaType => (Status::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType),
+            Self::UnsupportedMediaType | Self::ContentCoding => {
+                (Status::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedMediaType)
+            }
             Self::HostNotAllowed => (Status::BAD_REQUEST, Code::HostNotAllowed),
             Self::TooFast { .. } => (Status::TOO_MANY_REQUESTS, Code::RateLimited),
             Self::NotFound => (Status::NOT_FOUND, Code::NotFound),
@@ -101,6 +118,11 @@ impl Fault {
         };
         let failure = match self {
             Self::MalformedRequest(sentence) => Failure::new(code, *sentence),
+            Self::TwoLengths => {
+                Failure::new(code, "Send a Content-Length or a Transfer-Encoding, and not both")
+            }
+            Self::TransferCoding => Failure::new(code, "The only Transfer-Encoding that is known is chunked"),
+            Self::ContentCoding => Failure::new(code, "Send the body as it is, without a Content-Encoding"),
             _ => Failure::of(code),
         };
         match self {
@@ -142,6 +164,16 @@ impl ResponseError for Fault {
                 if let Ok(allow) = HeaderValue::from_str(allow) {
                     response.headers_mut().insert(header::ALLOW, allow);
                 }
+            }
+            Self::TooFast { .. } => drop(response.extensions_mut().insert(Quiet)),
+            // What stands behind such a request may be half of its body (RFC 9112, section 6.3).
+            Self::TwoLengths | Self::TransferCoding => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            // RFC 9110, section 15.5.16.
+            Self::ContentCoding => {
+                let identity = HeaderValue::from_static("identity");
+                response.headers_mut().insert(header::ACCEPT_ENCODING, identity);
             }
             _ => {}
         }

@@ -2,6 +2,8 @@
 //! this process, costs no round trip and reads no body. What decides over codes and messages are the budgets in the
 //! database; this only keeps a flood from reaching them.
 
+mod flood;
+
 use std::{
     num::NonZeroU32,
     sync::{
@@ -15,6 +17,7 @@ use governor::{
     Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, state::keyed::DashMapStateStore,
 };
 
+use self::flood::Floods;
 use super::rate_limit::Standing;
 use crate::{domain::address::ClientAddress, flows::Services};
 
@@ -55,6 +58,7 @@ pub struct Guard<C: Clock<Instant = Duration>> {
     settings: GuardSettings,
     limiter: Limiter<C>,
     checks_until_sweep: AtomicUsize,
+    floods: Arc<Floods>,
 }
 
 /// The request comes too fast.
@@ -72,7 +76,7 @@ impl<C: Clock<Instant = Duration>> Guard<C> {
         let quota = Quota::per_second(settings.per_second).allow_burst(settings.burst);
         let limiter = RateLimiter::dashmap_with_clock(quota, clock);
         let checks_until_sweep = AtomicUsize::new(LEAST_BETWEEN_SWEEPS);
-        Self { settings, limiter, checks_until_sweep }
+        Self { settings, limiter, checks_until_sweep, floods: Arc::default() }
     }
 
     /// Lets one more request of this address through, or not.
@@ -91,6 +95,11 @@ impl<C: Clock<Instant = Duration>> Guard<C> {
             };
             TooFast { retry_after, standing }
         })
+    }
+
+    /// Counts a refusal for the log.
+    pub fn note_refused(&self, address: ClientAddress) {
+        self.floods.note(address);
     }
 
     /// Forgets the addresses that have been quiet for long enough to be as good as new ones. A sweep looks at every

@@ -15,6 +15,7 @@ mod change_phone;
 mod client;
 pub mod client_ip;
 mod code;
+mod complaint;
 mod confirm;
 mod dashboard;
 mod delivery;

@@ -32,9 +32,9 @@ use poem::{Endpoint, Response};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch as channel},
-    time::Instant,
 };
 
+use super::complaint::Complaint;
 use crate::telemetry::Metrics;
 
 /// The largest header that is read, request line and all, in bytes.
@@ -43,9 +43,6 @@ pub const MAX_HEADER_BYTES: u16 = 16 * 1024;
 /// How long nothing is accepted after the system had no file left for a connection. Whoever ends one meanwhile makes
 /// room; to ask again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// A flood must not become one of the log.
-const SAY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How many connections there may be, and how long what may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,40 +226,9 @@ impl Drop for Counted {
     }
 }
 
-/// Something that can happen a thousand times a second, and is said once in a while.
-#[derive(Default)]
-struct Complaint {
-    said: Option<Instant>,
-    times: u64,
-}
-
-impl Complaint {
-    /// It happened. How often since it was said last, if it is to be said now.
-    fn say(&mut self) -> Option<u64> {
-        self.times += 1;
-        if self.said.is_some_and(|said| said.elapsed() < SAY_AGAIN_AFTER) {
-            return None;
-        }
-        self.said = Some(Instant::now());
-        Some(std::mem::take(&mut self.times))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_complaint_is_made_once_in_a_while_and_counts() {
-        let mut complaint = Complaint::default();
-        assert_eq!(complaint.say(), Some(1));
-        assert_eq!(complaint.say(), None);
-        tokio::time::advance(Duration::from_millis(9_999)).await;
-        assert_eq!(complaint.say(), None);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(complaint.say(), Some(3));
-        assert_eq!(complaint.say(), None);
-    }
 
     #[test]
     fn only_a_clients_error_is_passed_over() {

@@ -3,6 +3,8 @@
 //! the millisecond when something happened.
 
 #[cfg(test)]
+mod framing;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod limits;

@@ -248,7 +248,9 @@ impl TestHouse {
         let services = app::services(&config, clock.clone(), random).await.expect("the parts are made");
         let services = Arc::new(services);
         let endpoint = app::endpoint(&config, Arc::clone(&services));
-        let client = Arc::new(TestClient::new(poem::EndpointExt::boxed(endpoint)));
+        // A request of HTTP/1.1 has a host; a test that sends one of its own replaces this.
+        let client = TestClient::new(poem::EndpointExt::boxed(endpoint)).default_header("host", "localhost");
+        let client = Arc::new(client);
         Self { clock, services, client, database, settings, address: None, folder }
     }
 

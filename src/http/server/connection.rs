@@ -130,7 +130,7 @@ async fn serve_http2<E>(
 }
 
 async fn answer<E>(
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
     peer: SocketAddr,
     house: Arc<House<E>>,
     watch: Arc<Watch>,
@@ -139,6 +139,7 @@ where
     E: Endpoint<Output = Response> + 'static,
 {
     let _under_way = watch.request();
+    watch.restore_length(request.headers_mut());
     let from = (LocalAddr(Addr::from(house.local)), RemoteAddr(Addr::from(peer)));
     let response = house.endpoint.get_response((request, from.0, from.1, Scheme::HTTP).into()).await;
     Ok(hyper::Response::from(response))

@@ -70,14 +70,16 @@ impl AsyncRead for Stream {
         let unread = self.first.get(self.read..self.known).unwrap_or_default();
         let taken = unread.len().min(into.remaining());
         if taken > 0 {
-            into.put_slice(unread.get(..taken).unwrap_or_default());
+            let unread = unread.get(..taken).unwrap_or_default();
+            into.put_slice(unread);
+            self.watch.came(unread);
             self.read += taken;
             return Poll::Ready(Ok(()));
         }
         let before = into.filled().len();
         let poll = Pin::new(&mut self.socket).poll_read(cx, into);
-        if into.filled().len() > before {
-            self.watch.came();
+        if let Some(bytes @ [_, ..]) = into.filled().get(before..) {
+            self.watch.came(bytes);
         }
         poll
     }

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use tokio::time::Instant;
 
-use super::Limits;
+use super::{Limits, MAX_HEADER_BYTES};
 
 /// What is to be done with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +42,22 @@ struct State {
     unsent: Option<Instant>,
     /// In HTTP/2 a byte need not be one of a header.
     is_http2: bool,
+    /// What came while no request was under way: the header that is being read, and maybe what stands behind it.
+    head: Vec<u8>,
 }
 
 impl Watch {
     /// A connection begins. It is given the time of a header to send its first one.
     pub(super) fn new(limits: Limits) -> Self {
         let now = Instant::now();
-        let state = State { under_way: 0, header: Some(now), last: now, unsent: None, is_http2: false };
+        let state = State {
+            under_way: 0,
+            header: Some(now),
+            last: now,
+            unsent: None,
+            is_http2: false,
+            head: Vec::new(),
+        };
         Self { limits, opened: now, state: Mutex::new(state) }
     }
 
@@ -61,11 +71,35 @@ impl Watch {
     }
 
     /// Bytes came.
-    pub(super) fn came(&self) {
+    pub(super) fn came(&self, bytes: &[u8]) {
         let mut state = self.state();
         // Bytes of a body come while a request is under way, and in HTTP/2 bytes of anything come at any time.
-        if state.under_way == 0 && state.header.is_none() && !state.is_http2 {
-            state.header = Some(Instant::now());
+        if state.under_way == 0 && !state.is_http2 {
+            state.header.get_or_insert_with(Instant::now);
+            let room = usize::from(MAX_HEADER_BYTES).saturating_sub(state.head.len());
+            state.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
+    }
+
+    /// Gives a request the `Content-Length` back that hyper takes away where there is a `Transfer-Encoding`, too: to
+    /// refuse such a request, as the edge does, one has to know of both.
+    pub(super) fn restore_length(&self, headers: &mut HeaderMap) {
+        let mut state = self.state();
+        // Empty lines before a request are passed over (RFC 9112, section 2.2).
+        let begin = state.head.iter().take_while(|byte| b"\r\n".contains(byte)).count();
+        let end = state.head.windows(2).skip(begin).position(ends_a_head);
+        let end = end.map_or(state.head.len(), |at| begin + at + 2);
+        let rest = state.head.split_off(end);
+        let head = std::mem::replace(&mut state.head, rest);
+        // Where a body follows, what comes behind it is not known to be a header.
+        if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
+            state.head.clear();
+        }
+        drop(state);
+        if headers.contains_key(TRANSFER_ENCODING)
+            && let Some(length) = head.split(|byte| *byte == b'\n').find_map(length)
+        {
+            headers.insert(CONTENT_LENGTH, length);
         }
     }
 
@@ -114,6 +148,18 @@ impl Watch {
         let closes = closes.iter().filter_map(|close| over(close.0, close.1));
         Verdict::Wait(cuts.chain(closes).fold(soonest, Instant::min))
     }
+}
+
+/// A line feed and another one, with a carriage return between them or not: hyper takes both.
+fn ends_a_head(window: &[u8]) -> bool {
+    window == b"\n\n" || window == b"\n\r"
+}
+
+fn length(line: &[u8]) -> Option<HeaderValue> {
+    let (name, value) = line.split_at_checked(CONTENT_LENGTH.as_str().len())?;
+    let value =
+        value.strip_prefix(b":").filter(|_| name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str().as_bytes()))?;
+    HeaderValue::from_bytes(value.trim_ascii()).ok()
 }
 
 /// A request whose answer is being made.
