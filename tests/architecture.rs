@@ -131,6 +131,7 @@ mod walls {
                 "hyper",
                 "hyper_util",
                 "ipnet",
+                "percent_encoding",
                 "poem",
                 "poem_openapi",
                 "secrecy",

@@ -65,6 +65,7 @@ pub fn document(spec: &str) -> Value {
             say_who_may(path, operation);
             links::add(operation);
             requests::say_what_is_refused_in_a_query(operation);
+            requests::add_the_name_of_the_device(path, operation);
         }
     }
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
@@ -101,7 +102,10 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     }
     if has_json {
         answers.push(("400", "`malformed_request`: the body is not JSON, or not an object."));
-        answers.push(("415", "`unsupported_media_type`: the body is not `application/json`."));
+        answers.push((
+            "415",
+            "`unsupported_media_type`: the body is not `application/json`, or it has a `Content-Encoding`.",
+        ));
     }
     if is_gated {
         answers.push((

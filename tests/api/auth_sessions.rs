@@ -35,6 +35,17 @@ fn names(sessions: &[Value]) -> Vec<&str> {
 }
 
 on_both! {
+    async fn a_device_has_a_name_in_any_script(house: TestHouse) {
+        let encoded = "UTF-8''%E0%A4%97%E0%A5%8C%E0%A4%B0%E0%A4%B5%20%F0%9F%93%B1";
+        let tokens = sign_in_from(&house, PHONE, encoded).await;
+        assert_eq!(names(&list(&house, &tokens).await), ["गौरव 📱"]);
+        for path in ["verify-otp", "verify-login", "login", "register"] {
+            let document = house.get("/api/openapi.json").await;
+            let parameters = document.at(&format!("/paths/~1api~1auth~1{path}/post/parameters")).to_string();
+            assert!(parameters.contains("X-Device-Name"), "{path}: {parameters}");
+        }
+    }
+
     async fn they_are_listed_by_their_last_use(house: TestHouse) {
         let start = house.now();
         let old = sign_in_from(&house, PHONE, "  Old\tphone ").await;

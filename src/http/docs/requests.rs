@@ -1,12 +1,38 @@
 //! What every request says of its texts, because every one is read alike.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// No text of ours holds a control character. Written so that every dialect of regular expressions reads it.
 const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
 /// Formats that leave no room for a control character.
 const STRICT_FORMATS: [&str; 3] = ["date", "email", "uri"];
+
+/// The operations that open a session, which keeps the name of its device.
+const SIGN_INS: [&str; 5] =
+    ["/api/auth/login", "/api/auth/register", "/api/auth/verify-login", "/api/auth/verify-otp", "/api/token"];
+
+const DEVICE_NAME: &str = "The name of the device, as the list of sessions shows it: 200 characters at most; without one \
+    it shows `User-Agent`. A name that is not ASCII is sent in the form of RFC 8187, section 3.2, that is, `UTF-8''` and the \
+    percent-encoded UTF-8 of the name: `UTF-8''%E0%A4%97%E0%A5%8C%E0%A4%B0%E0%A4%B5` is `गौरव`.";
+
+/// Says that a device may be named, where that is kept.
+pub fn add_the_name_of_the_device(path: &str, operation: &mut Value) {
+    let Some(operation) = operation.as_object_mut().filter(|_| SIGN_INS.contains(&path)) else {
+        return;
+    };
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut() {
+        parameters.push(json!({
+            "name": "X-Device-Name",
+            "in": "header",
+            "description": DEVICE_NAME,
+            "required": false,
+            "schema": { "type": "string" },
+            "example": "UTF-8''%E0%A4%97%E0%A5%8C%E0%A4%B0%E0%A4%B5",
+        }));
+    }
+}
 
 /// Completes the schemas of the members of a request.
 pub fn say_what_is_refused(schema: &mut Value) {
