@@ -3,6 +3,7 @@
 //! A challenge holds no code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose))`, truncated as RFC 4226
 //! section 5.3 truncates, so a leaked database gives no code away and a resend needs none stored.
 
+mod state;
 mod which;
 
 use std::fmt;
@@ -12,7 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-pub use self::which::{ChallengeKey, Holder};
+pub use self::{
+    state::CodeState,
+    which::{ChallengeKey, Holder},
+};
 use super::{derived::DerivedKey, phone::PhoneNumber};
 
 /// An open challenge with less than this to go is not resent: a new one begins, so that nobody is sent a code that

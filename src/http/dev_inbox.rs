@@ -14,10 +14,13 @@ use serde_json::{Value, json};
 
 use super::{body::JSON, envelope::Refusal, fault::Fault, fields::Faults};
 use crate::{
-    domain::phone::PhoneNumber,
+    domain::{
+        otp::CodeState,
+        phone::{PhoneFault, PhoneNumber},
+    },
     flows::{
         Services,
-        inbox::{self, InboxMessage},
+        inbox::{self, InboxMessage, Wanted},
     },
 };
 
@@ -66,28 +69,41 @@ struct Filter {
 }
 
 #[handler]
-fn messages(Query(filter): Query<Filter>, Data(services): Data<&Arc<Services>>) -> Result<Response> {
-    let given = filter.phone_number.filter(|text| !text.trim().is_empty());
-    // In a query a plus means a space, which nobody thinks of who types one in front of a phone.
-    let given = given.map(|text| match text.strip_prefix(' ') {
-        Some(rest) => format!("+{}", rest.trim_start_matches([' ', '+'])),
-        None => text,
-    });
-    let phone = match given.map(|text| PhoneNumber::parse(&text, services.region)).transpose() {
-        Ok(phone) => phone,
-        Err(fault) => return Ok(refuse("phone_number", fault.to_string())),
+async fn messages(Query(filter): Query<Filter>, Data(services): Data<&Arc<Services>>) -> Result<Response> {
+    let wanted = match filter.phone_number.filter(|text| !text.trim().is_empty()) {
+        None => Wanted::All,
+        Some(text) => match wanted(&text, services) {
+            Ok(wanted) => wanted,
+            Err(fault) => return Ok(refuse("phone_number", fault.to_string())),
+        },
     };
     let now = services.clock.now();
-    let messages: Vec<_> = inbox::list(services, phone.as_ref())
-        .ok_or(Fault::NotFound)?
-        .iter()
-        .map(|message| shown(message, now))
-        .collect();
+    let found = inbox::list(services, &wanted).await.ok_or(Fault::NotFound)?;
+    let messages: Vec<_> = found.iter().map(|(message, state)| shown(message, *state, now)).collect();
     Ok(Response::builder().content_type(JSON).body(json!({ "messages": messages }).to_string()))
 }
 
-/// A message and what has become of it by now.
-fn shown(message: &InboxMessage, now: DateTime<Utc>) -> Value {
+/// A whole number is a phone in any spelling; fewer digits are a part of one.
+fn wanted(text: &str, services: &Services) -> Result<Wanted, PhoneFault> {
+    // In a query a plus means a space, which nobody thinks of who types one in front of a phone.
+    let text = match text.strip_prefix(' ') {
+        Some(rest) => format!("+{}", rest.trim_start_matches([' ', '+'])),
+        None => text.to_owned(),
+    };
+    match PhoneNumber::parse(&text, services.region) {
+        Ok(phone) => Ok(Wanted::To(phone)),
+        Err(fault) => {
+            let part: String = text.chars().filter(|c| !" ().-".contains(*c)).collect();
+            let digits = part.strip_prefix('+').unwrap_or(&part);
+            let is_part = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            // With its plus, which stands at the beginning of a number only.
+            if is_part { Ok(Wanted::Part(part)) } else { Err(fault) }
+        }
+    }
+}
+
+/// A message and what has become of it and of its code by now.
+fn shown(message: &InboxMessage, state: Option<CodeState>, now: DateTime<Utc>) -> Value {
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, false);
     let timeline: Vec<Value> = message
         .happened(now)
@@ -103,6 +119,7 @@ fn shown(message: &InboxMessage, now: DateTime<Utc>) -> Value {
         "language": message.language,
         "body": message.body,
         "otp_code": message.otp_code,
+        "code_state": state.map(CodeState::as_str),
         "created_at": time(message.created_at),
         "status": message.status(now).as_str(),
         "timeline": timeline,

@@ -195,6 +195,26 @@ pub async fn list_by_challenge(
     rows.into_iter().map(delivery).collect()
 }
 
+/// Which challenge the code of each of these messages belongs to, for those that carry one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_challenges(
+    db: &impl ConnectionTrait,
+    messages: Vec<Uuid>,
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let found = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .column(Column::ChallengeId)
+        .filter(Column::Id.is_in(messages))
+        .filter(Column::ChallengeId.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found)
+}
+
 /// The message that the provider knows by this id.
 ///
 /// # Errors

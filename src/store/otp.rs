@@ -260,6 +260,15 @@ pub async fn find_by_id(
     Ok(Some((purpose, holder, row.into())))
 }
 
+/// The challenges of these ids that are there, in no order. It looks at every row: only the inbox of test mode asks.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_by_ids(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<Challenge>, StoreError> {
+    let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
+    Ok(rows.into_iter().map(Challenge::from).collect())
+}
+
 /// Uses the challenge up. False when another request used it up first.
 ///
 /// # Errors

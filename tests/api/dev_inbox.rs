@@ -32,6 +32,7 @@ on_both! {
             "language": "en",
             "body": format!("Your Loopin verification code is: {code}. This code expires in 10 minutes."),
             "otp_code": code,
+            "code_state": "live",
             "created_at": "2026-03-14T09:26:53.589793+00:00",
             "status": "queued",
             "timeline": [{"status": "queued", "at": "2026-03-14T09:26:53.589793+00:00"}],
@@ -135,8 +136,43 @@ on_both! {
         }
     }
 
-    async fn a_filter_that_is_no_phone_is_named(house: TestHouse) {
-        for asked in ["12", "abc", "%2B1", "%00", "%D9%A6%D9%A2"] {
+    async fn it_can_be_asked_for_a_part_of_a_number(house: TestHouse) {
+        for phone in [PHONE, "+6591234567"] {
+            house.signup(phone).await.assert_ok();
+        }
+        for (asked, found) in [
+            ("9376", &[PHONE][..]), ("%2B916", &[PHONE]), ("+65", &["+6591234567"]), ("4567", &["+6591234567"]),
+            ("058-29", &[PHONE]), ("9", &["+6591234567", PHONE]), ("%2B9", &[PHONE]), ("00000", &[]), ("%2B123", &[]),
+        ] {
+            let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
+            assert_eq!(receivers(&answer), found, "{asked}");
+        }
+    }
+
+    async fn a_code_that_was_used_or_is_dead_is_told_from_a_live_one(house: TestHouse) {
+        let states = |answer: Answer| -> Vec<String> {
+            let messages = answer.at("/messages");
+            messages.as_array().unwrap().iter().map(|one| one["code_state"].as_str().unwrap_or("none").to_owned()).collect()
+        };
+        for phone in [PHONE, OTHER_PHONE, "+6591234567"] {
+            house.signup(phone).await.assert_ok();
+            house.advance(1);
+        }
+        assert_eq!(states(house.get("/dev/inbox.json").await), ["live", "live", "live"]);
+        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+        for _ in 0..3 {
+            let answer = house.verify_otp(OTHER_PHONE, &house.wrong_code_for(OTHER_PHONE)).await;
+            assert!(answer.status.is_client_error(), "{}", answer.text);
+        }
+        assert_eq!(states(house.get("/dev/inbox.json").await), ["live", "exhausted", "used"]);
+        house.advance(10 * 60);
+        assert_eq!(states(house.get("/dev/inbox.json").await), ["expired", "expired", "used"]);
+        house.signup("+6591234567").await.assert_ok();
+        assert_eq!(states(house.get("/dev/inbox.json").await), ["live", "replaced", "expired", "used"]);
+    }
+
+    async fn a_filter_that_is_no_part_of_a_phone_is_named(house: TestHouse) {
+        for asked in ["abc", "12a", "1%2B2", "%2B", "%00", "%D9%A6%D9%A2"] {
             let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
             answer.assert_error(422, "validation_failed");
             assert!(answer.at("/error/fields/phone_number").is_array(), "{}", answer.text);

@@ -95,6 +95,7 @@ async function readTheInbox(page, base, code) {
   await page.goto(`${base}/dev/inbox`);
   await page.getByText(PHONE).first().waitFor();
   assert.ok((await page.locator("body").innerText()).includes(code), "the inbox shows the code");
+  await shown(page, PHONE).getByText("Used", { exact: true }).waitFor();
   await page.getByRole("button", { name: /copy/i }).first().click();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), code, "the copy button copies the code");
   await watchMessagesOnTheirWay(page, base);
@@ -121,6 +122,7 @@ async function watchMessagesOnTheirWay(page, base) {
   await signup(base, phone, "hi-IN,hi;q=0.9");
   const message = shown(page, phone);
   await message.getByText("तक मान्य").waitFor();
+  await message.getByText("Works now").waitFor();
   assert.equal(await message.locator(".bubble").getAttribute("lang"), "hi");
   const button = message.getByRole("button", { name: /copy/i });
   await button.focus();

@@ -4,6 +4,9 @@ const POLL_MS = 2000, BUSY_MS = 700, AWAY_MS = 4000, HANGING_MS = 10000, TYPING_
 const CHANNELS = { sms: "SMS", whatsapp: "WhatsApp", call: "Voice call" };
 const STEPS = { queued: "Queued", sent: "Sent", delivered: "Delivered", undelivered: "Undelivered", failed: "Failed" };
 const CALL_STEPS = { sent: "Ringing", delivered: "Answered" };
+const CODE_STATES = {
+  live: "Works now", used: "Used", expired: "Expired", exhausted: "Too many wrong codes", replaced: "No longer works",
+};
 const UNDER_WAY = ["queued", "sent"], LOST = ["undelivered", "failed"];
 const WHY = { 30005: "unknown handset" }; // of Twilio's codes, what the test inbox plays
 
@@ -123,6 +126,16 @@ function progress(item, message) {
   if (lost && answered === filter) say(`The message to ${message.to} did not arrive: ${steps.lastElementChild.textContent}`);
 }
 
+// Says whether the code still works, which changes while the message stays.
+function judge(item, message) {
+  const state = message.code_state ?? "";
+  if (!message.otp_code || (item.dataset.code ?? "") === state) return;
+  item.dataset.code = state;
+  const label = item.querySelector(".state");
+  label.textContent = CODE_STATES[state] ?? state;
+  label.hidden = !state;
+}
+
 // Something is about to happen to a message, so it is asked more often.
 const isBusy = (messages) => messages.some((message) => UNDER_WAY.includes(message.status)
   && Date.now() + skew - Date.parse(message.created_at) < BUSY_FOR_MS);
@@ -147,6 +160,7 @@ function update(messages) {
     else list.insertBefore(item, next);
     items.set(key, item);
     progress(item, message);
+    judge(item, message);
     if (known || !arriving) continue;
     fresh += 1;
     item.classList.add("new");
@@ -199,8 +213,8 @@ function showMessages(messages) {
   show(messages.length ? ["count", "list"] : ["empty"]);
   if (!chosen) $("numbers").open = !messages.length && !filter;
   // Only what cannot break out of a shell's quotes goes into the command.
-  const number = /^[+\d][\d ().-]*$/.test(filter) ? filter : "+919876543210";
-  $("empty-title").textContent = filter ? `No messages to ${filter} yet` : "No messages yet";
+  const number = /^\+\d[\d ().-]{7,}$/.test(filter) ? filter : "+919876543210";
+  $("empty-title").textContent = filter ? `No messages to numbers with ${filter} yet` : "No messages yet";
   $("curl").textContent = `curl ${location.origin}/api/auth/signup \\\n  -H 'Content-Type: application/json' \\\n`
     + `  -d '${JSON.stringify({ phone_number: number })}'`;
 }
