@@ -46,8 +46,8 @@ const START_TRIES: u32 = 60;
 /// How often the test inbox is asked what a provider would have reported by now.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
 
-/// How often budgets that are over are removed. They say nothing any more, so this is for the size of the table alone.
-const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How often a server asks whether it is time to remove what is over.
+const TEND_EVERY: Duration = Duration::from_mins(10);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         budgets: config.budgets.clone(),
         devices: DeviceKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         review: config.safety.review.clone(),
+        retention: config.retention,
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
         destinations: config.destinations.clone(),
@@ -191,13 +192,13 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
     tracing::info!(%address, "listening");
     let auditing = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
-    let sweeping = Some(tokio::spawn(sweep(Arc::clone(&services))));
+    let tending = Some(tokio::spawn(tend(Arc::clone(&services))));
     let playing = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
     let metrics = Some(services.metrics.clone());
     server::serve(listener, endpoint, limits, metrics, told_to_stop())
         .await
         .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
-    for task in [playing, sweeping, telling, Some(auditing)].into_iter().flatten() {
+    for task in [playing, tending, telling, Some(auditing)].into_iter().flatten() {
         task.abort();
     }
     audit::finish(&services, LAST_ENTRIES).await;
@@ -255,13 +256,13 @@ async fn play_reports(services: Arc<Services>) {
 }
 
 /// Removes what is over, for as long as the server runs.
-async fn sweep(services: Arc<Services>) {
-    let mut turns = tokio::time::interval(SWEEP_EVERY);
+async fn tend(services: Arc<Services>) {
+    let mut turns = tokio::time::interval(TEND_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        if let Err(error) = housekeeping::sweep(&services).await {
-            tracing::warn!(%error, "budgets that are over could not be removed");
+        if let Err(error) = housekeeping::tend(&services).await {
+            tracing::warn!(%error, "what is over could not be removed");
         }
     }
 }

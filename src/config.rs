@@ -9,6 +9,7 @@ mod limits;
 mod proof;
 mod proxies;
 mod reader;
+mod retention;
 mod safety;
 mod server;
 mod sms;
@@ -42,6 +43,7 @@ use crate::{
         otp::{CodeLength, OtpPolicy, RESEND_NEEDS},
         phone::Region,
         profile::PictureHosts,
+        retention::Retention,
     },
     http::EdgeSettings,
     random::Random,
@@ -100,6 +102,8 @@ pub struct Config {
     pub zone: chrono_tz::Tz,
     /// What keeps accounts from other people's phones, and from being found out.
     pub safety: SafetySettings,
+    /// For how long what is over is kept.
+    pub retention: Retention,
     /// Which hosts pictures may be on.
     pub picture_hosts: PictureHosts,
     /// Who carries messages.
@@ -199,6 +203,7 @@ impl Config {
             reports,
             region,
             zone,
+            retention: retention::retention(reader),
             safety: safety::safety(reader, otp.length, region, zone),
             picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
             sms,

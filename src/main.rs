@@ -21,17 +21,18 @@ use loopin_auth::{
     },
     config::{Config, Problems},
     domain::{
-        audit::{Action, Month},
+        audit::{Action, Actor, Month},
         budget::{Prefix, PrefixName, Wanted},
         delivery::Channel,
         phone::PhoneNumber,
+        retention::Retention,
         roles::Keeping,
         users::{Number, PageOf, Size},
     },
     flows::{
         Services,
         audit::{self as auditing, Dropped},
-        housekeeping, prefixes, purge, unlock,
+        prefixes, purge, unlock,
         users::{self, AdminMade},
     },
     random::Random,
@@ -107,11 +108,11 @@ enum Work {
     Serve,
     /// Migrate the database and stop
     Migrate,
-    /// Remove challenges, messages and sessions that were over long ago; accounts and leads stay
+    /// Remove what is over for longer than `RETENTION_…_DAYS` say, as the server does every hour; accounts and leads stay
     Purge {
-        /// How many days ago they were over, at least
-        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..))]
-        older_than_days: u16,
+        /// Keep challenges, messages and sessions for so many days instead
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        older_than_days: Option<u16>,
     },
     /// Print the OpenAPI document
     Openapi,
@@ -298,7 +299,7 @@ fn drop_months(before: Month) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let config = Config::read(&|name| variables.get(name).cloned(), &Random::System)?;
     let dropped = runtime()?.block_on(async {
         let services = app::services(&config, Clock::System, Random::System).await?;
-        Ok::<_, Box<dyn std::error::Error>>(auditing::drop_before(&services, before).await?)
+        Ok::<_, Box<dyn std::error::Error>>(auditing::drop_before(&services, before, Actor::Command).await?)
     })?;
     match dropped {
         Dropped::Entries(entries) => print(format_args!("dropped {entries} entries of before {before}\n"))?,
@@ -421,11 +422,16 @@ fn run(work: Work) -> Result<(), Box<dyn std::error::Error>> {
             }
             Work::Purge { older_than_days } => {
                 let services = app::services(&config, Clock::System, Random::System).await?;
-                let purged = purge::purge(&services, Duration::days(i64::from(older_than_days))).await?;
-                let budgets = housekeeping::sweep(&services).await?;
-                let purge::Purged { challenges, messages, sessions } = purged;
+                let kept = services.retention;
+                let kept = older_than_days.map_or(kept, |days| Retention {
+                    audit: kept.audit,
+                    ..Retention::of(Duration::days(i64::from(days)))
+                });
+                let purged = purge::purge(&services, &kept, Actor::Command).await?;
+                let purge::Purged { challenges, messages, sessions, budgets, audit } = purged;
                 print(format_args!(
-                    "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets\n"
+                    "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
+                     {audit} entries of the audit log\n"
                 ))?;
             }
             Work::Openapi => {

@@ -21,6 +21,7 @@ mod m20261121_000008_users;
 mod m20261121_000009_budgets;
 mod m20261121_000010_audit;
 mod m20261121_000011_safety;
+mod m20261127_000012_retention;
 
 use sea_orm_migration::prelude::*;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_budgets::Migration),
             Box::new(m20261121_000010_audit::Migration),
             Box::new(m20261121_000011_safety::Migration),
+            Box::new(m20261127_000012_retention::Migration),
         ]
     }
 }

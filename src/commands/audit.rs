@@ -9,7 +9,7 @@ use std::{
     time::Duration as StdDuration,
 };
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Entry, Filter, Place},
+        calendar::start_of_day,
         phone::PhoneNumber,
         pseudonym::Pseudonyms,
     },
@@ -101,12 +102,7 @@ impl Since {
         match self {
             Self::Ago(long) => now - long,
             Self::Time(time) => time,
-            Self::Day(day) => {
-                let midnight = day.and_time(NaiveTime::MIN);
-                zone.from_local_datetime(&midnight)
-                    .earliest()
-                    .map_or_else(|| midnight.and_utc(), |time| time.to_utc())
-            }
+            Self::Day(day) => start_of_day(day, zone),
         }
     }
 }

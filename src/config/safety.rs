@@ -1,10 +1,11 @@
 //! The settings that keep accounts safe from other people's phones, and from being found out.
 
-use chrono::{DateTime, Days, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::reader::Reader;
 use crate::domain::{
+    calendar::start_of_day,
     otp::{CodeLength, OtpCode},
     phone::{PhoneNumber, Region},
     review::{ReviewNumber, ReviewNumbers},
@@ -93,11 +94,8 @@ fn end_of(date: &str, zone: Tz) -> Option<DateTime<Utc>> {
     // Exactly so: chrono would take a year with a sign, and a date without its zeros.
     let is_exact = date.len() == "2027-01-31".len() && date.starts_with(|first: char| first.is_ascii_digit());
     let date = Some(date).filter(|_| is_exact)?;
-    let next = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.checked_add_days(Days::new(1))?;
-    let midnight = next.and_time(NaiveTime::MIN);
-    // A day that begins an hour late, where clocks are put forward at midnight, begins when the next hour does.
-    let late = || zone.from_local_datetime(&(midnight + Duration::hours(1))).earliest();
-    zone.from_local_datetime(&midnight).earliest().or_else(late).map(|end| end.to_utc())
+    let next = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.succ_opt()?;
+    Some(start_of_day(next, zone))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use self::{
     charges::{Guess, REMEMBERED, SMS_ALARM_PERCENT, Send, alarm_at},
     limits::{BudgetPolicy, Limit, LimitFault, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
     odds::{ACCEPTED, Odds},
-    prefix::{Country, PREFIX_KEYS, Prefix, PrefixFault, PrefixName, PrefixState, Wanted},
+    prefix::{Country, LONGEST_HOLD, PREFIX_KEYS, Prefix, PrefixFault, PrefixName, PrefixState, Wanted},
     spent::Spent,
     tally::{Bound, Change, Charge, Refusal, Rule, Settlement, Stamp, Tally, decide},
 };

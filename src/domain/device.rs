@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{account::Account, derived::DerivedKey, phone::PhoneNumber};
+use super::{account::Account, clocks::SKEW, derived::DerivedKey, phone::PhoneNumber};
 
 /// How long a device is known after its last sign-in.
 pub const DEVICE_TOKEN_LIFE: Duration = Duration::days(180);
@@ -101,7 +101,10 @@ impl DeviceKeys {
         }
         let mut keys = std::iter::once(&self.current).chain(&self.earlier);
         let claims: Claims = keys.find_map(|key| key.open(token))?;
-        let is_live = claims.token_type == TOKEN_TYPE && now.timestamp() < claims.exp;
+        // One of a clock that was wrong would live longer than it may.
+        let is_live = claims.token_type == TOKEN_TYPE
+            && claims.iat <= (now + SKEW).timestamp()
+            && now.timestamp() < claims.exp;
         is_live.then_some(Device { id: claims.device_id, account: claims.sub, epoch: claims.epoch })
     }
 }

@@ -17,7 +17,7 @@ pub use self::{
     state::CodeState,
     which::{ChallengeKey, Holder},
 };
-use super::{derived::DerivedKey, phone::PhoneNumber};
+use super::{clocks::is_ahead, derived::DerivedKey, phone::PhoneNumber};
 
 /// An open challenge with less than this to go is not resent: a new one begins, so that nobody is sent a code that
 /// dies while she types it.
@@ -120,6 +120,12 @@ pub struct Opening<'a> {
 }
 
 impl OtpPolicy {
+    /// Until when the mark of a deleted account may hold at most.
+    #[must_use]
+    pub fn longest_mark(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + self.life.max(self.resend_after)
+    }
+
     /// What a send at this time asks of the database.
     #[must_use]
     pub fn opening<'a>(
@@ -187,9 +193,16 @@ impl Challenge {
     /// signs up again gets neither sends nor guesses by it.
     #[must_use]
     pub fn owed_until(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let cooldown = self.sent_at.map(|sent| sent + policy.resend_after);
-        let guessed = (self.consumed_at.is_none() && self.attempts > 0).then_some(self.expires_at);
+        let cooldown = self.sent_at.map(|sent| sent.min(now) + policy.resend_after);
+        let dies_at = self.expires_at.min(now + policy.life);
+        let guessed = (self.consumed_at.is_none() && self.attempts > 0).then_some(dies_at);
         cooldown.max(guessed).filter(|until| *until > now)
+    }
+
+    /// When it was sent, where a clock that was wrong says so.
+    #[must_use]
+    pub fn sent_ahead(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.sent_at.filter(|at| is_ahead(*at, now))
     }
 
     /// Seconds until the next code may be asked for, at least 1 as `Retry-After` wants it.
@@ -201,7 +214,7 @@ impl Challenge {
     /// Seconds until the next code may be asked for; none when it may be at once.
     #[must_use]
     pub fn wait_left(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> i64 {
-        let ends = self.sent_at.map_or(now, |sent| sent + policy.resend_after);
+        let ends = self.sent_at.map_or(now, |sent| sent.min(now) + policy.resend_after);
         seconds_up(ends - now)
     }
 }

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{address::ClientAddress, derived::DerivedKey, pseudonym::Pseudonym};
+use super::{address::ClientAddress, clocks::SKEW, derived::DerivedKey, pseudonym::Pseudonym};
 
 /// How long a challenge can be answered.
 pub const CHALLENGE_LIFE: Duration = Duration::minutes(2);
@@ -216,7 +216,9 @@ impl ProofKeys {
         if !phones.iter().any(is_for) {
             return Err(ProofFault::Elsewhere);
         }
-        if claims.exp <= now.timestamp() {
+        // One of a clock that was wrong could be answered for longer than its proof is remembered.
+        let latest = now + CHALLENGE_LIFE + SKEW;
+        if claims.exp <= now.timestamp() || claims.exp > latest.timestamp() {
             return Err(ProofFault::Expired);
         }
         if leading_zero_bits(response) < claims.bits {

@@ -302,7 +302,7 @@ pub enum Dropped {
 ///
 /// # Errors
 /// When the database does not answer, or its role does not own the table: then nothing is dropped.
-pub async fn drop_before(services: &Services, month: Month) -> Result<Dropped, Error> {
+pub async fn drop_before(services: &Services, month: Month, by: Actor) -> Result<Dropped, Error> {
     let now = services.clock.now();
     let leave = match Dropping::before(month, now, services.zone) {
         Ok(leave) => leave,
@@ -313,7 +313,7 @@ pub async fn drop_before(services: &Services, month: Month) -> Result<Dropped, E
     }
     let txn = services.store.begin().await?;
     let gone = store::audit::purge_before(&txn, leave).await?;
-    let event = Event::of(Action::AuditDropped, Actor::Command);
+    let event = Event::of(Action::AuditDropped, by);
     let event = event.with("before", Fact::shown(&month)).with("entries", gone);
     services.audit.write(&txn, event, now).await?;
     txn.commit().await?;

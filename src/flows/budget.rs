@@ -3,7 +3,7 @@
 //!
 //! While the database does not answer nothing is claimed, and so nothing is sent and nothing is judged.
 
-use chrono::{DateTime, Days, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::{Error, Services, code::Ask, proof::ChallengeResponse};
@@ -12,6 +12,7 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::{Budget, Change, Charge, Guess, Kind, Refusal, Send, Settlement, Stamp, Tally, decide},
+        calendar::end_of_day,
         otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
         phone::PhoneNumber,
         profile::today_in,
@@ -130,7 +131,7 @@ impl Held {
             quota: limit.most,
             left: limit.most.saturating_sub(used),
             window: limit.per.num_seconds(),
-            reset: oldest.map_or(0, |at| seconds_up(*at + limit.per - self.at)),
+            reset: oldest.map_or(0, |at| seconds_up((*at).min(self.at) + limit.per - self.at)),
         })
     }
 }
@@ -153,17 +154,29 @@ pub(super) async fn claim(
         let tallies = store::budgets::claim(&services.store, &charges, occasion).await?;
         let held = Held { charges: charges.clone(), tallies, stamp, at: now };
         if held.is_whole() {
+            mend(services, &held.tallies, now).await?;
             super::prefixes::watch(services, &held.tallies, now).await;
             return Ok(Ok(held));
         }
         take_back(services, &held).await?;
         let found = store::budgets::list(&services.store, &charges).await?;
+        mend(services, &found, now).await?;
         if let Some(refusal) = decide(&charges, &found, now) {
             services.metrics.refused(refusal.budget.as_str());
             return Ok(Err(close_if_prefix(services, &charges, refusal, now).await?));
         }
     }
     Ok(Err(crowded(&charges)))
+}
+
+/// Lets what a clock wrote that was wrong count as charged now, so that whoever waits as told is not refused again.
+async fn mend(services: &Services, tallies: &[Tally], now: DateTime<Utc>) -> Result<(), Error> {
+    let policy = &services.budgets.prefix;
+    for tally in tallies.iter().filter(|tally| tally.is_ahead(policy, now)) {
+        tracing::warn!(ahead = "budget", "a stored time is in the future: it counts as now");
+        store::budgets::mark_past(&services.store, &tally.key, policy, now).await?;
+    }
+    Ok(())
 }
 
 /// What became of the claim of a guess.
@@ -189,10 +202,10 @@ pub(super) async fn claim_guess(
     guess: Guess<'_>,
     now: DateTime<Utc>,
 ) -> Result<GuessClaim, Error> {
-    let (db, most) = (&services.store, services.otp.max_attempts);
+    let db = &services.store;
     let charges = if services.budgets.is_on { services.budgets.guess(guess, now) } else { Vec::new() };
     for _ in 0..TRIES {
-        match store::otp::claim_attempt(db, key, most, &charges, now).await? {
+        match store::otp::claim_attempt(db, key, &services.otp, &charges, now).await? {
             Claim::Taken(challenge) => {
                 return Ok(match claim(services, charges, now).await? {
                     Ok(held) => GuessClaim::Taken(challenge, held),
@@ -201,6 +214,7 @@ pub(super) async fn claim_guess(
             }
             Claim::NotTaken(challenge) => {
                 let found = store::budgets::list(db, &charges).await?;
+                mend(services, &found, now).await?;
                 if let Some(refusal) = decide(&charges, &found, now) {
                     services.metrics.refused(refusal.budget.as_str());
                     return Ok(GuessClaim::Refused(refusal));
@@ -353,11 +367,7 @@ pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Resul
 
 /// Which day it is where the product lives, and when that ends.
 pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (String, DateTime<Utc>) {
-    let today = today_in(now, services.zone);
-    let tomorrow = today.checked_add_days(Days::new(1)).unwrap_or(today).and_time(NaiveTime::MIN);
-    // A day that begins an hour late, where clocks are put forward at midnight, ends when the next hour does.
-    let ends = services.zone.from_local_datetime(&tomorrow).earliest();
-    (today.to_string(), ends.map_or(now + chrono::Duration::days(1), |ends| ends.to_utc()))
+    (today_in(now, services.zone).to_string(), end_of_day(now, services.zone))
 }
 
 /// A wish as budgets see it.

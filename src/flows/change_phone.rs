@@ -178,6 +178,11 @@ async fn move_to(
         return Ok((Changed::Refused(Refused::Taken), None));
     }
     if let Some(old) = &account.phone {
+        // It was another one a moment ago.
+        if who.account().phone.as_ref() != Some(old) {
+            leaving::mark_owed(services, &txn, old, now).await?;
+            store::otp::purge_unbound(&txn, old).await?;
+        }
         store::leads::mark_moved(&txn, old, phone).await?;
         store::messages::purge_to(&txn, old).await?;
     }

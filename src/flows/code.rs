@@ -197,9 +197,23 @@ async fn open(
         return Ok(Ok(challenge));
     }
     if let Some(waiting) = store::otp::find(db, key).await? {
+        if let Some(ahead) = waiting.sent_ahead(now) {
+            // The budgets hold the wait already, where they are on; else it begins now.
+            let is_held = services.budgets.is_on;
+            let sent_at = (!is_held).then_some(now);
+            store::otp::mark_sent(db, key, waiting.id, (ahead, sent_at)).await?;
+            if is_held && let Some(challenge) = store::otp::open(db, key, &opening).await? {
+                return Ok(Ok(challenge));
+            }
+        }
         return Ok(Err(waiting.resend_in(&services.otp, now)));
     }
-    let until = store::otp::find_mark(db, &opening.marks, key.purpose, now).await?;
+    let mut until = store::otp::find_mark(db, &opening.marks, key.purpose, now).await?;
+    let longest = services.otp.longest_mark(now);
+    if until.is_some_and(|until| until > longest) {
+        store::otp::mark_shorter(db, &opening.marks, key.purpose, longest).await?;
+        until = Some(longest);
+    }
     Ok(Err(until.map_or(1, |until| seconds_up(until - now).max(1))))
 }
 

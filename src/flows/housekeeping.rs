@@ -1,18 +1,30 @@
-//! Forgetting what does not count any more, for as long as the server runs. Whatever has no end of its own stays: accounts,
-//! leads, and what `loopin-auth purge` removes when it is told to.
+//! What a server does for as long as it runs, whether anybody asks or not.
 
-use super::{Error, Services};
-use crate::store;
+use chrono::Duration;
 
-/// Removes the budgets of which nothing matters any more, and says how many rows they were. Several servers may do it at
-/// once: a row that is charged meanwhile stays.
+use super::{
+    Error, Services,
+    purge::{Purged, purge},
+};
+use crate::{domain::audit::Actor, store};
+
+/// How often what is over is removed, by all servers together.
+pub const PURGE_EVERY: Duration = Duration::hours(1);
+
+const PURGING: &str = "purge";
+
+/// Removes what is over, if no server did within the last hour. The lease is not given back: it also says when it was done.
+/// `None` when it is not time yet.
 ///
 /// # Errors
 /// When the database does not answer: then the rest is there for the next time.
-pub async fn sweep(services: &Services) -> Result<u64, Error> {
-    let gone = store::budgets::purge(&services.store, services.clock.now()).await?;
-    if gone > 0 {
-        tracing::debug!(budgets = gone, "budgets that were over were removed");
+pub async fn tend(services: &Services) -> Result<Option<Purged>, Error> {
+    let now = services.clock.now();
+    if !store::leases::claim(&services.store, PURGING, now + PURGE_EVERY, now).await? {
+        return Ok(None);
     }
-    Ok(gone)
+    let purged = purge(services, &services.retention, Actor::System).await?;
+    let Purged { challenges, messages, sessions, budgets, audit } = purged;
+    tracing::info!(challenges, messages, sessions, budgets, audit, "what was over was removed");
+    Ok(Some(purged))
 }

@@ -25,6 +25,7 @@ pub async fn list(services: &Services) -> Result<Arc<[Interest]>, Error> {
     let cache = &services.interests.0;
     let remembered = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some((at, list)) = &remembered
+        && *at <= now
         && now - at < REMEMBERED_FOR
     {
         return Ok(Arc::clone(list));

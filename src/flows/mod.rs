@@ -27,6 +27,7 @@ use crate::{
         phone::Region,
         profile::{PictureHosts, today_in},
         pseudonym::Pseudonyms,
+        retention::Retention,
         review::ReviewNumbers,
     },
     random::Random,
@@ -93,6 +94,8 @@ pub struct Services {
     pub review: ReviewNumbers,
     /// For how long a number may go unused before it is taken for somebody else's; `None`: for ever.
     pub stale_after: Option<Duration>,
+    /// For how long what is over is kept.
+    pub retention: Retention,
     /// Whether nobody is told who has an account before she has proved that the phone is hers.
     pub hides_accounts: bool,
     /// Which numbers get messages at all.

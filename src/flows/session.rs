@@ -42,6 +42,24 @@ pub(super) async fn open(
     Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
 }
 
+/// A session and whose it is. What a clock wrote that was wrong counts as now, and is written down so.
+pub(super) async fn find(
+    services: &Services,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Option<(Session, Account)>, Error> {
+    let Some((session, account)) = store::sessions::find_with_account(&services.store, id).await? else {
+        return Ok(None);
+    };
+    if !session.is_ahead(now) {
+        return Ok(Some((session, account)));
+    }
+    tracing::warn!(ahead = "session", "a stored time is in the future: it counts as now");
+    let session = session.until(now, services.tokens.policy());
+    store::sessions::mark_past(&services.store, &session).await?;
+    Ok(Some((session, account)))
+}
+
 /// Whether somebody whom the gate let in would still be, asked again in a transaction that holds her account: her
 /// session may have ended since, or her account.
 pub(super) async fn stands(txn: &Txn, who: &SignedIn) -> Result<Option<(Session, Account)>, Error> {
@@ -88,7 +106,7 @@ async fn rotate(
     let (sid, user_id, presented) = (claims.sid, claims.user_id, claims.jti);
     // Whoever loses the race below finds the winner's successor at the second look, so this ends.
     loop {
-        let (session, account) = match store::sessions::find_with_account(&services.store, sid).await? {
+        let (session, account) = match find(services, sid, now).await? {
             Some((session, account)) if session.account_id == user_id => (session, account),
             Some(_) | None => return Ok(Refreshed::Refused(Refused::Revoked)),
         };
@@ -100,7 +118,7 @@ async fn rotate(
             return Ok(Refreshed::Refused(Refused::Revoked));
         }
         // Its token says another end, from when sessions were allowed to grow older.
-        if services.tokens.policy().expiry(session.created_at, now) <= now {
+        if services.tokens.policy().expiry(session.created_at, now).min(session.expires_at) <= now {
             return Ok(Refreshed::Refused(Refused::Expired));
         }
         let session = match session.rotation(presented, now) {

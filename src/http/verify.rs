@@ -172,7 +172,7 @@ pub enum VerifyLoginResponse {
 impl VerifyApi {
     /// Verify a code, and make the account if there is none
     ///
-    /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up.
+    /// Takes a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
     async fn verify_otp(&self, request: &Request, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
         let (phone, code, asker) = match self.checked(request, &body.0) {
@@ -196,7 +196,7 @@ impl VerifyApi {
 
     /// Verify a code, and log in
     ///
-    /// Takes a code of `signup` or `login`, once. Three wrong guesses use it up. A phone without an account keeps its
+    /// Takes a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up. A phone without an account keeps its
     /// code for `verify-otp`.
     #[oai(path = "/api/auth/verify-login", method = "post", operation_id = "verifyLogin")]
     async fn verify_login(

@@ -7,9 +7,10 @@ use std::mem::discriminant;
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder,
+    QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
-        BinOper, CaseStatement, Expr, Func, OnConflict, Query, SelectStatement, SimpleExpr, ValueTuple,
+        BinOper, CaseStatement, Expr, Func, LockBehavior, LockType, OnConflict, Query, SelectStatement,
+        SimpleExpr, ValueTuple,
     },
 };
 
@@ -17,7 +18,10 @@ use super::{
     StoreError,
     entities::budget::{Column, Entity, Model},
 };
-use crate::domain::budget::{Bound, Change, Charge, PrefixPolicy, Rule, Settlement, Stamp, Tally};
+use crate::domain::{
+    budget::{Bound, Change, Charge, LONGEST_HOLD, PrefixPolicy, REMEMBERED, Rule, Settlement, Stamp, Tally},
+    clocks::SKEW,
+};
 
 /// The name of the row that conflicts, in `ON CONFLICT`.
 const NEW: &str = "excluded";
@@ -122,7 +126,9 @@ impl Changes {
         let key = settlement.key.as_str();
         let col = |column: Column| Expr::col((Entity, column));
         let none = || Expr::value(Option::<DateTime<Utc>>::None);
-        let log_without = || Func::cust("replace").arg(col(Column::Log)).arg(stamp.as_str()).arg("").into();
+        let log_without = || -> SimpleExpr {
+            Func::cust("replace").arg(col(Column::Log)).arg(stamp.as_str()).arg("").into()
+        };
         let lifted =
             || Expr::case(col(Column::RestedAt).eq(charged_at), none()).finally(col(Column::RestedAt)).into();
         match settlement.change {
@@ -131,6 +137,16 @@ impl Changes {
                 self.set(key, Column::Log, log_without());
                 self.set(key, Column::Count, one_less.finally(0_i64).into());
                 self.set(key, Column::RestedAt, lifted());
+                // A row of which nothing is left goes with the next purge.
+                let is_empty = Condition::all()
+                    .add(col(Column::Count).lte(1_i64))
+                    .add(log_without().eq(""))
+                    .add(col(Column::Answered).eq(0_i64))
+                    .add(col(Column::RestedAt).is_null().or(col(Column::RestedAt).eq(charged_at)))
+                    .add(col(Column::ClosedUntil).is_null())
+                    .add(col(Column::HeldUntil).is_null());
+                let ends = Expr::case(is_empty, Expr::value(charged_at)).finally(col(Column::EndsAt));
+                self.set(key, Column::EndsAt, ends.into());
             }
             Change::Lift => self.set(key, Column::RestedAt, lifted()),
             Change::Succeed { locked_at, ends_at } => {
@@ -192,8 +208,41 @@ pub async fn list(db: &impl ConnectionTrait, charges: &[Charge]) -> Result<Vec<T
 /// # Errors
 /// When the database does not answer.
 pub async fn list_under(db: &impl ConnectionTrait, beginning: &str) -> Result<Vec<Tally>, StoreError> {
-    let rows = Entity::find().filter(Column::Key.starts_with(beginning)).order_by_asc(Column::Key);
+    let rows = Entity::find().filter(under(beginning)).order_by_asc(Column::Key);
     Ok(rows.all(db).await?.into_iter().map(Tally::from).collect())
+}
+
+/// Lets what lies in the future in a row be now, and what a prefix waits for begin now. A row that is charged meanwhile stays
+/// as it is: whoever meets it next comes back here.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_past(
+    db: &impl ConnectionTrait,
+    key: &str,
+    policy: &PrefixPolicy,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(row) = Entity::find_by_id(key).one(db).await? else {
+        return Ok(());
+    };
+    let log = Tally::log_until(&row.log, now);
+    let at_most = |column: Column, most: DateTime<Utc>| {
+        let kept = Expr::col((Entity, column));
+        SimpleExpr::from(Expr::case(is_after(column, most), Expr::value(most)).finally(kept))
+    };
+    // What staff closed is held closed for as long as it is closed.
+    let held_for = if row.closed_until.is_some() { policy.closed_for } else { LONGEST_HOLD };
+    Entity::update_many()
+        .col_expr(Column::Log, Expr::value(log))
+        .col_expr(Column::RestedAt, at_most(Column::RestedAt, now))
+        .col_expr(Column::ClosedUntil, at_most(Column::ClosedUntil, now + policy.closed_for))
+        .col_expr(Column::HeldUntil, at_most(Column::HeldUntil, now + held_for))
+        .filter(Column::Key.eq(key))
+        .filter(Column::Log.eq(row.log))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// Removes a row and those below it, and hands out what they held.
@@ -201,18 +250,57 @@ pub async fn list_under(db: &impl ConnectionTrait, beginning: &str) -> Result<Ve
 /// # Errors
 /// When the database does not answer.
 pub async fn purge_under(db: &impl ConnectionTrait, key: &str) -> Result<Vec<Tally>, StoreError> {
-    let below = Column::Key.starts_with(format!("{key}/"));
+    let below = under(&format!("{key}/"));
     let these = Condition::any().add(Column::Key.eq(key)).add(below);
     let gone = Entity::delete_many().filter(these).exec_with_returning(db).await?;
     Ok(gone.into_iter().map(Tally::from).collect())
 }
 
-/// Removes the rows of which nothing matters any more, and says how many they were.
+/// Removes so many of the rows of which nothing matters any more, and says how many they were.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn purge(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    Ok(Entity::delete_many().filter(Column::EndsAt.lte(now)).exec(db).await?.rows_affected)
+pub async fn purge(db: &impl ConnectionTrait, now: DateTime<Utc>, most: u64) -> Result<u64, StoreError> {
+    let these = some(Column::EndsAt.lte(now), most);
+    let purge = Entity::delete_many().filter(Column::Key.in_subquery(these)).filter(Column::EndsAt.lte(now));
+    Ok(purge.exec(db).await?.rows_affected)
+}
+
+/// Lets so many of the rows that would be kept for longer than any be kept for as long as that, and says how many they were:
+/// those of a clock that was wrong, and of versions that kept failures in a row for ever.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_remembered(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let longest = now + REMEMBERED;
+    let these = some(Column::EndsAt.gt(longest + SKEW), most);
+    let bounded = Entity::update_many().col_expr(Column::EndsAt, Expr::value(longest));
+    Ok(bounded.filter(Column::Key.in_subquery(these)).exec(db).await?.rows_affected)
+}
+
+fn some(which: SimpleExpr, most: u64) -> SelectStatement {
+    Entity::find()
+        .select_only()
+        .column(Column::Key)
+        .filter(which)
+        .order_by_asc(Column::EndsAt)
+        .order_by_asc(Column::Key)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query()
+}
+
+/// The keys that begin so, as a range, which the primary key serves on both databases. The last byte is one of ASCII, and
+/// not the last of it.
+pub(super) fn under(beginning: &str) -> Condition {
+    let mut end = beginning.to_owned();
+    let next = end.pop().map(|last| char::from_u32(u32::from(last) + 1).unwrap_or(last));
+    end.extend(next);
+    Condition::all().add(Column::Key.gte(beginning)).add(Column::Key.lt(end))
 }
 
 async fn write(

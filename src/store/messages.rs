@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, OnConflict, SimpleExpr},
+    QueryTrait,
+    sea_query::{Expr, LockBehavior, LockType, OnConflict, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -340,12 +341,25 @@ pub async fn purge_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<
     Ok(())
 }
 
-/// Removes the messages that were made before this time, and says how many they were.
+/// Removes so many of the messages that were made before this time, and says how many they were.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn purge(db: &impl ConnectionTrait, made_before: DateTime<Utc>) -> Result<u64, StoreError> {
-    Ok(Entity::delete_many().filter(Column::CreatedAt.lt(made_before)).exec(db).await?.rows_affected)
+pub async fn purge(
+    db: &impl ConnectionTrait,
+    made_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let these = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::CreatedAt.lt(made_before))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let purge = Entity::delete_many().filter(Column::Id.in_subquery(these.into_query()));
+    Ok(purge.exec(db).await?.rows_affected)
 }
 
 /// Where the time of a status is kept.

@@ -21,6 +21,7 @@ pub mod audit;
 pub mod budgets;
 pub mod interests;
 pub mod leads;
+pub mod leases;
 pub mod messages;
 pub mod otp;
 pub mod owners;

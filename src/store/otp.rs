@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QueryTrait, Value,
-    sea_query::{Alias, Expr, InsertStatement, OnConflict, Query},
+    QueryOrder, QuerySelect, QueryTrait, Value,
+    sea_query::{Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query},
 };
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::{
     budget::Charge,
-    otp::{Accepted, Challenge, ChallengeKey, Claim, Holder, Opening, Purpose},
+    otp::{Accepted, Challenge, ChallengeKey, Claim, Holder, Opening, OtpPolicy, Purpose},
     phone::PhoneNumber,
 };
 
@@ -38,12 +38,14 @@ pub async fn open(
         let kept = Expr::case(still_open.clone(), Expr::col((Entity, column)));
         (column, kept.finally(Expr::col((Alias::new("excluded"), column))).into())
     };
+    // A clock that was set back meanwhile gives nobody a code that lives longer than a new one.
+    let end = || Expr::col((Entity, Column::ExpiresAt));
+    let new_end = || Expr::col((Alias::new("excluded"), Column::ExpiresAt));
+    let kept_end = Expr::case(still_open.clone().and(end().lte(new_end())), end()).finally(new_end());
     let mut conflict = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
     conflict
-        .values(
-            [Column::Id, Column::KeyVersion, Column::Attempts, Column::OpenedAt, Column::ExpiresAt]
-                .map(keep_or_renew),
-        )
+        .values([Column::Id, Column::KeyVersion, Column::Attempts, Column::OpenedAt].map(keep_or_renew))
+        .value(Column::ExpiresAt, kept_end)
         .value(Column::ConsumedAt, Option::<DateTime<Utc>>::None)
         .value(Column::SentAt, opening.now);
     if let Some(last_sent) = opening.refuse_if_sent_after {
@@ -120,6 +122,24 @@ pub async fn find_mark(
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let row = Entity::find().filter(marked(marks, purpose, now)).one(db).await?;
     Ok(row.map(|row| row.expires_at))
+}
+
+/// Lets none of these marks hold longer than until then.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_shorter(
+    db: &impl ConnectionTrait,
+    marks: &[String],
+    purpose: Purpose,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::ExpiresAt, Expr::value(until))
+        .filter(marked(marks, purpose, until))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 fn marked(marks: &[String], purpose: Purpose, now: DateTime<Utc>) -> Condition {
@@ -203,13 +223,16 @@ pub struct Asked {
 pub async fn claim_attempt(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
-    max_attempts: i64,
+    policy: &OtpPolicy,
     charges: &[Charge],
     now: DateTime<Utc>,
 ) -> Result<Claim, StoreError> {
+    // One that a clock opened which was wrong is as good as one that is opened now.
+    let (end, latest) = (|| Expr::col(Column::ExpiresAt), now + policy.life);
     let mut take = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-        .filter(waits(key, max_attempts, now));
+        .col_expr(Column::ExpiresAt, Expr::case(end().gt(latest), Expr::value(latest)).finally(end()).into())
+        .filter(waits(key, policy.max_attempts, now));
     if let Some(refusing) = budgets::refusing(charges, now) {
         take = take.filter(Expr::not_exists(refusing));
     }
@@ -320,8 +343,21 @@ pub async fn mark_unsent(
     id: Uuid,
     sent_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    mark_sent(db, key, id, (sent_at, None)).await
+}
+
+/// Changes when a code was sent, if that still is the old time.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_sent(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    id: Uuid,
+    (sent_at, new): (DateTime<Utc>, Option<DateTime<Utc>>),
+) -> Result<(), StoreError> {
     Entity::update_many()
-        .col_expr(Column::SentAt, Expr::value(Option::<DateTime<Utc>>::None))
+        .col_expr(Column::SentAt, Expr::value(new))
         .filter(of(key))
         .filter(Column::Id.eq(id))
         .filter(Column::SentAt.eq(sent_at))
@@ -330,12 +366,28 @@ pub async fn mark_unsent(
     Ok(())
 }
 
-/// Removes the challenges that died before this time, and says how many they were.
+/// Removes so many of the challenges that were opened before this time and are dead since before it, and says how many they
+/// were.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn purge(db: &impl ConnectionTrait, died_before: DateTime<Utc>) -> Result<u64, StoreError> {
-    Ok(Entity::delete_many().filter(Column::ExpiresAt.lt(died_before)).exec(db).await?.rows_affected)
+pub async fn purge(
+    db: &impl ConnectionTrait,
+    died_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let key = [Column::Phone, Column::Purpose, Column::Holder];
+    let these = Entity::find()
+        .select_only()
+        .columns(key)
+        // By the index on that: there is none on the end of a challenge.
+        .filter(Column::OpenedAt.lt(died_before))
+        .filter(Column::ExpiresAt.lt(died_before))
+        .order_by_asc(Column::OpenedAt)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let is_one = Expr::tuple(key.map(|column| Expr::col(column).into())).in_subquery(these.into_query());
+    Ok(Entity::delete_many().filter(is_one).exec(db).await?.rows_affected)
 }
 
 /// The row, by its primary key. Statements that mean one challenge in it name its id too, which has no index.

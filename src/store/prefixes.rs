@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::{
     StoreError,
-    budgets::{is_after, is_full},
+    budgets::{is_after, is_full, under},
     entities::budget::{Column, Entity},
 };
 use crate::domain::{
@@ -204,13 +204,13 @@ pub async fn mark_told(db: &impl ConnectionTrait, key: &str) -> Result<bool, Sto
     Ok(told.rows_affected == 1)
 }
 
-fn all() -> SimpleExpr {
-    Column::Key.starts_with(PREFIX_KEYS)
+fn all() -> Condition {
+    under(PREFIX_KEYS)
 }
 
 /// `prefix/IN/+916205`: of any country.
-fn of(prefix: &PrefixName) -> SimpleExpr {
-    Column::Key.like(format!("{PREFIX_KEYS}__/{prefix}"))
+fn of(prefix: &PrefixName) -> Condition {
+    all().add(Column::Key.like(format!("{PREFIX_KEYS}__/{prefix}")))
 }
 
 /// The two letters in the key.

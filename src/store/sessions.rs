@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
-    sea_query::{Expr, Query, ReturningClause, SimpleExpr},
+    sea_query::{Expr, LockBehavior, LockType, Query, ReturningClause, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -130,6 +130,24 @@ pub async fn mark_rotated(
     Ok(rotated.rows_affected == 1)
 }
 
+/// Writes down what a session is once what lay in the future counts as now, if it was not refreshed meanwhile.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_past(db: &impl ConnectionTrait, session: &Session) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::CreatedAt, Expr::value(session.created_at))
+        .col_expr(Column::LastUsedAt, Expr::value(session.last_used_at))
+        .col_expr(Column::RefreshIssuedAt, Expr::value(session.refresh_issued_at))
+        .col_expr(Column::ProvedAt, Expr::value(session.proved_at))
+        .col_expr(Column::ExpiresAt, Expr::value(session.expires_at))
+        .filter(Column::Id.eq(session.id))
+        .filter(Column::RefreshJti.eq(session.refresh_jti))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 /// Ends a session. One that has ended stays as it was.
 ///
 /// # Errors
@@ -211,20 +229,55 @@ pub async fn mark_proved(
     Ok(proved.rows_affected == 1)
 }
 
-/// Removes the sessions that died of disuse or were ended before this time, and says how many they were.
+/// Removes so many of the sessions that died of disuse or were ended before this time, and says how many they were. When an
+/// account was last used is written down before: it is asked for when its number has been given to somebody else.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn purge(db: &impl ConnectionTrait, died_before: DateTime<Utc>) -> Result<u64, StoreError> {
-    let dead = || Column::ExpiresAt.lt(died_before).or(Column::EndedAt.lt(died_before));
-    keep_last_use(db, dead()).await?;
-    Ok(Entity::delete_many().filter(dead()).exec(db).await?.rows_affected)
+pub async fn purge(
+    db: &impl ConnectionTrait,
+    died_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let dead: Vec<(Uuid, Uuid)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::AccountId])
+        .filter(Column::ExpiresAt.lt(died_before).or(Column::EndedAt.lt(died_before)))
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .into_tuple()
+        .all(db)
+        .await?;
+    if dead.is_empty() {
+        return Ok(0);
+    }
+    let (ids, accounts): (Vec<Uuid>, Vec<Uuid>) = dead.into_iter().unzip();
+    keep_last_use(db, accounts).await?;
+    let owner = || (account::Entity, account::Column::SeenAt);
+    let is_kept = Query::select()
+        .expr(Expr::val(1_i32))
+        .from(account::Entity)
+        .and_where(hers())
+        .and_where(Expr::col(owner()).gte(Expr::col((Entity, Column::LastUsedAt))))
+        .take();
+    let these = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids))
+        .filter(Expr::exists(is_kept))
+        .order_by_asc(Column::Id)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let purge = Entity::delete_many().filter(Column::Id.in_subquery(these.into_query()));
+    Ok(purge.exec(db).await?.rows_affected)
 }
 
-/// Writes down in the accounts when these sessions were last used, where nothing later is known: it is asked for when the
-/// number has been given to somebody else.
-async fn keep_last_use(db: &impl ConnectionTrait, dead: SimpleExpr) -> Result<(), StoreError> {
-    let hers = || Expr::col((Entity, Column::AccountId)).equals((account::Entity, account::Column::Id));
+fn hers() -> SimpleExpr {
+    Expr::col((Entity, Column::AccountId)).equals((account::Entity, account::Column::Id))
+}
+
+/// Writes down in these accounts when their sessions were last used, where nothing later is known. One that somebody else
+/// holds at the moment is passed over.
+async fn keep_last_use(db: &impl ConnectionTrait, accounts: Vec<Uuid>) -> Result<(), StoreError> {
     let last = || {
         let uses = Query::select()
             .expr(Expr::col((Entity, Column::LastUsedAt)).max())
@@ -233,13 +286,17 @@ async fn keep_last_use(db: &impl ConnectionTrait, dead: SimpleExpr) -> Result<()
             .take();
         SimpleExpr::SubQuery(None, Box::new(uses.into()))
     };
-    let any_dead =
-        Query::select().expr(Expr::val(1_i32)).from(Entity).and_where(hers()).and_where(dead).take();
     let seen_at = || Expr::col((account::Entity, account::Column::SeenAt));
+    let these = account::Entity::find()
+        .select_only()
+        .column(account::Column::Id)
+        .filter(account::Column::Id.is_in(accounts))
+        .filter(seen_at().is_null().or(seen_at().lt(last())))
+        .order_by_asc(account::Column::Id)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
     account::Entity::update_many()
         .col_expr(account::Column::SeenAt, last())
-        .filter(Expr::exists(any_dead))
-        .filter(seen_at().is_null().or(seen_at().lt(last())))
+        .filter(account::Column::Id.in_subquery(these.into_query()))
         .exec(db)
         .await?;
     Ok(())

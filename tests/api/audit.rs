@@ -156,7 +156,7 @@ on_both! {
             all.iter().filter_map(|entry| entry.detail.get("left")?.as_i64()).collect()
         };
         let drop_before = async |month: &str| {
-            audit::drop_before(&house.services, month.parse().unwrap()).await.unwrap()
+            audit::drop_before(&house.services, month.parse().unwrap(), Actor::Command).await.unwrap()
         };
         for month in ["2026-04", "2027-01"] {
             assert!(matches!(drop_before(month).await, Dropped::NotYet(_)), "{month}");

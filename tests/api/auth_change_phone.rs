@@ -1,6 +1,10 @@
 //! `POST /api/auth/change-phone` and `POST /api/auth/verify-change-phone`
 
 use futures_util::future::join;
+use loopin_auth::{
+    domain::{address::ClientAddress, otp::OtpCode, phone::PhoneNumber},
+    flows::{change_phone, gate},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -220,6 +224,25 @@ on_both! {
         assert_eq!(answer.at("/error/fields").as_object().map(serde_json::Map::len), Some(2), "{}", answer.text);
         house.post(PATH, json!({})).await.assert_error(401, "token_missing");
         house.post(VERIFY, json!({})).await.assert_error(401, "token_missing");
+    }
+
+    async fn a_number_that_was_changed_a_moment_ago_keeps_no_codes(house: TestHouse) {
+        let house = house.without_limits().await;
+        let tokens = house.sign_in(PHONE).await;
+        for phone in [NEW, OTHER_PHONE] {
+            ask(&house, &tokens, phone).await.assert_ok();
+        }
+        // A second request of the same session is let in, with the old number, before the first one changes it.
+        let who = gate::enter(&house.services, &tokens.access).await.unwrap().unwrap();
+        verify(&house, &tokens, NEW, &house.last_code_for(NEW)).await.assert_ok();
+        house.login(NEW).await.assert_ok();
+        let code = OtpCode::parse(&house.last_code_for(OTHER_PHONE), house.services.otp.length).unwrap();
+        let (phone, from) = (PhoneNumber::from_e164(OTHER_PHONE).unwrap(), "203.0.113.7".parse().unwrap());
+        let changed =
+            change_phone::verify(&house.services, who, phone, code, Vec::new(), ClientAddress::new(from)).await;
+        assert_eq!(changed.unwrap(), change_phone::Changed::Done);
+        let codes = format!("SELECT COUNT(*) FROM challenges WHERE phone = '{NEW}' AND purpose = 'sign_in'");
+        assert_eq!(house.count(&codes).await, 0);
     }
 
     async fn a_session_that_has_ended_changes_nothing(house: TestHouse) {

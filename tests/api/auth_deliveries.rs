@@ -80,7 +80,9 @@ on_both! {
         house.play(86_400).await;
         assert_eq!(house.delivery(&answer).await.assert_ok().text_at("/status"), "delivered");
         house.advance(86_400 * 90);
-        loopin_auth::flows::purge::purge(&house.services, chrono::Duration::days(90)).await.unwrap();
+        let kept = loopin_auth::domain::retention::Retention::of(chrono::Duration::days(90));
+        let by = loopin_auth::domain::audit::Actor::System;
+        loopin_auth::flows::purge::purge(&house.services, &kept, by).await.unwrap();
         house.delivery(&answer).await.assert_error(404, "not_found");
     }
 }

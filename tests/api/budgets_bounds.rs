@@ -181,7 +181,7 @@ on_both! {
         let all = rows(&house).await;
         for (seconds, left) in [(HOUR - 1, all), (1, all - 2), (DAY - HOUR, 2)] {
             house.advance(seconds);
-            loopin_auth::store::budgets::purge(&house.services.store, house.now()).await.unwrap();
+            loopin_auth::store::budgets::purge(&house.services.store, house.now(), 1000).await.unwrap();
             assert_eq!(rows(&house).await, left, "after {seconds} s more");
         }
         // The failures in a row stay, and what is known of the prefix.

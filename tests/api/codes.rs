@@ -36,8 +36,7 @@ async fn open(house: &TestHouse, key: ChallengeKey<'_>, id: Uuid) -> OtpCode {
 
 async fn guess(house: &TestHouse, key: ChallengeKey<'_>, code: &OtpCode) -> Verdict {
     let (services, now) = (&house.services, house.now());
-    let claim =
-        store::otp::claim_attempt(&services.store, key, services.otp.max_attempts, &[], now).await.unwrap();
+    let claim = store::otp::claim_attempt(&services.store, key, &services.otp, &[], now).await.unwrap();
     judge(claim, code, key, &services.otp_keys, &services.otp, now)
 }
 
@@ -247,7 +246,7 @@ on_both! {
             };
             assert!(store::otp::consume(&house.services.store, key, &proof, house.now()).await.unwrap());
         }
-        let claim = store::otp::claim_attempt(&house.services.store, keys[0], 3, &[], house.now()).await.unwrap();
+        let claim = store::otp::claim_attempt(&house.services.store, keys[0], &house.services.otp, &[], house.now()).await.unwrap();
         assert!(matches!(claim, Claim::NotTaken(Some(_))), "each is used up");
     }
 

@@ -1,7 +1,10 @@
 //! Leads: everyone who asked for a code, for the sales team to follow up.
 
 use chrono::Duration;
-use loopin_auth::flows::purge::purge;
+use loopin_auth::{
+    domain::{audit::Actor, retention::Retention},
+    flows::purge::purge,
+};
 use poem::http::StatusCode;
 
 use crate::{
@@ -111,7 +114,7 @@ on_both! {
         house.sign_in(PHONE).await;
         house.signup(OTHER_PHONE).await.assert_ok();
         house.advance(8 * 24 * 3600);
-        let purged = purge(&house.services, Duration::zero()).await.unwrap();
+        let purged = purge(&house.services, &Retention::of(Duration::zero()), Actor::System).await.unwrap();
         assert_eq!((purged.challenges, purged.messages, purged.sessions), (2, 2, 1));
         assert_eq!(leads(&house, "state = 'converted'").await, 1);
         assert_eq!(leads(&house, "state = 'new'").await, 1);

@@ -2,7 +2,10 @@
 
 use chrono::Duration;
 use futures_util::future::join_all;
-use loopin_auth::flows::purge::purge;
+use loopin_auth::{
+    domain::{audit::Actor, retention::Retention},
+    flows::purge::purge,
+};
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -116,7 +119,7 @@ on_both! {
         let ended = house.now();
         house.execute("UPDATE sessions SET ended_at = last_used_at").await;
         house.advance(STALE - 1);
-        let purged = purge(&house.services, Duration::seconds(1)).await.unwrap();
+        let purged = purge(&house.services, &Retention::of(Duration::seconds(1)), Actor::System).await.unwrap();
         assert_eq!(purged.sessions, 3);
         assert_eq!(house.count("SELECT COUNT(*) FROM sessions").await, 0);
         assert_eq!((house.now() - ended).num_seconds(), STALE - 1);

@@ -111,6 +111,23 @@ on_both! {
         house.sign_in_and_complete(PHONE).await;
     }
 
+    async fn the_step_of_retention_goes_both_ways_with_rows_there(house: TestHouse) {
+        house.sign_in(PHONE).await;
+        let db = connect(&house).await;
+        let (after, rows) = (everything(&db).await, "SELECT COUNT(*) FROM budgets");
+        let budgets = house.count(rows).await;
+        let steps = Migrator::migrations();
+        let later = steps.iter().rev().take_while(|step| !step.name().ends_with("_retention")).count();
+        Migrator::down(&db, Some(u32::try_from(later).unwrap() + 1)).await.unwrap();
+        let before = everything(&db).await;
+        assert!(before.iter().any(|found| found == "challenges challenges_expires_at_idx"), "{before:?}");
+        assert!(!before.iter().any(|found| found.ends_with(" messages_account_id_idx")), "{before:?}");
+        house.services.store.migrate().await.unwrap();
+        assert_eq!(everything(&db).await, after);
+        assert_eq!(house.count(rows).await, budgets);
+        house.login(PHONE).await;
+    }
+
     async fn servers_that_start_at_once_migrate_once(house: TestHouse) {
         let db = connect(&house).await;
         Migrator::down(&db, None).await.unwrap();

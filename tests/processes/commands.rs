@@ -118,9 +118,12 @@ async fn purge_removes_what_is_over_and_keeps_people() {
     assert!(said.out.contains("removed 0 challenges, 0 messages, 0 sessions"), "{}{}", said.out, said.err);
 
     let url = format!("sqlite://{}", folder.0.join("loopin-auth.sqlite3").display());
-    for (table, column) in
-        [("challenges", "expires_at"), ("messages", "created_at"), ("sessions", "expires_at")]
-    {
+    for (table, column) in [
+        ("challenges", "opened_at"),
+        ("challenges", "expires_at"),
+        ("messages", "created_at"),
+        ("sessions", "expires_at"),
+    ] {
         let sql = format!("UPDATE {table} SET {column} = '2020-01-01 00:00:00.000000 +00:00'");
         crate::crashes::execute(&url, &sql).await;
     }

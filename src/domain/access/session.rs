@@ -9,6 +9,7 @@ use super::{Claims, TokenPolicy};
 use crate::domain::{
     account::{Account, Role},
     address::ClientAddress,
+    clocks::is_ahead,
 };
 
 /// How long after its first use a refresh token still answers the same successor, so that parallel and repeated
@@ -146,6 +147,29 @@ impl Session {
     #[must_use]
     pub fn is_proved(&self, now: DateTime<Utc>) -> bool {
         self.proved_at.is_some_and(|at| now - at <= PROOF_HOLDS)
+    }
+
+    /// Whether a clock that was wrong wrote some of it.
+    #[must_use]
+    pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        [self.created_at, self.last_used_at, self.refresh_issued_at]
+            .into_iter()
+            .chain(self.proved_at)
+            .any(|at| is_ahead(at, now))
+    }
+
+    /// The session as it would be had all of it happened by now.
+    #[must_use]
+    pub fn until(self, now: DateTime<Utc>, policy: &TokenPolicy) -> Self {
+        let created_at = self.created_at.min(now);
+        Self {
+            created_at,
+            last_used_at: self.last_used_at.min(now),
+            refresh_issued_at: self.refresh_issued_at.min(now),
+            proved_at: self.proved_at.map(|at| at.min(now)),
+            expires_at: self.expires_at.min(policy.expiry(created_at, now)),
+            ..self
+        }
     }
 
     /// The session as it is once a new refresh token has followed the presented one.

@@ -13,7 +13,7 @@ use super::{
     Session, jws,
     keys::{SigningFault, SigningKey, VerifyingKey},
 };
-use crate::domain::account::Account;
+use crate::domain::{account::Account, clocks::SKEW};
 
 /// Which of the two kinds a token is. One never passes for the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +253,11 @@ impl TokenKeys {
         // "Before which the JWT MUST NOT be accepted" (RFC 7519, section 4.1.5).
         if claims.nbf.is_some_and(|begin| begin > now.timestamp()) {
             return Err(TokenFault::Invalid);
+        }
+        // Of a clock that was wrong: an access token would be good for longer than it may be. The session goes on, so an app
+        // refreshes; a refresh token is measured by the session's row.
+        if expected == TokenType::Access && claims.iat > (now + SKEW).timestamp() {
+            return Err(TokenFault::Expired);
         }
         // "On or after which the JWT MUST NOT be accepted" (RFC 7519, section 4.1.4).
         if claims.exp <= now.timestamp() {

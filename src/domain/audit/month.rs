@@ -2,8 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use thiserror::Error;
+
+use crate::domain::calendar::start_of_day;
 
 /// A month of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,12 +50,7 @@ impl Month {
     /// When it begins there.
     #[must_use]
     pub fn begins(self, zone: chrono_tz::Tz) -> DateTime<Utc> {
-        let midnight = self.0.and_time(NaiveTime::MIN);
-        // Where clocks are put forward at midnight the day begins an hour later.
-        let first = [0, 1, 2]
-            .into_iter()
-            .find_map(|hours| zone.from_local_datetime(&(midnight + Duration::hours(hours))).earliest());
-        first.map_or_else(|| midnight.and_utc(), |time| time.to_utc())
+        start_of_day(self.0, zone)
     }
 }
 

@@ -112,8 +112,8 @@ impl BudgetPolicy {
         let from_address = format!("phone/{mark}/guesses/{}", guess.address.network());
         vec![
             Charge {
-                // Failures in a row are counted until a success, however long that takes.
-                ends_at: DateTime::<Utc>::MAX_UTC.min(now + Duration::days(36_500)),
+                // Failures in a row are counted until a success, and forgotten where nobody guesses for so long.
+                ends_at: now + REMEMBERED,
                 ..Charge::of(format!("phone/{mark}/guesses"), rules, now)
             },
             Charge::windows(

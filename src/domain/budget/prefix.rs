@@ -7,13 +7,16 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use thiserror::Error;
 
 use super::{PrefixPolicy, Tally};
 
 /// Where the key of a prefix's row begins: `prefix/IN/+916205`.
 pub const PREFIX_KEYS: &str = "prefix/";
+
+/// For how long staff may hold a prefix open.
+pub const LONGEST_HOLD: Duration = Duration::hours(720);
 
 /// How a prefix stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +122,14 @@ impl Prefix {
             sent: tally.count,
             verified: tally.answered,
             unanswered: tally.within(policy.unanswered.per, now),
-            closed_until: tally.closed_until.filter(|_| state == PrefixState::Closed),
-            held_until: tally.held_until.filter(|_| state == PrefixState::HeldOpen),
+            closed_until: tally
+                .closed_until
+                .filter(|_| state == PrefixState::Closed)
+                .map(|until| until.min(now + policy.closed_for)),
+            held_until: tally
+                .held_until
+                .filter(|_| state == PrefixState::HeldOpen)
+                .map(|until| until.min(now + LONGEST_HOLD)),
         })
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Budget, Kind, Limit, PrefixPolicy, PrefixState};
-use crate::domain::otp::seconds_up;
+use super::{Budget, Kind, LONGEST_HOLD, Limit, PrefixPolicy, PrefixState};
+use crate::domain::{clocks::is_ahead, otp::seconds_up};
 
 /// The name of one charge in a log: its time in microseconds, 16 digits, and 8 hexadecimal digits of chance, so that it can
 /// be taken back without taking back another of the same moment.
@@ -68,6 +68,28 @@ impl Tally {
                 DateTime::from_timestamp_micros(micros)
             })
             .collect()
+    }
+
+    /// The same log, where what lies in the future was charged now.
+    #[must_use]
+    pub fn log_until(log: &str, now: DateTime<Utc>) -> String {
+        let (now, mut past) = (Stamp::time(now), String::with_capacity(log.len()));
+        let mut rest = log;
+        while let Some((stamp, others)) = rest.split_at_checked(Stamp::LENGTH) {
+            let (time, chance) = stamp.split_at_checked(Stamp::TIME).unwrap_or((stamp, ""));
+            past.push_str(time.min(now.as_str()));
+            past.push_str(chance);
+            rest = others;
+        }
+        past
+    }
+
+    /// Whether a clock that was wrong wrote some of it.
+    #[must_use]
+    pub fn is_ahead(&self, policy: &PrefixPolicy, now: DateTime<Utc>) -> bool {
+        self.log.iter().copied().chain(self.rested_at).any(|at| is_ahead(at, now))
+            || self.closed_until.is_some_and(|until| is_ahead(until, now + policy.closed_for))
+            || self.held_until.is_some_and(|until| is_ahead(until, now + LONGEST_HOLD))
     }
 
     /// How many charges lie in the window that ends now.
@@ -198,7 +220,7 @@ impl Rule {
                 (tally.count >= *most).then(|| until.map_or(Until::Unlocked, Until::Time))
             }
             Bound::Rest(rest) => {
-                let until = tally.rested_at.map(|at| at + *rest);
+                let until = tally.rested_at.map(|at| at.min(now) + *rest);
                 until.filter(|until| *until > now).map(Until::Time)
             }
             Bound::Open(policy) => open(tally, policy, now),
@@ -207,13 +229,16 @@ impl Rule {
 }
 
 fn window(tally: &Tally, limit: Limit, now: DateTime<Utc>) -> Option<Until> {
-    let frees = limit.most.checked_sub(1).and_then(|nth| tally.log.get(nth)).map(|at| *at + limit.per);
+    let frees =
+        limit.most.checked_sub(1).and_then(|nth| tally.log.get(nth)).map(|at| (*at).min(now) + limit.per);
     frees.filter(|until| *until > now).map(Until::Time)
 }
 
 fn open(tally: &Tally, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Until> {
     let most = match tally.prefix_state(now) {
-        PrefixState::Closed => return tally.closed_until.map(Until::Time),
+        PrefixState::Closed => {
+            return tally.closed_until.map(|until| Until::Time(until.min(now + policy.closed_for)));
+        }
         PrefixState::HeldOpen => return None,
         PrefixState::HalfOpen => policy.probes,
         PrefixState::Open => policy.unanswered.most,

@@ -8,5 +8,6 @@ pub(super) mod budget;
 pub(super) mod challenge;
 pub(super) mod event_interest;
 pub(super) mod lead;
+pub(super) mod lease;
 pub(super) mod message;
 pub(super) mod session;

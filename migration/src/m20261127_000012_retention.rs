@@ -1,0 +1,68 @@
+//! What purging, exports and deletions look for by, and who purges.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::schema::{text, timestamp_with_time_zone};
+use sea_orm_migration::sea_orm::DbBackend;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+const INDEXES: [(&str, &str, &[&str]); 6] = [
+    ("messages_account_id_idx", "messages", &["account_id"]),
+    ("messages_created_at_id_idx", "messages", &["created_at", "id"]),
+    ("challenges_holder_idx", "challenges", &["holder"]),
+    ("challenges_opened_at_idx", "challenges", &["opened_at"]),
+    ("sessions_expires_at_idx", "sessions", &["expires_at"]),
+    ("sessions_ended_at_idx", "sessions", &["ended_at"]),
+];
+
+const EXPIRES_AT: &str = "challenges_expires_at_idx";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for (name, table, columns) in INDEXES {
+            let mut index = Index::create().name(name).table(table).take();
+            for column in columns {
+                index.col(*column);
+            }
+            manager.create_index(index).await?;
+        }
+        // Challenges are purged by when they were opened: the statement that takes an attempt names its challenge by the
+        // primary key and also compares `expires_at`, and must not be tempted to look there.
+        manager.drop_index(Index::drop().name(EXPIRES_AT).table("challenges").if_exists().take()).await?;
+        collate(manager, "\"C\"").await?;
+        manager.create_table(leases()).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_table(Table::drop().table("leases").take()).await?;
+        collate(manager, "\"default\"").await?;
+        let expires_at = Index::create().name(EXPIRES_AT).table("challenges").col("expires_at").take();
+        manager.create_index(expires_at).await?;
+        for (name, table, _) in INDEXES {
+            manager.drop_index(Index::drop().name(name).table(table).take()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Keys of budgets are looked for by how they begin, as a range. That is right, and served by the primary key, only where
+/// texts are in the order of their bytes. SQLite has no other order.
+async fn collate(manager: &SchemaManager<'_>, collation: &str) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DbBackend::Postgres {
+        return Ok(());
+    }
+    let statement = format!("ALTER TABLE budgets ALTER COLUMN key TYPE text COLLATE {collation}");
+    manager.get_connection().execute_unprepared(&statement).await?;
+    Ok(())
+}
+
+/// What one server at a time does, and until when the others leave it alone.
+fn leases() -> TableCreateStatement {
+    Table::create()
+        .table("leases")
+        .col(text("name").primary_key())
+        .col(timestamp_with_time_zone("held_until"))
+        .take()
+}

@@ -1,0 +1,113 @@
+//! Days where the product lives: when they begin. Budgets, months of the audit log and review numbers all ask here.
+
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc, offset::LocalResult};
+use chrono_tz::Tz;
+
+/// The moment from which on it is never an earlier day there. Clocks that are put forward at midnight skip it, so the day
+/// begins later; in some zones clocks are put back across midnight, so the day before comes back for a while; and a zone
+/// that crosses the date line may skip a whole day, which begins when the next one does.
+#[must_use]
+pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    match zone.from_local_datetime(&midnight) {
+        LocalResult::Single(time) => time.to_utc(),
+        LocalResult::Ambiguous(first, second) => {
+            let before = second.to_utc() - Duration::seconds(1);
+            if is_there(day, before, zone) { first.to_utc() } else { second.to_utc() }
+        }
+        LocalResult::None => end_of_gap(day, zone),
+    }
+}
+
+/// When the day that it is there at this time ends.
+#[must_use]
+pub fn end_of_day(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+    let today = now.with_timezone(&zone).date_naive();
+    today.succ_opt().map_or(DateTime::<Utc>::MAX_UTC, |tomorrow| start_of_day(tomorrow, zone))
+}
+
+fn is_there(day: NaiveDate, time: DateTime<Utc>, zone: Tz) -> bool {
+    time.with_timezone(&zone).date_naive() >= day
+}
+
+/// The first second at which it is that day, or a later one, where its midnight does not exist. No offset is more than
+/// 16 hours, and clocks are not put forward and back within these days.
+fn end_of_gap(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let utc = day.and_time(NaiveTime::MIN).and_utc();
+    let (mut before, mut after) = (utc - Duration::hours(16), utc + Duration::hours(16));
+    while after - before > Duration::seconds(1) {
+        let middle = before + Duration::seconds((after - before).num_seconds() / 2);
+        if is_there(day, middle, zone) { after = middle } else { before = middle }
+    }
+    after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    const DAYS: [(&str, &str, &str, &str); 17] = [
+        ("Asia/Kolkata", "2027-04-30", "2027-04-29T18:30:00Z", "an ordinary day"),
+        ("UTC", "2027-02-01", "2027-02-01T00:00:00Z", "an ordinary day"),
+        ("Africa/Cairo", "2027-04-30", "2027-04-29T22:00:00Z", "clocks go from 0:00 to 1:00"),
+        ("Africa/Cairo", "2027-10-29", "2027-10-28T22:00:00Z", "clocks go from 24:00 back to 23:00"),
+        ("Asia/Beirut", "2027-03-28", "2027-03-27T22:00:00Z", "clocks go from 0:00 to 1:00"),
+        ("Asia/Beirut", "2027-10-31", "2027-10-30T22:00:00Z", "clocks go from 24:00 back to 23:00"),
+        ("America/Havana", "2027-03-14", "2027-03-14T05:00:00Z", "clocks go from 0:00 to 1:00"),
+        (
+            "America/Havana",
+            "2027-11-07",
+            "2027-11-07T04:00:00Z",
+            "clocks go from 1:00 back to 0:00: it comes twice",
+        ),
+        ("America/Asuncion", "2023-10-01", "2023-10-01T04:00:00Z", "clocks go from 0:00 to 1:00"),
+        ("America/Asuncion", "2024-03-24", "2024-03-24T04:00:00Z", "clocks go from 24:00 back to 23:00"),
+        ("America/Sao_Paulo", "2018-11-04", "2018-11-04T03:00:00Z", "clocks go from 0:00 to 1:00"),
+        ("America/St_Johns", "2010-11-07", "2010-11-07T03:30:00Z", "clocks go from 0:01 back to 23:01"),
+        ("Australia/Lord_Howe", "2027-04-04", "2027-04-03T13:00:00Z", "clocks go back half an hour, at 2:00"),
+        (
+            "Australia/Lord_Howe",
+            "2027-10-03",
+            "2027-10-02T13:30:00Z",
+            "clocks go forward half an hour, at 2:00",
+        ),
+        ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", "a day that never was"),
+        ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z", "the day after it"),
+        ("Pacific/Kwajalein", "1969-10-01", "1969-10-01T12:00:00Z", "the day before has 47 hours"),
+    ];
+
+    #[test]
+    fn a_day_begins_when_it_is_never_an_earlier_one_again() {
+        for (zone, day, expected, why) in DAYS {
+            let (zone, day): (Tz, NaiveDate) = (zone.parse().unwrap(), day.parse().unwrap());
+            assert_eq!(start_of_day(day, zone), time(expected), "{zone} {day}: {why}");
+        }
+    }
+
+    #[test]
+    fn whoever_waits_until_the_end_of_a_day_meets_another_one() {
+        for (zone, day, ..) in DAYS {
+            let (zone, day): (Tz, NaiveDate) = (zone.parse().unwrap(), day.parse().unwrap());
+            let first = day.and_time(NaiveTime::MIN).and_utc() - Duration::hours(60);
+            for minute in 0..(5 * 24 * 60) {
+                let now = first + Duration::minutes(minute);
+                let (today, end) = (now.with_timezone(&zone).date_naive(), end_of_day(now, zone));
+                assert!(end > now, "{zone} {now}");
+                assert!(end - now <= Duration::hours(48), "{zone} {now}: {end}");
+                for later in [end, end + Duration::minutes(1), end + Duration::hours(1)] {
+                    assert!(later.with_timezone(&zone).date_naive() > today, "{zone} {now}: {end}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_skipped_midnight_is_waited_for_as_long_as_it_takes() {
+        let now = time("2027-04-29T21:50:00Z");
+        assert_eq!((end_of_day(now, Tz::Africa__Cairo) - now).num_seconds(), 600);
+    }
+}

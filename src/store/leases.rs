@@ -1,0 +1,31 @@
+//! Rows of `leases`: what one server at a time does.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, EntityTrait, ExprTrait,
+    sea_query::{Expr, OnConflict},
+};
+
+use super::{
+    StoreError,
+    entities::lease::{ActiveModel, Column, Entity},
+};
+
+/// Takes a lease until then, if nobody has it. A lease that ends later than one that is taken now was taken by a clock that
+/// was wrong, and is over.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claim(
+    db: &impl ConnectionTrait,
+    name: &str,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let held = || Expr::col((Entity, Column::HeldUntil));
+    let mut if_over = OnConflict::column(Column::Name);
+    if_over.update_column(Column::HeldUntil).action_and_where(held().lte(now).or(held().gt(until)));
+    let row = ActiveModel { name: Set(name.to_owned()), held_until: Set(until) };
+    Ok(Entity::insert(row).on_conflict(if_over).exec_without_returning(db).await? == 1)
+}
