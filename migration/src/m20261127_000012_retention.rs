@@ -30,7 +30,7 @@ impl MigrationTrait for Migration {
         }
         // Challenges are purged by when they were opened: the statement that takes an attempt names its challenge by the
         // primary key and also compares `expires_at`, and must not be tempted to look there.
-        manager.drop_index(Index::drop().name(EXPIRES_AT).table("challenges").if_exists().take()).await?;
+        manager.drop_index(Index::drop().name(EXPIRES_AT).table("challenges").if_exists().to_owned()).await?;
         collate(manager, "\"C\"").await?;
         manager.create_table(leases()).await
     }
@@ -41,7 +41,7 @@ impl MigrationTrait for Migration {
         let expires_at = Index::create().name(EXPIRES_AT).table("challenges").col("expires_at").take();
         manager.create_index(expires_at).await?;
         for (name, table, _) in INDEXES {
-            manager.drop_index(Index::drop().name(name).table(table).take()).await?;
+            manager.drop_index(Index::drop().name(name).table(table).to_owned()).await?;
         }
         Ok(())
     }
