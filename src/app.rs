@@ -1,9 +1,13 @@
 //! The only file that names every room: from the settings to the parts, and from the parts to something that answers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::{Endpoint, Response};
-use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{Instant, MissedTickBehavior},
+};
 
 use crate::{
     clock::Clock,
@@ -27,7 +31,7 @@ use crate::{
     proof::{self, SiteVerify},
     random::Random,
     sms::{Inbox, SetupError, Sms, Texts, TextsFault, Twilio},
-    store::{Store, StoreError},
+    store::{DatabaseSettings, Store, StoreError, Unready},
     telemetry::Metrics,
 };
 
@@ -40,8 +44,9 @@ const METRICS_CONNECTIONS: usize = 16;
 /// How long the last entries of the audit log may take to be written.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
-/// How often a database that is away at the start is asked again, a second apart.
-const START_TRIES: u32 = 60;
+/// How long a database that is away at the start is waited for, and how often it is asked again meanwhile.
+const START_PATIENCE: Duration = Duration::from_mins(1);
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the test inbox is asked what a provider would have reported by now.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
@@ -55,6 +60,9 @@ pub enum AppError {
     /// The database.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    /// The database, before it was used.
+    #[error("the database cannot be used")]
+    Unready(#[from] Unready),
     /// The audit log.
     #[error("the audit log cannot be written")]
     Audit(#[from] flows::Error),
@@ -74,7 +82,7 @@ pub enum AppError {
     #[error("the texts of the messages cannot be used")]
     Texts(#[from] TextsFault),
     /// The network.
-    #[error("the server cannot listen on {address} ({setting})")]
+    #[error("the server cannot listen on {address} ({setting}): {}", advice(*address, cause))]
     Listen {
         /// Which setting told it to.
         setting: &'static str,
@@ -157,18 +165,85 @@ pub fn document(services: &Arc<Services>) -> serde_json::Value {
     http::document(services)
 }
 
-/// Migrates the database; one that is away is waited for.
+fn advice(address: SocketAddr, cause: &std::io::Error) -> String {
+    let next = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8000));
+    match cause.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("another program listens there; stop it, or set another port, such as {next}")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            let other = SocketAddr::new(address.ip(), 8000);
+            format!(
+                "this user may not; ports below 1024 are mostly for root; set another one, such as {other}"
+            )
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            let all = SocketAddr::new([0, 0, 0, 0].into(), address.port());
+            format!("this machine does not have the address; for all of its addresses set {all}")
+        }
+        _ => "set another address".to_owned(),
+    }
+}
+
+/// What `migrate` did and where.
+#[derive(Debug)]
+pub struct Migrated {
+    steps: usize,
+    place: String,
+    is_new: bool,
+}
+
+impl fmt::Display for Migrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { steps, place, is_new } = self;
+        let steps_are = if *steps == 1 { "migration has" } else { "migrations have" };
+        match (steps, is_new) {
+            (0, _) => write!(f, "{place}: no migration was left to run"),
+            (_, true) => write!(f, "{place}: made, and {steps} {steps_are} run"),
+            (_, false) => write!(f, "{place}: {steps} {steps_are} run"),
+        }
+    }
+}
+
+/// Migrates the database and does nothing else.
 ///
 /// # Errors
-/// When it stays away, or a migration fails.
-pub async fn migrate(store: &Store) -> Result<(), AppError> {
+/// As [`migrate`].
+pub async fn migrate_alone(config: &Config) -> Result<Migrated, AppError> {
+    let is_new = Store::is_missing(&config.database);
+    let store = Store::connect(&config.database).await?;
+    let steps = migrate(&store, &config.database).await?.len();
+    store.close().await;
+    Ok(Migrated { steps, place: config.database_without_password(), is_new })
+}
+
+/// Whether the database is there and has all of its tables. Makes and changes nothing.
+///
+/// # Errors
+/// When it cannot be used, and what to do.
+pub async fn is_migrated(config: &Config) -> Result<bool, AppError> {
+    let Some(store) = Store::look(&config.database).await? else { return Ok(false) };
+    let migrations = store.find_migrations().await?;
+    store.close().await;
+    Ok(migrations.pending.is_empty())
+}
+
+/// Migrates the database; one that is away is waited for, as long as waiting may help. Which migrations ran.
+///
+/// # Errors
+/// When it stays away, cannot be used, or a migration fails.
+pub async fn migrate(store: &Store, settings: &DatabaseSettings) -> Result<Vec<String>, AppError> {
+    let end = Instant::now() + START_PATIENCE;
     let mut tries = 1;
     loop {
-        match store.migrate().await {
-            Err(StoreError::Unavailable(cause)) if tries < START_TRIES => {
-                tracing::warn!(tries, %cause, "the database does not answer yet: it is asked again");
+        let left = end.saturating_duration_since(Instant::now());
+        match store.prepare(settings, left).await {
+            Err(Unready::Away(error)) if Instant::now() + ASK_EVERY < end => {
+                let cause =
+                    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                tracing::warn!(tries, cause, "the database does not answer yet: it is asked again");
                 tries += 1;
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(ASK_EVERY).await;
             }
             result => return Ok(result?),
         }
@@ -184,7 +259,7 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     announce(&config, &services);
     let limits = limits(&config, raise_open_files());
     services.metrics.connections_limit(limits.connections);
-    migrate(&services.store).await?;
+    migrate(&services.store, &config.database).await?;
     let endpoint = endpoint(&config, Arc::clone(&services));
     let address = config.bind_addr;
     let listener = listen("BIND_ADDR", address).await?;

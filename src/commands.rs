@@ -5,6 +5,7 @@
 //! Nothing of a check may take longer than the time that stands there, and none changes anything.
 
 pub mod audit;
+pub mod cli;
 pub mod createsuperuser;
 pub mod doctor;
 pub mod keys;

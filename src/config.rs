@@ -3,9 +3,13 @@
 //! To add a setting: read it here through [`Reader`], hand it to whoever needs it in `app.rs`, and describe it in
 //! `.env.example`, which a test compares with what is read here.
 
+mod database;
 mod destinations;
+mod env_file;
 mod given;
+mod hosts;
 mod limits;
+mod names;
 mod proof;
 mod proxies;
 mod reader;
@@ -13,21 +17,23 @@ mod retention;
 mod safety;
 mod server;
 mod sms;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
-use std::{fmt, net::SocketAddr, time::Duration as StdDuration};
+use std::{fmt, net::SocketAddr};
 
 use chrono::Duration;
-use secrecy::{ExposeSecret, SecretString};
-use url::Url;
+use chrono_tz::Tz;
+use secrecy::SecretString;
 
 pub use self::{
     proof::ProofSettings,
     safety::SafetySettings,
     server::ServerSettings,
     sms::{Reports, SmsSettings},
+    sources::Sources,
     tokens::TokenSettings,
 };
 use self::{
@@ -80,6 +86,8 @@ pub struct Config {
     pub server: ServerSettings,
     /// `DATABASE_URL` and its kin.
     pub database: DatabaseSettings,
+    /// Where the database is, without a password.
+    database_shown: String,
     /// `SECRET_KEY`: what codes are derived from.
     pub secret_key: SecretString,
     /// `SECRET_KEY_FALLBACKS`: what they were derived from before.
@@ -99,7 +107,7 @@ pub struct Config {
     /// `PHONE_DEFAULT_REGION`
     pub region: Region,
     /// `TIME_ZONE`
-    pub zone: chrono_tz::Tz,
+    pub zone: Tz,
     /// What keeps accounts from other people's phones, and from being found out.
     pub safety: SafetySettings,
     /// For how long what is over is kept.
@@ -183,16 +191,18 @@ impl Config {
         let Sending { sms, texts, channels, callbacks, reports } = sms::sending(reader, &around);
         let bind_addr = bind_addr(reader, is_prod);
         let region = reader.parsed("PHONE_DEFAULT_REGION", "IN");
-        let zone = reader.parsed("TIME_ZONE", "Asia/Kolkata");
+        let zone = zone(reader);
         let otp = otp(reader);
         let budgets = limits::budgets(reader, rate_limits_enabled);
+        let (database, database_shown) = database::database(reader, is_prod);
         let mut config = Self {
             environment,
             debug: reader.flag("DEBUG", false),
             log_format: if is_prod { LogFormat::Json } else { LogFormat::Text },
             bind_addr,
             server: server::server(reader, bind_addr),
-            database: database(reader, is_prod),
+            database,
+            database_shown,
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
             secret_key_fallbacks: fallbacks(reader, is_prod),
             tokens: tokens::tokens(reader, is_prod, random),
@@ -210,7 +220,7 @@ impl Config {
             edge: EdgeSettings {
                 proxies: proxies::proxies(reader),
                 guard: proxies::guard(reader, rate_limits_enabled),
-                ..edge(reader, is_prod, public_base_url.as_ref())
+                ..hosts::edge(reader, is_prod, public_base_url.as_ref())
             },
             rate_limits_enabled,
             odds: limits::odds(reader, is_prod, &otp, &budgets),
@@ -229,23 +239,16 @@ impl Config {
 }
 
 fn bind_addr(reader: &mut Reader<'_>, is_prod: bool) -> SocketAddr {
-    reader.parsed("BIND_ADDR", if is_prod { "0.0.0.0:8000" } else { "127.0.0.1:8000" })
+    let default = if is_prod { ([0, 0, 0, 0], 8000) } else { ([127, 0, 0, 1], 8000) };
+    reader.address("BIND_ADDR").unwrap_or_else(|| default.into())
 }
 
-fn database(reader: &mut Reader<'_>, is_prod: bool) -> DatabaseSettings {
-    let url = reader.text("DATABASE_URL").unwrap_or_else(|| "sqlite://loopin-auth.sqlite3".to_owned());
-    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        reader.problem("DATABASE_URL must begin with sqlite:, postgres:// or postgresql://");
-    }
-    if is_prod && url.contains(":memory:") {
-        reader.problem("DATABASE_URL must not be a database in memory in prod");
-    }
-    let max_connections = reader.number("DATABASE_MAX_CONNECTIONS", 16, 1, 1000);
-    DatabaseSettings {
-        url: url.into(),
-        max_connections: u32::try_from(max_connections).unwrap_or(16),
-        acquire_timeout: StdDuration::from_secs(3),
-    }
+fn zone(reader: &mut Reader<'_>) -> Tz {
+    let given = reader.text("TIME_ZONE");
+    given.map_or(Ok(Tz::Asia__Kolkata), |name| name.parse()).unwrap_or_else(|_| {
+        reader.problem("TIME_ZONE must be a name of the IANA time zone database, such as Asia/Kolkata, Europe/Berlin or UTC");
+        Tz::UTC
+    })
 }
 
 /// A secret: given, or made up for the run where that is allowed.
@@ -302,36 +305,6 @@ fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
     policy
 }
 
-fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Option<&Url>) -> EdgeSettings {
-    let named: Vec<String> =
-        reader.list("ALLOWED_HOSTS").iter().map(|host| host.to_ascii_lowercase()).collect();
-    let allowed_hosts = match (named.is_empty(), is_prod) {
-        (false, _) => Some(named),
-        (true, false) => None,
-        (true, true) => {
-            let own = public_base_url.and_then(Url::host_str).map(str::to_ascii_lowercase);
-            if own.is_none() {
-                reader.warn(
-                    "neither ALLOWED_HOSTS nor PUBLIC_BASE_URL is set: every request but health will be refused",
-                );
-            }
-            Some(own.into_iter().collect())
-        }
-    };
-    let cors_origins = reader.list("CORS_ALLOWED_ORIGINS");
-    for origin in &cors_origins {
-        let is_origin = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
-        if origin == "*" && is_prod {
-            reader.problem("CORS_ALLOWED_ORIGINS must not be * in prod");
-        } else if origin != "*" && (!is_origin || origin.contains('*')) {
-            reader.problem(
-                "CORS_ALLOWED_ORIGINS must be origins such as https://app.example.com, without a path",
-            );
-        }
-    }
-    EdgeSettings { allowed_hosts, cors_origins, ..EdgeSettings::default() }
-}
-
 impl Config {
     /// Whether messages go to the inbox.
     #[must_use]
@@ -342,21 +315,6 @@ impl Config {
     /// Where the database is, without a password, be it before the host or among the parameters.
     #[must_use]
     pub fn database_without_password(&self) -> String {
-        let url = self.database.url.expose_secret();
-        if url.starts_with("sqlite:") {
-            return url.to_owned();
-        }
-        match Url::parse(url) {
-            Ok(mut parsed) => {
-                parsed.set_query(None);
-                let hidden = match parsed.password() {
-                    Some(_) => parsed.set_password(Some("****")),
-                    None => Ok(()),
-                };
-                hidden.map_or_else(|()| parsed.scheme().to_owned(), |()| parsed.to_string())
-            }
-            // What cannot be read cannot be cut to measure, either.
-            Err(_) => "a URL that is not understood".to_owned(),
-        }
+        self.database_shown.clone()
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         phone::PhoneNumber,
         pseudonym::Pseudonyms,
     },
-    store::{self, Store, StoreError},
+    store::{self, Store, StoreError, Unready},
 };
 
 /// How many entries are read at once.
@@ -56,6 +56,15 @@ pub struct Said {
     pub follow: bool,
     /// Whether as JSON, an entry a line.
     pub json: bool,
+}
+
+impl Said {
+    fn why_nothing(&self) -> &'static str {
+        let Self { since, action, user, phone, address, .. } = self;
+        let has_condition =
+            since.is_some() || action.is_some() || user.is_some() || phone.is_some() || address.is_some();
+        if has_condition { "no entry of the audit log fits all conditions" } else { "the audit log is empty" }
+    }
 }
 
 /// From when on: so long ago, or a time.
@@ -119,18 +128,27 @@ pub enum Fault {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The database, before it was used.
+    #[error("the database cannot be used")]
+    Unready(#[from] Unready),
     /// Whoever reads has gone, or the disk is full.
     #[error("the entries cannot be printed")]
     Print(#[from] io::Error),
 }
 
 /// Prints the entries that are asked for, the newest last, and goes on if that is asked for. Whoever reads only the
-/// beginning has what she wants.
+/// beginning has what she wants. That there is nothing to print goes to `notes`, which no program reads.
 ///
 /// # Errors
 /// See [`Fault`].
-pub async fn print(config: &Config, said: &Said, clock: &Clock, out: &mut impl Write) -> Result<(), Fault> {
-    match Printer::new(config, said, clock).await?.run(said, clock, out).await {
+pub async fn print(
+    config: &Config,
+    said: &Said,
+    clock: &Clock,
+    out: &mut impl Write,
+    notes: &mut impl Write,
+) -> Result<(), Fault> {
+    match Printer::new(config, said, clock).await?.run(said, clock, out, notes).await {
         Err(Fault::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
@@ -169,7 +187,13 @@ impl Printer {
         Ok(Self { store, filter, zone: config.zone, is_json: said.json })
     }
 
-    async fn run(&self, said: &Said, clock: &Clock, out: &mut impl Write) -> Result<(), Fault> {
+    async fn run(
+        &self,
+        said: &Said,
+        clock: &Clock,
+        out: &mut impl Write,
+        notes: &mut impl Write,
+    ) -> Result<(), Fault> {
         // Before reading: what is written meanwhile is found when following.
         let started = clock.now();
         let entries = self.newest(said.limit).await?;
@@ -177,6 +201,9 @@ impl Printer {
             self.line(entry, out)?;
         }
         out.flush()?;
+        if entries.is_empty() {
+            writeln!(notes, "{}", said.why_nothing())?;
+        }
         if said.follow { self.follow(&entries, started, out).await } else { Ok(()) }
     }
 

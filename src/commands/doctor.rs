@@ -12,7 +12,7 @@ use crate::{
     proof::{SiteVerify, Verdict as Verified},
     random::Random,
     sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
-    store::{Migrations, Store, StoreError},
+    store::{Migrations, Store, Unready},
 };
 
 /// How long the database and Twilio, who are asked at the same time, may take to answer. Both have shorter limits of
@@ -61,6 +61,15 @@ fn odds(config: &Config) -> Finding {
     if config.odds.between_sign_ins > ACCEPTED { warning("odds", said) } else { fine("odds", said) }
 }
 
+/// Four digits are what apps were built for, and a hundred times easier to guess than six.
+fn code_length(config: &Config) -> Option<Finding> {
+    const SHORTEST: usize = 4;
+    let is_short = config.environment == Environment::Prod && config.otp.length.digits() == SHORTEST;
+    is_short.then(|| {
+        warning("codes", "they have four digits: set OTP_LENGTH=6 if your apps take six, which are a hundred times harder to guess")
+    })
+}
+
 fn fine(about: &'static str, said: impl Into<String>) -> Finding {
     Finding { verdict: Verdict::Fine, about, said: said.into() }
 }
@@ -82,6 +91,7 @@ pub async fn examine(config: &Config, problems: &Problems, clock: &Clock, random
     findings.extend(database);
     findings.extend(twilio);
     findings.extend(proof);
+    findings.extend(code_length(config));
     findings.push(odds(config));
     findings.push(reports(config));
     findings.extend(texts(config, problems));
@@ -132,23 +142,37 @@ fn secrets(config: &Config, problems: &Problems) -> Vec<Finding> {
 }
 
 async fn database(config: &Config, problems: &Problems) -> Vec<Finding> {
-    if problems.0.iter().any(|problem| problem.starts_with("DATABASE_URL must begin")) {
+    if problems.0.iter().any(|problem| problem.starts_with("DATABASE_URL ")) {
         return vec![warning("database", "not asked: mend DATABASE_URL first")];
     }
-    in_time("database", "it does not answer: check DATABASE_URL, the network and the server", async {
-        match Store::look(&config.database).await {
-            Ok(Some(store)) => {
-                let findings = look_into(config, &store).await;
-                store.close().await;
-                findings
+    let mut findings =
+        in_time("database", "it does not answer: check DATABASE_URL, the network and the server", async {
+            match Store::look(&config.database).await {
+                Ok(Some(store)) => {
+                    let findings = look_into(config, &store).await;
+                    store.close().await;
+                    findings
+                }
+                Ok(None) => {
+                    vec![no_file(config), warning("migrations", "none has run: there is no database yet")]
+                }
+                Err(error) => no_answer(config, &error),
             }
-            Ok(None) => {
-                vec![no_file(config), warning("migrations", "none has run: there is no database yet")]
-            }
-            Err(error) => no_answer(config, &error),
-        }
+        })
+        .await;
+    findings.extend(sqlite_in_prod(config));
+    findings
+}
+
+fn sqlite_in_prod(config: &Config) -> Option<Finding> {
+    let is_sqlite = kind(config) == "SQLite" && config.environment == Environment::Prod;
+    is_sqlite.then(|| {
+        warning(
+            "database",
+            "SQLite in prod means one server only, one write at a time, and a file on a local disk of this machine that you \
+             back up yourself: everybody's account is in it. PostgreSQL has none of these limits",
+        )
     })
-    .await
 }
 
 /// SQLite makes a file, but no folder.
@@ -169,11 +193,16 @@ fn no_file(config: &Config) -> Finding {
     }
 }
 
-fn no_answer(config: &Config, error: &StoreError) -> Vec<Finding> {
+fn no_answer(config: &Config, error: &Unready) -> Vec<Finding> {
     let (kind, url) = (kind(config), config.database_without_password());
     let cause = with_causes(error);
+    let advice = match error {
+        Unready::Away(_) => ": check DATABASE_URL and the server",
+        // It has its remedy with it.
+        Unready::Hopeless(_) => "",
+    };
     vec![
-        failure("database", format!("{kind} at {url}: {cause}: check DATABASE_URL and the server")),
+        failure("database", format!("{kind} at {url}: {cause}{advice}")),
         warning("migrations", "not asked for: the database comes first"),
     ]
 }
@@ -184,7 +213,7 @@ fn kind(config: &Config) -> &'static str {
 
 async fn look_into(config: &Config, store: &Store) -> Vec<Finding> {
     if let Err(error) = store.ping().await {
-        return no_answer(config, &error);
+        return no_answer(config, &error.into());
     }
     let (kind, url) = (kind(config), config.database_without_password());
     let answers = fine("database", format!("{kind} at {url} answers"));
@@ -336,8 +365,12 @@ fn proxies(config: &Config) -> Finding {
 /// A message under way is a socket of the person who waits and one to Twilio.
 fn open_files(config: &Config) -> Finding {
     const ABOUT: &str = "open files";
-    let SmsSettings::Twilio(settings) = &config.sms else {
-        return fine(ABOUT, "test mode needs few");
+    let settings = match &config.sms {
+        SmsSettings::Twilio(settings) => settings,
+        SmsSettings::TestInbox => return fine(ABOUT, "test mode needs few"),
+        SmsSettings::Unknown => {
+            return warning(ABOUT, "not counted: mend the settings that begin with TWILIO_ first");
+        }
     };
     let most = u64::try_from(settings.max_in_flight).unwrap_or(u64::MAX);
     let needed = most.saturating_mul(2).saturating_add(OTHER_FILES);

@@ -61,6 +61,17 @@ pub struct NewKey {
     pub kid: String,
 }
 
+/// An algorithm, in any letter case. HS256 is one, and gets an explanation of its own.
+///
+/// # Errors
+/// Which there are.
+pub fn algorithm(name: &str) -> Result<KeyAlgorithm, &'static str> {
+    [KeyAlgorithm::EdDsa, KeyAlgorithm::Es256, KeyAlgorithm::Rs256, KeyAlgorithm::Hs256]
+        .into_iter()
+        .find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(name))
+        .ok_or("must be EdDSA, ES256 or RS256")
+}
+
 /// Makes a key.
 ///
 /// # Errors

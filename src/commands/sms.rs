@@ -54,6 +54,12 @@ pub async fn test(config: &Config, trial: &Trial, clock: &Clock, random: &Random
         Ok(texts) => texts,
         Err(fault) => return Outcome::failed(format!("nothing was sent: {fault}\n")),
     };
+    if let Some(tag) = trial.language.as_ref().filter(|tag| !texts.has(tag)) {
+        let tags = texts.tags().join(", ");
+        return Outcome::failed(format!(
+            "nothing was sent: there is no text in the language {tag:?}; there are {tags}, and SMS_TEXTS_DIR adds others\n"
+        ));
+    }
     let message = message(config, trial, phone, channel, &texts, clock, random);
     let mut said = String::new();
     if sms.inbox().is_some() {

@@ -38,6 +38,10 @@ pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
         name: setting.name,
         value: match setting.name {
             "DATABASE_URL" => Shown::Plain(database.to_owned()),
+            // A user and a password in a URL are refused, and kept no more than that.
+            name if name.ends_with("_URL") && setting.text.contains('@') => {
+                Shown::Secret(setting.text.into())
+            }
             name if setting.is_plain || PLAIN.contains(&name) => Shown::Plain(setting.text),
             _ => Shown::Secret(setting.text.into()),
         },

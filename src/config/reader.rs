@@ -1,6 +1,6 @@
 //! Reading settings one by one, while keeping a list of everything that is wrong with them.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, net::SocketAddr, str::FromStr};
 
 use url::Url;
 
@@ -125,6 +125,17 @@ impl<'a> Reader<'a> {
                 value
             }
         }
+    }
+
+    /// An address to listen on.
+    pub(super) fn address(&mut self, name: &'static str) -> Option<SocketAddr> {
+        let address = self.text(name)?.parse().ok();
+        if address.is_none() {
+            self.problem(format!(
+                "{name} must be an IP address and a port of at most 65535, such as 127.0.0.1:8000, 0.0.0.0:8000 or [::]:8000"
+            ));
+        }
+        address
     }
 
     pub(super) fn http_url(&mut self, name: &'static str) -> Option<Url> {

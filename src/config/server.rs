@@ -20,16 +20,12 @@ pub struct ServerSettings {
 
 pub(super) fn server(reader: &mut Reader<'_>, bind_addr: SocketAddr) -> ServerSettings {
     let max_connections = reader.number("MAX_CONNECTIONS", MAX_CONNECTIONS, 1, 1_000_000);
-    let metrics_addr = reader.text("METRICS_ADDR").and_then(|text| match text.parse() {
-        Ok(address) if address == bind_addr && bind_addr.port() != 0 => {
+    let metrics_addr = reader.address("METRICS_ADDR").filter(|address| {
+        let is_bind_addr = *address == bind_addr && bind_addr.port() != 0;
+        if is_bind_addr {
             reader.problem("METRICS_ADDR must not be BIND_ADDR: everybody would read the metrics");
-            None
         }
-        Ok(address) => Some(address),
-        Err(_) => {
-            reader.problem("METRICS_ADDR must be an address and a port, such as 127.0.0.1:9100");
-            None
-        }
+        !is_bind_addr
     });
     ServerSettings { max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX), metrics_addr }
 }

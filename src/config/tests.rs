@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use secrecy::ExposeSecret;
+
 use super::*;
 
 mod destinations;
@@ -14,7 +16,7 @@ mod tokens;
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
 /// What a production server needs at least.
-const PROD: [(&str, &str); 8] = [
+const PROD: [(&str, &str); 9] = [
     ("ENVIRONMENT", "prod"),
     ("SECRET_KEY", SECRET),
     ("JWT_SECRET_KEY", "another secret of the tests, 32 bytes or more"),
@@ -23,6 +25,7 @@ const PROD: [(&str, &str); 8] = [
     ("TWILIO_PHONE_NUMBER", "+15005550006"),
     ("ALLOWED_HOSTS", "auth.example.com"),
     ("PUBLIC_BASE_URL", "https://auth.example.com"),
+    ("DATABASE_URL", "postgres://loopin@db.example.com/loopin"),
 ];
 
 fn read(settings: &[&[(&str, &str)]]) -> Result<Config, Problems> {
@@ -272,20 +275,36 @@ fn both_names_of_postgresql_are_understood() {
 }
 
 #[test]
-fn the_database_is_shown_without_its_password() {
-    for (url, shown) in [
-        ("postgres://db.example.com/loopin", "postgres://db.example.com/loopin"),
-        ("postgres://me:hunter2@db:5433/loopin", "postgres://me:****@db:5433/loopin"),
-        ("postgresql://me:hunter2@db/loopin?sslmode=require", "postgresql://me:****@db/loopin"),
-        ("postgres://me@db/loopin?password=hunter2", "postgres://me@db/loopin"),
-        ("postgres://me:hunter2/with/slashes@db/loopin", "a URL that is not understood"),
-        ("sqlite:///var/lib/loopin.sqlite3?mode=rwc", "sqlite:///var/lib/loopin.sqlite3?mode=rwc"),
-        ("sqlite::memory:", "sqlite::memory:"),
-    ] {
-        let config = dev(&[("DATABASE_URL", url)]);
-        assert_eq!(config.database_without_password(), shown);
+fn a_database_that_is_not_understood_is_a_problem_that_repeats_nothing() {
+    for url in
+        ["postgres://me:hunter2/with/slashes@db/loopin", "postgres://hunter2@/x", "mysql://me:hunter2@db/x"]
+    {
+        let said = problem(&[("DATABASE_URL", url)]);
+        assert!(said.starts_with("DATABASE_URL ") && !said.contains("hunter2"), "{said}");
+        let get = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+        let (config, _) = Config::examine(&get, &Random::seeded(1));
+        assert_eq!(config.database_without_password(), "a URL that is not understood");
         assert!(!format!("{config:?}").contains("hunter2"), "{url}");
+        assert_eq!(config.database.url.expose_secret(), "sqlite::memory:", "no driver sees it");
     }
+    let config = dev(&[("DATABASE_URL", "postgres://me:hunter2@db/loopin?channel_binding=require")]);
+    assert_eq!(config.database_without_password(), "postgres://me:****@db/loopin");
+    assert!(
+        config
+            .warnings
+            .contains(&"DATABASE_URL has a parameter that is not used: channel_binding".to_owned())
+    );
+}
+
+#[test]
+fn production_has_the_database_that_was_asked_for() {
+    let Problems(problems) = prod(&[("DATABASE_URL", "")]).unwrap_err();
+    assert!(
+        problems.len() == 1 && problems[0].starts_with("DATABASE_URL must be set in prod"),
+        "{problems:?}"
+    );
+    assert!(prod(&[("DATABASE_URL", "sqlite:///var/lib/loopin.sqlite3")]).is_ok());
+    assert!(prod(&[("DATABASE_URL", "sqlite://loopin?mode=memory")]).is_err());
 }
 
 #[test]

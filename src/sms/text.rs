@@ -212,6 +212,18 @@ impl Texts {
         }
     }
 
+    /// Whether there is a text in a language.
+    #[must_use]
+    pub fn has(&self, tag: &str) -> bool {
+        self.lookup(tag).is_some()
+    }
+
+    /// The languages that there are, English first.
+    #[must_use]
+    pub fn tags(&self) -> Vec<&str> {
+        self.languages.iter().map(|words| words.tag.as_str()).collect()
+    }
+
     /// The language of a tag, or of what remains of it when subtags are cut off from the right (RFC 4647, section 3.4):
     /// `hi-Latn-IN`, `hi-Latn`, `hi`.
     fn lookup(&self, tag: &str) -> Option<&Words> {

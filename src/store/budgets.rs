@@ -229,7 +229,7 @@ pub async fn mark_past(
     let log = Tally::log_until(&row.log, now);
     let at_most = |column: Column, most: DateTime<Utc>| {
         let kept = Expr::col((Entity, column));
-        SimpleExpr::from(Expr::case(is_after(column, most), Expr::value(most)).finally(kept))
+        SimpleExpr::Case(Box::new(Expr::case(is_after(column, most), Expr::value(most)).finally(kept)))
     };
     // What staff closed is held closed for as long as it is closed.
     let held_for = if row.closed_until.is_some() { policy.closed_for } else { LONGEST_HOLD };

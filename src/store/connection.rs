@@ -15,13 +15,14 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait,
-    sqlx::{self, Connection as _, PgConnection, sqlite},
+    sqlx::{self, Connection as _, sqlite},
 };
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    StoreError,
+    StoreError, Unready,
     error::{connection_lost, is_locked, never_ran},
+    start::{of_store, probe},
 };
 
 /// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
@@ -144,21 +145,13 @@ impl Store {
     /// Opens a database to look at it: nothing is made or changed. `None` when it is an SQLite file that is not there.
     ///
     /// # Errors
-    /// When the URL is not understood, or why there is no connection to PostgreSQL.
-    pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, StoreError> {
+    /// When the URL is not understood, or why there is no connection to PostgreSQL, and what to do about it.
+    pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, Unready> {
         let url = settings.url.expose_secret();
-        if sqlite_file(url)?.is_some_and(|file| !file.exists()) {
+        if sqlite_file(url).map_err(of_store)?.is_some_and(|file| !file.exists()) {
             return Ok(None);
         }
-        if !url.starts_with("sqlite:") {
-            // The pool tries again and again, and tells in the end only that it took too long.
-            let connecting = PgConnection::connect(url);
-            let connection = tokio::time::timeout(settings.acquire_timeout, connecting)
-                .await
-                .map_err(|_| DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned())))?
-                .map_err(of_driver)?;
-            connection.close().await.map_err(of_driver)?;
-        }
+        probe(settings).await?;
         let mut options = ConnectOptions::new(url);
         options
             .max_connections(1)
@@ -169,7 +162,15 @@ impl Store {
             // PostgreSQL's own switch is a parameter of the start, which poolers such as PgBouncer refuse; what asks
             // through this reads only.
             .map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
-        Ok(Some(Self { pool: Database::connect(options).await?, suspects: Suspects::default() }))
+        let pool = Database::connect(options).await.map_err(|error| of_store(error.into()))?;
+        Ok(Some(Self { pool, suspects: Suspects::default() }))
+    }
+
+    /// Whether the database is an SQLite file that is not there.
+    #[must_use]
+    pub fn is_missing(settings: &DatabaseSettings) -> bool {
+        let file = sqlite_file(settings.url.expose_secret()).ok().flatten();
+        file.is_some_and(|file| !file.exists())
     }
 
     /// Whether an SQLite file that is not there could be made: its folder is there. Says nothing of other databases.
@@ -300,9 +301,11 @@ fn sqlite_file(url: &str) -> Result<Option<PathBuf>, StoreError> {
 
 /// Makes the file of an SQLite database that does not exist yet. An empty file is an empty database.
 fn make_sqlite_file(url: &str) -> Result<(), StoreError> {
-    match sqlite_file(url)?.map(std::fs::File::create_new) {
-        Some(Err(error)) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(DbErr::Custom(format!("the file of the database cannot be made: {error}")).into())
+    let Some(file) = sqlite_file(url)? else { return Ok(()) };
+    match std::fs::File::create_new(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            let file = file.display();
+            Err(DbErr::Custom(format!("the file of the database, {file}, cannot be made: {error}")).into())
         }
         _ => Ok(()),
     }

@@ -30,7 +30,7 @@ impl From<DbErr> for StoreError {
 }
 
 /// The error that the driver gave, where there is one.
-fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+pub(super) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))

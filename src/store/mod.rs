@@ -13,8 +13,10 @@
 //! 4. test it on SQLite and on PostgreSQL, through HTTP where a person can meet it.
 
 mod connection;
+mod database_url;
 mod entities;
 mod error;
+mod start;
 
 pub mod accounts;
 pub mod audit;
@@ -31,7 +33,9 @@ pub mod sessions;
 pub mod users;
 
 pub use connection::{DatabaseSettings, Migrations, Store, Txn};
+pub use database_url::{DatabaseUrl, UrlFault};
 pub use error::StoreError;
+pub use start::Unready;
 
 #[cfg(test)]
 mod tests;

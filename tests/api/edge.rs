@@ -248,32 +248,14 @@ on_both! {
     }
 
     async fn a_named_origin_may_read_every_answer(house: TestHouse) {
-        let origin = "https://app.example.com";
-        let named = format!("https://www.example.com,{origin}");
-        let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", named.as_str())]).await;
-        for (method, path) in [
-            (Method::GET, "/api/health"), (Method::GET, "/nothing"), (Method::DELETE, "/api"),
-            (Method::POST, "/api/auth/signup"), (Method::GET, "/api/auth/profile"),
-        ] {
-            let answer = server.send(method.clone(), path, &[("origin", origin)], None).await;
-            assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{method} {path}");
-            assert_eq!(answer.header("vary").map(str::to_lowercase).as_deref(), Some("origin"), "{method} {path}");
-            assert!(answer.header("access-control-allow-credentials").is_none());
-            let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
-            assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
-        }
-        let preflight = [
-            ("origin", origin), ("access-control-request-method", "PUT"),
-            ("access-control-request-headers", "authorization,content-type"),
+        // Those of apps in a web view, too.
+        let origins = [
+            "https://app.example.com", "capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://localhost",
         ];
-        for path in ["/api/auth/profile", "/api/auth/profile/"] {
-            let answer = server.send(Method::OPTIONS, path, &preflight, None).await;
-            assert!(answer.status.is_success());
-            assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
-            assert!(answer.header("access-control-allow-methods").unwrap().contains("PUT"));
-            let headers = answer.header("access-control-allow-headers").unwrap();
-            assert!(headers.contains("authorization") && headers.contains("content-type"), "{headers}");
-            assert!(answer.header("x-request-id").is_some());
+        let named = format!("https://www.example.com,{}", origins.join(", "));
+        let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", named.as_str())]).await;
+        for origin in origins {
+            may_read(&server, origin).await;
         }
     }
 
@@ -281,7 +263,7 @@ on_both! {
         let server = house.second_server(&[("CORS_ALLOWED_ORIGINS", "https://app.example.com")]).await;
         for origin in [
             "https://evil.example", "http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.test",
-            "null", "*", "https://APP.example.com.", "\u{e9}",
+            "null", "*", "https://APP.example.com.", "\u{e9}", "capacitor://localhost",
         ] {
             for house in [&house, &server] {
                 let answer = house.send(Method::GET, "/api/health", &[("origin", origin)], None).await;
@@ -324,5 +306,41 @@ on_both! {
         assert_eq!(answer.at("/error").as_object().map(serde_json::Map::len), Some(1));
         assert_eq!(answer.at("/data"), Value::Null);
         assert!(house.codes_for(PHONE).is_empty());
+    }
+}
+
+/// An answer, and a preflight.
+async fn may_read(server: &TestHouse, origin: &str) {
+    for (method, path) in [
+        (Method::GET, "/api/health"),
+        (Method::GET, "/nothing"),
+        (Method::DELETE, "/api"),
+        (Method::POST, "/api/auth/signup"),
+        (Method::GET, "/api/auth/profile"),
+    ] {
+        let answer = server.send(method.clone(), path, &[("origin", origin)], None).await;
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{method} {path}");
+        assert_eq!(
+            answer.header("vary").map(str::to_lowercase).as_deref(),
+            Some("origin"),
+            "{method} {path}"
+        );
+        assert!(answer.header("access-control-allow-credentials").is_none());
+        let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
+        assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
+    }
+    let preflight = [
+        ("origin", origin),
+        ("access-control-request-method", "PUT"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    for path in ["/api/auth/profile", "/api/auth/profile/"] {
+        let answer = server.send(Method::OPTIONS, path, &preflight, None).await;
+        assert!(answer.status.is_success());
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert!(answer.header("access-control-allow-methods").unwrap().contains("PUT"));
+        let headers = answer.header("access-control-allow-headers").unwrap();
+        assert!(headers.contains("authorization") && headers.contains("content-type"), "{headers}");
+        assert!(answer.header("x-request-id").is_some());
     }
 }

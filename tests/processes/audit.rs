@@ -159,7 +159,16 @@ fn what_cannot_be_read_or_is_no_condition_is_said() {
     assert!(said.err.contains("loopin-auth migrate"), "{}", said.err);
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing was made");
     assert!(run(&folder, &["migrate"], &SECRETS).status.success());
-    assert_eq!(audit(&folder, &[]).out, "");
+    let said = audit(&folder, &[]);
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("", "the audit log is empty\n"));
+    let said = audit(&folder, &["--json", "--action", "signed_in"]);
+    assert_eq!(
+        (said.out.as_str(), said.err.as_str()),
+        ("", "no entry of the audit log fits all conditions\n")
+    );
+    // With a key that is made up for the run no phone would be found.
+    let said = run(&folder, &["audit", "--phone", PHONE], &[]);
+    assert!(said.status.code() == Some(1) && said.err.contains("SECRET_KEY is not set"), "{}", said.err);
     let said = run(&folder, &["audit", "--phone", "12"], &SECRETS);
     assert_eq!(said.status.code(), Some(1));
     assert!(said.err.contains("--phone: "), "{}", said.err);

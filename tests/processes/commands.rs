@@ -37,7 +37,10 @@ async fn a_port_in_use_is_named() {
     let server = Server::start(&folder, &[]).await;
     let address = server.base.trim_start_matches("http://").to_owned();
     let said = run(&Folder::new(), &[], &[("BIND_ADDR", &address)]);
-    refuses(&said, &["BIND_ADDR", &address, "in use"]);
+    refuses(
+        &said,
+        &["BIND_ADDR", &address, "in use", "another program listens there", "set another port, such as"],
+    );
 }
 
 #[test]
@@ -75,8 +78,14 @@ fn production_names_everything_that_it_lacks() {
             ("CORS_ALLOWED_ORIGINS", "*"),
         ],
     );
-    let names =
-        ["SECRET_KEY", "JWT_SECRET_KEY", "TWILIO_TEST_MODE", "RATE_LIMITS_ENABLED", "CORS_ALLOWED_ORIGINS"];
+    let names = [
+        "DATABASE_URL",
+        "SECRET_KEY",
+        "JWT_SECRET_KEY",
+        "TWILIO_TEST_MODE",
+        "RATE_LIMITS_ENABLED",
+        "CORS_ALLOWED_ORIGINS",
+    ];
     refuses(&said, &names);
 }
 
@@ -99,10 +108,16 @@ fn a_database_that_cannot_be_opened_is_said() {
 #[test]
 fn migrate_makes_the_database_and_may_be_repeated() {
     let folder = Folder::new();
-    for _ in 0..2 {
+    for sentence in
+        ["sqlite://loopin-auth.sqlite3: made, and ", "sqlite://loopin-auth.sqlite3: no migration was left"]
+    {
         let said = run(&folder, &["migrate"], &[]);
         assert!(said.status.success(), "{}", said.err);
-        assert!(said.out.contains("the database is up to date"), "{}", said.out);
+        assert!(
+            said.out.contains(sentence) && said.out.contains("the database is up to date"),
+            "{}",
+            said.out
+        );
     }
     assert!(folder.0.join("loopin-auth.sqlite3").exists());
 }

@@ -110,7 +110,7 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
     );
     ended(&said, 1);
     for names in [
-        ".env cannot be read at SECRET_KEY",
+        ".env cannot be read at line 2 (SECRET_KEY)",
         "OTP_EXPIRE_MINUTES must be",
         "OTP_CHANNELS",
         "TWILIO_API_KEY_SECRET must be set",
@@ -124,8 +124,10 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
         is_said(&said, "secrets", "FAIL", &[name]);
     }
     is_said(&said, "secrets", "warn", &["are the same"]);
-    is_said(&said, "database", "warn", &["is not there yet"]);
+    is_said(&said, "settings", "FAIL", &["DATABASE_URL must be set in prod"]);
+    is_said(&said, "database", "warn", &["not asked"]);
     is_said(&said, "Twilio", "warn", &["not asked"]);
+    assert!(!said.out.contains("test mode"), "it is off: {}", said.out);
     is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
     is_said(&said, "client addresses", "warn", &["only right if nothing stands in front", "TRUSTED_PROXIES"]);
     for secret in ["short-and-secret", "and secret", "not closed"] {

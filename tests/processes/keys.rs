@@ -56,8 +56,13 @@ fn a_key_that_is_there_is_left_alone() {
     let said = run(&folder, &["keys", "generate", "--algorithm", "HS256", "--out", "new.pem"], &[]);
     assert!(said.err.contains("JWT_SECRET_KEY"), "{}", said.err);
     assert!(!folder.0.join("new.pem").exists());
+    for (algorithm, name) in [("eddsa", "EdDSA"), ("es256", "ES256"), ("Rs256", "RS256")] {
+        let said = run(&folder, &["keys", "generate", "--algorithm", algorithm, "--out", algorithm], &[]);
+        assert!(said.out.contains(&format!("JWT_ALGORITHM={name}")), "{}{}", said.out, said.err);
+    }
     let said = run(&folder, &["keys", "generate", "--algorithm", "none"], &[]);
     assert_eq!(said.status.code(), Some(2), "{}", said.err);
+    assert!(said.err.contains("must be EdDSA, ES256 or RS256"), "{}", said.err);
 }
 
 #[test]

@@ -27,9 +27,13 @@ mod reports;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod sms_test;
 #[cfg(test)]
 mod staff;
+#[cfg(test)]
+mod start;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -45,6 +45,12 @@ fn in_test_mode_nothing_goes_out_and_what_would_is_shown() {
     // A number that is written as at home, in another language.
     let said = run(&folder, &["sms", "test", "062058 29376", "--language", "hi-IN"], &[]);
     said_so(&said, 0, &["sms to +91******9376 in hi", "कोड"]);
+    let said = run(&folder, &["sms", "test", PHONE, "--language", "xx"], &[]);
+    said_so(
+        &said,
+        1,
+        &["nothing was sent", "no text in the language \"xx\"", "there are en, hi", "SMS_TEXTS_DIR"],
+    );
     // A way that is off is told, and tried.
     let said = run(&folder, &["sms", "test", PHONE, "--channel", "call"], &[]);
     said_so(&said, 0, &["call to", "OTP_CHANNELS does not have call"]);

@@ -56,7 +56,7 @@ fn a_provider_is_asked_where_its_documents_say() {
         assert_eq!(settings.site_key, SITE_KEY);
         assert_eq!(settings.secret.expose_secret(), PROVIDER_SECRET);
         assert_eq!(settings.hostnames, ["app.example.com", "www.example.com"]);
-        assert_eq!((settings.action, settings.timeout), (None, StdDuration::from_secs(5)));
+        assert_eq!((settings.action, settings.timeout), (None, std::time::Duration::from_secs(5)));
     }
     let elsewhere = [("BOT_PROOF_URL", "http://127.0.0.1:9/verify"), ("BOT_PROOF_ACTION", "sign-in_1")];
     let ProofSettings::Provider(settings) = read(&[&provider("turnstile"), &elsewhere]).unwrap().proof else {

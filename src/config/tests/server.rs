@@ -21,10 +21,8 @@ fn what_the_listener_cannot_do_is_named() {
         );
     }
     for wrong in ["9100", "localhost:9100", ":9100"] {
-        assert_eq!(
-            problem(&[("METRICS_ADDR", wrong)]),
-            "METRICS_ADDR must be an address and a port, such as 127.0.0.1:9100"
-        );
+        let said = problem(&[("METRICS_ADDR", wrong)]);
+        assert!(said.starts_with("METRICS_ADDR must be an IP address and a port"), "{said}");
     }
     assert_eq!(
         problem(&[("BIND_ADDR", "127.0.0.1:9100"), ("METRICS_ADDR", "127.0.0.1:9100")]),

@@ -1,0 +1,50 @@
+//! Where the database is.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+use crate::store::{DatabaseSettings, DatabaseUrl};
+
+/// What a developer gets who names none.
+const DEFAULT: &str = "sqlite://loopin-auth.sqlite3";
+
+/// Names that no password is taken for.
+const LONGEST_PARAMETER: usize = 32;
+
+/// The settings, and where the database is in words that hide its password.
+pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSettings, String) {
+    let given = reader.text("DATABASE_URL");
+    if is_prod && given.is_none() {
+        reader.problem(
+            "DATABASE_URL must be set in prod: postgres://user:password@host:5432/name, or sqlite:///folder/file for a \
+             single server",
+        );
+    }
+    let text = given.unwrap_or_else(|| DEFAULT.to_owned());
+    if is_prod && (text.contains(":memory:") || text.contains("mode=memory")) {
+        reader.problem("DATABASE_URL must not be a database in memory in prod");
+    }
+    let (url, shown) = match DatabaseUrl::parse(&text) {
+        Ok(read) => {
+            for name in &read.ignored {
+                let is_name = name.len() <= LONGEST_PARAMETER
+                    && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+                let name = if is_name { name.as_str() } else { "one" };
+                reader.warn(format!("DATABASE_URL has a parameter that is not used: {name}"));
+            }
+            (read.url, read.shown)
+        }
+        Err(fault) => {
+            reader.problem(format!("DATABASE_URL {fault}"));
+            // Nothing that is not understood goes on to a driver.
+            ("sqlite::memory:".into(), "a URL that is not understood".to_owned())
+        }
+    };
+    let max_connections = reader.number("DATABASE_MAX_CONNECTIONS", 16, 1, 1000);
+    let settings = DatabaseSettings {
+        url,
+        max_connections: u32::try_from(max_connections).unwrap_or(16),
+        acquire_timeout: Duration::from_secs(3),
+    };
+    (settings, shown)
+}

@@ -1,0 +1,153 @@
+//! Where settings come from: the lines of `.env`, and the variables of the environment over them.
+
+use std::{collections::BTreeMap, ffi::OsString, io};
+
+use super::{
+    Config, Environment, Problems,
+    env_file::{self, Line},
+    names,
+};
+use crate::random::Random;
+
+/// Everything that was given, be it a setting or not. It has no `Debug`: it is full of secrets.
+#[derive(Default)]
+pub struct Sources {
+    file: Vec<Line>,
+    /// `None` is a value that is no Unicode.
+    environment: BTreeMap<String, Option<String>>,
+    problems: Vec<String>,
+}
+
+impl Sources {
+    /// What was read of `.env`, and the environment.
+    #[must_use]
+    pub fn new(
+        file: io::Result<Vec<u8>>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let (file, problems) = match file {
+            Ok(bytes) => env_file::parse(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Vec::new(), Vec::new()),
+            Err(error) => (Vec::new(), vec![format!(".env cannot be read: {error}")]),
+        };
+        let environment = environment
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())))
+            .collect();
+        Self { file, environment, problems }
+    }
+
+    /// A setting, by its name. Of several lines the last counts.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
+        match self.environment.get(name) {
+            Some(value) => value.clone(),
+            None => self.file.iter().rev().find(|line| line.name == name).map(|line| line.value.clone()),
+        }
+    }
+
+    /// A variable of the environment alone.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.environment.get(name).cloned().flatten()
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| !value.trim().is_empty())
+    }
+}
+
+impl Config {
+    /// Reads every setting, and looks for what was meant to be one.
+    ///
+    /// # Errors
+    /// All problems at once, each by the name of its setting.
+    pub fn load(sources: &Sources, random: &Random) -> Result<Self, Problems> {
+        let (config, problems) = Self::inspect(sources, random);
+        if problems.0.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// The same for who looks at settings that are not right; see [`Config::examine`].
+    pub fn inspect(sources: &Sources, random: &Random) -> (Self, Problems) {
+        let (mut config, Problems(found)) = Self::examine(&|name| sources.get(name), random);
+        let mut problems = sources.problems.clone();
+        problems.extend(found);
+        let known = Self::names();
+        let unreadable = sources
+            .environment
+            .iter()
+            .filter(|(name, value)| value.is_none() && known.contains(&name.as_str()));
+        problems.extend(unreadable.map(|(name, _)| format!("{name} is not written in UTF-8")));
+        for (name, lines) in repeated(&sources.file) {
+            config
+                .warnings
+                .push(format!(".env has {name} more than once, in the lines {lines}: the last one counts"));
+        }
+        let lines = sources.file.iter().map(|line| (line.number, line.name.as_str()));
+        let variables = sources.environment.keys().map(String::as_str);
+        let strangers = names::strangers(lines, variables, &known, &|name| sources.is_set(name));
+        for stranger in strangers {
+            if stranger.is_refused(config.environment == Environment::Prod) {
+                problems.push(stranger.said);
+            } else {
+                config.warnings.push(stranger.said);
+            }
+        }
+        (config, Problems(problems))
+    }
+}
+
+/// Names that stand in several lines, with those.
+fn repeated(file: &[Line]) -> Vec<(&str, String)> {
+    let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for line in file {
+        lines.entry(&line.name).or_default().push(line.number.to_string());
+    }
+    lines
+        .into_iter()
+        .filter(|(_, lines)| lines.len() > 1)
+        .map(|(name, lines)| (name, lines.join(", ")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        Sources::new(Ok(file.as_bytes().to_vec()), environment)
+    }
+
+    #[test]
+    fn the_environment_wins_and_the_last_line_counts() {
+        let sources = sources("OTP_LENGTH=5\nOTP_LENGTH=6\nDEBUG=yes\n", &[("DEBUG", "no")]);
+        assert_eq!(sources.get("OTP_LENGTH").as_deref(), Some("6"));
+        assert_eq!(sources.get("DEBUG").as_deref(), Some("no"));
+        assert_eq!((sources.get("TIME_ZONE"), sources.variable("OTP_LENGTH")), (None, None));
+        let (config, problems) = Config::inspect(&sources, &Random::seeded(1));
+        assert!(problems.0.is_empty(), "{problems}");
+        assert!(config.warnings.contains(
+            &".env has OTP_LENGTH more than once, in the lines 1, 2: the last one counts".to_owned()
+        ));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_a_problem_and_one_that_is_not_there_is_none() {
+        let read = |kind: io::ErrorKind| {
+            Config::inspect(&Sources::new(Err(kind.into()), []), &Random::seeded(1)).1.0
+        };
+        assert!(read(io::ErrorKind::NotFound).is_empty());
+        assert!(read(io::ErrorKind::PermissionDenied)[0].starts_with(".env cannot be read"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_setting_that_is_no_unicode_is_not_taken_for_one_that_is_missing() {
+        use std::os::unix::ffi::OsStringExt;
+        let environment = [("SECRET_KEY".into(), OsString::from_vec(vec![0xff]))];
+        let sources = Sources::new(Ok(Vec::new()), environment);
+        let (_, problems) = Config::inspect(&sources, &Random::seeded(1));
+        assert_eq!(problems.0, ["SECRET_KEY is not written in UTF-8"]);
+    }
+}

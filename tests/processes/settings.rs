@@ -1,0 +1,263 @@
+//! Where settings come from, and what becomes of those that are not right.
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::Value;
+
+use crate::{
+    server::{Folder, SECRETS, Said, Server, run},
+    support::PHONE,
+};
+
+/// What a production server needs, the database excepted.
+const PROD: [(&str, &str); 8] = [
+    ("ENVIRONMENT", "prod"),
+    SECRETS[0],
+    SECRETS[1],
+    ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
+    ("TWILIO_AUTH_TOKEN", "the auth token of the tests"),
+    ("TWILIO_PHONE_NUMBER", "+15005550006"),
+    ("PUBLIC_BASE_URL", "https://auth.example.com"),
+    ("BIND_ADDR", "127.0.0.1:0"),
+];
+
+/// Commands that need a database, and the one that looks at everything.
+const COMMANDS: &[&[&str]] = &[
+    &["serve"],
+    &["migrate"],
+    &["purge"],
+    &["doctor"],
+    &["audit"],
+    &["audit", "drop", "--before", "2020-01"],
+    &["prefixes"],
+    &["prefixes", "open", "+916205"],
+    &["unlock", PHONE],
+    &["openapi"],
+    &["sms", "test", PHONE],
+    &["createsuperuser", "--noinput", "--username", "ada"],
+];
+
+fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [PROD.as_slice(), more].concat()
+}
+
+#[track_caller]
+fn refused(said: &Said, sentences: &[&str]) {
+    assert_eq!(said.status.code(), Some(1), "{}{}", said.out, said.err);
+    for sentence in sentences {
+        assert!(said.err.contains(sentence), "{sentence:?} is not in:\n{}", said.err);
+    }
+}
+
+fn is_empty(folder: &Folder) -> bool {
+    std::fs::read_dir(&folder.0).unwrap().count() == 0
+}
+
+#[test]
+fn no_command_repeats_the_password_of_a_database() {
+    let urls = [
+        "postgres://u:SEC/RET@127.0.0.1/x",
+        "postgres://u:SEC#RET@127.0.0.1/x",
+        "postgres://u:SEC?RET@127.0.0.1/x",
+        "postgres://u:SEC?RET=RET@127.0.0.1/x",
+        "postgres://u:p@SEC/w#RET@127.0.0.1/x",
+        "postgres://u:SECRET@127.0.0.1:port/x",
+        "postgres://u:SECRET@127.0.0.1:99999/x",
+        "postgres://u:SECRET@one,two/x",
+        "postgres://u:SECRET@one:5432,two:5432/x",
+        "postgres://u:SECRET@/x",
+        "postgres://u:SEC RET@127.0.0.1/x",
+        "postgres://u:SECRET@127.0.0.1/x?sslmode=RET",
+        "postgresql:u:SECRET@127.0.0.1/x",
+        "mysql://u:SECRET@127.0.0.1/x",
+        "u:SECRET@127.0.0.1/x",
+    ];
+    let folder = Folder::new();
+    for url in urls {
+        for command in COMMANDS {
+            let settings = [
+                SECRETS.as_slice(),
+                &[("DATABASE_URL", url), ("LOOPIN_SUPERUSER_PASSWORD", "wistful-otter-71")],
+            ];
+            let said = run(&folder, command, &settings.concat());
+            let told = format!("{}{}", said.out, said.err);
+            assert!(!told.contains("SEC") && !told.contains("RET@"), "{command:?} with {url}:\n{told}");
+            assert!(
+                told.contains("DATABASE_URL ") && !told.contains("panicked"),
+                "{command:?} with {url}:\n{told}"
+            );
+        }
+    }
+    assert!(is_empty(&folder));
+}
+
+#[test]
+fn no_command_repeats_a_password_in_another_url() {
+    for (name, value) in [
+        ("PUBLIC_BASE_URL", "https://u:SECRET@auth.example.com"),
+        ("TWILIO_API_BASE_URL", "https://u:SECRET@api.example.com"),
+        ("TWILIO_API_BASE_URL", "u:SECRET@api.example.com"),
+        ("BOT_PROOF_URL", "https://u:SECRET@proof.example.com"),
+        ("CORS_ALLOWED_ORIGINS", "https://u:SECRET@app.example.com"),
+        ("ALLOWED_HOSTS", "https://u:SECRET@app.example.com"),
+        ("BIND_ADDR", "u:SECRET@127.0.0.1:8000"),
+        ("METRICS_ADDR", "u:SECRET@127.0.0.1:8000"),
+    ] {
+        for command in [["serve"].as_slice(), &["doctor"], &["sms", "test", PHONE]] {
+            let said = run(&Folder::new(), command, &[SECRETS.as_slice(), &[(name, value)]].concat());
+            let told = format!("{}{}", said.out, said.err);
+            assert!(!told.contains("SECRET@") && told.contains(name), "{command:?} with {name}:\n{told}");
+        }
+    }
+}
+
+/// The name of the product as a line of `.env` says it, read from a message that would go out.
+fn product(line: &str) -> Said {
+    let folder = Folder::new();
+    folder.write(".env", &format!("# settings\n{line}\nOTP_LENGTH=6\n"));
+    run(&folder, &["sms", "test", PHONE], &[("HOME", "/root"), ("vX2m", "substituted")])
+}
+
+#[test]
+fn a_value_in_a_file_arrives_as_it_stands_in_all_three_forms() {
+    for value in [
+        "kQ9$vX2m", "$vX2m", "${vX2m}", "$HOME/x", "a$$b", "a$", "a#b", "#a", "a'b", "a=b", "a==", "a`id`b",
+        "$(id)", "a!b", "a&b;c|d", "a%20b", "a~b", "a*b?c", "{a}", "a,b", "अ", "a\u{a0}b",
+    ] {
+        let unquoted = format!("PRODUCT_NAME={value}");
+        let single = format!("PRODUCT_NAME='{value}'");
+        let double = format!("PRODUCT_NAME=\"{value}\"");
+        for (line, is_taken) in
+            [(unquoted, !value.starts_with('#')), (single, !value.contains('\'')), (double, true)]
+        {
+            if is_taken {
+                let said = product(&line);
+                assert!(said.out.contains(&format!("Your {value} ")), "{line}:\n{}{}", said.out, said.err);
+            }
+        }
+    }
+    // What has to be written with a backslash in double quotes, and may be everywhere in single ones.
+    for (line, value) in [
+        (r#"PRODUCT_NAME="a\"b""#, r#"a"b"#),
+        (r#"PRODUCT_NAME="a\\b""#, r"a\b"),
+        (r#"PRODUCT_NAME="a\$b""#, "a$b"),
+        (r"PRODUCT_NAME='a\b'", r"a\b"),
+        (r#"PRODUCT_NAME='a"b'"#, r#"a"b"#),
+        (r"PRODUCT_NAME=a\b", r"a\b"),
+        ("PRODUCT_NAME='a #b'", "a #b"),
+        ("PRODUCT_NAME=a # b", "a"),
+        ("export PRODUCT_NAME=a", "a"),
+    ] {
+        let said = product(line);
+        assert!(said.out.contains(&format!("Your {value} ")), "{line}:\n{}{}", said.out, said.err);
+    }
+    for line in [
+        "PRODUCT_NAME=two words",
+        "PRODUCT_NAME='it's'",
+        "PRODUCT_NAME=\"a\"b",
+        "PRODUCT_NAME='a",
+        "PRODUCT_NAME=\"\\d\"",
+    ] {
+        let said = product(line);
+        assert!(said.err.contains(".env cannot be read at line 2 (PRODUCT_NAME): "), "{line}:\n{}", said.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_with_a_dollar_signs_as_a_whole() {
+    let secret = "kQ9$vX2m#8'\\HOME$HOME of 32 bytes and more";
+    let folder = Folder::new();
+    folder.write(".env", "JWT_SECRET_KEY=\"kQ9$vX2m#8'\\\\HOME$HOME of 32 bytes and more\"\n");
+    let server = Server::start(&folder, &[("HOME", "/root"), ("vX2m", "substituted")]).await;
+    server.signup(PHONE).await.ok();
+    let code = server.code_for(PHONE).await;
+    let token = server.verify_otp(PHONE, &code).await.ok().text("/token");
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_aud = false;
+    let key = DecodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::decode::<Value>(&token, &key, &validation).expect("the whole secret signed it");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_with_everything_else() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.0.join(".env")).unwrap();
+    refused(
+        &run(&folder, &["migrate"], &[("OTP_LENGTH", "3")]),
+        &[".env cannot be read", "OTP_LENGTH must be"],
+    );
+    let folder = Folder::new();
+    std::fs::write(folder.0.join(".env"), [0xff, 0xfe, b'A', 0]).unwrap();
+    refused(&run(&folder, &["migrate"], &[]), &[".env is not written in UTF-8"]);
+}
+
+#[test]
+fn production_without_a_database_is_refused_and_makes_no_file() {
+    for command in COMMANDS.iter().filter(|command| command[0] != "sms" && command[0] != "doctor") {
+        let folder = Folder::new();
+        let said = run(&folder, command, &with(&[("OTP_EXPIRE_MINUTES", "90")]));
+        refused(&said, &["DATABASE_URL must be set in prod", "sqlite:", "OTP_EXPIRE_MINUTES must be"]);
+        assert!(is_empty(&folder), "{command:?}");
+    }
+    // Whoever asks for SQLite by its name gets it.
+    let folder = Folder::new();
+    let sqlite = [("DATABASE_URL", "sqlite://mine.sqlite3"), ("OTP_LENGTH", "6")];
+    let said = run(&folder, &["migrate"], &with(&sqlite));
+    assert!(said.status.success(), "{}", said.err);
+    assert!(folder.0.join("mine.sqlite3").exists());
+    let said = run(
+        &folder,
+        &["doctor"],
+        &with(&[("DATABASE_URL", "sqlite://mine.sqlite3"), ("TWILIO_API_BASE_URL", "http://127.0.0.1:9")]),
+    );
+    for sentence in
+        ["warn  database: SQLite in prod means one server only", "warn  codes: they have four digits"]
+    {
+        assert!(said.out.contains(sentence), "{sentence} is not in:\n{}", said.out);
+    }
+    let said = run(&folder, &["doctor"], &sqlite);
+    assert!(!said.out.contains("SQLite in prod") && !said.out.contains("four digits"), "{}", said.out);
+}
+
+#[test]
+fn a_setting_that_is_misspelt_is_named_with_the_right_spelling() {
+    let database = ("DATABASE_URL", "sqlite://mine.sqlite3");
+    let meant = "OTP_LENGHT is no setting of loopin-auth: write OTP_LENGTH";
+    refused(&run(&Folder::new(), &["migrate"], &with(&[database, ("OTP_LENGHT", "6")])), &[meant]);
+    let folder = Folder::new();
+    folder.write(".env", "OTP_EXPIRE_MINUTES=5\nOTP_LENGHT=6\nPOSTGRES_PASSWORD=SECRET\n");
+    let said = run(&folder, &["migrate"], &with(&[database]));
+    refused(&said, &[&format!(".env, line 2: {meant}"), ".env, line 3: POSTGRES_PASSWORD is no setting"]);
+    assert!(!said.err.contains("SECRET"), "{}", said.err);
+    // In dev it is told, and the rest is done.
+    let said = run(&folder, &["migrate"], &[]);
+    assert!(said.status.success(), "{}", said.err);
+    let said = run(&folder, &["doctor"], &[("DEBG", "true"), ("TWILIO_FUTURE", "x"), ("HOSTNAME", "x")]);
+    for sentence in [
+        &format!("warn  settings: .env, line 2: {meant}"),
+        "warn  settings: DEBG is no setting of loopin-auth: write DEBUG",
+        "warn  settings: TWILIO_FUTURE is set, and is no setting",
+    ] {
+        assert!(said.out.contains(sentence), "{sentence} is not in:\n{}", said.out);
+    }
+    assert!(!said.out.contains("HOSTNAME"), "{}", said.out);
+    // Platforms inject names that begin like ours.
+    let said =
+        run(&Folder::new(), &["migrate"], &with(&[database, ("OTP_LENGTH", "6"), ("JWT_FUTURE_THING", "x")]));
+    assert!(said.status.success(), "{}", said.err);
+    // With this one the server would have shown codes to everybody.
+    refused(&run(&Folder::new(), &[], &[("ENVIROMENT", "prod")]), &["write ENVIRONMENT"]);
+}
+
+#[test]
+fn an_address_or_a_zone_that_is_none_gets_an_example() {
+    for (name, value, example) in [
+        ("TIME_ZONE", "IST", "such as Asia/Kolkata"),
+        ("BIND_ADDR", "localhost:99999", "such as 127.0.0.1:8000"),
+        ("BIND_ADDR", "localhost:8000", "such as 127.0.0.1:8000"),
+        ("METRICS_ADDR", "9100", "such as 127.0.0.1:8000"),
+        ("ALLOWED_HOSTS", "https://auth.example.com", "such as auth.example.com"),
+        ("CORS_ALLOWED_ORIGINS", "https://auth.example.com/", "such as https://app.example.com"),
+    ] {
+        refused(&run(&Folder::new(), &[], &[(name, value)]), &[name, example]);
+    }
+}
