@@ -48,7 +48,7 @@ use crate::{
     http::EdgeSettings,
     random::Random,
     sms::{Callbacks, TextSettings},
-    store::DatabaseSettings,
+    store::{DatabaseSettings, Pooler},
     telemetry::LogFormat,
 };
 
@@ -245,6 +245,21 @@ fn database(reader: &mut Reader<'_>, is_prod: bool) -> DatabaseSettings {
         url: url.into(),
         max_connections: u32::try_from(max_connections).unwrap_or(16),
         acquire_timeout: StdDuration::from_secs(3),
+        pooler: pooler(reader),
+    }
+}
+
+/// What stands before PostgreSQL, where the operator says so.
+fn pooler(reader: &mut Reader<'_>) -> Option<Pooler> {
+    let given = reader.text("DATABASE_POOLER")?;
+    match given.as_str() {
+        "none" => Some(Pooler::None),
+        "session" => Some(Pooler::Session),
+        "transaction" => Some(Pooler::Transaction),
+        _ => {
+            reader.problem("DATABASE_POOLER must be none, session or transaction");
+            None
+        }
     }
 }
 

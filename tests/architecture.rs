@@ -77,8 +77,10 @@ mod walls {
             crates: &[
                 "async_trait",
                 "chrono",
+                "futures_util",
                 "migration",
                 "sea_orm",
+                "sea_query_sqlx",
                 "secrecy",
                 "serde",
                 "thiserror",
@@ -155,6 +157,7 @@ mod walls {
                 "random",
                 "sms",
                 "store::DatabaseSettings",
+                "store::Pooler",
                 "telemetry::LogFormat",
             ],
             crates: &["chrono", "chrono_tz", "secrecy", "url"],

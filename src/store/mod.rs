@@ -15,6 +15,8 @@
 mod connection;
 mod entities;
 mod error;
+mod postgres;
+mod sqlite;
 
 pub mod accounts;
 pub mod audit;
@@ -30,8 +32,9 @@ pub mod profiles;
 pub mod sessions;
 pub mod users;
 
-pub use connection::{DatabaseSettings, Migrations, Store, Txn};
+pub use connection::{DatabaseSettings, Migrations, Repeating, Store, Txn};
 pub use error::StoreError;
+pub use postgres::Pooler;
 
 #[cfg(test)]
 mod tests;

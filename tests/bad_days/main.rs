@@ -7,6 +7,8 @@ mod budgets;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
