@@ -7,6 +7,10 @@ mod budgets;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod pooler;
 #[cfg(test)]
 mod provider;
