@@ -11,6 +11,8 @@ mod failover;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod lost_answers;
+#[cfg(test)]
 mod pooler;
 #[cfg(test)]
 mod provider;
