@@ -77,8 +77,10 @@ mod walls {
             crates: &[
                 "async_trait",
                 "chrono",
+                "futures_util",
                 "migration",
                 "sea_orm",
+                "sea_query_sqlx",
                 "secrecy",
                 "serde",
                 "thiserror",
@@ -157,6 +159,7 @@ mod walls {
                 "sms",
                 "store::DatabaseSettings",
                 "store::DatabaseUrl",
+                "store::Pooler",
                 "telemetry::LogFormat",
             ],
             crates: &["chrono", "chrono_tz", "secrecy", "strsim", "url"],

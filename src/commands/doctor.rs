@@ -12,7 +12,7 @@ use crate::{
     proof::{SiteVerify, Verdict as Verified},
     random::Random,
     sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
-    store::{Migrations, Store, Unready},
+    store::{Migrations, Pooler, Store, Unready},
 };
 
 /// How long the database and Twilio, who are asked at the same time, may take to answer. Both have shorter limits of
@@ -232,7 +232,40 @@ async fn look_into(config: &Config, store: &Store) -> Vec<Finding> {
         ),
         Err(error) => failure("migrations", with_causes(&error)),
     };
-    vec![answers, migrations]
+    let mut findings = vec![answers];
+    findings.extend(pooler(config, store).await);
+    findings.push(migrations);
+    findings
+}
+
+/// A connection pooler that the settings do not say, or say wrongly. Nothing where there is none.
+async fn pooler(config: &Config, store: &Store) -> Option<Finding> {
+    const ABOUT: &str = "connection pooler";
+    let is_there = match store.find_pooler().await {
+        Ok(is_there) => is_there,
+        Err(error) => return Some(warning(ABOUT, with_causes(&error))),
+    };
+    match (config.database.pooler, is_there) {
+        (None, false) | (Some(Pooler::None), false) => None,
+        (None, true) => Some(warning(
+            ABOUT,
+            "one such as PgBouncer stands before PostgreSQL, and is taken for one in transaction mode: set \
+             DATABASE_POOLER=transaction, or DATABASE_POOLER=session if that is its pool_mode, which costs less",
+        )),
+        (Some(Pooler::None), true) => Some(failure(
+            ABOUT,
+            "one such as PgBouncer stands before PostgreSQL, and DATABASE_POOLER=none: set it to the pooler's \
+             pool_mode, transaction or session, or values of one request may reach another one's statement",
+        )),
+        (Some(Pooler::Session), true) => {
+            Some(fine(ABOUT, "there is one; DATABASE_POOLER says that it pools sessions"))
+        }
+        (Some(Pooler::Transaction), true) => Some(fine(ABOUT, "there is one, in transaction mode")),
+        (Some(Pooler::Session | Pooler::Transaction), false) => Some(warning(
+            ABOUT,
+            "none was found, and DATABASE_POOLER names one: without it, statements take fewer round trips",
+        )),
+    }
 }
 
 async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {

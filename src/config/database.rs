@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Reader;
-use crate::store::{DatabaseSettings, DatabaseUrl};
+use crate::store::{DatabaseSettings, DatabaseUrl, Pooler};
 
 /// What a developer gets who names none.
 const DEFAULT: &str = "sqlite://loopin-auth.sqlite3";
@@ -45,6 +45,21 @@ pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSetti
         url,
         max_connections: u32::try_from(max_connections).unwrap_or(16),
         acquire_timeout: Duration::from_secs(3),
+        pooler: pooler(reader),
     };
     (settings, shown)
+}
+
+/// What stands before PostgreSQL, where the operator says so.
+fn pooler(reader: &mut Reader<'_>) -> Option<Pooler> {
+    let given = reader.text("DATABASE_POOLER")?;
+    match given.as_str() {
+        "none" => Some(Pooler::None),
+        "session" => Some(Pooler::Session),
+        "transaction" => Some(Pooler::Transaction),
+        _ => {
+            reader.problem("DATABASE_POOLER must be none, session or transaction");
+            None
+        }
+    }
 }

@@ -198,6 +198,7 @@ fn numbers_have_bounds() {
 fn what_no_setting_can_mean_is_named() {
     for (name, value) in [
         ("DEBUG", "maybe"),
+        ("DATABASE_POOLER", "statement"),
         ("RATE_LIMITS_ENABLED", "on and off"),
         ("TWILIO_TEST_MODE", "2"),
         ("BIND_ADDR", "localhost"),

@@ -205,7 +205,8 @@ pub(super) async fn claim_guess(
     let db = &services.store;
     let charges = if services.budgets.is_on { services.budgets.guess(guess, now) } else { Vec::new() };
     for _ in 0..TRIES {
-        match store::otp::claim_attempt(db, key, &services.otp, &charges, now).await? {
+        // An attempt may be counted twice where the answer was lost, and never less than once.
+        match store::otp::claim_attempt(&db.repeating(), key, &services.otp, &charges, now).await? {
             Claim::Taken(challenge) => {
                 return Ok(match claim(services, charges, now).await? {
                     Ok(held) => GuessClaim::Taken(challenge, held),

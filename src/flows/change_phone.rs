@@ -9,7 +9,7 @@ use super::{
     Error, Sending, Services, Wish,
     budget::{self, Judged},
     code::{self, Ask},
-    destination, leaving, recycled, session, to_its_end,
+    destination, leaving, recycled, session, to_its_end, transaction,
     verify::{By, CodeRefused, Proved, judged},
 };
 use crate::{
@@ -126,7 +126,8 @@ pub async fn verify(
             Ok(proved) => proved,
             Err(refused) => return Ok(Changed::Code(refused)),
         };
-        let (changed, old) = move_to(&services, &who, key, &proof, from, now).await?;
+        let moving = || move_to(&services, &who, key, &proof, from, now);
+        let (changed, old) = transaction(moving).await?;
         let judged = if changed == Changed::Done { Judged::Used } else { Judged::Right };
         budget::settle_guess(&services, held, &phone, judged).await;
         if let Some(old) = old {

@@ -328,7 +328,8 @@ pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<
     // When it was learnt, which is seconds after it was asked where the provider is slow.
     let now = services.clock.now();
     // The message may be out, so a database that goes away no longer changes the answer.
-    let marked = store::messages::mark(&services.store, Which::Id(message.id), news(&sent), now).await;
+    let db = services.store.repeating();
+    let marked = store::messages::mark(&db, Which::Id(message.id), news(&sent), now).await;
     if let Err(error) = marked {
         tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
     }
@@ -351,7 +352,7 @@ async fn give_back(
     } else {
         budget::lift(services, held).await
     };
-    let cooldown = store::otp::mark_unsent(&services.store, key, challenge.id, now).await;
+    let cooldown = store::otp::mark_unsent(&services.store.repeating(), key, challenge.id, now).await;
     if let Err(error) = charges.and(cooldown.map_err(Error::from)) {
         tracing::error!(%error, "the cooldown of a failed send could not be lifted");
     }

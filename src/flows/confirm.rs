@@ -9,7 +9,7 @@ use super::{
     Error, Sending, Services, Wish,
     budget::{self, Judged},
     code::{self, Ask},
-    device, password, session, to_its_end,
+    device, password, session, to_its_end, transaction,
     verify::{By, CodeRefused, Proved, judged},
 };
 use crate::{
@@ -107,14 +107,20 @@ pub async fn by_code(
             Ok(proved) => proved,
             Err(refused) => return Ok(Confirmed::Code(refused)),
         };
-        let txn = services.store.begin().await?;
-        if !store::otp::consume(&txn, key, &proof, now).await? {
-            txn.rollback().await?;
+        let is_proved = transaction(|| async {
+            let txn = services.store.begin().await?;
+            if !store::otp::consume(&txn, key, &proof, now).await? {
+                txn.rollback().await?;
+                return Ok(None);
+            }
+            let is_proved = store::sessions::mark_proved(&txn, who.session().id, now).await?;
+            txn.commit().await?;
+            Ok(Some(is_proved))
+        });
+        let Some(is_proved) = is_proved.await? else {
             budget::settle_guess(&services, held, phone, Judged::Right).await;
             return Ok(Confirmed::Code(CodeRefused::NoneRequested));
-        }
-        let is_proved = store::sessions::mark_proved(&txn, who.session().id, now).await?;
-        txn.commit().await?;
+        };
         budget::settle_guess(&services, held, phone, Judged::UsedByKnown).await;
         Ok(confirmed(&services, &who, "code", is_proved, from, now))
     })
@@ -152,16 +158,22 @@ pub async fn by_password(
     }
     to_its_end(services, move |services| async move {
         let now = services.clock.now();
-        let txn = services.store.begin().await?;
-        // What was right a moment ago may have been changed since, by somebody who shuts others out.
-        if store::accounts::claim_with_hash(&txn, who.account().id, hash.as_ref()).await?.is_none() {
-            txn.rollback().await?;
+        let is_proved = transaction(|| async {
+            let txn = services.store.begin().await?;
+            // What was right a moment ago may have been changed since, by somebody who shuts others out.
+            if store::accounts::claim_with_hash(&txn, who.account().id, hash.as_ref()).await?.is_none() {
+                txn.rollback().await?;
+                return Ok(None);
+            }
+            let is_there = session::stands(&txn, &who).await?.is_some();
+            let is_proved = is_there && store::sessions::mark_proved(&txn, who.session().id, now).await?;
+            txn.commit().await?;
+            Ok(Some(is_proved))
+        });
+        let Some(is_proved) = is_proved.await? else {
             services.audit.note(wrong(&who), now);
             return Ok(Confirmed::WrongPassword);
-        }
-        let is_there = session::stands(&txn, &who).await?.is_some();
-        let is_proved = is_there && store::sessions::mark_proved(&txn, who.session().id, now).await?;
-        txn.commit().await?;
+        };
         password::settle_right(&services, &held).await;
         Ok(confirmed(&services, &who, "password", is_proved, from, now))
     })

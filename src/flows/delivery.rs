@@ -19,7 +19,7 @@ use crate::{
     },
     sms::{Report, ReportOf, SendError},
     store::{
-        self,
+        self, Store,
         messages::{News, Which},
     },
 };
@@ -97,9 +97,9 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
     };
     let db = &services.store;
     let marked = match &report.of {
-        ReportOf::Message(id) => store::messages::mark(db, Which::Id(*id), news, now).await?,
+        ReportOf::Message(id) => mark(db, Which::Id(*id), news, now).await?,
         ReportOf::Provider { id, to, channel } => {
-            match store::messages::mark(db, Which::ProviderId(id), news.clone(), now).await? {
+            match mark(db, Which::ProviderId(id), news.clone(), now).await? {
                 Some(delivery) => Some(delivery),
                 None => match unnamed(services, id, to.as_ref(), *channel, now).await? {
                     None => None,
@@ -107,7 +107,7 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
                         // Whoever waits for the provider's own answer is told by that.
                         may_be_followed &= message.status.is_taken();
                         let news = News { provider_id: Some(id.clone()), ..news };
-                        store::messages::mark(db, Which::Id(message.message_id), news, now).await?
+                        mark(db, Which::Id(message.message_id), news, now).await?
                     }
                 },
             }
@@ -126,6 +126,24 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
     );
     let is_lost = delivery.status == status && status.is_lost();
     Ok((is_lost && may_be_followed).then_some(delivery))
+}
+
+/// Writes news down. A report comes once, and what follows it must not get lost: where the answer of the database was lost,
+/// the news are written again, or found as they were written a moment ago.
+async fn mark(
+    db: &Store,
+    which: Which<'_>,
+    news: News,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, Error> {
+    let status = news.status;
+    match store::messages::mark(db, which, news.clone(), now).await {
+        Err(error) if error.may_have_happened() => match store::messages::mark(db, which, news, now).await? {
+            None => Ok(store::messages::find_marked(db, which, status, now).await?),
+            written => Ok(written),
+        },
+        result => Ok(result?),
+    }
 }
 
 /// The message that a report is about whose id nobody knows. It may have overtaken the provider's own answer, or that

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, session, to_its_end};
+use super::{Error, Services, session, to_its_end, transaction};
 use crate::{
     domain::{
         access::{Session, SignedIn},
@@ -44,39 +44,48 @@ pub async fn leave(services: &Arc<Services>, who: SignedIn, from: ClientAddress)
         if !who.session().is_proved(now) {
             return Ok(Left::NotProved);
         }
-        let (id, txn) = (who.account().id, services.store.begin().await?);
-        let phone = who.account().phone.as_ref();
-        store::messages::purge_of(&txn, phone, id).await?;
-        forget_codes(&services, &txn, phone, id, now).await?;
-        // Before her own account: two admins who leave at once must not wait for each other.
-        let admins = match who.account().role {
-            Role::Admin => store::owners::claim_admins(&txn).await?,
-            Role::User | Role::Staff => Vec::new(),
-        };
-        store::owners::claim(&txn, id).await?;
-        // Dropping the transaction undoes it.
-        let Some((_, account)) = session::stands(&txn, &who).await? else {
-            return Ok(Left::Ended);
-        };
-        if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {
-            return Ok(Left::LastAdmin);
-        }
-        // She changed it a moment ago.
-        if account.phone.as_ref() != phone {
-            store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
-            forget_codes(&services, &txn, account.phone.as_ref(), id, now).await?;
-        }
-        if let Some(phone) = &account.phone {
-            store::leads::purge_of(&txn, phone).await?;
-        }
-        store::owners::purge(&txn, id).await?;
-        txn.commit().await?;
-        let event = Event { phone: account.phone, ..Event::by_owner(Action::AccountDeleted, id).from(from) };
-        services.audit.note(event, now);
-        tracing::info!(user_id = %id, "account deleted by its owner");
-        Ok(Left::Gone)
+        transaction(|| remove(&services, &who, from, now)).await
     })
     .await
+}
+
+async fn remove(
+    services: &Services,
+    who: &SignedIn,
+    from: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<Left, Error> {
+    let (id, txn) = (who.account().id, services.store.begin().await?);
+    let phone = who.account().phone.as_ref();
+    store::messages::purge_of(&txn, phone, id).await?;
+    forget_codes(services, &txn, phone, id, now).await?;
+    // Before her own account: two admins who leave at once must not wait for each other.
+    let admins = match who.account().role {
+        Role::Admin => store::owners::claim_admins(&txn).await?,
+        Role::User | Role::Staff => Vec::new(),
+    };
+    store::owners::claim(&txn, id).await?;
+    // Dropping the transaction undoes it.
+    let Some((_, account)) = session::stands(&txn, who).await? else {
+        return Ok(Left::Ended);
+    };
+    if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {
+        return Ok(Left::LastAdmin);
+    }
+    // She changed it a moment ago.
+    if account.phone.as_ref() != phone {
+        store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
+        forget_codes(services, &txn, account.phone.as_ref(), id, now).await?;
+    }
+    if let Some(phone) = &account.phone {
+        store::leads::purge_of(&txn, phone).await?;
+    }
+    store::owners::purge(&txn, id).await?;
+    txn.commit().await?;
+    let event = Event { phone: account.phone, ..Event::by_owner(Action::AccountDeleted, id).from(from) };
+    services.audit.note(event, now);
+    tracing::info!(user_id = %id, "account deleted by its owner");
+    Ok(Left::Gone)
 }
 
 /// Removes her codes, and leaves the mark of her phone where it owes a wait.

@@ -162,6 +162,22 @@ pub enum Error {
     Collision,
 }
 
+/// Runs a transaction, from its beginning to its commit, and once more if nothing of it happened: it met others (a
+/// deadlock), or a connection that takes no writes. What was committed before, an attempt or a charge, is no part of it.
+async fn transaction<T, Run, Fut>(run: Run) -> Result<T, Error>
+where
+    Run: Fn() -> Fut,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    match run().await {
+        Err(Error::Store(error)) if error.left_nothing() => {
+            tracing::info!(cause = %error.with_cause(), "a transaction is tried once more");
+            run().await
+        }
+        result => result,
+    }
+}
+
 /// Runs a verb to its end even if whoever asked has hung up and nobody waits for it any more.
 async fn to_its_end<T, F, Fut>(services: &Arc<Services>, verb: F) -> T
 where

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Error, Services,
     budget::{self, Held},
-    session, to_its_end,
+    session, to_its_end, transaction,
 };
 use crate::{
     domain::{
@@ -110,27 +110,37 @@ pub async fn register_and_enter(
     let hash = hash(services, &new.password).await?;
     to_its_end(services, move |services| async move {
         let now = services.clock.now();
-        let txn = services.store.begin().await?;
-        let account = match store::accounts::insert(&txn, row(&services, &new, &hash, now), now).await? {
-            Inserted::Account(account) => account,
-            Inserted::UsernameTaken => {
-                txn.rollback().await?;
-                return Ok(Registered::UsernameTaken);
-            }
-            Inserted::EmailTaken => {
-                txn.rollback().await?;
-                return Ok(Registered::EmailTaken);
-            }
-        };
-        let tokens = session::open(&services, &txn, &account, OpenedBy::Password, client, now).await?;
-        txn.commit().await?;
-        services.metrics.sign_in("password");
-        services.audit.note(registered(account.id, from), now);
-        services.audit.note(signed_in(account.id, &tokens, from), now);
-        tracing::info!(user_id = %account.id, "registered");
-        Ok(Registered::Made(tokens))
+        transaction(|| insert_and_enter(&services, &new, &hash, &client, (from, now))).await
     })
     .await
+}
+
+async fn insert_and_enter(
+    services: &Services,
+    new: &Registration,
+    hash: &PasswordHash,
+    client: &Client,
+    (from, now): (ClientAddress, DateTime<Utc>),
+) -> Result<Registered<TokenPair>, Error> {
+    let txn = services.store.begin().await?;
+    let account = match store::accounts::insert(&txn, row(services, new, hash, now), now).await? {
+        Inserted::Account(account) => account,
+        Inserted::UsernameTaken => {
+            txn.rollback().await?;
+            return Ok(Registered::UsernameTaken);
+        }
+        Inserted::EmailTaken => {
+            txn.rollback().await?;
+            return Ok(Registered::EmailTaken);
+        }
+    };
+    let tokens = session::open(services, &txn, &account, OpenedBy::Password, client.clone(), now).await?;
+    txn.commit().await?;
+    services.metrics.sign_in("password");
+    services.audit.note(registered(account.id, from), now);
+    services.audit.note(signed_in(account.id, &tokens, from), now);
+    tracing::info!(user_id = %account.id, "registered");
+    Ok(Registered::Made(tokens))
 }
 
 /// Counts a registration, whatever becomes of it; what refuses it, if anything does.
@@ -323,34 +333,52 @@ async fn enter(
     from: ClientAddress,
 ) -> Result<Result<Entered, Held>, Error> {
     to_its_end(services, move |services| async move {
-        let Right { id, phone, hash, renewed, held } = right;
         let now = services.clock.now();
-        let txn = services.store.begin().await?;
-        let claimed = store::accounts::claim_with_hash(&txn, id, Some(&hash)).await?;
-        // The phone may have become somebody else's meanwhile.
-        let is_hers = |account: &Account| phone.is_none() || account.phone == phone;
-        let Some(account) = claimed.filter(is_hers) else {
-            txn.rollback().await?;
+        let opened = transaction(|| open_session(&services, &right, &client, now)).await?;
+        let Right { id, held, .. } = right;
+        let Some(opened) = opened else {
             return Ok(Err(held));
         };
-        if !account.is_active {
-            txn.rollback().await?;
+        let Some(tokens) = opened else {
             settle_right(&services, &held).await;
             let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
             services.audit.note(event.with("by", "password").with("reason", "account_disabled"), now);
             return Ok(Ok(Entered::Disabled));
-        }
-        if let Some(renewed) = &renewed {
-            store::accounts::mark_password(&txn, id, renewed, account.updated_at).await?;
-        }
-        let tokens = session::open(&services, &txn, &account, OpenedBy::Password, client, now).await?;
-        txn.commit().await?;
+        };
         settle_right(&services, &held).await;
         services.metrics.sign_in("password");
         services.audit.note(signed_in(id, &tokens, from), now);
         Ok(Ok(Entered::In(tokens)))
     })
     .await
+}
+
+/// `None` when the hash, or whose phone it is, has changed; no tokens when the account is disabled.
+async fn open_session(
+    services: &Services,
+    right: &Right,
+    client: &Client,
+    now: DateTime<Utc>,
+) -> Result<Option<Option<TokenPair>>, Error> {
+    let Right { id, phone, hash, renewed, .. } = right;
+    let txn = services.store.begin().await?;
+    let claimed = store::accounts::claim_with_hash(&txn, *id, Some(hash)).await?;
+    // The phone may have become somebody else's meanwhile.
+    let is_hers = |account: &Account| phone.is_none() || account.phone == *phone;
+    let Some(account) = claimed.filter(is_hers) else {
+        txn.rollback().await?;
+        return Ok(None);
+    };
+    if !account.is_active {
+        txn.rollback().await?;
+        return Ok(Some(None));
+    }
+    if let Some(renewed) = renewed {
+        store::accounts::mark_password(&txn, *id, renewed, account.updated_at).await?;
+    }
+    let tokens = session::open(services, &txn, &account, OpenedBy::Password, client.clone(), now).await?;
+    txn.commit().await?;
+    Ok(Some(Some(tokens)))
 }
 
 /// What became of a new password.
@@ -415,28 +443,31 @@ pub async fn change(
     };
     let hash = hash(services, &new).await?;
     to_its_end(services, move |services| async move {
-        let txn = services.store.begin().await?;
-        // Of two who change it at once the second one's old password is wrong by now.
-        let Some(account) = store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await? else {
-            txn.rollback().await?;
-            services.audit.note(wrong(), now);
-            return Ok(Changed::OldWrong);
-        };
-        // She may have become staff since the gate let her in.
-        if old_hash.is_none() && account.role > Role::User {
-            txn.rollback().await?;
-            return Ok(Changed::Staff);
-        }
-        store::accounts::mark_new_password(&txn, id, &hash, now).await?;
-        let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;
-        txn.commit().await?;
-        if let Some(held) = &held {
-            settle_right(&services, held).await;
-        }
-        let event = Event::by_owner(Action::PasswordChanged, id).from(from);
-        services.audit.note(event.with("ended", ended).with("first", is_first), now);
-        tracing::info!(user_id = %id, ended, "password changed");
-        Ok(Changed::Done)
+        transaction(|| async {
+            let txn = services.store.begin().await?;
+            // Of two who change it at once the second one's old password is wrong by now.
+            let Some(account) = store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await? else {
+                txn.rollback().await?;
+                services.audit.note(wrong(), now);
+                return Ok(Changed::OldWrong);
+            };
+            // She may have become staff since the gate let her in.
+            if old_hash.is_none() && account.role > Role::User {
+                txn.rollback().await?;
+                return Ok(Changed::Staff);
+            }
+            store::accounts::mark_new_password(&txn, id, &hash, now).await?;
+            let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;
+            txn.commit().await?;
+            if let Some(held) = &held {
+                settle_right(&services, held).await;
+            }
+            let event = Event::by_owner(Action::PasswordChanged, id).from(from);
+            services.audit.note(event.with("ended", ended).with("first", is_first), now);
+            tracing::info!(user_id = %id, ended, "password changed");
+            Ok(Changed::Done)
+        })
+        .await
     })
     .await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, to_its_end, transaction};
 use crate::{
     domain::{
         address::ClientAddress,
@@ -48,8 +48,15 @@ async fn watch_cap(
     services.metrics.cap_used(scope, tally.count as f64 / cap as f64);
     // A message that is given back and another may reach the mark twice, and so may two servers.
     let is_news = tally.count >= alarm_at(cap) && tally.answered == 0;
-    if !is_news || !store::prefixes::mark_told(&services.store, &tally.key).await? {
+    if !is_news {
         return Ok(());
+    }
+    match store::prefixes::mark_told(&services.store, &tally.key).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        // It may be remembered now or not. To be told twice is better than never.
+        Err(error) if error.may_have_happened() => {}
+        Err(error) => return Err(error.into()),
     }
     tracing::warn!(scope, count = tally.count, cap, "the cap of messages a day is nearly spent");
     let budget = if region.is_some() { Budget::Country } else { Budget::Day };
@@ -169,24 +176,31 @@ pub async fn open(
     leave: Keeping,
 ) -> Result<Vec<Prefix>, Error> {
     to_its_end(services, move |services| async move {
-        let now = services.clock.now();
-        let held_until = hours.map(|hours| now + Duration::hours(hours));
-        let txn = services.store.begin().await?;
-        let opened = store::prefixes::mark_open(&txn, &prefix, held_until, now).await?;
-        let event = |tally| match held_until {
-            Some(until) => {
-                about(Action::PrefixHeldOpen, tally, leave.actor(), leave.from()).with("until", until)
-            }
-            None => about(Action::PrefixOpened, tally, leave.actor(), leave.from()).with("half", false),
-        };
-        services.audit.write_all(&txn, opened.iter().map(event).collect(), now).await?;
-        txn.commit().await?;
-        for tally in &opened {
-            services.metrics.prefix_opened(parts(&tally.key).0);
-        }
-        Ok(shown(&services, &opened, now))
+        transaction(|| hold_open(&services, &prefix, hours, leave)).await
     })
     .await
+}
+
+async fn hold_open(
+    services: &Services,
+    prefix: &PrefixName,
+    hours: Option<i64>,
+    leave: Keeping,
+) -> Result<Vec<Prefix>, Error> {
+    let now = services.clock.now();
+    let held_until = hours.map(|hours| now + Duration::hours(hours));
+    let txn = services.store.begin().await?;
+    let opened = store::prefixes::mark_open(&txn, prefix, held_until, now).await?;
+    let event = |tally| match held_until {
+        Some(until) => about(Action::PrefixHeldOpen, tally, leave.actor(), leave.from()).with("until", until),
+        None => about(Action::PrefixOpened, tally, leave.actor(), leave.from()).with("half", false),
+    };
+    services.audit.write_all(&txn, opened.iter().map(event).collect(), now).await?;
+    txn.commit().await?;
+    for tally in &opened {
+        services.metrics.prefix_opened(parts(&tally.key).0);
+    }
+    Ok(shown(services, &opened, now))
 }
 
 /// Closes a prefix for as long as one is closed by itself. A code that comes back does not open it before.
@@ -198,18 +212,20 @@ pub async fn close_by_hand(
     prefix: PrefixName,
     leave: Keeping,
 ) -> Result<Vec<Prefix>, Error> {
-    to_its_end(services, move |services| async move {
-        let now = services.clock.now();
-        let until = now + services.budgets.prefix.closed_for;
-        let txn = services.store.begin().await?;
-        let shut = store::prefixes::mark_closed(&txn, &prefix, until, now).await?;
-        let event = |tally| closed(tally, leave.actor(), leave.from());
-        services.audit.write_all(&txn, shut.iter().map(event).collect(), now).await?;
-        txn.commit().await?;
-        for tally in &shut {
-            services.metrics.prefix_closed(parts(&tally.key).0);
-        }
-        Ok(shown(&services, &shut, now))
-    })
-    .await
+    to_its_end(services, move |services| async move { transaction(|| shut(&services, &prefix, leave)).await })
+        .await
+}
+
+async fn shut(services: &Services, prefix: &PrefixName, leave: Keeping) -> Result<Vec<Prefix>, Error> {
+    let now = services.clock.now();
+    let until = now + services.budgets.prefix.closed_for;
+    let txn = services.store.begin().await?;
+    let shut = store::prefixes::mark_closed(&txn, prefix, until, now).await?;
+    let event = |tally| closed(tally, leave.actor(), leave.from());
+    services.audit.write_all(&txn, shut.iter().map(event).collect(), now).await?;
+    txn.commit().await?;
+    for tally in &shut {
+        services.metrics.prefix_closed(parts(&tally.key).0);
+    }
+    Ok(shown(services, &shut, now))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, to_its_end, transaction};
 use crate::{
     domain::{
         access::SignedIn,
@@ -65,7 +65,7 @@ async fn end_all_but(
         let now = services.clock.now();
         let ended = match except {
             Some(_) => store::sessions::close_all(&services.store, account_id, except, now).await?,
-            None => close_all_with_devices(&services, account_id, now).await?,
+            None => transaction(|| close_all_with_devices(&services, account_id, now)).await?,
         };
         let event = Event::by_owner(Action::LoggedOutEverywhere, account_id).from(from);
         services.audit.note(event.with("ended", ended).with_known("kept", except), now);

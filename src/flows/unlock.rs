@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, to_its_end, transaction};
 use crate::{
     domain::{
         audit::{Action, Event},
@@ -56,22 +56,24 @@ pub struct Unlocked(pub Vec<&'static str>);
 /// # Errors
 /// When the database does not answer: then nothing is changed.
 pub async fn unlock(services: &Arc<Services>, phone: PhoneNumber, leave: Keeping) -> Result<Unlocked, Error> {
-    to_its_end(services, move |services| async move {
-        let now = services.clock.now();
-        let mark = services.pseudonyms.phone(&phone);
-        let txn = services.store.begin().await?;
-        let gone = store::budgets::purge_under(&txn, &guesses(&mark)).await?;
-        let spent = services.budgets.spent(&mark, &gone, services.otp.resend_after, now);
-        let mut budgets: Vec<&'static str> =
-            spent.iter().filter(|spent| spent.is_lock()).map(|spent| spent.budget.as_str()).collect();
-        budgets.sort_unstable();
-        budgets.dedup();
-        let event = Event::of(Action::PhoneUnlocked, leave.actor()).phone(&phone).from(leave.from());
-        services.audit.write(&txn, event.with("budget", budgets.as_slice()), now).await?;
-        txn.commit().await?;
-        Ok(Unlocked(budgets))
-    })
-    .await
+    to_its_end(services, move |services| async move { transaction(|| lift(&services, &phone, leave)).await })
+        .await
+}
+
+async fn lift(services: &Services, phone: &PhoneNumber, leave: Keeping) -> Result<Unlocked, Error> {
+    let now = services.clock.now();
+    let mark = services.pseudonyms.phone(phone);
+    let txn = services.store.begin().await?;
+    let gone = store::budgets::purge_under(&txn, &guesses(&mark)).await?;
+    let spent = services.budgets.spent(&mark, &gone, services.otp.resend_after, now);
+    let mut budgets: Vec<&'static str> =
+        spent.iter().filter(|spent| spent.is_lock()).map(|spent| spent.budget.as_str()).collect();
+    budgets.sort_unstable();
+    budgets.dedup();
+    let event = Event::of(Action::PhoneUnlocked, leave.actor()).phone(phone).from(leave.from());
+    services.audit.write(&txn, event.with("budget", budgets.as_slice()), now).await?;
+    txn.commit().await?;
+    Ok(Unlocked(budgets))
 }
 
 /// Where the rows of guesses at a phone begin.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, to_its_end, transaction};
 use crate::{
     domain::{
         account::{Account, Role},
@@ -50,9 +50,9 @@ pub async fn change(
 ) -> Result<Changed, Error> {
     to_its_end(services, move |services| async move {
         if edit.is_about_rights() {
-            change_rights(&services, leave, &edit, from).await
+            transaction(|| change_rights(&services, leave, &edit, from)).await
         } else if leave.by() != leave.target() {
-            change_names_of_another(&services, leave, &edit, from).await
+            transaction(|| change_names_of_another(&services, leave, &edit, from)).await
         } else {
             change_names(&services, leave, &edit).await
         }
@@ -209,48 +209,53 @@ pub async fn reunite(
     leave: Acting,
     from: ClientAddress,
 ) -> Result<Reunited, Error> {
-    to_its_end(services, move |services| async move {
-        let now = services.clock.now();
-        // Dropping the transaction undoes it.
-        let txn = services.store.begin().await?;
-        let claimed = store::owners::claim_with_successor(&txn, leave.target()).await?;
-        let (mut old, mut others): (Vec<Account>, Vec<Account>) =
-            claimed.into_iter().partition(|account| account.id == leave.target());
-        let Some(old) = old.pop() else {
-            return Ok(Reunited::NotFound);
-        };
-        if !leave.over().contains(&old.role) {
-            return Ok(Reunited::Forbidden);
-        }
-        let (None, Some(phone), Some(unlinked_at)) = (&old.phone, &old.former_phone, old.unlinked_at) else {
-            return Ok(match store::users::find(&txn, leave.reading()).await? {
-                Some(user) if user.account.phone.is_some() => Reunited::Done(Box::new(user)),
-                Some(_) => Reunited::NothingLost,
-                None => Reunited::NotFound,
-            });
-        };
-        let holder = others.pop();
-        let mut acts = Vec::new();
-        if let Some(holder) = &holder {
-            match may_lose(leave, holder, unlinked_at) {
-                Ok(()) => acts.push(take_phone(&txn, leave, holder, from, now).await?),
-                Err(refused) => return Ok(refused),
-            }
-        }
-        if !store::owners::mark_reunited(&txn, old.id, now).await? {
-            return Ok(Reunited::Taken);
-        }
-        let Some(user) = store::users::find(&txn, leave.reading()).await? else {
-            return Ok(Reunited::NotFound);
-        };
-        let event = by_staff(Action::AccountReunited, leave, from).phone(phone);
-        acts.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
-        services.audit.write_all(&txn, acts, now).await?;
-        txn.commit().await?;
-        tracing::info!(by = %leave.by(), user_id = %old.id, %phone, "an account has its number back");
-        Ok(Reunited::Done(Box::new(user)))
-    })
+    to_its_end(
+        services,
+        move |services| async move { transaction(|| give_back(&services, leave, from)).await },
+    )
     .await
+}
+
+async fn give_back(services: &Services, leave: Acting, from: ClientAddress) -> Result<Reunited, Error> {
+    let now = services.clock.now();
+    // Dropping the transaction undoes it.
+    let txn = services.store.begin().await?;
+    let claimed = store::owners::claim_with_successor(&txn, leave.target()).await?;
+    let (mut old, mut others): (Vec<Account>, Vec<Account>) =
+        claimed.into_iter().partition(|account| account.id == leave.target());
+    let Some(old) = old.pop() else {
+        return Ok(Reunited::NotFound);
+    };
+    if !leave.over().contains(&old.role) {
+        return Ok(Reunited::Forbidden);
+    }
+    let (None, Some(phone), Some(unlinked_at)) = (&old.phone, &old.former_phone, old.unlinked_at) else {
+        return Ok(match store::users::find(&txn, leave.reading()).await? {
+            Some(user) if user.account.phone.is_some() => Reunited::Done(Box::new(user)),
+            Some(_) => Reunited::NothingLost,
+            None => Reunited::NotFound,
+        });
+    };
+    let holder = others.pop();
+    let mut acts = Vec::new();
+    if let Some(holder) = &holder {
+        match may_lose(leave, holder, unlinked_at) {
+            Ok(()) => acts.push(take_phone(&txn, leave, holder, from, now).await?),
+            Err(refused) => return Ok(refused),
+        }
+    }
+    if !store::owners::mark_reunited(&txn, old.id, now).await? {
+        return Ok(Reunited::Taken);
+    }
+    let Some(user) = store::users::find(&txn, leave.reading()).await? else {
+        return Ok(Reunited::NotFound);
+    };
+    let event = by_staff(Action::AccountReunited, leave, from).phone(phone);
+    acts.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
+    services.audit.write_all(&txn, acts, now).await?;
+    txn.commit().await?;
+    tracing::info!(by = %leave.by(), user_id = %old.id, %phone, "an account has its number back");
+    Ok(Reunited::Done(Box::new(user)))
 }
 
 /// Whether the account that has a phone now may lose it to the one that had it before.

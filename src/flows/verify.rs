@@ -11,7 +11,7 @@ use super::{
     budget::{self, Asker, GuessClaim, Held, Judged},
     code::{Ask, Wish},
     device::{self, Caller},
-    recycled, session, to_its_end,
+    recycled, session, to_its_end, transaction,
 };
 use crate::{
     domain::{
@@ -141,21 +141,26 @@ pub async fn sign_up(
             Ok(proved) => proved,
             Err(refused) => return Ok(SignedUp::Refused(refused.into())),
         };
-        let txn = services.store.begin().await?;
-        if !store::otp::consume(&txn, key, &proof, now).await? {
-            txn.rollback().await?;
-            budget::settle_guess(&services, held, &phone, Judged::Right).await;
-            return Ok(SignedUp::Refused(CodeRefused::NoneRequested.into()));
-        }
-        let Some(Opened { account, is_new, unlinked }) =
-            open_account(&services, &txn, &phone, &caller, now).await?
-        else {
-            txn.rollback().await?;
+        let opened = transaction(|| async {
+            let txn = services.store.begin().await?;
+            if !store::otp::consume(&txn, key, &proof, now).await? {
+                txn.rollback().await?;
+                return Ok(None);
+            }
+            let Some(Opened { account, is_new, unlinked }) =
+                open_account(&services, &txn, &phone, &caller, now).await?
+            else {
+                txn.rollback().await?;
+                return Ok(None);
+            };
+            let id = account.id;
+            let entered = enter(&services, txn, key, account, client.clone(), by, now).await?;
+            Ok(Some((entered, id, is_new, unlinked)))
+        });
+        let Some((entered, id, is_new, unlinked)) = opened.await? else {
             budget::settle_guess(&services, held, &phone, Judged::Right).await;
             return Ok(SignedUp::Refused(CodeRefused::NoneRequested.into()));
         };
-        let id = account.id;
-        let entered = enter(&services, txn, key, account, client, by, now).await?;
         let judged = if entered.is_ok() { used(&services, by, is_new) } else { Judged::Right };
         budget::settle_guess(&services, held, &phone, judged).await;
         if let Some(old) = unlinked {
@@ -230,37 +235,52 @@ pub async fn log_in(
             Ok(proved) => proved,
             Err(refused) => return Ok(LoggedIn::Refused(refused.into())),
         };
-        let txn = services.store.begin().await?;
-        // The challenge before the account, here as everywhere: two who hold one each and want the other's would wait for
-        // ever.
-        let db = &services.store;
-        if !store::otp::consume(&txn, key, &proof, now).await? {
-            txn.rollback().await?;
-            budget::settle_guess(&services, held, &phone, Judged::Right).await;
-            return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
-        }
-        let claimed = store::owners::claim_by_phone(&txn, &phone, caller.used_after, now).await?;
-        let Some(account) = claimed else {
-            txn.rollback().await?;
-            store::otp::mark_last_attempt_unused(db, key, &proof, services.otp.max_attempts).await?;
-            budget::settle_guess(&services, held, &phone, Judged::Right).await;
-            return Ok(LoggedIn::NoAccount);
+        let entering = || enter_known(&services, key, &proof, &caller, client.clone(), by, now);
+        let logged_in = transaction(entering).await?;
+        let judged = match &logged_in {
+            LoggedIn::In(_) => used(&services, by, false),
+            LoggedIn::NoAccount => {
+                let most = services.otp.max_attempts;
+                store::otp::mark_last_attempt_unused(&services.store, key, &proof, most).await?;
+                Judged::Right
+            }
+            LoggedIn::Refused(_) => Judged::Right,
         };
-        // Somebody made it meanwhile, in another way.
-        if by.fixed.is_some() && !review::may_open(&account) {
-            txn.rollback().await?;
-            budget::settle_guess(&services, held, &phone, Judged::Right).await;
-            return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
-        }
-        let entered = enter(&services, txn, key, account, client, by, now).await?;
-        let judged = if entered.is_ok() { used(&services, by, false) } else { Judged::Right };
         budget::settle_guess(&services, held, &phone, judged).await;
-        Ok(match entered {
-            Ok(signed_in) => LoggedIn::In(signed_in),
-            Err(refused) => LoggedIn::Refused(refused),
-        })
+        Ok(logged_in)
     })
     .await
+}
+
+/// Uses the code up and lets her into the account that she has. The challenge before the account, here as everywhere: two
+/// who hold one each and want the other's would wait for ever.
+async fn enter_known(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    proof: &Accepted,
+    caller: &Caller<'_>,
+    client: Client,
+    by: By<'_>,
+    now: DateTime<Utc>,
+) -> Result<LoggedIn, Error> {
+    let txn = services.store.begin().await?;
+    if !store::otp::consume(&txn, key, proof, now).await? {
+        txn.rollback().await?;
+        return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
+    }
+    let Some(account) = store::owners::claim_by_phone(&txn, key.phone, caller.used_after, now).await? else {
+        txn.rollback().await?;
+        return Ok(LoggedIn::NoAccount);
+    };
+    // Somebody made it meanwhile, in another way.
+    if by.fixed.is_some() && !review::may_open(&account) {
+        txn.rollback().await?;
+        return Ok(LoggedIn::Refused(CodeRefused::NoneRequested.into()));
+    }
+    Ok(match enter(services, txn, key, account, client, by, now).await? {
+        Ok(signed_in) => LoggedIn::In(signed_in),
+        Err(refused) => LoggedIn::Refused(refused),
+    })
 }
 
 /// Takes an attempt at a challenge of any kind and charges the budgets, and judges the code only then. Whoever uses the

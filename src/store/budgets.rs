@@ -251,8 +251,16 @@ pub async fn mark_past(
 /// When the database does not answer.
 pub async fn purge_under(db: &impl ConnectionTrait, key: &str) -> Result<Vec<Tally>, StoreError> {
     let below = under(&format!("{key}/"));
-    let these = Condition::any().add(Column::Key.eq(key)).add(below);
-    let gone = Entity::delete_many().filter(these).exec_with_returning(db).await?;
+    // Locked in the order in which rows are written.
+    let these = Entity::find()
+        .select_only()
+        .column(Column::Key)
+        .filter(Condition::any().add(Column::Key.eq(key)).add(below))
+        .order_by_asc(Column::Key)
+        .lock(LockType::Update)
+        .into_query();
+    let delete = Entity::delete_many().filter(Column::Key.in_subquery(these));
+    let gone = delete.exec_with_returning(db).await?;
     Ok(gone.into_iter().map(Tally::from).collect())
 }
 

@@ -1,42 +1,24 @@
 //! The connection pool, and how it survives a database that goes away.
 
-use std::{
-    fmt,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
-    sqlx::{self, Connection as _, sqlite},
+    ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, Statement, TransactionTrait,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     StoreError, Unready,
-    error::{connection_lost, is_locked, never_ran},
+    postgres::{Pooler, Postgres, PostgresTxn},
+    sqlite,
     start::{of_store, probe},
 };
 
-/// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
-/// connections are not asked: a ping costs as much as a statement.
-const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
-
 /// Any number, the same in every server: who holds it migrates, the others wait.
 const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
-
-/// After a loss so many connections are asked whether they live: more than a pool has.
-const MOST_SUSPECTS: u32 = 1000;
-
-/// How often an SQLite file is opened that another process keeps locked: for five seconds, as a statement waits.
-const MOST_OPENINGS: u32 = 100;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -47,36 +29,25 @@ pub struct DatabaseSettings {
     pub max_connections: u32,
     /// How long a request waits for a connection before it is told that the database does not answer.
     pub acquire_timeout: Duration,
+    /// What stands between the server and PostgreSQL. `None`: it is found out.
+    pub pooler: Option<Pooler>,
 }
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    pool: DatabaseConnection,
-    suspects: Suspects,
+    pool: Pool,
 }
 
-/// How many more pooled connections are asked whether they still live, however briefly they were idle. A lost connection
-/// is rarely alone: whatever cut it cut its neighbours too, and the next try must not meet one of those.
-#[derive(Clone, Default)]
-struct Suspects(Arc<AtomicU32>);
-
-impl Suspects {
-    /// A connection was lost: every other one is suspected.
-    fn are(&self, connections: u32) {
-        self.0.store(connections, Ordering::Relaxed);
-    }
-
-    /// Whether the next connection is one of them; it is not any more.
-    fn has_next(&self) -> bool {
-        let one_less = |left: u32| left.checked_sub(1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
-    }
+#[derive(Clone)]
+enum Pool {
+    Sqlite(DatabaseConnection),
+    Postgres(Postgres),
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Store").field(&self.pool.get_database_backend()).finish()
+        f.debug_tuple("Store").field(&self.get_database_backend()).finish()
     }
 }
 
@@ -90,8 +61,18 @@ pub struct Migrations {
 }
 
 /// A transaction: dropped without [`Txn::commit`], it never was.
-#[derive(Debug)]
-pub struct Txn(DatabaseTransaction);
+pub struct Txn(Kind);
+
+enum Kind {
+    Sqlite(DatabaseTransaction),
+    Postgres(PostgresTxn),
+}
+
+impl fmt::Debug for Txn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Txn").field(&self.get_database_backend()).finish()
+    }
+}
 
 impl Store {
     /// Opens the pool. No connection is made yet, so that a database that is away is met by the first statement, which
@@ -101,45 +82,28 @@ impl Store {
     /// When the URL is not understood.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
         let url = settings.url.expose_secret();
-        make_sqlite_file(url)?;
-        let suspects = Suspects::default();
-        let mut options = ConnectOptions::new(url);
-        options
-            // SQLite in memory is one database per connection.
-            .max_connections(if url.contains(":memory:") { 1 } else { settings.max_connections })
-            .min_connections(0)
-            .connect_lazy(true)
-            .connect_timeout(settings.acquire_timeout)
-            .acquire_timeout(settings.acquire_timeout)
-            .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
-            .map_sqlx_postgres_before_acquire({
-                let suspects = suspects.clone();
-                move |connection, _| {
-                    let is_suspect = suspects.has_next();
-                    Box::pin(async move {
-                        if is_suspect {
-                            connection.ping().await?;
-                        }
-                        Ok(true)
-                    })
-                }
-            })
-            .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(|options| {
-                options
-                    // Made above, once: a file that goes away later is an outage, not a new and empty database.
-                    .create_if_missing(false)
-                    .journal_mode(sqlite::SqliteJournalMode::Wal)
-                    // What a person had removed is not to be read from free pages of the file.
-                    .pragma("secure_delete", "ON")
-                    // With WAL this loses nothing in a crash of the process, which is what an embedded default owes.
-                    .synchronous(sqlite::SqliteSynchronous::Normal)
-                    .busy_timeout(Duration::from_secs(5))
-            });
-        if url.contains(":memory:") {
+        if !url.starts_with("sqlite:") {
+            return Ok(Self { pool: Pool::Postgres(Postgres::new(settings, settings.max_connections)?) });
+        }
+        sqlite::make_file(url)?;
+        // SQLite in memory is one database per connection.
+        let is_in_memory = url.contains(":memory:");
+        let mut options = sqlite::options(settings, if is_in_memory { 1 } else { settings.max_connections });
+        options.test_before_acquire(false).map_sqlx_sqlite_opts(|options| {
+            options
+                // Made above, once: a file that goes away later is an outage, not a new and empty database.
+                .create_if_missing(false)
+                .journal_mode(SqliteJournalMode::Wal)
+                // What a person had removed is not to be read from free pages of the file.
+                .pragma("secure_delete", "ON")
+                // With WAL this loses nothing in a crash of the process, which is what an embedded default owes.
+                .synchronous(SqliteSynchronous::Normal)
+                .busy_timeout(Duration::from_secs(5))
+        });
+        if is_in_memory {
             options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
         }
-        Ok(Self { pool: open(options).await?, suspects })
+        Ok(Self { pool: Pool::Sqlite(sqlite::open(options).await?) })
     }
 
     /// Opens a database to look at it: nothing is made or changed. `None` when it is an SQLite file that is not there.
@@ -148,35 +112,44 @@ impl Store {
     /// When the URL is not understood, or why there is no connection to PostgreSQL, and what to do about it.
     pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, Unready> {
         let url = settings.url.expose_secret();
-        if sqlite_file(url).map_err(of_store)?.is_some_and(|file| !file.exists()) {
+        if sqlite::file(url).map_err(of_store)?.is_some_and(|file| !file.exists()) {
             return Ok(None);
         }
         probe(settings).await?;
-        let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(1)
-            .connect_lazy(true)
-            .connect_timeout(settings.acquire_timeout)
-            .acquire_timeout(settings.acquire_timeout)
-            .sqlx_logging(false)
+        if !url.starts_with("sqlite:") {
             // PostgreSQL's own switch is a parameter of the start, which poolers such as PgBouncer refuse; what asks
             // through this reads only.
-            .map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
+            let postgres = Postgres::new(settings, 1).map_err(|error| of_store(error.into()))?;
+            return Ok(Some(Self { pool: Pool::Postgres(postgres) }));
+        }
+        let mut options = sqlite::options(settings, 1);
+        options.map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
         let pool = Database::connect(options).await.map_err(|error| of_store(error.into()))?;
-        Ok(Some(Self { pool, suspects: Suspects::default() }))
+        Ok(Some(Self { pool: Pool::Sqlite(pool) }))
     }
 
     /// Whether the database is an SQLite file that is not there.
     #[must_use]
     pub fn is_missing(settings: &DatabaseSettings) -> bool {
-        let file = sqlite_file(settings.url.expose_secret()).ok().flatten();
+        let file = sqlite::file(settings.url.expose_secret()).ok().flatten();
         file.is_some_and(|file| !file.exists())
+    }
+
+    /// Whether a connection pooler such as PgBouncer stands before the database, whatever the settings say.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_pooler(&self) -> Result<bool, StoreError> {
+        match &self.pool {
+            Pool::Sqlite(_) => Ok(false),
+            Pool::Postgres(postgres) => Ok(postgres.find_pooler().await?),
+        }
     }
 
     /// Whether an SQLite file that is not there could be made: its folder is there. Says nothing of other databases.
     #[must_use]
     pub fn can_be_made(settings: &DatabaseSettings) -> bool {
-        let file = sqlite_file(settings.url.expose_secret()).ok().flatten();
+        let file = sqlite::file(settings.url.expose_secret()).ok().flatten();
         let folder = file.as_ref().and_then(|file| file.parent());
         folder.is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir())
     }
@@ -214,12 +187,20 @@ impl Store {
     /// # Errors
     /// When the database does not answer or a step fails; nothing has changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let txn = self.begin().await?;
-        if self.pool.get_database_backend() == DbBackend::Postgres {
-            txn.0.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                let txn = sqlite::begin(pool).await?;
+                Migrator::up(&txn, None).await?;
+                Ok(txn.commit().await?)
+            }
+            Pool::Postgres(postgres) => {
+                let (pool, around) = postgres.for_migrations().await?;
+                let migrated = migrate_postgres(&pool, around).await;
+                let closed = pool.close().await;
+                migrated?;
+                Ok(closed?)
+            }
         }
-        Migrator::up(&txn.0, None).await?;
-        txn.commit().await
     }
 
     /// Begins a transaction. On SQLite it takes the write lock at once, because one that reads first and then wants to
@@ -228,87 +209,73 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(&self) -> Result<Txn, StoreError> {
-        let begin = || {
-            self.pool.begin_with_options(TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            })
-        };
-        // Nothing has run in it yet, so a lost connection costs nothing.
-        match begin().await {
-            Err(error) if self.has_lost_connection(&error) => Ok(Txn(begin().await?)),
-            result => Ok(Txn(result?)),
-        }
+        Ok(Txn(match &self.pool {
+            Pool::Sqlite(pool) => Kind::Sqlite(sqlite::begin(pool).await?),
+            Pool::Postgres(postgres) => Kind::Postgres(postgres.begin().await?),
+        }))
     }
 
-    /// Asks the database for an answer.
+    /// Asks the database for an answer, and PostgreSQL whether it can be written to.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.execute_unprepared("SELECT 1").await?;
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                pool.execute_unprepared("SELECT 1").await?;
+            }
+            Pool::Postgres(postgres) => postgres.ping().await?,
+        }
         Ok(())
     }
 
     /// How many connections are open, and how many of these nobody uses at the moment.
     #[must_use]
     pub fn count_connections(&self) -> (u32, u32) {
-        let (open, idle) = if self.pool.get_database_backend() == DbBackend::Sqlite {
-            let pool = self.pool.get_sqlite_connection_pool();
-            (pool.size(), pool.num_idle())
-        } else {
-            let pool = self.pool.get_postgres_connection_pool();
-            (pool.size(), pool.num_idle())
+        let (open, idle) = match &self.pool {
+            Pool::Sqlite(pool) => {
+                let pool = pool.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            Pool::Postgres(postgres) => postgres.count_connections(),
         };
         (open, u32::try_from(idle).unwrap_or(open))
     }
 
+    /// The same database for a statement that may run twice: its caller is told the same, or what is told is no worse.
+    /// Other statements are repeated only when they surely had no effect.
+    #[must_use]
+    pub fn repeating(&self) -> Repeating<'_> {
+        Repeating(self)
+    }
+
     /// Closes all connections, once their work is done.
     pub async fn close(&self) {
-        if let Err(error) = self.pool.clone().close().await {
-            tracing::warn!(%error, "the database pool did not close");
-        }
-    }
-}
-
-/// Opens the pool. Turning an SQLite file to WAL does not wait for another process that does the same, whatever the busy
-/// time-out says, so of two that start at once on a new file one is told to try again.
-async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
-    let mut tries = 1;
-    loop {
-        match Database::connect(options.clone()).await {
-            Err(error) if tries < MOST_OPENINGS && is_locked(&error) => {
-                tries += 1;
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                if let Err(error) = pool.close_by_ref().await {
+                    tracing::warn!(%error, "the database pool did not close");
+                }
             }
-            result => return result,
+            Pool::Postgres(postgres) => postgres.close().await,
         }
     }
 }
 
-fn of_driver(error: sqlx::Error) -> DbErr {
-    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
-}
-
-/// The file of an SQLite database; `None` for every other one.
-fn sqlite_file(url: &str) -> Result<Option<PathBuf>, StoreError> {
-    if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
-        return Ok(None);
+/// The isolation level comes first: whoever waited for the lock must see what the other one did. The lock is the
+/// transaction's, not the session's.
+async fn migrate_postgres(pool: &DatabaseConnection, around: &[&str]) -> Result<(), DbErr> {
+    let txn = pool.begin().await?;
+    txn.execute_unprepared("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+    for statement in around {
+        txn.execute_unprepared(statement).await?;
     }
-    let options: sqlite::SqliteConnectOptions = url.parse().map_err(of_driver)?;
-    Ok(Some(options.get_filename().to_owned()))
-}
-
-/// Makes the file of an SQLite database that does not exist yet. An empty file is an empty database.
-fn make_sqlite_file(url: &str) -> Result<(), StoreError> {
-    let Some(file) = sqlite_file(url)? else { return Ok(()) };
-    match std::fs::File::create_new(&file) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            let file = file.display();
-            Err(DbErr::Custom(format!("the file of the database, {file}, cannot be made: {error}")).into())
-        }
-        _ => Ok(()),
+    txn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+    Migrator::up(&txn, None).await?;
+    for statement in around {
+        txn.execute_unprepared(statement).await?;
     }
+    txn.commit().await
 }
 
 impl Txn {
@@ -317,7 +284,10 @@ impl Txn {
     /// # Errors
     /// When the database does not answer: then it may or may not have happened.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
+        Ok(match self.0 {
+            Kind::Sqlite(txn) => txn.commit().await?,
+            Kind::Postgres(txn) => txn.commit().await?,
+        })
     }
 
     /// Makes it never have been, now rather than when the connection is used next.
@@ -325,75 +295,87 @@ impl Txn {
     /// # Errors
     /// When the database does not answer: then it never was, either.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.0.rollback().await?)
+        Ok(match self.0 {
+            Kind::Sqlite(txn) => txn.rollback().await?,
+            Kind::Postgres(txn) => txn.rollback().await?,
+        })
     }
 }
 
 impl Store {
-    /// Whether the connection was lost. Then its neighbours are suspected of the same.
-    fn has_lost_connection(&self, error: &DbErr) -> bool {
-        let is_lost = connection_lost(error);
-        if is_lost {
-            self.suspects.are(MOST_SUSPECTS);
+    async fn execute(&self, stmt: Statement, may_repeat: bool) -> Result<ExecResult, DbErr> {
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.execute_raw(stmt).await,
+            Pool::Postgres(postgres) => Ok(postgres.ask(&stmt, may_repeat).await?.summary.into()),
         }
-        is_lost
     }
 
-    /// Whether a statement that failed may be asked once more. One that surely never ran may. One that may have run may
-    /// if it reads, or if it is an UPDATE: each of ours is guarded or says the same twice, and the worst that a second
-    /// one does is to count one more guess, never one fewer. An INSERT may not: each comes after a statement that would
-    /// have met the dead connection.
-    fn may_ask_again(&self, sql: &str, error: &DbErr) -> bool {
-        let bears_repetition = ["SELECT", "UPDATE"].iter().any(|verb| sql.starts_with(verb));
-        self.has_lost_connection(error) && (never_ran(error) || bears_repetition)
+    async fn query_one(&self, stmt: Statement, may_repeat: bool) -> Result<Option<QueryResult>, DbErr> {
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.query_one_raw(stmt).await,
+            Pool::Postgres(postgres) => Ok(postgres.ask(&stmt, may_repeat).await?.first_row()),
+        }
+    }
+
+    async fn query_all(&self, stmt: Statement, may_repeat: bool) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.query_all_raw(stmt).await,
+            Pool::Postgres(postgres) => Ok(postgres.ask(&stmt, may_repeat).await?.all_rows()),
+        }
     }
 }
 
-/// A statement outside of a transaction that meets a connection which had died before is asked once more on a fresh
-/// one.
+/// Whether a statement only reads. Ours that begin so have no effect outside of a transaction.
+fn reads(stmt: &Statement) -> bool {
+    stmt.sql.starts_with("SELECT")
+}
+
+/// A statement outside of a transaction that meets a connection which had died, or a database that rolled it back, is
+/// asked once more: whatever it is where it had no effect, and where it may have had one only what reads.
 #[async_trait::async_trait]
 impl ConnectionTrait for Store {
     fn get_database_backend(&self) -> DbBackend {
-        self.pool.get_database_backend()
-    }
-
-    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        match self.pool.execute_raw(stmt.clone()).await {
-            Err(error) if self.may_ask_again(&stmt.sql, &error) => self.pool.execute_raw(stmt).await,
-            result => result,
+        match self.pool {
+            Pool::Sqlite(_) => DbBackend::Sqlite,
+            Pool::Postgres(_) => DbBackend::Postgres,
         }
     }
 
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        let may_repeat = reads(&stmt);
+        self.execute(stmt, may_repeat).await
+    }
+
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match self.pool.execute_unprepared(sql).await {
-            Err(error) if self.may_ask_again(sql, &error) => self.pool.execute_unprepared(sql).await,
-            result => result,
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.execute_unprepared(sql).await,
+            Pool::Postgres(postgres) => Ok(postgres.execute_text(sql).await?.into()),
         }
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self.pool.query_one_raw(stmt.clone()).await {
-            Err(error) if self.may_ask_again(&stmt.sql, &error) => self.pool.query_one_raw(stmt).await,
-            result => result,
-        }
+        let may_repeat = reads(&stmt);
+        self.query_one(stmt, may_repeat).await
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self.pool.query_all_raw(stmt.clone()).await {
-            Err(error) if self.may_ask_again(&stmt.sql, &error) => self.pool.query_all_raw(stmt).await,
-            result => result,
-        }
+        let may_repeat = reads(&stmt);
+        self.query_all(stmt, may_repeat).await
     }
 }
 
+/// A database for statements that may run twice.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeating<'a>(&'a Store);
+
 #[async_trait::async_trait]
-impl ConnectionTrait for Txn {
+impl ConnectionTrait for Repeating<'_> {
     fn get_database_backend(&self) -> DbBackend {
         self.0.get_database_backend()
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        self.0.execute_raw(stmt).await
+        self.0.execute(stmt, true).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -401,10 +383,48 @@ impl ConnectionTrait for Txn {
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.0.query_one_raw(stmt).await
+        self.0.query_one(stmt, true).await
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.0.query_all_raw(stmt).await
+        self.0.query_all(stmt, true).await
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Txn {
+    fn get_database_backend(&self) -> DbBackend {
+        match self.0 {
+            Kind::Sqlite(_) => DbBackend::Sqlite,
+            Kind::Postgres(_) => DbBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(txn) => txn.execute_raw(stmt).await,
+            Kind::Postgres(txn) => Ok(txn.ask(&stmt).await?.summary.into()),
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(txn) => txn.execute_unprepared(sql).await,
+            Kind::Postgres(txn) => Ok(txn.execute_text(sql).await?.into()),
+        }
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(txn) => txn.query_one_raw(stmt).await,
+            Kind::Postgres(txn) => Ok(txn.ask(&stmt).await?.first_row()),
+        }
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.0 {
+            Kind::Sqlite(txn) => txn.query_all_raw(stmt).await,
+            Kind::Postgres(txn) => Ok(txn.ask(&stmt).await?.all_rows()),
+        }
     }
 }

@@ -57,12 +57,14 @@ fn is_outage(error: &DbErr) -> bool {
     }
 }
 
-/// PostgreSQL's classes 08 (connection), 53 (resources), 57 (operator intervention), 58 (system), 25006 (a standby
-/// that was promoted away); SQLite's BUSY (5), LOCKED (6), IOERR (10), FULL (13), CANTOPEN (14) and READONLY (8) with
-/// their extended codes, which carry the primary one in the low byte.
-fn is_outage_code(code: &str) -> bool {
+/// PostgreSQL's classes 08 (connection), 40 (rolled back, after it was tried again), 53 (resources), 57 (operator
+/// intervention, time-outs), 58 (system), 25006 (a standby, or a primary that takes no writes), 25P03 and 25P04 (a
+/// transaction took too long), 55P03 (a lock took too long); SQLite's BUSY (5), LOCKED (6), IOERR (10), FULL (13),
+/// CANTOPEN (14) and READONLY (8) with their extended codes, which carry the primary one in the low byte.
+pub(super) fn is_outage_code(code: &str) -> bool {
     if code.len() == 5 {
-        return ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "25006";
+        return ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+            || ["25006", "25P03", "25P04", "55P03"].contains(&code);
     }
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14))
 }
@@ -73,21 +75,69 @@ pub(super) fn is_locked(error: &DbErr) -> bool {
     error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
-/// Whether the statement had no effect, because the connection had been dead before it was sent. A pooled connection
-/// learns only when it is used that the server has gone and come back.
-pub(super) fn never_ran(error: &DbErr) -> bool {
+/// What became of a statement of PostgreSQL that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The database rolled it back, and its transaction with it, because others were in the way. The connection is good.
+    Undone,
+    /// It had no effect, and the connection is of no use: it was dead before, or the database takes no writes through it.
+    NeverRan,
+    /// The connection was lost. It may have run.
+    Unknown,
+    /// The database said what is wrong with it.
+    Answered,
+}
+
+/// What became of a statement that failed with this error.
+pub(super) fn fate(error: &DbErr) -> Fate {
     match driver_error(error) {
-        // Terminated by the administrator, crashed, or still starting: whatever ran was rolled back. (A server that is
-        // told to stop between a commit and its answer says the same. Then an attempt is counted twice: never less.)
-        Some(sqlx::Error::Database(error)) => {
-            error.code().is_some_and(|code| matches!(code.as_ref(), "57P01" | "57P02" | "57P03"))
-        }
-        Some(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::BrokenPipe,
-        _ => false,
+        Some(sqlx::Error::Database(error)) => error.code().map_or(Fate::Answered, |code| fate_of(&code)),
+        Some(sqlx::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Fate::NeverRan,
+        Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)) => Fate::Unknown,
+        _ => Fate::Answered,
     }
 }
 
-/// Whether the connection was lost, so that a statement without effect may be asked again.
-pub(super) fn connection_lost(error: &DbErr) -> bool {
-    never_ran(error) || matches!(driver_error(error), Some(sqlx::Error::Io(_)))
+pub(super) fn fate_of(code: &str) -> Fate {
+    match code {
+        // A serialization failure or a deadlock. The rest of class 40 does not say that nothing happened.
+        "40001" | "40P01" => Fate::Undone,
+        // Takes no writes, or no connections yet.
+        "25006" | "57P03" => Fate::NeverRan,
+        // Told to end by the administrator, or because its time was over. PostgreSQL says so as an error only where it
+        // rolled back: what ends it in the middle of a commit (a crash, an immediate shutdown, a standby that is waited for)
+        // is a notice, and the connection is lost after it.
+        "57P01" | "57P05" | "25P03" | "25P04" => Fate::NeverRan,
+        "57P02" | "57P04" => Fate::Unknown,
+        // What a pooler says when it lost its own connection.
+        code if code.starts_with("08") => Fate::Unknown,
+        _ => Fate::Answered,
+    }
+}
+
+impl StoreError {
+    /// Whether the statement that ended with this may have had its effect: its answer was lost.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        matches!(self, Self::Unavailable(error) if fate(error) == Fate::Unknown)
+    }
+
+    /// What the database said, for the log.
+    #[must_use]
+    pub fn with_cause(&self) -> String {
+        match self {
+            Self::Unavailable(cause) | Self::Refused(cause) => format!("{self}: {cause}"),
+            Self::Unreadable { .. } => self.to_string(),
+        }
+    }
+
+    /// Whether nothing of the transaction that ended with this has happened, and it may go well if it is run again: it met
+    /// others, or a connection that was of no use.
+    #[must_use]
+    pub fn left_nothing(&self) -> bool {
+        match self {
+            Self::Unavailable(error) => matches!(fate(error), Fate::Undone | Fate::NeverRan),
+            Self::Refused(_) | Self::Unreadable { .. } => false,
+        }
+    }
 }

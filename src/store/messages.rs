@@ -146,16 +146,35 @@ pub async fn mark(
         .col_expr(Column::Segments, or_as_it_was(Column::Segments, news.segments.into()))
         .col_expr(Column::Price, or_as_it_was(Column::Price, given(amount).into()))
         .col_expr(Column::PriceUnit, or_as_it_was(Column::PriceUnit, given(unit).into()))
-        .filter(match which {
-            Which::Id(id) => Column::Id.eq(id),
-            Which::ProviderId(id) => Column::ProviderId.eq(id),
-        });
+        .filter(meant(which));
     update = match time_of(news.status) {
         Some(at) => update.col_expr(at, now.into()).filter(at.is_null()),
         None => update.filter(gives_way.clone()),
     };
     let rows = update.exec_with_returning(db).await?;
     rows.into_iter().next().map(delivery).transpose()
+}
+
+/// The message that says what [`mark`] would have written at this time: perhaps it did.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_marked(
+    db: &impl ConnectionTrait,
+    which: Which<'_>,
+    status: DeliveryStatus,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, StoreError> {
+    let at = time_of(status).unwrap_or(Column::UpdatedAt);
+    let row = Entity::find().filter(meant(which)).filter(at.eq(now)).one(db).await?;
+    row.map(delivery).transpose()
+}
+
+fn meant(which: Which<'_>) -> SimpleExpr {
+    match which {
+        Which::Id(id) => Column::Id.eq(id),
+        Which::ProviderId(id) => Column::ProviderId.eq(id),
+    }
 }
 
 /// The message of a wish that says most of it: one that arrived, else the last.

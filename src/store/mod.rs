@@ -16,6 +16,8 @@ mod connection;
 mod database_url;
 mod entities;
 mod error;
+mod postgres;
+mod sqlite;
 mod start;
 
 pub mod accounts;
@@ -32,9 +34,10 @@ pub mod profiles;
 pub mod sessions;
 pub mod users;
 
-pub use connection::{DatabaseSettings, Migrations, Store, Txn};
+pub use connection::{DatabaseSettings, Migrations, Repeating, Store, Txn};
 pub use database_url::{DatabaseUrl, UrlFault};
 pub use error::StoreError;
+pub use postgres::Pooler;
 pub use start::Unready;
 
 #[cfg(test)]

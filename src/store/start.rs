@@ -119,6 +119,8 @@ async fn ask(settings: &DatabaseSettings, patience: Duration) -> Result<Option<F
     let Ok(options) = url.parse::<PgConnectOptions>() else {
         return Err(Unready::Hopeless("DATABASE_URL is not understood".to_owned()));
     };
+    // PgBouncer refuses the parameter that sqlx sends.
+    let options = options.extra_float_digits(None);
     let asking = async {
         let mut connection = PgConnection::connect_with(&options).await?;
         // Not prepared, which poolers may not bear.

@@ -11,6 +11,7 @@ use super::{
     Store,
     connection::DatabaseSettings,
     entities::{account, audit, challenge, event_interest, lead, message, session},
+    error::{Fate, fate_of, is_outage_code},
 };
 
 /// A database in memory: one connection, and gone with it.
@@ -107,6 +108,7 @@ async fn a_store_in_memory_is_one_database_and_shows_no_address() {
         url: "sqlite::memory:".into(),
         max_connections: 4,
         acquire_timeout: Duration::from_secs(3),
+        pooler: None,
     };
     let store = Store::connect(&settings).await.unwrap();
     store.migrate().await.unwrap();
@@ -116,4 +118,26 @@ async fn a_store_in_memory_is_one_database_and_shows_no_address() {
     let asked = futures_util::future::join_all((0..8).map(|_| super::interests::list(&store))).await;
     assert!(asked.into_iter().all(|list| list.unwrap().len() == 10));
     assert!(!format!("{store:?} {settings:?}").contains("memory"));
+}
+
+#[test]
+fn a_code_of_postgresql_says_what_became_of_a_statement() {
+    for (code, fate, is_outage, why) in [
+        ("40001", Fate::Undone, true, "a serialization failure is rolled back"),
+        ("40P01", Fate::Undone, true, "so is the victim of a deadlock"),
+        ("40003", Fate::Answered, true, "its completion is unknown"),
+        ("25006", Fate::NeverRan, true, "a standby writes nothing"),
+        ("57P01", Fate::NeverRan, true, "an administrator's end rolls back"),
+        ("57P03", Fate::NeverRan, true, "no connection was made"),
+        ("57P02", Fate::Unknown, true, "a crash may come after the commit"),
+        ("08006", Fate::Unknown, true, "a connection may be lost after it"),
+        ("08P01", Fate::Unknown, true, "PgBouncer lost its own connection"),
+        ("55P03", Fate::Answered, true, "lock_timeout: once is enough"),
+        ("57014", Fate::Answered, true, "statement_timeout: once is enough"),
+        ("53300", Fate::Answered, true, "too many connections"),
+        ("23505", Fate::Answered, false, "a unique key is there"),
+        ("42P01", Fate::Answered, false, "there is no such table"),
+    ] {
+        assert_eq!((fate_of(code), is_outage_code(code)), (fate, is_outage), "{code}: {why}");
+    }
 }

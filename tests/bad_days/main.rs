@@ -7,6 +7,14 @@ mod budgets;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
+mod lost_answers;
+#[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 #[path = "../support/mod.rs"]

@@ -18,7 +18,7 @@ use crate::{
 
 async fn store(url: &str) -> Store {
     let acquire_timeout = Duration::from_secs(30);
-    let settings = DatabaseSettings { url: url.into(), max_connections: 1, acquire_timeout };
+    let settings = DatabaseSettings { url: url.into(), max_connections: 1, acquire_timeout, pooler: None };
     Store::connect(&settings).await.expect("the URL is right")
 }
 

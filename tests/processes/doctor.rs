@@ -7,7 +7,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::{
     server::{Folder, SECRETS, Said, free_port, run},
-    support::postgres,
+    support::{pgbouncer::PgBouncer, postgres},
 };
 
 pub const SID: &str = "AC0123456789abcdef0123456789abcdef";
@@ -306,4 +306,31 @@ fn a_text_over_one_segment_is_named() {
     let said = run(&folder, &["doctor"], &[SECRETS.as_slice(), &[long]].concat());
     ended(&said, 0);
     is_said(&said, "texts", "warn", &["en"]);
+}
+
+#[tokio::test]
+async fn a_connection_pooler_that_the_settings_do_not_name_is_told_of() {
+    if !postgres::is_there() {
+        return;
+    }
+    let folder = Folder::new();
+    let direct = postgres::new_database().await;
+    let doctor = |url: &str, settings: &[(&str, &str)]| {
+        run(&folder, &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", url)], settings].concat())
+    };
+    let said = doctor(&direct, &[]);
+    assert_eq!(about(&said, "connection pooler"), Vec::<&str>::new());
+    let said = doctor(&direct, &[("DATABASE_POOLER", "transaction")]);
+    is_said(&said, "connection pooler", "warn", &["none was found"]);
+
+    let Some(bouncer) = PgBouncer::before(&direct, "transaction", "") else { return };
+    let url = bouncer.url(&direct);
+    let said = doctor(&url, &[]);
+    is_said(&said, "database", "ok", &["answers"]);
+    is_said(&said, "connection pooler", "warn", &["set DATABASE_POOLER=transaction"]);
+    let said = doctor(&url, &[("DATABASE_POOLER", "transaction")]);
+    is_said(&said, "connection pooler", "ok", &["transaction mode"]);
+    let said = doctor(&url, &[("DATABASE_POOLER", "none")]);
+    is_said(&said, "connection pooler", "FAIL", &["DATABASE_POOLER=none"]);
+    ended(&said, 1);
 }

@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 
 use crate::{
     server::{Folder, SECRETS, Server},
-    support::{PHONE, postgres, wrong},
+    support::{OTHER_PHONE, PHONE, pgbouncer::PgBouncer, postgres, wrong},
 };
 
 async fn two_on(url: &str, folder: &Folder) -> [Server; 2] {
@@ -83,4 +83,25 @@ async fn both_start_at_once_on_an_empty_file() {
     servers[0].signup(PHONE).await.ok();
     let code = servers[0].code_for(PHONE).await;
     servers[1].verify_otp(PHONE, &code).await.ok();
+}
+
+/// As PgBouncer comes, but for its mode, and nobody told the servers of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_start_and_start_again_through_pgbouncer_in_transaction_mode() {
+    if !postgres::is_there() {
+        return;
+    }
+    let url = postgres::new_database().await;
+    let Some(bouncer) = PgBouncer::before(&url, "transaction", "") else { return };
+    crate::crashes::execute(&url, "DROP SCHEMA public CASCADE").await;
+    crate::crashes::execute(&url, "CREATE SCHEMA public").await;
+    let url = bouncer.url(&url);
+    for phone in [PHONE, OTHER_PHONE] {
+        let folder = Folder::new();
+        let servers = two_on(&url, &folder).await;
+        servers[0].signup(phone).await.ok();
+        let code = servers[0].code_for(phone).await;
+        servers[1].verify_otp(phone, &code).await.ok();
+        assert!(servers[0].log().contains("a connection pooler was found"), "{}", servers[0].log());
+    }
 }

@@ -19,6 +19,7 @@
 #![allow(dead_code, reason = "every test binary uses another part of the house")]
 
 pub mod keys;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
 

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use loopin_auth::store::{DatabaseSettings, Store};
+use loopin_auth::store::{DatabaseSettings, Pooler, Store};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::sync::OnceCell;
 
@@ -134,8 +134,9 @@ fn programs() -> Option<PathBuf> {
 }
 
 async fn connect(url: &str) -> Store {
-    let settings =
-        DatabaseSettings { url: url.into(), max_connections: 2, acquire_timeout: Duration::from_secs(30) };
+    let acquire_timeout = Duration::from_secs(30);
+    let pooler = Some(Pooler::None);
+    let settings = DatabaseSettings { url: url.into(), max_connections: 2, acquire_timeout, pooler };
     Store::connect(&settings).await.expect("the URL is right")
 }
 

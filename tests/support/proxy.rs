@@ -1,16 +1,20 @@
 //! A proxy between the server and PostgreSQL. It counts round trips, and it can be away for a while.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::watch,
 };
 
@@ -20,7 +24,11 @@ pub struct Proxy {
     round_trips: Arc<AtomicU64>,
     is_away: Arc<AtomicBool>,
     cut: watch::Sender<u64>,
+    lose: Lose,
 }
+
+/// The beginning of the statement whose answer is to get lost.
+type Lose = Arc<Mutex<Option<String>>>;
 
 impl Proxy {
     /// A proxy to this server.
@@ -31,12 +39,15 @@ impl Proxy {
         let is_away = Arc::new(AtomicBool::new(false));
         let (cut, cuts) = watch::channel(0);
         let (counter, away) = (Arc::clone(&round_trips), Arc::clone(&is_away));
+        let lose = Lose::default();
+        let to_lose = Arc::clone(&lose);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if away.load(Ordering::SeqCst) {
                     continue;
                 }
                 let (server, counter, mut cuts) = (server.clone(), Arc::clone(&counter), cuts.clone());
+                let (lose, is_lost) = (Arc::clone(&to_lose), AtomicBool::new(false));
                 cuts.mark_unchanged();
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(server).await else {
@@ -47,14 +58,14 @@ impl Proxy {
                     let (mut from_server, mut to_server) = server.into_split();
                     let (from_client, mut to_client) = client.into_split();
                     tokio::select! {
-                        _ = forward(from_client, &mut to_server, &counter) => {}
-                        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+                        _ = forward(from_client, &mut to_server, &counter, (&lose, &is_lost)) => {}
+                        _ = answer(&mut from_server, &mut to_client, &is_lost) => {}
                         _ = cuts.changed() => {}
                     }
                 });
             }
         });
-        Self { address, round_trips, is_away, cut }
+        Self { address, round_trips, is_away, cut, lose }
     }
 
     /// How often a client waited for an answer so far.
@@ -66,6 +77,16 @@ impl Proxy {
     pub fn go_away(&self) {
         self.is_away.store(true, Ordering::SeqCst);
         self.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Lets the server run the next statement that begins so, and cuts its connection before the answer.
+    pub fn lose_the_answer_to(&self, statement: &str) {
+        *self.lose.lock().expect("nobody panics") = Some(statement.to_owned());
+    }
+
+    /// Whether that has happened.
+    pub fn has_lost_it(&self) -> bool {
+        self.lose.lock().expect("nobody panics").is_none()
     }
 
     /// Takes connections again.
@@ -86,8 +107,10 @@ async fn forward(
     mut client: OwnedReadHalf,
     server: &mut (impl AsyncWriteExt + Unpin),
     counter: &AtomicU64,
+    (lose, is_lost): (&Lose, &AtomicBool),
 ) -> std::io::Result<()> {
     let mut is_started = false;
+    let mut statements: HashMap<Vec<u8>, String> = HashMap::new();
     let mut is_asking = false;
     loop {
         // The first message has no type: a length, and the start-up parameters.
@@ -96,6 +119,22 @@ async fn forward(
         let mut body = vec![0; length as usize - 4];
         client.read_exact(&mut body).await?;
         if let Some(kind) = kind {
+            let parts: Vec<&[u8]> = body.splitn(3, |byte| *byte == 0).collect();
+            match (kind, parts.as_slice()) {
+                // `Parse`: the name and the statement. `Bind`: the portal and the name.
+                (b'P', [name, statement, ..]) => {
+                    statements.insert(name.to_vec(), String::from_utf8_lossy(statement).into_owned());
+                }
+                (b'B', [_, name, ..]) => {
+                    let mut lose = lose.lock().expect("nobody panics");
+                    let statement = statements.get(*name).map(String::as_str).unwrap_or_default();
+                    if lose.as_ref().is_some_and(|beginning| statement.starts_with(beginning.as_str())) {
+                        *lose = None;
+                        is_lost.store(true, Ordering::SeqCst);
+                    }
+                }
+                _ => {}
+            }
             if kind == b'Q' || (kind == b'S' && is_asking) {
                 counter.fetch_add(1, Ordering::SeqCst);
             }
@@ -105,5 +144,27 @@ async fn forward(
         server.write_all(&length.to_be_bytes()).await?;
         server.write_all(&body).await?;
         is_started = true;
+    }
+}
+
+/// Passes on what the server says, until an answer is to get lost: then it ends once that has come whole, with
+/// `ReadyForQuery` ('Z', five bytes), so that the server has done it.
+async fn answer(
+    server: &mut OwnedReadHalf,
+    client: &mut OwnedWriteHalf,
+    is_lost: &AtomicBool,
+) -> std::io::Result<()> {
+    let mut chunk = vec![0; 65_536];
+    loop {
+        let length = server.read(&mut chunk).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        let said = &chunk[..length];
+        if !is_lost.load(Ordering::SeqCst) {
+            client.write_all(said).await?;
+        } else if said.len() >= 6 && said[said.len() - 6..].starts_with(&[b'Z', 0, 0, 0, 5]) {
+            return Ok(());
+        }
     }
 }

@@ -13,6 +13,7 @@ async fn audit(most_waiting: usize) -> Audit {
         url: "sqlite::memory:".into(),
         max_connections: 1,
         acquire_timeout: Duration::from_secs(3),
+        pooler: None,
     };
     let store = Store::connect(&settings).await.unwrap();
     store.migrate().await.unwrap();

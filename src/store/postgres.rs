@@ -1,0 +1,444 @@
+//! PostgreSQL: its pool, its statements and its transactions, directly or through a connection pooler.
+//!
+//! The statements go to sqlx without SeaORM in between, because SeaORM names every prepared statement, and a pooler in
+//! transaction mode hands each transaction another backend, where that name is unknown or means another statement.
+
+use std::{
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::TryStreamExt;
+use sea_orm::{
+    ConnAcquireErr, DatabaseConnection, DbErr, QueryResult, RuntimeErr, SqlxPostgresConnector, Statement,
+    sea_query::Values,
+    sqlx::{
+        self, AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor, PgConnection, PgPool,
+        Row as _,
+        pool::PoolConnection,
+        postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow},
+    },
+};
+use sea_query_sqlx::SqlxValues;
+use secrecy::ExposeSecret;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::{
+    connection::DatabaseSettings,
+    error::{Fate, fate},
+};
+
+/// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
+/// connections are not asked: a ping costs as much as a statement.
+const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
+
+/// After a loss so many connections are asked whether they live: more than a pool has.
+const MOST_SUSPECTS: u32 = 1000;
+
+/// Every transaction names its isolation level, because the database may have another default, and our guarded
+/// statements are written for this one. In the same round trip as the BEGIN.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// The same for single statements. It is a property of the session, so it is not used through a pooler that shares
+/// sessions. No parameter of the start-up, which PgBouncer refuses.
+const READ_COMMITTED: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// A parameter of our own. PostgreSQL keeps what the start-up packet says of it; poolers refuse it or leave it out.
+const PROBE: &str = "loopin_auth.direct";
+const ASK_PROBE: &str = "SELECT current_setting('loopin_auth.direct', true)";
+
+/// What stands between the server and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing that pools connections.
+    None,
+    /// A pooler that gives each client a backend of its own for as long as it is connected.
+    Session,
+    /// A pooler that gives each transaction a backend. Nothing that belongs to a session is relied on.
+    Transaction,
+}
+
+/// How many more pooled connections are asked whether they still live and may write, however briefly they were idle. A
+/// lost connection is rarely alone: whatever cut it cut its neighbors too, and the next try must not meet one of those.
+#[derive(Clone, Default)]
+struct Suspects(Arc<AtomicU32>);
+
+impl Suspects {
+    /// A connection was lost: every other one is suspected.
+    fn arise(&self) {
+        self.0.store(MOST_SUSPECTS, Ordering::Relaxed);
+    }
+
+    /// Whether the next connection is one of them; it is not any more.
+    fn has_next(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+}
+
+/// A pool of connections to PostgreSQL.
+#[derive(Clone)]
+pub(super) struct Postgres {
+    pool: PgPool,
+    options: PgConnectOptions,
+    patience: Duration,
+    pooler: Arc<OnceCell<Pooler>>,
+    suspects: Suspects,
+}
+
+/// What a statement gave.
+pub(super) struct Answer {
+    pub(super) summary: PgQueryResult,
+    rows: Vec<PgRow>,
+}
+
+impl Answer {
+    pub(super) fn first_row(self) -> Option<QueryResult> {
+        self.rows.into_iter().next().map(QueryResult::from)
+    }
+
+    pub(super) fn all_rows(self) -> Vec<QueryResult> {
+        self.rows.into_iter().map(QueryResult::from).collect()
+    }
+}
+
+/// Why a statement gave no answer.
+struct Failure {
+    error: DbErr,
+    /// Whether it was sent at all. If not, it had no effect.
+    was_sent: bool,
+}
+
+impl Postgres {
+    /// Makes the pool. No connection is made yet.
+    pub(super) fn new(settings: &DatabaseSettings, max_connections: u32) -> Result<Self, DbErr> {
+        let options = PgConnectOptions::from_str(settings.url.expose_secret()).map_err(of_connection)?;
+        // PgBouncer refuses it as it comes, and nothing here is a float.
+        let options = options.extra_float_digits(None).disable_statement_logging();
+        let suspects = Suspects::default();
+        let pooler = Arc::new(OnceCell::new_with(settings.pooler));
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire(false)
+            .after_connect({
+                let pooler = Arc::clone(&pooler);
+                move |connection, _| {
+                    let is_shared = pooler.get() == Some(&Pooler::Transaction);
+                    Box::pin(async move {
+                        if !is_shared {
+                            connection.execute(READ_COMMITTED).await?;
+                        }
+                        Ok(())
+                    })
+                }
+            })
+            .before_acquire({
+                let suspects = suspects.clone();
+                move |connection, metadata| {
+                    let was_idle = metadata.idle_for >= PING_AFTER_IDLE;
+                    let is_suspect = suspects.has_next();
+                    Box::pin(async move {
+                        if is_suspect {
+                            return can_write(connection).await;
+                        }
+                        if was_idle {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                }
+            })
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options, patience: settings.acquire_timeout, pooler, suspects })
+    }
+
+    /// How many connections are open, and how many of these nobody uses at the moment.
+    pub(super) fn count_connections(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Makes a connection and closes it, to learn why there is none. The pool tries again and again, and tells in the
+    /// end only that it took too long.
+    pub(super) async fn try_connection(&self) -> Result<(), DbErr> {
+        let connecting = PgConnection::connect_with(&self.options);
+        let connection = tokio::time::timeout(self.patience, connecting).await.map_err(|_| too_late())?;
+        connection.map_err(of_connection)?.close().await.map_err(of_connection)
+    }
+
+    /// Whether a pooler stands in between: what the start-up packet says of a parameter does not arrive. That is so
+    /// however busy the pooler is. It does not tell what mode the pooler is in.
+    pub(super) async fn find_pooler(&self) -> Result<bool, DbErr> {
+        let looking = look_for_pooler(&self.options);
+        tokio::time::timeout(self.patience, looking).await.map_err(|_| too_late())?.map_err(of_connection)
+    }
+
+    /// What stands in between: as the settings say, or as it is found. A pooler that is found is taken for one in
+    /// transaction mode, because what is right there is right in session mode too.
+    async fn pooler(&self) -> Result<Pooler, DbErr> {
+        let finding = self.pooler.get_or_try_init(|| async {
+            if !self.find_pooler().await? {
+                return Ok(Pooler::None);
+            }
+            tracing::warn!(
+                "a connection pooler was found before PostgreSQL, and is taken for one in transaction mode: set \
+                 DATABASE_POOLER=transaction, or DATABASE_POOLER=session where it pools sessions"
+            );
+            Ok(Pooler::Transaction)
+        });
+        // Those who wait for somebody else's attempt wait no longer than for their own.
+        let found: Result<&Pooler, DbErr> =
+            tokio::time::timeout(self.patience, finding).await.map_err(|_| too_late())?;
+        found.copied()
+    }
+
+    async fn acquire(&self) -> Result<(PoolConnection<sqlx::Postgres>, Pooler), DbErr> {
+        let pooler = self.pooler().await?;
+        let connection = self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+            sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+            error => of_connection(error),
+        })?;
+        Ok((connection, pooler))
+    }
+
+    /// Asks a statement of its own transaction. One that had no effect is asked once more on a fresh connection; one
+    /// that may have had its effect only if it `bears_repetition`.
+    pub(super) async fn ask(&self, stmt: &Statement, bears_repetition: bool) -> Result<Answer, DbErr> {
+        let Failure { error, was_sent } = match self.try_to_ask(stmt).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let may_ask_again = match fate(&error) {
+            Fate::Undone | Fate::NeverRan => true,
+            Fate::Unknown => bears_repetition || !was_sent,
+            Fate::Answered => false,
+        };
+        if !may_ask_again {
+            return Err(error);
+        }
+        self.try_to_ask(stmt).await.map_err(|failure| failure.error)
+    }
+
+    async fn try_to_ask(&self, stmt: &Statement) -> Result<Answer, Failure> {
+        let not_sent = |error| Failure { error, was_sent: false };
+        let (mut connection, pooler) = self.acquire().await.map_err(not_sent)?;
+        let asked = match pooler {
+            Pooler::None | Pooler::Session => {
+                let asked = answer(&mut connection, stmt, true).await;
+                asked.map_err(|error| Failure { error: of_query(error), was_sent: true })
+            }
+            Pooler::Transaction => ask_in_transaction(&mut connection, stmt).await,
+        };
+        if let Err(failure) = &asked
+            && self.is_broken(&failure.error)
+        {
+            connection.close_on_drop();
+        }
+        asked
+    }
+
+    /// Runs texts without arguments, in one round trip.
+    pub(super) async fn execute_text(&self, sql: &str) -> Result<PgQueryResult, DbErr> {
+        let execute = async || {
+            let (mut connection, _) = self.acquire().await?;
+            let executed = connection.execute(AssertSqlSafe(sql)).await.map_err(of_execution);
+            if executed.as_ref().is_err_and(|error| self.is_broken(error)) {
+                connection.close_on_drop();
+            }
+            executed
+        };
+        match execute().await {
+            Err(error) if matches!(fate(&error), Fate::Undone | Fate::NeverRan) => execute().await,
+            result => result,
+        }
+    }
+
+    /// Asks whether the database can be written to; a connection on which it cannot is replaced once.
+    pub(super) async fn ping(&self) -> Result<(), DbErr> {
+        let mut tries_left = 2;
+        loop {
+            tries_left -= 1;
+            let (mut connection, _) = self.acquire().await?;
+            match can_write(&mut connection).await {
+                Ok(true) => return Ok(()),
+                Ok(false) if tries_left == 0 => return Err(read_only()),
+                Err(error) if tries_left == 0 => return Err(of_query(error)),
+                Ok(false) | Err(_) => {
+                    self.suspects.arise();
+                    connection.close_on_drop();
+                }
+            }
+        }
+    }
+
+    /// Begins a transaction. Nothing has run in it yet, so a lost connection costs nothing.
+    pub(super) async fn begin(&self) -> Result<PostgresTxn, DbErr> {
+        let begin = async || {
+            let (connection, pooler) = self.acquire().await?;
+            let begun = sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str(BEGIN)));
+            begun.await.map(|txn| (txn, pooler)).map_err(of_query)
+        };
+        let (txn, pooler) = match begin().await {
+            Err(error) if self.is_broken(&error) => begin().await?,
+            result => result?,
+        };
+        let names_statements = pooler != Pooler::Transaction;
+        Ok(PostgresTxn { txn: Mutex::new(txn), names_statements, suspects: self.suspects.clone() })
+    }
+
+    /// A pool of one connection for the migrations, which go through SeaORM, and what has to run at their beginning and
+    /// end. SeaORM names their statements. Through a pooler these names may be there already, from an earlier start, and
+    /// must not stay for others.
+    pub(super) async fn for_migrations(
+        &self,
+    ) -> Result<(DatabaseConnection, &'static [&'static str]), DbErr> {
+        let is_shared = self.pooler().await? == Pooler::Transaction;
+        let options = self.options.clone().statement_cache_capacity(if is_shared { 0 } else { 100 });
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(self.patience);
+        let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options));
+        Ok((pool, if is_shared { &["DEALLOCATE ALL"] } else { &[] }))
+    }
+
+    /// Whether a connection that gave this error is of no use any more. Then its neighbors are suspected of the same.
+    fn is_broken(&self, error: &DbErr) -> bool {
+        let is_broken = matches!(fate(error), Fate::NeverRan | Fate::Unknown);
+        if is_broken {
+            self.suspects.arise();
+        }
+        is_broken
+    }
+}
+
+/// A transaction: dropped without a commit, it never was.
+pub(super) struct PostgresTxn {
+    txn: Mutex<sqlx::Transaction<'static, sqlx::Postgres>>,
+    names_statements: bool,
+    suspects: Suspects,
+}
+
+impl PostgresTxn {
+    pub(super) async fn ask(&self, stmt: &Statement) -> Result<Answer, DbErr> {
+        let mut txn = self.txn.lock().await;
+        self.noting(answer(&mut txn, stmt, self.names_statements).await.map_err(of_query))
+    }
+
+    pub(super) async fn execute_text(&self, sql: &str) -> Result<PgQueryResult, DbErr> {
+        let mut txn = self.txn.lock().await;
+        self.noting(txn.execute(AssertSqlSafe(sql)).await.map_err(of_execution))
+    }
+
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        let Self { txn, suspects, .. } = self;
+        noting(&suspects, txn.into_inner().commit().await.map_err(of_query))
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), DbErr> {
+        self.txn.into_inner().rollback().await.map_err(of_query)
+    }
+
+    fn noting<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        noting(&self.suspects, result)
+    }
+}
+
+/// A broken connection goes back to the pool with its transaction. It is asked there before it is used again.
+fn noting<T>(suspects: &Suspects, result: Result<T, DbErr>) -> Result<T, DbErr> {
+    if let Err(error) = &result
+        && matches!(fate(error), Fate::NeverRan | Fate::Unknown)
+    {
+        suspects.arise();
+    }
+    result
+}
+
+/// Asks a statement, and leaves a named one prepared on the connection, or none. Without a name sqlx takes two round
+/// trips, which need the same backend.
+async fn answer(
+    connection: &mut PgConnection,
+    stmt: &Statement,
+    is_named: bool,
+) -> Result<Answer, sqlx::Error> {
+    let values = stmt.values.clone().unwrap_or(Values(Vec::new()));
+    let query = sqlx::query_with(AssertSqlSafe(stmt.sql.as_str()), SqlxValues(values)).persistent(is_named);
+    let mut answer = Answer { summary: PgQueryResult::default(), rows: Vec::new() };
+    let mut parts = connection.fetch_many(query);
+    while let Some(part) = parts.try_next().await? {
+        match part {
+            Either::Left(summary) => answer.summary.extend([summary]),
+            Either::Right(row) => answer.rows.push(row),
+        }
+    }
+    Ok(answer)
+}
+
+/// Asks a statement in a transaction of its own, which keeps its round trips on one backend.
+async fn ask_in_transaction(connection: &mut PgConnection, stmt: &Statement) -> Result<Answer, Failure> {
+    let failed = |was_sent| move |error| Failure { error: of_query(error), was_sent };
+    let mut txn = connection.begin_with(BEGIN).await.map_err(failed(false))?;
+    match answer(&mut txn, stmt, false).await {
+        Ok(answer) => {
+            txn.commit().await.map_err(failed(true))?;
+            Ok(answer)
+        }
+        Err(error) => {
+            // What went wrong first is what counts; a connection that is lost cannot roll back.
+            let _ = txn.rollback().await;
+            // Without the COMMIT it has had no effect.
+            Err(failed(false)(error))
+        }
+    }
+}
+
+/// Whether this connection can write: it cannot on a standby, or on a primary that was told to take no writes.
+async fn can_write(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = connection.fetch_one("SHOW transaction_read_only").await?;
+    Ok(row.try_get::<String, _>(0)? == "off")
+}
+
+async fn look_for_pooler(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+    let probing = options.clone().options([(PROBE, "on")]);
+    let mut connection = match PgConnection::connect_with(&probing).await {
+        Ok(connection) => connection,
+        // PgBouncer refuses unknown parameters (08P01), other poolers all of them (0A000). It is that if a start
+        // without one is not refused.
+        Err(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("0A")) =>
+        {
+            PgConnection::connect_with(options).await?.close().await?;
+            return Ok(true);
+        }
+        Err(error) => return Err(error),
+    };
+    let seen: Option<String> = connection.fetch_one(ASK_PROBE).await?.try_get(0)?;
+    connection.close().await?;
+    Ok(seen.as_deref() != Some("on"))
+}
+
+fn of_connection(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn of_query(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn of_execution(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+fn too_late() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned()))
+}
+
+fn read_only() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("the database takes no writes".to_owned()))
+}

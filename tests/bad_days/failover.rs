@@ -1,0 +1,90 @@
+//! The database takes no writes for a while: a failover, or an administrator who wants it so.
+
+use futures_util::future::join_all;
+use poem::http::Method;
+use serde_json::json;
+
+use crate::support::{Database, OTHER_PHONE, PHONE, TestHouse, Tokens, postgres, proxy::Proxy};
+
+/// A server whose connections take no writes, while new ones could.
+struct Failover {
+    house: TestHouse,
+    proxy: Proxy,
+    administrator: TestHouse,
+    database: String,
+    tokens: Tokens,
+}
+
+impl Failover {
+    async fn new() -> Option<Self> {
+        if !postgres::is_there() {
+            return None;
+        }
+        let url = postgres::new_database().await;
+        let (server, _) = postgres::through(&url, 0);
+        let proxy = Proxy::to(server).await;
+        let (_, through) = postgres::through(&url, proxy.address.port());
+        let settings = [("DATABASE_URL", through.as_str()), ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h")];
+        let house = TestHouse::with(Database::Postgres, &settings).await;
+        let administrator = TestHouse::with(Database::Postgres, &[]).await;
+        let tokens = house.sign_in_and_complete(PHONE).await;
+        let path = url::Url::parse(&url).expect("a URL").path().to_owned();
+        let database = path.trim_start_matches('/').to_owned();
+        Some(Self { house, proxy, administrator, database, tokens })
+    }
+
+    /// Sessions that begin from now on take no writes, and all of the server's do.
+    async fn take_no_writes(&self) {
+        let statement = format!("ALTER DATABASE {} SET default_transaction_read_only = on", self.database);
+        self.administrator.execute(&statement).await;
+        self.proxy.cut();
+        let reads = (0..40).map(|_| self.house.get_as(&self.tokens.access, "/api/auth/profile"));
+        for answer in join_all(reads).await {
+            answer.assert_ok();
+        }
+    }
+
+    /// Sessions that begin from now on take writes again. Those that are there do not.
+    async fn take_writes(&self) {
+        let statement = format!("ALTER DATABASE {} RESET default_transaction_read_only", self.database);
+        self.administrator.execute(&statement).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_no_connection_takes_writes_the_server_says_that_it_is_not_ready() {
+    let Some(failover) = Failover::new().await else { return };
+    failover.take_no_writes().await;
+    let house = &failover.house;
+    for answer in [house.get("/api/health/ready").await, house.signup(OTHER_PHONE).await] {
+        answer.assert_error(503, "database_unavailable");
+    }
+    house.get_as(&failover.tokens.access, "/api/auth/profile").await.assert_ok();
+    failover.take_writes().await;
+    house.get("/api/health/ready").await.assert_ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_statement_on_a_connection_that_takes_no_writes_goes_to_another_one() {
+    let Some(failover) = Failover::new().await else { return };
+    failover.take_no_writes().await;
+    failover.take_writes().await;
+    let house = &failover.house;
+    // All at once, so that many of the old ones are met.
+    let phones = (0..20).map(|number| format!("+91981111{number:04}"));
+    let signups = phones.map(async |phone| house.signup(&phone).await);
+    for answer in join_all(signups).await {
+        answer.assert_ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_a_transaction() {
+    let Some(failover) = Failover::new().await else { return };
+    let (house, token) = (&failover.house, failover.tokens.access.as_str());
+    failover.take_no_writes().await;
+    failover.take_writes().await;
+    // It reads first, which every connection can, and then begins a transaction.
+    house.send_as(token, Method::POST, "/api/auth/logout-all", json!({})).await.assert_ok();
+    house.get_as(token, "/api/auth/profile").await.assert_error(401, "token_revoked");
+}

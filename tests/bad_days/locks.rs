@@ -1,0 +1,184 @@
+//! Others are in the way: deadlocks, locks that take too long, other isolation levels, and the sweep.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use loopin_auth::{flows::housekeeping, store::Txn};
+use sea_orm::ConnectionTrait;
+
+use crate::{
+    on_both,
+    support::{Answer, Database, PHONE, TestHouse, pgbouncer::PgBouncer, postgres, wrong},
+};
+
+/// A database whose new sessions have this setting by themselves.
+async fn database_with(setting: &str) -> String {
+    let url = postgres::new_database().await;
+    let house = TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+    let name = url::Url::parse(&url).expect("a URL").path().trim_start_matches('/').to_owned();
+    house.execute(&format!("ALTER DATABASE {name} SET {setting}")).await;
+    house.services.store.close().await;
+    url
+}
+
+async fn many_sign_in_at_once(house: &TestHouse) {
+    let phones: Vec<String> = (0..40).map(|number| format!("+9198766{number:05}")).collect();
+    for answer in join_all(phones.iter().map(|phone| house.signup(phone))).await {
+        answer.assert_ok();
+    }
+    let verify = async |phone: &String| house.verify_otp(phone, &house.last_code_for(phone)).await;
+    for answer in join_all(phones.iter().map(verify)).await {
+        answer.assert_ok();
+    }
+    house.advance(30);
+    house.signup(&phones[0]).await.assert_ok();
+    let wrong = wrong(&house.last_code_for(&phones[0]));
+    let answers = join_all((0..40).map(|_| house.verify_otp(&phones[0], &wrong))).await;
+    let count =
+        |code| answers.iter().filter(|answer: &&Answer| answer.text_at("/error/code") == code).count();
+    assert_eq!((count("otp_invalid"), count("otp_attempts_exhausted")), (3, 37));
+}
+
+/// Wide limits, because all of them come from one address.
+const WIDE: [(&str, &str); 3] = [
+    ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h"),
+    ("LIMIT_GUESSES_PER_ADDRESS", "1000/1h"),
+    ("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1000/1h"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_default_isolation_level_changes_nothing() {
+    if !postgres::is_there() {
+        return;
+    }
+    let url = database_with("default_transaction_isolation = serializable").await;
+    let settings = [WIDE.as_slice(), &[("DATABASE_URL", &url)]].concat();
+    many_sign_in_at_once(&TestHouse::with(Database::Postgres, &settings).await).await;
+
+    let url = database_with("default_transaction_isolation = serializable").await;
+    let Some(bouncer) = PgBouncer::before(&url, "transaction", "default_pool_size = 5") else { return };
+    let url = bouncer.url(&url);
+    let settings = [WIDE.as_slice(), &[("DATABASE_URL", &url)]].concat();
+    many_sign_in_at_once(&TestHouse::with(Database::Postgres, &settings).await).await;
+}
+
+/// A transaction of somebody else, which the database never ends because of a deadlock: that is left to the server's.
+async fn somebody_else(house: &TestHouse) -> Txn {
+    let txn = house.services.store.begin().await.expect("a transaction");
+    txn.execute_unprepared("SET LOCAL deadlock_timeout = '10min'").await.expect("a superuser");
+    txn
+}
+
+/// Comes back when somebody waits for a lock in this database.
+async fn somebody_waits(house: &TestHouse) {
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while house.count(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn execute(txn: &Txn, sql: &str) {
+    txn.execute_unprepared(sql).await.expect("the statement runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_a_deadlock_undid_is_tried_once_more() {
+    if !postgres::is_there() {
+        return;
+    }
+    let house = TestHouse::on(Database::Postgres).await;
+    house.sign_in(PHONE).await;
+    house.advance(30);
+    house.login(PHONE).await.assert_ok();
+    let other = somebody_else(&house).await;
+    execute(&other, "UPDATE accounts SET bio = bio").await;
+    let code = house.last_code_for(PHONE);
+    let (answer, ()) = tokio::join!(house.verify_login(PHONE, &code), async {
+        somebody_waits(&house).await;
+        // The code is used up there, and that transaction waits for the account.
+        execute(&other, "UPDATE challenges SET holder = holder").await;
+        other.rollback().await.expect("it goes back");
+    });
+    answer.assert_ok();
+    assert_eq!(house.count("SELECT attempts FROM challenges").await, 1, "the guess counts once");
+    assert_eq!(house.count("SELECT COUNT(*) FROM sessions").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_that_a_deadlock_undid_is_tried_once_more() {
+    if !postgres::is_there() {
+        return;
+    }
+    let house = TestHouse::on(Database::Postgres).await;
+    house.sign_in(PHONE).await;
+    house.advance(30);
+    let other = somebody_else(&house).await;
+    let (first, last) =
+        ("SELECT MIN(key) FROM budgets", "SELECT MAX(key) FROM budgets WHERE key LIKE 'phone/%'");
+    execute(&other, &format!("UPDATE budgets SET count = count WHERE key = ({last})")).await;
+    let (answer, ()) = tokio::join!(house.login(PHONE), async {
+        somebody_waits(&house).await;
+        execute(&other, &format!("UPDATE budgets SET count = count WHERE key = ({first})")).await;
+        other.rollback().await.expect("it goes back");
+    });
+    answer.assert_ok();
+}
+
+/// The account is held by somebody else for longer than the database lets anybody wait.
+async fn waits_too_long(setting: &str) {
+    if !postgres::is_there() {
+        return;
+    }
+    let url = database_with(setting).await;
+    let house = TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+    house.sign_in(PHONE).await;
+    house.advance(30);
+    house.login(PHONE).await.assert_ok();
+    let code = house.last_code_for(PHONE);
+    let other = house.services.store.begin().await.expect("a transaction");
+    execute(&other, "UPDATE accounts SET bio = bio").await;
+    let answer = house.verify_login(PHONE, &code).await;
+    answer.assert_error(503, "database_unavailable");
+    assert!(answer.header("retry-after").is_some(), "{setting}");
+    other.rollback().await.expect("it goes back");
+    house.verify_login(PHONE, &code).await.assert_ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_or_a_statement_that_takes_too_long_is_an_outage() {
+    waits_too_long("lock_timeout = '100ms'").await;
+    waits_too_long("statement_timeout = '300ms'").await;
+}
+
+/// Budgets that are over, and one that is not.
+async fn over(house: &TestHouse, rows: u32) {
+    let numbers = (0..rows).map(|number| format!("('over/{number}', '', 0, 0, '2000-01-01 00:00:00+00:00')"));
+    let values: Vec<String> =
+        numbers.chain(["('goes on', '', 0, 0, '2999-01-01 00:00:00+00:00')".to_owned()]).collect();
+    let insert = "INSERT INTO budgets (key, log, count, answered, ends_at) VALUES ";
+    house.execute(&format!("{insert}{}", values.join(", "))).await;
+}
+
+on_both! {
+    async fn the_sweep_removes_all_that_is_over_in_batches(house: TestHouse) {
+        over(&house, 2_500).await;
+        assert_eq!(housekeeping::sweep(&house.services).await.unwrap(), 2_500);
+        assert_eq!(house.count("SELECT COUNT(*) FROM budgets").await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sweep_waits_for_nobody() {
+    if !postgres::is_there() {
+        return;
+    }
+    let house = TestHouse::on(Database::Postgres).await;
+    over(&house, 10).await;
+    let other = house.services.store.begin().await.expect("a transaction");
+    execute(&other, "UPDATE budgets SET count = 1 WHERE key = 'over/3'").await;
+    let sweep = tokio::time::timeout(Duration::from_secs(20), housekeeping::sweep(&house.services));
+    assert_eq!(sweep.await.expect("it does not wait").unwrap(), 9);
+    other.rollback().await.expect("it goes back");
+    assert_eq!(housekeeping::sweep(&house.services).await.unwrap(), 1);
+}
