@@ -10,7 +10,7 @@ use crate::{
     config::{Config, Environment, ProofSettings, Reports, SmsSettings, TokenSettings},
     domain::{
         access::TokenKeys, credentials::HashFault, delivery::Channel, device::DeviceKeys, otp::OtpKeys,
-        proof::ProofKeys, pseudonym::Pseudonyms,
+        phone::Edition, proof::ProofKeys, pseudonym::Pseudonyms,
     },
     flows::{
         self, Services,
@@ -293,6 +293,7 @@ fn announce(config: &Config, services: &Services) {
         version = http::VERSION,
         environment = ?config.environment,
         database = config.database_without_password(),
+        numbering_plans = %Edition::of_plans(),
         "loopin-auth"
     );
     for phone in services.review.ended(services.clock.now()) {

@@ -58,6 +58,7 @@ mod jwks;
 mod jws;
 mod leads;
 mod password_login;
+mod phones;
 mod prefixes;
 mod proofs;
 mod recycled;
