@@ -124,6 +124,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         callbacks: config.callbacks.clone(),
         region: config.region,
         zone: config.zone,
+        name_min_chars: config.name_min_chars,
         picture_hosts: config.picture_hosts,
         interests: interests::Cache::default(),
         metrics,

@@ -98,6 +98,8 @@ pub struct Config {
     pub region: Region,
     /// `TIME_ZONE`
     pub zone: chrono_tz::Tz,
+    /// `NAME_MIN_CHARACTERS`
+    pub name_min_chars: u64,
     /// What keeps accounts from other people's phones, and from being found out.
     pub safety: SafetySettings,
     /// Which hosts pictures may be on.
@@ -199,6 +201,7 @@ impl Config {
             reports,
             region,
             zone,
+            name_min_chars: reader.number("NAME_MIN_CHARACTERS", 3, 1, 10).unsigned_abs(),
             safety: safety::safety(reader, otp.length, region, zone),
             picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
             sms,

@@ -311,11 +311,12 @@ fn birth_date_schema() -> MetaSchema {
 
 fn name_schema() -> MetaSchema {
     MetaSchema {
-        min_length: Some(3),
+        // `minLength` is a setting's: `docs/requests.rs` puts it in.
         max_length: Some(100),
         ..schema(
             "string",
-            "Letters of any script, spaces, hyphens, full stops and apostrophes; trimmed.",
+            "Letters of any script, spaces, hyphens, full stops, middle dots and apostrophes; at least \
+             `NAME_MIN_CHARACTERS` (3) characters; trimmed.",
             "Gaurav Kumar".into(),
         )
     }

@@ -57,6 +57,7 @@ mod hidden_accounts;
 mod jwks;
 mod jws;
 mod leads;
+mod lengths;
 mod password_login;
 mod phones;
 mod prefixes;
