@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Environment, ProofSettings, Reports, SmsSettings, TokenSettings},
     domain::{
         access::TokenKeys, credentials::HashFault, delivery::Channel, device::DeviceKeys, otp::OtpKeys,
-        proof::ProofKeys, pseudonym::Pseudonyms,
+        phone::Edition, proof::ProofKeys, pseudonym::Pseudonyms,
     },
     flows::{
         self, Services,
@@ -133,6 +133,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         callbacks: config.callbacks.clone(),
         region: config.region,
         zone: config.zone,
+        name_min_chars: config.name_min_chars,
         picture_hosts: config.picture_hosts,
         interests: interests::Cache::default(),
         metrics,
@@ -369,6 +370,7 @@ fn announce(config: &Config, services: &Services) {
         version = http::VERSION,
         environment = ?config.environment,
         database = config.database_without_password(),
+        numbering_plans = %Edition::of_plans(),
         "loopin-auth"
     );
     for phone in services.review.ended(services.clock.now()) {

@@ -108,6 +108,8 @@ pub struct Config {
     pub region: Region,
     /// `TIME_ZONE`
     pub zone: Tz,
+    /// `NAME_MIN_CHARACTERS`
+    pub name_min_chars: u64,
     /// What keeps accounts from other people's phones, and from being found out.
     pub safety: SafetySettings,
     /// For how long what is over is kept.
@@ -214,6 +216,7 @@ impl Config {
             region,
             zone,
             retention: retention::retention(reader),
+            name_min_chars: reader.number("NAME_MIN_CHARACTERS", 3, 1, 10).unsigned_abs(),
             safety: safety::safety(reader, otp.length, region, zone),
             picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
             sms,

@@ -48,7 +48,7 @@ mod walls {
                 "chrono_tz",
                 "hmac",
                 "jsonwebtoken",
-                "phonenumber",
+                "regex_lite",
                 "rustls_pki_types",
                 "secrecy",
                 "serde",

@@ -8,7 +8,7 @@ use super::with_causes;
 use crate::{
     clock::Clock,
     config::{Config, Environment, Problems, ProofSettings, Reports, SmsSettings},
-    domain::budget::ACCEPTED,
+    domain::{budget::ACCEPTED, phone::Edition},
     proof::{SiteVerify, Verdict as Verified},
     random::Random,
     sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
@@ -18,6 +18,9 @@ use crate::{
 /// How long the database and Twilio, who are asked at the same time, may take to answer. Both have shorter limits of
 /// their own; this one holds whatever hangs.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How old numbering plans may be before somebody should know. libphonenumber has a release every two weeks.
+const OLD_PLANS_DAYS: i64 = 180;
 
 /// What a server needs beside the sockets of its messages: listeners, the database, its files.
 const OTHER_FILES: u64 = 100;
@@ -70,6 +73,21 @@ fn code_length(config: &Config) -> Option<Finding> {
     })
 }
 
+/// New series of mobile numbers are refused until a newer version of this program knows them.
+fn numbering_plans(clock: &Clock) -> Finding {
+    const ABOUT: &str = "numbering plans";
+    let edition = Edition::of_plans();
+    let age = (clock.now().date_naive() - edition.released).num_days();
+    if age > OLD_PLANS_DAYS {
+        let said = format!(
+            "libphonenumber {edition}, {age} days old: newer numbers are refused, so update loopin-auth"
+        );
+        warning(ABOUT, said)
+    } else {
+        fine(ABOUT, format!("libphonenumber {edition}"))
+    }
+}
+
 fn fine(about: &'static str, said: impl Into<String>) -> Finding {
     Finding { verdict: Verdict::Fine, about, said: said.into() }
 }
@@ -93,6 +111,7 @@ pub async fn examine(config: &Config, problems: &Problems, clock: &Clock, random
     findings.extend(proof);
     findings.extend(code_length(config));
     findings.push(odds(config));
+    findings.push(numbering_plans(clock));
     findings.push(reports(config));
     findings.extend(texts(config, problems));
     findings.push(open_files(config));

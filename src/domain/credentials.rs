@@ -9,7 +9,10 @@ mod password;
 
 pub use self::{
     hash::{HashFault, PasswordHash, SALT_BYTES, Workspace},
-    names::{ClaimedPhone, Email, Login, NameFault, PersonName, Username},
+    names::{
+        ClaimedPhone, Email, LONGEST_EMAIL, LONGEST_NAME, LONGEST_PHONE, Login, NameFault, PersonName,
+        Username,
+    },
     password::Password,
 };
 

@@ -7,21 +7,22 @@
 //!
 //! To change: which characters may stand between digits is `is_separator`, the order of the readings is
 //! [`PhoneNumber::parse`]; which kinds of line are taken and how a plan is asked is `phone/plan.rs`. Each rule has its
-//! row in `phone/tests.rs`; `phone/examples.txt` holds one mobile number of every region, checked against the
-//! reference implementation of libphonenumber.
+//! row in `phone/tests.rs`; `phone/examples.txt` holds one mobile number of every region. `tests/numbering_plans`
+//! compares many more with the reference implementation of libphonenumber.
 
 mod plan;
 
 #[cfg(test)]
 mod tests;
 
-use plan::Line;
+use chrono::NaiveDate;
+use plan::{Line, Plan};
 use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
 /// The longest text looked at, in characters. The longest number has 15 digits; the rest is room for punctuation.
-const LONGEST_TEXT: usize = 64;
+pub const LONGEST_TEXT: usize = 64;
 
 /// The shortest number read back: a country code of three digits and four digits, as in Niue.
 const SHORTEST_E164: usize = 7;
@@ -47,10 +48,11 @@ impl PhoneNumber {
     /// - `+` and digits: international, digit for digit. A prefix of home use behind the country code, as in
     ///   `+44 (0)7911 …` or `+91 06205 …`, is refused: in some plans (Gabon, Italy, Congo) that 0 belongs to the number,
     ///   and dropping it makes another one.
-    /// - `00` and digits: the same. Refused where the default region would read these digits otherwise, because there
-    ///   one dials abroad with `001` or `0011`.
+    /// - `00` and digits: the same, where the default region dials abroad by 00 and by nothing else that begins so.
+    ///   Elsewhere it is refused: in Singapore `0014…` may be meant for a number of Switzerland or of the USA.
     /// - digits: a national number of the default region, with its national prefix or without; if its plan has no such
-    ///   number, an international number without its plus.
+    ///   number, an international one of its own country code. Anything else needs a plus: read as a number of another
+    ///   country, a mistyped one would be somebody else's.
     ///
     /// Taken are mobile, fixed-line-or-mobile, internet-telephony (`VoIP`) and personal numbers of their country's
     /// numbering plan, as libphonenumber's data has them; every other kind, and what no plan has, is refused.
@@ -61,17 +63,29 @@ impl PhoneNumber {
     /// looked at.
     pub fn parse(text: &str, default_region: Region) -> Result<Self, PhoneFault> {
         let text = significant(text)?;
+        let plan = default_region.0;
         if let Some(digits) = text.strip_prefix('+') {
-            taken(digits, plan::line(digits))
-        } else if let Some(digits) = text.strip_prefix("00") {
-            if default_region.reads_otherwise(&text) {
-                return Err(PhoneFault::Ambiguous);
-            }
-            taken(digits, plan::line(digits))
-        } else if let Some((number, line)) = default_region.national(&text) {
-            taken(&number, Some(line))
+            return Self::international(digits);
+        }
+        if let Some(digits) = text.strip_prefix("00") {
+            return if plan.abroad_by_00 { Self::international(digits) } else { Err(PhoneFault::NoPlus) };
+        }
+        let national = plan.national(&text);
+        let number = if plan::find(&national).is_some() {
+            national
+        } else if text.starts_with(plan.country_code()) && plan::find(&text).is_some() {
+            text
         } else {
-            taken(&text, plan::line(&text))
+            return Err(PhoneFault::NoPlus);
+        };
+        Self::international(&number)
+    }
+
+    fn international(digits: &str) -> Result<Self, PhoneFault> {
+        match plan::find(digits) {
+            Some((_, Line::Personal)) => Ok(Self(format!("+{digits}"))),
+            Some((_, Line::Other)) => Err(PhoneFault::NotPersonal),
+            None => Err(PhoneFault::NotInPlan),
         }
     }
 
@@ -107,7 +121,7 @@ impl PhoneNumber {
     /// Whose numbering plan has it; `None` for a number that has left every plan since it was taken.
     #[must_use]
     pub fn region(&self) -> Option<Region> {
-        plan::region(self.0.trim_start_matches('+'))?.parse().ok().map(Region)
+        plan::find(self.0.trim_start_matches('+'))?.0.region().parse().ok()
     }
 }
 
@@ -133,37 +147,36 @@ impl fmt::Debug for PhoneNumber {
 
 /// A region with a numbering plan, named by its two letters of ISO 3166 (`IN`; also `XK`, `AC` and `TA`, which
 /// libphonenumber knows beside the standard).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Region(phonenumber::country::Id);
+#[derive(Clone, Copy)]
+pub struct Region(&'static Plan);
 
-impl Region {
-    fn national(self, digits: &str) -> Option<(String, Line)> {
-        plan::national(digits, plan::of_region(self.0.as_ref())?)
-    }
-
-    /// Whether digits that begin with 00 are something else here than 00 and an international number.
-    fn reads_otherwise(self, digits: &str) -> bool {
-        plan::of_region(self.0.as_ref()).is_some_and(|plan| {
-            plan::way_abroad(digits, plan).is_some_and(|length| length != "00".len())
-                || plan::national(digits, plan).is_some()
-        })
+impl PartialEq for Region {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.region() == other.0.region()
     }
 }
 
-/// Reads `IN` or `in`. The first call in a process loads the numbering plans, which takes about a tenth of a
-/// second: reading the configuration is the time for it, not a request.
+impl Eq for Region {}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.region())
+    }
+}
+
+/// Reads `IN` or `in`. The first call in a process reads the numbering plans: reading the configuration is the time for
+/// it, not a request.
 impl FromStr for Region {
     type Err = UnknownRegion;
 
     fn from_str(text: &str) -> Result<Self, UnknownRegion> {
-        let id = text.to_ascii_uppercase();
-        plan::of_region(&id).and_then(|_| id.parse().ok()).map(Self).ok_or(UnknownRegion)
+        plan::of_region(&text.to_ascii_uppercase()).map(Self).ok_or(UnknownRegion)
     }
 }
 
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_ref())
+        f.write_str(self.0.region())
     }
 }
 
@@ -186,9 +199,12 @@ pub enum PhoneFault {
         "Phone number may hold only the digits 0-9, a plus in front, and spaces, dashes, dots and parentheses between"
     )]
     Character,
-    /// It begins with 00, and the default region reads those digits in more than one way.
-    #[error("Phone number can be read in two ways: write it with a plus and the country code")]
-    Ambiguous,
+    /// There is no plus, and the digits are no number of the default region.
+    #[error(
+        "Phone number without a plus is not a number of this country: check the digits, or write it with a plus and the \
+         country code"
+    )]
+    NoPlus,
     /// No country code in use, or no number that the country's numbering plan has.
     #[error(
         "Phone number does not exist in its country's numbering plan: check the digits and the country code"
@@ -229,10 +245,27 @@ fn is_separator(character: char) -> bool {
     )
 }
 
-fn taken(digits: &str, line: Option<Line>) -> Result<PhoneNumber, PhoneFault> {
-    match line {
-        Some(Line::Personal) => Ok(PhoneNumber(format!("+{digits}"))),
-        Some(Line::Other) => Err(PhoneFault::NotPersonal),
-        None => Err(PhoneFault::NotInPlan),
+/// Where the numbering plans come from. They are part of the program, so they are as old as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edition {
+    /// The version of libphonenumber.
+    pub version: &'static str,
+    /// When it was released.
+    pub released: NaiveDate,
+}
+
+impl Edition {
+    /// That of the plans in use.
+    #[must_use]
+    pub fn of_plans() -> Self {
+        let (version, released) = plan::edition();
+        Self { version, released }
+    }
+}
+
+/// `9.0.43 of 2026-11-06`.
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.version, self.released)
     }
 }

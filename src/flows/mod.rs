@@ -118,6 +118,8 @@ pub struct Services {
     pub region: Region,
     /// Where it is decided which day it is.
     pub zone: chrono_tz::Tz,
+    /// How short a name may be, in characters.
+    pub name_min_chars: u64,
     /// Which hosts pictures may be on.
     pub picture_hosts: PictureHosts,
     /// The interests, as they were a moment ago.

@@ -53,9 +53,9 @@ pub fn introduce<T: OpenApi, W>(service: OpenApiService<T, W>) -> OpenApiService
         .url_prefix("")
 }
 
-/// The whole document.
+/// The whole document, of a server that takes names from so many characters on.
 #[must_use]
-pub fn document(spec: &str) -> Value {
+pub fn document(spec: &str, name_min_chars: u64) -> Value {
     let mut document: Value = serde_json::from_str(spec).unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, item) in paths.into_iter().flatten() {
@@ -73,6 +73,7 @@ pub fn document(spec: &str) -> Value {
         say_what_may_be_null(name, schema);
         if name.ends_with("Request") {
             requests::say_what_is_refused(schema);
+            requests::say_how_short_a_name_may_be(schema, name_min_chars);
         }
         show_a_real_answer(name, schema);
     }

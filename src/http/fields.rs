@@ -14,7 +14,7 @@ use super::envelope::{ErrorCode, Failure, Refusal};
 use crate::domain::{
     delivery::{self, ChannelPolicy, UnknownChannel, UnknownPlatform},
     otp::{CodeLength, OtpCode},
-    phone::{PhoneNumber, Region},
+    phone::{LONGEST_TEXT, PhoneNumber, Region},
     proof::{self, MAX_RESPONSE_CHARS},
 };
 
@@ -287,11 +287,12 @@ pub(super) use describe;
 
 fn phone_schema() -> MetaSchema {
     MetaSchema {
-        max_length: Some(64),
+        max_length: Some(LONGEST_TEXT),
         ..schema(
             "string",
-            "A mobile number. Best in E.164 (`+916205829376`); spaces, dashes, dots and parentheses are dropped, \
-             `00` is a plus, and a number without a country code is one of `PHONE_DEFAULT_REGION`.",
+            "A mobile number. Best in E.164 (`+916205829376`); spaces, dashes, dots and parentheses are dropped. Without \
+             a plus it is read as a number of `PHONE_DEFAULT_REGION`, then with that region's own country code; `00` is \
+             a plus where that region dials abroad by `00` alone.",
             "+916205829376".into(),
         )
     }
@@ -310,11 +311,12 @@ fn birth_date_schema() -> MetaSchema {
 
 fn name_schema() -> MetaSchema {
     MetaSchema {
-        min_length: Some(3),
+        // `minLength` is a setting's: `docs/requests.rs` puts it in.
         max_length: Some(100),
         ..schema(
             "string",
-            "Letters of any script, spaces, hyphens, full stops and apostrophes; trimmed.",
+            "Letters of any script, spaces, hyphens, full stops, middle dots and apostrophes; at least \
+             `NAME_MIN_CHARACTERS` (3) characters; trimmed.",
             "Gaurav Kumar".into(),
         )
     }

@@ -113,13 +113,13 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
 /// The OpenAPI document that is served and committed.
 #[must_use]
 pub fn document(services: &Arc<Services>) -> serde_json::Value {
-    docs::document(&service(services).spec())
+    docs::document(&service(services).spec(), services.name_min_chars)
 }
 
 /// Everything that answers HTTP here, behind the edge.
 pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoint<Output = Response> {
     let api = service(&services);
-    let document = docs::document(&api.spec());
+    let document = docs::document(&api.spec(), services.name_min_chars);
     let mut pages = vec!["/api/docs", "/api/openapi.json", "/PHONE_AUTHENTICATION.md"];
     let mut route = Route::new()
         .at("/api/docs", get(docs::swagger_ui(&api, &document)))

@@ -93,7 +93,7 @@ impl ProfileApi {
         let mut faults = Faults::default();
         let body = &body.0;
         faults.check("phone_number", self.own_phone(&body.phone_number, &gate.0));
-        let name = faults.check("name", name(&body.name));
+        let name = faults.check("name", self.name(&body.name));
         let birth_date = faults.check("birth_date", self.birth_date(&body.birth_date));
         let gender = faults.check("gender", gender(&body.gender));
         let chosen = faults.check("event_interests", chosen(&body.event_interests, &interests));
@@ -169,7 +169,7 @@ impl ProfileApi {
             self.own_phone(field, &gate.0)
         });
         let changes = Changes {
-            name: optional(&mut faults, "name", &body.name, name),
+            name: optional(&mut faults, "name", &body.name, |field| self.name(field)),
             birth_date: optional(&mut faults, "birth_date", &body.birth_date, |field| self.birth_date(field)),
             gender: optional(&mut faults, "gender", &body.gender, gender),
             event_interests: optional(&mut faults, "event_interests", &body.event_interests, |field| {
@@ -214,6 +214,10 @@ impl ProfileApi {
         }
     }
 
+    fn name(&self, field: &Field<impl Describe>) -> Result<Name, FieldFaults> {
+        Name::parse(field.text()?, self.services.name_min_chars)
+    }
+
     fn birth_date(&self, field: &Field<impl Describe>) -> Result<BirthDate, FieldFaults> {
         BirthDate::parse(field.text()?, self.services.today())
     }
@@ -221,10 +225,6 @@ impl ProfileApi {
     fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, FieldFaults> {
         PictureUrls::parse(&field.texts()?, self.services.picture_hosts)
     }
-}
-
-fn name(field: &Field<impl Describe>) -> Result<Name, FieldFaults> {
-    Name::parse(field.text()?)
 }
 
 fn gender(field: &Field<impl Describe>) -> Result<Gender, FieldFaults> {

@@ -94,7 +94,7 @@ on_both! {
             "location": ["Location must be at most 100 characters long"],
             "name": [
                 "Name must be at least 3 characters long",
-                "Name may contain only letters, spaces, hyphens, full stops and apostrophes",
+                "Name may contain only letters, spaces, hyphens, full stops, middle dots and apostrophes",
             ],
             "phone_number": ["Phone number must be the one that you signed in with"],
             "profile_pictures": [

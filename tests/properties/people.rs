@@ -57,11 +57,11 @@ fn names_of_persons() {
             prop_assert_eq!(PersonName::parse(name.as_str()), Ok(Some(name.clone())));
             prop_assert!(!name.as_str().contains(char::is_control));
         }
-        match Name::parse(&text) {
+        match Name::parse(&text, 3) {
             Ok(name) => {
                 prop_assert!(name.as_str() == text.trim() && !text.contains(char::is_control));
                 prop_assert!((3..=100).contains(&name.as_str().chars().count()));
-                prop_assert_eq!(Name::parse(name.as_str()).map(|again| again == name), Ok(true));
+                prop_assert_eq!(Name::parse(name.as_str(), 3).map(|again| again == name), Ok(true));
             }
             Err(faults) => prop_assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.is_empty())),
         }

@@ -11,13 +11,13 @@ use crate::domain::{
 };
 
 /// The longest username and the longest first or last name, in characters: Django's.
-const LONGEST_NAME: usize = 150;
+pub const LONGEST_NAME: usize = 150;
 
 /// The longest e-mail address, in characters: what fits into the path of SMTP (RFC 5321, section 4.5.3.1.3).
-const LONGEST_EMAIL: usize = 254;
+pub const LONGEST_EMAIL: usize = 254;
 
 /// The longest phone that nobody proved, in characters.
-const LONGEST_PHONE: usize = 32;
+pub const LONGEST_PHONE: usize = 32;
 
 /// What is wrong with a name; `Display` is a sentence for the person who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -37,12 +37,18 @@ pub enum NameFault {
     /// No address.
     #[error("Enter a valid e-mail address")]
     Email,
+    /// More than 254 characters.
+    #[error("E-mail address must be at most {LONGEST_EMAIL} characters long")]
+    LongEmail,
     /// More than 150 characters.
     #[error("Must be at most 150 characters long")]
     LongName,
     /// A control character.
     #[error("Control characters are not allowed")]
     Control,
+    /// More than 32 characters.
+    #[error("Phone must be at most {LONGEST_PHONE} characters long")]
+    LongPhone,
     /// Not even like a phone.
     #[error("Phone may hold only digits, a plus in front, and spaces, dashes, dots and parentheses between")]
     Phone,
@@ -63,7 +69,7 @@ impl Username {
         let text = text.trim();
         if text.is_empty() {
             Err(NameFault::NoUsername)
-        } else if text.len() > LONGEST_NAME {
+        } else if text.chars().nth(LONGEST_NAME).is_some() {
             Err(NameFault::LongUsername)
         } else if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)) {
             Err(NameFault::UsernameCharacter)
@@ -105,10 +111,13 @@ impl Email {
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, NameFault> {
         let text = text.trim();
-        if text.len() > LONGEST_EMAIL || !text.validate_email() {
-            return Err(NameFault::Email);
+        if text.len() > LONGEST_EMAIL {
+            Err(NameFault::LongEmail)
+        } else if text.validate_email() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameFault::Email)
         }
-        Ok(Self(text.to_owned()))
     }
 
     /// As its owner wrote it.
@@ -172,19 +181,21 @@ impl ClaimedPhone {
     /// An empty one is none.
     ///
     /// # Errors
-    /// When it does not look like a phone.
+    /// When it is longer than 32 characters, or does not look like a phone.
     pub fn parse(text: &str, region: Region) -> Result<Option<Self>, NameFault> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
+        }
+        if text.chars().nth(LONGEST_PHONE).is_some() {
+            return Err(NameFault::LongPhone);
         }
         if let Ok(phone) = PhoneNumber::parse(text, region) {
             return Ok(Some(Self(phone.full().to_owned())));
         }
         let digits = text.strip_prefix('+').unwrap_or(text);
         let looks_like_one = digits.bytes().all(|byte| byte.is_ascii_digit() || b" -.()".contains(&byte))
-            && digits.bytes().any(|byte| byte.is_ascii_digit())
-            && text.len() <= LONGEST_PHONE;
+            && digits.bytes().any(|byte| byte.is_ascii_digit());
         if looks_like_one { Ok(Some(Self(text.to_owned()))) } else { Err(NameFault::Phone) }
     }
 

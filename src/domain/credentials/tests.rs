@@ -59,11 +59,11 @@ fn addresses_are_compared_without_regard_to_case() {
     for text in ["gaurav@example.com", " Gaurav+x@Example.co.in ", "a@b.c"] {
         assert_eq!(Email::parse(text).unwrap().as_str(), text.trim());
     }
-    let long = format!("{}@{}.example.com", "a".repeat(60), "b".repeat(190));
-    for text in ["", "gaurav", "gaurav@", "@example.com", "a b@example.com", "a@b@c.com", "a\n@b.com", &long]
-    {
+    for text in ["", "gaurav", "gaurav@", "@example.com", "a b@example.com", "a@b@c.com", "a\n@b.com"] {
         assert_eq!(Email::parse(text).unwrap_err(), NameFault::Email, "{text}");
     }
+    let long = format!("{}@{}.example.com", "a".repeat(60), "b".repeat(190));
+    assert_eq!(Email::parse(&long).unwrap_err(), NameFault::LongEmail);
     let (one, other) = (Email::parse("Gaurav@Example.com"), Email::parse("gaurav@example.COM"));
     assert_eq!(one.unwrap().key(), other.unwrap().key());
 }
@@ -77,6 +77,7 @@ fn what_is_typed_is_one_of_three_kinds() {
         ("+916205829376", Login::Phone(phone("+916205829376"))),
         ("062058 29376", Login::Phone(phone("+916205829376"))),
         ("12", Login::Username("12".to_owned())),
+        ("447911123456", Login::Username("447911123456".to_owned())), // of another country: it needs its plus
     ] {
         assert!(Login::parse(text, india()) == login, "{text}");
     }
@@ -84,20 +85,27 @@ fn what_is_typed_is_one_of_three_kinds() {
 
 #[test]
 fn a_claimed_phone_only_looks_like_one() {
-    let claimed = |text| ClaimedPhone::parse(text, india()).map(|it| it.map(|it| it.as_str().to_owned()));
+    let claimed =
+        |text: &str| ClaimedPhone::parse(text, india()).map(|it| it.map(|it| it.as_str().to_owned()));
+    let digits = "1".repeat(32);
     for (text, kept) in [
         ("062058 29376", Some("+916205829376")),
         ("1234567890", Some("1234567890")),
+        ("447911123456", Some("447911123456")), // nobody says that it is British
+        (digits.as_str(), Some(digits.as_str())),
         (" (0) 12-34 ", Some("(0) 12-34")),
         ("", None),
         ("  ", None),
     ] {
         assert_eq!(claimed(text), Ok(kept.map(str::to_owned)), "{text}");
     }
-    let long = "1".repeat(33);
-    for text in ["none", "12a", "+", "-", "१२३४५६७८९०", "12\t34", "1+2", &long] {
+    for text in ["none", "12a", "+", "-", "१२३४५६७८९०", "12\t34", "1+2"] {
         assert_eq!(claimed(text), Err(NameFault::Phone), "{text}");
     }
+    for text in ["1".repeat(33), format!("+916205829376{}1", " ".repeat(40)), "a".repeat(33)] {
+        assert_eq!(claimed(&text), Err(NameFault::LongPhone), "{text}");
+    }
+    assert_eq!(NameFault::LongPhone.to_string(), "Phone must be at most 32 characters long");
 }
 
 #[test]

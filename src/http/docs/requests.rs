@@ -42,6 +42,13 @@ pub fn say_what_is_refused(schema: &mut Value) {
     }
 }
 
+/// The name of a profile is as short as a setting says.
+pub fn say_how_short_a_name_may_be(schema: &mut Value, min_chars: u64) {
+    if let Some(name) = schema.pointer_mut("/properties/name").and_then(Value::as_object_mut) {
+        name.insert("minLength".to_owned(), min_chars.into());
+    }
+}
+
 /// Completes the schemas of the parameters behind the question mark.
 pub fn say_what_is_refused_in_a_query(operation: &mut Value) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);

@@ -6,7 +6,11 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::{
-    domain::{access::TokenPair, account::Account},
+    domain::{
+        access::TokenPair,
+        account::Account,
+        credentials::{LONGEST_EMAIL, LONGEST_NAME, LONGEST_PHONE},
+    },
     http::fields::{Describe, Field, describe, schema},
 };
 
@@ -160,7 +164,7 @@ fn secret(description: &'static str) -> MetaSchema {
 fn email() -> MetaSchema {
     MetaSchema {
         format: Some("email"),
-        max_length: Some(254),
+        max_length: Some(LONGEST_EMAIL),
         ..schema(
             "string",
             "Unique without regard to case. Nobody proves it: no message is sent there.",
@@ -175,7 +179,7 @@ const ANY_NAME: &str = "The username, the e-mail address, or the verified phone 
 describe!(/// `username` of a new account.
 NewUsername, required: true, MetaSchema {
     min_length: Some(1),
-    max_length: Some(150),
+    max_length: Some(LONGEST_NAME),
     pattern: Some("^[0-9A-Za-z._+-]*[A-Za-z_][0-9A-Za-z._+-]*$".to_owned()),
     ..schema("string", "Letters a-z, digits and `. _ + -`; at least one letter. Unique without regard to case.", "gaurav".into())
 });
@@ -200,23 +204,25 @@ describe!(/// `password` where somebody signs in.
     Password, required: true, MetaSchema { min_length: Some(1), ..secret("The password.") });
 describe!(/// `username` of `login`, which takes a phone as well.
 LoginUsername, required: false, MetaSchema {
+    min_length: Some(1),
     description: Some("With a `password`, in the place of a `phone_number`: the username, the e-mail address, or the \
         verified phone in any spelling."),
     ..clearable(schema("string", "", Value::Null))
 });
 describe!(/// `password` of `login`, which takes a phone as well.
 LoginPassword, required: false, MetaSchema {
+    min_length: Some(1),
     format: Some("password"),
     ..clearable(schema("string", "Needed with a `username`.", Value::Null))
 });
 describe!(/// `first_name` and `last_name`.
 PersonName, required: false, MetaSchema {
-    max_length: Some(150),
+    max_length: Some(LONGEST_NAME),
     ..clearable(schema("string", "Up to 150 characters; trimmed.", "Gaurav".into()))
 });
 describe!(/// `phone` that nobody proves.
 ClaimedPhone, required: false, MetaSchema {
-    max_length: Some(64),
+    max_length: Some(LONGEST_PHONE),
     ..clearable(schema("string", "A phone that nobody proved: the profile shows it as `phone`, and nothing else is done \
         with it.", "+916205829376".into()))
 });

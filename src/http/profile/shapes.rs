@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 use poem_openapi::{Object, registry::MetaSchema, types::Example};
 
 use crate::{
-    domain::{account::Account, interests::Interest},
+    domain::{account::Account, credentials::LONGEST_PHONE, interests::Interest},
     http::fields::{self, Describe, Field, describe, schema},
 };
 
@@ -40,7 +40,7 @@ impl Example for CompleteProfileRequest {
 describe!(/// `phone`, which nobody proved.
 ClaimedPhone, required: false, MetaSchema {
     nullable: true,
-    max_length: Some(32),
+    max_length: Some(LONGEST_PHONE),
     ..schema("string", "The phone that older clients write beside the account: shown in `phone`, proved by nobody, used \
         for nothing. Null and empty clear it. `phone_number` only changes by `change-phone`.", "+916205829376".into())
 });

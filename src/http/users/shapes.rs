@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         account::Role,
+        credentials::{LONGEST_EMAIL, LONGEST_NAME},
         users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     },
     http::fields::{Describe, Field},
@@ -106,12 +107,12 @@ PerPageIs, MetaSchema { example: Some(USUAL_PER_PAGE.into()), ..whole_number(Som
 describe!(/// `search`.
 SearchIs, MetaSchema { description: None, ..text(LONGEST_SEARCH, "", "gaurav") });
 describe!(/// `first_name` and `last_name`: null clears.
-NameIs, MetaSchema { nullable: true, ..text(150, "Up to 150 characters; trimmed. Null clears it.", "Gaurav") });
+NameIs, MetaSchema { nullable: true, ..text(LONGEST_NAME, "Up to 150 characters; trimmed. Null clears it.", "Gaurav") });
 describe!(/// `email`: null clears.
 EmailIs, MetaSchema {
     nullable: true,
     format: Some("email"),
-    ..text(254, "Unique without regard to case, and never proved. Null clears it.", "gaurav@example.com")
+    ..text(LONGEST_EMAIL, "Unique without regard to case, and never proved. Null clears it.", "gaurav@example.com")
 });
 describe!(/// `role`.
 RoleIs, MetaSchema {

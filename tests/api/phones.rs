@@ -1,0 +1,77 @@
+//! Phones as people write them, in servers of several countries.
+
+use poem::http::Method;
+use serde_json::json;
+
+use crate::{
+    on_both,
+    roles::{STAFF, somebody},
+    support::{Answer, PHONE, TestHouse},
+};
+
+async fn of_country(house: &TestHouse, region: &str) -> TestHouse {
+    house.second_server(&[("PHONE_DEFAULT_REGION", region), ("RATE_LIMITS_ENABLED", "false")]).await
+}
+
+#[track_caller]
+fn asks_for_the_plus(answer: &Answer, field: &str) {
+    answer.assert_error(422, "validation_failed");
+    let sentence = answer.text_at(&format!("/error/fields/{field}/0"));
+    assert!(sentence.contains("with a plus and the country code"), "{}", answer.text);
+}
+
+on_both! {
+    async fn a_code_goes_to_the_country_of_the_server_and_never_abroad(house: TestHouse) {
+        for (region, text, number) in [
+            ("CN", "16109342507", "+8616109342507"), // not to +1 610 934 2507
+            ("IN", "916205829376", "+916205829376"),
+            ("IN", "9607712345", "+919607712345"), // not to +960 771 2345
+            ("DE", "0154 10123456", "+4915410123456"),
+        ] {
+            let server = of_country(&house, region).await;
+            let answer = server.signup(text).await;
+            assert_eq!(answer.assert_ok().at("/data/phone_number"), json!(number), "{text} at {region}");
+            assert_eq!(server.codes_for(number).len(), 1);
+        }
+    }
+
+    async fn every_route_asks_for_the_plus_of_another_country(house: TestHouse) {
+        let token = house.sign_in(PHONE).await.access;
+        let staff = somebody(&house, STAFF, "staff").await.access;
+        for (region, text) in [
+            ("IN", "84382746639"), // a digit too many, and a number of Vietnam
+            ("IN", "14155550123"),
+            ("US", "916205829376"),
+            ("SG", "0014155550123"),
+            ("BR", "005511961234567"),
+        ] {
+            let server = of_country(&house, region).await;
+            for path in ["/api/auth/signup", "/api/auth/login"] {
+                asks_for_the_plus(&server.post(path, json!({"phone_number": text})).await, "phone_number");
+            }
+            let guess = json!({"phone_number": text, "otp_code": "1234"});
+            for path in ["/api/auth/verify-otp", "/api/auth/verify-login"] {
+                asks_for_the_plus(&server.post(path, guess.clone()).await, "phone_number");
+            }
+            for (path, body) in [
+                ("/api/auth/change-phone", json!({"phone_number": text})),
+                ("/api/auth/verify-change-phone", guess.clone()),
+            ] {
+                asks_for_the_plus(&server.send_as(&token, Method::POST, path, body).await, "phone_number");
+            }
+            let body = json!({"phone_number": text});
+            asks_for_the_plus(&server.send_as(&token, Method::PUT, "/api/auth/profile", body).await, "phone_number");
+            asks_for_the_plus(&server.get_as(&staff, &format!("/api/abuse/phones/{text}")).await, "phone");
+            let inbox = server.get(&format!("/dev/inbox.json?phone_number={text}")).await;
+            assert_eq!(inbox.status, 422, "{}", inbox.text);
+        }
+    }
+
+    async fn numbers_of_new_series_get_their_code(house: TestHouse) {
+        let server = of_country(&house, "IN").await;
+        for number in ["+19835002345", "+905823141756", "+212730012345", "+254135123456", "+46780123456"] {
+            server.signup(number).await.assert_ok();
+            assert_eq!(server.codes_for(number).len(), 1, "{number}");
+        }
+    }
+}
