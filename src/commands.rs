@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod keys;
 pub mod output;
 pub mod prefixes;
+pub mod settings;
 pub mod sms;
 pub mod unlock;
 

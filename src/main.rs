@@ -14,7 +14,7 @@ use loopin_auth::{
         cli::{AuditCommand, Cli, Command, KeysCommand, PrefixesCommand, SmsCommand, WhichEntries, Work},
         createsuperuser, doctor, keys,
         output::{print, print_error},
-        prefixes as listing, sms, unlock as unlocking,
+        prefixes as listing, settings, sms, unlock as unlocking,
     },
     config::{Config, Sources},
     domain::{
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
     }));
     let done = match cli.command.unwrap_or(Command::Work(Work::Serve)) {
         Command::Doctor => examine(),
+        Command::Settings { markdown } => show_settings(markdown),
         Command::CreateSuperuser { username, email, noinput } => {
             make_admin(&createsuperuser::Said { username, email, noinput })
         }
@@ -83,6 +84,22 @@ fn examine() -> Result<ExitCode, Box<dyn std::error::Error>> {
     }
     let is_ill = findings.iter().any(|finding| finding.verdict == doctor::Verdict::Failure);
     Ok(if is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Prints the settings. What is wrong with them is said too, and makes it fail.
+fn show_settings(markdown: bool) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    if markdown {
+        print(settings::page())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sources = sources();
+    let (config, problems) = Config::inspect(&sources, &Random::System);
+    print(settings::list(&config, &|name| sources.variable(name).is_some()))?;
+    if problems.0.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_error(&problems);
+    Ok(ExitCode::FAILURE)
 }
 
 /// Sends one message. What is wrong with settings that it does not need does not stop it.

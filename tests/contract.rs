@@ -6,7 +6,9 @@
 mod contract {
     use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-    use loopin_auth::{app, clock::Clock, config::Config, random::Random};
+    use loopin_auth::{
+        app, clock::Clock, commands::settings, config::Config, domain::audit::Settings, random::Random,
+    };
     use serde_json::{Value, json};
 
     const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -334,39 +336,44 @@ mod contract {
         }
     }
 
-    #[test]
-    fn the_example_of_settings_works_in_dev_as_it_stands() {
-        let examples: HashMap<String, String> =
-            examples().into_iter().map(|(name, value, _)| (name, value)).collect();
-        let config = Config::read(&|name| examples.get(name).cloned(), &Random::seeded(1)).unwrap();
-        assert!(config.is_test_mode());
-        // Its secrets are too short on purpose: `prod` refuses whoever forgets to change them.
-        let short = ["SECRET_KEY", "JWT_SECRET_KEY"].map(|name| format!("{name} is shorter than 32 bytes"));
-        assert_eq!(config.warnings, short);
+    /// What the settings come to, but for the list of those that were given.
+    fn outcome(settings: &HashMap<String, String>) -> String {
+        let mut config = Config::read(&|name| settings.get(name).cloned(), &Random::seeded(1)).unwrap();
+        config.given = Settings::default();
+        format!("{config:#?}")
     }
 
     #[test]
     fn the_example_of_settings_shows_the_defaults() {
-        let examples: HashMap<String, String> =
-            examples().into_iter().map(|(name, value, _)| (name, value)).collect();
-        let shown = Config::read(&|name| examples.get(name).cloned(), &Random::seeded(1)).unwrap();
-        let default = Config::read(&|_| None, &Random::seeded(1)).unwrap();
-        let settings = |config: &Config| {
-            format!(
-                "{:?} {:?} {} {:?} {} {:?} {:?} {} {:?} {} {}",
-                config.environment,
-                config.debug,
-                config.bind_addr,
-                config.otp,
-                config.texts.product,
-                config.region,
-                config.zone,
-                config.rate_limits_enabled,
-                config.tokens.policy,
-                config.database.max_connections,
-                config.database_without_password(),
-            )
-        };
-        assert_eq!(settings(&shown), settings(&default));
+        let examples = examples().into_iter().map(|(name, value, _)| (name, value));
+        let mut examples: HashMap<String, String> = examples.collect();
+        assert_eq!(outcome(&examples), outcome(&HashMap::new()));
+        let needed = [
+            ("ENVIRONMENT", "prod"),
+            ("DATABASE_URL", "sqlite://loopin-auth.sqlite3"),
+            ("SECRET_KEY", "a secret key of the tests, 32 bytes or more"),
+            ("JWT_SECRET_KEY", "a token secret of the tests, 32 bytes or more"),
+            ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
+            ("TWILIO_AUTH_TOKEN", "the auth token of the tests"),
+            ("TWILIO_PHONE_NUMBER", "+15005550006"),
+            ("PUBLIC_BASE_URL", "https://auth.example.com"),
+        ];
+        let needed = needed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        // Their descriptions say what they are in prod.
+        for name in ["BIND_ADDR", "TWILIO_TEST_MODE"] {
+            assert!(examples.remove(name).is_some());
+        }
+        examples.extend(needed.clone());
+        assert_eq!(outcome(&examples), outcome(&needed.into()));
+    }
+
+    #[test]
+    fn the_committed_page_of_settings_is_made_from_the_example() {
+        let committed = include_str!("../docs/SETTINGS.md");
+        let command = "cargo run -- settings --markdown > docs/SETTINGS.md";
+        assert!(settings::page() == committed, "docs/SETTINGS.md is not up to date: {command}");
+        for name in Config::names() {
+            assert!(committed.contains(&format!("`{name}`")), "{name}");
+        }
     }
 }

@@ -34,6 +34,12 @@ pub enum Command {
     Work(Work),
     /// Look at the settings, the database, the migrations and Twilio's credentials, and say what to do
     Doctor,
+    /// Print every setting, what is in force, and where it comes from; of a secret only whether it is set
+    Settings {
+        /// Print the page docs/SETTINGS.md, which describes every setting
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Make an account that may do everything; asks for what is not said, and for the password
     ///
     /// The password is never an argument, because others see those. Scripts say --noinput and --username, and put the

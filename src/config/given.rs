@@ -8,6 +8,10 @@ use crate::domain::audit::{Setting, Settings, Shown};
 const PLAIN: &[&str] = &[
     "ALLOWED_HOSTS",
     "BIND_ADDR",
+    "BOT_PROOF",
+    "BOT_PROOF_ACTION",
+    "BOT_PROOF_HOSTNAMES",
+    "BOT_PROOF_URL",
     "CORS_ALLOWED_ORIGINS",
     "ENVIRONMENT",
     "JWT_ALGORITHM",
@@ -15,6 +19,7 @@ const PLAIN: &[&str] = &[
     "JWT_ISSUER",
     "JWT_PRIVATE_KEY_FILE",
     "METRICS_ADDR",
+    "OTP_ACCEPT_ODDS",
     "OTP_CHANNELS",
     "OTP_FALLBACK",
     "PHONE_DEFAULT_REGION",
@@ -34,6 +39,9 @@ const PLAIN: &[&str] = &[
 
 /// What was given. `database` is where the database is, without its password.
 pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
+    let is_plain = |setting: &Given| {
+        setting.is_plain || setting.name.starts_with("LIMIT_") || PLAIN.contains(&setting.name)
+    };
     let shown = |setting: Given| Setting {
         name: setting.name,
         value: match setting.name {
@@ -42,7 +50,7 @@ pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
             name if name.ends_with("_URL") && setting.text.contains('@') => {
                 Shown::Secret(setting.text.into())
             }
-            name if setting.is_plain || PLAIN.contains(&name) => Shown::Plain(setting.text),
+            _ if is_plain(&setting) => Shown::Plain(setting.text),
             _ => Shown::Secret(setting.text.into()),
         },
     };

@@ -381,13 +381,3 @@ fn earlier_secrets_are_held_to_the_length_too() {
     let Problems(problems) = read(&[&PROD, &[("SECRET_KEY_FALLBACKS", "weak")]]).unwrap_err();
     assert_eq!(problems, ["SECRET_KEY_FALLBACKS has one that is shorter than 32 bytes"]);
 }
-
-#[test]
-fn the_secrets_of_the_example_start_no_production() {
-    let example = include_str!("../../.env.example");
-    for name in ["SECRET_KEY", "JWT_SECRET_KEY"] {
-        let line = example.lines().find_map(|line| line.strip_prefix(&format!("#{name}=")));
-        let Problems(problems) = read(&[&PROD, &[(name, line.unwrap())]]).unwrap_err();
-        assert_eq!(problems, [format!("{name} is shorter than 32 bytes")]);
-    }
-}

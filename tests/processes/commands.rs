@@ -162,6 +162,44 @@ fn openapi_prints_the_document_that_is_served_and_nothing_else() {
 }
 
 #[test]
+fn settings_says_what_is_in_force_and_where_it_comes_from() {
+    let folder = Folder::new();
+    folder.write(".env", "OTP_LENGTH=6\nPRODUCT_NAME=Mine\nLIMIT_SENDS_PER_PHONE=7/1h\n");
+    let password = "the-password-of-the-database";
+    let url = format!("postgres://loopin:{password}@db.example.com/loopin");
+    let secret = ("SECRET_KEY", "a secret key of the tests, 32 bytes or more");
+    let said = run(&folder, &["settings"], &[secret, ("PRODUCT_NAME", "Other"), ("DATABASE_URL", &url)]);
+    assert!(said.status.success(), "{}", said.err);
+    let row = |name: &str| -> Vec<&str> {
+        let row = said.out.lines().find(|line| line.split_whitespace().next() == Some(name));
+        row.unwrap_or_else(|| panic!("{name} is not in:\n{}", said.out)).split_whitespace().skip(1).collect()
+    };
+    for (name, expected) in [
+        ("OTP_LENGTH", ["6", ".env"]),
+        ("PRODUCT_NAME", ["Other", "environment"]),
+        ("LIMIT_SENDS_PER_PHONE", ["7/1h", ".env"]),
+        ("SECRET_KEY", ["(set)", "environment"]),
+        ("DATABASE_URL", ["postgres://loopin:****@db.example.com/loopin", "environment"]),
+        ("BIND_ADDR", ["127.0.0.1:8000", "default"]),
+        ("TWILIO_TEST_MODE", ["true", "default"]),
+    ] {
+        assert_eq!(row(name), expected, "{name}");
+    }
+    assert_eq!(row("JWT_SECRET_KEY"), ["(not", "set)", "default"]);
+    for hidden in [secret.1, password] {
+        assert!(!said.out.contains(hidden), "{hidden}");
+    }
+    // In prod other defaults hold, and what is missing is said.
+    let said = run(&folder, &["settings"], &[("ENVIRONMENT", "prod")]);
+    refuses(&said, &["SECRET_KEY must be set in prod"]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = said.out.lines().map(words).collect();
+    for line in ["BIND_ADDR 0.0.0.0:8000 default", "TWILIO_TEST_MODE false default"] {
+        assert!(lines.iter().any(|one| one == line), "{line} is not in:\n{}", said.out);
+    }
+}
+
+#[test]
 fn help_and_version_need_no_settings() {
     let folder = Folder::new();
     let broken = [("ENVIRONMENT", "nowhere")];
@@ -169,7 +207,8 @@ fn help_and_version_need_no_settings() {
     assert_eq!(said.out, format!("loopin-auth {}\n", env!("CARGO_PKG_VERSION")));
     let said = run(&folder, &["--help"], &broken);
     assert!(said.status.success());
-    for command in ["serve", "migrate", "purge", "openapi", "doctor", "sms", "keys", "audit", ".env.example"]
+    for command in
+        ["serve", "migrate", "purge", "openapi", "doctor", "settings", "sms", "keys", "audit", ".env.example"]
     {
         assert!(said.out.contains(command), "{command} is not in:\n{}", said.out);
     }

@@ -40,6 +40,12 @@ impl Settings {
         Self(given)
     }
 
+    /// What was given for a setting, if anything was.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Shown> {
+        self.0.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
+    }
+
     /// What changed since the entry of this detail was written, and everything that is set now, for the next entry.
     /// `None` when all is as it was. Without an entry everything that is set has changed.
     #[must_use]
