@@ -1,4 +1,5 @@
-//! What the documents and the comments point to exists: files in back quotes, and what they name inside of a file.
+//! What the documents and the comments point to exists: files in back quotes, what they name inside of a file, links and
+//! their anchors. And the documents have what a reader looks for: every error code, every operation, every page.
 
 use std::path::{Path, PathBuf};
 
@@ -58,13 +59,26 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The file, seen from the root, from a room, or from the folder of whoever names it.
+/// The file, seen from the root, from a module, or from the folder of whoever names it. A module may be a crate.
 fn find(file: &str, named_in: &Path) -> Option<PathBuf> {
+    let in_a_crate = file.trim_start_matches("src/").split_once('/');
+    let in_a_crate =
+        in_a_crate.map(|(module, rest)| root().join("crates").join(module).join("src").join(rest));
+    if let Some(path) = in_a_crate.filter(|path| path.exists()) {
+        return Some(path);
+    }
     let neighbours = named_in.parent().map(Path::to_path_buf);
     // A module of a folder speaks of the files in the folder: `phone.rs` of `phone/plan.rs`.
     let own = Some(named_in.with_extension(""));
     let bases = BASES.iter().map(|base| root().join(base));
     bases.chain(neighbours).chain(own).map(|base| base.join(file)).find(|path| path.exists())
+}
+
+/// Whether a source defines a function or a type of this name.
+fn defines(source: &str, name: &str) -> bool {
+    let is_of_a_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words: Vec<&str> = source.split(|c| !is_of_a_word(c)).filter(|word| !word.is_empty()).collect();
+    words.windows(2).any(|pair| ["fn", "struct", "enum"].contains(&pair[0]) && pair[1] == name)
 }
 
 /// Every reference of a text that leads nowhere.
@@ -82,7 +96,7 @@ fn dead_ends(named_in: &Path, text: &str) -> Vec<String> {
         let last = item.and_then(|item| item.rsplit("::").next());
         if let Some(item) = last.filter(|_| found.is_file()) {
             let source = std::fs::read_to_string(&found).unwrap_or_default();
-            if !source.contains(item) {
+            if !defines(&source, item) {
                 dead.push(format!("{name}:{line}: there is no {item} in {file}"));
             }
         }
@@ -91,7 +105,7 @@ fn dead_ends(named_in: &Path, text: &str) -> Vec<String> {
 }
 
 fn markdown() -> Vec<PathBuf> {
-    let folders = [root(), root().join("docs")];
+    let folders = [root(), root().join("docs"), root().join("docs/clients")];
     let mut found: Vec<PathBuf> = folders
         .iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok())
@@ -102,6 +116,55 @@ fn markdown() -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap()
+}
+
+/// The lines of a text outside of fenced blocks.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_fenced = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_fenced ^= is_fence;
+        !is_fenced && !is_fence
+    })
+}
+
+/// The anchors of a page's headings, as GitHub and mdBook make them.
+fn anchors(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for heading in prose(text).filter(|line| line.starts_with('#')) {
+        let title = heading.trim_start_matches('#').trim().to_lowercase();
+        let is_kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+        let anchor = title.chars().filter(is_kept).collect::<String>().replace(' ', "-");
+        let same = found.iter().filter(|one| **one == anchor).count();
+        found.push(if same == 0 { anchor } else { format!("{anchor}-{same}") });
+    }
+    found
+}
+
+/// The links of a text that lead to no file, or to no heading in it.
+fn dead_links(path: &Path, text: &str) -> Vec<String> {
+    let mut dead = Vec::new();
+    for link in
+        prose(text).flat_map(|line| line.split("](").skip(1)).filter_map(|after| after.split(')').next())
+    {
+        let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+        if file.contains(':') || file.starts_with('/') {
+            continue;
+        }
+        let target = if file.is_empty() { path.to_owned() } else { path.with_file_name(file) };
+        let page =
+            if file.is_empty() { Some(text.to_owned()) } else { std::fs::read_to_string(&target).ok() };
+        let is_there =
+            anchor.is_empty() || page.is_some_and(|page| anchors(&page).iter().any(|one| one == anchor));
+        if !target.exists() || !is_there {
+            dead.push(format!("{}: there is no {link}", path.display()));
+        }
+    }
+    dead
 }
 
 #[test]
@@ -131,19 +194,51 @@ fn the_files_that_comments_name_exist() {
 }
 
 #[test]
-fn the_links_of_documents_lead_to_files() {
-    let mut dead = Vec::new();
-    for path in markdown() {
+fn the_links_of_documents_lead_to_files_and_headings() {
+    let dead = markdown().into_iter().flat_map(|path| {
         let text = std::fs::read_to_string(&path).unwrap();
-        for link in text.split("](").skip(1).filter_map(|after| after.split(')').next()) {
-            let file = link.split('#').next().unwrap_or_default();
-            let is_elsewhere = file.is_empty() || file.contains(':') || file.starts_with('/');
-            if !is_elsewhere && !path.with_file_name(file).exists() {
-                dead.push(format!("{}: there is no {file}", path.display()));
-            }
-        }
-    }
+        dead_links(&path, &text)
+    });
+    let dead: Vec<String> = dead.collect();
     assert!(dead.is_empty(), "\n{}\n", dead.join("\n"));
+}
+
+#[test]
+fn a_dead_link_is_found() {
+    let text = "# One `two`, three\n## Four\n## Four\n[a](#one-two-three) [b](#four-1) [c](#five) [d](nowhere.md)\n\
+        [e](SUMMARY.md#apps) [f](SUMMARY.md#nobody) [g](https://example.com#x)\n```\n# Five\n[h](nothing.md)\n```";
+    let path = root().join("docs/METRICS.md");
+    let expected = ["#five", "nowhere.md", "SUMMARY.md#nobody"];
+    let expected = expected.map(|link| format!("{}: there is no {link}", path.display()));
+    assert_eq!(dead_links(&path, text), expected);
+}
+
+#[test]
+fn every_page_is_in_the_book() {
+    let summary = read("docs/SUMMARY.md");
+    for path in
+        markdown().iter().filter_map(|path| path.strip_prefix(root().join("docs")).ok().map(Path::to_owned))
+    {
+        let is_there = path == Path::new("SUMMARY.md") || summary.contains(&format!("({})", path.display()));
+        assert!(is_there, "docs/SUMMARY.md does not name {}", path.display());
+    }
+}
+
+#[test]
+fn every_error_code_and_every_operation_is_documented() {
+    let document: serde_json::Value = serde_json::from_str(&read("docs/openapi.json")).unwrap();
+    let (guide, api) = (read("PHONE_AUTHENTICATION.md"), read("docs/API.md"));
+    let errors = guide.split("\n## Errors\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let codes = document.pointer("/components/schemas/ErrorCode/enum").unwrap().as_array().unwrap();
+    for code in codes.iter().map(|code| code.as_str().unwrap()) {
+        let is_in_table =
+            errors.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{code}`")));
+        assert!(is_in_table, "{code} is not in the error table of the guide");
+    }
+    let mentions = |path: &str| [&guide, &api].iter().any(|page| page.contains(path));
+    for path in document["paths"].as_object().unwrap().keys() {
+        assert!(mentions(path), "{path} is neither in the guide nor in docs/API.md");
+    }
 }
 
 /// Whether a file has a test of this name: one by attribute, or one of `on_both!`, which has a house.
@@ -187,7 +282,7 @@ fn hopes(text: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
 
 #[test]
 fn each_threat_names_tests_that_exist() {
-    let text = std::fs::read_to_string(root().join("docs/THREATS.md")).unwrap();
+    let text = read("docs/THREATS.md");
     let hopes = hopes(&text, |file| std::fs::read_to_string(root().join(file)).ok());
     assert!(hopes.is_empty(), "\n{}\n", hopes.join("\n"));
     assert!(text.matches("\n### ").count() > 20, "the attacks are headings of the third level");
@@ -217,7 +312,7 @@ fn the_odds_of_the_page_are_those_of_the_defaults() {
         budget::{BudgetPolicy, Odds},
         otp::{CodeLength, OtpPolicy},
     };
-    let text = std::fs::read_to_string(root().join("docs/THREATS.md")).unwrap();
+    let text = read("docs/THREATS.md");
     let odds = |digits| {
         let otp = OtpPolicy {
             length: CodeLength::new(digits).unwrap(),
@@ -247,12 +342,12 @@ fn the_odds_of_the_page_are_those_of_the_defaults() {
 fn a_dead_end_is_found() {
     let document = root().join("docs/ARCHITECTURE.md");
     let text = "See `src/main.rs`, `store/otp.rs::claim_attempt` and `GET /api/docs`.\nThen `src/attic.rs`, \
-        `store/otp.rs::give_back` and `http/nothing.rs`.";
+        `store/otp.rs::claim` and `http/nothing.rs`.";
     assert_eq!(
         dead_ends(&document, text),
         [
             "docs/ARCHITECTURE.md:2: there is no src/attic.rs",
-            "docs/ARCHITECTURE.md:2: there is no give_back in store/otp.rs",
+            "docs/ARCHITECTURE.md:2: there is no claim in store/otp.rs",
             "docs/ARCHITECTURE.md:2: there is no http/nothing.rs",
         ]
     );

@@ -17,6 +17,8 @@ mod doctor;
 #[cfg(test)]
 mod doctor_proof;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;

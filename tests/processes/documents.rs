@@ -1,0 +1,94 @@
+//! The commands of the documents work as they stand: pasted one after the other into a shell, against a real server.
+//!
+//! Blocks of `sh` are run; a block of `json` after one is what it prints: the same fields, each of the same kind.
+//! `docs/INTEGRATION.md` is run by `tests/interop`, because it needs the services of `examples/`.
+
+use std::{fmt::Write as _, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::server::{Folder, Server};
+
+/// The pages, and the settings that they say their server has.
+const PAGES: [(&str, &[(&str, &str)]); 3] = [
+    ("README.md", &[]),
+    ("PHONE_AUTHENTICATION.md", &[("OTP_RESEND_SECONDS", "0")]),
+    ("docs/TEST_MODE.md", &[]),
+];
+
+const BASE: &str = "http://127.0.0.1:8000";
+
+fn read(page: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
+}
+
+/// The fenced blocks of a page: language and text.
+fn blocks(text: &str) -> Vec<(&str, &str)> {
+    let fenced = text.split("\n```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n')).collect()
+}
+
+/// Whether two answers have the same fields of the same kinds. A list is as its first item.
+fn is_alike(shown: &Value, found: &Value) -> bool {
+    match (shown, found) {
+        (Value::Object(shown), Value::Object(found)) => {
+            shown.len() == found.len()
+                && shown
+                    .iter()
+                    .all(|(name, shown)| found.get(name).is_some_and(|found| is_alike(shown, found)))
+        }
+        (Value::Array(shown), Value::Array(found)) => {
+            shown.is_empty() == found.is_empty()
+                && shown.first().zip(found.first()).is_none_or(|(shown, found)| is_alike(shown, found))
+        }
+        _ => std::mem::discriminant(shown) == std::mem::discriminant(found),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_the_documents_answer_what_the_documents_show() {
+    for (page, settings) in PAGES {
+        let text = read(page);
+        let blocks = blocks(&text);
+        let folder = Folder::new();
+        let server = Server::start(&folder, settings).await;
+        // One shell for all blocks of a page, since later ones use what earlier ones set.
+        let mut script = "set -euo pipefail\n".to_owned();
+        for (place, (language, block)) in blocks.iter().enumerate() {
+            if *language == "sh" {
+                let _ = writeln!(script, "{{\n{}\n}} > {place}.out", block.replace(BASE, &server.base));
+            }
+        }
+        let shell = Command::new("bash").args(["-c", &script]).current_dir(&folder.0).output();
+        let shell = shell.unwrap_or_else(|error| panic!("{page} needs bash and curl: {error}"));
+        assert!(shell.status.success(), "{page}: {}", String::from_utf8_lossy(&shell.stderr));
+        let mut compared = 0;
+        for (place, pair) in blocks.windows(2).enumerate() {
+            let [("sh", command), ("json", shown)] = pair else { continue };
+            let out = std::fs::read_to_string(folder.0.join(format!("{place}.out"))).unwrap();
+            let found: Value = serde_json::from_str(&out).unwrap_or(Value::String(out));
+            let shown: Value =
+                serde_json::from_str(shown).unwrap_or_else(|error| panic!("{page}: {error}: {shown}"));
+            assert!(is_alike(&shown, &found), "{page}: {command}\nshows {shown}\nfound {found}");
+            compared += 1;
+        }
+        assert!(compared > 0, "{page} shows answers");
+    }
+}
+
+#[test]
+fn every_page_with_commands_is_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["", "docs", "docs/clients"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let page = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let has_curl = blocks(&read(&page)).iter().any(|(_, block)| block.contains("curl "));
+            let is_run = page == "docs/INTEGRATION.md" || PAGES.iter().any(|(run, _)| *run == page);
+            assert!(is_run || !has_curl, "{page} has commands that no test runs");
+        }
+    }
+}
