@@ -17,9 +17,9 @@ use crate::domain::{
     delivery::Channel,
 };
 
-/// Sign-in by phone number, hosted by yourself.
+/// Sign-in by phone number, self-hosted.
 ///
-/// Settings are environment variables, also from a file `.env`; `.env.example` describes them all.
+/// Settings are environment variables, also from a file `.env`. `.env.example` describes them all.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
@@ -32,7 +32,7 @@ pub struct Cli {
 pub enum Command {
     #[command(flatten)]
     Work(Work),
-    /// Look at the settings, the database, the migrations and Twilio's credentials, and say what to do
+    /// Check the settings, the database, the migrations and Twilio's credentials, and say what to do
     Doctor,
     /// Print every setting, what is in force, and where it comes from; of a secret only whether it is set
     Settings {
@@ -40,23 +40,23 @@ pub enum Command {
         #[arg(long)]
         markdown: bool,
     },
-    /// Make an account that may do everything; asks for what is not said, and for the password
+    /// Create an admin account; asks for missing arguments and for the password
     ///
-    /// The password is never an argument, because others see those. Scripts say --noinput and --username, and put the
-    /// password into the environment as `LOOPIN_SUPERUSER_PASSWORD`.
+    /// The password is never an argument, because other users of the machine can see those. Scripts use --noinput and
+    /// --username, and set the environment variable `LOOPIN_SUPERUSER_PASSWORD`.
     #[command(name = "createsuperuser")]
     CreateSuperuser {
-        /// What the new admin signs in with
+        /// The username of the new admin
         #[arg(long)]
         username: Option<String>,
-        /// An e-mail address to sign in with as well
+        /// The e-mail address of the new admin
         #[arg(long)]
         email: Option<String>,
-        /// Ask nothing
+        /// Never ask; fail if something is missing
         #[arg(long)]
         noinput: bool,
     },
-    /// Print the audit log: who did what, when and from where; the newest last
+    /// Print the audit log: who did what, when and from where; newest last
     #[command(args_conflicts_with_subcommands = true)]
     Audit {
         #[command(subcommand)]
@@ -64,20 +64,20 @@ pub enum Command {
         #[command(flatten)]
         wanted: WhichEntries,
     },
-    /// Print prefixes of numbers, those with the most messages first, and the sums of countries; open and close them
+    /// List number prefixes, most messages first, and the sums of countries; open and close prefixes
     Prefixes {
         #[command(subcommand)]
         command: Option<PrefixesCommand>,
     },
-    /// Forget the wrong guesses that lock a phone; ask first who calls
+    /// Forget the wrong guesses that lock a phone; verify the caller first
     Unlock {
-        /// Which: +919876543210, or a number of the country that `PHONE_DEFAULT_REGION` names
+        /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
         phone: String,
     },
-    /// Try the sending of messages
+    /// Test sending messages
     #[command(subcommand)]
     Sms(SmsCommand),
-    /// Make what tokens are signed with
+    /// Manage the keys that sign tokens
     #[command(subcommand)]
     Keys(KeysCommand),
 }
@@ -85,13 +85,13 @@ pub enum Command {
 /// What needs settings without a fault, and all parts.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Work {
-    /// Migrate the database and serve; what happens without a command
+    /// Migrate the database and serve; the default command
     Serve,
     /// Migrate the database and stop
     Migrate,
-    /// Remove what is over for longer than `RETENTION_…_DAYS` say, as the server does every hour; accounts and leads stay
+    /// Remove old rows now, as the server does every hour (`RETENTION_…_DAYS`); accounts and leads stay
     Purge {
-        /// Keep challenges, messages and sessions for so many days instead
+        /// Keep codes, messages and sessions for this many days instead
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
         older_than_days: Option<u16>,
     },
@@ -102,35 +102,35 @@ pub enum Work {
 /// Which entries are printed, and how.
 #[derive(Debug, clap::Args)]
 pub struct WhichEntries {
-    /// From when on: 30m, 2h or 7d ago, a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z
+    /// Start: 30m, 2h or 7d ago, a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z
     #[arg(long)]
     pub since: Option<Since>,
     // The names are many: an unknown one is told all of them.
     #[arg(long, help = "Only this action, such as signed_in or refresh_reused")]
     pub action: Option<Action>,
-    /// Only what is about this account, or was done by it (UUID)
+    /// Only entries about this account or by it (UUID)
     #[arg(long)]
     pub user: Option<Uuid>,
-    /// Only what is about this phone: +919876543210, or a number of the country that `PHONE_DEFAULT_REGION` names
+    /// Only entries about this phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
     #[arg(long)]
     pub phone: Option<String>,
-    /// Only what came from this address
+    /// Only entries from this client address
     #[arg(long)]
     pub address: Option<std::net::IpAddr>,
-    /// How many at most: the newest
+    /// The maximum number of entries: the newest
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: u64,
-    /// Go on with what is new
+    /// Continue with new entries as they are written
     #[arg(long)]
     pub follow: bool,
-    /// Print an entry as a line of JSON, with times in UTC
+    /// Print each entry as a line of JSON, with times in UTC
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Drop the months before one, if they are over; that is written down
+    /// Drop all months before a month; the drop is logged
     Drop {
         /// The first month that stays: 2026-05
         #[arg(long)]
@@ -140,24 +140,24 @@ pub enum AuditCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum PrefixesCommand {
-    /// Print them; what happens without a word
+    /// List prefixes; the default
     List {
-        /// Only those that get no messages now
+        /// Only closed prefixes
         #[arg(long)]
         closed: bool,
-        /// Which page of a hundred
+        /// The page, of 100 prefixes
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
         page: u64,
     },
-    /// Open one at once
+    /// Open a prefix
     Open {
         /// A country code and four digits: +916205
         prefix: PrefixName,
-        /// Hold it open for so many hours, whatever comes back
+        /// Hold it open for this many hours, even if no codes come back
         #[arg(long, value_parser = clap::value_parser!(i64).range(1..=720))]
         hours: Option<i64>,
     },
-    /// Close one for `PREFIX_CLOSED_MINUTES`, whatever comes back
+    /// Close a prefix for `PREFIX_CLOSED_MINUTES`, even if codes come back
     Close {
         /// A country code and four digits: +916205
         prefix: PrefixName,
@@ -166,14 +166,14 @@ pub enum PrefixesCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum SmsCommand {
-    /// Send one message with a made-up code, and print what the provider said
+    /// Send one message with a random code, and print the provider's answer
     Test {
-        /// Who gets it: +919876543210, or a number of the country that `PHONE_DEFAULT_REGION` names
+        /// The recipient: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
         phone: String,
-        /// By which way: sms, whatsapp or call
+        /// The channel: sms, whatsapp or call
         #[arg(long)]
         channel: Option<Channel>,
-        /// In which language, such as hi
+        /// The language, such as hi
         #[arg(long)]
         language: Option<String>,
     },
@@ -181,12 +181,12 @@ pub enum SmsCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make a private key and write it to a file that nobody else may read; a file that is there is left alone
+    /// Generate a private key, in a file that only its owner can read; never overwrites a file
     Generate {
         // Not as a doc comment, which would want back quotes that a terminal shows.
         #[arg(long, default_value = "EdDSA", value_parser = keys::algorithm, help = "EdDSA, ES256 or RS256, in any letter case")]
         algorithm: keys::KeyAlgorithm,
-        /// Where to
+        /// The file
         #[arg(long, default_value = "jwt-key.pem")]
         out: PathBuf,
     },

@@ -41,6 +41,15 @@ fn paragraphs() -> impl Iterator<Item = Paragraph<'static>> {
     TEXT.split("\n\n").map(paragraph)
 }
 
+/// The text, with the pages that it names as links.
+fn linked(text: &str) -> String {
+    let link = |word: &str| match word.strip_prefix("docs/").and_then(|rest| rest.split_once(".md")) {
+        Some((page, after)) => format!("[{page}.md]({page}.md){after}"),
+        None => word.to_owned(),
+    };
+    text.split(' ').map(link).collect::<Vec<_>>().join(" ")
+}
+
 /// The page about all settings.
 #[must_use]
 pub fn page() -> String {
@@ -51,10 +60,10 @@ pub fn page() -> String {
     for paragraph in paragraphs() {
         let Paragraph { comment, settings } = &paragraph;
         if let Some(title) = title(&paragraph) {
-            let _ = writeln!(page, "\n## {title}");
+            let _ = writeln!(page, "\n## {}", linked(title));
             is_in_table = false;
         } else if settings.is_empty() {
-            let _ = writeln!(page, "\n{comment}");
+            let _ = writeln!(page, "\n{}", linked(comment));
             is_in_table = false;
         } else {
             if !is_in_table {
@@ -67,7 +76,7 @@ pub fn page() -> String {
             };
             let names = cell(settings.iter().map(|(name, _)| *name).collect());
             let defaults = cell(settings.iter().map(|(_, default)| *default).collect());
-            let _ = writeln!(page, "| {names} | {defaults} | {} |", comment.replace('|', "\\|"));
+            let _ = writeln!(page, "| {names} | {defaults} | {} |", linked(comment).replace('|', "\\|"));
         }
     }
     page

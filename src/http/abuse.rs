@@ -46,10 +46,10 @@ pub struct AbuseApi {
 /// What the list of prefixes can answer.
 #[derive(ApiResponse)]
 pub enum PrefixesResponse {
-    /// The page, those with the most messages first; empty past the end.
+    /// The page, most messages first; empty past the end.
     #[oai(status = 200)]
     List(Json<Prefixes>),
-    /// `forbidden`: only staff and admins who signed in with their password see the list.
+    /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
     Forbidden(Refusal),
     /// `validation_failed`: `error.fields` names the parameters that are wrong.
@@ -63,10 +63,10 @@ pub enum OpenPrefixResponse {
     /// The prefix as it is now.
     #[oai(status = 200)]
     Done(Json<PrefixRows>),
-    /// `forbidden`: only staff and admins who signed in with their password may.
+    /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `not_found`: no message was ever sent to it, or it is no prefix.
+    /// `not_found`: no message was ever sent to it, or it is not a prefix.
     #[oai(status = 404)]
     Unknown(Refusal),
     /// `validation_failed`: `hours` is not from 1 to 720.
@@ -80,10 +80,10 @@ pub enum ClosePrefixResponse {
     /// The prefix as it is now.
     #[oai(status = 200)]
     Done(Json<PrefixRows>),
-    /// `forbidden`: only staff and admins who signed in with their password may.
+    /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `not_found`: no message was ever sent to it, or it is no prefix.
+    /// `not_found`: no message was ever sent to it, or it is not a prefix.
     #[oai(status = 404)]
     Unknown(Refusal),
 }
@@ -91,13 +91,13 @@ pub enum ClosePrefixResponse {
 /// What the look at a phone can answer.
 #[derive(ApiResponse)]
 pub enum PhoneResponse {
-    /// How it stands.
+    /// The state of the phone.
     #[oai(status = 200)]
     Found(Json<PhoneStanding>),
-    /// `forbidden`: only staff and admins who signed in with their password may ask.
+    /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `validation_failed`: `phone` is no phone number.
+    /// `validation_failed`: `phone` is not a phone number.
     #[oai(status = 422)]
     Invalid(Refusal),
 }
@@ -105,33 +105,33 @@ pub enum PhoneResponse {
 /// What the unlocking of a phone can answer.
 #[derive(ApiResponse)]
 pub enum UnlockResponse {
-    /// No lock holds any more; none may have before.
+    /// The phone is not locked; it may not have been before.
     #[oai(status = 200)]
     Done(Json<Unlocked>),
-    /// `forbidden`: only staff and admins who signed in with their password may.
+    /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `validation_failed`: `phone` is no phone number.
+    /// `validation_failed`: `phone` is not a phone number.
     #[oai(status = 422)]
     Invalid(Refusal),
 }
 
 #[OpenApi(tag = "Tag::Abuse")]
 impl AbuseApi {
-    /// List the prefixes of numbers
+    /// List number prefixes
     ///
-    /// A prefix is a country code and the four digits behind it. For staff and admins, in a session that was opened with
-    /// the password. With it come the sums of every country, whatever `state` says.
+    /// A prefix is a country code and the next four digits. For staff and admins, in a session opened with the
+    /// password. The answer also has the sums of every country, whatever `state` is.
     #[oai(path = "/api/abuse/prefixes", method = "get", operation_id = "listPrefixes")]
     async fn list(
         &self,
         gate: Gate,
         request: &Request,
-        /// `closed`: those that get no messages now. `open`: the others.
+        /// `closed`: prefixes that get no messages now. `open`: the others.
         state: Query<PrefixState>,
-        /// Which page, from 1.
+        /// The page, from 1.
         page: Query<PageNumber>,
-        /// How many prefixes a page has, 1 to 100; 20 when not said.
+        /// Prefixes per page, 1 to 100; default 20.
         per_page: Query<PerPage>,
     ) -> Result<PrefixesResponse> {
         if let Err(Forbidden) = keeping(&gate, request) {
@@ -153,8 +153,8 @@ impl AbuseApi {
 
     /// Open a prefix
     ///
-    /// At once. With `hours` it is held open for so long, whatever comes back: for a campaign of which you know that its
-    /// people take their time. Without, it closes again when its codes do not come back.
+    /// With `hours` it is held open for that long, even if no codes come back, for example before a campaign. Without,
+    /// it closes again if its codes do not come back.
     #[oai(path = "/api/abuse/prefixes/:prefix/open", method = "post", operation_id = "openPrefix")]
     async fn open(
         &self,
@@ -188,8 +188,8 @@ impl AbuseApi {
 
     /// Close a prefix
     ///
-    /// For as long as one is closed by itself (`PREFIX_CLOSED_MINUTES`), whatever comes back. Phones that have an account
-    /// are served all the same. To shut one out for good there is `SMS_BLOCKED_PREFIXES`.
+    /// For `PREFIX_CLOSED_MINUTES`, even if codes come back. Phones with an account are still served. To block a prefix
+    /// permanently use `SMS_BLOCKED_PREFIXES`.
     #[oai(path = "/api/abuse/prefixes/:prefix/close", method = "post", operation_id = "closePrefix")]
     async fn close(
         &self,
@@ -212,14 +212,14 @@ impl AbuseApi {
 
     /// Look at a phone
     ///
-    /// Why did she not get her code? Every budget of the phone of which something is used, with those that refuse, and
-    /// until when; whether the settings leave it out; and how its prefix stands.
+    /// Why a user got no code: every limit of the phone that is partly or fully used, until when; whether settings
+    /// exclude the number; and the state of its prefix.
     #[oai(path = "/api/abuse/phones/:phone", method = "get", operation_id = "getPhone")]
     async fn phone(
         &self,
         gate: Gate,
         request: &Request,
-        /// The phone, as a person writes it.
+        /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<PhoneResponse> {
         if let Err(Forbidden) = keeping(&gate, request) {
@@ -235,14 +235,14 @@ impl AbuseApi {
 
     /// Unlock a phone
     ///
-    /// Wrong guesses at it are forgotten, from whatever address they came, and so are failures in a row. What was sent to
-    /// it still counts. Ask first who calls: whoever guesses at somebody's number may ask for this, too.
+    /// Forgets wrong guesses from every address, and failures in a row. Messages sent still count. Verify the caller
+    /// first: an attacker also wants the number unlocked.
     #[oai(path = "/api/abuse/phones/:phone/unlock", method = "post", operation_id = "unlockPhone")]
     async fn unlock(
         &self,
         gate: Gate,
         request: &Request,
-        /// The phone, as a person writes it.
+        /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<UnlockResponse> {
         let leave = match keeping(&gate, request) {

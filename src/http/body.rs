@@ -190,7 +190,7 @@ fn parse<T: ParseFromJSON>(object: Value) -> Result<Json<T>> {
     // Fields keep their faults, so this fails only for a type that does not.
     match T::parse_from_json(Some(object)) {
         Ok(value) => Ok(Json(value)),
-        Err(_) => Err(Fault::MalformedRequest("The body is not as this operation needs it").into()),
+        Err(_) => Err(Fault::MalformedRequest("The body does not have the required form").into()),
     }
 }
 

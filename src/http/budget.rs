@@ -45,7 +45,7 @@ pub fn refusal(request: &Request, refusal: &budget::Refusal) -> Refusal {
     let failure = Failure::of(code);
     match refusal.retry_after {
         Some(seconds) => failure.retry_after(seconds).into(),
-        None => Failure::new(code, "This number is locked. Please ask the support to unlock it").into(),
+        None => Failure::new(code, "This number is locked. Please contact support to unlock it").into(),
     }
 }
 

@@ -30,7 +30,7 @@ pub struct ChangePhoneApi {
     pub services: Arc<Services>,
 }
 
-/// A wish for another number.
+/// A request to change the number.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct ChangePhoneRequest {
@@ -47,7 +47,7 @@ impl Example for ChangePhoneRequest {
     }
 }
 
-/// The code that came to the new number.
+/// The code that was sent to the new number.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct VerifyChangePhoneRequest {
@@ -61,11 +61,11 @@ impl Example for VerifyChangePhoneRequest {
     }
 }
 
-/// The number that is hers now.
+/// The new number.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct PhoneChangedData {
-    /// The verified phone in E.164. Tokens name it from the next `refresh` on.
+    /// The verified phone in E.164. Access tokens name it after the next `refresh`.
     phone_number: String,
 }
 
@@ -78,29 +78,29 @@ impl Example for PhoneChangedData {
 /// What `change-phone` can answer.
 #[derive(ApiResponse)]
 pub enum ChangePhoneResponse {
-    /// The code is on its way to the new number.
+    /// The code was sent to the new number.
     #[oai(status = 200)]
     Sent(Json<Success<CodeSentData>>),
-    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why.
+    /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(Refusal),
     /// `reauthentication_required`: confirm first.
     #[oai(status = 403)]
     NotProved(Refusal),
-    /// `phone_taken`: the number is another account's.
+    /// `phone_taken`: the number belongs to another account.
     #[oai(status = 409)]
     Taken(Refusal),
-    /// `validation_failed`: `error.fields` names what is wrong; the number that the account has already too.
+    /// `validation_failed`: `error.fields` names what is wrong, also if it is the account's current number.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
-    /// `phone_locked`: too many wrong codes came for this phone. `rate_limited`: too many codes were asked for.
+    /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone. `rate_limited`: too many codes were requested.
     #[oai(status = 429)]
     TooSoon(Refusal),
-    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
     SmsRejected(Refusal),
-    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
     SmsUnavailable(Refusal),
 }
@@ -108,35 +108,35 @@ pub enum ChangePhoneResponse {
 /// What `verify-change-phone` can answer.
 #[derive(ApiResponse)]
 pub enum VerifyChangePhoneResponse {
-    /// The number is the account's.
+    /// The number was changed.
     #[oai(status = 200)]
     Changed(Json<Success<PhoneChangedData>>),
-    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
-    /// the wrong code, with `error.attempts_remaining`.
+    /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
+    /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
     Refused(Refusal),
-    /// `reauthentication_required`: confirm first, and then verify: the code keeps.
+    /// `reauthentication_required`: confirm first, then verify: the code stays valid.
     #[oai(status = 403)]
     NotProved(Refusal),
-    /// `phone_taken`: the number became another account's meanwhile.
+    /// `phone_taken`: another account has taken the number meanwhile.
     #[oai(status = 409)]
     Taken(Refusal),
-    /// `validation_failed`: `error.fields` names what is wrong. No attempt was taken.
+    /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
-    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
-    /// `rate_limited`: too many wrong codes came from this address. No attempt was taken.
+    /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes from this address. No guess was used.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
 
 #[OpenApi(tag = "Tag::Session")]
 impl ChangePhoneApi {
-    /// Ask for a code to a new number
+    /// Ask for a code for a new number
     ///
-    /// Needs a proof of the last ten minutes of who holds the session: a sign-in, or `confirm`. The code is bound to this
-    /// account and this number and opens nothing else. An account without a phone gets its first one so.
+    /// Needs a sign-in or `confirm` in this session in the last ten minutes. The code is bound to this account and this
+    /// number. An account without a phone gets its first one in the same way.
     #[oai(path = "/api/auth/change-phone", method = "post", operation_id = "changePhone")]
     async fn change_phone(
         &self,
@@ -179,10 +179,10 @@ impl ChangePhoneApi {
         })
     }
 
-    /// Verify the code, and take the new number
+    /// Verify the code, and change the number
     ///
-    /// Needs a fresh proof again. The other sessions end, and the old number is told by SMS. The tokens of this session
-    /// go on; they name the new number once they are refreshed.
+    /// Needs a sign-in or `confirm` in the last ten minutes. The other sessions end, and the old number is notified by
+    /// SMS. The tokens of this session stay valid, and name the new number after a refresh.
     #[oai(path = "/api/auth/verify-change-phone", method = "post", operation_id = "verifyChangePhone")]
     async fn verify_change_phone(
         &self,

@@ -46,7 +46,7 @@ pub struct CodeApi {
     pub services: Arc<Services>,
 }
 
-/// A wish for a code.
+/// A request for a code.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct SignupRequest {
@@ -73,7 +73,7 @@ impl Example for SignupRequest {
     }
 }
 
-/// A wish for a code to log in with.
+/// A request for a code to log in with.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct LoginRequest {
@@ -107,17 +107,17 @@ impl Example for LoginRequest {
     }
 }
 
-/// A code is on its way.
+/// A code was sent.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct CodeSentData {
     /// The phone in E.164.
     phone_number: String,
-    /// Seconds until the code dies. A resend sends the same code with what remains of its life.
+    /// Seconds until the code expires. A resend does not extend it.
     expires_in: i64,
-    /// Seconds until the next one may be asked for.
+    /// Seconds until the next code can be requested.
     resend_in: i64,
-    /// For `GET /api/auth/deliveries/{delivery_id}`, which says what becomes of the message.
+    /// For `GET /api/auth/deliveries/{delivery_id}`, the delivery status of the message.
     delivery_id: String,
 }
 
@@ -147,36 +147,36 @@ impl Example for CodeSentData {
 /// What `signup` can answer.
 #[derive(ApiResponse)]
 pub enum SignupResponse {
-    /// The code is on its way.
+    /// The code was sent.
     #[oai(status = 200)]
     Sent(Json<Success<CodeSentData>>),
-    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why.
+    /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(Refusal),
-    /// `account_disabled`: the account of this phone was disabled. `challenge_required`: show that this is no program:
-    /// `error.challenge` says how; send the request again with `challenge_response`.
+    /// `account_disabled`: the account of this phone is disabled. `challenge_required`: solve `error.challenge` and
+    /// send the request again with `challenge_response`.
     #[oai(status = 403)]
     Disabled(Refusal),
-    /// `user_already_exists`: the phone has a finished account. Log in instead.
+    /// `user_already_exists`: the phone has an account with a complete profile. Log in instead.
     #[oai(status = 409)]
     Registered(Refusal),
     /// `validation_failed`: `error.fields` names what is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
-    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
-    /// `rate_limited`: too many codes were asked for, by this phone, from this address, or in all.
+    /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many codes were requested, for this phone, from this address, or in all.
     #[oai(status = 429)]
     TooSoon(Refusal),
-    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
     SmsRejected(Refusal),
-    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
     SmsUnavailable(Refusal),
 }
 
-/// What `login` answers: to a phone, that a code is on its way; to a name and a password, the tokens.
+/// The answer of `login`: with a phone, that a code was sent; with a name and a password, the tokens.
 #[derive(Debug, Union)]
 #[oai(one_of = true)]
 pub enum LoginData {
@@ -189,19 +189,18 @@ pub enum LoginData {
 /// What `login` can answer.
 #[derive(ApiResponse)]
 pub enum LoginResponse {
-    /// The code is on its way; or, to a `username` and its `password`, the tokens.
+    /// The code was sent; or, with a `username` and `password`, the tokens.
     #[oai(status = 200)]
     Done(Json<LoginData>),
-    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why. `malformed_request`: the body
-    /// names neither a `phone_number` nor a `username`, or both.
+    /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why. `malformed_request`: the body
+    /// has neither `phone_number` nor `username`, or both.
     #[oai(status = 400)]
     BadRequest(Refusal),
-    /// `credentials_invalid`: nobody has this name and this password.
+    /// `credentials_invalid`: the username or the password is wrong.
     #[oai(status = 401)]
     Wrong(Refusal, #[oai(header = "WWW-Authenticate")] String),
-    /// `account_disabled`: the account was disabled. To a name this is said only with the right password.
-    /// `challenge_required`: show that this is no program: `error.challenge` says how; send the request again with
-    /// `challenge_response`.
+    /// `account_disabled`: the account is disabled; with a `username` only after the right password.
+    /// `challenge_required`: solve `error.challenge` and send the request again with `challenge_response`.
     #[oai(status = 403)]
     Disabled(Refusal),
     /// `user_not_found`: the phone has no account. Sign up first.
@@ -210,16 +209,16 @@ pub enum LoginResponse {
     /// `validation_failed`: `error.fields` names what is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
-    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
-    /// `rate_limited`: too many codes were asked for, by this phone, from this address, or in all; or too many wrong
-    /// passwords came for this `username`, or from this address.
+    /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many codes were requested, for this phone, from this address, or in all; or too many wrong
+    /// passwords for this `username` or from this address.
     #[oai(status = 429)]
     TooSoon(Refusal),
-    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
     SmsRejected(Refusal),
-    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
     SmsUnavailable(Refusal),
 }
@@ -228,10 +227,10 @@ pub enum LoginResponse {
 impl CodeApi {
     /// Ask for a code to sign up with
     ///
-    /// Sends a code to a phone without an account, or with one whose profile is not finished. Asking again before the
-    /// code dies sends the same code, by another `channel` if it says so: a late message still works, and a resend
-    /// buys no guesses. The text is in the first language of `Accept-Language` that the server has, else in English. Where
-    /// the operator hides who has an account, every phone gets a code, and every answer is the same.
+    /// Sends a code to a phone without an account, or with an account whose profile is not complete. A request before
+    /// the code expires is a resend: it sends the same code, by another `channel` if one is given, and adds no guesses.
+    /// The text is in the first language of `Accept-Language` that the server has, else in English. If the operator
+    /// hides which phones have an account, every phone gets a code, and every answer is the same.
     #[oai(path = "/api/auth/signup", method = "post", operation_id = "signup")]
     async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
         let SignupRequest { phone_number, channel, platform, device_token, challenge_response } = &body.0;
@@ -274,10 +273,10 @@ impl CodeApi {
 
     /// Ask for a code to log in with, or log in with a password
     ///
-    /// With a `phone_number`: sends a code to a phone that has an account; to any, where the operator hides who has one.
-    /// `signup` and `login` are resends of each other.
+    /// With a `phone_number`: sends a code to a phone that has an account, or to any phone if the operator hides which
+    /// have one. `signup` and `login` are resends of each other.
     ///
-    /// With a `username` and its `password`: signs in, and answers the tokens without an envelope.
+    /// With a `username` and a `password`: signs in, and answers the tokens without an envelope.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
     async fn login(&self, request: &Request, body: Json<LoginRequest>) -> Result<LoginResponse> {
         let (phone, by_name) = (&body.0.phone_number, body.0.username.given().is_some());

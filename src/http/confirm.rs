@@ -48,11 +48,11 @@ impl Example for ConfirmRequest {
     }
 }
 
-/// How long the proof holds.
+/// How long the confirmation is valid.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct ConfirmedData {
-    /// Until when this session may do what needs a proof (RFC 3339, UTC).
+    /// Until when this session may do what needs a confirmation (RFC 3339, UTC).
     confirmed_until: String,
 }
 
@@ -65,23 +65,23 @@ impl Example for ConfirmedData {
 /// What `confirm-code` can answer.
 #[derive(ApiResponse)]
 pub enum ConfirmCodeResponse {
-    /// The code is on its way.
+    /// The code was sent.
     #[oai(status = 200)]
     Sent(Json<Success<CodeSentData>>),
-    /// `phone_unreachable`: the number cannot get messages; `error.reason` says why.
+    /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(Refusal),
     /// `not_found`: the account has no verified phone. Confirm with the password.
     #[oai(status = 404)]
     NoPhone(Refusal),
-    /// `otp_cooldown`: a code was sent to this phone too recently; `error.retry_after` says when the next may be.
-    /// `phone_locked`: too many wrong codes came for this phone. `rate_limited`: too many codes were asked for.
+    /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone. `rate_limited`: too many codes were requested.
     #[oai(status = 429)]
     TooSoon(Refusal),
-    /// `sms_rejected`: the SMS provider refuses the server. Its operator has to act.
+    /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
     SmsRejected(Refusal),
-    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown to wait for.
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
     SmsUnavailable(Refusal),
 }
@@ -89,22 +89,22 @@ pub enum ConfirmCodeResponse {
 /// What `confirm` can answer.
 #[derive(ApiResponse)]
 pub enum ConfirmResponse {
-    /// It is she.
+    /// Confirmed.
     #[oai(status = 200)]
     Confirmed(Json<Success<ConfirmedData>>),
-    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
-    /// the wrong code, with `error.attempts_remaining`. `malformed_request`: the body names neither or both of
+    /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
+    /// code is wrong; `error.attempts_remaining` guesses are left. `malformed_request`: the body has neither or both of
     /// `otp_code` and `password`.
     #[oai(status = 400)]
     Refused(Refusal),
-    /// `validation_failed`: `error.fields` names what is wrong; a wrong password too, because at a 401 apps refresh
+    /// `validation_failed`: `error.fields` names what is wrong, also a wrong password: on a 401 apps would refresh
     /// their token.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
-    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
-    /// `rate_limited`: too many wrong codes or passwords came from this address, or too many passwords for this account.
-    /// Nothing was judged.
+    /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes or passwords from this address, or too many wrong passwords for this
+    /// account. Nothing was judged.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
@@ -113,7 +113,8 @@ pub enum ConfirmResponse {
 impl ConfirmApi {
     /// Ask for a code to confirm with
     ///
-    /// Sends a code to the verified phone of the account. It does nothing but confirm, and no other code confirms.
+    /// Sends a code to the verified phone of the account. The code confirms and does nothing else; no other code
+    /// confirms.
     #[oai(path = "/api/auth/confirm-code", method = "post", operation_id = "confirmCode")]
     async fn confirm_code(&self, gate: Gate, request: &Request) -> Result<ConfirmCodeResponse> {
         let wish = Wish { languages: languages(request), ..Wish::default() };
@@ -143,8 +144,8 @@ impl ConfirmApi {
 
     /// Confirm who holds the session
     ///
-    /// Takes a code of `confirm-code`, once, or the password. For ten minutes this session may then change the phone, set
-    /// a first password and delete the account. A sign-in confirms too.
+    /// Accepts a code of `confirm-code`, once, or the password. For ten minutes this session may then change the phone,
+    /// set a first password and delete the account. A sign-in confirms too.
     #[oai(path = "/api/auth/confirm", method = "post", operation_id = "confirm")]
     async fn confirm(
         &self,

@@ -17,7 +17,7 @@ const LONGEST_TEXT: usize = 1000;
 /// The operations of this page.
 pub struct DashboardApi;
 
-/// Something to say.
+/// A text to repeat.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct DashboardRequest {
@@ -71,9 +71,9 @@ Text, required: true, MetaSchema {
 
 #[OpenApi(tag = "Tag::Password")]
 impl DashboardApi {
-    /// Be greeted
+    /// Get a greeting
     ///
-    /// By the username, else the name of the profile, else the phone number.
+    /// With the username, else the profile name, else the phone number.
     #[oai(path = "/api/dashboard", method = "get", operation_id = "getDashboard")]
     async fn greet(&self, gate: Gate) -> Result<DashboardResponse> {
         let name = gate.0.account().called();
@@ -81,9 +81,9 @@ impl DashboardApi {
         Ok(DashboardResponse::Greeted(Json(DashboardData { response })))
     }
 
-    /// Be greeted with a text
+    /// Get a greeting with a text
     ///
-    /// As `GET`, and says the text again.
+    /// As `GET`, and repeats the text.
     #[oai(path = "/api/dashboard", method = "post", operation_id = "postDashboard")]
     async fn greet_with(&self, gate: Gate, body: Json<DashboardRequest>) -> Result<DashboardTextResponse> {
         let mut faults = Faults::default();

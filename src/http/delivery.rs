@@ -26,7 +26,7 @@ use crate::{
 /// Where Twilio puts the proof that a report is its own.
 const SIGNATURE: &str = "x-twilio-signature";
 
-const NO_DELIVERY: &str = "There is no such delivery, or it was long ago";
+const NO_DELIVERY: &str = "There is no such delivery, or it is too old";
 
 /// The operations of this page.
 pub struct DeliveryApi {
@@ -34,7 +34,7 @@ pub struct DeliveryApi {
     pub services: Arc<Services>,
 }
 
-/// How far a message got.
+/// The status of a message.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum Status {
@@ -63,7 +63,7 @@ impl From<DeliveryStatus> for Status {
     }
 }
 
-/// By which way a code goes.
+/// The channel of a code.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub enum Channel {
@@ -85,18 +85,18 @@ impl From<delivery::Channel> for Channel {
     }
 }
 
-/// What is known of a message.
+/// The delivery status of a message.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct DeliveryAnswer {
-    /// How far it got.
+    /// The status.
     status: Status,
-    /// Why it got no further, where that is known; only beside `undelivered` and `failed`.
+    /// Why it was not delivered, if known; only with `undelivered` and `failed`.
     #[oai(skip_serializing_if_is_none)]
     reason: Option<UnreachableReason>,
-    /// By which way it went last: one that came back may have been followed by one by another channel.
+    /// The channel of the last message: after a failure another channel may have been tried.
     channel: Channel,
-    /// When this was learnt (RFC 3339, UTC).
+    /// When the status changed (RFC 3339, UTC).
     updated_at: String,
 }
 
@@ -122,26 +122,26 @@ impl Example for DeliveryAnswer {
     }
 }
 
-/// A report of Twilio's, as far as it is looked at. All fields are part of the signature.
+/// A delivery report from Twilio: the fields that are used. All fields are part of the signature.
 #[derive(Debug, Object)]
 #[oai(example, rename_all = "PascalCase")]
 pub struct TwilioReport {
-    /// The message, `SM` or `MM` and 32 hex digits.
+    /// The message: `SM` or `MM` and 32 hex digits.
     #[oai(skip_serializing_if_is_none)]
     message_sid: Option<String>,
-    /// How far the message got: `queued`, `sent`, `delivered`, `undelivered`, `failed` and others.
+    /// The status of the message: `queued`, `sent`, `delivered`, `undelivered`, `failed` and others.
     #[oai(skip_serializing_if_is_none)]
     message_status: Option<String>,
-    /// Or the call, `CA` and 32 hex digits.
+    /// The call: `CA` and 32 hex digits.
     #[oai(skip_serializing_if_is_none)]
     call_sid: Option<String>,
     /// How far the call got: `ringing`, `completed`, `busy`, `no-answer`, `failed` and others.
     #[oai(skip_serializing_if_is_none)]
     call_status: Option<String>,
-    /// Why it got no further: <https://www.twilio.com/docs/api/errors>.
+    /// The error code: <https://www.twilio.com/docs/api/errors>.
     #[oai(skip_serializing_if_is_none)]
     error_code: Option<String>,
-    /// Whom it goes to.
+    /// The recipient.
     #[oai(skip_serializing_if_is_none)]
     to: Option<String>,
 }
@@ -162,10 +162,10 @@ impl Example for TwilioReport {
 /// What `deliveries` can answer.
 #[derive(ApiResponse)]
 pub enum DeliveryResponse {
-    /// What is known of the last message of this delivery.
+    /// The status of the last message of this delivery.
     #[oai(status = 200)]
     Known(Json<DeliveryAnswer>),
-    /// `not_found`: there is no such delivery, or it was long ago.
+    /// `not_found`: there is no such delivery, or it was purged.
     #[oai(status = 404)]
     Unknown(Refusal),
 }
@@ -173,21 +173,21 @@ pub enum DeliveryResponse {
 /// What the provider's report is answered with.
 #[derive(ApiResponse)]
 pub enum ReportResponse {
-    /// It was taken. A report that was taken before, or that says nothing new, changes nothing.
+    /// Accepted. A report that repeats something or says nothing new changes nothing.
     #[oai(status = 204)]
     Taken,
-    /// `forbidden`: it has no valid `X-Twilio-Signature`, or the server has no `PUBLIC_BASE_URL` and
-    /// `TWILIO_AUTH_TOKEN` to tell.
+    /// `forbidden`: the `X-Twilio-Signature` is not valid, or the server has no `PUBLIC_BASE_URL` and
+    /// `TWILIO_AUTH_TOKEN` to verify it.
     #[oai(status = 403)]
     Forged(Refusal),
 }
 
 #[OpenApi]
 impl DeliveryApi {
-    /// Ask what becomes of a message
+    /// Read the delivery status of a message
     ///
-    /// `delivery_id` comes with the answer of `signup` and `login`. Ask every few seconds while the person waits, until
-    /// `delivered`, `undelivered` or `failed`, and say then what an app can say better than "try again".
+    /// `delivery_id` is in the answer of `signup` and `login`. Ask every two seconds while the user waits, until
+    /// `delivered`, `undelivered` or `failed`.
     #[oai(
         path = "/api/auth/deliveries/:delivery_id",
         method = "get",
@@ -207,9 +207,9 @@ impl DeliveryApi {
         Ok(found.map_or_else(unknown, |delivery| DeliveryResponse::Known(Json(delivery.into()))))
     }
 
-    /// Take a report of Twilio's
+    /// Receive a delivery report from Twilio
     ///
-    /// What Twilio is told as `StatusCallback`. Reports may come in any order, and more than once.
+    /// The `StatusCallback` of every message. Reports may arrive in any order, and more than once.
     #[oai(
         path = "/api/twilio/status",
         method = "post",

@@ -17,9 +17,9 @@ use super::{
 };
 
 const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app sends it back and gets a JWT.\n\n\
-    Every failure is an envelope with a stable `error.code` for programs and a `message` for people. Every path answers \
+    Every error has the same shape, with a stable `error.code` for programs and a `message` for people. Every path answers \
     with and without a trailing slash. Times are RFC 3339 in UTC.\n\n\
-    In test mode no SMS goes out: the codes are at [/dev/inbox](/dev/inbox). The guide is at \
+    In test mode no SMS is sent: the codes are at [/dev/inbox](/dev/inbox). The guide is at \
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
 
 /// The headers of answers that may be kept: as poem-openapi writes their names, and as everybody else does.
@@ -29,14 +29,12 @@ const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG",
 const RATE_LIMITS: [(&str, &str); 2] = [
     (
         "RateLimit",
-        "How the client stands with the limits that it met: of each its name, what is left (`r`), and after how many \
-         seconds there is more (`t`), as in `\"guard\";r=0;t=1` (draft-ietf-httpapi-ratelimit-headers). Not there where \
-         no such limit was met.",
+        "The limits that apply: for each its name, what is left (`r`), and the seconds until there is more (`t`), \
+             as in `\"guard\";r=0;t=1` (draft-ietf-httpapi-ratelimit-headers). Absent if no such limit applies.",
     ),
     (
         "RateLimit-Policy",
-        "What these limits are: of each its name, how much is let through (`q`) in how many seconds (`w`), as in \
-         `\"guard\";q=500;w=5`.",
+        "The quota (`q`) and window in seconds (`w`) of these limits, as in `\"guard\";q=500;w=5`.",
     ),
 ];
 
@@ -87,10 +85,10 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     let has_json =
         operation.pointer("/requestBody/content").is_some_and(|content| content.get(JSON).is_some());
     let is_gated = operation.get("security").is_some();
-    let mut answers = vec![("500", "`internal`: a fault of the server.")];
+    let mut answers = vec![("500", "`internal`: an error of the server.")];
     if !path.starts_with("/api/health") {
-        answers.push(("400", "`host_not_allowed`: the `Host` header names no host of this server."));
-        answers.push(("429", "`rate_limited`: this address asks faster than the server lets anybody ask."));
+        answers.push(("400", "`host_not_allowed`: the `Host` header is not a host of this server."));
+        answers.push(("429", "`rate_limited`: too many requests per second from this address."));
     }
     if path != "/api/health" {
         answers.push((
@@ -111,8 +109,8 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     if is_gated {
         answers.push((
             "401",
-            "`token_missing`: no access token came. `token_invalid`: it is not ours. `token_expired`: its time is over. \
-             `token_revoked`: its session has ended.",
+            "`token_missing`: there is no access token. `token_invalid`: it is not a valid token of this server. \
+                 `token_expired`: it has expired. `token_revoked`: its session has ended.",
         ));
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
@@ -248,8 +246,7 @@ fn describe_answers(operation: &mut Value) {
         let description = response.get("description").and_then(Value::as_str).unwrap_or_default();
         let codes = codes_in(description);
         let mut headers = Map::new();
-        headers
-            .insert("X-Request-Id".to_owned(), text_header("The name of this request in the server's log."));
+        headers.insert("X-Request-Id".to_owned(), text_header("The id of this request in the server's log."));
         for (declared, name) in CACHING {
             let sentence = response.pointer(&format!("/headers/{declared}/description"));
             if let Some(sentence) = sentence.and_then(Value::as_str) {
@@ -264,7 +261,7 @@ fn describe_answers(operation: &mut Value) {
         }
         if codes.iter().any(|code| sample(*code).error.retry_after.is_some()) {
             let schema = json!({ "type": "integer", "minimum": 1 });
-            let description = "Seconds after which trying again may help.";
+            let description = "Seconds until a retry may succeed.";
             headers.insert("Retry-After".to_owned(), json!({ "description": description, "schema": schema }));
         }
         let examples: Map<String, Value> = codes

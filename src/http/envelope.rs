@@ -23,7 +23,7 @@ pub struct Success<T: Type + ParseFromJSON + ToJSON + Example> {
     pub success: bool,
     /// For a person; it may change.
     pub message: String,
-    /// What was asked for.
+    /// The data of the answer.
     pub data: T,
     /// The access token, where one was issued.
     pub token: Option<String>,
@@ -47,7 +47,7 @@ impl<T: Type + ParseFromJSON + ToJSON + Example> Example for Success<T> {
     }
 }
 
-/// What went wrong, for programs. A code keeps its meaning for good.
+/// What went wrong, for programs. A code never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum ErrorCode {
@@ -127,8 +127,8 @@ impl ErrorCode {
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::MalformedRequest => "The request is not as this operation needs it",
-            Self::HostNotAllowed => "This server does not answer for that host",
+            Self::MalformedRequest => "The request does not have the required form",
+            Self::HostNotAllowed => "This server does not serve that host",
             Self::OtpNotFound => "No OTP found. Please request a new OTP",
             Self::OtpInvalid => "Invalid OTP",
             Self::OtpExpired => "OTP has expired. Please request a new OTP",
@@ -136,7 +136,7 @@ impl ErrorCode {
             Self::OtpCooldown => "Please wait before you request another OTP",
             Self::PhoneLocked => "Too many wrong codes were entered for this number. Please try again later",
             Self::RateLimited => "Too many requests. Please try again later",
-            Self::ChallengeRequired => "Please show that you are not a program",
+            Self::ChallengeRequired => "Please complete the verification challenge",
             Self::PhoneUnreachable => "This number cannot receive our messages",
             Self::TokenMissing => "Sign in first: send the access token as Authorization: Bearer <token>",
             Self::TokenInvalid => "The token is not valid",
@@ -144,16 +144,16 @@ impl ErrorCode {
             Self::TokenRevoked => "The session has ended. Please sign in again",
             Self::AccountDisabled => "This account has been disabled",
             Self::CredentialsInvalid => "No active account found with the given credentials",
-            Self::Forbidden => "This is not for you",
+            Self::Forbidden => "You are not allowed to do this",
             Self::ReauthenticationRequired => "Please confirm that it is you",
             Self::UserNotFound => "User not found. Please signup first.",
-            Self::NotFound => "There is nothing at this path",
-            Self::MethodNotAllowed => "This path does not know this method",
+            Self::NotFound => "This path does not exist",
+            Self::MethodNotAllowed => "This path does not support this method",
             Self::UserAlreadyExists => "User already exists. Please login instead.",
             Self::UsernameTaken => "This username is taken",
             Self::EmailTaken => "This e-mail address is taken",
             Self::PhoneTaken => "This phone number belongs to another account",
-            Self::PayloadTooLarge => "The body may be 64 KiB at most",
+            Self::PayloadTooLarge => "The body must be at most 64 KiB",
             Self::UnsupportedMediaType => {
                 "Send the body as JSON, with the header Content-Type: application/json"
             }
@@ -176,7 +176,7 @@ impl ErrorCode {
     }
 }
 
-/// Why a number cannot get messages.
+/// Why a number cannot receive messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum UnreachableReason {
@@ -211,17 +211,17 @@ impl From<crate::flows::UnreachableReason> for UnreachableReason {
 pub struct ErrorBody {
     /// What went wrong.
     pub code: ErrorCode,
-    /// Guesses left at this code.
+    /// Guesses left for this code.
     #[oai(validator(minimum(value = "0")))]
     pub attempts_remaining: Option<i64>,
-    /// Seconds after which trying again may help; the same as the `Retry-After` header.
+    /// Seconds until a retry may succeed; the same as the `Retry-After` header.
     #[oai(validator(minimum(value = "1")))]
     pub retry_after: Option<i64>,
-    /// Why the number cannot get messages.
+    /// Why the number cannot receive messages.
     pub reason: Option<UnreachableReason>,
-    /// What is wrong, by field: all faults at once.
+    /// The errors by field, all at once.
     pub fields: Option<BTreeMap<String, Vec<String>>>,
-    /// The proof that is asked for; the request is sent again with it as `challenge_response`.
+    /// The challenge to solve; send the request again with the solution as `challenge_response`.
     pub challenge: Option<Challenge>,
 }
 
@@ -240,7 +240,7 @@ pub struct Failure {
     pub error: ErrorBody,
 }
 
-/// An object without members, where an answer has nothing to say.
+/// An empty object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct Nothing {}

@@ -290,9 +290,9 @@ fn phone_schema() -> MetaSchema {
         max_length: Some(LONGEST_TEXT),
         ..schema(
             "string",
-            "A mobile number. Best in E.164 (`+916205829376`); spaces, dashes, dots and parentheses are dropped. Without \
-             a plus it is read as a number of `PHONE_DEFAULT_REGION`, then with that region's own country code; `00` is \
-             a plus where that region dials abroad by `00` alone.",
+            "A mobile number, best in E.164 (`+916205829376`); spaces, dashes, dots and parentheses are ignored. Without \
+             a plus it is a national number of `PHONE_DEFAULT_REGION`, or begins with that region's country code. `00` \
+             is a plus if that region dials abroad by `00`.",
             "+916205829376".into(),
         )
     }
@@ -303,7 +303,7 @@ fn birth_date_schema() -> MetaSchema {
         format: Some("date"),
         ..schema(
             "string",
-            "`YYYY-MM-DD`. 18 or older today in `TIME_ZONE`, and born 120 years ago at most.",
+            "`YYYY-MM-DD`. 18 or older today in `TIME_ZONE`, and at most 120 years old.",
             "1995-01-01".into(),
         )
     }
@@ -360,19 +360,19 @@ fn clearable(schema: MetaSchema) -> MetaSchema {
 fn bio_schema() -> MetaSchema {
     MetaSchema {
         max_length: Some(500),
-        ..schema("string", "A text about her; trimmed.", "I like live music.".into())
+        ..schema("string", "A text about the user; trimmed.", "I like live music.".into())
     }
 }
 
 fn location_schema() -> MetaSchema {
-    MetaSchema { max_length: Some(100), ..schema("string", "Where she is; trimmed.", "Patna".into()) }
+    MetaSchema { max_length: Some(100), ..schema("string", "The user's location; trimmed.", "Patna".into()) }
 }
 
 describe!(/// `phone_number` where it must be there.
     Phone, required: true, phone_schema());
 describe!(/// `phone_number` of `complete-profile`, which needs none: the token names the phone.
 OwnPhone, required: false, clearable(MetaSchema {
-    description: Some("May be left out. If it is given, it must be the phone of the token."),
+    description: Some("Optional. If given, it must be the phone of the access token."),
     ..phone_schema()
 }));
 describe!(/// `phone_number` of `login`, which takes a username as well.
@@ -380,40 +380,40 @@ LoginPhone, required: false, phone_schema());
 describe!(/// `channel`: null and absent are the usual one.
 Channel, required: false, MetaSchema {
     enum_items: delivery::Channel::ALL.map(|channel| channel.as_str().into()).to_vec(),
-    ..clearable(schema("string", "By which way the code goes: `sms`, `whatsapp` or `call`, as far as the server has it \
-        switched on (`OTP_CHANNELS`). Without it `sms`, or the first that is on.", "sms".into()))
+    ..clearable(schema("string", "The channel of the code: `sms`, `whatsapp` or `call`, if it is enabled \
+         (`OTP_CHANNELS`). Default: `sms`, or the first enabled channel.", "sms".into()))
 });
 describe!(/// `platform`: null and absent are none.
 Platform, required: false, MetaSchema {
     enum_items: ["android", "ios", "web"].map(Value::from).to_vec(),
-    ..clearable(schema("string", "What the app runs on. The text to an `android` app ends with the hash that its SMS \
-        Retriever looks for, where the server has one.", "android".into()))
+    ..clearable(schema("string", "The platform of the app. An SMS for `android` ends with the hash of the SMS \
+         Retriever, if the server has one.", "android".into()))
 });
 describe!(/// `challenge_response`: null and absent are none.
 ChallengeResponse, required: false, MetaSchema {
     min_length: Some(1),
     max_length: Some(MAX_RESPONSE_CHARS),
-    ..clearable(schema("string", "The proof that a 403 `challenge_required` asked for: the token of the widget, or the \
-        answer to the proof of work. Looked at only when a proof is asked for.", Value::Null))
+    ..clearable(schema("string", "The solution of the challenge of a 403 `challenge_required`: the widget's token, \
+         or the answer to the proof of work. Ignored if none is required.", Value::Null))
 });
 describe!(/// `device_token`: null and absent are none.
-DeviceToken, required: false, clearable(schema("string", "The `device_token` of her last sign-in on this device, at all four \
-    routes of a sign-in or at none. One that is not good, or no more, is as none.", Value::Null)));
+DeviceToken, required: false, clearable(schema("string", "The `device_token` of the last sign-in on this device. \
+     Send it to both routes of a sign-in or to neither. An invalid one is ignored.", Value::Null)));
 describe!(/// `otp_code`.
 Code, required: true, MetaSchema {
     pattern: Some("^[0-9]{4,8}$".to_owned()),
-    ..schema("string", "The code of the message: `OTP_LENGTH` digits, 4 by default. A text, not a number: \
-        leading zeros count.", "1097".into())
+    ..schema("string", "The code of the message: `OTP_LENGTH` digits, 4 by default. A string, not a number: leading \
+         zeros count.", "1097".into())
 });
 describe!(/// `otp_code` of `confirm`, where a password may stand in its place.
 MaybeCode, required: false, MetaSchema {
     pattern: Some("^[0-9]{4,8}$".to_owned()),
-    ..clearable(schema("string", "The code of the message that `confirm-code` sent. Not beside a `password`.", "1097".into()))
+    ..clearable(schema("string", "The code of the message that `confirm-code` sent. Not together with `password`.", "1097".into()))
 });
 describe!(/// `password` of `confirm`, where a code may stand in its place.
 OwnPassword, required: false, MetaSchema {
     format: Some("password"),
-    ..clearable(schema("string", "Her password. Not beside an `otp_code`.", Value::Null))
+    ..clearable(schema("string", "The password. Not together with `otp_code`.", Value::Null))
 });
 describe!(/// `refresh`.
     Refresh, required: true, schema("string", "The refresh token.", "eyJhbGciOiJIUzI1NiJ9.e30.refresh".into()));

@@ -24,18 +24,18 @@ pub struct KeysApi {
     pub services: Arc<Services>,
 }
 
-/// A public key (RFC 7517). Which numbers it has follows from `kty`.
+/// A public key (RFC 7517). Its members depend on `kty`.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct JsonWebKey {
     /// `OKP` (with `crv` and `x`), `EC` (with `crv`, `x` and `y`) or `RSA` (with `n` and `e`).
     kty: String,
-    /// The only algorithm that it verifies: `EdDSA`, `ES256` or `RS256`.
+    /// The only algorithm of the key: `EdDSA`, `ES256` or `RS256`.
     alg: String,
     /// Always `sig`.
     #[oai(rename = "use")]
     purpose: String,
-    /// Its name in the headers of tokens: its thumbprint (RFC 7638).
+    /// The key id in the headers of tokens: the thumbprint (RFC 7638).
     kid: String,
     /// `Ed25519` or `P-256`.
     #[oai(skip_serializing_if_is_none)]
@@ -101,7 +101,7 @@ impl Example for JsonWebKey {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct JsonWebKeySet {
-    /// The one that signs comes first. Empty with HS256, whose secret is no one's but the services' that share it.
+    /// The signing key comes first. Empty with HS256.
     keys: Vec<JsonWebKey>,
 }
 
@@ -120,24 +120,24 @@ impl Example for JsonWebKeySet {
 /// What the addresses of the keys can answer.
 #[derive(ApiResponse)]
 pub enum KeysResponse {
-    /// The keys. They may be kept for five minutes.
+    /// The keys. They may be cached for five minutes.
     #[oai(status = 200)]
     Keys(
         Json<JsonWebKeySet>,
         /// `public, max-age=300`.
         #[oai(header = "Cache-Control")]
         String,
-        /// Of these very keys.
+        /// The version of the keys.
         #[oai(header = "ETag")]
         String,
     ),
-    /// They are still those of the `ETag` that came as `If-None-Match`.
+    /// The keys of the `If-None-Match` are still current.
     #[oai(status = 304)]
     Unchanged(
         /// `public, max-age=300`.
         #[oai(header = "Cache-Control")]
         String,
-        /// Of the keys.
+        /// The version of the keys.
         #[oai(header = "ETag")]
         String,
     ),
@@ -147,14 +147,14 @@ pub enum KeysResponse {
 impl KeysApi {
     /// Get the public keys of tokens
     ///
-    /// A JWK set (RFC 7517) with which any service checks access tokens by itself; `kid` in a token's header says which
-    /// key is meant. With HS256 there are none.
+    /// A JWK set (RFC 7517) with which services check access tokens. The `kid` in a token's header names the key. Empty
+    /// with HS256.
     #[oai(path = "/api/auth/jwks.json", method = "get", operation_id = "getKeys")]
     async fn keys(&self, request: &Request) -> KeysResponse {
         self.answer(request)
     }
 
-    /// Get the public keys of tokens, at the address that libraries know
+    /// Get the public keys of tokens, at the usual address
     ///
     /// The same as `/api/auth/jwks.json`.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "getWellKnownKeys")]

@@ -24,7 +24,7 @@ use crate::flows::{
 
 use shapes::ExportData;
 
-const LAST_ADMIN: &str = "You are the only admin: make somebody else one first";
+const LAST_ADMIN: &str = "You are the only admin: make another user an admin first";
 
 /// How a browser names the file.
 const ATTACHMENT: &str = "attachment; filename=\"loopin-auth-export.json\"";
@@ -35,11 +35,11 @@ pub struct LeavingApi {
     pub services: Arc<Services>,
 }
 
-/// Who has left.
+/// The deleted account.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct LeftData {
-    /// The account that there was (UUID version 7). No other ever has this id.
+    /// The deleted account (UUID version 7).
     user_id: String,
 }
 
@@ -52,10 +52,10 @@ impl Example for LeftData {
 /// What `delete-account` can answer.
 #[derive(ApiResponse)]
 pub enum DeleteAccountResponse {
-    /// The account is gone.
+    /// The account is deleted.
     #[oai(status = 200)]
     Gone(Json<Success<LeftData>>),
-    /// `reauthentication_required`: confirm first. `forbidden`: the only admin cannot leave.
+    /// `reauthentication_required`: confirm first. `forbidden`: the last admin cannot be deleted.
     #[oai(status = 403)]
     Refused(Refusal),
 }
@@ -63,17 +63,17 @@ pub enum DeleteAccountResponse {
 /// What `export` can answer.
 #[derive(ApiResponse)]
 pub enum ExportResponse {
-    /// Everything, as a file.
+    /// The data.
     #[oai(status = 200)]
     Everything(Json<ExportData>, #[oai(header = "Content-Disposition")] String),
 }
 
 #[OpenApi(tag = "Tag::Profile")]
 impl LeavingApi {
-    /// Export everything that is held about the user
+    /// Export everything that is stored about the user
     ///
-    /// Account, profile, sessions, messages, codes and what the sales team noted, without an envelope. No password, code,
-    /// token or hash is in it, and nobody else's data.
+    /// Account, profile, sessions, messages, codes and the sales team's notes, without an envelope. It contains no
+    /// password, code, token or hash.
     #[oai(path = "/api/auth/export", method = "get", operation_id = "export")]
     async fn export(&self, gate: Gate) -> Result<ExportResponse> {
         let held = leaving::export(&self.services, &gate.0).await.map_err(Fault::from)?;
@@ -83,10 +83,9 @@ impl LeavingApi {
 
     /// Delete the account
     ///
-    /// Needs a proof of the last ten minutes of who holds the session: a sign-in, or `confirm`. Account, profile, sessions,
-    /// messages, codes and lead are removed at once, and every token is refused from now on. The phone may sign up anew,
-    /// as somebody else. What stays of it is an HMAC, so that nobody escapes a wait or the guesses at a code by leaving; it
-    /// means nothing once those are over, and goes with the next purge.
+    /// Needs a sign-in or `confirm` in this session in the last ten minutes. Account, profile, sessions, messages,
+    /// codes and lead are removed at once, and every token is refused. The phone may sign up again, as a new account.
+    /// An HMAC of the phone stays while a cooldown or guesses count, and is removed by the next purge.
     #[oai(path = "/api/auth/delete-account", method = "post", operation_id = "deleteAccount")]
     async fn delete_account(&self, gate: Gate, request: &Request) -> Result<DeleteAccountResponse> {
         let user_id = gate.0.account().id.to_string();

@@ -57,15 +57,15 @@ use crate::flows::{Services, inbox};
 pub enum Tag {
     /// Signing up and logging in with a code that comes by SMS.
     Phone,
-    /// What the apps need to know of a person.
+    /// Profiles and event interests.
     Profile,
-    /// Names and passwords, in the shapes of Django REST framework and SimpleJWT.
+    /// Passwords, in the shapes of Django REST framework and SimpleJWT.
     Password,
-    /// The life of a pair of tokens.
+    /// Refreshing tokens and ending sessions.
     Session,
-    /// Who there is, for staff and admins.
+    /// Users, for staff and admins.
     Users,
-    /// Locks of phones and prefixes of numbers, for staff and admins.
+    /// Locks of phones and number prefixes, for staff and admins.
     Abuse,
     /// The server itself.
     Service,

@@ -46,16 +46,16 @@ pub struct PasswordApi {
 /// What `register` can answer.
 #[derive(ApiResponse)]
 pub enum RegisterResponse {
-    /// The account is there, and signed in.
+    /// The account was created, and is signed in.
     #[oai(status = 201)]
     SignedIn(Json<SignedInData>),
-    /// `username_taken`: the username is another account's. `email_taken`: the e-mail address is.
+    /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
     #[oai(status = 409)]
     Taken(Refusal),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `rate_limited`: too many registrations came from this address.
+    /// `rate_limited`: too many registrations from this address.
     #[oai(status = 429)]
     TooMany(Refusal),
 }
@@ -63,16 +63,16 @@ pub enum RegisterResponse {
 /// What the older `register` can answer.
 #[derive(ApiResponse)]
 pub enum RegisterAccountResponse {
-    /// The account is there.
+    /// The account was created.
     #[oai(status = 201)]
     Made(Json<RegisteredData>),
-    /// `username_taken`: the username is another account's. `email_taken`: the e-mail address is.
+    /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
     #[oai(status = 409)]
     Taken(Refusal),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `rate_limited`: too many registrations came from this address.
+    /// `rate_limited`: too many registrations from this address.
     #[oai(status = 429)]
     TooMany(Refusal),
 }
@@ -83,16 +83,16 @@ pub enum TokenResponse {
     /// Signed in.
     #[oai(status = 200)]
     SignedIn(Json<SignedInData>),
-    /// `credentials_invalid`: nobody has this name and this password.
+    /// `credentials_invalid`: the username or the password is wrong.
     #[oai(status = 401)]
     Wrong(Refusal, #[oai(header = "WWW-Authenticate")] String),
-    /// `account_disabled`: the right password of a disabled account.
+    /// `account_disabled`: the password is right, but the account is disabled.
     #[oai(status = 403)]
     Disabled(Refusal),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `rate_limited`: too many wrong passwords came for this name, or from this address. This one was not looked at.
+    /// `rate_limited`: too many wrong passwords for this name or from this address. This one was not checked.
     #[oai(status = 429)]
     TooMany(Refusal),
 }
@@ -100,19 +100,17 @@ pub enum TokenResponse {
 /// What `password` can answer.
 #[derive(ApiResponse)]
 pub enum PasswordResponse {
-    /// The new password holds, and the other sessions are ended.
+    /// The password was set, and the other sessions have ended.
     #[oai(status = 200)]
     Changed(Json<Success<Nothing>>),
-    /// `reauthentication_required`: a first password needs a proof of who holds the session, no older than 10 minutes:
-    /// sign in, or confirm. `forbidden`: staff and admins set no first password by a code; they have one before they are
-    /// made that.
+    /// `reauthentication_required`: a first password needs a sign-in or `confirm` in the last ten minutes. `forbidden`:
+    /// staff and admins cannot set a first password.
     #[oai(status = 403)]
     NotProved(Refusal),
-    /// `validation_failed`: `error.fields` names everything that is wrong; `old_password` may be the wrong one.
+    /// `validation_failed`: `error.fields` names everything that is wrong, also a wrong `old_password`.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `rate_limited`: too many wrong passwords were given for this account, or from this address. This one was not looked
-    /// at.
+    /// `rate_limited`: too many wrong passwords for this account or from this address. This one was not checked.
     #[oai(status = 429)]
     TooMany(Refusal),
 }
@@ -121,7 +119,7 @@ pub enum PasswordResponse {
 impl PasswordApi {
     /// Register with a password, and sign in
     ///
-    /// `phone` is not proved here: nobody is found by it, and any number of accounts may hold the same one.
+    /// `phone` is not verified: no account is found by it, and several accounts may name the same one.
     #[oai(path = "/api/auth/register", method = "post", operation_id = "register")]
     async fn register(&self, request: &Request, body: Json<RegisterRequest>) -> Result<RegisterResponse> {
         let registration = match self.registration(&body.0) {
@@ -193,8 +191,8 @@ impl PasswordApi {
 
     /// Set or change the password
     ///
-    /// Ends the other sessions. Whoever has a password shows it as `old_password`. Whoever has none sets a first one
-    /// within 10 minutes of signing in or confirming.
+    /// Ends the other sessions. An account with a password sends it as `old_password`. A first password needs a sign-in
+    /// or `confirm` in the last ten minutes.
     #[oai(path = "/api/auth/password", method = "post", operation_id = "changePassword")]
     async fn password(
         &self,

@@ -53,7 +53,7 @@ pub enum CompleteProfileResponse {
 /// What `event-interests` can answer.
 #[derive(ApiResponse)]
 pub enum EventInterestsResponse {
-    /// The interests that can be chosen, by name.
+    /// The active interests, by name.
     #[oai(status = 200)]
     List(Json<EventInterestsAnswer>),
 }
@@ -81,8 +81,7 @@ pub enum ChangeProfileResponse {
 impl ProfileApi {
     /// Complete the profile
     ///
-    /// Sets everything that the apps need of a person. Doing it again overwrites; `bio` and `location` are cleared when
-    /// they are left out.
+    /// Sets the whole profile. A second call overwrites it, and clears `bio` and `location` if they are left out.
     #[oai(path = "/api/auth/complete-profile", method = "post", operation_id = "completeProfile")]
     async fn complete_profile(
         &self,
@@ -134,7 +133,7 @@ impl ProfileApi {
 
     /// List the event interests
     ///
-    /// Those that can be chosen, by name. The list may be up to a minute old.
+    /// The active interests, by name. The list may be one minute old.
     #[oai(path = "/api/auth/event-interests", method = "get", operation_id = "listEventInterests")]
     async fn event_interests(&self) -> Result<EventInterestsResponse> {
         let interests = interests::list(&self.services).await.map_err(Fault::from)?;
@@ -142,19 +141,19 @@ impl ProfileApi {
         Ok(EventInterestsResponse::List(Json(EventInterestsAnswer::new(active))))
     }
 
-    /// Read the own profile
+    /// Read the user's own profile
     ///
-    /// What was not given yet is null.
+    /// Fields that were not given are null.
     #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, gate: Gate) -> Result<ProfileResponse> {
         let interests = interests::list(&self.services).await.map_err(Fault::from)?;
         Ok(ProfileResponse::Found(Json(Profile::of(gate.0.account(), &interests))))
     }
 
-    /// Change the own profile
+    /// Change the user's own profile
     ///
-    /// Takes any of the fields, by the rules of `complete-profile`; what is left out stays. `null` clears `bio` and
-    /// `location`, and nothing else.
+    /// Takes any of the fields of `complete-profile`, with the same rules. Fields that are left out stay. `null` clears
+    /// `bio` and `location` only.
     #[oai(path = "/api/auth/profile", method = "put", operation_id = "changeProfile")]
     async fn change_profile(
         &self,

@@ -5,37 +5,37 @@ use poem_openapi::{Object, Union};
 use super::envelope::{ErrorCode, Failure, Refusal};
 use crate::flows::proof::AskedProof;
 
-/// A proof of work: find a number so that the SHA-256 of `<challenge>.<number>` begins with `difficulty` zero bits, and
-/// send that whole text as `challenge_response`.
+/// A proof of work: find a number such that the SHA-256 of `<challenge>.<number>` begins with `difficulty` zero bits,
+/// and send that whole text as `challenge_response`.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub struct PowChallenge {
-    /// A text to work on, for this phone and this client only.
+    /// An opaque text, valid for this phone and client address only.
     pub challenge: String,
     /// The zero bits that the hash has to begin with.
     #[oai(validator(minimum(value = "8"), maximum(value = "24")))]
     pub difficulty: u32,
-    /// Seconds until it can be answered no more. It can be answered once.
+    /// Seconds until it expires. It can be used once.
     #[oai(validator(minimum(value = "1")))]
     pub expires_in: i64,
 }
 
-/// A token of Cloudflare's Turnstile, as its widget hands it out.
+/// A token from Cloudflare's Turnstile widget.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub struct TurnstileChallenge {
     /// The widget's `sitekey`.
     pub site_key: String,
-    /// The widget's `action`; null where none is asked for.
+    /// The widget's `action`; null if none is required.
     pub action: Option<String>,
 }
 
-/// A token of hCaptcha's, as its widget hands it out.
+/// A token from hCaptcha's widget.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub struct HCaptchaChallenge {
     /// The widget's `sitekey`.
     pub site_key: String,
 }
 
-/// What is asked for, by whom it is judged.
+/// The challenge, by provider.
 #[derive(Debug, Clone, PartialEq, Eq, Union)]
 #[oai(one_of = true, discriminator_name = "provider")]
 pub enum Challenge {

@@ -20,7 +20,7 @@ pub struct ServiceApi {
     pub services: Arc<Services>,
 }
 
-/// Who answers here, and where to look next.
+/// The service and its links.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Root {
@@ -36,7 +36,7 @@ pub struct Root {
     guide: String,
     /// The health of the server.
     health: String,
-    /// The admin pages.
+    /// The admin console.
     admin: String,
 }
 
@@ -54,7 +54,7 @@ impl Example for Root {
     }
 }
 
-/// How the server is.
+/// The state of the server.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Health {
@@ -81,7 +81,7 @@ impl Example for Health {
 /// What the roots can answer.
 #[derive(ApiResponse)]
 pub enum RootResponse {
-    /// Who answers here.
+    /// The service.
     #[oai(status = 200)]
     Root(Json<Root>),
 }
@@ -104,7 +104,7 @@ pub enum ReadyResponse {
 
 #[OpenApi(tag = "Tag::Service")]
 impl ServiceApi {
-    /// Say who answers here
+    /// Describe the service
     ///
     /// Name, version and links.
     #[oai(path = "/", method = "get", operation_id = "getRoot")]
@@ -112,7 +112,7 @@ impl ServiceApi {
         RootResponse::Root(Json(Root::example()))
     }
 
-    /// Say who answers here, below the API's base path
+    /// Describe the service, below the API's base path
     ///
     /// Name, version and links.
     #[oai(path = "/api", method = "get", operation_id = "getApiRoot")]
@@ -120,17 +120,17 @@ impl ServiceApi {
         RootResponse::Root(Json(Root::example()))
     }
 
-    /// Ask whether the process answers
+    /// Check that the process answers
     ///
-    /// Does not touch the database: an outage of the database is no reason to restart the server.
+    /// Does not use the database: a database outage is no reason to restart the server.
     #[oai(path = "/api/health", method = "get", operation_id = "getHealth")]
     async fn health(&self) -> HealthResponse {
         HealthResponse::Healthy(Health::of("healthy"))
     }
 
-    /// Ask whether the server can serve
+    /// Check that the server can serve requests
     ///
-    /// Asks the database for an answer.
+    /// Also asks the database.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<ReadyResponse> {
         self.services.store.ping().await.map_err(Fault::from)?;

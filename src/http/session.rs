@@ -38,7 +38,7 @@ impl Example for RefreshRequest {
     }
 }
 
-/// The refresh token of the session that is to end.
+/// The refresh token of the session to end.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct LogoutRequest {
@@ -57,7 +57,7 @@ impl Example for LogoutRequest {
 pub struct TokenPairData {
     /// The access token.
     access: String,
-    /// The refresh token that takes the place of the one that was sent.
+    /// The refresh token that replaces the one that was sent.
     refresh: String,
 }
 
@@ -76,11 +76,11 @@ pub enum RefreshResponse {
     /// The next pair.
     #[oai(status = 200)]
     Tokens(Json<TokenPairData>),
-    /// `token_invalid`: not a refresh token of this server. `token_expired`: it was not used in time.
-    /// `token_revoked`: its session has ended, which the use of a retired token does too.
+    /// `token_invalid`: not a refresh token of this server. `token_expired`: it has expired. `token_revoked`: its
+    /// session has ended, also by the use of a retired token.
     #[oai(status = 401)]
     Refused(Refusal, #[oai(header = "WWW-Authenticate")] String),
-    /// `account_disabled`: the account was disabled.
+    /// `account_disabled`: the account is disabled.
     #[oai(status = 403)]
     Disabled(Refusal),
     /// `validation_failed`: `error.fields` names what is wrong.
@@ -91,10 +91,10 @@ pub enum RefreshResponse {
 /// What `logout` can answer.
 #[derive(ApiResponse)]
 pub enum LogoutResponse {
-    /// Whatever token came, nobody is signed in with it any more.
+    /// The session of the token has ended.
     #[oai(status = 200)]
     LoggedOut(Json<Success<Nothing>>),
-    /// `validation_failed`: `refresh` is not a text.
+    /// `validation_failed`: `refresh` is not a string.
     #[oai(status = 422)]
     Invalid(Refusal),
 }
@@ -103,9 +103,9 @@ pub enum LogoutResponse {
 impl SessionApi {
     /// Exchange a refresh token for the next pair
     ///
-    /// A refresh token is single use. Presented again within 30 seconds it answers the same successor, and later, while
-    /// that successor was never used, a new one: an answer that got lost on the way throws nobody out. The use of a
-    /// retired token ends its session.
+    /// A refresh token is single use. Sent again within 30 seconds, it answers the same successor; later, if that
+    /// successor was never used, a new one. So a lost answer signs nobody out. The use of a retired token ends the
+    /// session.
     #[oai(path = "/api/auth/refresh", method = "post", operation_id = "refresh")]
     pub(super) async fn refresh(
         &self,
@@ -133,8 +133,8 @@ impl SessionApi {
 
     /// End the session
     ///
-    /// Takes the access token as Bearer, or the refresh token in the body, or both, or neither. The session that a
-    /// token belongs to ends, even if the token has expired. Other sessions of the user go on.
+    /// Takes the access token as Bearer, or the refresh token in the body, or both, or neither. Ends the session of the
+    /// token, even if the token has expired. Other sessions of the user continue.
     #[oai(path = "/api/auth/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, request: &Request, body: MaybeJson<LogoutRequest>) -> Result<LogoutResponse> {
         let mut tokens = Vec::new();

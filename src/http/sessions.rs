@@ -21,7 +21,7 @@ use crate::{
     store,
 };
 
-const NO_SESSION: &str = "You have no live session of this id";
+const NO_SESSION: &str = "You have no active session with this id";
 
 /// The operations of this page.
 pub struct SessionsApi {
@@ -35,13 +35,13 @@ pub struct SessionsApi {
 pub struct SessionData {
     /// For `DELETE /api/auth/sessions/{id}`; `sid` in the tokens (UUID version 7).
     id: String,
-    /// What the device said of itself when it signed in: `X-Device-Name`, else `User-Agent`. Empty when it said nothing.
+    /// The device: `X-Device-Name` of the sign-in, else `User-Agent`. Empty if neither was sent.
     device: String,
-    /// The network address that it signed in from.
+    /// The client address of the sign-in.
     address: String,
     /// When it signed in (RFC 3339, UTC).
     created_at: String,
-    /// When it last got tokens: by signing in or by `refresh`. A request with an access token does not count.
+    /// The last sign-in or `refresh`. A request with an access token does not count.
     last_used_at: String,
     /// Whether it is the session of this request.
     current: bool,
@@ -82,7 +82,7 @@ pub struct SessionsAnswer {
     success: bool,
     /// For a person; it may change.
     message: String,
-    /// The one that was used last first.
+    /// Last used first.
     data: Vec<SessionData>,
     /// Always null.
     token: Option<String>,
@@ -104,7 +104,7 @@ impl Example for SessionsAnswer {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct EndedData {
-    /// The number of sessions that were live and are not any more.
+    /// The number of sessions that have ended.
     ended: u64,
 }
 
@@ -117,7 +117,7 @@ impl Example for EndedData {
 /// What `GET sessions` can answer.
 #[derive(ApiResponse)]
 pub enum SessionsResponse {
-    /// The live sessions, the one that was used last first.
+    /// The live sessions, last used first.
     #[oai(status = 200)]
     List(Json<SessionsAnswer>),
 }
@@ -125,7 +125,7 @@ pub enum SessionsResponse {
 /// What ends several sessions can answer.
 #[derive(ApiResponse)]
 pub enum EndResponse {
-    /// They are ended: their access tokens too are refused from now on.
+    /// They have ended; their access tokens are refused from now on.
     #[oai(status = 200)]
     Ended(Json<Success<EndedData>>),
 }
@@ -133,19 +133,19 @@ pub enum EndResponse {
 /// What `DELETE sessions/{id}` can answer.
 #[derive(ApiResponse)]
 pub enum EndOneResponse {
-    /// It is ended: its access tokens too are refused from now on.
+    /// It has ended; its access tokens are refused from now on.
     #[oai(status = 200)]
     Ended(Json<Success<EndedData>>),
-    /// `not_found`: she has no live session of this id.
+    /// `not_found`: the user has no live session with this id.
     #[oai(status = 404)]
     NotFound(Refusal),
 }
 
 #[OpenApi(tag = "Tag::Session")]
 impl SessionsApi {
-    /// List the own sessions
+    /// List the user's own sessions
     ///
-    /// The live ones, twenty at most: a further sign-in ends the one that was used longest ago.
+    /// The live sessions, twenty at most: the next sign-in ends the one that was used longest ago.
     #[oai(path = "/api/auth/sessions", method = "get", operation_id = "listSessions")]
     async fn list(&self, gate: Gate) -> Result<SessionsResponse> {
         let (session, now) = (gate.0.session(), self.services.clock.now());
@@ -157,7 +157,7 @@ impl SessionsApi {
 
     /// End the other sessions
     ///
-    /// All of the user's but the one of this request.
+    /// Ends all of the user's sessions but the one of this request.
     #[oai(path = "/api/auth/sessions", method = "delete", operation_id = "endOtherSessions")]
     async fn end_others(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
         let ended = sessions::end_others(&self.services, &gate.0, client_ip::of(request)).await;
@@ -165,9 +165,9 @@ impl SessionsApi {
         Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
     }
 
-    /// End one of the own sessions
+    /// End one of the user's own sessions
     ///
-    /// It may be the one of this request.
+    /// It may be the session of this request.
     #[oai(path = "/api/auth/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end_one(&self, gate: Gate, id: Path<String>) -> Result<EndOneResponse> {
         let ended = match Uuid::parse_str(&id.0) {
@@ -183,7 +183,7 @@ impl SessionsApi {
 
     /// End all sessions
     ///
-    /// Every session of the user, the one of this request too.
+    /// Ends every session of the user, also the one of this request.
     #[oai(path = "/api/auth/logout-all", method = "post", operation_id = "logoutAll")]
     async fn logout_all(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
         let ended = sessions::end_all(&self.services, &gate.0, client_ip::of(request)).await;

@@ -41,7 +41,7 @@ const NO_USER: &str = "There is no such user";
 
 const NOTHING_LOST: &str = "This user has lost no phone number";
 
-const LAST_ADMIN: &str = "This is the last active admin: make somebody else one first";
+const LAST_ADMIN: &str = "This is the last active admin: make another user an admin first";
 
 /// The operations of this page.
 pub struct UsersApi {
@@ -55,7 +55,7 @@ pub enum UsersResponse {
     /// The page, newest users first; empty past the end.
     #[oai(status = 200)]
     List(Json<Users>),
-    /// `forbidden`: only staff and admins who signed in with their password see the list.
+    /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
     Forbidden(Refusal),
     /// `validation_failed`: `error.fields` names the parameters that are wrong.
@@ -69,11 +69,11 @@ pub enum UserResponse {
     /// The user.
     #[oai(status = 200)]
     Found(Json<User>),
-    /// `forbidden`: it is somebody else, who may exist or not, and only staff and admins who signed in with their
-    /// password may ask.
+    /// `forbidden`: it is another account, which may exist or not; only staff and admins, in a session opened with the
+    /// password, may read it.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `user_not_found`: there is no such user, or `id` is no UUID.
+    /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(Refusal),
 }
@@ -81,16 +81,16 @@ pub enum UserResponse {
 /// What the changing of a user can answer.
 #[derive(ApiResponse)]
 pub enum ChangeUserResponse {
-    /// The user as she is now.
+    /// The user as it is now.
     #[oai(status = 200)]
     Changed(Json<User>),
-    /// `forbidden`: whoever asks may not: see above. Or an admin would be taken away who is the last active one.
+    /// `forbidden`: the user has no right to do this: see above. Or it is the last active admin.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `user_not_found`: there is no such user, or `id` is no UUID.
+    /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(Refusal),
-    /// `email_taken`: the address is another account's.
+    /// `email_taken`: another account has the address.
     #[oai(status = 409)]
     Taken(Refusal),
     /// `validation_failed`: `error.fields` names everything that is wrong.
@@ -101,13 +101,13 @@ pub enum ChangeUserResponse {
 /// What switching an account off or on can answer.
 #[derive(ApiResponse)]
 pub enum SwitchUserResponse {
-    /// The user as she is now; she may have been so before.
+    /// The user as it is now; it may have been deactivated before.
     #[oai(status = 200)]
     Switched(Json<User>),
-    /// `forbidden`: whoever asks may not: see above. Or she is the last active admin.
+    /// `forbidden`: the user has no right to do this: see above. Or it is the last active admin.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `user_not_found`: there is no such user, or `id` is no UUID.
+    /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(Refusal),
 }
@@ -115,16 +115,16 @@ pub enum SwitchUserResponse {
 /// What giving an account its phone back can answer.
 #[derive(ApiResponse)]
 pub enum ReuniteUserResponse {
-    /// The user with her phone; she may have had it already.
+    /// The user with the phone; it may have been given back before.
     #[oai(status = 200)]
     Reunited(Json<User>),
-    /// `forbidden`: whoever asks may not: see above. Or the phone is a staff member's now.
+    /// `forbidden`: the user has no right to do this: see above. Or the phone belongs to a staff account now.
     #[oai(status = 403)]
     Forbidden(Refusal),
-    /// `user_not_found`: there is no such user, or `id` is no UUID. `not_found`: she has lost no phone.
+    /// `user_not_found`: there is no such user, or `id` is not a UUID. `not_found`: the user has lost no phone.
     #[oai(status = 404)]
     Unknown(Refusal),
-    /// `phone_taken`: the phone is that of an account which is older than her loss.
+    /// `phone_taken`: the phone belongs to an account that is older than the loss.
     #[oai(status = 409)]
     Taken(Refusal),
 }
@@ -133,19 +133,18 @@ pub enum ReuniteUserResponse {
 impl UsersApi {
     /// List the users
     ///
-    /// For staff and admins, in a session that was opened with the password. Newest first, those of one moment in the
-    /// order of their ids, so that pages do not overlap.
+    /// For staff and admins, in a session opened with the password. Newest first.
     #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
         gate: Gate,
-        /// Which page, from 1.
+        /// The page, from 1.
         page: Query<PageNumber>,
-        /// How many users a page has, 1 to 100; 20 when not said.
+        /// Users per page, 1 to 100; default 20.
         per_page: Query<PerPage>,
-        /// What users are found by: up to 100 characters, without regard to case. Each of its words is in the profile's
-        /// name, the username, the e-mail address, the first or the last name, or a phone; or the whole is (a part of)
-        /// a phone, with or without its plus and spaces. `%`, `_` and `\` mean themselves.
+        /// Up to 100 characters, ignoring case. Each word must occur in the profile name, the username, the e-mail
+        /// address, the first or last name, or a phone; or the whole is a part of a phone, with or without plus and
+        /// spaces. `%`, `_` and `\` have no special meaning.
         search: Query<SearchText>,
     ) -> Result<UsersResponse> {
         let leave = match roles::may_list(&gate.0) {
@@ -168,7 +167,7 @@ impl UsersApi {
 
     /// Read a user
     ///
-    /// Everybody may read what is held about herself here, staff and admins about all.
+    /// Every user may read their own account; staff and admins may read all.
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
     async fn user(
         &self,
@@ -192,10 +191,9 @@ impl UsersApi {
 
     /// Change a user
     ///
-    /// What is left out stays, and what is not named here is ignored. Everybody may change her own first name, last name
-    /// and e-mail address; staff those of users, admins those of everybody. `role` and `is_active` are set by admins and
-    /// never on oneself. Another role and `is_active: false` end every session of the user. There is always an active
-    /// admin left.
+    /// Fields that are left out stay. Users may change their own first name, last name and e-mail address; staff those
+    /// of users, admins those of everybody. `role` and `is_active` are set by admins, never on their own account. A new
+    /// role and `is_active: false` end every session of the user. There is always an active admin.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "changeUser")]
     async fn change(
         &self,
@@ -240,8 +238,8 @@ impl UsersApi {
 
     /// Deactivate a user
     ///
-    /// Ends every session of hers, and she gets no code, no token and no refresh until she is activated again. Nothing is
-    /// removed. Staff may deactivate users, admins everybody else but themselves; there is always an active admin left.
+    /// Ends every session of the user, who gets no code, no token and no refresh until activated again. Nothing is
+    /// deleted. Staff may deactivate users, admins everybody but themselves. There is always an active admin.
     #[oai(path = "/api/users/:id", method = "delete", operation_id = "deactivateUser")]
     async fn deactivate(
         &self,
@@ -255,7 +253,7 @@ impl UsersApi {
 
     /// Activate a user
     ///
-    /// She can sign in again; the sessions that she had stay ended. By whom: as for deactivating.
+    /// The user can sign in again; old sessions stay ended. The same rights as for deactivating.
     #[oai(path = "/api/users/:id/activate", method = "post", operation_id = "activateUser")]
     async fn activate(
         &self,
@@ -267,16 +265,16 @@ impl UsersApi {
         self.switch(gate, client_ip::of(request), &id, true).await
     }
 
-    /// Give a user her phone back
+    /// Give a user the phone back
     ///
-    /// Where `PHONE_STALE_DAYS` is set, an account that was not used for so long loses its phone to whoever proves that she
-    /// has it. This gives it back to `id`, the account that lost it (`former_phone`). The account that was opened with the
-    /// phone since is deactivated and loses it, and its sessions end. By whom: as for deactivating.
+    /// With `PHONE_STALE_DAYS` an account that was unused for that long loses its phone to the next user who verifies
+    /// it. This gives the phone back to `id`, the account that lost it (`former_phone`). The account that was opened
+    /// with the phone since is deactivated and loses it, and its sessions end. The same rights as for deactivating.
     #[oai(path = "/api/users/:id/reunite", method = "post", operation_id = "reuniteUser")]
     async fn reunite(
         &self,
         gate: Gate,
-        /// The user who lost her phone (UUID).
+        /// The user who lost the phone (UUID).
         id: Path<String>,
         request: &Request,
     ) -> Result<ReuniteUserResponse> {

@@ -29,7 +29,7 @@ pub struct VerifyApi {
     pub services: Arc<Services>,
 }
 
-/// A code that came back.
+/// A code to verify.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct VerifyRequest {
@@ -49,7 +49,7 @@ impl Example for VerifyRequest {
     }
 }
 
-/// The person behind a code, and the token for the next pair.
+/// The user, and the tokens.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct VerifiedData {
@@ -57,14 +57,14 @@ pub struct VerifiedData {
     user_id: String,
     /// The verified phone in E.164.
     phone_number: String,
-    /// Whether name, birth date, gender, an interest and a picture are still to be given.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
     needs_profile_completion: bool,
     /// For `POST /api/auth/refresh`.
     refresh_token: String,
     /// Seconds until the access token expires.
     expires_in: i64,
-    /// For this device's next sign-in: `device_token` of `signup`, `login` and the verify routes, where it has its own
-    /// guesses and sends. Good for 180 days; it opens nothing by itself.
+    /// For this device's next sign-in: send it as `device_token` to `signup` or `login` and to the verify route. The
+    /// device then has its own guesses and messages. Valid for 180 days; it opens nothing by itself.
     device_token: String,
 }
 
@@ -81,7 +81,7 @@ impl Example for VerifiedData {
     }
 }
 
-/// The person behind a code, by name.
+/// The user, and the tokens.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct LoggedInData {
@@ -89,18 +89,18 @@ pub struct LoggedInData {
     user_id: String,
     /// The verified phone in E.164.
     phone_number: String,
-    /// The profile's name, once it is given.
+    /// The profile's name, if given.
     name: Option<String>,
     /// Whether the phone is verified: always true here.
     is_verified: bool,
-    /// Whether name, birth date, gender, an interest and a picture are still to be given.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
     needs_profile_completion: bool,
     /// For `POST /api/auth/refresh`.
     refresh_token: String,
     /// Seconds until the access token expires.
     expires_in: i64,
-    /// For this device's next sign-in: `device_token` of `signup`, `login` and the verify routes, where it has its own
-    /// guesses and sends. Good for 180 days; it opens nothing by itself.
+    /// For this device's next sign-in: send it as `device_token` to `signup` or `login` and to the verify route. The
+    /// device then has its own guesses and messages. Valid for 180 days; it opens nothing by itself.
     device_token: String,
 }
 
@@ -125,19 +125,19 @@ pub enum VerifyOtpResponse {
     /// The code was right. `token` is the access token.
     #[oai(status = 200)]
     SignedIn(Json<Success<VerifiedData>>),
-    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
-    /// the wrong code, with `error.attempts_remaining`.
+    /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
+    /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
     Refused(Refusal),
-    /// `account_disabled`: the right code of a disabled account. It is used up.
+    /// `account_disabled`: the code is right, but the account is disabled. The code is used up.
     #[oai(status = 403)]
     Disabled(Refusal),
-    /// `validation_failed`: `error.fields` names what is wrong. No attempt was taken.
+    /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
-    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
-    /// `rate_limited`: too many wrong codes came from this address. No attempt was taken.
+    /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes from this address. No guess was used.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
@@ -148,31 +148,31 @@ pub enum VerifyLoginResponse {
     /// The code was right. `token` is the access token.
     #[oai(status = 200)]
     SignedIn(Json<Success<LoggedInData>>),
-    /// `otp_not_found`: no code is waiting, or it was used. `otp_expired`: it is older than its life. `otp_invalid`:
-    /// the wrong code, with `error.attempts_remaining`.
+    /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
+    /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
     Refused(Refusal),
-    /// `account_disabled`: the right code of a disabled account. It is used up.
+    /// `account_disabled`: the code is right, but the account is disabled. The code is used up.
     #[oai(status = 403)]
     Disabled(Refusal),
-    /// `user_not_found`: the right code of a phone without an account. It is not used up: `verify-otp` takes it.
+    /// `user_not_found`: the code is right, but the phone has no account. The code stays valid for `verify-otp`.
     #[oai(status = 404)]
     NoAccount(Refusal),
-    /// `validation_failed`: `error.fields` names what is wrong. No attempt was taken.
+    /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
     #[oai(status = 422)]
     Invalid(Refusal),
-    /// `otp_attempts_exhausted`: all guesses were used; `error.retry_after` says when the next code may be asked for.
-    /// `phone_locked`: too many wrong codes came for this phone; without `error.retry_after` only staff can unlock it.
-    /// `rate_limited`: too many wrong codes came from this address. No attempt was taken.
+    /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
+    /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
+    /// `rate_limited`: too many wrong codes from this address. No guess was used.
     #[oai(status = 429)]
     Exhausted(Refusal),
 }
 
 #[OpenApi(tag = "Tag::Phone")]
 impl VerifyApi {
-    /// Verify a code, and make the account if there is none
+    /// Verify a code, and create the account if there is none
     ///
-    /// Takes a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up.
+    /// Accepts a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
     async fn verify_otp(&self, request: &Request, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
         let (phone, code, asker) = match self.checked(request, &body.0) {
@@ -196,8 +196,8 @@ impl VerifyApi {
 
     /// Verify a code, and log in
     ///
-    /// Takes a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up. A phone without an account keeps its
-    /// code for `verify-otp`.
+    /// Accepts a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up. The right code of a
+    /// phone without an account stays valid for `verify-otp`.
     #[oai(path = "/api/auth/verify-login", method = "post", operation_id = "verifyLogin")]
     async fn verify_login(
         &self,

@@ -47,16 +47,14 @@ impl Describe for HoursAre {
         MetaSchema {
             minimum: Some(1.0),
             maximum: Some(720.0),
-            description: Some(
-                "For so long it is held open, whatever comes back. Left out: it is opened, and no more.",
-            ),
+            description: Some("Hours for which it is held open. If left out, it is only opened."),
             example: Some(24.into()),
             ..MetaSchema::new_with_format("integer", "int64")
         }
     }
 }
 
-/// For how long a prefix is held open.
+/// How long a prefix is held open.
 #[derive(Debug, Object)]
 #[oai(example, rename = "OpenPrefixRequest")]
 pub struct Opening {
@@ -74,26 +72,26 @@ fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
-/// A prefix of numbers.
+/// A number prefix.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Prefix {
-    /// A plus, the country code and the four digits behind it.
+    /// A plus, the country code and the next four digits.
     prefix: String,
-    /// The country by its two letters; `--` for a number of no country.
+    /// The country as two letters (ISO 3166-1); `--` for no country.
     country: String,
-    /// `open`; `closed`: only phones that have an account get messages; `half_open`: a few messages are let through, to
-    /// see; `held_open`: staff keep it open.
+    /// `open`; `closed`: only phones that have an account get messages; `half_open`: a few messages are let through;
+    /// `held_open`: staff hold it open.
     state: String,
-    /// Messages, since anything is known of it.
+    /// All messages.
     sent: i64,
-    /// Codes of them that came back.
+    /// Codes that came back.
     verified: i64,
-    /// Messages to phones without an account that are held against it now.
+    /// Messages to phones without an account that count against it now.
     unanswered: u64,
-    /// Until when it is closed (RFC 3339, UTC). Null where it is not.
+    /// Until when it is closed (RFC 3339, UTC), or null.
     closed_until: Option<String>,
-    /// Until when staff hold it open (RFC 3339, UTC). Null where they do not.
+    /// Until when staff hold it open (RFC 3339, UTC), or null.
     held_until: Option<String>,
 }
 
@@ -131,15 +129,15 @@ impl Example for Prefix {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Country {
-    /// Its two letters; `--` for numbers of no country.
+    /// Two letters (ISO 3166-1); `--` for numbers of no country.
     country: String,
-    /// How many prefixes are known of it.
+    /// Known prefixes.
     prefixes: i64,
-    /// How many of them are closed.
+    /// Closed prefixes.
     closed: i64,
     /// Messages.
     sent: i64,
-    /// Codes of them that came back.
+    /// Codes that came back.
     verified: i64,
 }
 
@@ -166,17 +164,17 @@ impl Example for Country {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Prefixes {
-    /// Those with the most messages first; none past the end.
+    /// Most messages first; empty past the end.
     prefixes: Vec<Prefix>,
-    /// The sums of every country, those with the most messages first.
+    /// The sums of every country, most messages first.
     countries: Vec<Country>,
-    /// How many prefixes there are in this state.
+    /// All prefixes in this state.
     total: u64,
-    /// Which page this is, from 1.
+    /// The page, from 1.
     page: u64,
-    /// How many prefixes a page has at most.
+    /// Prefixes per page.
     per_page: u64,
-    /// How many pages there are: none where there is no prefix.
+    /// The number of pages.
     total_pages: u64,
 }
 
@@ -227,23 +225,23 @@ impl Example for PrefixRows {
     }
 }
 
-/// A budget of a phone of which something is used.
+/// A limit of a phone that is partly or fully used.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct PhoneBudget {
     /// Its name, as in `RateLimit` headers.
     budget: String,
-    /// The address that it is kept for, an IPv6 one as its /64. Null for one of all addresses together.
+    /// The client address that it applies to, IPv6 as a /64. Null for all addresses together.
     address: Option<String>,
-    /// How much of it is used.
+    /// How much is used.
     used: i64,
-    /// How much it allows.
+    /// How much is allowed.
     most: i64,
-    /// In how many seconds. Null: until a right code comes, or somebody unlocks the phone.
+    /// The window in seconds. Null: until a right code, or until staff unlock the phone.
     window: Option<i64>,
-    /// Whether it refuses now.
+    /// Whether it is used up now.
     is_spent: bool,
-    /// When a spent one allows one more (RFC 3339, UTC). Null beside a spent one: when somebody unlocks the phone.
+    /// When a used-up limit allows one more (RFC 3339, UTC). Null if only staff can unlock it.
     until: Option<String>,
 }
 
@@ -275,19 +273,19 @@ impl Example for PhoneBudget {
     }
 }
 
-/// How a phone stands.
+/// The state of a phone.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct PhoneStanding {
     /// The phone in E.164.
     phone_number: String,
-    /// Whether one of its locks refuses codes and guesses now, from some address or from all.
+    /// Whether a lock refuses codes and guesses now, from one address or from all.
     is_locked: bool,
-    /// Why the settings leave it out: `region_not_allowed` or `blocked`. Null where they do not.
+    /// Why settings exclude it: `region_not_allowed` or `blocked`. Null if they do not.
     not_served: Option<String>,
-    /// Its budgets, as far as something of them is used.
+    /// Its limits that are partly or fully used.
     budgets: Vec<PhoneBudget>,
-    /// How its prefix stands. Null when no message was ever sent to it.
+    /// The state of its prefix. Null if no message was ever sent to it.
     prefix: Option<Prefix>,
 }
 
@@ -315,13 +313,13 @@ impl Example for PhoneStanding {
     }
 }
 
-/// What unlocking did.
+/// The result of unlocking.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Unlocked {
     /// The phone in E.164.
     phone_number: String,
-    /// What had locked it, by name; none when nothing had.
+    /// The limits that had locked it; empty if none had.
     unlocked: Vec<String>,
 }
 

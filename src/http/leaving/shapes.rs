@@ -18,23 +18,23 @@ fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
-/// Everything that is held about the user. Times are RFC 3339 in UTC; what is not there is null.
+/// Everything that is stored about the user. Times are RFC 3339 in UTC; missing values are null.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct ExportData {
-    /// When this was put together.
+    /// When the export was made.
     exported_at: String,
     /// The account.
     account: ExportedAccount,
     /// The profile.
     profile: ExportedProfile,
-    /// The sessions, those too that ended lately, the first first.
+    /// The sessions, also recently ended ones, oldest first.
     sessions: Vec<ExportedSession>,
-    /// The messages to the verified phone, the first first. Their texts are not kept.
+    /// The messages to the verified phone, oldest first. Their texts are not stored.
     messages: Vec<ExportedMessage>,
-    /// The codes that were asked for lately. The codes themselves are not kept.
+    /// The recently requested codes. The codes themselves are not stored.
     codes: Vec<ExportedCode>,
-    /// What the sales team knows.
+    /// The sales team's lead.
     lead: Option<ExportedLead>,
 }
 
@@ -132,11 +132,11 @@ pub struct ExportedAccount {
     phone_number: Option<String>,
     /// A phone that was given at registration and never verified.
     phone: Option<String>,
-    /// The phone that the account lost because it was not used for too long.
+    /// The phone that the account lost because it was unused for too long.
     former_phone: Option<String>,
     /// The username.
     username: Option<String>,
-    /// The e-mail address; never verified.
+    /// The e-mail address; not verified.
     email: Option<String>,
     /// As it was given.
     first_name: Option<String>,
@@ -146,7 +146,7 @@ pub struct ExportedAccount {
     role: String,
     /// Whether a password is set.
     has_password: bool,
-    /// Whether the account may be used.
+    /// Whether the account is active.
     is_active: bool,
     /// When it was made.
     created_at: String,
@@ -218,7 +218,7 @@ pub struct ExportedSession {
     id: String,
     /// `code` or `password`.
     opened_by: String,
-    /// What the device said of itself.
+    /// The device name.
     device: String,
     /// The network address.
     address: String,
@@ -226,9 +226,9 @@ pub struct ExportedSession {
     created_at: String,
     /// When it last got tokens.
     last_used_at: String,
-    /// When its user last proved who she is.
+    /// When its user last confirmed.
     confirmed_at: Option<String>,
-    /// When it dies of disuse or of age.
+    /// When it expires.
     expires_at: String,
     /// When it was ended.
     ended_at: Option<String>,
@@ -253,13 +253,13 @@ impl ExportedSession {
 /// A message.
 #[derive(Debug, Object)]
 pub struct ExportedMessage {
-    /// What it was: `otp` carried a code, `phone_changed` is the notice to an old number.
+    /// Its kind: `otp` has a code, `phone_changed` is the notice to an old number.
     kind: String,
     /// `sms`, `whatsapp` or `call`.
     channel: String,
     /// The language of its text.
     language: String,
-    /// How far it got.
+    /// The status.
     status: String,
     /// When it was made.
     created_at: String,
@@ -280,18 +280,18 @@ impl ExportedMessage {
     }
 }
 
-/// A code that was asked for.
+/// A requested code.
 #[derive(Debug, Object)]
 pub struct ExportedCode {
-    /// What it was for: `sign_in`, `change_phone`, `confirm` or `staff`.
+    /// Its purpose: `sign_in`, `change_phone`, `confirm` or `staff`.
     purpose: String,
-    /// How many guesses there were.
+    /// The number of guesses.
     attempts: i64,
-    /// When it was first asked for.
+    /// When it was first requested.
     opened_at: String,
     /// When it was last sent.
     sent_at: Option<String>,
-    /// When it dies.
+    /// When it expires.
     expires_at: String,
     /// When it was used.
     used_at: Option<String>,
@@ -310,22 +310,22 @@ impl ExportedCode {
     }
 }
 
-/// What the sales team knows.
+/// The sales team's lead.
 #[derive(Debug, Object)]
 pub struct ExportedLead {
-    /// What was asked for first: `signup` or `login`.
+    /// The first request: `signup` or `login`.
     source: String,
     /// `new`, `contacted`, `converted` or `lost`.
     state: String,
-    /// How often a code was asked for.
+    /// How often a code was requested.
     requests: i64,
-    /// When that was first.
+    /// The first time.
     first_requested_at: String,
-    /// When that was last.
+    /// The last time.
     last_requested_at: String,
-    /// When the code came back.
+    /// When the code was verified.
     converted_at: Option<String>,
-    /// What was written down.
+    /// Notes.
     notes: String,
 }
 

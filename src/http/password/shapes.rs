@@ -14,7 +14,7 @@ use crate::{
     http::fields::{Describe, Field, describe, schema},
 };
 
-/// A new account, which is signed in at once.
+/// A new account, and its first sign-in.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct RegisterRequest {
@@ -42,7 +42,7 @@ impl Example for RegisterRequest {
     }
 }
 
-/// A new account, which signs in later.
+/// A new account.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct RegisterAccountRequest {
@@ -167,14 +167,14 @@ fn email() -> MetaSchema {
         max_length: Some(LONGEST_EMAIL),
         ..schema(
             "string",
-            "Unique without regard to case. Nobody proves it: no message is sent there.",
+            "Unique without regard to case. Not verified: no message is sent there.",
             "gaurav@example.com".into(),
         )
     }
 }
 
-const ANY_NAME: &str = "The username, the e-mail address, or the verified phone in any spelling. Letter case is of no \
-    importance.";
+const ANY_NAME: &str =
+    "The username, the e-mail address, or the verified phone in any spelling. Case is ignored.";
 
 describe!(/// `username` of a new account.
 NewUsername, required: true, MetaSchema {
@@ -191,13 +191,13 @@ describe!(/// A password that is to be kept.
 NewPassword, required: true, MetaSchema {
     min_length: Some(8),
     max_length: Some(128),
-    ..secret("8 to 128 characters of any kind; not only digits, not a common password, not like the username, the \
-        e-mail address or the name.")
+    ..secret("8 to 128 characters of any kind; not only digits, not a common password, not similar to the username, \
+         the e-mail address or the name.")
 });
 describe!(/// `password2`.
-    SamePassword, required: false, clearable(secret("The same password once more, if it is given.")));
+    SamePassword, required: false, clearable(secret("Optional: the same password again.")));
 describe!(/// `old_password`.
-    OldPassword, required: false, clearable(secret("The password so far. Needed where there is one.")));
+    OldPassword, required: false, clearable(secret("The current password. Required if there is one.")));
 describe!(/// `username` where somebody signs in.
     Username, required: true, MetaSchema { min_length: Some(1), ..schema("string", ANY_NAME, "gaurav".into()) });
 describe!(/// `password` where somebody signs in.
@@ -205,15 +205,14 @@ describe!(/// `password` where somebody signs in.
 describe!(/// `username` of `login`, which takes a phone as well.
 LoginUsername, required: false, MetaSchema {
     min_length: Some(1),
-    description: Some("With a `password`, in the place of a `phone_number`: the username, the e-mail address, or the \
-        verified phone in any spelling."),
+    description: Some("With a `password`, instead of a `phone_number`: the username, the e-mail address, or the verified phone in any spelling."),
     ..clearable(schema("string", "", Value::Null))
 });
 describe!(/// `password` of `login`, which takes a phone as well.
 LoginPassword, required: false, MetaSchema {
     min_length: Some(1),
     format: Some("password"),
-    ..clearable(schema("string", "Needed with a `username`.", Value::Null))
+    ..clearable(schema("string", "Required with a `username`.", Value::Null))
 });
 describe!(/// `first_name` and `last_name`.
 PersonName, required: false, MetaSchema {
@@ -223,6 +222,5 @@ PersonName, required: false, MetaSchema {
 describe!(/// `phone` that nobody proves.
 ClaimedPhone, required: false, MetaSchema {
     max_length: Some(LONGEST_PHONE),
-    ..clearable(schema("string", "A phone that nobody proved: the profile shows it as `phone`, and nothing else is done \
-        with it.", "+916205829376".into()))
+    ..clearable(schema("string", "An unverified phone, which the profile shows as `phone`.", "+916205829376".into()))
 });

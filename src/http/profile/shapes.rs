@@ -8,7 +8,7 @@ use crate::{
     http::fields::{self, Describe, Field, describe, schema},
 };
 
-/// A whole profile.
+/// A complete profile.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct CompleteProfileRequest {
@@ -41,11 +41,10 @@ describe!(/// `phone`, which nobody proved.
 ClaimedPhone, required: false, MetaSchema {
     nullable: true,
     max_length: Some(LONGEST_PHONE),
-    ..schema("string", "The phone that older clients write beside the account: shown in `phone`, proved by nobody, used \
-        for nothing. Null and empty clear it. `phone_number` only changes by `change-phone`.", "+916205829376".into())
+    ..schema("string", "An unverified phone that older clients send: shown as `phone` and not used otherwise. Null and empty clear it. `phone_number` only changes by `change-phone`.", "+916205829376".into())
 });
 
-/// What is to change. What is left out stays.
+/// The fields to change. Fields that are left out stay.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct ChangeProfileRequest {
@@ -85,15 +84,15 @@ pub struct CompletedProfileData {
     pub(super) user_id: String,
     /// The profile (UUID version 7).
     pub(super) profile_id: String,
-    /// Her name.
+    /// The user's name.
     pub(super) name: String,
     /// The verified phone in E.164.
     pub(super) phone_number: Option<String>,
     /// `male`, `female` or `other`.
     pub(super) gender: String,
-    /// How many interests were chosen.
+    /// The number of interests.
     pub(super) event_interests_count: usize,
-    /// How many pictures were given.
+    /// The number of pictures.
     pub(super) profile_pictures_count: usize,
 }
 
@@ -111,7 +110,7 @@ impl Example for CompletedProfileData {
     }
 }
 
-/// An interest that people can choose.
+/// An event interest.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct EventInterest {
@@ -119,7 +118,7 @@ pub struct EventInterest {
     pub(super) id: i64,
     /// Its name, unique.
     pub(super) name: String,
-    /// A line about it.
+    /// A short description.
     pub(super) description: String,
 }
 
@@ -139,7 +138,7 @@ impl Example for EventInterest {
     }
 }
 
-/// The interests that can be chosen.
+/// The active interests.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct EventInterestsAnswer {
@@ -178,11 +177,11 @@ pub struct ProfileUser {
     pub(super) id: String,
     /// The name that older clients sign in with.
     pub(super) username: Option<String>,
-    /// Never proved.
+    /// Not verified.
     pub(super) email: Option<String>,
-    /// As the owner gave it.
+    /// As the user entered it.
     pub(super) first_name: Option<String>,
-    /// As the owner gave it.
+    /// As the user entered it.
     pub(super) last_name: Option<String>,
 }
 
@@ -198,35 +197,35 @@ impl Example for ProfileUser {
     }
 }
 
-/// A profile, without an envelope. What was not given yet is null.
+/// A profile, without an envelope. Fields that were not given are null.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Profile {
     /// The profile (UUID version 7).
     pub(super) id: String,
-    /// Whose it is.
+    /// The account.
     pub(super) user: ProfileUser,
-    /// Her name.
+    /// The user's name.
     pub(super) name: Option<String>,
     /// The verified phone in E.164.
     pub(super) phone_number: Option<String>,
-    /// A phone that nobody proved.
+    /// An unverified phone.
     pub(super) phone: Option<String>,
     /// `male`, `female` or `other`.
     pub(super) gender: Option<String>,
-    /// A text about her.
+    /// A text about the user.
     pub(super) bio: Option<String>,
-    /// Where she is.
+    /// The user's location.
     pub(super) location: Option<String>,
     /// `YYYY-MM-DD`.
     pub(super) birth_date: Option<String>,
-    /// What she chose, in her order.
+    /// The interests, in the user's order.
     pub(super) event_interests: Vec<EventInterest>,
-    /// URLs, in her order.
+    /// URLs, in the user's order.
     pub(super) profile_pictures: Vec<String>,
     /// Whether the account has a verified phone.
     pub(super) is_verified: bool,
-    /// Whether the account is active: always true for whoever can read this.
+    /// Whether the account is active: always true here.
     pub(super) is_active: bool,
     /// When the account was made (RFC 3339, UTC).
     pub(super) created_at: String,

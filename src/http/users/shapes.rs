@@ -112,18 +112,18 @@ describe!(/// `email`: null clears.
 EmailIs, MetaSchema {
     nullable: true,
     format: Some("email"),
-    ..text(LONGEST_EMAIL, "Unique without regard to case, and never proved. Null clears it.", "gaurav@example.com")
+    ..text(LONGEST_EMAIL, "Unique without regard to case; not verified. Null clears it.", "gaurav@example.com")
 });
 describe!(/// `role`.
 RoleIs, MetaSchema {
     enum_items: [Role::User, Role::Staff, Role::Admin].map(|role| Value::from(role.as_str())).to_vec(),
-    description: Some("By admins only, and never for oneself. Another role ends the user's sessions."),
+    description: Some("By admins only, never on their own account. A new role ends the user's sessions."),
     example: Some("user".into()),
     ..MetaSchema::new("string")
 });
 describe!(/// `is_active`.
 IsActiveIs, MetaSchema {
-    description: Some("By admins only, and never for oneself. False ends the user's sessions."),
+    description: Some("By admins only, never on their own account. False ends the user's sessions."),
     example: Some(true.into()),
     ..MetaSchema::new("boolean")
 });
@@ -137,7 +137,7 @@ pub type PerPage = Parameter<PerPageIs>;
 /// What users are found by.
 pub type SearchText = Parameter<SearchIs>;
 
-/// What of a user is to change. What is left out stays.
+/// The fields of a user to change. Fields that are left out stay.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct ChangeUserRequest {
@@ -160,15 +160,15 @@ impl Example for ChangeUserRequest {
     }
 }
 
-/// A user. What was not given is null.
+/// A user. Fields that were not given are null.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct User {
     /// The account (UUID version 7).
     id: String,
-    /// What she signs in with, beside a password.
+    /// The username for the sign-in by password.
     username: Option<String>,
-    /// Never proved.
+    /// Not verified.
     email: Option<String>,
     /// As it was given.
     first_name: Option<String>,
@@ -176,25 +176,25 @@ pub struct User {
     last_name: Option<String>,
     /// The verified phone in E.164.
     phone_number: Option<String>,
-    /// A phone that nobody proved.
+    /// An unverified phone.
     phone: Option<String>,
-    /// The phone that the account lost because it was not used for too long, as long as it has no other.
+    /// The phone that the account lost because it was unused for too long, while it has no other.
     former_phone: Option<String>,
     /// The name of the profile.
     name: Option<String>,
-    /// `user`, `staff` or `admin`: what she may do when she signs in with her password.
+    /// `user`, `staff` or `admin`: the rights in a session opened with the password.
     role: String,
-    /// Whether she can sign in.
+    /// Whether the user can sign in.
     is_active: bool,
     /// Whether the account has a verified phone.
     is_verified: bool,
-    /// Whether name, birth date, gender, an interest or a picture is still to be given.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
     needs_profile_completion: bool,
     /// When the account was made (RFC 3339, UTC).
     created_at: String,
     /// When the account or the profile last changed (RFC 3339, UTC).
     updated_at: String,
-    /// When she last signed in (RFC 3339, UTC). Null when she never did, or so long ago that nothing is kept of it.
+    /// The last sign-in (RFC 3339, UTC). Null if there was none, or it is no longer stored.
     last_login: Option<String>,
 }
 
@@ -250,15 +250,15 @@ impl Example for User {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Users {
-    /// Newest first; none past the end.
+    /// Newest first; empty past the end.
     users: Vec<User>,
-    /// How many the search finds in all.
+    /// All users that the search finds.
     total: u64,
-    /// Which page this is, from 1.
+    /// The page, from 1.
     page: u64,
-    /// How many users a page has at most.
+    /// Users per page.
     per_page: u64,
-    /// How many pages there are: none where nobody is found.
+    /// The number of pages.
     total_pages: u64,
 }
 
