@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use loopin_auth::{flows::housekeeping, store::Txn};
+use loopin_auth::store::{self, Txn};
 use sea_orm::ConnectionTrait;
 
-use crate::{
-    on_both,
-    support::{Answer, Database, PHONE, TestHouse, pgbouncer::PgBouncer, postgres, wrong},
-};
+use crate::support::{Answer, Database, PHONE, TestHouse, pgbouncer::PgBouncer, postgres, wrong};
 
 /// A database whose new sessions have this setting by themselves.
 async fn database_with(setting: &str) -> String {
@@ -160,14 +157,6 @@ async fn over(house: &TestHouse, rows: u32) {
     house.execute(&format!("{insert}{}", values.join(", "))).await;
 }
 
-on_both! {
-    async fn the_sweep_removes_all_that_is_over_in_batches(house: TestHouse) {
-        over(&house, 2_500).await;
-        assert_eq!(housekeeping::sweep(&house.services).await.unwrap(), 2_500);
-        assert_eq!(house.count("SELECT COUNT(*) FROM budgets").await, 1);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sweep_waits_for_nobody() {
     if !postgres::is_there() {
@@ -177,8 +166,11 @@ async fn the_sweep_waits_for_nobody() {
     over(&house, 10).await;
     let other = house.services.store.begin().await.expect("a transaction");
     execute(&other, "UPDATE budgets SET count = 1 WHERE key = 'over/3'").await;
-    let sweep = tokio::time::timeout(Duration::from_secs(20), housekeeping::sweep(&house.services));
+    let sweep = tokio::time::timeout(
+        Duration::from_secs(20),
+        store::budgets::purge(&house.services.store, house.now(), 1_000),
+    );
     assert_eq!(sweep.await.expect("it does not wait").unwrap(), 9);
     other.rollback().await.expect("it goes back");
-    assert_eq!(housekeeping::sweep(&house.services).await.unwrap(), 1);
+    assert_eq!(store::budgets::purge(&house.services.store, house.now(), 1_000).await.unwrap(), 1);
 }
