@@ -166,14 +166,6 @@ impl Postgres {
         self.pool.close().await;
     }
 
-    /// Makes a connection and closes it, to learn why there is none. The pool tries again and again, and tells in the
-    /// end only that it took too long.
-    pub(super) async fn try_connection(&self) -> Result<(), DbErr> {
-        let connecting = PgConnection::connect_with(&self.options);
-        let connection = tokio::time::timeout(self.patience, connecting).await.map_err(|_| too_late())?;
-        connection.map_err(of_connection)?.close().await.map_err(of_connection)
-    }
-
     /// Whether a pooler stands in between: what the start-up packet says of a parameter does not arrive. That is so
     /// however busy the pooler is. It does not tell what mode the pooler is in.
     pub(super) async fn find_pooler(&self) -> Result<bool, DbErr> {

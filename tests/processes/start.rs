@@ -113,6 +113,7 @@ async fn a_database_that_never_answers_is_waited_for_for_a_minute() {
         url: url.as_str().into(),
         max_connections: 1,
         acquire_timeout: Duration::from_secs(3),
+        pooler: None,
     };
     let store = Store::connect(&settings).await.unwrap();
     let began = Instant::now();
