@@ -3,14 +3,17 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::{
-    encoding::{AsDer, EcPrivateKeyRfc5915Der},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair},
+    encoding::{AsDer, EcPrivateKeyRfc5915Der, Pkcs8V1Der},
+    rsa::KeySize,
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+        RsaKeyPair,
+    },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
 
 use super::*;
-use crate::commands::keys::make;
 
 /// The private key of RFC 8037, appendix A.1.
 pub const ED25519: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
@@ -40,8 +43,24 @@ const SHORT_PUBLIC: &str = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQCki0zgBHtqUCj5
 /// One key of each algorithm, in PEM form. RSA takes a while to make.
 pub static PEMS: LazyLock<[(KeyAlgorithm, SecretString); 3]> = LazyLock::new(|| {
     [KeyAlgorithm::EdDsa, KeyAlgorithm::Es256, KeyAlgorithm::Rs256]
-        .map(|algorithm| (algorithm, make(algorithm).unwrap().pem))
+        .map(|algorithm| (algorithm, make(algorithm)))
 });
+
+/// A new key in PEM form.
+pub fn make(algorithm: KeyAlgorithm) -> SecretString {
+    let ec = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let der = match algorithm {
+        KeyAlgorithm::Hs256 => panic!("HS256 has a secret, and no pair"),
+        KeyAlgorithm::EdDsa => Ed25519KeyPair::generate().unwrap().to_pkcs8v1().unwrap().as_ref().to_vec(),
+        KeyAlgorithm::Es256 => EcdsaKeyPair::generate(ec).unwrap().to_pkcs8v1().unwrap().as_ref().to_vec(),
+        KeyAlgorithm::Rs256 => {
+            let pair = RsaKeyPair::generate(KeySize::Rsa3072).unwrap();
+            let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+            der.as_ref().to_vec()
+        }
+    };
+    pem("PRIVATE KEY", &STANDARD.encode(der))
+}
 
 pub fn signing(algorithm: KeyAlgorithm) -> SigningKey {
     let pem = PEMS.iter().find(|(known, _)| *known == algorithm).map(|(_, pem)| pem);

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    keys::{PEMS, signature_of, signing},
+    keys::{PEMS, make, signature_of, signing},
     *,
 };
 
@@ -140,8 +140,7 @@ fn the_bytes_of_a_public_key_are_no_secret() {
 #[test]
 fn a_header_brings_no_key_and_makes_no_demands() {
     let house = house();
-    let stranger =
-        SigningKey::from_pem(&crate::commands::keys::make(KeyAlgorithm::EdDsa).unwrap().pem).unwrap();
+    let stranger = SigningKey::from_pem(&make(KeyAlgorithm::EdDsa)).unwrap();
     let Some(PublicNumbers::Ed25519 { x }) = stranger.verifying().numbers() else {
         panic!("an Ed25519 key");
     };
