@@ -72,14 +72,16 @@ pub async fn admit(services: &Services, asker: Asker) -> Result<Admitted, Error>
     let charges = services.budgets.request(asker.address, now);
     let (standing, refusal) = match claim(services, charges, now).await? {
         Ok(held) => (held.standing(Budget::AddressRequests), None),
-        Err(refusal) => (refusal.into(), Some(refusal)),
+        Err(refusal) => (Standing::of(refusal), Some(refusal)),
     };
     let wait = standing.filter(|standing| standing.left == 0).map_or(0, |standing| standing.reset);
     Ok(Admitted { asker, standing, wait, refusal })
 }
 
-impl From<Refusal> for Option<Standing> {
-    fn from(refusal: Refusal) -> Self {
+impl Standing {
+    /// How a budget stands that refused, if there is an end to it.
+    #[must_use]
+    pub fn of(refusal: Refusal) -> Option<Self> {
         let ((quota, window), reset) = refusal.quota.zip(refusal.retry_after)?;
         Some(Standing { budget: refusal.budget.as_str(), quota, left: 0, window, reset })
     }

@@ -34,7 +34,7 @@ pub async fn counted(services: &Arc<Services>, request: &Request) -> Result<Admi
 
 /// The answer to a request that a budget stopped.
 pub fn refusal(request: &Request, refusal: &budget::Refusal) -> Refusal {
-    if let Some(standing) = Option::<Standing>::from(*refusal) {
+    if let Some(standing) = Standing::of(*refusal) {
         tell(request, standing);
     }
     let code = match refusal.budget.kind() {
