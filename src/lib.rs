@@ -4,15 +4,13 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub use {clock, domain, sms, store};
+
 pub mod app;
-pub mod clock;
 pub mod commands;
 pub mod config;
-pub mod domain;
 pub mod flows;
 pub mod http;
 pub mod proof;
 pub mod random;
-pub mod sms;
-pub mod store;
 pub mod telemetry;

@@ -24,8 +24,7 @@ pub enum LogFormat {
 
 /// Starts the log. `debug` raises the level of our own events; what is logged never gets more talkative about people.
 pub fn start(format: LogFormat, debug: bool) {
-    let ours = if debug { "debug" } else { "info" };
-    let filter = EnvFilter::new(format!("warn,loopin_auth={ours}"));
+    let filter = EnvFilter::new(filter(debug));
     // What fails in here is counted by `Output`. The library would complain on standard error with a macro that panics
     // where that cannot be written either, and a panic in the hook below ends the process.
     let output = Output::new(std::io::stdout(), output::lost());
@@ -41,6 +40,14 @@ pub fn start(format: LogFormat, debug: bool) {
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(location, "panic");
     }));
+}
+
+/// The crates that log. What another one says is only of interest when it is a warning.
+const OURS: [&str; 3] = ["loopin_auth", "sms", "store"];
+
+fn filter(debug: bool) -> String {
+    let level = if debug { "debug" } else { "info" };
+    OURS.iter().fold("warn".to_owned(), |filter, ours| format!("{filter},{ours}={level}"))
 }
 
 /// Measures how long something takes. It tells durations only, so it is no clock that a rule could ask.

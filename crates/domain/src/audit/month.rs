@@ -1,0 +1,84 @@
+//! Months of the audit log, which goes by whole ones.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use thiserror::Error;
+
+use crate::calendar::start_of_day;
+
+/// A month of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Month(NaiveDate);
+
+/// It is no month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be a month such as 2026-05")]
+pub struct MonthFault;
+
+impl FromStr for Month {
+    type Err = MonthFault;
+
+    fn from_str(text: &str) -> Result<Self, MonthFault> {
+        let (year, month) = text.split_once('-').ok_or(MonthFault)?;
+        let whole = |digits: &str, length: usize| {
+            (digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_digit()))
+                .then(|| digits.parse().ok())
+                .flatten()
+        };
+        let (year, month) = whole(year, 4).zip(whole(month, 2)).ok_or(MonthFault)?;
+        NaiveDate::from_ymd_opt(i32::try_from(year).map_err(|_| MonthFault)?, month, 1)
+            .map(Self)
+            .ok_or(MonthFault)
+    }
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m"))
+    }
+}
+
+impl Month {
+    /// The month that it is there.
+    #[must_use]
+    pub fn of(now: DateTime<Utc>, zone: chrono_tz::Tz) -> Self {
+        let today = now.with_timezone(&zone).date_naive();
+        Self(today.with_day(1).unwrap_or(today))
+    }
+
+    /// When it begins there.
+    #[must_use]
+    pub fn begins(self, zone: chrono_tz::Tz) -> DateTime<Utc> {
+        start_of_day(self.0, zone)
+    }
+}
+
+/// Leave to drop the months before one. Only [`Dropping::before`] gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct Dropping(DateTime<Utc>);
+
+/// That month has not ended yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("only months that are over can be dropped: before {current} at most")]
+pub struct NotYet {
+    /// The month that goes on.
+    pub current: Month,
+}
+
+impl Dropping {
+    /// Leave to drop all months before this one, if they are over.
+    ///
+    /// # Errors
+    /// When the month that goes on would be among them.
+    pub fn before(month: Month, now: DateTime<Utc>, zone: chrono_tz::Tz) -> Result<Self, NotYet> {
+        let current = Month::of(now, zone);
+        if month > current { Err(NotYet { current }) } else { Ok(Self(month.begins(zone))) }
+    }
+
+    /// The first moment that stays.
+    #[must_use]
+    pub fn begins(self) -> DateTime<Utc> {
+        self.0
+    }
+}

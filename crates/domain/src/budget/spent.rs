@@ -1,0 +1,112 @@
+//! What a phone's budgets look like from outside: for somebody who is asked why there is no code.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{Bound, Budget, BudgetPolicy, Charge, Kind, Rule, Tally, decide};
+use crate::pseudonym::Pseudonym;
+
+/// A budget of a phone of which something is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spent {
+    /// Which.
+    pub budget: Budget,
+    /// The address that it is kept for, an IPv6 one as its /64; `None` for those of all addresses together.
+    pub network: Option<String>,
+    /// How much of it is used.
+    pub used: i64,
+    /// How much it allows.
+    pub most: i64,
+    /// In how many seconds. `None`: until something resets it.
+    pub window: Option<i64>,
+    /// Whether it refuses now.
+    pub is_spent: bool,
+    /// When a spent one allows one more. `None` beside a spent one: when somebody unlocks the phone.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl BudgetPolicy {
+    /// What the rows below `phone/<mark>/` say. Those of which nothing is used are left out.
+    #[must_use]
+    pub fn spent(
+        &self,
+        mark: &Pseudonym,
+        tallies: &[Tally],
+        resend_after: Duration,
+        now: DateTime<Utc>,
+    ) -> Vec<Spent> {
+        let beginning = format!("phone/{}/", mark.as_str());
+        let rows = tallies.iter().filter_map(|tally| Some((tally, tally.key.strip_prefix(&beginning)?)));
+        rows.flat_map(|(tally, place)| {
+            // A network may hold a slash itself.
+            let (what, network) =
+                place.split_once('/').map_or((place, None), |(what, network)| (what, Some(network)));
+            let rules = self.rules_of(what, network.is_some(), resend_after);
+            rules.into_iter().filter_map(move |rule| spent(tally, rule, network, now))
+        })
+        .collect()
+    }
+
+    fn rules_of(&self, what: &str, is_of_an_address: bool, resend_after: Duration) -> Vec<Rule> {
+        let windows = |budget, limits: &[super::Limit]| -> Vec<Rule> {
+            limits.iter().map(|limit| Rule::window(budget, *limit)).collect()
+        };
+        match (what, is_of_an_address) {
+            ("guesses", true) => windows(Budget::PhoneGuessesFromAddress, &[self.phone_guesses_from_address]),
+            ("guesses", false) => {
+                let in_a_row = Bound::Count { most: self.failures_in_a_row, until: None };
+                let mut rules = windows(Budget::PhoneGuesses, &[self.phone_guesses]);
+                rules.push(Rule { budget: Budget::PhoneFailures, bound: in_a_row });
+                rules
+            }
+            ("sends", true) => windows(Budget::PhoneSendsFromAddress, &self.phone_sends_from_address),
+            ("sends", false) => {
+                let mut rules = windows(Budget::PhoneSends, &self.phone_sends);
+                rules.push(Rule { budget: Budget::Cooldown, bound: Bound::Rest(resend_after) });
+                rules
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn spent(tally: &Tally, rule: Rule, network: Option<&str>, now: DateTime<Utc>) -> Option<Spent> {
+    let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    let (used, most, window) = match &rule.bound {
+        Bound::Window(limit) => (size(tally.within(limit.per, now)), size(limit.most), Some(limit.per)),
+        Bound::Count { most, .. } => (tally.count, *most, None),
+        Bound::Rest(rest) => (i64::from(tally.rested_at.is_some_and(|at| at + *rest > now)), 1, Some(*rest)),
+        Bound::Open(_) => return None,
+    };
+    if used == 0 {
+        return None;
+    }
+    let budget = rule.budget;
+    let watched = Charge {
+        key: tally.key.clone(),
+        rules: vec![rule],
+        is_charged: false,
+        is_logged: false,
+        is_rest: false,
+        ends_at: now,
+    };
+    let refusal = decide(&[watched], std::slice::from_ref(tally), now);
+    Some(Spent {
+        budget,
+        network: network.map(str::to_owned),
+        used,
+        most,
+        window: window.map(|window| window.num_seconds()),
+        is_spent: refusal.is_some(),
+        until: refusal
+            .and_then(|refusal| refusal.retry_after)
+            .map(|seconds| now + Duration::seconds(seconds)),
+    })
+}
+
+impl Spent {
+    /// Whether it is a lock that holds.
+    #[must_use]
+    pub fn is_lock(&self) -> bool {
+        self.is_spent && self.budget.kind() == Kind::Lock
+    }
+}

@@ -1,0 +1,278 @@
+//! A row that counts, what is asked of it, and the rule.
+
+use std::fmt;
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::{Budget, Kind, LONGEST_HOLD, Limit, PrefixPolicy, PrefixState};
+use crate::{clocks::is_ahead, otp::seconds_up};
+
+/// The name of one charge in a log: its time in microseconds, 16 digits, and 8 hexadecimal digits of chance, so that it can
+/// be taken back without taking back another of the same moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp(String);
+
+impl Stamp {
+    /// How long a stamp is, in bytes.
+    pub const LENGTH: usize = Self::TIME + 8;
+    /// How much of it is the time.
+    pub const TIME: usize = 16;
+
+    /// A charge at this time.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>, chance: u32) -> Self {
+        Self(format!("{}{chance:08x}", Self::time(at)))
+    }
+
+    /// How a time stands in a log. These texts are in the order of their times.
+    #[must_use]
+    pub fn time(at: DateTime<Utc>) -> String {
+        format!("{:016}", at.timestamp_micros().max(0))
+    }
+
+    /// As a log holds it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A row that counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Whose it is.
+    pub key: String,
+    /// When it was charged, the newest first.
+    pub log: Vec<DateTime<Utc>>,
+    /// How often it was charged in all; of guesses, since the last right one.
+    pub count: i64,
+    /// How many messages to a prefix came back verified. Of a daily cap: 1 once the operator was told that it is nearly spent.
+    pub answered: i64,
+    /// Since when a cooldown runs.
+    pub rested_at: Option<DateTime<Utc>>,
+    /// Until when a prefix is closed. In the past: only a few are let through, to see.
+    pub closed_until: Option<DateTime<Utc>>,
+    /// Until when a prefix stays as it is whatever comes back, because staff said so: closed, where `closed_until` says so
+    /// too, else open.
+    pub held_until: Option<DateTime<Utc>>,
+}
+
+impl Tally {
+    /// Reads a log as a row holds it.
+    #[must_use]
+    pub fn read_log(log: &str) -> Vec<DateTime<Utc>> {
+        let stamps = log.as_bytes().chunks(Stamp::LENGTH);
+        stamps
+            .filter_map(|stamp| {
+                let micros = std::str::from_utf8(stamp.get(..Stamp::TIME)?).ok()?.parse().ok()?;
+                DateTime::from_timestamp_micros(micros)
+            })
+            .collect()
+    }
+
+    /// The same log, where what lies in the future was charged now.
+    #[must_use]
+    pub fn log_until(log: &str, now: DateTime<Utc>) -> String {
+        let (now, mut past) = (Stamp::time(now), String::with_capacity(log.len()));
+        let mut rest = log;
+        while let Some((stamp, others)) = rest.split_at_checked(Stamp::LENGTH) {
+            let (time, chance) = stamp.split_at_checked(Stamp::TIME).unwrap_or((stamp, ""));
+            past.push_str(time.min(now.as_str()));
+            past.push_str(chance);
+            rest = others;
+        }
+        past
+    }
+
+    /// Whether a clock that was wrong wrote some of it.
+    #[must_use]
+    pub fn is_ahead(&self, policy: &PrefixPolicy, now: DateTime<Utc>) -> bool {
+        self.log.iter().copied().chain(self.rested_at).any(|at| is_ahead(at, now))
+            || self.closed_until.is_some_and(|until| is_ahead(until, now + policy.closed_for))
+            || self.held_until.is_some_and(|until| is_ahead(until, now + LONGEST_HOLD))
+    }
+
+    /// How many charges lie in the window that ends now.
+    #[must_use]
+    pub fn within(&self, per: Duration, now: DateTime<Utc>) -> usize {
+        self.log.iter().filter(|at| **at > now - per).count()
+    }
+}
+
+/// What a row must still bear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    /// At most so many in any window.
+    Window(Limit),
+    /// At most so many in all; until then, or until somebody resets it.
+    Count {
+        /// How many.
+        most: i64,
+        /// When it ends by itself.
+        until: Option<DateTime<Utc>>,
+    },
+    /// Nothing for so long after the last one.
+    Rest(Duration),
+    /// A prefix that is open.
+    Open(PrefixPolicy),
+}
+
+/// A bound, and the budget that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Which budget.
+    pub budget: Budget,
+    /// What it bears.
+    pub bound: Bound,
+}
+
+/// What a request wants of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Whose row.
+    pub key: String,
+    /// All of these must hold. None: it is counted, and never refused.
+    pub rules: Vec<Rule>,
+    /// Whether it is charged, or only looked at.
+    pub is_charged: bool,
+    /// Whether the times are kept. A count alone needs none.
+    pub is_logged: bool,
+    /// Whether a cooldown begins.
+    pub is_rest: bool,
+    /// When nothing of the row matters any more.
+    pub ends_at: DateTime<Utc>,
+}
+
+/// What becomes of a charge afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose row.
+    pub key: String,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// What happens to a row that was charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The charge is given back, and its cooldown lifted.
+    TakeBack,
+    /// Only its cooldown is lifted.
+    Lift,
+    /// The charge is given back, and failures in a row are none any more, unless there were as many as lock for good.
+    Succeed {
+        /// How many lock for good.
+        locked_at: i64,
+        /// When nothing of the row matters any more.
+        ends_at: DateTime<Utc>,
+    },
+    /// A message to this prefix came back verified.
+    Answer {
+        /// How many that did not come back are forgotten for it; none where the phone had an account before.
+        forgiven: usize,
+    },
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The budget that stopped it.
+    pub budget: Budget,
+    /// Seconds after which it may be tried again, at least 1. `None`: only staff can help.
+    pub retry_after: Option<i64>,
+    /// What the budget allows, and in how many seconds, where it is a window.
+    pub quota: Option<(usize, i64)>,
+}
+
+/// Until when a rule refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Until {
+    Time(DateTime<Utc>),
+    Unlocked,
+}
+
+impl Rule {
+    fn new(budget: Budget, bound: Bound) -> Self {
+        Self { budget, bound }
+    }
+
+    /// At most so many in any window.
+    #[must_use]
+    pub fn window(budget: Budget, limit: Limit) -> Self {
+        Self::new(budget, Bound::Window(limit))
+    }
+
+    /// The window that it is, if it is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match &self.bound {
+            Bound::Window(limit) => Some(*limit),
+            Bound::Open(policy) => Some(policy.unanswered),
+            Bound::Count { .. } | Bound::Rest(_) => None,
+        }
+    }
+
+    /// Until when this row refuses another charge; `None` when it bears one.
+    fn refuses(&self, tally: &Tally, now: DateTime<Utc>) -> Option<Until> {
+        match &self.bound {
+            Bound::Window(limit) => window(tally, *limit, now),
+            Bound::Count { most, until } => {
+                (tally.count >= *most).then(|| until.map_or(Until::Unlocked, Until::Time))
+            }
+            Bound::Rest(rest) => {
+                let until = tally.rested_at.map(|at| at.min(now) + *rest);
+                until.filter(|until| *until > now).map(Until::Time)
+            }
+            Bound::Open(policy) => open(tally, policy, now),
+        }
+    }
+}
+
+fn window(tally: &Tally, limit: Limit, now: DateTime<Utc>) -> Option<Until> {
+    let frees =
+        limit.most.checked_sub(1).and_then(|nth| tally.log.get(nth)).map(|at| (*at).min(now) + limit.per);
+    frees.filter(|until| *until > now).map(Until::Time)
+}
+
+fn open(tally: &Tally, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Until> {
+    let most = match tally.prefix_state(now) {
+        PrefixState::Closed => {
+            return tally.closed_until.map(|until| Until::Time(until.min(now + policy.closed_for)));
+        }
+        PrefixState::HeldOpen => return None,
+        PrefixState::HalfOpen => policy.probes,
+        PrefixState::Open => policy.unanswered.most,
+    };
+    // It is about to be closed for a whole time.
+    window(tally, Limit { most, ..policy.unanswered }, now).map(|_| Until::Time(now + policy.closed_for))
+}
+
+/// Which budget stops these charges, if one does. A lock is told before anything else; then the one that takes longest, so
+/// that whoever waits as told is not refused again.
+#[must_use]
+pub fn decide(charges: &[Charge], tallies: &[Tally], now: DateTime<Utc>) -> Option<Refusal> {
+    let nothing = Tally::default();
+    let refusing = charges.iter().flat_map(|charge| {
+        let tally = tallies.iter().find(|tally| tally.key == charge.key).unwrap_or(&nothing);
+        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(tally, now)?)))
+    });
+    let (rule, until) = refusing.max_by_key(|(rule, until)| (rule.budget.kind() == Kind::Lock, *until))?;
+    Some(Refusal {
+        budget: rule.budget,
+        retry_after: match until {
+            Until::Time(until) => Some(seconds_up(until - now).max(1)),
+            Until::Unlocked => None,
+        },
+        quota: match rule.bound {
+            Bound::Window(limit) => Some((limit.most, limit.per.num_seconds())),
+            Bound::Rest(rest) => Some((1, rest.num_seconds())),
+            Bound::Count { .. } | Bound::Open(_) => None,
+        },
+    })
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.budget.as_str())
+    }
+}

@@ -1,0 +1,121 @@
+use chrono::{DateTime, Duration};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    access::{Client, NewSession, OpenedBy, Session, TokenPolicy, admit},
+    account::{Account, Profile},
+};
+
+const ROLES: [Role; 3] = [Role::User, Role::Staff, Role::Admin];
+const ME: Uuid = Uuid::from_u128(1);
+const OTHER: Uuid = Uuid::from_u128(2);
+
+fn account(role: Role) -> Account {
+    let profile = Profile {
+        id: Uuid::from_u128(9),
+        name: None,
+        birth_date: None,
+        gender: None,
+        bio: None,
+        location: None,
+        event_interests: vec![],
+        profile_pictures: vec![],
+    };
+    Account {
+        id: ME,
+        phone: None,
+        username: None,
+        email: None,
+        first_name: None,
+        last_name: None,
+        claimed_phone: None,
+        has_password: true,
+        role,
+        is_active: true,
+        profile,
+        device_epoch: 0,
+        is_review: false,
+        former_phone: None,
+        unlinked_at: None,
+        created_at: DateTime::UNIX_EPOCH,
+        updated_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+/// Somebody who came in this way with the first role, and has the second now.
+fn somebody(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
+    let policy = TokenPolicy {
+        access_life: Duration::minutes(30),
+        refresh_life: Duration::days(7),
+        session_max: Duration::days(90),
+        issuer: None,
+        audience: None,
+    };
+    let ids = NewSession { session: Uuid::from_u128(3), refresh_jti: Uuid::from_u128(4) };
+    let at = DateTime::UNIX_EPOCH;
+    let session = Session::open(ids, &account(then), opened_by, Client::default(), &policy, at);
+    let claims = json!({
+        "token_type": "access", "user_id": ME, "sid": ids.session, "jti": ME, "iat": 0, "exp": 1,
+        "role": session.role.as_str(),
+    });
+    admit(&serde_json::from_value(claims).unwrap(), Some((session, account(now)))).unwrap()
+}
+
+fn with_password(role: Role) -> SignedIn {
+    somebody(OpenedBy::Password, role, role)
+}
+
+fn over(leave: Result<Acting, Forbidden>) -> Result<Vec<Role>, Forbidden> {
+    leave.map(|leave| leave.over().to_vec())
+}
+
+#[test]
+fn rights_are_the_lesser_of_session_and_account() {
+    for then in ROLES {
+        for now in ROLES {
+            assert_eq!(of(&somebody(OpenedBy::Password, then, now)), then.min(now), "{then:?}, {now:?}");
+            assert_eq!(of(&somebody(OpenedBy::Code, then, now)), Role::User, "a code gives none");
+        }
+    }
+}
+
+#[test]
+fn who_may_do_what_to_whom() {
+    let all = || Ok(ROLES.to_vec());
+    let users = || Ok(vec![Role::User]);
+    let no = || Err(Forbidden);
+    // What each may do to an account of another, as far as the roles of that are concerned: list, read, edit, switch off
+    // and on, set the role.
+    for (role, sees, edits, switches, promotes) in [
+        (Role::User, false, no(), no(), no()),
+        (Role::Staff, true, users(), users(), no()),
+        (Role::Admin, true, all(), all(), all()),
+    ] {
+        let who = with_password(role);
+        assert_eq!(may_list(&who).is_ok(), sees, "{role:?}");
+        assert_eq!(may_read(&who, OTHER).is_ok(), sees, "{role:?}");
+        assert_eq!(over(may_edit(&who, OTHER)), edits, "{role:?}");
+        assert_eq!(over(may_switch(&who, OTHER)), switches, "{role:?}");
+        assert_eq!(over(may_promote(&who, OTHER)), promotes, "{role:?}");
+    }
+}
+
+#[test]
+fn everybody_may_edit_herself_and_nobody_may_switch_or_promote_herself() {
+    for role in ROLES {
+        for opened_by in [OpenedBy::Code, OpenedBy::Password] {
+            let who = somebody(opened_by, role, role);
+            assert_eq!(may_read(&who, ME).map(Reading::target), Ok(ME));
+            assert_eq!(over(may_edit(&who, ME)), Ok(ROLES.to_vec()), "{role:?}");
+            assert_eq!(over(may_switch(&who, ME)), Err(Forbidden), "{role:?}");
+            assert_eq!(over(may_promote(&who, ME)), Err(Forbidden), "{role:?}");
+        }
+    }
+}
+
+#[test]
+fn a_leave_says_who_acts_on_whom() {
+    let leave = may_switch(&with_password(Role::Admin), OTHER).unwrap();
+    assert_eq!((leave.by(), leave.target(), leave.reading().target()), (ME, OTHER, OTHER));
+}

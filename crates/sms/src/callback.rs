@@ -1,0 +1,168 @@
+//! Twilio's reports on messages and calls, and the signature that proves that they are Twilio's:
+//! <https://www.twilio.com/docs/usage/webhooks/webhooks-security>.
+//!
+//! The signature is base64 of HMAC-SHA1, keyed with the auth token, over the URL as Twilio called it and every field of
+//! the form. So the URL is made from `PUBLIC_BASE_URL`, which Twilio was given, and not from the address that was
+//! reached, which is the proxy's business. Fields that are new or empty are signed too: nothing is left out.
+
+use std::{borrow::Cow, collections::BTreeSet, fmt};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret, SecretString};
+use sha1::Sha1;
+use thiserror::Error;
+use url::{Url, form_urlencoded};
+
+use super::{Report, ReportOf, refusal, words};
+use domain::{
+    delivery::{Channel, DeliveryStatus, Price},
+    phone::PhoneNumber,
+};
+
+/// The path of the reports under `PUBLIC_BASE_URL`.
+const STATUS_PATH: &str = "/api/twilio/status";
+
+/// What [`Receipt`](super::Receipt) allows for an id.
+const LONGEST_ID: usize = 64;
+
+/// Longer than any price that Twilio writes (`-0.00750`).
+const LONGEST_AMOUNT: usize = 20;
+
+/// The report is not Twilio's, or it is not known how to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the report has no valid signature")]
+pub struct Forged;
+
+/// Reads reports. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Callbacks {
+    base: Url,
+    auth_token: SecretString,
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks").finish_non_exhaustive()
+    }
+}
+
+impl Callbacks {
+    /// For reports that come to `PUBLIC_BASE_URL`, signed with `TWILIO_AUTH_TOKEN`.
+    #[must_use]
+    pub fn new(public_base_url: Url, auth_token: SecretString) -> Self {
+        Self { base: public_base_url, auth_token }
+    }
+
+    /// Where Twilio is to report to. `None` when `PUBLIC_BASE_URL` is no base of anything.
+    #[must_use]
+    pub fn status_url(&self) -> Option<Url> {
+        let [plain, _] = self.urls(STATUS_PATH)?;
+        Url::parse(&plain).ok()
+    }
+
+    /// Reads a report. `target` is the path and query that Twilio asked for, `form` the body as it came. `None` is a
+    /// report that says nothing of how far a message got.
+    ///
+    /// # Errors
+    /// [`Forged`] without the right signature.
+    pub fn read(&self, target: &str, signature: &str, form: &[u8]) -> Result<Option<Report>, Forged> {
+        let form = Form(form_urlencoded::parse(form).collect());
+        self.check(target, signature, &form)?;
+        Ok(form.report())
+    }
+
+    fn check(&self, target: &str, signature: &str, form: &Form<'_>) -> Result<(), Forged> {
+        let signature = STANDARD.decode(signature.trim()).map_err(|_| Forged)?;
+        let fields = form.signed();
+        let urls = self.urls(target).ok_or(Forged)?;
+        let is_signed = |url: &String| {
+            let key = self.auth_token.expose_secret().as_bytes();
+            let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else { return false };
+            mac.update(url.as_bytes());
+            mac.update(fields.as_bytes());
+            // In constant time.
+            mac.verify_slice(&signature).is_ok()
+        };
+        if urls.iter().any(is_signed) { Ok(()) } else { Err(Forged) }
+    }
+
+    /// The URL that Twilio called: as it was given, and in the other of the two ways to write a port. Twilio signs
+    /// sometimes with the port and sometimes without, and its own libraries take either.
+    fn urls(&self, target: &str) -> Option<[String; 2]> {
+        let (scheme, host) = (self.base.scheme(), self.base.host_str()?);
+        let path = self.base.path().trim_end_matches('/');
+        let bare = format!("{scheme}://{host}{path}{target}");
+        let port = self.base.port_or_known_default()?;
+        let with_port = format!("{scheme}://{host}:{port}{path}{target}");
+        Some(if self.base.port().is_some() { [with_port, bare] } else { [bare, with_port] })
+    }
+}
+
+/// A form as it was posted.
+struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Form<'_> {
+    /// All names and values as they are signed: by name, of one name by value, the same pair once.
+    fn signed(&self) -> String {
+        let pairs: BTreeSet<(&str, &str)> =
+            self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        pairs.into_iter().flat_map(|(name, value)| [name, value]).collect()
+    }
+
+    /// A field that is there and not empty.
+    fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(field, value)| field == name && !value.is_empty());
+        found.map(|(_, value)| value.as_ref())
+    }
+
+    fn report(&self) -> Option<Report> {
+        let to = self.text("To").unwrap_or_default();
+        let (id, status, channel, to) = if let Some(id) = self.text("CallSid") {
+            (id, words::of_call(self.text("CallStatus")?)?, Channel::Call, to)
+        } else {
+            let id = self.text("MessageSid").or_else(|| self.text("SmsSid"))?;
+            let word = self.text("MessageStatus").or_else(|| self.text("SmsStatus"))?;
+            let (channel, to) = match to.strip_prefix("whatsapp:") {
+                Some(to) => (Channel::WhatsApp, to),
+                None => (Channel::Sms, to),
+            };
+            (id, words::of_message(word)?, channel, to)
+        };
+        let is_id = id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !is_id {
+            return None;
+        }
+        let to = PhoneNumber::from_e164(to);
+        let error_code = self.error_code(status);
+        Some(Report {
+            of: ReportOf::Provider { id: id.to_owned(), to, channel },
+            status,
+            error_code,
+            reason: error_code.and_then(refusal::reason_of),
+            price: self.price(),
+        })
+    }
+
+    /// Twilio's error code of a message that is lost. Of one that is not, a code is a warning and says nothing of the
+    /// number.
+    fn error_code(&self, status: DeliveryStatus) -> Option<u32> {
+        let code = self.text("ErrorCode")?.parse().ok().filter(|code| *code != 0);
+        code.filter(|_| status.is_lost())
+    }
+
+    fn price(&self) -> Option<Price> {
+        let (amount, unit) = (self.text("Price")?, self.text("PriceUnit")?);
+        let is_unit = unit.len() == 3 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
+        (is_decimal(amount) && is_unit)
+            .then(|| Price { amount: amount.to_owned(), unit: unit.to_ascii_uppercase() })
+    }
+}
+
+/// `-0.00750`: digits with at most one point between them.
+fn is_decimal(text: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    text.len() <= LONGEST_AMOUNT && is_digits(whole) && is_digits(fraction)
+}

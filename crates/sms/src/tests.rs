@@ -1,0 +1,159 @@
+//! The room against a stub that speaks Twilio's shapes, and against connections that go wrong.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use futures_util::future::join_all;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use url::Url;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+use super::*;
+use clock::Clock;
+
+mod account;
+mod answers;
+mod bad_days;
+mod callback;
+mod circuit;
+mod inbox;
+mod request;
+mod scripted;
+mod secrets;
+mod senders;
+mod texts;
+mod tries;
+
+const SID: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const TOKEN: &str = "token+with:signs";
+const BASIC: &str = "Basic QUNhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYTp0b2tlbit3aXRoOnNpZ25z";
+const PHONE: &str = "+919876543210";
+const CODE: &str = "48213097";
+const SERVICE: &str = "MGbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+const MESSAGE_SID: &str = "SMcccccccccccccccccccccccccccccccc";
+
+fn message() -> Message {
+    message_to(PHONE, 1)
+}
+
+fn message_to(phone: &str, id: u128) -> Message {
+    Message {
+        id: Uuid::from_u128(id),
+        to: PhoneNumber::from_e164(phone).unwrap(),
+        channel: Channel::Sms,
+        text: Text {
+            language: "en".to_owned(),
+            voice: "en-IN".to_owned(),
+            body: format!("Your Café & Co verification code is: {CODE}. 50% = done?").into(),
+        },
+        otp_code: Some(CODE.into()),
+        valid_for: Duration::from_millis(599_900),
+        created_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+fn settings(base: &str) -> TwilioSettings {
+    TwilioSettings {
+        account_sid: SID.into(),
+        credentials: Credentials { user: SID.into(), password: TOKEN.into() },
+        senders: Senders::everywhere(Sender::Number("+15005550006".into())),
+        whatsapp: None,
+        voice_number: None,
+        status_callback: None,
+        risk_check: None,
+        api_base_url: Url::parse(base).unwrap(),
+        timeout: Duration::from_secs(5),
+        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        breaker: true,
+    }
+}
+
+fn sms(settings: TwilioSettings) -> Sms {
+    sms_at(settings, Clock::fixed(DateTime::UNIX_EPOCH))
+}
+
+fn sms_at(settings: TwilioSettings, clock: Clock) -> Sms {
+    Sms::Twilio(Box::new(Twilio::new(settings, clock).unwrap()))
+}
+
+/// A Twilio that gives every request this answer.
+async fn stub(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(matchers::any()).respond_with(answer).mount(&server).await;
+    server
+}
+
+/// A Twilio that gives these answers, one after the other, and the last one from then on.
+async fn stub_in_turn(answers: impl IntoIterator<Item = ResponseTemplate>) -> MockServer {
+    let server = MockServer::start().await;
+    let mut answers = answers.into_iter().peekable();
+    while let Some(answer) = answers.next() {
+        let mock = Mock::given(matchers::any()).respond_with(answer);
+        if answers.peek().is_some() { mock.up_to_n_times(1) } else { mock }.mount(&server).await;
+    }
+    server
+}
+
+async fn count(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap().len()
+}
+
+/// What becomes of a message when the first answer is final.
+async fn answered(answer: ResponseTemplate) -> Result<Receipt, SendError> {
+    let server = stub(answer).await;
+    let result = sms(settings(&server.uri())).send(&message()).await;
+    // One request: a second one could be a second message.
+    assert_eq!(count(&server).await, 1);
+    result
+}
+
+/// What becomes of a message when every answer is this one, which does not end the matter.
+async fn answered_each_time(answer: ResponseTemplate) -> Result<Receipt, SendError> {
+    let server = stub(answer).await;
+    let result = sms(settings(&server.uri())).send(&message()).await;
+    assert_eq!(count(&server).await, 3);
+    result
+}
+
+/// The refusal in Twilio's shape; its text names the phone, as Twilio's does.
+fn refused(http_status: u16, code: impl Into<Value>) -> ResponseTemplate {
+    ResponseTemplate::new(http_status).set_body_json(json!({
+        "code": code.into(),
+        "message": format!("The 'To' number {PHONE} of {SID} is not good"),
+        "more_info": "https://www.twilio.com/docs/errors",
+        "status": http_status,
+    }))
+}
+
+fn created(status: &str, error_code: impl Into<Value>) -> ResponseTemplate {
+    ResponseTemplate::new(201).set_body_json(json!({
+        "sid": MESSAGE_SID, "account_sid": SID, "status": status, "error_code": error_code.into(),
+        "error_message": null, "num_segments": "1", "price": null, "price_unit": "USD", "new_field": {},
+    }))
+}
+
+/// A server for one connection: reads what comes until it has seen `until`, says `answer`, hangs up. Its base URL.
+fn hangs_up(until: &'static [u8], answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+        while !seen.windows(until.len()).any(|window| window == until) {
+            match stream.read(&mut buffer).unwrap() {
+                0 => return,
+                length => seen.extend_from_slice(&buffer[..length]),
+            }
+        }
+        stream.write_all(answer).unwrap();
+    });
+    base
+}
+
+fn unavailable(outcome: Outcome) -> SendError {
+    SendError::Unavailable { outcome, retry_after: None, provider_code: None }
+}

@@ -1,0 +1,76 @@
+//! Whether the credentials are good, for the operator's command:
+//! <https://www.twilio.com/docs/iam/api/account#fetch-an-account-resource>.
+
+use reqwest::Method;
+
+use super::{Twilio, answer::Answer, failure::Failure};
+use crate::{SendError, refusal};
+
+/// What Twilio tells of the account. Nothing is known of either where an API key asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountCheck {
+    /// Whether it may be used.
+    pub status: Option<AccountStatus>,
+    /// Whether it is paid for.
+    pub kind: Option<AccountKind>,
+}
+
+/// Whether an account may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// It may.
+    Active,
+    /// Twilio stopped it, most likely for want of money.
+    Suspended,
+    /// For good.
+    Closed,
+}
+
+/// Whether an account is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountKind {
+    /// It only reaches numbers that were verified with Twilio.
+    Trial,
+    /// It reaches all.
+    Full,
+}
+
+impl Twilio {
+    /// Asks Twilio once whether it knows the credentials. Nothing is sent, and nothing logged.
+    ///
+    /// # Errors
+    /// [`SendError`], which [`crate::explain`] puts in words.
+    pub async fn check_account(&self) -> Result<AccountCheck, SendError> {
+        // A standard API key may read everything but the account, so it reads one message.
+        let is_key = self.settings.credentials.user.starts_with("SK");
+        let mut url = if is_key { self.messages.clone() } else { self.account.clone() };
+        if is_key {
+            url.set_query(Some("PageSize=1"));
+        }
+        let request = self.asking(Method::GET, url).timeout(self.settings.timeout);
+        let response =
+            request.send().await.map_err(|error| Failure::of_no_answer(&error, true).refusal.error)?;
+        let answer = Answer::of(response, self.clock.now()).await;
+        if !answer.status.is_success() {
+            return Err(answer.refusal().error);
+        }
+        let sid = answer.text("sid");
+        if !is_key && sid != Some(&self.settings.account_sid) {
+            // A success of something that is not Twilio.
+            return Err(refusal::of_answer(answer.status.as_u16(), None, None).error);
+        }
+        Ok(AccountCheck {
+            status: match answer.text("status") {
+                Some("active") => Some(AccountStatus::Active),
+                Some("suspended") => Some(AccountStatus::Suspended),
+                Some("closed") => Some(AccountStatus::Closed),
+                Some(_) | None => None,
+            },
+            kind: match answer.text("type") {
+                Some("Trial") => Some(AccountKind::Trial),
+                Some("Full") => Some(AccountKind::Full),
+                Some(_) | None => None,
+            },
+        })
+    }
+}

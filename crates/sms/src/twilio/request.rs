@@ -1,0 +1,142 @@
+//! What Twilio is asked: one form for each channel.
+//!
+//! <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource> and
+//! <https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>. Twilio ignores a field that it does not
+//! know, so a misspelt one is only found by a test that compares the whole form.
+
+use std::{borrow::Cow, time::Duration};
+
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::{
+    senders::{Sender, WhatsApp},
+    settings::{RiskCheck, TwilioSettings},
+    voice,
+};
+use crate::{
+    Message,
+    refusal::{self, Refusal},
+};
+use domain::delivery::Channel;
+
+/// `ValidityPeriod` in seconds, as Twilio allows it. Left out it is the longest.
+const MIN_VALIDITY_SECONDS: u64 = 1;
+const MAX_VALIDITY_SECONDS: u64 = 36_000;
+
+/// How long a call rings, in seconds: not so long that most mailboxes pick up, because a code must not be read to one.
+const RINGING_SECONDS: &str = "20";
+
+/// What Twilio is to report of a call; without these it only tells of the end.
+const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
+
+/// The fields in their order. It holds the code and has no `Debug`.
+pub(super) struct Form<'a>(Vec<(&'static str, Cow<'a, str>)>);
+
+impl<'a> Form<'a> {
+    /// The form that asks for this message at this time.
+    ///
+    /// # Errors
+    /// A refusal of our own when the settings do not allow it.
+    pub(super) fn new(
+        settings: &'a TwilioSettings,
+        message: &'a Message,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Refusal> {
+        match message.channel {
+            Channel::Sms => Self::sms(settings, message, now),
+            Channel::WhatsApp => Self::whatsapp(settings, message, now),
+            Channel::Call => Self::call(settings, message),
+        }
+    }
+
+    pub(super) fn fields(&self) -> &[(&'static str, Cow<'a, str>)] {
+        &self.0
+    }
+
+    fn sms(settings: &'a TwilioSettings, message: &'a Message, now: DateTime<Utc>) -> Result<Self, Refusal> {
+        let sender = settings.senders.for_phone(&message.to).ok_or_else(refusal::of_unserved_country)?;
+        let mut form = Self(vec![("To", message.to.full().into())]);
+        form.0.push(match sender {
+            Sender::MessagingService(sid) => ("MessagingServiceSid", sid.into()),
+            Sender::Number(from) | Sender::Alphanumeric(from) => ("From", from.into()),
+        });
+        form.0.push(("Body", message.text.body.expose_secret().into()));
+        form.0.push(("ValidityPeriod", validity(message, now)));
+        form.report_to(settings);
+        if let Some(check) = settings.risk_check {
+            let word = match check {
+                RiskCheck::Enable => "enable",
+                RiskCheck::Disable => "disable",
+            };
+            form.0.push(("RiskCheck", word.into()));
+        }
+        Ok(form)
+    }
+
+    fn whatsapp(
+        settings: &'a TwilioSettings,
+        message: &'a Message,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Refusal> {
+        let WhatsApp { sender, .. } = settings.whatsapp.as_ref().ok_or_else(no_whatsapp)?;
+        let content = settings.whatsapp.as_ref().and_then(|it| it.content_for(&message.text.language));
+        let content = content.ok_or_else(no_whatsapp)?;
+        let mut form = Self(vec![("To", format!("whatsapp:{}", message.to.full()).into())]);
+        form.0.push(match sender {
+            Sender::MessagingService(sid) => ("MessagingServiceSid", sid.into()),
+            Sender::Number(from) | Sender::Alphanumeric(from) => ("From", format!("whatsapp:{from}").into()),
+        });
+        // The text is the template's; only the code is ours.
+        let code = message.otp_code.as_ref().ok_or_else(no_template)?;
+        let variables = json!({ "1": code.expose_secret() });
+        form.0.push(("ContentSid", content.into()));
+        form.0.push(("ContentVariables", variables.to_string().into()));
+        form.0.push(("ValidityPeriod", validity(message, now)));
+        form.report_to(settings);
+        Ok(form)
+    }
+
+    /// A call is made at once or not at all: there is no validity.
+    fn call(settings: &'a TwilioSettings, message: &'a Message) -> Result<Self, Refusal> {
+        let from = settings
+            .voice_number
+            .as_deref()
+            .ok_or_else(|| refusal::of_settings("no caller's number: set TWILIO_VOICE_NUMBER"))?;
+        let twiml = voice::twiml(message).ok_or_else(|| {
+            refusal::of_settings("the text of the call is too long: Twilio takes 4,000 characters of TwiML")
+        })?;
+        let mut form =
+            Self(vec![("To", message.to.full().into()), ("From", from.into()), ("Twiml", twiml.into())]);
+        if form.report_to(settings) {
+            form.0.extend(CALL_EVENTS.map(|event| ("StatusCallbackEvent", event.into())));
+        }
+        form.0.push(("Timeout", RINGING_SECONDS.into()));
+        Ok(form)
+    }
+
+    /// Names the address for reports, where there is one.
+    fn report_to(&mut self, settings: &'a TwilioSettings) -> bool {
+        let Some(address) = &settings.status_callback else { return false };
+        self.0.push(("StatusCallback", address.as_str().into()));
+        true
+    }
+}
+
+fn no_whatsapp() -> Refusal {
+    refusal::of_settings("no WhatsApp: set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID")
+}
+
+/// `WhatsApp` takes templates only, and the one that there is carries a code.
+fn no_template() -> Refusal {
+    refusal::of_settings("no WhatsApp template for a message without a code")
+}
+
+/// What remains of the code's life now; less at a later try.
+fn validity(message: &Message, now: DateTime<Utc>) -> Cow<'static, str> {
+    // A clock that was set back does not make the code older.
+    let age = (now - message.created_at).to_std().unwrap_or(Duration::ZERO);
+    let left = message.valid_for.saturating_sub(age).as_secs();
+    left.clamp(MIN_VALIDITY_SECONDS, MAX_VALIDITY_SECONDS).to_string().into()
+}

@@ -1,0 +1,247 @@
+//! Who messages come from.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use domain::phone::{PhoneNumber, Region};
+
+/// The country that stands for all others.
+const OTHERS: &str = "*";
+
+/// The longest alphanumeric sender that networks take, in characters.
+const LONGEST_NAME: usize = 11;
+
+/// Who a message comes from. Its `Debug` shows only the kind.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Sender {
+    /// A number of the account in E.164, or a short code of 3 to 8 digits.
+    Number(String),
+    /// An alphanumeric sender: at most 11 letters, digits, spaces and `& + - _`, with a letter among them. Twilio's
+    /// rules: <https://www.twilio.com/docs/messaging/services/api/alphasender-resource>.
+    Alphanumeric(String),
+    /// `MG` and 32 hex digits; the service picks the number.
+    MessagingService(String),
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number(_) => "Number",
+            Self::Alphanumeric(_) => "Alphanumeric",
+            Self::MessagingService(_) => "MessagingService",
+        })
+    }
+}
+
+/// The text is no sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "must be a number in E.164 (+ and digits), a short code, a messaging service (MG and 32 hex digits) or an \
+     alphanumeric sender (at most 11 letters, digits, spaces and & + - _, with a letter)"
+)]
+pub struct NoSender;
+
+impl FromStr for Sender {
+    type Err = NoSender;
+
+    fn from_str(text: &str) -> Result<Self, NoSender> {
+        let text = text.trim();
+        if is_sid(text, "MG") {
+            Ok(Self::MessagingService(text.to_owned()))
+        } else if is_number(text) || is_short_code(text) {
+            Ok(Self::Number(text.to_owned()))
+        } else if is_name(text) {
+            Ok(Self::Alphanumeric(text.to_owned()))
+        } else {
+            Err(NoSender)
+        }
+    }
+}
+
+/// Two letters and 32 hex digits, as Twilio names what it keeps.
+fn is_sid(text: &str, kind: &str) -> bool {
+    text.strip_prefix(kind)
+        .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// `+` and 7 to 15 digits that do not begin with 0.
+fn is_number(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|digits| are_digits(digits, 7, 15) && !digits.starts_with('0'))
+}
+
+fn is_short_code(text: &str) -> bool {
+    are_digits(text, 3, 8)
+}
+
+fn are_digits(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_name(text: &str) -> bool {
+    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || b" &+-_".contains(&byte);
+    (1..=LONGEST_NAME).contains(&text.len())
+        && text.bytes().all(is_taken)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// Who messages come from, by the country that they go to: `IN=MG…,US=+1…,*=+1…`. Its `Debug` shows only the countries.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Senders {
+    /// The senders of single countries.
+    pub by_region: Vec<(Region, Sender)>,
+    /// The sender of all others; without one they are not served.
+    pub others: Option<Sender>,
+}
+
+/// What is wrong with `TWILIO_SENDERS`. It names the item by its country or its place, never by its sender.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SendersFault {
+    /// No `=` in it.
+    #[error("item {0} must be a country and a sender, such as IN=MG… or *=+1…")]
+    NoPair(usize),
+    /// The left side is no country.
+    #[error("{0} is no country: {OTHERS} or two letters such as IN")]
+    NoCountry(String),
+    /// The right side is no sender.
+    #[error("the sender of {0} {NoSender}")]
+    NoSender(String),
+    /// It has a sender already.
+    #[error("{0} has two senders")]
+    Twice(String),
+}
+
+impl Senders {
+    /// One sender for all countries.
+    #[must_use]
+    pub fn everywhere(sender: Sender) -> Self {
+        Self { by_region: Vec::new(), others: Some(sender) }
+    }
+
+    /// Reads `IN=MG…,US=+1…,*=+1…`.
+    ///
+    /// # Errors
+    /// When an item is not of that shape, or a country stands in two of them.
+    pub fn parse(text: &str) -> Result<Self, SendersFault> {
+        let mut senders = Self::default();
+        for (place, item) in text.split(',').enumerate() {
+            let (country, sender) = item.split_once('=').ok_or(SendersFault::NoPair(place + 1))?;
+            let country = country.trim();
+            let sender = sender.parse().map_err(|NoSender| SendersFault::NoSender(country.to_owned()));
+            if country == OTHERS {
+                if senders.others.replace(sender?).is_some() {
+                    return Err(SendersFault::Twice(country.to_owned()));
+                }
+            } else {
+                let region: Region =
+                    country.parse().map_err(|_| SendersFault::NoCountry(country.to_owned()))?;
+                if senders.by_region.iter().any(|(known, _)| *known == region) {
+                    return Err(SendersFault::Twice(region.to_string()));
+                }
+                senders.by_region.push((region, sender?));
+            }
+        }
+        Ok(senders)
+    }
+
+    /// Who writes to this phone. `None` when its country is not served.
+    #[must_use]
+    pub fn for_phone(&self, phone: &PhoneNumber) -> Option<&Sender> {
+        let region = phone.region();
+        let own = self.by_region.iter().find(|(served, _)| Some(*served) == region);
+        own.map(|(_, sender)| sender).or(self.others.as_ref())
+    }
+}
+
+impl fmt::Debug for Senders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let regions: Vec<String> = self.by_region.iter().map(|(region, _)| region.to_string()).collect();
+        f.debug_struct("Senders").field("regions", &regions).finish_non_exhaustive()
+    }
+}
+
+/// How codes go by WhatsApp: by approved templates, whose first variable is the code. Its `Debug` shows nothing.
+#[derive(Clone)]
+pub struct WhatsApp {
+    /// `TWILIO_WHATSAPP_SENDER`: a number, or a messaging service.
+    pub sender: Sender,
+    /// `TWILIO_WHATSAPP_CONTENT_SID`: the template (`HX` and 32 hex digits) of each language, `*` for all others.
+    pub content: Vec<(String, String)>,
+}
+
+/// What is wrong with `TWILIO_WHATSAPP_CONTENT_SID`. It names the item by its language or its place.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ContentFault {
+    /// Several items, and one of them has no `=`.
+    #[error("item {0} must be a language and a template, such as hi=HX… or *=HX…")]
+    NoPair(usize),
+    /// The left side is no language.
+    #[error("{0} is no language: {OTHERS} or a tag such as hi")]
+    NoLanguage(String),
+    /// The right side is no template.
+    #[error("the template of {0} must be HX and 32 hex digits")]
+    NoContent(String),
+    /// It has a template already.
+    #[error("{0} has two templates")]
+    Twice(String),
+}
+
+impl WhatsApp {
+    /// Reads `HX…` (one template for all languages) or `en=HX…,hi=HX…,*=HX…`.
+    ///
+    /// # Errors
+    /// When an item is not of that shape, or a language stands in two of them.
+    pub fn parse_content(text: &str) -> Result<Vec<(String, String)>, ContentFault> {
+        let text = text.trim();
+        if is_sid(text, "HX") {
+            return Ok(vec![(OTHERS.to_owned(), text.to_owned())]);
+        }
+        let mut content: Vec<(String, String)> = Vec::new();
+        for (place, item) in text.split(',').enumerate() {
+            let (language, sid) = item.split_once('=').ok_or(ContentFault::NoPair(place + 1))?;
+            let (language, sid) = (language.trim().to_ascii_lowercase(), sid.trim());
+            if language != OTHERS && !is_language(&language) {
+                return Err(ContentFault::NoLanguage(language));
+            }
+            if !is_sid(sid, "HX") {
+                return Err(ContentFault::NoContent(language));
+            }
+            if content.iter().any(|(known, _)| *known == language) {
+                return Err(ContentFault::Twice(language));
+            }
+            content.push((language, sid.to_owned()));
+        }
+        Ok(content)
+    }
+
+    /// The template for a language: its own, else that of the language without its region or script, else that for all
+    /// others, else the English one, else the first. A code in a foreign language is better than none: its digits are
+    /// read all the same.
+    #[must_use]
+    pub fn content_for(&self, language: &str) -> Option<&str> {
+        let primary = language.split(['-', '_']).next().unwrap_or(language);
+        let own = |wanted: &str| {
+            let mut all = self.content.iter();
+            all.find(|(known, _)| known.eq_ignore_ascii_case(wanted)).map(|(_, sid)| sid.as_str())
+        };
+        let wanted = [language, primary, OTHERS, "en"];
+        wanted.into_iter().find_map(own).or_else(|| self.content.first().map(|(_, sid)| sid.as_str()))
+    }
+}
+
+/// The shape of a BCP 47 tag: `hi`, `pt-br`, `zh-hant`.
+fn is_language(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let is_primary =
+        |part: &str| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    parts.next().is_some_and(is_primary)
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+}
+
+impl fmt::Debug for WhatsApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WhatsApp").finish_non_exhaustive()
+    }
+}

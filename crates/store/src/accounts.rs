@@ -1,0 +1,346 @@
+//! Rows of `accounts`: who there is.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QuerySelect, QueryTrait, TryIntoModel,
+    sea_query::{Expr, Func, LockType, OnConflict, SimpleExpr},
+};
+use uuid::Uuid;
+
+use super::{
+    StoreError,
+    entities::{
+        account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
+        session,
+    },
+};
+use domain::{
+    account::{Account, Profile, Role},
+    credentials::{ClaimedPhone, Email, Login, PasswordHash, PersonName, Username},
+    phone::PhoneNumber,
+    profile::{BirthDate, Gender},
+    users::fold,
+};
+
+/// The ids that a new account would get.
+#[derive(Debug, Clone, Copy)]
+pub struct NewIds {
+    /// Of the account.
+    pub account: Uuid,
+    /// Of its profile.
+    pub profile: Uuid,
+}
+
+/// The account that this phone is verified for, if it was used after this time.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_phone(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    used_after: Option<DateTime<Utc>>,
+) -> Result<Option<Account>, StoreError> {
+    let found = Entity::find().filter(Column::Phone.eq(phone.full()));
+    let row = found.filter(used(used_after)).one(db).await?;
+    row.map(account).transpose()
+}
+
+/// An account that a code opens.
+#[derive(Debug, Clone, Copy)]
+pub struct ByCode {
+    /// The ids that it gets when it is new.
+    pub ids: NewIds,
+    /// Whether the code is the fixed one of a review number.
+    pub is_review: bool,
+    /// Nothing is opened if it was not used after this time.
+    pub used_after: Option<DateTime<Utc>>,
+}
+
+/// Finds the account of this phone or makes it, in one statement, so that two of these at once are one account. `None`
+/// when it was not used for too long: it is held until the transaction ends, as it was.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    by: ByCode,
+    now: DateTime<Utc>,
+) -> Result<Option<Account>, StoreError> {
+    let new = ActiveModel {
+        phone: Set(Some(phone.full().to_owned())),
+        is_review: Set(by.is_review),
+        seen_at: Set(Some(now)),
+        ..blank(by.ids, now)
+    };
+    let mut found = OnConflict::column(Column::Phone);
+    found.value(Column::SeenAt, seen(now));
+    if by.used_after.is_some() {
+        found.action_cond_where(used(by.used_after));
+    }
+    let mut insert = Entity::insert(new).on_conflict(found).into_query();
+    let row = db.query_one(insert.returning_all()).await?;
+    row.map(|row| account(Model::from_query_result(&row, "")?)).transpose()
+}
+
+/// When an account was seen, if somebody comes in now. Nobody comes into one that is disabled.
+pub(super) fn seen(now: DateTime<Utc>) -> SimpleExpr {
+    let is_active = Expr::col((Entity, Column::IsActive)).eq(true);
+    Expr::case(is_active, Expr::value(now)).finally(Expr::col((Entity, Column::SeenAt))).into()
+}
+
+/// Whether an account was used after this time: by a sign-in, a refresh, or before either was written down, by a change of
+/// it. One that staff disabled stays what it is, however long nobody comes in: a ban does not run out by waiting.
+pub(super) fn used(after: Option<DateTime<Utc>>) -> Condition {
+    let Some(after) = after else {
+        return Condition::all();
+    };
+    let col = |column: Column| Expr::col((Entity, column));
+    let in_a_session = session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(Expr::col((session::Entity, session::Column::AccountId)).equals((Entity, Column::Id)))
+        .filter(session::Column::LastUsedAt.gt(after))
+        .into_query();
+    Condition::any()
+        .add(col(Column::IsActive).eq(false))
+        .add(Func::coalesce([col(Column::SeenAt), col(Column::UpdatedAt)]).gt(after))
+        .add(Expr::exists(in_a_session))
+}
+
+/// An account of somebody who signs in by a password.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAccount<'a> {
+    /// Its ids.
+    pub ids: NewIds,
+    /// Its username.
+    pub username: &'a Username,
+    /// Its e-mail address.
+    pub email: Option<&'a Email>,
+    /// As the owner gave it.
+    pub first_name: Option<&'a PersonName>,
+    /// As the owner gave it.
+    pub last_name: Option<&'a PersonName>,
+    /// A phone that nobody proved.
+    pub claimed_phone: Option<&'a ClaimedPhone>,
+    /// The hash of its password.
+    pub password: &'a PasswordHash,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What became of a new account.
+#[derive(Debug)]
+pub enum Inserted {
+    /// It is there.
+    Account(Box<Account>),
+    /// The username is another account's.
+    UsernameTaken,
+    /// The e-mail address is another account's.
+    EmailTaken,
+}
+
+/// Makes an account, if no other has its username or its e-mail address. One statement decides, so that of two at once
+/// one is made.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    new: NewAccount<'_>,
+    now: DateTime<Utc>,
+) -> Result<Inserted, StoreError> {
+    let NewAccount { ids, username, email, first_name, last_name, .. } = new;
+    let text = |name: Option<&PersonName>| name.map(|name| name.as_str().to_owned());
+    let text_key = |name: Option<&PersonName>| name.map(|name| fold(name.as_str()));
+    let row = ActiveModel {
+        username: Set(Some(username.as_str().to_owned())),
+        username_key: Set(Some(username.key())),
+        email: Set(email.map(|email| email.as_str().to_owned())),
+        email_key: Set(email.map(Email::key)),
+        first_name: Set(text(first_name)),
+        first_name_key: Set(text_key(first_name)),
+        last_name: Set(text(last_name)),
+        last_name_key: Set(text_key(last_name)),
+        password_hash: Set(Some(new.password.phc().to_owned())),
+        claimed_phone: Set(new.claimed_phone.map(|phone| phone.as_str().to_owned())),
+        role: Set(new.role.as_str().to_owned()),
+        ..blank(ids, now)
+    };
+    let model = row.clone().try_into_model()?;
+    // A conflict is no error here: on PostgreSQL an error would end the transaction around it.
+    let unless_taken = OnConflict::new().do_nothing().to_owned();
+    if Entity::insert(row).on_conflict(unless_taken).exec_without_returning(db).await? == 1 {
+        return Ok(Inserted::Account(Box::new(account(model)?)));
+    }
+    let by_username = Entity::find().filter(Column::UsernameKey.eq(username.key())).one(db).await?;
+    Ok(if by_username.is_some() || email.is_none() { Inserted::UsernameTaken } else { Inserted::EmailTaken })
+}
+
+/// Whoever this is, and the hash of her password, in one statement.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_credentials(
+    db: &impl ConnectionTrait,
+    login: &Login,
+) -> Result<Option<(Account, Option<PasswordHash>)>, StoreError> {
+    let is_hers = match login {
+        Login::Username(key) => Column::UsernameKey.eq(key.as_str()),
+        Login::Email(key) => Column::EmailKey.eq(key.as_str()),
+        Login::Phone(phone) => Column::Phone.eq(phone.full()),
+    };
+    let row = Entity::find().filter(is_hers).one(db).await?;
+    row.map(with_hash).transpose()
+}
+
+/// An account, and the hash of its password.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_with_hash(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<(Account, Option<PasswordHash>)>, StoreError> {
+    Entity::find_by_id(id).one(db).await?.map(with_hash).transpose()
+}
+
+/// The account, if this still is the hash of its password (`None`: if it still has none), held until the transaction
+/// ends: whoever was judged by a password that was changed meanwhile does not come in by it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn claim_with_hash(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    hash: Option<&PasswordHash>,
+) -> Result<Option<Account>, StoreError> {
+    let unchanged = match hash {
+        Some(hash) => Column::PasswordHash.eq(hash.phc()),
+        None => Column::PasswordHash.is_null(),
+    };
+    let row = Entity::find_by_id(id).filter(unchanged).lock(LockType::NoKeyUpdate).one(db).await?;
+    row.map(account).transpose()
+}
+
+/// Gives an account another password.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_password(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    hash: &PasswordHash,
+    changed_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash.phc()))
+        .col_expr(Column::UpdatedAt, Expr::value(changed_at))
+        .filter(Column::Id.eq(id))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Gives an account another password because its owner wants one: whoever knew the old one may have signed in by a code
+/// too, so what devices were given ends with it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_new_password(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    hash: &PasswordHash,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash.phc()))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::DeviceEpoch, Expr::col(Column::DeviceEpoch).add(1_i64))
+        .filter(Column::Id.eq(id))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn with_hash(row: Model) -> Result<(Account, Option<PasswordHash>), StoreError> {
+    let hash = row.password_hash.clone().map(PasswordHash::stored);
+    Ok((account(row)?, hash))
+}
+
+/// An account that nothing is known of.
+fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: Set(ids.account),
+        phone: Set(None),
+        username: Set(None),
+        email: Set(None),
+        first_name: Set(None),
+        last_name: Set(None),
+        is_active: Set(true),
+        created_at: Set(now),
+        updated_at: Set(now),
+        profile_id: Set(ids.profile),
+        name: Set(None),
+        birth_date: Set(None),
+        gender: Set(None),
+        bio: Set(None),
+        location: Set(None),
+        event_interests: Set(InterestIds::default()),
+        profile_pictures: Set(Pictures::default()),
+        username_key: Set(None),
+        email_key: Set(None),
+        password_hash: Set(None),
+        claimed_phone: Set(None),
+        role: Set(Role::User.as_str().to_owned()),
+        name_key: Set(None),
+        first_name_key: Set(None),
+        last_name_key: Set(None),
+        device_epoch: Set(0),
+        seen_at: Set(None),
+        is_review: Set(false),
+        former_phone: Set(None),
+        unlinked_at: Set(None),
+    }
+}
+
+/// The account that a row says.
+pub(super) fn account(row: Model) -> Result<Account, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "accounts", column };
+    let number = |text: Option<String>, column| {
+        text.map(|text| PhoneNumber::from_e164(&text).ok_or(unreadable(column))).transpose()
+    };
+    let (phone, former_phone) = (number(row.phone, "phone")?, number(row.former_phone, "former_phone")?);
+    let gender =
+        row.gender.map(|text| Gender::stored(&text).map_err(|_| unreadable("gender"))).transpose()?;
+    Ok(Account {
+        id: row.id,
+        phone,
+        username: row.username,
+        email: row.email,
+        first_name: row.first_name,
+        last_name: row.last_name,
+        claimed_phone: row.claimed_phone,
+        has_password: row.password_hash.is_some(),
+        role: Role::parse(&row.role).ok_or(unreadable("role"))?,
+        is_active: row.is_active,
+        profile: Profile {
+            id: row.profile_id,
+            name: row.name,
+            birth_date: row.birth_date.map(BirthDate::stored),
+            gender,
+            bio: row.bio,
+            location: row.location,
+            event_interests: row.event_interests.0,
+            profile_pictures: row.profile_pictures.0,
+        },
+        device_epoch: row.device_epoch,
+        is_review: row.is_review,
+        former_phone,
+        unlinked_at: row.unlinked_at,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}

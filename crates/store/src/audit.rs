@@ -1,0 +1,143 @@
+//! Rows of `audit`. They are added and read; triggers refuse everything else, but for whole months.
+
+use migration::audit_guard;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::OnConflict,
+};
+
+use super::{
+    StoreError, Txn,
+    entities::audit::{ActiveModel, Column, Entity, Model},
+};
+use domain::{
+    audit::{Action, Detail, Dropping, Entry, Filter, Place},
+    pseudonym::Pseudonym,
+};
+
+/// Adds entries, all in one statement. One that is there already, because the answer to an earlier try was lost, is
+/// passed over.
+///
+/// # Errors
+/// When the database does not answer: then they may be there or not.
+pub async fn insert_many(db: &impl ConnectionTrait, entries: &[Entry]) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let rows = entries.iter().map(|entry| ActiveModel {
+        id: Set(entry.id),
+        at: Set(entry.at),
+        action: Set(entry.action.clone().into_owned()),
+        actor_kind: Set(entry.actor_kind.clone().into_owned()),
+        actor_id: Set(entry.actor_id),
+        user_id: Set(entry.user_id),
+        phone_mark: Set(entry.phone_mark.clone()),
+        phone_masked: Set(entry.phone_masked.clone()),
+        address: Set(entry.address.clone()),
+        detail: Set(entry.detail.to_string()),
+    });
+    let mut first_wins = OnConflict::column(Column::Id);
+    first_wins.do_nothing();
+    Entity::insert_many(rows).on_conflict(first_wins).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// So many entries before a place, or before the end: newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_before(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    before: Option<Place>,
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut wanted = wanted(filter);
+    if let Some(Place(at, id)) = before {
+        let same_moment = Condition::all().add(Column::At.eq(at)).add(Column::Id.lt(id));
+        wanted = wanted.add(Condition::any().add(Column::At.lt(at)).add(same_moment));
+    }
+    let select = Entity::find().filter(wanted).order_by_desc(Column::At).order_by_desc(Column::Id);
+    select.limit(limit).all(db).await?.into_iter().map(entry).collect()
+}
+
+/// So many entries after a place, or from the beginning: oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_after(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut wanted = wanted(filter);
+    if let Some(Place(at, id)) = after {
+        let same_moment = Condition::all().add(Column::At.eq(at)).add(Column::Id.gt(id));
+        wanted = wanted.add(Condition::any().add(Column::At.gt(at)).add(same_moment));
+    }
+    let select = Entity::find().filter(wanted).order_by_asc(Column::At).order_by_asc(Column::Id);
+    select.limit(limit).all(db).await?.into_iter().map(entry).collect()
+}
+
+/// The last entry of a kind.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_last(db: &impl ConnectionTrait, action: Action) -> Result<Option<Entry>, StoreError> {
+    let filter = Filter { action: Some(action), ..Filter::default() };
+    Ok(list_before(db, &filter, None, 1).await?.pop())
+}
+
+/// Removes the months that may be dropped, and says how many entries they had. The triggers are away only inside of this
+/// transaction; meanwhile nobody else can write to the table.
+///
+/// # Errors
+/// When the database does not answer, or its role does not own the table: then nothing has changed.
+pub async fn purge_before(txn: &Txn, leave: Dropping) -> Result<u64, StoreError> {
+    let backend = txn.get_database_backend();
+    for statement in audit_guard::OPENING.of(backend) {
+        txn.execute_unprepared(statement).await?;
+    }
+    let gone = Entity::delete_many().filter(Column::At.lt(leave.begins())).exec(txn).await?;
+    for statement in audit_guard::CLOSING.of(backend) {
+        txn.execute_unprepared(statement).await?;
+    }
+    Ok(gone.rows_affected)
+}
+
+fn wanted(filter: &Filter) -> Condition {
+    let mut wanted = Condition::all();
+    if let Some(since) = filter.since {
+        wanted = wanted.add(Column::At.gte(since));
+    }
+    if let Some(action) = filter.action {
+        wanted = wanted.add(Column::Action.eq(action.as_str()));
+    }
+    if let Some(id) = filter.user_id {
+        wanted = wanted.add(Condition::any().add(Column::UserId.eq(id)).add(Column::ActorId.eq(id)));
+    }
+    if let Some(phones) = &filter.phones {
+        wanted = wanted.add(Column::PhoneMark.is_in(phones.iter().map(Pseudonym::as_str)));
+    }
+    if let Some(address) = filter.address {
+        wanted = wanted.add(Column::Address.eq(address.to_string()));
+    }
+    wanted
+}
+
+fn entry(row: Model) -> Result<Entry, StoreError> {
+    let unreadable = StoreError::Unreadable { table: "audit", column: "detail" };
+    Ok(Entry {
+        id: row.id,
+        at: row.at,
+        action: row.action.into(),
+        actor_kind: row.actor_kind.into(),
+        actor_id: row.actor_id,
+        user_id: row.user_id,
+        phone_mark: row.phone_mark,
+        phone_masked: row.phone_masked,
+        address: row.address,
+        detail: Detail::parse(&row.detail).ok_or(unreadable)?,
+    })
+}

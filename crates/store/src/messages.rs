@@ -1,0 +1,414 @@
+//! Rows of `messages`: what was sent and what became of it.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, LockBehavior, LockType, OnConflict, SimpleExpr},
+};
+use uuid::Uuid;
+
+use super::{
+    StoreError,
+    entities::message::{ActiveModel, Column, Entity, Model},
+};
+use domain::{
+    delivery::{Channel, Delivery, DeliveryStatus, Platform, Price, UnreachableReason},
+    phone::PhoneNumber,
+};
+
+/// A message that is about to go out.
+#[derive(Debug)]
+pub struct NewMessage<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// The wish that it belongs to.
+    pub delivery_id: Uuid,
+    /// Which message of the wish it is, from 1.
+    pub attempt: i64,
+    /// The challenge whose code it carries, if it carries one.
+    pub challenge_id: Option<Uuid>,
+    /// Whose it is, where it is not just a phone's.
+    pub account_id: Option<Uuid>,
+    /// Whom it goes to.
+    pub phone: &'a PhoneNumber,
+    /// By which way.
+    pub channel: Channel,
+    /// The language of its text.
+    pub language: &'a str,
+    /// What kind of app reads it.
+    pub platform: Option<Platform>,
+    /// The template's name, which stands for the text.
+    pub template: &'static str,
+    /// Who carries it.
+    pub provider: &'static str,
+}
+
+/// Which message a piece of news is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// The one of this id of ours.
+    Id(Uuid),
+    /// The one of this id of the provider's.
+    ProviderId(&'a str),
+}
+
+/// What was learnt of a message.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// How far it got.
+    pub status: DeliveryStatus,
+    /// The provider's id of the message; one that is known stays.
+    pub provider_id: Option<String>,
+    /// The provider's code of the failure.
+    pub error_code: Option<i64>,
+    /// What the failure says of the number.
+    pub reason: Option<UnreachableReason>,
+    /// How many parts the provider counts.
+    pub segments: Option<i64>,
+    /// What it cost.
+    pub price: Option<Price>,
+}
+
+impl News {
+    /// News of which nothing but the status is known.
+    #[must_use]
+    pub fn of(status: DeliveryStatus) -> Self {
+        Self { status, provider_id: None, error_code: None, reason: None, segments: None, price: None }
+    }
+}
+
+/// Writes down that a message is about to go out. False when the wish has a message of this attempt already: another
+/// request was first, and nothing is to be sent.
+///
+/// # Errors
+/// When the database does not answer: then nothing may be sent.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    message: NewMessage<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let row = ActiveModel {
+        id: Set(message.id),
+        phone: Set(message.phone.full().to_owned()),
+        channel: Set(message.channel.as_str().to_owned()),
+        template: Set(message.template.to_owned()),
+        provider: Set(message.provider.to_owned()),
+        status: Set(DeliveryStatus::Pending.as_str().to_owned()),
+        created_at: Set(now),
+        updated_at: Set(now),
+        delivery_id: Set(Some(message.delivery_id)),
+        challenge_id: Set(message.challenge_id),
+        account_id: Set(message.account_id),
+        attempt: Set(message.attempt),
+        language: Set(message.language.to_owned()),
+        platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
+        ..Default::default()
+    };
+    let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
+    first_wins.do_nothing();
+    let inserted = Entity::insert(row).on_conflict(first_wins).exec_without_returning(db).await?;
+    Ok(inserted == 1)
+}
+
+/// Writes down what was learnt of a message, and says what is known of it now. `None` when there is no such message, or
+/// when the same was known before: then nothing has changed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark(
+    db: &impl ConnectionTrait,
+    which: Which<'_>,
+    news: News,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, StoreError> {
+    let gives_way =
+        Expr::col(Column::Status).is_in(news.status.replaces().iter().map(|status| status.as_str()));
+    let unless_known_better = |column: Column, value: SimpleExpr| {
+        Expr::case(gives_way.clone(), value).finally(Expr::col(column)).into()
+    };
+    let Price { amount, unit } = match news.price.clone() {
+        Some(price) => price,
+        None => Price { amount: String::new(), unit: String::new() },
+    };
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    let or_as_it_was = |column: Column, value: SimpleExpr| value.if_null(Expr::col(column));
+    let mut update = Entity::update_many()
+        .col_expr(Column::Status, unless_known_better(Column::Status, news.status.as_str().into()))
+        .col_expr(Column::ErrorCode, unless_known_better(Column::ErrorCode, news.error_code.into()))
+        .col_expr(
+            Column::Reason,
+            unless_known_better(Column::Reason, news.reason.map(UnreachableReason::as_str).into()),
+        )
+        .col_expr(Column::UpdatedAt, unless_known_better(Column::UpdatedAt, now.into()))
+        .col_expr(Column::ProviderId, Expr::col(Column::ProviderId).if_null(news.provider_id.clone()))
+        .col_expr(Column::Segments, or_as_it_was(Column::Segments, news.segments.into()))
+        .col_expr(Column::Price, or_as_it_was(Column::Price, given(amount).into()))
+        .col_expr(Column::PriceUnit, or_as_it_was(Column::PriceUnit, given(unit).into()))
+        .filter(meant(which));
+    update = match time_of(news.status) {
+        Some(at) => update.col_expr(at, now.into()).filter(at.is_null()),
+        None => update.filter(gives_way.clone()),
+    };
+    let rows = update.exec_with_returning(db).await?;
+    rows.into_iter().next().map(delivery).transpose()
+}
+
+/// The message that says what [`mark`] would have written at this time: perhaps it did.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_marked(
+    db: &impl ConnectionTrait,
+    which: Which<'_>,
+    status: DeliveryStatus,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, StoreError> {
+    let at = time_of(status).unwrap_or(Column::UpdatedAt);
+    let row = Entity::find().filter(meant(which)).filter(at.eq(now)).one(db).await?;
+    row.map(delivery).transpose()
+}
+
+fn meant(which: Which<'_>) -> SimpleExpr {
+    match which {
+        Which::Id(id) => Column::Id.eq(id),
+        Which::ProviderId(id) => Column::ProviderId.eq(id),
+    }
+}
+
+/// The message of a wish that says most of it: one that arrived, else the last.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_delivery(
+    db: &impl ConnectionTrait,
+    delivery_id: Uuid,
+) -> Result<Option<Delivery>, StoreError> {
+    let arrived = Column::Status.eq(DeliveryStatus::Delivered.as_str());
+    let arrived_first: SimpleExpr = Expr::case(arrived, 1).finally(0).into();
+    let row = Entity::find()
+        .filter(Column::DeliveryId.eq(delivery_id))
+        .order_by_desc(arrived_first)
+        .order_by_desc(Column::Attempt)
+        .one(db)
+        .await?;
+    row.map(delivery).transpose()
+}
+
+/// All messages that carried the code of a challenge, the first first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_by_challenge(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    challenge_id: Uuid,
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::ChallengeId.eq(challenge_id))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Attempt)
+        .all(db)
+        .await?;
+    rows.into_iter().map(delivery).collect()
+}
+
+/// Which challenge the code of each of these messages belongs to, for those that carry one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_challenges(
+    db: &impl ConnectionTrait,
+    messages: Vec<Uuid>,
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let found = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .column(Column::ChallengeId)
+        .filter(Column::Id.is_in(messages))
+        .filter(Column::ChallengeId.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found)
+}
+
+/// The message that the provider knows by this id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_provider_id(
+    db: &impl ConnectionTrait,
+    provider_id: &str,
+) -> Result<Option<Delivery>, StoreError> {
+    let row = Entity::find().filter(Column::ProviderId.eq(provider_id)).one(db).await?;
+    row.map(delivery).transpose()
+}
+
+/// The messages that went to this phone by this channel of late. At most two, because whoever asks wants to know whether
+/// there is only one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_recent(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    channel: Channel,
+    made_after: DateTime<Utc>,
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::CreatedAt.gt(made_after))
+        .filter(Column::Channel.eq(channel.as_str()))
+        .limit(2)
+        .all(db)
+        .await?;
+    rows.into_iter().map(delivery).collect()
+}
+
+/// A message, for the person who got it.
+#[derive(Debug)]
+pub struct Received {
+    /// What it was: the template's name.
+    pub template: String,
+    /// By which way it came.
+    pub channel: String,
+    /// The language of its text.
+    pub language: String,
+    /// How far it got.
+    pub status: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When its status was last news.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Every message of a person, the first first: to her phone, and to numbers that she was about to have or had before. What
+/// went to her phone when it was another account's is that one's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    account: Uuid,
+) -> Result<Vec<Received>, StoreError> {
+    let rows = Entity::find()
+        .filter(of(phone, account))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    let received = |row: Model| Received {
+        template: row.template,
+        channel: row.channel,
+        language: row.language,
+        status: row.status,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    };
+    Ok(rows.into_iter().map(received).collect())
+}
+
+/// Removes every message of a person.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    account: Uuid,
+) -> Result<(), StoreError> {
+    Entity::delete_many().filter(of(phone, account)).exec(db).await?;
+    Ok(())
+}
+
+/// What went to a phone up to this time is this account's, which loses the phone: whoever gets it next is told nothing of
+/// it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_owner(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    account: Uuid,
+    made_until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::AccountId, Expr::value(account))
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::AccountId.is_null())
+        .filter(Column::CreatedAt.lte(made_until))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn of(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
+    let to_her_phone = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::AccountId.is_null()));
+    Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)
+}
+
+/// Removes every message to this phone.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
+    Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
+    Ok(())
+}
+
+/// Removes so many of the messages that were made before this time, and says how many they were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge(
+    db: &impl ConnectionTrait,
+    made_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let these = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::CreatedAt.lt(made_before))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let purge = Entity::delete_many().filter(Column::Id.in_subquery(these.into_query()));
+    Ok(purge.exec(db).await?.rows_affected)
+}
+
+/// Where the time of a status is kept.
+fn time_of(status: DeliveryStatus) -> Option<Column> {
+    match status {
+        DeliveryStatus::Pending | DeliveryStatus::Unknown => None,
+        DeliveryStatus::Queued => Some(Column::QueuedAt),
+        DeliveryStatus::Sent => Some(Column::SentAt),
+        DeliveryStatus::Delivered => Some(Column::DeliveredAt),
+        DeliveryStatus::Undelivered => Some(Column::UndeliveredAt),
+        DeliveryStatus::Failed => Some(Column::FailedAt),
+    }
+}
+
+fn delivery(row: Model) -> Result<Delivery, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "messages", column };
+    let reason = row.reason.map(|text| text.parse().map_err(|_| unreadable("reason"))).transpose()?;
+    Ok(Delivery {
+        message_id: row.id,
+        // Messages from before deliveries were kept are their own, and no code is sent again for them.
+        delivery_id: row.delivery_id.unwrap_or(row.id),
+        challenge_id: row.challenge_id.unwrap_or_default(),
+        attempt: row.attempt,
+        phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable("phone"))?,
+        channel: row.channel.parse().map_err(|_| unreadable("channel"))?,
+        language: row.language,
+        platform: row.platform.map(|text| text.parse().map_err(|_| unreadable("platform"))).transpose()?,
+        provider_id: row.provider_id,
+        status: row.status.parse().map_err(|_| unreadable("status"))?,
+        reason,
+        updated_at: row.updated_at,
+    })
+}

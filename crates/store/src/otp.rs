@@ -1,0 +1,416 @@
+//! Rows of `challenges`. Each verb is one guarded statement: the database decides every race.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Value,
+    sea_query::{Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query},
+};
+use uuid::Uuid;
+
+use super::{
+    StoreError, budgets,
+    entities::challenge::{ActiveModel, Column, Entity, Model},
+};
+use domain::{
+    budget::Charge,
+    otp::{Accepted, Challenge, ChallengeKey, Claim, Holder, Opening, OtpPolicy, Purpose},
+    phone::PhoneNumber,
+};
+
+/// Opens a challenge, or keeps the open one for a resend, and counts the send. `None` when the phone was sent a code
+/// too recently: nothing has changed then.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    opening: &Opening<'_>,
+) -> Result<Option<Challenge>, StoreError> {
+    let still_open = Expr::col((Entity, Column::ConsumedAt))
+        .is_null()
+        .and(Expr::col((Entity, Column::Attempts)).lt(opening.max_attempts))
+        .and(Expr::col((Entity, Column::ExpiresAt)).gte(opening.keep_if_alive_at))
+        .and(Expr::col((Entity, Column::KeyVersion)).is_in(opening.keep_versions.iter().copied()));
+    let keep_or_renew = |column: Column| {
+        let kept = Expr::case(still_open.clone(), Expr::col((Entity, column)));
+        (column, kept.finally(Expr::col((Alias::new("excluded"), column))).into())
+    };
+    // A clock that was set back meanwhile gives nobody a code that lives longer than a new one.
+    let end = || Expr::col((Entity, Column::ExpiresAt));
+    let new_end = || Expr::col((Alias::new("excluded"), Column::ExpiresAt));
+    let kept_end = Expr::case(still_open.clone().and(end().lte(new_end())), end()).finally(new_end());
+    let mut conflict = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
+    conflict
+        .values([Column::Id, Column::KeyVersion, Column::Attempts, Column::OpenedAt].map(keep_or_renew))
+        .value(Column::ExpiresAt, kept_end)
+        .value(Column::ConsumedAt, Option::<DateTime<Utc>>::None)
+        .value(Column::SentAt, opening.now);
+    if let Some(last_sent) = opening.refuse_if_sent_after {
+        let sent_at = Expr::col((Entity, Column::SentAt));
+        conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
+    }
+    let mut insert = unless_marked(key, opening)?;
+    insert.on_conflict(conflict);
+    let row = db.query_one(insert.returning_all()).await?;
+    Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
+}
+
+/// The insert of a new challenge. As a SELECT, so that the mark of a deleted account stops it in the same statement.
+fn unless_marked(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertStatement, StoreError> {
+    let values: [(Column, Value); 10] = [
+        (Column::Phone, key.phone.full().into()),
+        (Column::Purpose, key.purpose.as_str().into()),
+        (Column::Holder, holder(key).into()),
+        (Column::Id, opening.id.into()),
+        (Column::KeyVersion, opening.key_version.into()),
+        (Column::Attempts, 0_i64.into()),
+        (Column::OpenedAt, opening.now.into()),
+        (Column::ExpiresAt, opening.expires_at.into()),
+        (Column::SentAt, opening.now.into()),
+        (Column::ConsumedAt, Option::<DateTime<Utc>>::None.into()),
+    ];
+    let mark = Entity::find().filter(marked(&opening.marks, key.purpose, opening.now)).into_query();
+    let mut insert = Query::insert();
+    let mut select = Query::select();
+    insert.into_table(Entity).columns(values.each_ref().map(|(column, _)| *column));
+    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(mark));
+    insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok(insert)
+}
+
+/// Leaves the mark of a phone whose account is deleted: until then, no code of this purpose is sent to it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn insert_mark(
+    db: &impl ConnectionTrait,
+    mark: &str,
+    purpose: Purpose,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let row = ActiveModel {
+        phone: Set(mark.to_owned()),
+        purpose: Set(purpose.as_str().to_owned()),
+        holder: Set(String::new()),
+        id: Set(Uuid::nil()),
+        key_version: Set(String::new()),
+        attempts: Set(0),
+        opened_at: Set(now),
+        expires_at: Set(until),
+        sent_at: Set(None),
+        consumed_at: Set(Some(now)),
+    };
+    let mut newest = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
+    newest.update_columns([Column::OpenedAt, Column::ExpiresAt, Column::ConsumedAt]);
+    Entity::insert(row).on_conflict(newest).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Until when one of these marks holds.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_mark(
+    db: &impl ConnectionTrait,
+    marks: &[String],
+    purpose: Purpose,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let row = Entity::find().filter(marked(marks, purpose, now)).one(db).await?;
+    Ok(row.map(|row| row.expires_at))
+}
+
+/// Lets none of these marks hold longer than until then.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_shorter(
+    db: &impl ConnectionTrait,
+    marks: &[String],
+    purpose: Purpose,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::ExpiresAt, Expr::value(until))
+        .filter(marked(marks, purpose, until))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn marked(marks: &[String], purpose: Purpose, now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::Phone.is_in(marks))
+        .add(Column::Purpose.eq(purpose.as_str()))
+        .add(Column::Holder.eq(""))
+        .add(Column::ExpiresAt.gt(now))
+}
+
+/// The challenges that a person can have asked for: those of her phone and those that are bound to her.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    holder: Uuid,
+) -> Result<Vec<Asked>, StoreError> {
+    let rows = Entity::find().filter(hers(phone, holder)).order_by_asc(Column::OpenedAt).all(db).await?;
+    rows.into_iter()
+        .map(|row| {
+            let unreadable = StoreError::Unreadable { table: "challenges", column: "purpose" };
+            let purpose = Purpose::named(&row.purpose).ok_or(unreadable)?;
+            Ok(Asked { purpose, opened_at: row.opened_at, challenge: row.into() })
+        })
+        .collect()
+}
+
+/// Removes the challenges of a phone and those that are bound to this account.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_of(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    holder: Uuid,
+) -> Result<(), StoreError> {
+    Entity::delete_many().filter(hers(phone, holder)).exec(db).await?;
+    Ok(())
+}
+
+/// Removes the challenges of a phone that are bound to no account: those of strangers and of devices.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
+    Entity::delete_many().filter(unbound(phone)).exec(db).await?;
+    Ok(())
+}
+
+/// What is bound to another account is that one's, whichever phone it goes to.
+fn hers(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
+    let own = Holder::Account(holder).to_string();
+    Condition::any().add(Column::Holder.eq(own)).add_option(phone.map(unbound))
+}
+
+/// The challenges of whoever holds a phone. A device's are hers: it was signed in to the account that has it.
+fn unbound(phone: &PhoneNumber) -> Condition {
+    let of_nobody =
+        Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
+    Condition::all().add(Column::Phone.eq(phone.full())).add(of_nobody)
+}
+
+/// A challenge, for the person who asked for it.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// The challenge.
+    pub challenge: Challenge,
+}
+
+/// Takes an attempt, if the challenge waits for one and these rows bear another charge, in a statement of its own that no
+/// later failure takes back.
+///
+/// # Errors
+/// When the database does not answer: then nobody may be let in.
+pub async fn claim_attempt(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    policy: &OtpPolicy,
+    charges: &[Charge],
+    now: DateTime<Utc>,
+) -> Result<Claim, StoreError> {
+    // One that a clock opened which was wrong is as good as one that is opened now.
+    let (end, latest) = (|| Expr::col(Column::ExpiresAt), now + policy.life);
+    let mut take = Entity::update_many()
+        .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+        .col_expr(Column::ExpiresAt, Expr::case(end().gt(latest), Expr::value(latest)).finally(end()).into())
+        .filter(waits(key, policy.max_attempts, now));
+    if let Some(refusing) = budgets::refusing(charges, now) {
+        take = take.filter(Expr::not_exists(refusing));
+    }
+    let taken = take.exec_with_returning(db).await?;
+    match taken.into_iter().next() {
+        Some(row) => Ok(Claim::Taken(row.into())),
+        None => Ok(Claim::NotTaken(find(db, key).await?)),
+    }
+}
+
+/// Whether the challenge waits for a guess.
+fn waits(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
+    of(key)
+        .add(Column::ConsumedAt.is_null())
+        .add(Column::ExpiresAt.gte(now))
+        .add(Column::Attempts.lt(max_attempts))
+}
+
+/// The challenge, whatever its state.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Option<Challenge>, StoreError> {
+    Ok(Entity::find().filter(of(key)).one(db).await?.map(Challenge::from))
+}
+
+/// The challenge of this id, with what it is for and whom it is bound to.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_by_id(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    id: Uuid,
+) -> Result<Option<(Purpose, Option<Holder>, Challenge)>, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "challenges", column };
+    // By the first part of the primary key: a phone has a handful of challenges.
+    let found =
+        Entity::find().filter(Column::Phone.eq(phone.full())).filter(Column::Id.eq(id)).one(db).await?;
+    let Some(row) = found else {
+        return Ok(None);
+    };
+    let purpose = Purpose::named(&row.purpose).ok_or(unreadable("purpose"))?;
+    let holder = match row.holder.as_str() {
+        "" => None,
+        holder => Some(Holder::parse(holder).ok_or(unreadable("holder"))?),
+    };
+    Ok(Some((purpose, holder, row.into())))
+}
+
+/// The challenges of these ids that are there, in no order. It looks at every row: only the inbox of test mode asks.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_by_ids(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<Challenge>, StoreError> {
+    let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
+    Ok(rows.into_iter().map(Challenge::from).collect())
+}
+
+/// Uses the challenge up. False when another request used it up first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn consume(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    proof: &Accepted,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let used = Entity::update_many()
+        .col_expr(Column::ConsumedAt, Expr::value(now))
+        .filter(of(key))
+        .filter(Column::Id.eq(proof.challenge_id()))
+        .filter(Column::ConsumedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(used.rows_affected == 1)
+}
+
+/// Gives the last attempt back to a challenge that was answered rightly but not used up, so that it can still be
+/// answered. Whoever gave the right answer gains nothing by it, and wrong answers stay counted.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_last_attempt_unused(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    proof: &Accepted,
+    max_attempts: i64,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(max_attempts - 1))
+        .filter(of(key))
+        .filter(Column::Id.eq(proof.challenge_id()))
+        .filter(Column::Attempts.gte(max_attempts))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Takes back that a code was sent at this time, so that the next may be asked for at once.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_unsent(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    id: Uuid,
+    sent_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    mark_sent(db, key, id, (sent_at, None)).await
+}
+
+/// Changes when a code was sent, if that still is the old time.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_sent(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    id: Uuid,
+    (sent_at, new): (DateTime<Utc>, Option<DateTime<Utc>>),
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::SentAt, Expr::value(new))
+        .filter(of(key))
+        .filter(Column::Id.eq(id))
+        .filter(Column::SentAt.eq(sent_at))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes so many of the challenges that were opened before this time and are dead since before it, and says how many they
+/// were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge(
+    db: &impl ConnectionTrait,
+    died_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let key = [Column::Phone, Column::Purpose, Column::Holder];
+    let these = Entity::find()
+        .select_only()
+        .columns(key)
+        // By the index on that: there is none on the end of a challenge.
+        .filter(Column::OpenedAt.lt(died_before))
+        .filter(Column::ExpiresAt.lt(died_before))
+        .order_by_asc(Column::OpenedAt)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let is_one = Expr::tuple(key.map(|column| Expr::col(column).into())).in_subquery(these.into_query());
+    Ok(Entity::delete_many().filter(is_one).exec(db).await?.rows_affected)
+}
+
+/// The row, by its primary key. Statements that mean one challenge in it name its id too, which has no index.
+fn of(key: ChallengeKey<'_>) -> Condition {
+    Condition::all()
+        .add(Column::Phone.eq(key.phone.full()))
+        .add(Column::Purpose.eq(key.purpose.as_str()))
+        .add(Column::Holder.eq(holder(key)))
+}
+
+fn holder(key: ChallengeKey<'_>) -> String {
+    key.holder.map_or_else(String::new, |holder| holder.to_string())
+}
+
+impl From<Model> for Challenge {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id,
+            key_version: row.key_version,
+            attempts: row.attempts,
+            expires_at: row.expires_at,
+            sent_at: row.sent_at,
+            consumed_at: row.consumed_at,
+        }
+    }
+}

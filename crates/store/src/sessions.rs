@@ -1,0 +1,338 @@
+//! Rows of `sessions`: what stands behind every pair of tokens.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, LockBehavior, LockType, Query, ReturningClause, SimpleExpr},
+};
+use uuid::Uuid;
+
+use super::{
+    StoreError,
+    accounts::account,
+    entities::{
+        account,
+        session::{ActiveModel, Column, Entity, Model},
+    },
+};
+use domain::{
+    access::{Client, OpenedBy, Session},
+    account::{Account, Role},
+};
+
+/// Opens a session, and says how many other live ones its account has. Whoever goes by that number holds the account
+/// ([`super::owners::claim`]): of two that open at once on PostgreSQL, neither sees the other's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn open(
+    db: &impl ConnectionTrait,
+    session: &Session,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let row = ActiveModel {
+        id: Set(session.id),
+        account_id: Set(session.account_id),
+        role: Set(session.role.as_str().to_owned()),
+        refresh_jti: Set(session.refresh_jti),
+        refresh_issued_at: Set(session.refresh_issued_at),
+        parent_jti: Set(session.parent_jti),
+        created_at: Set(now),
+        last_used_at: Set(now),
+        expires_at: Set(session.expires_at),
+        ended_at: Set(session.ended_at),
+        opened_by: Set(session.opened_by.as_str().to_owned()),
+        device: Set(session.client.device.clone()),
+        address: Set(session.client.address.clone()),
+        proved_at: Set(session.proved_at),
+    };
+    // PostgreSQL does not see the new row in here and SQLite does.
+    let others = Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "others")
+        .filter(live(session.account_id, now))
+        .filter(Column::Id.ne(session.id))
+        .into_query();
+    let mut insert = Entity::insert(row).into_query();
+    let row = db.query_one(insert.returning(ReturningClause::Exprs(vec![others.into()]))).await?;
+    let others: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(others).unwrap_or_default())
+}
+
+/// The live sessions of an account, the one that was used last first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Vec<Session>, StoreError> {
+    let rows = Entity::find()
+        .filter(live(account_id, now))
+        .order_by_desc(Column::LastUsedAt)
+        .order_by_desc(Column::Id)
+        .all(db)
+        .await?;
+    rows.iter().map(session).collect()
+}
+
+/// Every session of an account that was not purged yet, the first first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list_all(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec<Session>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    rows.iter().map(session).collect()
+}
+
+/// A session and whose it is, in one statement.
+///
+/// # Errors
+/// When the database does not answer: then nobody may be let in.
+pub async fn find_with_account(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+) -> Result<Option<(Session, Account)>, StoreError> {
+    let row = Entity::find_by_id(id).find_both_related(account::Entity).one(db).await?;
+    row.map(|(row, owner)| Ok((session(&row)?, account(owner)?))).transpose()
+}
+
+/// Puts a new refresh token in the place of the newest one, if that still is `old`'s and the session goes on. False
+/// when another request was faster.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_rotated(
+    db: &impl ConnectionTrait,
+    old: &Session,
+    new: &Session,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let rotated = Entity::update_many()
+        .col_expr(Column::RefreshJti, Expr::value(new.refresh_jti))
+        .col_expr(Column::RefreshIssuedAt, Expr::value(new.refresh_issued_at))
+        .col_expr(Column::ParentJti, Expr::value(new.parent_jti))
+        .col_expr(Column::ExpiresAt, Expr::value(new.expires_at))
+        .col_expr(Column::LastUsedAt, Expr::value(now))
+        .filter(Column::Id.eq(old.id))
+        .filter(Column::RefreshJti.eq(old.refresh_jti))
+        .filter(Column::EndedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(rotated.rows_affected == 1)
+}
+
+/// Writes down what a session is once what lay in the future counts as now, if it was not refreshed meanwhile.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_past(db: &impl ConnectionTrait, session: &Session) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::CreatedAt, Expr::value(session.created_at))
+        .col_expr(Column::LastUsedAt, Expr::value(session.last_used_at))
+        .col_expr(Column::RefreshIssuedAt, Expr::value(session.refresh_issued_at))
+        .col_expr(Column::ProvedAt, Expr::value(session.proved_at))
+        .col_expr(Column::ExpiresAt, Expr::value(session.expires_at))
+        .filter(Column::Id.eq(session.id))
+        .filter(Column::RefreshJti.eq(session.refresh_jti))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Ends a session. One that has ended stays as it was.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::EndedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::EndedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Ends a live session of this account. False when it has none of this id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_own(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    Ok(end(db, live(account_id, now).add(Column::Id.eq(id)), now).await? == 1)
+}
+
+/// Ends the live sessions of an account, all of them or all but one, and says how many they were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_all(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    except: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let others = except.map(|id| Column::Id.ne(id));
+    end(db, live(account_id, now).add_option(others), now).await
+}
+
+/// Ends the live sessions of an account that were used longest ago, so that so many are left beside the new one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn close_oldest(
+    db: &impl ConnectionTrait,
+    new: &Session,
+    left: u64,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let others = || live(new.account_id, now).add(Column::Id.ne(new.id));
+    let stay = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(others())
+        .order_by_desc(Column::LastUsedAt)
+        .order_by_desc(Column::Id)
+        .limit(left)
+        .into_query();
+    end(db, others().add(Column::Id.not_in_subquery(stay)), now).await
+}
+
+/// Writes down that the holder of a live session has proved who she is. False when it has ended.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark_proved(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let proved = Entity::update_many()
+        .col_expr(Column::ProvedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::EndedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(proved.rows_affected == 1)
+}
+
+/// Removes so many of the sessions that died of disuse or were ended before this time, and says how many they were. When an
+/// account was last used is written down before: it is asked for when its number has been given to somebody else.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn purge(
+    db: &impl ConnectionTrait,
+    died_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let dead: Vec<(Uuid, Uuid)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::AccountId])
+        .filter(Column::ExpiresAt.lt(died_before).or(Column::EndedAt.lt(died_before)))
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .into_tuple()
+        .all(db)
+        .await?;
+    if dead.is_empty() {
+        return Ok(0);
+    }
+    let (ids, accounts): (Vec<Uuid>, Vec<Uuid>) = dead.into_iter().unzip();
+    keep_last_use(db, accounts).await?;
+    let owner = || (account::Entity, account::Column::SeenAt);
+    let is_kept = Query::select()
+        .expr(Expr::val(1_i32))
+        .from(account::Entity)
+        .and_where(hers())
+        .and_where(Expr::col(owner()).gte(Expr::col((Entity, Column::LastUsedAt))))
+        .take();
+    let these = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids))
+        .filter(Expr::exists(is_kept))
+        .order_by_asc(Column::Id)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let purge = Entity::delete_many().filter(Column::Id.in_subquery(these.into_query()));
+    Ok(purge.exec(db).await?.rows_affected)
+}
+
+fn hers() -> SimpleExpr {
+    Expr::col((Entity, Column::AccountId)).equals((account::Entity, account::Column::Id))
+}
+
+/// Writes down in these accounts when their sessions were last used, where nothing later is known. One that somebody else
+/// holds at the moment is passed over.
+async fn keep_last_use(db: &impl ConnectionTrait, accounts: Vec<Uuid>) -> Result<(), StoreError> {
+    let last = || {
+        let uses = Query::select()
+            .expr(Expr::col((Entity, Column::LastUsedAt)).max())
+            .from(Entity)
+            .and_where(hers())
+            .take();
+        SimpleExpr::SubQuery(None, Box::new(uses.into()))
+    };
+    let seen_at = || Expr::col((account::Entity, account::Column::SeenAt));
+    let these = account::Entity::find()
+        .select_only()
+        .column(account::Column::Id)
+        .filter(account::Column::Id.is_in(accounts))
+        .filter(seen_at().is_null().or(seen_at().lt(last())))
+        .order_by_asc(account::Column::Id)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked);
+    account::Entity::update_many()
+        .col_expr(account::Column::SeenAt, last())
+        .filter(account::Column::Id.in_subquery(these.into_query()))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// The sessions of an account that go on at this time.
+fn live(account_id: Uuid, now: DateTime<Utc>) -> Condition {
+    Condition::all()
+        .add(Column::AccountId.eq(account_id))
+        .add(Column::EndedAt.is_null())
+        .add(Column::ExpiresAt.gt(now))
+}
+
+async fn end(db: &impl ConnectionTrait, which: Condition, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let ended =
+        Entity::update_many().col_expr(Column::EndedAt, Expr::value(now)).filter(which).exec(db).await?;
+    Ok(ended.rows_affected)
+}
+
+fn session(row: &Model) -> Result<Session, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "sessions", column };
+    let role = Role::parse(&row.role).ok_or(unreadable("role"))?;
+    let opened_by = OpenedBy::parse(&row.opened_by).ok_or(unreadable("opened_by"))?;
+    Ok(Session {
+        opened_by,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+        client: Client { device: row.device.clone(), address: row.address.clone() },
+        proved_at: row.proved_at,
+        id: row.id,
+        account_id: row.account_id,
+        role,
+        refresh_jti: row.refresh_jti,
+        refresh_issued_at: row.refresh_issued_at,
+        parent_jti: row.parent_jti,
+        expires_at: row.expires_at,
+        ended_at: row.ended_at,
+    })
+}

@@ -1,0 +1,219 @@
+//! Rows of `accounts`, as staff see and change them. Nothing here takes an id: only a leave that the rules gave.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, SqlErr,
+    sea_query::{Alias, Asterisk, Expr, Func, LikeExpr, Query, SelectStatement, SimpleExpr},
+};
+
+use super::{
+    StoreError,
+    accounts::account,
+    entities::{
+        account::{ActiveModel, Column, Entity, Model},
+        session,
+    },
+};
+use domain::{
+    account::Role,
+    credentials::{Email, PersonName},
+    roles::{Acting, Overview, Reading},
+    users::{Edit, PageOf, Search, User, fold},
+};
+
+/// A part of the list, and how many there are in all.
+#[derive(Debug)]
+pub struct Found {
+    /// The users of the page, newest first.
+    pub users: Vec<User>,
+    /// How many the search finds.
+    pub total: u64,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// It was made.
+    Done,
+    /// There is no such account, or the leave is not good for its role, or it is the last active admin's.
+    Guarded,
+    /// The address is another account's. A transaction around it is of no use any more.
+    EmailTaken,
+}
+
+/// The users that a search finds, newest first, with their number: in one statement, or in two where the page is past the
+/// end.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    _leave: &Overview,
+    search: &Search,
+    page: PageOf,
+) -> Result<Found, StoreError> {
+    let total = number_of(search);
+    let select = users()
+        .expr_as(total.clone(), "total")
+        .filter(found_by(search))
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .limit(page.size())
+        .offset(page.offset());
+    let rows = db.query_all(select.as_query()).await?;
+    let total: i64 = match rows.first() {
+        Some(row) => row.try_get("", "total")?,
+        // Nobody on the first page is nobody at all.
+        None if page.offset() == 0 => 0,
+        None => match db.query_one(&total).await? {
+            Some(row) => row.try_get_by_index(0)?,
+            None => 0,
+        },
+    };
+    let users = rows.iter().map(user).collect::<Result<_, _>>()?;
+    Ok(Found { users, total: u64::try_from(total).unwrap_or_default() })
+}
+
+/// One user.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(db: &impl ConnectionTrait, leave: Reading) -> Result<Option<User>, StoreError> {
+    let select = users().filter(Column::Id.eq(leave.target()));
+    db.query_one(select.as_query()).await?.as_ref().map(user).transpose()
+}
+
+/// Changes an account, if the leave is good for its role, and an active admin is left. Whoever takes one away claims the
+/// admins first ([`super::owners::claim_admins`]): of two who take away each other on PostgreSQL at once, neither would
+/// see what the other does.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn mark(
+    db: &impl ConnectionTrait,
+    leave: Acting,
+    edit: &Edit,
+    now: DateTime<Utc>,
+) -> Result<Marked, StoreError> {
+    let name = |name: Option<&PersonName>| name.map(|name| name.as_str().to_owned());
+    let name_key = |name: Option<&PersonName>| name.map(|name| fold(name.as_str()));
+    let first = edit.first_name.as_ref().map(Option::as_ref);
+    let last = edit.last_name.as_ref().map(Option::as_ref);
+    let email = edit.email.as_ref().map(Option::as_ref);
+    let columns = ActiveModel {
+        first_name: first.map_or(NotSet, |first| Set(name(first))),
+        first_name_key: first.map_or(NotSet, |first| Set(name_key(first))),
+        last_name: last.map_or(NotSet, |last| Set(name(last))),
+        last_name_key: last.map_or(NotSet, |last| Set(name_key(last))),
+        email: email.map_or(NotSet, |email| Set(email.map(|email| email.as_str().to_owned()))),
+        email_key: email.map_or(NotSet, |email| Set(email.map(Email::key))),
+        role: edit.role.map_or(NotSet, |role| Set(role.as_str().to_owned())),
+        is_active: edit.is_active.map_or(NotSet, Set),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let roles = leave.over().iter().map(|role| role.as_str());
+    let mut guard = Condition::all().add(Column::Id.eq(leave.target())).add(Column::Role.is_in(roles));
+    if edit.takes_an_admin_away() {
+        guard = guard.add(no_active_admin().add(Expr::exists(another_admin(leave))));
+    }
+    // The code of a review number is known to many: nobody who came in by it may do more than a user.
+    if edit.role.is_some_and(|role| role > Role::User) {
+        guard = guard.add(Column::IsReview.eq(false));
+    }
+    let mut update = Entity::update_many().set(columns);
+    if edit.is_active == Some(false) {
+        update = update.col_expr(Column::DeviceEpoch, Expr::col((Entity, Column::DeviceEpoch)).add(1_i64));
+    }
+    match update.filter(guard).exec(db).await {
+        // The address is the only column here that two accounts may not share.
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+            Ok(Marked::EmailTaken)
+        }
+        Err(error) => Err(error.into()),
+        Ok(changed) if changed.rows_affected == 1 => Ok(Marked::Done),
+        Ok(_) => Ok(Marked::Guarded),
+    }
+}
+
+fn no_active_admin() -> Condition {
+    Condition::any().add(Column::Role.ne(Role::Admin.as_str())).add(Column::IsActive.eq(false))
+}
+
+fn another_admin(leave: Acting) -> SelectStatement {
+    let others = || Alias::new("others");
+    Query::select()
+        .expr(Expr::value(1))
+        .from_as(Entity, others())
+        .and_where(Expr::col((others(), Column::Role)).eq(Role::Admin.as_str()))
+        .and_where(Expr::col((others(), Column::IsActive)).eq(true))
+        .and_where(Expr::col((others(), Column::Id)).ne(leave.target()))
+        .take()
+}
+
+/// Accounts with the time of their last sign-in.
+fn users() -> Select<Entity> {
+    let opened = Query::select()
+        .expr(Func::max(Expr::col((session::Entity, session::Column::CreatedAt))))
+        .from(session::Entity)
+        .and_where(Expr::col((session::Entity, session::Column::AccountId)).equals((Entity, Column::Id)))
+        .take();
+    Entity::find().expr_as(opened, "last_login")
+}
+
+fn user(row: &QueryResult) -> Result<User, StoreError> {
+    Ok(User {
+        account: account(Model::from_query_result(row, "")?)?,
+        last_login: row.try_get("", "last_login")?,
+    })
+}
+
+fn number_of(search: &Search) -> SelectStatement {
+    Query::select().expr(Func::count(Expr::col(Asterisk))).from(Entity).cond_where(found_by(search)).take()
+}
+
+/// Where a number may stand that somebody is searched by.
+const PHONES: [Column; 3] = [Column::Phone, Column::ClaimedPhone, Column::FormerPhone];
+
+fn found_by(search: &Search) -> Condition {
+    let mut in_words = Condition::all();
+    for word in search.words() {
+        in_words = in_words.add(in_a_text(word, search));
+    }
+    let mut found = Condition::any();
+    if let Some(phone) = search.phone() {
+        found = PHONES.into_iter().fold(found, |found, column| found.add(column.eq(phone.full())));
+    }
+    if let Some(digits) = search.digits() {
+        found = PHONES.into_iter().fold(found, |found, column| found.add(holds(column, digits)));
+    }
+    // Of no words all are there.
+    found.add(in_words)
+}
+
+/// Whether one of the names, the address or a phone holds this word. Of a text that is like a phone the words are no
+/// phones of their own: they are looked for in one piece.
+fn in_a_text(word: &str, search: &Search) -> Condition {
+    let names =
+        [Column::NameKey, Column::UsernameKey, Column::EmailKey, Column::FirstNameKey, Column::LastNameKey];
+    let phones = PHONES.into_iter().filter(|_| search.digits().is_none());
+    names.into_iter().chain(phones).fold(Condition::any(), |any, key| any.add(holds(key, word)))
+}
+
+/// Whether a column holds this text as it stands: what patterns are made of means itself in it.
+fn holds(column: Column, text: &str) -> SimpleExpr {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if ['%', '_', ESCAPE].contains(&c) {
+            pattern.push(ESCAPE);
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    column.into_expr().like(LikeExpr::new(pattern).escape(ESCAPE))
+}
+
+/// Not the backslash, which PostgreSQL's texts may take for more than itself.
+const ESCAPE: char = '!';
