@@ -1,6 +1,6 @@
 //! The well-known attacks on JSON Web Tokens, sent over HTTP: RFC 8725 and the lists that pen testers work through.
 //!
-//! `src/domain/access/tests/vectors.rs` has the same for every algorithm, without the server around.
+//! `crates/domain/src/access/tests/vectors.rs` has the same for every algorithm, without the server around.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};

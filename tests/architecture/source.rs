@@ -42,8 +42,18 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The module of a file, `["http", "auth"]` for `http/auth.rs`.
-pub fn module_of(file: &str) -> Vec<String> {
+/// The file seen from where the rooms are: `http/auth.rs` for `src/http/auth.rs`, `domain/otp.rs` for
+/// `crates/domain/src/otp.rs`.
+pub fn in_its_room(file: &str) -> String {
+    match file.strip_prefix("crates/") {
+        Some(file) => file.replacen("/src/", "/", 1),
+        None => file.trim_start_matches("src/").to_owned(),
+    }
+}
+
+/// The module of a file, `["http", "auth"]` for `src/http/auth.rs`.
+fn module_of(file: &str) -> Vec<String> {
+    let file = in_its_room(file);
     let mut module: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
         module.pop();
@@ -177,9 +187,12 @@ fn is_word(token: &Token) -> bool {
     token.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Every path that these tokens of a module name: each leaf of a `use`, and each path in the code, with what `use`
-/// brought in written out, and `self` and `super` too.
-pub fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
+/// Every path that these tokens of a file name: each leaf of a `use`, and each path in the code, with what `use` brought in
+/// written out, and `self` and `super` too. A room reads the same whether it is a module or one of the members of the
+/// workspace: `crate::store::otp`.
+pub fn named(tokens: &[Token], file: &str, members: &[&str]) -> Vec<Named> {
+    let module = module_of(file);
+    let own_crate = module.first().filter(|_| file.starts_with("crates/"));
     let mut names = Vec::new();
     let mut known = HashMap::new();
     let mut code = Vec::new();
@@ -192,7 +205,10 @@ pub fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
             let mut leaves = Vec::new();
             use_tree(tokens, &mut at, &[], &mut leaves);
             for (local, leaf) in leaves {
-                let leaf = Named { path: absolute(leaf.path, module), ..leaf };
+                let mut leaf = Named { path: absolute(leaf.path, &module, own_crate), ..leaf };
+                if leaf.path.first().is_some_and(|first| members.contains(&first.as_str())) {
+                    leaf.path.insert(0, "crate".to_owned());
+                }
                 known.insert(local, leaf.path.clone());
                 names.push(leaf);
             }
@@ -202,9 +218,11 @@ pub fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
         }
     }
     for path in paths(&code) {
-        let mut path = Named { path: absolute(path.path, module), ..path };
+        let mut path = Named { path: absolute(path.path, &module, own_crate), ..path };
         if let Some(whole) = path.path.first().and_then(|first| known.get(first)) {
             path.path.splice(..1, whole.iter().cloned());
+        } else if path.path.len() > 1 && members.contains(&path.path[0].as_str()) {
+            path.path.insert(0, "crate".to_owned());
         }
         names.push(path);
     }
@@ -268,8 +286,12 @@ fn paths(code: &[Token]) -> Vec<Named> {
     found
 }
 
-/// The path from the crate's root, where it is one of this crate's.
-fn absolute(mut path: Vec<String>, module: &[String]) -> Vec<String> {
+/// The path from the root, where it is one of this crate's.
+fn absolute(mut path: Vec<String>, module: &[String], own_crate: Option<&String>) -> Vec<String> {
+    if let Some(own) = own_crate.filter(|_| path.first().is_some_and(|first| first == "crate")) {
+        path.insert(1, own.clone());
+        return path;
+    }
     if path.first().is_some_and(|first| first == "loopin_auth") {
         "crate".clone_into(&mut path[0]);
         return path;

@@ -7,7 +7,7 @@ set -euo pipefail
 
 reader=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
-plans=$here/../../src/domain/phone/plans
+plans=$here/../../crates/domain/src/phone/plans
 if (($# > 1)); then
     mkdir -p "$2"
     scratch=$(realpath "$2")
@@ -21,5 +21,5 @@ version=$(sed -n 's/^"libphonenumber":"\(.*\)",$/\1/p' "$plans/plans.json")
 "$here/wheel.sh" "phonenumbers==$version" "$scratch"
 mkdir -p "$scratch/plans"
 python3 "$here/make.py" "$scratch"/phonenumbers-*.whl "$scratch/plans"
-diff -r "$plans" "$scratch/plans" || { echo "src/domain/phone/plans is not what make.py makes of $version"; exit 1; }
+diff -r "$plans" "$scratch/plans" || { echo "crates/domain/src/phone/plans is not what make.py makes of $version"; exit 1; }
 python3 "$here/check.py" "$scratch"/phonenumbers-*.whl "$reader"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the numbering plans of the newest libphonenumber into src/domain/phone/plans. Then run the tests, and run.sh.
+# Writes the numbering plans of the newest libphonenumber into crates/domain/src/phone/plans. Then run the tests, and run.sh.
 #
 # usage: tests/numbering_plans/update.sh
 # Needs bash and python3 with venv.
@@ -9,4 +9,4 @@ here=$(realpath "$(dirname "$0")")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 "$here/wheel.sh" phonenumbers "$scratch"
-PYTHONDONTWRITEBYTECODE=1 python3 "$here/make.py" "$scratch"/phonenumbers-*.whl "$here/../../src/domain/phone/plans"
+PYTHONDONTWRITEBYTECODE=1 python3 "$here/make.py" "$scratch"/phonenumbers-*.whl "$here/../../crates/domain/src/phone/plans"
