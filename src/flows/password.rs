@@ -22,11 +22,10 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::Refusal,
-        credentials::{
-            ClaimedPhone, Email, Login, Password, PasswordHash, PersonName, SignIn, Username, judge,
-        },
+        credentials::{ClaimedPhone, Email, Login, Password, PasswordHash, PersonName, Username},
         phone::PhoneNumber,
         pseudonym::Pseudonym,
+        sign_in::{SignIn, judge},
     },
     store::{
         self,

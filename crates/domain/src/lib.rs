@@ -30,4 +30,5 @@ pub mod pseudonym;
 pub mod retention;
 pub mod review;
 pub mod roles;
+pub mod sign_in;
 pub mod users;
