@@ -42,8 +42,6 @@ pub struct Model {
     pub is_review: bool,
     pub former_phone: Option<String>,
     pub unlinked_at: Option<DateTimeUtc>,
-    #[sea_orm(has_many)]
-    pub sessions: HasMany<super::session::Entity>,
 }
 
 /// Ids of chosen interests, a JSON array in the row.
