@@ -20,6 +20,7 @@ pub mod delivery;
 mod derived;
 pub mod destination;
 pub mod device;
+mod fold;
 pub mod interests;
 pub mod lead;
 pub mod otp;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
-use unicode_normalization::UnicodeNormalization;
 
+pub use super::fold::fold;
 use super::{
     account::{Account, Role},
     credentials::{Email, PersonName},
@@ -20,14 +20,6 @@ pub const MOST_PER_PAGE: u64 = 100;
 
 /// The longest text that is searched for, in characters.
 pub const LONGEST_SEARCH: usize = 100;
-
-/// The form in which names are compared: without regard to case, in any script, and whether an accent was typed as one
-/// character or as two. Upper case comes first because it makes one of what lower case leaves apart: ß and SS, and the
-/// two small sigmas. Databases disagree about all of this, so they are only ever asked to compare what was folded here.
-#[must_use]
-pub fn fold(text: &str) -> String {
-    text.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
-}
 
 /// A user as staff see her.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use thiserror::Error;
 use validator::ValidateEmail;
 
 use crate::{
+    fold::fold,
     phone::{PhoneNumber, Region},
-    users::fold,
 };
 
 /// The longest username and the longest first or last name, in characters: Django's.
