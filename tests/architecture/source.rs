@@ -42,6 +42,14 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The rooms that are crates of their own, which code may name without `crate`.
+pub const MEMBERS: [&str; 4] = ["clock", "domain", "store", "sms"];
+
+/// Whether a file only exists in tests.
+pub fn is_test(file: &str) -> bool {
+    file.split('/').any(|part| part == "tests" || part == "tests.rs")
+}
+
 /// The file seen from where the rooms are: `http/auth.rs` for `src/http/auth.rs`, `domain/otp.rs` for
 /// `crates/domain/src/otp.rs`.
 pub fn in_its_room(file: &str) -> String {
@@ -52,7 +60,7 @@ pub fn in_its_room(file: &str) -> String {
 }
 
 /// The module of a file, `["http", "auth"]` for `src/http/auth.rs`.
-fn module_of(file: &str) -> Vec<String> {
+pub fn module_of(file: &str) -> Vec<String> {
     let file = in_its_room(file);
     let mut module: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
@@ -190,7 +198,7 @@ fn is_word(token: &Token) -> bool {
 /// Every path that these tokens of a file name: each leaf of a `use`, and each path in the code, with what `use` brought in
 /// written out, and `self` and `super` too. A room reads the same whether it is a module or one of the members of the
 /// workspace: `crate::store::otp`.
-pub fn named(tokens: &[Token], file: &str, members: &[&str]) -> Vec<Named> {
+pub fn named(tokens: &[Token], file: &str) -> Vec<Named> {
     let module = module_of(file);
     let own_crate = module.first().filter(|_| file.starts_with("crates/"));
     let mut names = Vec::new();
@@ -206,7 +214,7 @@ pub fn named(tokens: &[Token], file: &str, members: &[&str]) -> Vec<Named> {
             use_tree(tokens, &mut at, &[], &mut leaves);
             for (local, leaf) in leaves {
                 let mut leaf = Named { path: absolute(leaf.path, &module, own_crate), ..leaf };
-                if leaf.path.first().is_some_and(|first| members.contains(&first.as_str())) {
+                if leaf.path.first().is_some_and(|first| MEMBERS.contains(&first.as_str())) {
                     leaf.path.insert(0, "crate".to_owned());
                 }
                 known.insert(local, leaf.path.clone());
@@ -221,7 +229,7 @@ pub fn named(tokens: &[Token], file: &str, members: &[&str]) -> Vec<Named> {
         let mut path = Named { path: absolute(path.path, &module, own_crate), ..path };
         if let Some(whole) = path.path.first().and_then(|first| known.get(first)) {
             path.path.splice(..1, whole.iter().cloned());
-        } else if path.path.len() > 1 && members.contains(&path.path[0].as_str()) {
+        } else if path.path.len() > 1 && MEMBERS.contains(&path.path[0].as_str()) {
             path.path.insert(0, "crate".to_owned());
         }
         names.push(path);
