@@ -210,7 +210,7 @@ impl AbuseApi {
         Ok(known(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
     }
 
-    /// Look at a phone
+    /// Get the state of a phone number
     ///
     /// Why did she not get her code? Every budget of the phone of which something is used, with those that refuse, and
     /// until when; whether the settings leave it out; and how its prefix stands.

@@ -133,7 +133,7 @@ pub enum VerifyChangePhoneResponse {
 
 #[OpenApi(tag = "Tag::Session")]
 impl ChangePhoneApi {
-    /// Ask for a code to a new number
+    /// Request a code for a new phone number
     ///
     /// Needs a proof of the last ten minutes of who holds the session: a sign-in, or `confirm`. The code is bound to this
     /// account and this number and opens nothing else. An account without a phone gets its first one so.
@@ -179,7 +179,7 @@ impl ChangePhoneApi {
         })
     }
 
-    /// Verify the code, and take the new number
+    /// Verify the code and change the phone number
     ///
     /// Needs a fresh proof again. The other sessions end, and the old number is told by SMS. The tokens of this session
     /// go on; they name the new number once they are refreshed.

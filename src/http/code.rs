@@ -226,7 +226,7 @@ pub enum LoginResponse {
 
 #[OpenApi(tag = "Tag::Phone")]
 impl CodeApi {
-    /// Ask for a code to sign up with
+    /// Request a code to sign up
     ///
     /// Sends a code to a phone without an account, or with one whose profile is not finished. Asking again before the
     /// code dies sends the same code, by another `channel` if it says so: a late message still works, and a resend
@@ -272,7 +272,7 @@ impl CodeApi {
         })
     }
 
-    /// Ask for a code to log in with, or log in with a password
+    /// Request a code to log in, or log in with a password
     ///
     /// With a `phone_number`: sends a code to a phone that has an account; to any, where the operator hides who has one.
     /// `signup` and `login` are resends of each other.

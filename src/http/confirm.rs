@@ -111,7 +111,7 @@ pub enum ConfirmResponse {
 
 #[OpenApi(tag = "Tag::Session")]
 impl ConfirmApi {
-    /// Ask for a code to confirm with
+    /// Request a code to confirm the session
     ///
     /// Sends a code to the verified phone of the account. It does nothing but confirm, and no other code confirms.
     #[oai(path = "/api/auth/confirm-code", method = "post", operation_id = "confirmCode")]
@@ -141,7 +141,7 @@ impl ConfirmApi {
         })
     }
 
-    /// Confirm who holds the session
+    /// Confirm the session with a code or the password
     ///
     /// Takes a code of `confirm-code`, once, or the password. For ten minutes this session may then change the phone, set
     /// a first password and delete the account. A sign-in confirms too.

@@ -71,7 +71,7 @@ Text, required: true, MetaSchema {
 
 #[OpenApi(tag = "Tag::Password")]
 impl DashboardApi {
-    /// Be greeted
+    /// Greet the signed-in user
     ///
     /// By the username, else the name of the profile, else the phone number.
     #[oai(path = "/api/dashboard", method = "get", operation_id = "getDashboard")]
@@ -81,7 +81,7 @@ impl DashboardApi {
         Ok(DashboardResponse::Greeted(Json(DashboardData { response })))
     }
 
-    /// Be greeted with a text
+    /// Greet the signed-in user with a text
     ///
     /// As `GET`, and says the text again.
     #[oai(path = "/api/dashboard", method = "post", operation_id = "postDashboard")]

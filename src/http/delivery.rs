@@ -184,7 +184,7 @@ pub enum ReportResponse {
 
 #[OpenApi]
 impl DeliveryApi {
-    /// Ask what becomes of a message
+    /// Get the delivery status of a message
     ///
     /// `delivery_id` comes with the answer of `signup` and `login`. Ask every few seconds while the person waits, until
     /// `delivered`, `undelivered` or `failed`, and say then what an app can say better than "try again".
@@ -207,7 +207,7 @@ impl DeliveryApi {
         Ok(found.map_or_else(unknown, |delivery| DeliveryResponse::Known(Json(delivery.into()))))
     }
 
-    /// Take a report of Twilio's
+    /// Receive a delivery report from Twilio
     ///
     /// What Twilio is told as `StatusCallback`. Reports may come in any order, and more than once.
     #[oai(

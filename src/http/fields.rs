@@ -377,13 +377,11 @@ describe!(/// `phone_number` of `login`, which takes a username as well.
 LoginPhone, required: false, phone_schema());
 describe!(/// `channel`: null and absent are the usual one.
 Channel, required: false, MetaSchema {
-    enum_items: delivery::Channel::ALL.map(|channel| channel.as_str().into()).to_vec(),
     ..clearable(schema("string", "By which way the code goes: `sms`, `whatsapp` or `call`, as far as the server has it \
         switched on (`OTP_CHANNELS`). Without it `sms`, or the first that is on.", "sms".into()))
 });
 describe!(/// `platform`: null and absent are none.
 Platform, required: false, MetaSchema {
-    enum_items: ["android", "ios", "web"].map(Value::from).to_vec(),
     ..clearable(schema("string", "What the app runs on. The text to an `android` app ends with the hash that its SMS \
         Retriever looks for, where the server has one.", "android".into()))
 });

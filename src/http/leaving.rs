@@ -70,11 +70,11 @@ pub enum ExportResponse {
 
 #[OpenApi(tag = "Tag::Profile")]
 impl LeavingApi {
-    /// Export everything that is held about the user
+    /// Export everything that is stored about the user
     ///
     /// Account, profile, sessions, messages, codes and what the sales team noted, without an envelope. No password, code,
     /// token or hash is in it, and nobody else's data.
-    #[oai(path = "/api/auth/export", method = "get", operation_id = "export")]
+    #[oai(path = "/api/auth/export", method = "get", operation_id = "exportAccount")]
     async fn export(&self, gate: Gate) -> Result<ExportResponse> {
         let held = leaving::export(&self.services, &gate.0).await.map_err(Fault::from)?;
         let interests = interests::list(&self.services).await.map_err(Fault::from)?;

@@ -119,7 +119,7 @@ pub enum PasswordResponse {
 
 #[OpenApi(tag = "Tag::Password")]
 impl PasswordApi {
-    /// Register with a password, and sign in
+    /// Register with a password and sign in
     ///
     /// `phone` is not proved here: nobody is found by it, and any number of accounts may hold the same one.
     #[oai(path = "/api/auth/register", method = "post", operation_id = "register")]

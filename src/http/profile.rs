@@ -142,7 +142,7 @@ impl ProfileApi {
         Ok(EventInterestsResponse::List(Json(EventInterestsAnswer::new(active))))
     }
 
-    /// Read the own profile
+    /// Get the profile of the signed-in user
     ///
     /// What was not given yet is null.
     #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
@@ -151,7 +151,7 @@ impl ProfileApi {
         Ok(ProfileResponse::Found(Json(Profile::of(gate.0.account(), &interests))))
     }
 
-    /// Change the own profile
+    /// Change the profile of the signed-in user
     ///
     /// Takes any of the fields, by the rules of `complete-profile`; what is left out stays. `null` clears `bio` and
     /// `location`, and nothing else.

@@ -104,7 +104,7 @@ pub enum ReadyResponse {
 
 #[OpenApi(tag = "Tag::Service")]
 impl ServiceApi {
-    /// Say who answers here
+    /// Get the name, the version and links
     ///
     /// Name, version and links.
     #[oai(path = "/", method = "get", operation_id = "getRoot")]
@@ -112,7 +112,7 @@ impl ServiceApi {
         RootResponse::Root(Json(Root::example()))
     }
 
-    /// Say who answers here, below the API's base path
+    /// Get the name, the version and links, below the base path
     ///
     /// Name, version and links.
     #[oai(path = "/api", method = "get", operation_id = "getApiRoot")]
@@ -120,7 +120,7 @@ impl ServiceApi {
         RootResponse::Root(Json(Root::example()))
     }
 
-    /// Ask whether the process answers
+    /// Check that the process answers
     ///
     /// Does not touch the database: an outage of the database is no reason to restart the server.
     #[oai(path = "/api/health", method = "get", operation_id = "getHealth")]
@@ -128,7 +128,7 @@ impl ServiceApi {
         HealthResponse::Healthy(Health::of("healthy"))
     }
 
-    /// Ask whether the server can serve
+    /// Check that the server is ready
     ///
     /// Asks the database for an answer.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]

@@ -143,7 +143,7 @@ pub enum EndOneResponse {
 
 #[OpenApi(tag = "Tag::Session")]
 impl SessionsApi {
-    /// List the own sessions
+    /// List the sessions of the signed-in user
     ///
     /// The live ones, twenty at most: a further sign-in ends the one that was used longest ago.
     #[oai(path = "/api/auth/sessions", method = "get", operation_id = "listSessions")]
@@ -165,7 +165,7 @@ impl SessionsApi {
         Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
     }
 
-    /// End one of the own sessions
+    /// End one session
     ///
     /// It may be the one of this request.
     #[oai(path = "/api/auth/sessions/:id", method = "delete", operation_id = "endSession")]

@@ -166,7 +166,7 @@ impl UsersApi {
         Ok(UsersResponse::List(Json(Users::of(&found.users, found.total, page))))
     }
 
-    /// Read a user
+    /// Get a user
     ///
     /// Everybody may read what is held about herself here, staff and admins about all.
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
@@ -267,7 +267,7 @@ impl UsersApi {
         self.switch(gate, client_ip::of(request), &id, true).await
     }
 
-    /// Give a user her phone back
+    /// Return a recycled phone number to a user
     ///
     /// Where `PHONE_STALE_DAYS` is set, an account that was not used for so long loses its phone to whoever proves that she
     /// has it. This gives it back to `id`, the account that lost it (`former_phone`). The account that was opened with the

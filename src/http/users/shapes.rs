@@ -8,13 +8,9 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{Example, ParseFromParameter, ParseResult, Type},
 };
-use serde_json::Value;
 
 use crate::{
-    domain::{
-        account::Role,
-        users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
-    },
+    domain::users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     http::fields::{Describe, Field},
 };
 
@@ -115,7 +111,6 @@ EmailIs, MetaSchema {
 });
 describe!(/// `role`.
 RoleIs, MetaSchema {
-    enum_items: [Role::User, Role::Staff, Role::Admin].map(|role| Value::from(role.as_str())).to_vec(),
     description: Some("By admins only, and never for oneself. Another role ends the user's sessions."),
     example: Some("user".into()),
     ..MetaSchema::new("string")
