@@ -210,7 +210,7 @@ impl AbuseApi {
         Ok(known(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
     }
 
-    /// Look at a phone
+    /// Get the state of a phone number
     ///
     /// Why a user got no code: every limit of the phone that is partly or fully used, until when; whether settings
     /// exclude the number; and the state of its prefix.

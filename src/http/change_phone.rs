@@ -133,7 +133,7 @@ pub enum VerifyChangePhoneResponse {
 
 #[OpenApi(tag = "Tag::Session")]
 impl ChangePhoneApi {
-    /// Ask for a code for a new number
+    /// Request a code for a new phone number
     ///
     /// Needs a sign-in or `confirm` in this session in the last ten minutes. The code is bound to this account and this
     /// number. An account without a phone gets its first one in the same way.
@@ -179,7 +179,7 @@ impl ChangePhoneApi {
         })
     }
 
-    /// Verify the code, and change the number
+    /// Verify the code and change the phone number
     ///
     /// Needs a sign-in or `confirm` in the last ten minutes. The other sessions end, and the old number is notified by
     /// SMS. The tokens of this session stay valid, and name the new number after a refresh.

@@ -225,7 +225,7 @@ pub enum LoginResponse {
 
 #[OpenApi(tag = "Tag::Phone")]
 impl CodeApi {
-    /// Ask for a code to sign up with
+    /// Request a code to sign up
     ///
     /// Sends a code to a phone without an account, or with an account whose profile is not complete. A request before
     /// the code expires is a resend: it sends the same code, by another `channel` if one is given, and adds no guesses.
@@ -271,7 +271,7 @@ impl CodeApi {
         })
     }
 
-    /// Ask for a code to log in with, or log in with a password
+    /// Request a code to log in, or log in with a password
     ///
     /// With a `phone_number`: sends a code to a phone that has an account, or to any phone if the operator hides which
     /// have one. `signup` and `login` are resends of each other.

@@ -111,7 +111,7 @@ pub enum ConfirmResponse {
 
 #[OpenApi(tag = "Tag::Session")]
 impl ConfirmApi {
-    /// Ask for a code to confirm with
+    /// Request a code to confirm the session
     ///
     /// Sends a code to the verified phone of the account. The code confirms and does nothing else; no other code
     /// confirms.
@@ -142,7 +142,7 @@ impl ConfirmApi {
         })
     }
 
-    /// Confirm who holds the session
+    /// Confirm the session with a code or the password
     ///
     /// Accepts a code of `confirm-code`, once, or the password. For ten minutes this session may then change the phone,
     /// set a first password and delete the account. A sign-in confirms too.

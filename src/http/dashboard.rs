@@ -71,7 +71,7 @@ Text, required: true, MetaSchema {
 
 #[OpenApi(tag = "Tag::Password")]
 impl DashboardApi {
-    /// Get a greeting
+    /// Greet the signed-in user
     ///
     /// With the username, else the profile name, else the phone number.
     #[oai(path = "/api/dashboard", method = "get", operation_id = "getDashboard")]
@@ -81,7 +81,7 @@ impl DashboardApi {
         Ok(DashboardResponse::Greeted(Json(DashboardData { response })))
     }
 
-    /// Get a greeting with a text
+    /// Greet the signed-in user with a text
     ///
     /// As `GET`, and repeats the text.
     #[oai(path = "/api/dashboard", method = "post", operation_id = "postDashboard")]

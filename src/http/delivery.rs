@@ -184,7 +184,7 @@ pub enum ReportResponse {
 
 #[OpenApi]
 impl DeliveryApi {
-    /// Read the delivery status of a message
+    /// Get the delivery status of a message
     ///
     /// `delivery_id` is in the answer of `signup` and `login`. Ask every two seconds while the user waits, until
     /// `delivered`, `undelivered` or `failed`.

@@ -1,12 +1,14 @@
-//! What clients read: the OpenAPI document, Swagger UI and the guide.
+//! What clients read: the OpenAPI document and Swagger UI.
 //!
 //! poem-openapi makes the document from the operations. What the edge can answer for any of them is added here, in one
 //! place, and so are the examples of failures, from the codes that the descriptions name in back quotes.
 
+mod alternatives;
 mod links;
 mod requests;
+mod words;
 
-use poem::{Endpoint, Response, endpoint::make_sync, handler, http::header};
+use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
 use serde_json::{Map, Value, json};
 
@@ -21,6 +23,9 @@ const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app
     with and without a trailing slash. Times are RFC 3339 in UTC.\n\n\
     In test mode no SMS is sent: the codes are at [/dev/inbox](/dev/inbox). The guide is at \
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
+
+/// The groups of operations, in the order in which a reader meets them.
+const TAGS: [&str; 7] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Service"];
 
 /// The headers of answers that may be kept: as poem-openapi writes their names, and as everybody else does.
 const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
@@ -75,8 +80,24 @@ pub fn document(spec: &str, name_min_chars: u64) -> Value {
         }
         show_a_real_answer(name, schema);
     }
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        words::name_lists(schemas);
+        alternatives::split(schemas);
+    }
     show_one_of_several(&mut document);
+    order_tags(&mut document);
     document
+}
+
+/// The order in which Swagger UI shows the groups: what an app needs first comes first. poem-openapi sorts them by name.
+fn order_tags(document: &mut Value) {
+    let place = |tag: &Value| {
+        let name = tag.get("name").and_then(Value::as_str);
+        TAGS.iter().position(|tag| Some(*tag) == name).unwrap_or(TAGS.len())
+    };
+    if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
+        tags.sort_by_key(place);
+    }
 }
 
 /// What the edge can answer before or after an operation does.
@@ -160,12 +181,16 @@ fn say_what_may_be_null(name: &str, schema: &mut Value) {
             continue;
         }
         if let Some(property) = property.as_object_mut() {
-            // What is always null needs no type of its own, and a type beside `nullable` is what OpenAPI 3.0 wants.
+            // What is always null needs no type of its own.
             if let Some(parts) = property.remove("allOf") {
-                property.insert("type".to_owned(), "object".into());
-                if parts.pointer("/0/$ref").is_some_and(|name| name != "#/components/schemas/Nothing") {
-                    property.insert("allOf".to_owned(), parts);
+                let reference = parts
+                    .get(0)
+                    .filter(|it| it.get("$ref").is_some_and(|name| name != "#/components/schemas/Nothing"));
+                if let Some(reference) = reference {
+                    property.insert("oneOf".to_owned(), words::or_null(reference, "object"));
+                    continue;
                 }
+                property.insert("type".to_owned(), "object".into());
             }
             property.insert("nullable".to_owned(), true.into());
         }
@@ -182,26 +207,22 @@ fn repeat_no_description(property: &mut Value) {
     }
 }
 
-/// The sentence and the token of the answers that share an envelope.
+/// The sentence of the answers that share an envelope.
 fn show_a_real_answer(name: &str, schema: &mut Value) {
-    let (message, token) = match name {
-        "Success_CodeSentData" => ("OTP sent successfully to your phone number", Value::Null),
-        "Success_VerifiedData" => (
-            "OTP verified successfully. Please complete your profile.",
-            "eyJhbGciOiJIUzI1NiJ9.e30.access".into(),
-        ),
-        "Success_LoggedInData" => ("Login successful", "eyJhbGciOiJIUzI1NiJ9.e30.access".into()),
-        "Success_CompletedProfileData" => ("Profile completed successfully", Value::Null),
-        "Success_EndedData" => ("The session is ended", Value::Null),
-        "Success_ConfirmedData" => ("Confirmed", Value::Null),
-        "Success_PhoneChangedData" => ("Phone number changed successfully", Value::Null),
-        "Success_LeftData" => ("Account deleted successfully", Value::Null),
-        "Success_Nothing" => ("Logged out successfully", Value::Null),
+    let message = match name {
+        "Success_CodeSentData" => "OTP sent successfully to your phone number",
+        "SuccessWithToken_VerifiedData" => "OTP verified successfully. Please complete your profile.",
+        "SuccessWithToken_LoggedInData" => "Login successful",
+        "Success_CompletedProfileData" => "Profile completed successfully",
+        "Success_EndedData" => "The session is ended",
+        "Success_ConfirmedData" => "Confirmed",
+        "Success_PhoneChangedData" => "Phone number changed successfully",
+        "Success_LeftData" => "Account deleted successfully",
+        "Success_Nothing" => "Logged out successfully",
         _ => return,
     };
     if let Some(example) = schema.get_mut("example").and_then(Value::as_object_mut) {
         example.insert("message".to_owned(), message.into());
-        example.insert("token".to_owned(), token);
     }
 }
 
@@ -381,12 +402,4 @@ pub fn openapi_json(document: &Value) -> impl Endpoint + use<> {
     // Half a megabyte that all answers share, however slowly their clients take them.
     let text = hyper::body::Bytes::from(document.to_string());
     make_sync(move |_| Response::builder().content_type(JSON).body(text.clone()))
-}
-
-/// The guide for app developers.
-#[handler]
-pub fn guide() -> Response {
-    Response::builder()
-        .content_type("text/markdown; charset=utf-8")
-        .body(include_str!("../../PHONE_AUTHENTICATION.md"))
 }

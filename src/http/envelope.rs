@@ -25,7 +25,7 @@ pub struct Success<T: Type + ParseFromJSON + ToJSON + Example> {
     pub message: String,
     /// The data of the answer.
     pub data: T,
-    /// The access token, where one was issued.
+    /// Always null.
     pub token: Option<String>,
 }
 
@@ -34,16 +34,43 @@ impl<T: Type + ParseFromJSON + ToJSON + Example> Success<T> {
     pub fn new(message: &str, data: T) -> Json<Self> {
         Json(Self { success: true, message: message.to_owned(), data, token: None })
     }
-
-    /// Data with a token.
-    pub fn with_token(message: &str, data: T, token: &str) -> Json<Self> {
-        Json(Self { success: true, message: message.to_owned(), data, token: Some(token.to_owned()) })
-    }
 }
 
 impl<T: Type + ParseFromJSON + ToJSON + Example> Example for Success<T> {
     fn example() -> Self {
         Self { success: true, message: "Done".to_owned(), data: T::example(), token: None }
+    }
+}
+
+/// A success that signs somebody in.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct SuccessWithToken<T: Type + ParseFromJSON + ToJSON + Example> {
+    /// Always true.
+    pub success: bool,
+    /// For a person; it may change.
+    pub message: String,
+    /// The data of the answer.
+    pub data: T,
+    /// The access token.
+    pub token: String,
+}
+
+impl<T: Type + ParseFromJSON + ToJSON + Example> SuccessWithToken<T> {
+    /// Data with a token.
+    pub fn new(message: &str, data: T, token: &str) -> Json<Self> {
+        Json(Self { success: true, message: message.to_owned(), data, token: token.to_owned() })
+    }
+}
+
+impl<T: Type + ParseFromJSON + ToJSON + Example> Example for SuccessWithToken<T> {
+    fn example() -> Self {
+        Self {
+            success: true,
+            message: "Done".to_owned(),
+            data: T::example(),
+            token: "eyJhbGciOiJIUzI1NiJ9.e30.access".to_owned(),
+        }
     }
 }
 

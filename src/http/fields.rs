@@ -379,15 +379,11 @@ describe!(/// `phone_number` of `login`, which takes a username as well.
 LoginPhone, required: false, phone_schema());
 describe!(/// `channel`: null and absent are the usual one.
 Channel, required: false, MetaSchema {
-    enum_items: delivery::Channel::ALL.map(|channel| channel.as_str().into()).to_vec(),
-    ..clearable(schema("string", "The channel of the code: `sms`, `whatsapp` or `call`, if it is enabled \
-         (`OTP_CHANNELS`). Default: `sms`, or the first enabled channel.", "sms".into()))
+    ..clearable(schema("string", "The channel of the code: `sms`, `whatsapp` or `call`, if it is enabled (`OTP_CHANNELS`). Default: `sms`, or the first enabled channel.", "sms".into()))
 });
 describe!(/// `platform`: null and absent are none.
 Platform, required: false, MetaSchema {
-    enum_items: ["android", "ios", "web"].map(Value::from).to_vec(),
-    ..clearable(schema("string", "The platform of the app. An SMS for `android` ends with the hash of the SMS \
-         Retriever, if the server has one.", "android".into()))
+    ..clearable(schema("string", "The platform of the app. An SMS for `android` ends with the hash of the SMS Retriever, if the server has one.", "android".into()))
 });
 describe!(/// `challenge_response`: null and absent are none.
 ChallengeResponse, required: false, MetaSchema {

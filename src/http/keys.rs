@@ -154,7 +154,7 @@ impl KeysApi {
         self.answer(request)
     }
 
-    /// Get the public keys of tokens, at the usual address
+    /// Get the public keys of tokens at the standard path
     ///
     /// The same as `/api/auth/jwks.json`.
     #[oai(path = "/.well-known/jwks.json", method = "get", operation_id = "getWellKnownKeys")]

@@ -74,7 +74,7 @@ impl LeavingApi {
     ///
     /// Account, profile, sessions, messages, codes and the sales team's notes, without an envelope. It contains no
     /// password, code, token or hash.
-    #[oai(path = "/api/auth/export", method = "get", operation_id = "export")]
+    #[oai(path = "/api/auth/export", method = "get", operation_id = "exportAccount")]
     async fn export(&self, gate: Gate) -> Result<ExportResponse> {
         let held = leaving::export(&self.services, &gate.0).await.map_err(Fault::from)?;
         let interests = interests::list(&self.services).await.map_err(Fault::from)?;

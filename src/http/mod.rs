@@ -29,6 +29,7 @@ mod guard;
 mod keys;
 mod leaving;
 pub mod metrics;
+mod pages;
 mod password;
 mod profile;
 mod proof;
@@ -120,16 +121,22 @@ pub fn document(services: &Arc<Services>) -> serde_json::Value {
 pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoint<Output = Response> {
     let api = service(&services);
     let document = docs::document(&api.spec(), services.name_min_chars);
-    let mut pages = vec!["/api/docs", "/api/openapi.json", "/PHONE_AUTHENTICATION.md"];
+    let mut paths = vec!["/api/docs", "/api/openapi.json"];
+    paths.extend(pages::paths());
     let mut route = Route::new()
         .at("/api/docs", get(docs::swagger_ui(&api, &document)))
-        .at("/api/openapi.json", get(docs::openapi_json(&document)))
-        .at("/PHONE_AUTHENTICATION.md", get(docs::guide));
-    if inbox::is_there(&services) {
+        .at("/api/openapi.json", get(docs::openapi_json(&document)));
+    route = pages::mount(route);
+    let has_inbox = inbox::is_there(&services);
+    if has_inbox {
         route = dev_inbox::mount(route);
-        pages.extend(dev_inbox::PAGES);
+        paths.extend(dev_inbox::PAGES);
     }
-    let routes = Routes::new(&document, &pages);
-    let inner = route.nest("/", api).data(Arc::clone(&services)).map_to_response();
+    let routes = Routes::new(&document, &paths);
+    let inner = route
+        .nest("/", api)
+        .around(move |inner, request| pages::front_page(inner, request, has_inbox))
+        .data(Arc::clone(&services))
+        .map_to_response();
     edge::around(inner, routes, services, settings)
 }

@@ -117,7 +117,7 @@ pub enum PasswordResponse {
 
 #[OpenApi(tag = "Tag::Password")]
 impl PasswordApi {
-    /// Register with a password, and sign in
+    /// Register with a password and sign in
     ///
     /// `phone` is not verified: no account is found by it, and several accounts may name the same one.
     #[oai(path = "/api/auth/register", method = "post", operation_id = "register")]

@@ -141,7 +141,7 @@ impl ProfileApi {
         Ok(EventInterestsResponse::List(Json(EventInterestsAnswer::new(active))))
     }
 
-    /// Read the user's own profile
+    /// Get the profile of the signed-in user
     ///
     /// Fields that were not given are null.
     #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
@@ -150,7 +150,7 @@ impl ProfileApi {
         Ok(ProfileResponse::Found(Json(Profile::of(gate.0.account(), &interests))))
     }
 
-    /// Change the user's own profile
+    /// Change the profile of the signed-in user
     ///
     /// Takes any of the fields of `complete-profile`, with the same rules. Fields that are left out stay. `null` clears
     /// `bio` and `location` only.

@@ -104,7 +104,7 @@ pub enum ReadyResponse {
 
 #[OpenApi(tag = "Tag::Service")]
 impl ServiceApi {
-    /// Describe the service
+    /// Get the name, the version and links
     ///
     /// Name, version and links.
     #[oai(path = "/", method = "get", operation_id = "getRoot")]
@@ -112,7 +112,7 @@ impl ServiceApi {
         RootResponse::Root(Json(Root::example()))
     }
 
-    /// Describe the service, below the API's base path
+    /// Get the name, the version and links, below the base path
     ///
     /// Name, version and links.
     #[oai(path = "/api", method = "get", operation_id = "getApiRoot")]
@@ -128,7 +128,7 @@ impl ServiceApi {
         HealthResponse::Healthy(Health::of("healthy"))
     }
 
-    /// Check that the server can serve requests
+    /// Check that the server is ready
     ///
     /// Also asks the database.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]

@@ -143,7 +143,7 @@ pub enum EndOneResponse {
 
 #[OpenApi(tag = "Tag::Session")]
 impl SessionsApi {
-    /// List the user's own sessions
+    /// List the sessions of the signed-in user
     ///
     /// The live sessions, twenty at most: the next sign-in ends the one that was used longest ago.
     #[oai(path = "/api/auth/sessions", method = "get", operation_id = "listSessions")]
@@ -165,7 +165,7 @@ impl SessionsApi {
         Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
     }
 
-    /// End one of the user's own sessions
+    /// End one session
     ///
     /// It may be the session of this request.
     #[oai(path = "/api/auth/sessions/:id", method = "delete", operation_id = "endSession")]

@@ -165,7 +165,7 @@ impl UsersApi {
         Ok(UsersResponse::List(Json(Users::of(&found.users, found.total, page))))
     }
 
-    /// Read a user
+    /// Get a user
     ///
     /// Every user may read their own account; staff and admins may read all.
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
@@ -265,7 +265,7 @@ impl UsersApi {
         self.switch(gate, client_ip::of(request), &id, true).await
     }
 
-    /// Give a user the phone back
+    /// Return a recycled phone number to a user
     ///
     /// With `PHONE_STALE_DAYS` an account that was unused for that long loses its phone to the next user who verifies
     /// it. This gives the phone back to `id`, the account that lost it (`former_phone`). The account that was opened

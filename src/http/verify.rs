@@ -10,7 +10,7 @@ use super::{
     Tag,
     body::Json,
     budget, client,
-    envelope::{ErrorCode, Failure, Refusal, Success},
+    envelope::{ErrorCode, Failure, Refusal, SuccessWithToken},
     fault::Fault,
     fields::{self, Faults, Field},
 };
@@ -124,7 +124,7 @@ impl Example for LoggedInData {
 pub enum VerifyOtpResponse {
     /// The code was right. `token` is the access token.
     #[oai(status = 200)]
-    SignedIn(Json<Success<VerifiedData>>),
+    SignedIn(Json<SuccessWithToken<VerifiedData>>),
     /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
@@ -147,7 +147,7 @@ pub enum VerifyOtpResponse {
 pub enum VerifyLoginResponse {
     /// The code was right. `token` is the access token.
     #[oai(status = 200)]
-    SignedIn(Json<Success<LoggedInData>>),
+    SignedIn(Json<SuccessWithToken<LoggedInData>>),
     /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
@@ -170,7 +170,7 @@ pub enum VerifyLoginResponse {
 
 #[OpenApi(tag = "Tag::Phone")]
 impl VerifyApi {
-    /// Verify a code, and create the account if there is none
+    /// Verify a code and sign up or log in
     ///
     /// Accepts a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
@@ -194,7 +194,7 @@ impl VerifyApi {
         )
     }
 
-    /// Verify a code, and log in
+    /// Verify a code and log in
     ///
     /// Accepts a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up. The right code of a
     /// phone without an account stays valid for `verify-otp`.
@@ -249,7 +249,7 @@ impl VerifyApi {
 fn verified(
     phone: &PhoneNumber,
     SignedIn { tokens, account, device_token }: &SignedIn,
-) -> Json<Success<VerifiedData>> {
+) -> Json<SuccessWithToken<VerifiedData>> {
     let needs_profile_completion = account.profile.needs_completion();
     let message = if needs_profile_completion {
         "OTP verified successfully. Please complete your profile."
@@ -264,13 +264,13 @@ fn verified(
         expires_in: tokens.expires_in,
         device_token: device_token.expose_secret().to_owned(),
     };
-    Success::with_token(message, data, tokens.access.expose_secret())
+    SuccessWithToken::new(message, data, tokens.access.expose_secret())
 }
 
 fn logged_in(
     phone: &PhoneNumber,
     SignedIn { tokens, account, device_token }: &SignedIn,
-) -> Json<Success<LoggedInData>> {
+) -> Json<SuccessWithToken<LoggedInData>> {
     let data = LoggedInData {
         user_id: account.id.to_string(),
         phone_number: phone.full().to_owned(),
@@ -281,7 +281,7 @@ fn logged_in(
         expires_in: tokens.expires_in,
         device_token: device_token.expose_secret().to_owned(),
     };
-    Success::with_token("Login successful", data, tokens.access.expose_secret())
+    SuccessWithToken::new("Login successful", data, tokens.access.expose_secret())
 }
 
 /// The three kinds of answer to a code that lets nobody in.

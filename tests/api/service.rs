@@ -1,11 +1,21 @@
 //! The roots, health and readiness, the documents.
 
+use std::collections::BTreeMap;
+
+use poem::http::Method;
 use serde_json::json;
 
 use crate::{
     on_both,
-    support::{Database, PHONE, TestHouse, postgres, proxy::Proxy},
+    support::{Answer, Database, PHONE, TestHouse, postgres, proxy::Proxy},
 };
+
+/// What a browser says that it reads.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
+
+async fn get(house: &TestHouse, path: &str, accept: &str) -> Answer {
+    house.send(Method::GET, path, &[("accept", accept)], None).await
+}
 
 on_both! {
     async fn the_roots_say_who_answers_and_where_to_look(house: TestHouse) {
@@ -62,6 +72,72 @@ on_both! {
             ("/api/auth/logout", "post"),
         ] {
             assert!(document["paths"][path][method]["operationId"].is_string(), "{method} {path}");
+        }
+    }
+
+    async fn a_browser_gets_a_page_and_a_program_json_at_the_root(house: TestHouse) {
+        let page = get(&house, "/", BROWSER).await;
+        page.assert_ok();
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_eq!(page.header("vary"), Some("Accept"));
+        for path in ["/api/docs", "/PHONE_AUTHENTICATION.md", "/api/health", "/dev/inbox"] {
+            assert!(page.text.contains(&format!("href=\"{path}\"")), "{path}");
+        }
+        for accept in ["*/*", "application/json"] {
+            let answer = get(&house, "/", accept).await;
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{accept}");
+            assert_eq!(answer.header("vary"), Some("Accept"), "{accept}");
+        }
+        let answer = get(&house, "/api", BROWSER).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"), "the page is at / alone");
+    }
+
+    async fn every_link_of_every_page_leads_somewhere(house: TestHouse) {
+        let mut pages: BTreeMap<String, String> = BTreeMap::new();
+        let mut links = vec![("/".to_owned(), "/".to_owned())];
+        while let Some((from, link)) = links.pop() {
+            let (path, fragment) = link.split_once('#').map_or((link.as_str(), None), |(path, id)| (path, Some(id)));
+            let path = if path.is_empty() { from.as_str() } else { path };
+            if !pages.contains_key(path) {
+                // What an image holds is no text.
+                let method = if path.ends_with(".png") { Method::HEAD } else { Method::GET };
+                let answer = house.send(method, path, &[("accept", BROWSER)], None).await;
+                assert_eq!(answer.status, 200, "{from} links to {link}");
+                let is_page = answer.text.contains("<link rel=\"stylesheet\" href=\"/pages.css\">");
+                if is_page {
+                    let policy = answer.header("content-security-policy").unwrap();
+                    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+                    assert!(!answer.text.contains("<script") && !answer.text.contains("<td style="), "{path}");
+                    // What begins like this is no code: in code the bracket is escaped.
+                    let found = ["<a href=\"", "<img src=\"", "<link rel=\"stylesheet\" href=\""]
+                        .into_iter()
+                        .flat_map(|start| answer.text.split(start).skip(1));
+                    let found = found.filter_map(|rest| rest.split('"').next());
+                    let own = found.filter(|link| link.starts_with(['/', '#']));
+                    links.extend(own.map(|link| (path.to_owned(), link.replace("&amp;", "&"))));
+                }
+                pages.insert(path.to_owned(), if is_page { answer.text } else { String::new() });
+            }
+            let page = &pages[path];
+            let is_there = fragment.is_none_or(|id| page.is_empty() || page.contains(&format!(" id=\"{id}\"")));
+            assert!(is_there, "{from} links to {link}");
+        }
+        assert!(pages.len() > 10, "{:?}", pages.keys());
+    }
+
+    async fn every_document_is_text_for_a_program_and_a_page_for_a_person(house: TestHouse) {
+        for path in ["/PHONE_AUTHENTICATION.md", "/README.md", "/docs/INTEGRATION.md"] {
+            let text = get(&house, path, "*/*").await;
+            assert_eq!(text.header("content-type"), Some("text/markdown; charset=utf-8"), "{path}");
+            assert!(text.text.starts_with("# "), "{path}");
+            let page = get(&house, path, BROWSER).await;
+            assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+            let title = text.text.lines().next().unwrap().trim_start_matches("# ");
+            assert!(page.text.contains(&format!("<title>{title}</title>")), "{path}");
+            assert!(page.text.contains("<h2 id=\""), "{path}");
+            for answer in [&text, &page] {
+                assert_eq!(answer.header("vary"), Some("Accept"), "{path}");
+            }
         }
     }
 

@@ -5,6 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
+/// Where a link keeps the members of the next body. `requestBody` would be the word of OpenAPI, and openapi-generator
+/// refuses every document in which it is an object. `tests/schemathesis` reads this one.
+const BODY: &str = "x-requestBody";
+
 /// One step from an answer to the next request.
 struct Link {
     /// The operation that answers.
@@ -130,7 +134,7 @@ impl Link {
                 object.insert("parameters".to_owned(), values(self.parameters).into());
             }
             if !self.body.is_empty() {
-                object.insert("requestBody".to_owned(), values(self.body).into());
+                object.insert(BODY.to_owned(), values(self.body).into());
             }
         }
         object

@@ -12,6 +12,7 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct CompleteProfileRequest {
+    #[oai(skip_serializing_if_is_none)]
     pub(super) phone_number: Field<fields::OwnPhone>,
     pub(super) name: Field<fields::Name>,
     pub(super) birth_date: Field<fields::BirthDate>,
@@ -25,7 +26,8 @@ pub struct CompleteProfileRequest {
 impl Example for CompleteProfileRequest {
     fn example() -> Self {
         Self {
-            phone_number: Field::of("+916205829376"),
+            // Whoever is signed in may send the example as it is.
+            phone_number: Field::absent(),
             name: Field::of("Gaurav Kumar"),
             birth_date: Field::of("1995-01-01"),
             gender: Field::of("male"),
@@ -48,6 +50,7 @@ ClaimedPhone, required: false, MetaSchema {
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct ChangeProfileRequest {
+    #[oai(skip_serializing_if_is_none)]
     pub(super) phone_number: Field<fields::OwnPhone>,
     pub(super) name: Field<fields::NewName>,
     pub(super) birth_date: Field<fields::NewBirthDate>,
@@ -63,7 +66,8 @@ pub struct ChangeProfileRequest {
 impl Example for ChangeProfileRequest {
     fn example() -> Self {
         Self {
-            phone_number: Field::of("+916205829376"),
+            // Whoever is signed in may send the example as it is.
+            phone_number: Field::absent(),
             name: Field::of("Gaurav Kumar"),
             birth_date: Field::of("1995-01-01"),
             gender: Field::of("male"),
