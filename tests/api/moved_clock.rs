@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+    support::{Answer, OTHER_PHONE, PHONE},
 };
 
 const HOUR: i64 = 3600;

@@ -11,7 +11,6 @@ use poem_openapi::{
 
 use crate::{
     domain::{
-        account::Role,
         credentials::{LONGEST_EMAIL, LONGEST_NAME},
         users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     },
