@@ -257,7 +257,7 @@ async fn without_the_database_the_token_stays_as_good_as_it_was() {
     )
     .await;
     let token = house.sign_in(PHONE).await.refresh;
-    proxy.go_away();
+    proxy.go_away().await;
     house.refresh(&token).await.assert_error(503, "database_unavailable");
     proxy.come_back();
     let second = next(&house.refresh(&token).await);

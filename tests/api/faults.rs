@@ -117,7 +117,7 @@ on_both! {
             let (_, url) = postgres::through(house.setting("DATABASE_URL"), proxy.address.port());
             let server = house.second_server(&[("DATABASE_URL", &url)]).await;
             server.signup(PHONE).await.assert_ok();
-            proxy.go_away();
+            proxy.go_away().await;
             server.verify_otp(PHONE, "1097").await.assert_error(503, "database_unavailable");
             assert_eq!(server.get("/api/health/ready").await.status, 503);
             proxy.come_back();

@@ -218,13 +218,13 @@ async fn the_gate_opens_again_when_the_database_is_back() {
     let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
     let house = TestHouse::with(Database::Postgres, &settings).await;
     let token = house.sign_in(PHONE).await.access;
-    proxy.go_away();
+    proxy.go_away().await;
     for answer in knock_with(&house, &token).await {
         answer.assert_error(503, "database_unavailable");
     }
     proxy.come_back();
     assert_let_in(&knock_with(&house, &token).await);
     // A restart of the database that nobody noticed: the first request that only reads is served all the same.
-    proxy.cut();
+    proxy.cut().await;
     house.get_as(&token, "/api/auth/profile").await.assert_ok();
 }

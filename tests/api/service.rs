@@ -161,7 +161,7 @@ async fn a_database_that_comes_back_is_met_by_the_next_request() {
     let house = TestHouse::with(Database::Postgres, &settings).await;
     for _ in 0..2 {
         house.get("/api/health/ready").await.assert_ok();
-        proxy.go_away();
+        proxy.go_away().await;
         house.get("/api/health/ready").await.assert_error(503, "database_unavailable");
         house.get("/api/health").await.assert_ok();
         house.signup(PHONE).await.assert_error(503, "database_unavailable");

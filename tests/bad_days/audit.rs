@@ -34,7 +34,7 @@ async fn what_happens_while_the_database_is_away_is_written_in_order_when_it_is_
     };
     note(0..3);
     house.services.audit.flush().await.unwrap();
-    proxy.go_away();
+    proxy.go_away().await;
     note(3..700);
     assert!(house.services.audit.flush().await.is_err(), "there is no database");
     // One that a batch was on its way to when it went.

@@ -25,7 +25,7 @@ async fn a_database_that_is_away_lets_nobody_past_the_budgets() {
     }
     let (made, spent) = (house.services.hasher.made(), house.count("SELECT COUNT(*) FROM budgets").await);
 
-    proxy.go_away();
+    proxy.go_away().await;
     for _ in 0..3 {
         for answer in [
             house.signup(OTHER_PHONE).await,

@@ -62,7 +62,7 @@ impl House {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_nothing_is_sent_and_nobody_is_let_in() {
     let Some(house) = House::new().await else { return };
-    house.proxy.go_away();
+    house.proxy.go_away().await;
     for (name, answer) in house.every_operation().await {
         println!("{name}: {}", answer.text);
         answer.assert_error(503, "database_unavailable");
@@ -100,7 +100,7 @@ async fn attempts_that_were_taken_stay_taken_over_an_outage() {
         let answer = house.house.verify_otp(OTHER_PHONE, &wrong).await;
         assert_eq!(answer.at("/error/attempts_remaining"), json!(left));
     }
-    house.proxy.go_away();
+    house.proxy.go_away().await;
     for _ in 0..5 {
         house.house.verify_otp(OTHER_PHONE, &house.code).await.assert_error(503, "database_unavailable");
     }
@@ -141,7 +141,7 @@ async fn each_operation_works_right_after(house: &House, lose: impl AsyncFn(&Hou
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_request_works_after_every_connection_was_cut() {
     let Some(house) = House::new().await else { return };
-    each_operation_works_right_after(&house, async |house| house.proxy.cut()).await;
+    each_operation_works_right_after(&house, async |house| house.proxy.cut().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,7 +168,7 @@ async fn the_next_requests_work_after_a_busy_pool_was_cut() {
     for answer in futures_util::future::join_all((0..40).map(reads)).await {
         answer.assert_ok();
     }
-    house.proxy.go_away();
+    house.proxy.go_away().await;
     reads(0).await.assert_error(503, "database_unavailable");
     house.proxy.come_back();
     for answer in futures_util::future::join_all((0..40).map(reads)).await {
@@ -180,7 +180,7 @@ async fn the_next_requests_work_after_a_busy_pool_was_cut() {
 async fn event_interests_that_were_never_read_are_not_made_up() {
     let Some(house) = House::new().await else { return };
     let second = house.house.second_server(&[]).await;
-    house.proxy.go_away();
+    house.proxy.go_away().await;
     second.get("/api/auth/event-interests").await.assert_error(503, "database_unavailable");
     house.proxy.come_back();
     second.get("/api/auth/event-interests").await.assert_ok();

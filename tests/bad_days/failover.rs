@@ -37,7 +37,7 @@ impl Failover {
     async fn take_no_writes(&self) {
         let statement = format!("ALTER DATABASE {} SET default_transaction_read_only = on", self.database);
         self.administrator.execute(&statement).await;
-        self.proxy.cut();
+        self.proxy.cut().await;
         let reads = (0..40).map(|_| self.house.get_as(&self.tokens.access, "/api/auth/profile"));
         for answer in join_all(reads).await {
             answer.assert_ok();

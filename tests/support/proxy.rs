@@ -15,7 +15,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 /// A proxy on this machine.
@@ -24,8 +24,12 @@ pub struct Proxy {
     round_trips: Arc<AtomicU64>,
     is_away: Arc<AtomicBool>,
     cut: watch::Sender<u64>,
+    open: Arc<Mutex<Open>>,
     lose: Lose,
 }
+
+/// Every connection holds a copy of the sender for as long as it is open, so the receiver ends with the last of them.
+type Open = (mpsc::Sender<()>, mpsc::Receiver<()>);
 
 /// The beginning of the statement whose answer is to get lost.
 type Lose = Arc<Mutex<Option<String>>>;
@@ -41,6 +45,8 @@ impl Proxy {
         let (counter, away) = (Arc::clone(&round_trips), Arc::clone(&is_away));
         let lose = Lose::default();
         let to_lose = Arc::clone(&lose);
+        let open: Arc<Mutex<Open>> = Arc::new(Mutex::new(mpsc::channel(1)));
+        let now_open = Arc::clone(&open);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if away.load(Ordering::SeqCst) {
@@ -49,7 +55,9 @@ impl Proxy {
                 let (server, counter, mut cuts) = (server.clone(), Arc::clone(&counter), cuts.clone());
                 let (lose, is_lost) = (Arc::clone(&to_lose), AtomicBool::new(false));
                 cuts.mark_unchanged();
+                let is_open = now_open.lock().expect("nobody panics").0.clone();
                 tokio::spawn(async move {
+                    let _is_open = is_open;
                     let Ok(server) = TcpStream::connect(server).await else {
                         return;
                     };
@@ -65,7 +73,7 @@ impl Proxy {
                 });
             }
         });
-        Self { address, round_trips, is_away, cut, lose }
+        Self { address, round_trips, is_away, cut, open, lose }
     }
 
     /// How often a client waited for an answer so far.
@@ -74,9 +82,9 @@ impl Proxy {
     }
 
     /// Cuts all connections and takes no new ones.
-    pub fn go_away(&self) {
+    pub async fn go_away(&self) {
         self.is_away.store(true, Ordering::SeqCst);
-        self.cut.send_modify(|cuts| *cuts += 1);
+        self.cut().await;
     }
 
     /// Lets the server run the next statement that begins so, and cuts its connection before the answer.
@@ -94,9 +102,14 @@ impl Proxy {
         self.is_away.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts all connections, and takes new ones at once, as a restart does.
-    pub fn cut(&self) {
+    /// Cuts all connections, and takes new ones at once, as a restart does. They are closed when this returns: a statement
+    /// that comes next does not get through one of them.
+    pub async fn cut(&self) {
+        let (sender, mut ended) =
+            std::mem::replace(&mut *self.open.lock().expect("nobody panics"), mpsc::channel(1));
+        drop(sender);
         self.cut.send_modify(|cuts| *cuts += 1);
+        let _ = ended.recv().await;
     }
 }
 
