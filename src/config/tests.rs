@@ -112,6 +112,8 @@ fn in_production_everything_that_is_missing_is_named_at_once() {
              TWILIO_TEST_MODE is false",
             "TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS must be set when \
              TWILIO_TEST_MODE is false",
+            "DATABASE_URL must be set in prod: postgres://user:password@host:5432/name, or sqlite:///folder/file for a \
+             single server",
             "SECRET_KEY must be set in prod, to 32 bytes or more",
             "JWT_SECRET_KEY must be set in prod, to 32 bytes or more",
         ]

@@ -156,7 +156,10 @@ fn a_token_dies_at_its_second() {
         (exp - Duration::microseconds(1), None),
         (exp, Some(TokenFault::Expired)),
         (exp + Duration::days(3650), Some(TokenFault::Expired)),
-        (now() - Duration::days(3650), None),
+        // A clock that was set back, by more than clocks differ.
+        (now() - SKEW, None),
+        (now() - SKEW - Duration::seconds(1), Some(TokenFault::Expired)),
+        (now() - Duration::days(3650), Some(TokenFault::Expired)),
     ] {
         assert_eq!(keys().read(VECTOR, TokenType::Access, at).err(), expected, "{at}");
     }
