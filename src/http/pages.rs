@@ -52,7 +52,7 @@ pub fn mount(route: Route) -> Route {
 /// A document as HTML or as it was written.
 fn document(page: &Page, request: &Request) -> Response {
     let mut response = if prefers_html(request.headers()) {
-        html(&page.title, &markdown::render(page, &LIBRARY))
+        html(&page.title, &markdown::render(&page.text, |link| LIBRARY.lead(&page.path, link)))
     } else {
         Response::builder().content_type("text/markdown; charset=utf-8").body(page.text.clone())
     };

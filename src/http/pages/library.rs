@@ -72,12 +72,11 @@ impl Library {
     /// Adds a document, or notes that it is only another one.
     pub fn add(&mut self, path: &str, text: &str) {
         let included = text.trim().strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}"));
-        match included.and_then(|target| resolve(path, target.trim())) {
-            Some((target, _)) => self.aliases.push((path.to_owned(), target)),
-            None => {
-                let title = markdown::title(text).unwrap_or_else(|| path.to_owned());
-                self.pages.push(Page { path: path.to_owned(), title, text: text.to_owned() });
-            }
+        if let Some((target, _)) = included.and_then(|target| resolve(path, target.trim())) {
+            self.aliases.push((path.to_owned(), target));
+        } else {
+            let title = markdown::title(text).unwrap_or_else(|| path.to_owned());
+            self.pages.push(Page { path: path.to_owned(), title, text: text.to_owned() });
         }
     }
 
@@ -103,4 +102,27 @@ fn resolve(from: &str, link: &str) -> Option<(String, Option<String>)> {
     let base = url::Url::parse("http://here").and_then(|root| root.join(from)).ok()?;
     let target = base.join(link).ok()?;
     Some((target.path().to_owned(), target.fragment().map(str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_what_is_served_or_nowhere() {
+        let mut library = Library::default();
+        library.add("/README.md", "# Read me");
+        library.add("/docs/BOOK.md", "{{#include ../README.md}}\n");
+        library.add("/docs/PAGE.md", "# Page");
+        for (link, expected) in [
+            ("../README.md#x", Some("/README.md#x")),
+            ("BOOK.md", Some("/README.md")),
+            ("../LICENSE", None),
+            ("https://example.com/", Some("https://example.com/")),
+            ("#f", Some("#f")),
+            ("/api/docs", Some("/api/docs")),
+        ] {
+            assert_eq!(library.lead("/docs/PAGE.md", link).as_deref(), expected, "{link}");
+        }
+    }
 }

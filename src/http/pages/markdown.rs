@@ -1,10 +1,8 @@
 //! Markdown to HTML, as GitHub shows it: tables, headings with ids, links between documents.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write as _};
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
-
-use super::library::{Library, Page};
 
 /// The deepest heading of the table of contents.
 const DEEPEST: HeadingLevel = HeadingLevel::H3;
@@ -39,15 +37,15 @@ pub fn title(text: &str) -> Option<String> {
     headings(parse(text)).into_iter().next().map(|heading| heading.text)
 }
 
-/// The document with its table of contents.
+/// The document with its table of contents. `lead` says where a link leads, or that it leads nowhere.
 #[must_use]
-pub fn render(page: &Page, library: &Library) -> String {
-    let headings = headings(parse(&page.text));
+pub fn render(text: &str, lead: impl Fn(&str) -> Option<String>) -> String {
+    let headings = headings(parse(text));
     let mut written = String::new();
     let mut ids = headings.iter().map(|heading| heading.id.clone());
     let mut is_dead = false;
     let mut has_contents = false;
-    let events = parse(&page.text).flat_map(|event| match event {
+    let events = parse(text).flat_map(|event| match event {
         Event::Start(Tag::Heading { level, classes, attrs, .. }) => {
             let id = ids.next().map(CowStr::from);
             vec![Event::Start(Tag::Heading { level, id, classes, attrs })]
@@ -58,7 +56,7 @@ pub fn render(page: &Page, library: &Library) -> String {
             std::iter::once(Event::End(TagEnd::Heading(level))).chain(contents).collect()
         }
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
-            let target = library.lead(&page.path, &dest_url);
+            let target = lead(&dest_url);
             is_dead = target.is_none();
             // What leads to a file that is not served is shown without a link.
             target
@@ -71,7 +69,7 @@ pub fn render(page: &Page, library: &Library) -> String {
             vec![]
         }
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
-            let dest_url = library.lead(&page.path, &dest_url).map_or(dest_url, CowStr::from);
+            let dest_url = lead(&dest_url).map_or(dest_url, CowStr::from);
             vec![Event::Start(Tag::Image { link_type, dest_url, title, id })]
         }
         // A wide table scrolls inside of its box, and the page does not.
@@ -124,13 +122,11 @@ fn contents(headings: &[Heading]) -> String {
     if listed.len() < 2 {
         return String::new();
     }
-    let items: String = listed
-        .iter()
-        .map(|heading| {
-            let Heading { level, id, text } = heading;
-            format!("<li class=\"{level}\"><a href=\"#{}\">{}</a></li>\n", escaped(id), escaped(text))
-        })
-        .collect();
+    let mut items = String::new();
+    for Heading { level, id, text } in listed {
+        let _ =
+            writeln!(items, "<li class=\"{level}\"><a href=\"#{}\">{}</a></li>", escaped(id), escaped(text));
+    }
     format!("<details class=\"contents\"><summary>On this page</summary>\n<ul>\n{items}</ul>\n</details>\n")
 }
 
@@ -139,13 +135,7 @@ mod tests {
     use super::*;
 
     fn rendered(text: &str) -> String {
-        let mut library = Library::default();
-        library.add("/README.md", "# Read me");
-        library.add("/docs/BOOK.md", "{{#include ../README.md}}\n");
-        library.add("/docs/PAGE.md", text);
-        let page = library.pages.last().unwrap();
-        assert_eq!(page.path, "/docs/PAGE.md");
-        render(page, &library)
+        render(text, |link| (link != "LICENSE").then(|| link.to_owned()))
     }
 
     #[test]
@@ -160,15 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_to_what_is_served_or_are_text() {
-        let html = rendered(
-            "[a](../README.md#x) [b](BOOK.md) [c](../LICENSE) [d](https://example.com/) [e](#f) [g](/api/docs)",
-        );
-        assert_eq!(
-            html.trim(),
-            "<p><a href=\"/README.md#x\">a</a> <a href=\"/README.md\">b</a> c <a href=\"https://example.com/\">d</a> \
-             <a href=\"#f\">e</a> <a href=\"/api/docs\">g</a></p>"
-        );
+    fn what_leads_nowhere_is_text() {
+        let html = rendered("[a](README.md#x) [b `c`](LICENSE) [d](#e)");
+        let expected = "<p><a href=\"README.md#x\">a</a> b <code>c</code> <a href=\"#e\">d</a></p>";
+        assert_eq!(html.trim(), expected);
     }
 
     #[test]
