@@ -106,7 +106,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         SmsSettings::TestInbox => Sms::TestInbox(Inbox::default()),
         SmsSettings::Unknown => return Err(AppError::NoProvider),
     };
-    let store = Store::connect(&config.database).await?;
+    let store = Store::connect(&config.database).await.map_err(Unready::from)?;
     let metrics = Metrics::default();
     let pseudonyms = || Pseudonyms::derive(&config.secret_key, &config.secret_key_fallbacks);
     Ok(Services {
@@ -212,7 +212,7 @@ impl fmt::Display for Migrated {
 /// As [`migrate`].
 pub async fn migrate_alone(config: &Config) -> Result<Migrated, AppError> {
     let is_new = Store::is_missing(&config.database);
-    let store = Store::connect(&config.database).await?;
+    let store = Store::connect(&config.database).await.map_err(Unready::from)?;
     let steps = migrate(&store, &config.database).await?.len();
     store.close().await;
     Ok(Migrated { steps, place: config.database_without_password(), is_new })

@@ -167,6 +167,7 @@ mod walls {
                 "domain::budget",
                 "domain::delivery",
                 "domain::phone",
+                "domain::retention",
                 "domain::roles",
                 "domain::users",
                 "flows",

@@ -265,7 +265,7 @@ async fn pooler(config: &Config, store: &Store) -> Option<Finding> {
         Err(error) => return Some(warning(ABOUT, with_causes(&error))),
     };
     match (config.database.pooler, is_there) {
-        (None, false) | (Some(Pooler::None), false) => None,
+        (None | Some(Pooler::None), false) => None,
         (None, true) => Some(warning(
             ABOUT,
             "one such as PgBouncer stands before PostgreSQL, and is taken for one in transaction mode: set \

@@ -57,14 +57,11 @@ fn line(number: usize, name: &str, known: &[&str]) -> Stranger {
         let said = format!("{place} is read from the environment only: take the line out");
         return Stranger { said, severity: Severity::Prod };
     }
-    match nearest(name, known.iter().copied()) {
-        Some(meant) => misspelt(&place, meant),
-        None => {
-            let said =
-                format!("{place} is no setting of loopin-auth: see .env.example, or take the line out");
-            Stranger { said, severity: Severity::Prod }
-        }
+    if let Some(meant) = nearest(name, known.iter().copied()) {
+        return misspelt(&place, meant);
     }
+    let said = format!("{place} is no setting of loopin-auth: see .env.example, or take the line out");
+    Stranger { said, severity: Severity::Prod }
 }
 
 fn variable(name: &str, known: &[&str], is_set: &dyn Fn(&str) -> bool) -> Option<Stranger> {

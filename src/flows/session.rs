@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Error, Services, gate::Refused, to_its_end};
+use super::{Error, Services, to_its_end};
 use crate::{
     domain::{
         access::{
-            Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenPair,
-            TokenType,
+            Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenFault,
+            TokenPair, TokenType,
         },
         account::Account,
         address::ClientAddress,
@@ -67,13 +67,33 @@ pub(super) async fn stands(txn: &Txn, who: &SignedIn) -> Result<Option<(Session,
     Ok(found.filter(|(session, account)| session.ended_at.is_none() && account.is_active))
 }
 
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenRefused {
+    /// Not ours, altered, or a refresh token.
+    Invalid,
+    /// Its time is over.
+    Expired,
+    /// Its session has ended, or its account is disabled.
+    Revoked,
+}
+
+impl From<TokenFault> for TokenRefused {
+    fn from(fault: TokenFault) -> Self {
+        match fault {
+            TokenFault::Invalid => Self::Invalid,
+            TokenFault::Expired => Self::Expired,
+        }
+    }
+}
+
 /// What became of a refresh token.
 #[derive(Debug)]
 pub enum Refreshed {
     /// The next pair.
     Tokens(TokenPair),
     /// It is no good.
-    Refused(Refused),
+    Refused(TokenRefused),
     /// Its account was disabled.
     Disabled,
 }
@@ -108,18 +128,18 @@ async fn rotate(
     loop {
         let (session, account) = match find(services, sid, now).await? {
             Some((session, account)) if session.account_id == user_id => (session, account),
-            Some(_) | None => return Ok(Refreshed::Refused(Refused::Revoked)),
+            Some(_) | None => return Ok(Refreshed::Refused(TokenRefused::Revoked)),
         };
         // First, because disabling an account may end its sessions too.
         if !account.is_active {
             return Ok(Refreshed::Disabled);
         }
         if session.ended_at.is_some() {
-            return Ok(Refreshed::Refused(Refused::Revoked));
+            return Ok(Refreshed::Refused(TokenRefused::Revoked));
         }
         // Its token says another end, from when sessions were allowed to grow older.
         if services.tokens.policy().expiry(session.created_at, now).min(session.expires_at) <= now {
-            return Ok(Refreshed::Refused(Refused::Expired));
+            return Ok(Refreshed::Refused(TokenRefused::Expired));
         }
         let session = match session.rotation(presented, now) {
             Rotation::Repeat => session,
@@ -133,7 +153,7 @@ async fn rotate(
                 services.audit.note(event.from(from).with("sid", sid), now);
                 services.metrics.refresh_reused();
                 tracing::warn!(%sid, %user_id, "a retired refresh token was used: its session is ended");
-                return Ok(Refreshed::Refused(Refused::Revoked));
+                return Ok(Refreshed::Refused(TokenRefused::Revoked));
             }
         };
         let tokens = services.tokens.issue(&session, &account, services.random.bits(), now)?;

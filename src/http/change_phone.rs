@@ -19,7 +19,7 @@ use super::{
 use crate::flows::{
     Sending, Services, Wish,
     change_phone::{self, Asked, Changed, Refused},
-    gate,
+    session,
 };
 
 const CODE_SENT: &str = "OTP sent successfully to your new phone number";
@@ -213,7 +213,7 @@ impl ChangePhoneApi {
                 NotHers::Taken(refusal) => VerifyChangePhoneResponse::Taken(refusal),
                 NotHers::Invalid(refusal) => VerifyChangePhoneResponse::Invalid(refusal),
             },
-            Changed::Ended => return Err(Fault::Token(gate::Refused::Revoked).into()),
+            Changed::Ended => return Err(Fault::Token(session::TokenRefused::Revoked).into()),
         })
     }
 }

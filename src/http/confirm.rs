@@ -20,7 +20,7 @@ use super::{
 use crate::flows::{
     Sending, Services, Wish,
     confirm::{self, CodeAsked, Confirmed},
-    gate::Refused,
+    session::TokenRefused,
 };
 
 const NO_PHONE: &str = "This account has no verified phone number: confirm with your password";
@@ -186,7 +186,7 @@ impl ConfirmApi {
                 ConfirmResponse::Invalid(faults.refusal())
             }
             Confirmed::Refused(refusal) => ConfirmResponse::Exhausted(budget::refusal(request, &refusal)),
-            Confirmed::Ended => return Err(Fault::Token(Refused::Revoked).into()),
+            Confirmed::Ended => return Err(Fault::Token(TokenRefused::Revoked).into()),
         })
     }
 }

@@ -8,7 +8,7 @@ use poem::{
 
 use super::envelope::{ErrorCode, Failure, Refusal};
 use crate::{
-    flows::{self, gate::Refused},
+    flows::{self, session::TokenRefused},
     store::StoreError,
 };
 
@@ -64,7 +64,7 @@ pub enum Fault {
     TokenMissing,
     /// The token does not let its holder in.
     #[error("the token was refused")]
-    Token(Refused),
+    Token(TokenRefused),
     /// The request took longer than it may.
     #[error("the request took too long")]
     Timeout,
@@ -137,11 +137,11 @@ impl Fault {
 
 /// The code for a token that does not let its holder in.
 #[must_use]
-pub fn token_refused(refused: Refused) -> ErrorCode {
+pub fn token_refused(refused: TokenRefused) -> ErrorCode {
     match refused {
-        Refused::Invalid => ErrorCode::TokenInvalid,
-        Refused::Expired => ErrorCode::TokenExpired,
-        Refused::Revoked => ErrorCode::TokenRevoked,
+        TokenRefused::Invalid => ErrorCode::TokenInvalid,
+        TokenRefused::Expired => ErrorCode::TokenExpired,
+        TokenRefused::Revoked => ErrorCode::TokenRevoked,
     }
 }
 

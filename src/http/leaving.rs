@@ -16,10 +16,9 @@ use super::{
     security::Gate,
 };
 use crate::flows::{
-    Services,
-    gate::Refused,
-    interests,
+    Services, interests,
     leaving::{self, Left},
+    session::TokenRefused,
 };
 
 use shapes::ExportData;
@@ -101,7 +100,7 @@ impl LeavingApi {
             Left::LastAdmin => {
                 DeleteAccountResponse::Refused(Failure::new(ErrorCode::Forbidden, LAST_ADMIN).into())
             }
-            Left::Ended => return Err(Fault::Token(Refused::Revoked).into()),
+            Left::Ended => return Err(Fault::Token(TokenRefused::Revoked).into()),
         })
     }
 }

@@ -25,7 +25,7 @@ use crate::{
         interests::Interest,
         profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
     },
-    flows::{Services, gate::Refused, interests, profile},
+    flows::{Services, interests, profile, session::TokenRefused},
 };
 
 use shapes::{
@@ -193,7 +193,7 @@ impl ProfileApi {
     async fn write(&self, who: SignedIn, changes: Changes) -> Result<Account> {
         let written = profile::change(&self.services, who, changes).await.map_err(Fault::from)?;
         // The account went between the gate and here: its sessions went with it.
-        Ok(written.ok_or(Fault::Token(Refused::Revoked))?)
+        Ok(written.ok_or(Fault::Token(TokenRefused::Revoked))?)
     }
 
     /// Null and empty clear it. It is shown to her and used for nothing.

@@ -1,5 +1,7 @@
 //! How long texts may be: what the document says is what the server does, and its errors say it too.
 
+use std::collections::BTreeMap;
+
 use poem::http::Method;
 use serde_json::{Value, json};
 
@@ -11,12 +13,18 @@ use crate::{
 /// The members of a request that have a shortest or longest text (`minLength`, `maxLength`), and how long it is.
 async fn bounds(house: &TestHouse, request: &str, bound: &str) -> Vec<(String, usize)> {
     let document = house.get("/api/openapi.json").await;
-    let members = document.at(&format!("/components/schemas/{request}/properties"));
-    let members =
-        members.as_object().expect("a request").iter().filter_map(|(name, schema)| {
-            Some((name.clone(), usize::try_from(schema[bound].as_u64()?).ok()?))
-        });
-    members.collect()
+    let schemas = document.at("/components/schemas");
+    let whole = &schemas[request];
+    // A request of which there are two kinds has the members of both.
+    let kinds = whole["oneOf"].as_array().into_iter().flatten();
+    let kinds = kinds.map(|kind| &schemas[kind["$ref"].as_str().unwrap().rsplit('/').next().unwrap()]);
+    let members = std::iter::once(whole).chain(kinds).filter_map(|schema| schema["properties"].as_object());
+    let bounds: BTreeMap<String, usize> = members
+        .flatten()
+        .filter_map(|(name, schema)| Some((name.clone(), usize::try_from(schema[bound].as_u64()?).ok()?)))
+        .collect();
+    assert!(!bounds.is_empty() || bound == "minLength", "{request}");
+    bounds.into_iter().collect()
 }
 
 /// A body with a text of this length in this member. `login` takes a password only beside a username.

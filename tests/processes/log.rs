@@ -107,8 +107,7 @@ fn a_command_whose_reader_has_gone_ends_quietly_and_one_on_a_full_disk_says_so()
     let folder = Folder::new();
     assert!(run(&folder, &["migrate"], &SECRETS).status.success());
     for (index, arguments) in [
-        &["audit"][..],
-        &["prefixes"],
+        &["prefixes"][..],
         &["openapi"],
         &["unlock", PHONE],
         &["migrate"],

@@ -33,10 +33,18 @@ async fn doors() -> Vec<Door> {
             else {
                 continue;
             };
+            // A request of which there are two kinds has the members of both.
+            let kinds = schema["oneOf"].as_array().into_iter().flatten();
+            let kinds =
+                kinds.filter_map(|kind| document.pointer(kind["$ref"].as_str()?.trim_start_matches('#')));
+            let all = std::iter::once(schema).chain(kinds);
             doors.push(Door {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.replace("{id}", "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"),
-                members: schema["properties"].as_object().unwrap().keys().cloned().collect(),
+                members: all
+                    .filter_map(|schema| schema["properties"].as_object())
+                    .flat_map(|members| members.keys().cloned())
+                    .collect(),
             });
         }
     }

@@ -8,30 +8,18 @@ use sea_orm::{
     QueryResult, Statement, TransactionTrait,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::{
     StoreError, Unready,
-    postgres::{Pooler, Postgres, PostgresTxn},
+    postgres::{Postgres, PostgresTxn},
+    settings::DatabaseSettings,
     sqlite,
     start::{of_store, probe},
 };
 
 /// Any number, the same in every server: who holds it migrates, the others wait.
 const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
-
-/// Where the database is and how it is used.
-#[derive(Debug, Clone)]
-pub struct DatabaseSettings {
-    /// `sqlite://…`, `postgres://…` or `postgresql://…`, TLS parameters included.
-    pub url: SecretString,
-    /// The most connections that are open at once.
-    pub max_connections: u32,
-    /// How long a request waits for a connection before it is told that the database does not answer.
-    pub acquire_timeout: Duration,
-    /// What stands between the server and PostgreSQL. `None`: it is found out.
-    pub pooler: Option<Pooler>,
-}
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +30,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Pool {
     Sqlite(DatabaseConnection),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl fmt::Debug for Store {
@@ -83,7 +71,9 @@ impl Store {
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
         let url = settings.url.expose_secret();
         if !url.starts_with("sqlite:") {
-            return Ok(Self { pool: Pool::Postgres(Postgres::new(settings, settings.max_connections)?) });
+            return Ok(Self {
+                pool: Pool::Postgres(Box::new(Postgres::new(settings, settings.max_connections)?)),
+            });
         }
         sqlite::make_file(url)?;
         // SQLite in memory is one database per connection.
@@ -120,7 +110,7 @@ impl Store {
             // PostgreSQL's own switch is a parameter of the start, which poolers such as PgBouncer refuse; what asks
             // through this reads only.
             let postgres = Postgres::new(settings, 1).map_err(|error| of_store(error.into()))?;
-            return Ok(Some(Self { pool: Pool::Postgres(postgres) }));
+            return Ok(Some(Self { pool: Pool::Postgres(Box::new(postgres)) }));
         }
         let mut options = sqlite::options(settings, 1);
         options.map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
@@ -135,7 +125,7 @@ impl Store {
         file.is_some_and(|file| !file.exists())
     }
 
-    /// Whether a connection pooler such as PgBouncer stands before the database, whatever the settings say.
+    /// Whether a connection pooler such as `PgBouncer` stands before the database, whatever the settings say.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -284,10 +274,11 @@ impl Txn {
     /// # Errors
     /// When the database does not answer: then it may or may not have happened.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(match self.0 {
+        match self.0 {
             Kind::Sqlite(txn) => txn.commit().await?,
             Kind::Postgres(txn) => txn.commit().await?,
-        })
+        }
+        Ok(())
     }
 
     /// Makes it never have been, now rather than when the connection is used next.
@@ -295,10 +286,11 @@ impl Txn {
     /// # Errors
     /// When the database does not answer: then it never was, either.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(match self.0 {
+        match self.0 {
             Kind::Sqlite(txn) => txn.rollback().await?,
             Kind::Postgres(txn) => txn.rollback().await?,
-        })
+        }
+        Ok(())
     }
 }
 

@@ -102,12 +102,10 @@ pub(super) fn fate_of(code: &str) -> Fate {
     match code {
         // A serialization failure or a deadlock. The rest of class 40 does not say that nothing happened.
         "40001" | "40P01" => Fate::Undone,
-        // Takes no writes, or no connections yet.
-        "25006" | "57P03" => Fate::NeverRan,
-        // Told to end by the administrator, or because its time was over. PostgreSQL says so as an error only where it
+        // Takes no writes, or no connections yet. Or told to end by the administrator, or because its time was over. PostgreSQL says so as an error only where it
         // rolled back: what ends it in the middle of a commit (a crash, an immediate shutdown, a standby that is waited for)
         // is a notice, and the connection is lost after it.
-        "57P01" | "57P05" | "25P03" | "25P04" => Fate::NeverRan,
+        "25006" | "57P03" | "57P01" | "57P05" | "25P03" | "25P04" => Fate::NeverRan,
         "57P02" | "57P04" => Fate::Unknown,
         // What a pooler says when it lost its own connection.
         code if code.starts_with("08") => Fate::Unknown,

@@ -17,6 +17,7 @@ mod database_url;
 mod entities;
 mod error;
 mod postgres;
+mod settings;
 mod sqlite;
 mod start;
 
@@ -34,10 +35,10 @@ pub mod profiles;
 pub mod sessions;
 pub mod users;
 
-pub use connection::{DatabaseSettings, Migrations, Repeating, Store, Txn};
+pub use connection::{Migrations, Repeating, Store, Txn};
 pub use database_url::{DatabaseUrl, UrlFault};
 pub use error::StoreError;
-pub use postgres::Pooler;
+pub use settings::{DatabaseSettings, Pooler};
 pub use start::Unready;
 
 #[cfg(test)]

@@ -159,7 +159,11 @@ pub async fn list_of(
     phone: Option<&PhoneNumber>,
     holder: Uuid,
 ) -> Result<Vec<Asked>, StoreError> {
-    let rows = Entity::find().filter(hers(phone, holder)).order_by_asc(Column::OpenedAt).all(db).await?;
+    let rows = Entity::find()
+        .filter(hers(phone, holder))
+        .order_by_asc(Column::OpenedAt)
+        .order_by_asc(Column::Purpose);
+    let rows = rows.all(db).await?;
     rows.into_iter()
         .map(|row| {
             let unreadable = StoreError::Unreadable { table: "challenges", column: "purpose" };
@@ -386,7 +390,7 @@ pub async fn purge(
         .order_by_asc(Column::OpenedAt)
         .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-    let is_one = Expr::tuple(key.map(|column| Expr::col(column).into())).in_subquery(these.into_query());
+    let is_one = Expr::tuple(key.map(Expr::col)).in_subquery(these.into_query());
     Ok(Entity::delete_many().filter(is_one).exec(db).await?.rows_affected)
 }
 

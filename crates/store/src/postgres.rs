@@ -28,8 +28,8 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{
-    connection::DatabaseSettings,
     error::{Fate, fate},
+    settings::{DatabaseSettings, Pooler},
 };
 
 /// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
@@ -44,23 +44,12 @@ const MOST_SUSPECTS: u32 = 1000;
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The same for single statements. It is a property of the session, so it is not used through a pooler that shares
-/// sessions. No parameter of the start-up, which PgBouncer refuses.
+/// sessions. No parameter of the start-up, which `PgBouncer` refuses.
 const READ_COMMITTED: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// A parameter of our own. PostgreSQL keeps what the start-up packet says of it; poolers refuse it or leave it out.
 const PROBE: &str = "loopin_auth.direct";
 const ASK_PROBE: &str = "SELECT current_setting('loopin_auth.direct', true)";
-
-/// What stands between the server and PostgreSQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooler {
-    /// Nothing that pools connections.
-    None,
-    /// A pooler that gives each client a backend of its own for as long as it is connected.
-    Session,
-    /// A pooler that gives each transaction a backend. Nothing that belongs to a session is relied on.
-    Transaction,
-}
 
 /// How many more pooled connections are asked whether they still live and may write, however briefly they were idle. A
 /// lost connection is rarely alone: whatever cut it cut its neighbors too, and the next try must not meet one of those.

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use secrecy::ExposeSecret;
 
-use super::{StoreError, connection::DatabaseSettings, error::is_locked};
+use super::{StoreError, error::is_locked, settings::DatabaseSettings};
 
 /// How often an SQLite file is opened that another process keeps locked: for five seconds, as a statement waits.
 const MOST_OPENINGS: u32 = 100;

@@ -83,6 +83,7 @@ impl Store {
     ) -> Result<Vec<String>, Unready> {
         let facts = ask(settings, patience).await?;
         let at_work = |error: StoreError| match (&facts, refusal_code(&error).as_deref()) {
+            (Some(facts), Some("42501")) if driver_said(&error).contains("for schema") => facts.grant(),
             (Some(facts), Some("42501")) => facts.not_the_owner(&driver_said(&error)),
             _ => of_store(error),
         };

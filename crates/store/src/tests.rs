@@ -8,8 +8,7 @@ use sea_orm::{
 };
 
 use super::{
-    Store,
-    connection::DatabaseSettings,
+    DatabaseSettings, Store,
     entities::{account, audit, challenge, event_interest, lead, message, session},
     error::{Fate, fate_of, is_outage_code},
 };
