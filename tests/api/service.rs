@@ -1,6 +1,6 @@
 //! The roots, health and readiness, the documents.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use poem::http::Method;
 use serde_json::json;
@@ -100,7 +100,8 @@ on_both! {
             let path = if path.is_empty() { from.as_str() } else { path };
             if !pages.contains_key(path) {
                 // What an image holds is no text.
-                let method = if path.ends_with(".png") { Method::HEAD } else { Method::GET };
+                let is_image = Path::new(path).extension().is_some_and(|kind| kind == "png");
+                let method = if is_image { Method::HEAD } else { Method::GET };
                 let answer = house.send(method, path, &[("accept", BROWSER)], None).await;
                 assert_eq!(answer.status, 200, "{from} links to {link}");
                 let is_page = answer.text.contains("<link rel=\"stylesheet\" href=\"/pages.css\">");

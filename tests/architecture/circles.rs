@@ -18,11 +18,11 @@ type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 fn add(graph: &mut Graph, file: &str, source: &str) {
     let module = source::module_of(file);
     let tokens = source::without_tests(&source::tokens(source));
-    let named = source::named(&tokens, file);
+    let paths = source::named(&tokens, file);
     for (depth, own) in module.iter().enumerate() {
         let folder = &module[..depth];
         let names = graph.entry(folder.join("/")).or_default().entry(own.clone()).or_default();
-        for path in named.iter().filter_map(|name| name.path.strip_prefix(&["crate".to_owned()])) {
+        for path in paths.iter().filter_map(|name| name.path.strip_prefix(&["crate".to_owned()])) {
             if let Some(other) = path.strip_prefix(folder).and_then(|below| below.first()) {
                 names.insert(other.clone());
             }

@@ -125,7 +125,7 @@ impl Store {
         file.is_some_and(|file| !file.exists())
     }
 
-    /// Whether a connection pooler such as `PgBouncer` stands before the database, whatever the settings say.
+    /// Whether a connection pooler such as PgBouncer stands before the database, whatever the settings say.
     ///
     /// # Errors
     /// When the database does not answer.

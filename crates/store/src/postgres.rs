@@ -44,7 +44,7 @@ const MOST_SUSPECTS: u32 = 1000;
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The same for single statements. It is a property of the session, so it is not used through a pooler that shares
-/// sessions. No parameter of the start-up, which `PgBouncer` refuses.
+/// sessions. No parameter of the start-up, which PgBouncer refuses.
 const READ_COMMITTED: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// A parameter of our own. PostgreSQL keeps what the start-up packet says of it; poolers refuse it or leave it out.
