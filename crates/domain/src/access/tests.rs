@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     account::{Account, Profile, Role},
+    clocks::SKEW,
     phone::PhoneNumber,
 };
 
