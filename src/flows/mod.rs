@@ -57,6 +57,7 @@ pub mod profile;
 pub mod proof;
 pub mod purge;
 mod recycled;
+pub mod registration;
 pub mod session;
 pub mod sessions;
 pub mod signup;

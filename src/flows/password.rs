@@ -1,8 +1,8 @@
-//! Registering with a password, signing in with one, and changing it.
+//! Signing in with a password, and changing it.
 //!
-//! What is counted is charged first: a password before it is compared, so that a hundred at once are no hundred tries, and
-//! a registration before its hash is made, which is what costs. Then comes the hashing, which waits its turn: a request
-//! that is given up meanwhile has done nothing but spend its charge. Only what follows runs to its end.
+//! A password is charged before it is compared, so that a hundred at once are no hundred tries. Then comes the hashing, which
+//! waits its turn: a request that is given up meanwhile has done nothing but spend its charge. Only what follows runs to
+//! its end.
 
 use std::sync::Arc;
 
@@ -22,163 +22,16 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::Refusal,
-        credentials::{ClaimedPhone, Email, Login, Password, PasswordHash, PersonName, Username},
+        credentials::{Login, Password, PasswordHash},
         phone::PhoneNumber,
         pseudonym::Pseudonym,
         sign_in::{SignIn, judge},
     },
-    store::{
-        self,
-        accounts::{Inserted, NewAccount, NewIds},
-    },
+    store,
 };
 
-/// What somebody says of herself who registers.
-#[derive(Debug)]
-pub struct Registration {
-    /// The name that she signs in with.
-    pub username: Username,
-    /// Nobody proved it.
-    pub email: Option<Email>,
-    /// As she gave it.
-    pub first_name: Option<PersonName>,
-    /// As she gave it.
-    pub last_name: Option<PersonName>,
-    /// Nobody proved it.
-    pub phone: Option<ClaimedPhone>,
-    /// What she signs in with.
-    pub password: Password,
-}
-
-/// What became of a registration.
-#[derive(Debug)]
-pub enum Registered<T> {
-    /// She has an account.
-    Made(T),
-    /// The username is another account's.
-    UsernameTaken,
-    /// The e-mail address is another account's.
-    EmailTaken,
-    /// Too many registrations came from this address.
-    Refused(Refusal),
-}
-
-/// Makes an account.
-///
-/// # Errors
-/// When the database does not answer: then there is none.
-pub async fn register(
-    services: &Arc<Services>,
-    new: Registration,
-    from: ClientAddress,
-) -> Result<Registered<Box<Account>>, Error> {
-    if let Some(refusal) = count_registration(services, from).await? {
-        return Ok(Registered::Refused(refusal));
-    }
-    let hash = hash(services, &new.password).await?;
-    to_its_end(services, move |services| async move {
-        let now = services.clock.now();
-        let inserted =
-            store::accounts::insert(&services.store, row(&services, &new, &hash, now), now).await?;
-        Ok(match inserted {
-            Inserted::Account(account) => {
-                services.audit.note(registered(account.id, from), now);
-                tracing::info!(user_id = %account.id, "registered");
-                Registered::Made(account)
-            }
-            Inserted::UsernameTaken => Registered::UsernameTaken,
-            Inserted::EmailTaken => Registered::EmailTaken,
-        })
-    })
-    .await
-}
-
-/// Makes an account and lets its owner in.
-///
-/// # Errors
-/// When the database does not answer: then there is none.
-pub async fn register_and_enter(
-    services: &Arc<Services>,
-    new: Registration,
-    client: Client,
-    from: ClientAddress,
-) -> Result<Registered<TokenPair>, Error> {
-    if let Some(refusal) = count_registration(services, from).await? {
-        return Ok(Registered::Refused(refusal));
-    }
-    let hash = hash(services, &new.password).await?;
-    to_its_end(services, move |services| async move {
-        let now = services.clock.now();
-        transaction(|| insert_and_enter(&services, &new, &hash, &client, (from, now))).await
-    })
-    .await
-}
-
-async fn insert_and_enter(
-    services: &Services,
-    new: &Registration,
-    hash: &PasswordHash,
-    client: &Client,
-    (from, now): (ClientAddress, DateTime<Utc>),
-) -> Result<Registered<TokenPair>, Error> {
-    let txn = services.store.begin().await?;
-    let account = match store::accounts::insert(&txn, row(services, new, hash, now), now).await? {
-        Inserted::Account(account) => account,
-        Inserted::UsernameTaken => {
-            txn.rollback().await?;
-            return Ok(Registered::UsernameTaken);
-        }
-        Inserted::EmailTaken => {
-            txn.rollback().await?;
-            return Ok(Registered::EmailTaken);
-        }
-    };
-    let tokens = session::open(services, &txn, &account, OpenedBy::Password, client.clone(), now).await?;
-    txn.commit().await?;
-    services.metrics.sign_in("password");
-    services.audit.note(registered(account.id, from), now);
-    services.audit.note(signed_in(account.id, &tokens, from), now);
-    tracing::info!(user_id = %account.id, "registered");
-    Ok(Registered::Made(tokens))
-}
-
-/// Counts a registration, whatever becomes of it; what refuses it, if anything does.
-async fn count_registration(services: &Services, from: ClientAddress) -> Result<Option<Refusal>, Error> {
-    let now = services.clock.now();
-    let charges = services.budgets.registration(from, now);
-    let refusal = budget::claim(services, charges, now).await?.err();
-    if let Some(refusal) = &refusal {
-        let event = Event::by_stranger(Action::RegistrationRefused).from(from);
-        let event = event.with("budget", refusal.budget.as_str());
-        services.audit.note(event.with_known("retry_after", refusal.retry_after), now);
-    }
-    Ok(refusal)
-}
-
-fn registered(id: Uuid, from: ClientAddress) -> Event {
-    Event::by_owner(Action::Registered, id).from(from).with("by", "password")
-}
-
-fn signed_in(id: Uuid, tokens: &TokenPair, from: ClientAddress) -> Event {
+pub(super) fn signed_in(id: Uuid, tokens: &TokenPair, from: ClientAddress) -> Event {
     Event::by_owner(Action::SignedIn, id).from(from).with("by", "password").with("sid", tokens.sid)
-}
-
-fn row<'a>(
-    services: &Services,
-    new: &'a Registration,
-    password: &'a PasswordHash,
-    now: DateTime<Utc>,
-) -> NewAccount<'a> {
-    NewAccount {
-        ids: NewIds { account: services.random.id(now), profile: services.random.id(now) },
-        username: &new.username,
-        email: new.email.as_ref(),
-        first_name: new.first_name.as_ref(),
-        last_name: new.last_name.as_ref(),
-        claimed_phone: new.phone.as_ref(),
-        password,
-        role: Role::User,
-    }
 }
 
 /// What became of a name and a password.
@@ -471,6 +324,6 @@ pub async fn change(
     .await
 }
 
-async fn hash(services: &Services, password: &Password) -> Result<PasswordHash, Error> {
+pub(super) async fn hash(services: &Services, password: &Password) -> Result<PasswordHash, Error> {
     services.hasher.hash(password, services.random.bytes()).await
 }

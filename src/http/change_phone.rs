@@ -9,10 +9,11 @@ use super::{
     Tag,
     body::Json,
     budget, client_ip,
-    code::{CodeSentData, NotSent, cooldown, languages, not_sent},
+    code::{CodeSentData, NotSent, cooldown, not_sent},
     envelope::{ErrorCode, Failure, Refusal, Success},
     fault::Fault,
     fields::{self, Faults, Field},
+    languages::languages,
     security::Gate,
     verify::{NotTaken, not_taken},
 };

@@ -27,6 +27,7 @@ mod fault;
 mod fields;
 mod guard;
 mod keys;
+mod languages;
 mod leaving;
 pub mod metrics;
 mod pages;

@@ -26,7 +26,8 @@ use crate::{
     },
     flows::{
         Services,
-        password::{self, Changed, Entered, Registered, Registration},
+        password::{self, Changed, Entered},
+        registration::{self, Registered, Registration},
     },
 };
 
@@ -127,7 +128,8 @@ impl PasswordApi {
             Err(faults) => return Ok(RegisterResponse::Invalid(faults.refusal())),
         };
         let from = client_ip::of(request);
-        let outcome = password::register_and_enter(&self.services, registration, client::of(request), from);
+        let outcome =
+            registration::register_and_enter(&self.services, registration, client::of(request), from);
         Ok(match outcome.await.map_err(Fault::from)? {
             Registered::Made(tokens) => RegisterResponse::SignedIn(Json(SignedInData::of(&tokens))),
             Registered::UsernameTaken => {
@@ -151,7 +153,7 @@ impl PasswordApi {
             Ok(registration) => registration,
             Err(faults) => return Ok(RegisterAccountResponse::Invalid(faults.refusal())),
         };
-        let outcome = password::register(&self.services, registration, client_ip::of(request));
+        let outcome = registration::register(&self.services, registration, client_ip::of(request));
         Ok(match outcome.await.map_err(Fault::from)? {
             Registered::Made(account) => RegisterAccountResponse::Made(Json(RegisteredData::of(*account))),
             Registered::UsernameTaken => {

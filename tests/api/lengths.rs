@@ -23,7 +23,6 @@ async fn bounds(house: &TestHouse, request: &str, bound: &str) -> Vec<(String, u
         .flatten()
         .filter_map(|(name, schema)| Some((name.clone(), usize::try_from(schema[bound].as_u64()?).ok()?)))
         .collect();
-    assert!(!bounds.is_empty() || bound == "minLength", "{request}");
     bounds.into_iter().collect()
 }
 
