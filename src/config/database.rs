@@ -8,8 +8,21 @@ use crate::store::{DatabaseSettings, DatabaseUrl, Pooler};
 /// What a developer gets who names none.
 const DEFAULT: &str = "sqlite://loopin-auth.sqlite3";
 
-/// Names that no password is taken for.
-const LONGEST_PARAMETER: usize = 32;
+/// Parameters of libpq that the driver does not have. Only these are named: anything else may be a piece of a password.
+const OF_LIBPQ: [&str; 12] = [
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "gssencmode",
+    "keepalives",
+    "keepalives_idle",
+    "passfile",
+    "pgbouncer",
+    "schema",
+    "sslcrl",
+    "sslnegotiation",
+    "target_session_attrs",
+];
 
 /// The settings, and where the database is in words that hide its password.
 pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSettings, String) {
@@ -27,9 +40,7 @@ pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSetti
     let (url, shown) = match DatabaseUrl::parse(&text) {
         Ok(read) => {
             for name in &read.ignored {
-                let is_name = name.len() <= LONGEST_PARAMETER
-                    && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-                let name = if is_name { name.as_str() } else { "one" };
+                let name = OF_LIBPQ.into_iter().find(|known| known == name).unwrap_or("one");
                 reader.warn(format!("DATABASE_URL has a parameter that is not used: {name}"));
             }
             (read.url, read.shown)

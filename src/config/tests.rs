@@ -297,6 +297,9 @@ fn a_database_that_is_not_understood_is_a_problem_that_repeats_nothing() {
             .warnings
             .contains(&"DATABASE_URL has a parameter that is not used: channel_binding".to_owned())
     );
+    // What stands behind a raw `&` of a password looks like a parameter.
+    let config = dev(&[("DATABASE_URL", "postgres://db/loopin?user=me&password=ab&hunter_two")]);
+    assert!(!format!("{:?}", config.warnings).contains("hunter_two"), "{:?}", config.warnings);
 }
 
 #[test]
