@@ -43,7 +43,7 @@ impl DerivedKey {
         token
     }
 
-    /// What a token claims, if this key signed it. What the claims must say is for whoever reads them.
+    /// What a token claims, if this key signed it. The caller checks what the claims say.
     pub(super) fn open<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
         let key = DecodingKey::from_secret(&self.0);
         Some(jsonwebtoken::decode(token, &key, &signature_alone(Algorithm::HS256)).ok()?.claims)

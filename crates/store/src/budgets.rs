@@ -213,7 +213,7 @@ pub async fn list_under(db: &impl ConnectionTrait, beginning: &str) -> Result<Ve
 }
 
 /// Lets what lies in the future in a row be now, and what a prefix waits for begin now. A row that is charged meanwhile stays
-/// as it is: whoever meets it next comes back here.
+/// as it is: the next request that meets it calls this again.
 ///
 /// # Errors
 /// When the database does not answer.

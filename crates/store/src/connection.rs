@@ -256,7 +256,7 @@ impl Store {
     }
 }
 
-/// The isolation level comes first: whoever waited for the lock must see what the other one did. The lock is the
+/// The isolation level comes first: a server that waited for the lock must see what the other one did. The lock is the
 /// transaction's, not the session's.
 async fn migrate_postgres(pool: &DatabaseConnection, around: &[&str]) -> Result<(), DbErr> {
     let txn = pool.begin().await?;

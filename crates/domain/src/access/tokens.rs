@@ -40,7 +40,7 @@ pub struct Claims {
     pub iat: i64,
     /// Expires at, in seconds since 1970. A token without it is no token.
     pub exp: i64,
-    /// Not valid before, in seconds since 1970. Ours never say it; whoever signs with the same key may.
+    /// Not valid before, in seconds since 1970. Our tokens never have it; another service that signs with the same key may set it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// The role of the session.
