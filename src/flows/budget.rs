@@ -102,10 +102,6 @@ impl Held {
         Self { charges: Vec::new(), tallies: Vec::new(), stamp: Stamp::new(now, 0), at: now }
     }
 
-    fn is_whole(&self) -> bool {
-        self.charges.iter().filter(|charge| charge.is_charged).count() == self.tallies.len()
-    }
-
     /// What would stop the same from being claimed once more.
     pub(super) fn refuses(&self, now: DateTime<Utc>) -> Option<Refusal> {
         decide(&self.charges, &self.tallies, now)
@@ -153,14 +149,11 @@ pub(super) async fn claim(
     for _ in 0..TRIES {
         let stamp = stamp(services, now);
         let occasion = Occasion { stamp: &stamp, kept: services.budgets.kept(), now };
-        let tallies = store::budgets::claim(&services.store, &charges, occasion).await?;
-        let held = Held { charges: charges.clone(), tallies, stamp, at: now };
-        if held.is_whole() {
-            mend(services, &held.tallies, now).await?;
-            super::prefixes::watch(services, &held.tallies, now).await;
-            return Ok(Ok(held));
+        if let Some(tallies) = store::budgets::claim(&services.store, &charges, occasion).await? {
+            mend(services, &tallies, now).await?;
+            super::prefixes::watch(services, &tallies, now).await;
+            return Ok(Ok(Held { charges, tallies, stamp, at: now }));
         }
-        take_back(services, &held).await?;
         let found = store::budgets::list(&services.store, &charges).await?;
         mend(services, &found, now).await?;
         if let Some(refusal) = decide(&charges, &found, now) {

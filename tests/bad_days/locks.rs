@@ -102,6 +102,30 @@ async fn a_transaction_that_a_deadlock_undid_is_tried_once_more() {
     assert_eq!(house.count("SELECT COUNT(*) FROM sessions").await, 2);
 }
 
+/// Others would see such a part, and be refused for a budget that is not spent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_send_that_is_refused_while_it_waits_charges_no_part_of_its_budgets() {
+    if !postgres::is_there() {
+        return;
+    }
+    let house = TestHouse::on(Database::Postgres).await;
+    house.signup(PHONE).await.assert_ok();
+    house.advance(30);
+    let (first, second) = (somebody_else(&house).await, somebody_else(&house).await);
+    let set = "UPDATE budgets SET rested_at = rested_at + interval '30 s' WHERE key LIKE 'phone/%/sends'";
+    execute(&first, set).await;
+    execute(&second, "UPDATE budgets SET count = count WHERE key LIKE 'phone/%/sends/%'").await;
+    let (answer, ()) = tokio::join!(house.signup(PHONE), async {
+        somebody_waits(&house).await;
+        first.commit().await.expect("the cooldown began again");
+    });
+    // The row that is locked still comes after the one that refuses.
+    answer.assert_error(429, "otp_cooldown");
+    second.rollback().await.expect("it goes back");
+    let charged = "SELECT count FROM budgets WHERE key LIKE 'phone/%/sends/%'";
+    assert_eq!(house.count(charged).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_that_a_deadlock_undid_is_tried_once_more() {
     if !postgres::is_there() {

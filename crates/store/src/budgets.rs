@@ -6,10 +6,10 @@ use std::mem::discriminant;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
-        BinOper, CaseStatement, Expr, Func, LockBehavior, LockType, OnConflict, Query, SelectStatement,
+        Alias, BinOper, CaseStatement, Expr, Func, LockBehavior, LockType, OnConflict, Query, SelectStatement,
         SimpleExpr, ValueTuple,
     },
 };
@@ -17,6 +17,7 @@ use sea_orm::{
 use super::{
     StoreError,
     entities::budget::{Column, Entity, Model},
+    error,
 };
 use domain::{
     budget::{Bound, Change, Charge, LONGEST_HOLD, PrefixPolicy, REMEMBERED, Rule, Settlement, Stamp, Tally},
@@ -37,9 +38,11 @@ pub struct Occasion<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Charges all of these rows, if every one of them, and those that are only looked at, bears it. What comes back are the
-/// rows that were charged. Usually all or none of them: only where others are charged at the same moment can it be a part,
-/// which is then to be taken back.
+/// Charges all of these rows, or none of them: each must bear it, and so must those that are only looked at. Returns the
+/// rows after the charge; `None` when nothing was charged.
+///
+/// On PostgreSQL a row can change while the statement waits for its lock. The statement then fails as a whole. A part of
+/// a charge would be seen by others, and could refuse them for a budget that is not spent.
 ///
 /// # Errors
 /// When the database does not answer: then nothing may be sent or judged.
@@ -47,12 +50,12 @@ pub async fn claim(
     db: &impl ConnectionTrait,
     charges: &[Charge],
     occasion: Occasion<'_>,
-) -> Result<Vec<Tally>, StoreError> {
+) -> Result<Option<Vec<Tally>>, StoreError> {
     let Occasion { stamp, kept, now } = occasion;
     let mut wanted: Vec<&Charge> = charges.iter().filter(|charge| charge.is_charged).collect();
     wanted.sort_by(|one, other| one.key.cmp(&other.key));
     if wanted.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let rows = wanted.iter().map(|charge| row(charge, stamp, now));
     let mut select = Query::select();
@@ -66,16 +69,32 @@ pub async fn claim(
         .arg(1_i32)
         .arg(position(kept));
     let rested = Func::coalesce([Expr::col((NEW, Column::RestedAt)), Expr::col((Entity, Column::RestedAt))]);
+    let mut count: SimpleExpr = Expr::col((Entity, Column::Count)).add(1_i64);
+    if db.get_database_backend() == DbBackend::Postgres
+        && let Some(refuses) = any_refuses(wanted.iter().copied(), now)
+    {
+        count = Expr::case(refuses, failure()).finally(count).into();
+    }
     let mut conflict = OnConflict::column(Column::Key);
     conflict
         .value(Column::Log, log)
-        .value(Column::Count, Expr::col((Entity, Column::Count)).add(1_i64))
+        .value(Column::Count, count)
         .value(Column::RestedAt, rested)
         .value(Column::EndsAt, Expr::col((NEW, Column::EndsAt)));
-    if let Some(refuses) = any_refuses(wanted.iter().copied(), now) {
-        conflict.action_cond_where(refuses.not());
+    match write(db, select, conflict).await {
+        Ok(charged) if charged.is_empty() => Ok(None),
+        Ok(charged) => Ok(Some(charged)),
+        Err(error) if error::is_bad_text(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    write(db, select, conflict).await
+}
+
+/// Fails where PostgreSQL evaluates it: a text that is no number. The text is what PostgreSQL's log shows. It takes in a
+/// column, because a constant would be evaluated when the statement is planned.
+fn failure() -> SimpleExpr {
+    let text = Expr::val("a budget was spent by another request, count ")
+        .binary(BinOper::Custom("||"), Expr::col((Entity, Column::Count)));
+    text.cast_as(Alias::new("bigint"))
 }
 
 /// The rows of these that do not bear another charge. `None` where there is nothing to bear.
@@ -114,7 +133,7 @@ pub async fn settle(
     }
     let mut conflict = OnConflict::column(Column::Key);
     changes.write(&mut conflict);
-    write(db, select, conflict).await
+    Ok(write(db, select, conflict).await?)
 }
 
 /// What an update sets, by row.
@@ -315,7 +334,7 @@ async fn write(
     db: &impl ConnectionTrait,
     select: SelectStatement,
     conflict: OnConflict,
-) -> Result<Vec<Tally>, StoreError> {
+) -> Result<Vec<Tally>, DbErr> {
     let mut insert = Query::insert();
     insert.into_table(Entity).columns(COLUMNS);
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;

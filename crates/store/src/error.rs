@@ -75,6 +75,12 @@ pub(super) fn is_locked(error: &DbErr) -> bool {
     error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
+/// Whether PostgreSQL was to read a value from a text that holds none (`invalid_text_representation`).
+pub(super) fn is_bad_text(error: &DbErr) -> bool {
+    let Some(sqlx::Error::Database(error)) = driver_error(error) else { return false };
+    error.code().is_some_and(|code| code == "22P02")
+}
+
 /// What became of a statement of PostgreSQL that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
