@@ -10,27 +10,27 @@ use tokio::{
 };
 
 use crate::{
+    bot_check::{self, SiteVerify},
     clock::Clock,
-    config::{Config, Environment, ProofSettings, Reports, SmsSettings, TokenSettings},
+    config::{BotCheckSettings, Config, Environment, Reports, SmsSettings, TokenSettings},
     domain::{
-        access::TokenKeys, credentials::HashFault, delivery::Channel, device::DeviceKeys, otp::OtpKeys,
-        phone::Edition, proof::ProofKeys, pseudonym::Pseudonyms,
+        access::TokenKeys, bot_check::PowKeys, credentials::HashError, delivery::Channel, device::DeviceKeys,
+        otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
     },
     flows::{
         self, Services,
         audit::{self, Audit},
+        bot_check::BotCheck,
         delivery,
         hashing::Hasher,
         housekeeping, interests,
-        proof::Proofs,
     },
     http::{
         self,
         server::{self, Limits},
     },
-    proof::{self, SiteVerify},
     random::Random,
-    sms::{Inbox, SetupError, Sms, Texts, TextsFault, Twilio},
+    sms::{Inbox, SetupError, Sms, Texts, TextsError, Twilio},
     store::{DatabaseSettings, Store, StoreError, Unready},
     telemetry::Metrics,
 };
@@ -68,19 +68,19 @@ pub enum AppError {
     Audit(#[from] flows::Error),
     /// The password hashes.
     #[error("passwords cannot be hashed")]
-    Hashing(#[from] HashFault),
+    Hashing(#[from] HashError),
     /// The SMS provider's settings.
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
     /// The bot proof's provider.
     #[error(transparent)]
-    Proof(#[from] proof::SetupError),
+    Proof(#[from] bot_check::SetupError),
     /// The settings do not say who carries messages.
     #[error("the settings do not say who carries messages")]
     NoProvider,
     /// The texts of the messages.
     #[error("the texts of the messages cannot be used")]
-    Texts(#[from] TextsFault),
+    Texts(#[from] TextsError),
     /// The network.
     #[error("the server cannot listen on {address} ({setting}): {}", advice(*address, cause))]
     Listen {
@@ -126,7 +126,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         destinations: config.destinations.clone(),
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         pseudonyms: pseudonyms(),
-        proofs: proofs(config)?,
+        bot_check: bot_check(config)?,
         tokens: token_keys(&config.tokens),
         texts: Texts::load(config.texts.clone())?,
         channels: config.channels.clone(),
@@ -140,14 +140,14 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
     })
 }
 
-fn proofs(config: &Config) -> Result<Proofs, AppError> {
-    Ok(match &config.proof {
-        ProofSettings::Off => Proofs::Off,
-        ProofSettings::Pow(difficulty) => Proofs::Pow {
-            keys: ProofKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+fn bot_check(config: &Config) -> Result<BotCheck, AppError> {
+    Ok(match &config.bot_check {
+        BotCheckSettings::Off => BotCheck::Off,
+        BotCheckSettings::Pow(difficulty) => BotCheck::Pow {
+            keys: PowKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
             difficulty: *difficulty,
         },
-        ProofSettings::Provider(settings) => Proofs::Provider(SiteVerify::new((**settings).clone())?),
+        BotCheckSettings::Provider(settings) => BotCheck::Provider(SiteVerify::new((**settings).clone())?),
     })
 }
 
@@ -294,7 +294,7 @@ async fn tell_metrics(config: &Config, services: &Arc<Services>) -> Result<Optio
     let listener = listen("METRICS_ADDR", address).await?;
     tracing::info!(%address, "metrics");
     let endpoint = http::metrics::endpoint(Arc::clone(services));
-    let limits = Limits::of(METRICS_CONNECTIONS);
+    let limits = Limits::from_connections(METRICS_CONNECTIONS);
     Ok(Some(tokio::spawn(async move {
         if let Err(error) = server::serve(listener, endpoint, limits, None, std::future::pending()).await {
             tracing::error!(%error, "the metrics are not served");
@@ -316,7 +316,7 @@ fn limits(config: &Config, open_files: Option<u64>) -> Limits {
             "MAX_CONNECTIONS is more than the limit of open files lets be"
         );
     }
-    Limits::of(wanted.min(room))
+    Limits::from_connections(wanted.min(room))
 }
 
 /// Test mode has no provider that would report, so its reports are played, for as long as the server runs.
@@ -370,7 +370,7 @@ fn announce(config: &Config, services: &Services) {
         version = http::VERSION,
         environment = ?config.environment,
         database = config.database_without_password(),
-        numbering_plans = %Edition::of_plans(),
+        numbering_plans = %Edition::from_plans(),
         "loopin-auth"
     );
     for phone in services.review.ended(services.clock.now()) {

@@ -3,6 +3,7 @@
 //! To add a setting: read it here through [`Reader`], hand it to whoever needs it in `app.rs`, and describe it in
 //! `.env.example`, which a test compares with what is read here.
 
+mod bot_check;
 mod database;
 mod destinations;
 mod env_file;
@@ -10,7 +11,6 @@ mod given;
 mod hosts;
 mod limits;
 mod names;
-mod proof;
 mod proxies;
 mod reader;
 mod retention;
@@ -29,7 +29,7 @@ use chrono_tz::Tz;
 use secrecy::SecretString;
 
 pub use self::{
-    proof::ProofSettings,
+    bot_check::BotCheckSettings,
     safety::SafetySettings,
     server::ServerSettings,
     sms::{Reports, SmsSettings},
@@ -123,7 +123,7 @@ pub struct Config {
     /// `RATE_LIMITS_ENABLED`. The cooldown between two sends to one phone is not among what it switches off.
     pub rate_limits_enabled: bool,
     /// Who judges whether a request is a program's.
-    pub proof: ProofSettings,
+    pub bot_check: BotCheckSettings,
     /// How often what may happen.
     pub budgets: BudgetPolicy,
     /// Which numbers get messages at all.
@@ -229,7 +229,7 @@ impl Config {
             odds: limits::odds(reader, is_prod, &otp, &budgets),
             budgets,
             destinations: destinations::destinations(reader),
-            proof: proof::proof(reader, is_prod, rate_limits_enabled),
+            bot_check: bot_check::bot_check(reader, is_prod, rate_limits_enabled),
             given: Settings::default(),
             warnings: reader.take_warnings(),
         };

@@ -7,10 +7,10 @@
 pub use {clock, domain, sms, store};
 
 pub mod app;
+pub mod bot_check;
 pub mod commands;
 pub mod config;
 pub mod flows;
 pub mod http;
-pub mod proof;
 pub mod random;
 pub mod telemetry;

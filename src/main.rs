@@ -22,7 +22,7 @@ use loopin_auth::{
         budget::{Prefix, Wanted},
         phone::PhoneNumber,
         retention::Retention,
-        roles::Keeping,
+        roles::AbusePermission,
         users::{Number, PageOf, Size},
     },
     flows::{
@@ -158,7 +158,7 @@ fn look_after_prefixes(command: Option<PrefixesCommand>) -> Result<ExitCode, Box
     let command = command.unwrap_or(PrefixesCommand::List { closed: false, page: 1 });
     let said = runtime()?.block_on(async {
         let services = migrated(&config).await?;
-        let leave = Keeping::by_command();
+        let permission = AbusePermission::by_command();
         let changed = match command {
             PrefixesCommand::List { closed, page } => {
                 let wanted = if closed { Wanted::Closed } else { Wanted::All };
@@ -169,9 +169,11 @@ fn look_after_prefixes(command: Option<PrefixesCommand>) -> Result<ExitCode, Box
                 return Ok(format!("{rows}\n{sums}"));
             }
             PrefixesCommand::Open { prefix, hours } => {
-                prefixes::open(&services, prefix, hours, leave).await?
+                prefixes::open(&services, prefix, hours, permission).await?
             }
-            PrefixesCommand::Close { prefix } => prefixes::close_by_hand(&services, prefix, leave).await?,
+            PrefixesCommand::Close { prefix } => {
+                prefixes::close_by_hand(&services, prefix, permission).await?
+            }
         };
         table_of(&changed, config.zone)
     });
@@ -194,7 +196,7 @@ fn unlock_phone(phone: &str) -> Result<ExitCode, Box<dyn std::error::Error>> {
     needs_secret_key(&sources, "no lock can be found")?;
     let unlocked = runtime()?.block_on(async {
         let services = migrated(&config).await?;
-        let unlocked = unlock::unlock(&services, phone.clone(), Keeping::by_command()).await?;
+        let unlocked = unlock::unlock(&services, phone.clone(), AbusePermission::by_command()).await?;
         Ok::<_, Box<dyn std::error::Error>>(unlocked)
     })?;
     print(format_args!("{}\n", unlocking::said(&phone, &unlocked.0)))?;
@@ -267,7 +269,7 @@ fn run(work: Work) -> Result<(), Box<dyn std::error::Error>> {
                 let kept = services.retention;
                 let kept = older_than_days.map_or(kept, |days| Retention {
                     audit: kept.audit,
-                    ..Retention::of(Duration::days(i64::from(days)))
+                    ..Retention::new(Duration::days(i64::from(days)))
                 });
                 let purged = purge::purge(&services, &kept, Actor::Command).await?;
                 let purge::Purged { challenges, messages, sessions, budgets, audit } = purged;

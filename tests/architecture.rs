@@ -56,7 +56,7 @@ mod walls {
         },
         Room {
             name: "proof",
-            rooms: &["domain::proof"],
+            rooms: &["domain::bot_check"],
             crates: Some(&[
                 "reqwest",
                 "secrecy",
@@ -199,7 +199,7 @@ mod walls {
     }
 
     /// Everything that is wrong with one file, as `src/file.rs:line: why`.
-    fn faults(file: &str, source: &str, crates: &[String]) -> Vec<String> {
+    fn errors(file: &str, source: &str, crates: &[String]) -> Vec<String> {
         if source::is_test(file) {
             return Vec::new();
         }
@@ -216,18 +216,18 @@ mod walls {
                 }
             }
         }
-        let mut faults: Vec<(usize, String)> = Vec::new();
+        let mut errors: Vec<(usize, String)> = Vec::new();
         for name in &names {
             let why = refused_path(room, name, crates);
-            faults.extend(why.map(|why| (name.line, why)));
+            errors.extend(why.map(|why| (name.line, why)));
         }
-        faults.extend(refused_words(room, &tokens));
+        errors.extend(refused_words(room, &tokens));
         if room.name == "http" {
-            faults.extend(reaching_behind_the_verbs(&tokens));
+            errors.extend(reaching_behind_the_verbs(&tokens));
         }
-        faults.sort();
-        faults.dedup();
-        faults.into_iter().map(|(line, why)| format!("{file}:{line}: {why}")).collect()
+        errors.sort();
+        errors.dedup();
+        errors.into_iter().map(|(line, why)| format!("{file}:{line}: {why}")).collect()
     }
 
     fn refused_path(room: &Room, name: &Named, crates: &[String]) -> Option<String> {
@@ -319,7 +319,7 @@ mod walls {
         let mut found = Vec::new();
         for path in ["src", "crates"].iter().flat_map(|folder| source::files(&root.join(folder))) {
             let file = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-            found.extend(faults(&file, &std::fs::read_to_string(&path).unwrap(), &crates));
+            found.extend(errors(&file, &std::fs::read_to_string(&path).unwrap(), &crates));
         }
         assert!(found.is_empty(), "\n{}\n", found.join("\n"));
     }
@@ -363,7 +363,7 @@ mod walls {
             ("src/flows/verify.rs", "use poem::Result;", "poem::Result"),
             ("src/flows/verify.rs", "fn f(_: StatusCode) {}", "StatusCode"),
             ("src/flows/verify.rs", "fn f() -> u8 { rand::random() }", "rand::random"),
-            ("src/flows/verify.rs", "use crate::http::fault;", "crate::http::fault"),
+            ("src/flows/verify.rs", "use crate::http::error;", "crate::http::error"),
             ("src/flows/verify.rs", "use super::super::http;", "crate::http"),
             (
                 "src/flows/verify.rs",
@@ -374,7 +374,7 @@ mod walls {
             ("src/proof/answer.rs", "use crate::store::Store;", "crate::store::Store"),
             ("src/proof/answer.rs", "use store::Store;", "crate::store::Store"),
             ("src/proof/answer.rs", "use crate::domain::phone::PhoneNumber;", "crate::domain::phone"),
-            ("src/http/proof.rs", "use crate::proof::Verdict;", "crate::proof::Verdict"),
+            ("src/http/proof.rs", "use crate::bot_check::Verdict;", "crate::bot_check::Verdict"),
             ("src/http/code.rs", "use crate::sms::SendError;", "crate::sms::SendError"),
             ("src/http/code.rs", "use sms::SendError;", "crate::sms::SendError"),
             ("src/http/code.rs", "use ::sms as messages;", "crate::sms"),
@@ -397,7 +397,7 @@ mod walls {
         ];
         for (file, source, expected) in planted {
             let source = format!("//! A file.\n\n{source}\n");
-            let found = faults(file, &source, &crates()).join("\n");
+            let found = errors(file, &source, &crates()).join("\n");
             assert!(found.contains(expected), "{file}: {source} was let through: {found:?}");
             assert!(found.starts_with(&format!("{file}:")), "{found} does not name its place");
         }
@@ -407,7 +407,7 @@ mod walls {
     fn the_line_of_a_violation_is_named() {
         let source = "//! A file.\n/* a\ncomment */\nconst TEXT: &str = \"\n\";\n\nuse crate::{\n    domain::otp,\n    sms::Sms,\n};\n";
         assert_eq!(
-            faults("src/proof/answer.rs", source, &crates()),
+            errors("src/proof/answer.rs", source, &crates()),
             [
                 "src/proof/answer.rs:8: crate::domain::otp: proof may not name this",
                 "src/proof/answer.rs:9: crate::sms::Sms: proof may not name this",
@@ -432,9 +432,9 @@ mod walls {
                 async fn waits() {}
             }
         "##;
-        assert_eq!(faults("crates/domain/src/otp.rs", source, &crates()), Vec::<String>::new());
+        assert_eq!(errors("crates/domain/src/otp.rs", source, &crates()), Vec::<String>::new());
         assert_eq!(
-            faults("crates/domain/src/otp/tests.rs", "use store::Store;", &crates()),
+            errors("crates/domain/src/otp/tests.rs", "use store::Store;", &crates()),
             Vec::<String>::new()
         );
     }

@@ -18,7 +18,7 @@ mod leaks {
     use tracing_subscriber::fmt::MakeWriter;
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-    use super::support::{Answer, Database, OTHER_PHONE, PHONE, TestHouse, postgres, whole_profile, wrong};
+    use super::support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, postgres, whole_profile, wrong};
 
     const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
     const AUTH_TOKEN: &str = "fedcba9876543210fedcba9876543210";
@@ -71,7 +71,7 @@ mod leaks {
 
     /// A walk through everything that a code and a token can meet, and every answer on the way.
     struct Walk {
-        house: TestHouse,
+        server: TestServer,
         twilio: MockServer,
         answers: Vec<Answer>,
         codes: Vec<String>,
@@ -91,8 +91,8 @@ mod leaks {
                 ("TWILIO_PHONE_NUMBER", "+15005550006"),
                 ("TWILIO_API_BASE_URL", url.as_str()),
             ];
-            let house = TestHouse::with(database, &settings).await;
-            let walk = Self { house, twilio, answers: Vec::new(), codes: Vec::new(), tokens: Vec::new() };
+            let server = TestServer::with(database, &settings).await;
+            let walk = Self { server, twilio, answers: Vec::new(), codes: Vec::new(), tokens: Vec::new() };
             walk.twilio_takes_everything().await;
             walk
         }
@@ -132,7 +132,7 @@ mod leaks {
 
         /// With the device's token where it belongs, and where it does not.
         async fn sign_in_by_device(&mut self, device: &str) {
-            let answer = self.house.signup_with(PHONE, json!({ "device_token": device }), "en").await;
+            let answer = self.server.signup_with(PHONE, json!({ "device_token": device }), "en").await;
             self.keep(200, answer);
             let code = self.code().await;
             let verify = "/api/auth/verify-otp";
@@ -143,48 +143,50 @@ mod leaks {
                 (200, json!(device), json!(code)),
             ] {
                 let body = json!({ "phone_number": PHONE, "otp_code": code, "device_token": token });
-                let answer = self.house.post(verify, body).await;
+                let answer = self.server.post(verify, body).await;
                 self.keep(status, answer);
             }
         }
 
         async fn sign_up_and_log_in(&mut self) {
-            let answer = self.house.signup(PHONE).await;
+            let answer = self.server.signup(PHONE).await;
             self.keep(200, answer);
             let code = self.code().await;
-            let answer = self.house.verify_otp(PHONE, &wrong(&code)).await;
+            let answer = self.server.verify_otp(PHONE, &wrong(&code)).await;
             self.keep(400, answer);
-            let answer = self.house.verify_otp(PHONE, &code).await;
+            let answer = self.server.verify_otp(PHONE, &code).await;
             let answer = self.keep(200, answer);
             let (token, device) = (answer.text_at("/token"), answer.text_at("/data/device_token"));
-            let answer = self.house.verify_otp(PHONE, &code).await;
+            let answer = self.server.verify_otp(PHONE, &code).await;
             self.keep(400, answer);
             self.sign_in_by_device(&device).await;
-            let answer =
-                self.house.send_as(&token, Method::POST, "/api/auth/complete-profile", whole_profile()).await;
+            let answer = self
+                .server
+                .send_as(&token, Method::POST, "/api/auth/complete-profile", whole_profile())
+                .await;
             self.keep(200, answer);
-            let answer = self.house.get_as(&token, "/api/auth/profile").await;
+            let answer = self.server.get_as(&token, "/api/auth/profile").await;
             self.keep(200, answer);
-            self.house.advance(30);
-            let answer = self.house.login(PHONE).await;
+            self.server.advance(30);
+            let answer = self.server.login(PHONE).await;
             self.keep(200, answer);
             let code = self.code().await;
-            let answer = self.house.verify_login(PHONE, &code).await;
+            let answer = self.server.verify_login(PHONE, &code).await;
             let refresh = self.keep(200, answer).text_at("/data/refresh_token");
-            let answer = self.house.refresh(&refresh).await;
+            let answer = self.server.refresh(&refresh).await;
             let second = self.keep(200, answer).text_at("/refresh");
-            let answer = self.house.refresh(&second).await;
+            let answer = self.server.refresh(&second).await;
             self.keep(200, answer);
             // The first one is retired now.
-            let answer = self.house.refresh(&refresh).await;
+            let answer = self.server.refresh(&refresh).await;
             self.keep(401, answer);
-            let answer = self.house.send_as(&token, Method::POST, "/api/auth/logout", json!({})).await;
+            let answer = self.server.send_as(&token, Method::POST, "/api/auth/logout", json!({})).await;
             self.keep(200, answer);
         }
 
         /// Every way to send a code, a token or a phone to where it does not belong.
         async fn misplace(&mut self) {
-            let answer = self.house.signup(OTHER_PHONE).await;
+            let answer = self.server.signup(OTHER_PHONE).await;
             self.keep(200, answer);
             let code = self.code().await;
             let token = self.tokens[0].clone();
@@ -224,22 +226,22 @@ mod leaks {
                 (404, &format!("/api/auth/{OTHER_PHONE}/{code}?token={token}"), String::new()),
                 (405, &format!("/api/auth/event-interests?otp_code={code}"), String::new()),
             ] {
-                let answer = self.house.post_text(path, &body).await;
+                let answer = self.server.post_text(path, &body).await;
                 self.keep(status, answer);
             }
             let id = format!("{OTHER_PHONE}-{code}");
             let headers =
                 [("x-request-id", id.as_str()), ("authorization", code.as_str()), ("host", code.as_str())];
-            let answer = self.house.send(Method::GET, "/api/auth/profile", &headers, None).await;
+            let answer = self.server.send(Method::GET, "/api/auth/profile", &headers, None).await;
             self.keep(401, answer);
-            let answer = self.house.get_as(&code, "/api/auth/profile").await;
+            let answer = self.server.get_as(&code, "/api/auth/profile").await;
             self.keep(401, answer);
         }
 
         /// Every way in which a password comes: right, wrong, weak, and where it does not belong.
         async fn walk_with_passwords(&mut self) {
             let user = |name: &str, password: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": password});
-            let answer = self.house.post("/api/auth/register", user("gaurav", PASSWORD)).await;
+            let answer = self.server.post("/api/auth/register", user("gaurav", PASSWORD)).await;
             let token = self.keep(201, answer).text_at("/access");
             for (status, path, body) in [
                 (409, "/api/auth/register", user("gaurav", PASSWORD)),
@@ -260,21 +262,21 @@ mod leaks {
                 (401, "/api/auth/login", user(NOT_ANYBODYS, PASSWORD)),
                 (400, "/api/auth/login", json!({"password": PASSWORD})),
             ] {
-                let answer = self.house.post(path, body).await;
+                let answer = self.server.post(path, body).await;
                 self.keep(status, answer);
             }
             for (status, old, new) in
                 [(422, NOT_ANYBODYS, NEW_PASSWORD), (422, PASSWORD, WEAK), (200, PASSWORD, NEW_PASSWORD)]
             {
                 let body = json!({"old_password": old, "new_password": new});
-                let answer = self.house.send_as(&token, Method::POST, "/api/auth/password", body).await;
+                let answer = self.server.send_as(&token, Method::POST, "/api/auth/password", body).await;
                 self.keep(status, answer);
             }
             // A database that refuses the statement which holds the hash.
-            self.house.execute("ALTER TABLE accounts RENAME TO away").await;
-            let answer = self.house.post("/api/register", user("fifth", PASSWORD)).await;
+            self.server.execute("ALTER TABLE accounts RENAME TO away").await;
+            let answer = self.server.post("/api/register", user("fifth", PASSWORD)).await;
             self.keep(500, answer);
-            self.house.execute("ALTER TABLE away RENAME TO accounts").await;
+            self.server.execute("ALTER TABLE away RENAME TO accounts").await;
         }
 
         async fn fail_to_send(&mut self) {
@@ -292,13 +294,13 @@ mod leaks {
                 (ResponseTemplate::new(201).set_body_string(format!("not JSON about {UNREACHABLE}")), 200),
             ] {
                 self.twilio_answers(template).await;
-                let answer = self.house.signup(UNREACHABLE).await;
+                let answer = self.server.signup(UNREACHABLE).await;
                 self.code().await;
                 self.keep(status, answer);
             }
             let nobody =
-                self.house.second_server(&[("TWILIO_API_BASE_URL", "http://127.0.0.1:1/of/nobody")]).await;
-            self.house.advance(30);
+                self.server.second_server(&[("TWILIO_API_BASE_URL", "http://127.0.0.1:1/of/nobody")]).await;
+            self.server.advance(30);
             let answer = nobody.signup(UNREACHABLE).await;
             self.keep(503, answer);
         }
@@ -306,19 +308,19 @@ mod leaks {
         /// A statement that the database refuses, in the middle of signing in.
         async fn fail_in_the_database(&mut self) {
             self.twilio_takes_everything().await;
-            self.house.advance(30);
-            let answer = self.house.signup(OTHER_PHONE).await;
+            self.server.advance(30);
+            let answer = self.server.signup(OTHER_PHONE).await;
             self.keep(200, answer);
             let code = self.code().await;
-            self.house.execute("ALTER TABLE sessions RENAME TO elsewhere").await;
-            let answer = self.house.verify_otp(OTHER_PHONE, &code).await;
+            self.server.execute("ALTER TABLE sessions RENAME TO elsewhere").await;
+            let answer = self.server.verify_otp(OTHER_PHONE, &code).await;
             self.keep(500, answer);
-            self.house.execute("ALTER TABLE elsewhere RENAME TO sessions").await;
+            self.server.execute("ALTER TABLE elsewhere RENAME TO sessions").await;
         }
 
         /// Every row of every table as text.
         async fn rows(&self) -> String {
-            let store = &self.house.services.store;
+            let store = &self.server.services.store;
             let backend = store.get_database_backend();
             let tables = match backend {
                 DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
@@ -343,7 +345,7 @@ mod leaks {
         }
 
         async fn texts(&self, sql: &str) -> Vec<String> {
-            let store = &self.house.services.store;
+            let store = &self.server.services.store;
             let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
             let rows = store.query_all_raw(statement).await.unwrap();
             rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect()
@@ -368,7 +370,7 @@ mod leaks {
         walk.fail_in_the_database().await;
         assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "the walk saw codes and tokens");
 
-        walk.house.services.audit.flush().await.unwrap();
+        walk.server.services.audit.flush().await.unwrap();
         let rows = walk.rows().await;
         for table in ["accounts", "audit", "challenges", "leads", "messages", "sessions"] {
             assert!(rows.contains(&format!("{table}: ")), "the dump has rows of {table}");
@@ -418,9 +420,12 @@ mod leaks {
         for answer in &walk.answers {
             assert_is_nowhere("$argon2id$", "a hash", "an answer", &answer.text);
         }
-        for secret in
-            [ACCOUNT_SID, AUTH_TOKEN, walk.house.setting("SECRET_KEY"), walk.house.setting("JWT_SECRET_KEY")]
-        {
+        for secret in [
+            ACCOUNT_SID,
+            AUTH_TOKEN,
+            walk.server.setting("SECRET_KEY"),
+            walk.server.setting("JWT_SECRET_KEY"),
+        ] {
             assert_is_nowhere(secret, "a secret of the server", "the log", &log);
             assert_is_nowhere(secret, "a secret of the server", "a row", &rows);
             for answer in &walk.answers {

@@ -71,7 +71,7 @@ mod odds {
 
     #[test]
     fn an_attacker_gets_in_as_often_as_computed() {
-        let odds = Odds::of(&policy(), &BudgetPolicy::default());
+        let odds = Odds::from_policies(&policy(), &BudgetPolicy::default());
         agrees(odds.in_a_day, odds.guesses_in_a_day.unwrap(), 1);
         agrees(odds.between_sign_ins, odds.guesses_between_sign_ins.unwrap(), 2);
     }

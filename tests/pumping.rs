@@ -17,7 +17,7 @@ mod pumping {
         budget::PrefixPolicy,
     };
 
-    use super::support::{Database, TestHouse, postgres};
+    use super::support::{Database, TestServer, postgres};
 
     /// How many requests the attacker sends.
     const REQUESTS: usize = 10_000;
@@ -83,11 +83,11 @@ mod pumping {
 
     /// Somebody asks for a code from an address of her own, and types it in if she is one of those who do. False when she
     /// got none.
-    async fn person(house: &TestHouse, phone: &str, types_it: bool) -> bool {
+    async fn person(server: &TestServer, phone: &str, types_it: bool) -> bool {
         let digits: usize = phone.trim_start_matches("+91").parse().unwrap();
-        let home = house.from(format!("2001:db8:{:x}:{:x}::1", digits / 65_536 % 65_536, digits % 65_536));
+        let home = server.from(format!("2001:db8:{:x}:{:x}::1", digits / 65_536 % 65_536, digits % 65_536));
         let answer = home.signup(phone).await;
-        let code = (answer.status.as_u16() == 200).then(|| house.last_code_for(phone));
+        let code = (answer.status.as_u16() == 200).then(|| server.last_code_for(phone));
         if let Some(code) = code.as_ref().filter(|_| types_it) {
             home.verify_otp(phone, code).await.assert_ok();
         }
@@ -100,17 +100,17 @@ mod pumping {
         counted.1 += usize::from(!is_served);
     }
 
-    async fn attack(house: &TestHouse) -> Count {
+    async fn attack(server: &TestServer) -> Count {
         for nth in 0..NEIGHBOURS {
-            assert!(person(house, &neighbour(nth), true).await);
+            assert!(person(server, &neighbour(nth), true).await);
         }
-        house.advance(86_400);
+        server.advance(86_400);
         let mut count = Count::default();
         let mut sent = 0;
         for step in 0..STEPS {
             let until = REQUESTS * (step + 1) / STEPS;
             for nth in sent..until {
-                let answer = house.from(his_address(nth % ADDRESSES)).signup(&his(nth)).await;
+                let answer = server.from(his_address(nth % ADDRESSES)).signup(&his(nth)).await;
                 let status = answer.status.as_u16();
                 assert!([200, 429].contains(&status), "{}", answer.text);
                 count.attack += usize::from(status == 200);
@@ -118,15 +118,15 @@ mod pumping {
             sent = until;
             if step.is_multiple_of(HONEST_EVERY) {
                 let nth = step / HONEST_EVERY;
-                tally(&mut count.honest, person(house, &honest(nth), nth % 4 != 3).await);
+                tally(&mut count.honest, person(server, &honest(nth), nth % 4 != 3).await);
             }
             if step.is_multiple_of(STEPS / NEIGHBOURS) {
                 let nth = step * NEIGHBOURS / STEPS;
-                tally(&mut count.neighbours, person(house, &neighbour(nth), true).await);
+                tally(&mut count.neighbours, person(server, &neighbour(nth), true).await);
                 // One in two of them: a code of hers that comes back would open the prefix, and rightly so.
-                tally(&mut count.newcomers, person(house, &newcomer(nth), nth.is_multiple_of(2)).await);
+                tally(&mut count.newcomers, person(server, &newcomer(nth), nth.is_multiple_of(2)).await);
             }
-            house.advance(STEP_SECONDS);
+            server.advance(STEP_SECONDS);
         }
         assert_eq!(sent, REQUESTS);
         count
@@ -152,28 +152,29 @@ mod pumping {
         policy.unanswered.most * (1 + came_back) + policy.probes * times
     }
 
-    async fn with_the_defence(database: Database) -> (usize, TestHouse) {
-        let house = TestHouse::on(database).await;
-        let count = attack(&house).await;
+    async fn with_the_defence(database: Database) -> (usize, TestServer) {
+        let server = TestServer::on(database).await;
+        let count = attack(&server).await;
         report("with the defence", &count);
         assert_eq!(count.honest.1, 0, "every honest person elsewhere got hers");
         assert_eq!(count.neighbours.1, 0, "and everybody who has an account");
         let came_back =
-            house.count(&format!("SELECT COUNT(*) FROM accounts WHERE phone LIKE '{BLOCK}8%'")).await;
-        let bound = most(&house.services.budgets.prefix, usize::try_from(came_back).unwrap());
+            server.count(&format!("SELECT COUNT(*) FROM accounts WHERE phone LIKE '{BLOCK}8%'")).await;
+        let bound = most(&server.services.budgets.prefix, usize::try_from(came_back).unwrap());
         println!("    the settings allow {bound}");
         assert!(count.attack <= bound, "{} of {bound}", count.attack);
         assert!(count.attack * 10 <= REQUESTS);
-        (count.attack, house)
+        (count.attack, server)
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn with_the_breaker_a_block_of_numbers_earns_next_to_nothing_on_sqlite() {
-        let (_, house) = with_the_defence(Database::Sqlite).await;
-        house.services.audit.flush().await.unwrap();
+        let (_, server) = with_the_defence(Database::Sqlite).await;
+        server.services.audit.flush().await.unwrap();
         let filter = Filter { action: Some(Action::PrefixClosed), ..Filter::default() };
-        let closed =
-            loopin_auth::store::audit::list_after(&house.services.store, &filter, None, 1_000).await.unwrap();
+        let closed = loopin_auth::store::audit::list_after(&server.services.store, &filter, None, 1_000)
+            .await
+            .unwrap();
         assert!(!closed.is_empty());
         assert!(closed.iter().all(|entry| entry.detail.get("prefix").is_some_and(|prefix| prefix == BLOCK)));
     }
@@ -189,8 +190,8 @@ mod pumping {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn without_the_breaker_every_message_goes_out() {
         let settings = [("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1000/1s")];
-        let house = TestHouse::with(Database::Sqlite, &settings).await;
-        let count = attack(&house).await;
+        let server = TestServer::with(Database::Sqlite, &settings).await;
+        let count = attack(&server).await;
         report("without the defence", &count);
         assert_eq!(count.attack, REQUESTS);
         assert_eq!((count.honest.1, count.neighbours.1, count.newcomers.1), (0, 0, 0));

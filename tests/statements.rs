@@ -5,11 +5,11 @@
 //! prepared. SQLite runs the same statements without a network.
 
 #[cfg(test)]
+#[path = "statements/bot_check.rs"]
+mod bot_check;
+#[cfg(test)]
 #[path = "statements/hidden.rs"]
 mod hidden;
-#[cfg(test)]
-#[path = "statements/proof.rs"]
-mod proof;
 #[cfg(test)]
 mod support;
 
@@ -22,7 +22,7 @@ mod statements {
     use poem::http::Method;
     use serde_json::json;
 
-    use super::support::{Answer, Database, TestHouse, postgres, proxy::Proxy, whole_profile, wrong};
+    use super::support::{Answer, Database, TestServer, postgres, proxy::Proxy, whole_profile, wrong};
 
     /// A request, the round trips that it takes, and the most that it may take.
     const COSTS: &[(&str, u64, u64)] = &[
@@ -93,7 +93,7 @@ mod statements {
 
     /// Counts one request after the other.
     struct Meter {
-        house: TestHouse,
+        server: TestServer,
         proxy: Proxy,
         /// What each request took, which is the same each time.
         counted: BTreeMap<&'static str, u64>,
@@ -112,18 +112,18 @@ mod statements {
                 ("DATABASE_MAX_CONNECTIONS", "1"),
                 ("RATE_LIMITS_ENABLED", limits),
             ];
-            let house = TestHouse::with(Database::Postgres, &settings).await;
-            Self { house, proxy, counted: BTreeMap::new() }
+            let server = TestServer::with(Database::Postgres, &settings).await;
+            Self { server, proxy, counted: BTreeMap::new() }
         }
 
         async fn count(
             &mut self,
             name: &'static str,
             status: u16,
-            request: impl AsyncFnOnce(&TestHouse) -> Answer,
+            request: impl AsyncFnOnce(&TestServer) -> Answer,
         ) -> Answer {
             let before = self.proxy.round_trips();
-            let answer = request(&self.house).await;
+            let answer = request(&self.server).await;
             let took = self.proxy.round_trips() - before;
             assert_eq!(answer.status.as_u16(), status, "{name}: {}", answer.text);
             let known = *self.counted.entry(name).or_insert(took);
@@ -132,37 +132,39 @@ mod statements {
         }
 
         async fn signing_up(&mut self, phone: &str) -> String {
-            self.count("POST /api/auth/signup, invalid", 422, async |house| house.signup("1").await).await;
-            self.count("POST /api/auth/login, unknown", 404, async |house| house.login(phone).await).await;
-            let sent =
-                self.count("POST /api/auth/signup, new", 200, async |house| house.signup(phone).await).await;
-            self.count("GET /api/auth/deliveries/{delivery_id}", 200, async |house| {
-                house.delivery(&sent).await
+            self.count("POST /api/auth/signup, invalid", 422, async |server| server.signup("1").await).await;
+            self.count("POST /api/auth/login, unknown", 404, async |server| server.login(phone).await).await;
+            let sent = self
+                .count("POST /api/auth/signup, new", 200, async |server| server.signup(phone).await)
+                .await;
+            self.count("GET /api/auth/deliveries/{delivery_id}", 200, async |server| {
+                server.delivery(&sent).await
             })
             .await;
-            self.count("POST /api/twilio/status, forged", 403, async |house| {
-                house.post_text("/api/twilio/status", "MessageSid=SM1").await
+            self.count("POST /api/twilio/status, forged", 403, async |server| {
+                server.post_text("/api/twilio/status", "MessageSid=SM1").await
             })
             .await;
-            self.count("POST /api/auth/signup, cooldown", 429, async |house| house.signup(phone).await).await;
-            self.house.advance(30);
-            self.count("POST /api/auth/signup, resend", 200, async |house| house.signup(phone).await).await;
-            let code = self.house.last_code_for(phone);
-            self.count("POST /api/auth/verify-otp, wrong", 400, async |house| {
-                house.verify_otp(phone, &wrong(&code)).await
+            self.count("POST /api/auth/signup, cooldown", 429, async |server| server.signup(phone).await)
+                .await;
+            self.server.advance(30);
+            self.count("POST /api/auth/signup, resend", 200, async |server| server.signup(phone).await).await;
+            let code = self.server.last_code_for(phone);
+            self.count("POST /api/auth/verify-otp, wrong", 400, async |server| {
+                server.verify_otp(phone, &wrong(&code)).await
             })
             .await;
-            self.count("POST /api/auth/verify-login, no account", 404, async |house| {
-                house.verify_login(phone, &code).await
+            self.count("POST /api/auth/verify-login, no account", 404, async |server| {
+                server.verify_login(phone, &code).await
             })
             .await;
             let answer = self
-                .count("POST /api/auth/verify-otp, new account", 200, async |house| {
-                    house.verify_otp(phone, &code).await
+                .count("POST /api/auth/verify-otp, new account", 200, async |server| {
+                    server.verify_otp(phone, &code).await
                 })
                 .await;
-            self.count("POST /api/auth/verify-otp, used", 400, async |house| {
-                house.verify_otp(phone, &code).await
+            self.count("POST /api/auth/verify-otp, used", 400, async |server| {
+                server.verify_otp(phone, &code).await
             })
             .await;
             answer.text_at("/token")
@@ -170,53 +172,53 @@ mod statements {
 
         async fn profile(&mut self, phone: &str, token: &str) {
             // The clock went on, so the interests are read again: once a minute, whoever asks.
-            self.house.get("/api/auth/event-interests").await.assert_ok();
+            self.server.get("/api/auth/event-interests").await.assert_ok();
             let mut profile = whole_profile();
             profile["phone_number"] = json!(phone);
-            self.count("POST /api/auth/complete-profile", 200, async |house| {
-                house.send_as(token, Method::POST, "/api/auth/complete-profile", profile).await
+            self.count("POST /api/auth/complete-profile", 200, async |server| {
+                server.send_as(token, Method::POST, "/api/auth/complete-profile", profile).await
             })
             .await;
-            self.count("PUT /api/auth/profile", 200, async |house| {
-                house.send_as(token, Method::PUT, "/api/auth/profile", json!({"bio": "Music."})).await
+            self.count("PUT /api/auth/profile", 200, async |server| {
+                server.send_as(token, Method::PUT, "/api/auth/profile", json!({"bio": "Music."})).await
             })
             .await;
-            self.count("GET /api/auth/profile", 200, async |house| {
-                house.get_as(token, "/api/auth/profile").await
+            self.count("GET /api/auth/profile", 200, async |server| {
+                server.get_as(token, "/api/auth/profile").await
             })
             .await;
-            self.count("GET /api/auth/event-interests", 200, async |house| {
-                house.get("/api/auth/event-interests").await
+            self.count("GET /api/auth/event-interests", 200, async |server| {
+                server.get("/api/auth/event-interests").await
             })
             .await;
         }
 
         async fn logging_in(&mut self, phone: &str) -> String {
-            self.count("POST /api/auth/signup, registered", 409, async |house| house.signup(phone).await)
+            self.count("POST /api/auth/signup, registered", 409, async |server| server.signup(phone).await)
                 .await;
-            self.house.advance(30);
-            self.count("POST /api/auth/login", 200, async |house| house.login(phone).await).await;
-            let code = self.house.last_code_for(phone);
-            self.count("POST /api/auth/verify-otp, known account", 200, async |house| {
-                house.verify_otp(phone, &code).await
+            self.server.advance(30);
+            self.count("POST /api/auth/login", 200, async |server| server.login(phone).await).await;
+            let code = self.server.last_code_for(phone);
+            self.count("POST /api/auth/verify-otp, known account", 200, async |server| {
+                server.verify_otp(phone, &code).await
             })
             .await;
-            self.house.advance(30);
-            self.house.login(phone).await.assert_ok();
-            let code = self.house.last_code_for(phone);
+            self.server.advance(30);
+            self.server.login(phone).await.assert_ok();
+            let code = self.server.last_code_for(phone);
             let answer = self
-                .count("POST /api/auth/verify-login", 200, async |house| {
-                    house.verify_login(phone, &code).await
+                .count("POST /api/auth/verify-login", 200, async |server| {
+                    server.verify_login(phone, &code).await
                 })
                 .await;
-            self.house.advance(30);
-            self.house.login(phone).await.assert_ok();
-            let wrong = self.house.wrong_code_for(phone);
+            self.server.advance(30);
+            self.server.login(phone).await.assert_ok();
+            let wrong = self.server.wrong_code_for(phone);
             for _ in 0..3 {
-                self.house.verify_otp(phone, &wrong).await;
+                self.server.verify_otp(phone, &wrong).await;
             }
-            self.count("POST /api/auth/verify-otp, exhausted", 429, async |house| {
-                house.verify_otp(phone, &wrong).await
+            self.count("POST /api/auth/verify-otp, exhausted", 429, async |server| {
+                server.verify_otp(phone, &wrong).await
             })
             .await;
             answer.text_at("/data/refresh_token")
@@ -224,49 +226,50 @@ mod statements {
 
         async fn session(&mut self, first: &str) {
             let answer =
-                self.count("POST /api/auth/refresh", 200, async |house| house.refresh(first).await).await;
-            self.count("POST /api/auth/refresh, repeated", 200, async |house| house.refresh(first).await)
+                self.count("POST /api/auth/refresh", 200, async |server| server.refresh(first).await).await;
+            self.count("POST /api/auth/refresh, repeated", 200, async |server| server.refresh(first).await)
                 .await;
             let second = answer.text_at("/refresh");
-            let answer = self.house.refresh(&second).await;
+            let answer = self.server.refresh(&second).await;
             answer.assert_ok();
-            self.count("POST /api/auth/logout", 200, async |house| {
-                house.send_as(&answer.text_at("/access"), Method::POST, "/api/auth/logout", json!({})).await
+            self.count("POST /api/auth/logout", 200, async |server| {
+                server.send_as(&answer.text_at("/access"), Method::POST, "/api/auth/logout", json!({})).await
             })
             .await;
         }
 
         async fn retired(&mut self, phone: &str) {
-            self.house.advance(30);
-            self.house.login(phone).await.assert_ok();
-            let code = self.house.last_code_for(phone);
-            let answer = self.house.verify_login(phone, &code).await;
+            self.server.advance(30);
+            self.server.login(phone).await.assert_ok();
+            let code = self.server.last_code_for(phone);
+            let answer = self.server.verify_login(phone, &code).await;
             let (access, first) = (answer.text_at("/token"), answer.text_at("/data/refresh_token"));
-            let second = self.house.refresh(&first).await.text_at("/refresh");
-            self.house.refresh(&second).await.assert_ok();
-            self.count("POST /api/auth/refresh, retired", 401, async |house| house.refresh(&first).await)
+            let second = self.server.refresh(&first).await.text_at("/refresh");
+            self.server.refresh(&second).await.assert_ok();
+            self.count("POST /api/auth/refresh, retired", 401, async |server| server.refresh(&first).await)
                 .await;
-            self.house.advance(1801);
-            self.count("GET /api/auth/profile, expired", 401, async |house| {
-                house.get_as(&access, "/api/auth/profile").await
+            self.server.advance(1801);
+            self.count("GET /api/auth/profile, expired", 401, async |server| {
+                server.get_as(&access, "/api/auth/profile").await
             })
             .await;
         }
 
         /// The token and the id of somebody who has this role in the session that she opens now.
         async fn somebody(&self, phone: &str, role: &str) -> (String, String) {
-            self.house.advance(30);
-            let is_known = !self.house.codes_for(phone).is_empty();
-            let sent = if is_known { self.house.login(phone).await } else { self.house.signup(phone).await };
+            self.server.advance(30);
+            let is_known = !self.server.codes_for(phone).is_empty();
+            let sent =
+                if is_known { self.server.login(phone).await } else { self.server.signup(phone).await };
             sent.assert_ok();
-            let answer = self.house.verify_otp(phone, &self.house.last_code_for(phone)).await;
+            let answer = self.server.verify_otp(phone, &self.server.last_code_for(phone)).await;
             answer.assert_ok();
             let hers = format!("(SELECT id FROM accounts WHERE phone = '{phone}')");
-            self.house.execute(&format!("UPDATE accounts SET role = '{role}' WHERE id IN {hers}")).await;
-            self.house
+            self.server.execute(&format!("UPDATE accounts SET role = '{role}' WHERE id IN {hers}")).await;
+            self.server
                 .execute(&format!("UPDATE sessions SET role = '{role}' WHERE account_id IN {hers}"))
                 .await;
-            let refreshed = self.house.refresh(&answer.text_at("/data/refresh_token")).await;
+            let refreshed = self.server.refresh(&answer.text_at("/data/refresh_token")).await;
             refreshed.assert_ok();
             (refreshed.text_at("/access"), answer.text_at("/data/user_id"))
         }
@@ -276,13 +279,13 @@ mod statements {
             let (user, id) = self.somebody("+919876543202", "user").await;
             let (admin, user) = (admin.as_str(), user.as_str());
             let path = format!("/api/users/{id}");
-            self.count("GET /api/users, as a user", 403, async |house| {
-                house.get_as(user, "/api/users").await
+            self.count("GET /api/users, as a user", 403, async |server| {
+                server.get_as(user, "/api/users").await
             })
             .await;
             let other = format!("/api/users/{admin_id}");
-            self.count("GET /api/users/{id}, of another", 403, async |house| {
-                house.get_as(user, &other).await
+            self.count("GET /api/users/{id}, of another", 403, async |server| {
+                server.get_as(user, &other).await
             })
             .await;
             for (name, query) in [
@@ -291,28 +294,28 @@ mod statements {
                 ("GET /api/users, past the end", "?page=99"),
             ] {
                 let list = format!("/api/users{query}");
-                self.count(name, 200, async |house| house.get_as(admin, &list).await).await;
+                self.count(name, 200, async |server| server.get_as(admin, &list).await).await;
             }
-            self.count("GET /api/users/{id}", 200, async |house| house.get_as(user, &path).await).await;
+            self.count("GET /api/users/{id}", 200, async |server| server.get_as(user, &path).await).await;
             for (name, method, body) in [
                 ("PUT /api/users/{id}", Method::PUT, json!({"first_name": "Gaurav"})),
                 ("PUT /api/users/{id}, role", Method::PUT, json!({"role": "staff"})),
                 ("DELETE /api/users/{id}", Method::DELETE, json!({})),
             ] {
-                self.count(name, 200, async |house| house.send_as(admin, method, &path, body).await).await;
+                self.count(name, 200, async |server| server.send_as(admin, method, &path, body).await).await;
             }
             let path = format!("{path}/activate");
-            self.count("POST /api/users/{id}/activate", 200, async |house| {
-                house.send_as(admin, Method::POST, &path, json!({})).await
+            self.count("POST /api/users/{id}/activate", 200, async |server| {
+                server.send_as(admin, Method::POST, &path, json!({})).await
             })
             .await;
         }
 
         /// Signs in once more and hands out the access token.
         async fn sign_in_again(&self, phone: &str) -> String {
-            self.house.advance(30);
-            self.house.login(phone).await.assert_ok();
-            let answer = self.house.verify_login(phone, &self.house.last_code_for(phone)).await;
+            self.server.advance(30);
+            self.server.login(phone).await.assert_ok();
+            let answer = self.server.verify_login(phone, &self.server.last_code_for(phone)).await;
             answer.text_at("/token")
         }
 
@@ -324,7 +327,7 @@ mod statements {
             } else {
                 Method::POST
             };
-            self.count(name, 200, async |house| house.send_as(token, method, path, body).await).await;
+            self.count(name, 200, async |server| server.send_as(token, method, path, body).await).await;
         }
 
         async fn sessions(&mut self, phone: &str) {
@@ -332,7 +335,7 @@ mod statements {
             let token = self.sign_in_again(phone).await;
             let list = "/api/auth/sessions";
             self.count_as(&token, "GET /api/auth/sessions", list, json!({})).await;
-            let others = self.house.get_as(&elsewhere, list).await;
+            let others = self.server.get_as(&elsewhere, list).await;
             let ids = others.at("/data").as_array().unwrap().clone();
             let id = ids.iter().find(|session| session["current"] == true).unwrap()["id"].clone();
             let path = format!("{list}/{}", id.as_str().unwrap());
@@ -346,14 +349,14 @@ mod statements {
         async fn moving_and_leaving(&mut self, phone: &str, new: &str) {
             let token = self.sign_in_again(phone).await;
             self.count_as(&token, "POST /api/auth/confirm-code", "/api/auth/confirm-code", json!({})).await;
-            let body = json!({ "otp_code": self.house.last_code_for(phone) });
+            let body = json!({ "otp_code": self.server.last_code_for(phone) });
             self.count_as(&token, "POST /api/auth/confirm", "/api/auth/confirm", body).await;
             // The clock went on, so the interests are read again: once a minute, whoever asks.
-            self.house.get("/api/auth/event-interests").await.assert_ok();
+            self.server.get("/api/auth/event-interests").await.assert_ok();
             self.count_as(&token, "GET /api/auth/export", "/api/auth/export", json!({})).await;
             let (name, path) = ("POST /api/auth/change-phone", "/api/auth/change-phone");
             self.count_as(&token, name, path, json!({ "phone_number": new })).await;
-            let body = json!({ "phone_number": new, "otp_code": self.house.last_code_for(new) });
+            let body = json!({ "phone_number": new, "otp_code": self.server.last_code_for(new) });
             let (name, path) = ("POST /api/auth/verify-change-phone", "/api/auth/verify-change-phone");
             self.count_as(&token, name, path, body).await;
             // With a code just sent, so that a mark is left.
@@ -378,15 +381,15 @@ mod statements {
             ] {
                 let mut body = user(name);
                 body["password"] = password.into();
-                let answer = self.count(label, status, async |house| house.post(path, body).await).await;
+                let answer = self.count(label, status, async |server| server.post(path, body).await).await;
                 token = answer.text_at("/access");
             }
             for label in ["GET /api/dashboard", "POST /api/dashboard"] {
                 self.count_as(&token, label, "/api/dashboard", json!({"text": "a text"})).await;
             }
             let body = json!({"old_password": "not this one", "new_password": "copper-lantern-evening-38"});
-            self.count("POST /api/auth/password, wrong", 422, async |house| {
-                house.send_as(&token, Method::POST, "/api/auth/password", body).await
+            self.count("POST /api/auth/password, wrong", 422, async |server| {
+                server.send_as(&token, Method::POST, "/api/auth/password", body).await
             })
             .await;
             let body = json!({"old_password": password, "new_password": "copper-lantern-evening-38"});
@@ -396,7 +399,7 @@ mod statements {
         async fn service(&mut self) {
             for path in ["GET /", "GET /api/health", "GET /api/health/ready"] {
                 let url = path.trim_start_matches("GET ");
-                self.count(path, 200, async |house| house.get(url).await).await;
+                self.count(path, 200, async |server| server.get(url).await).await;
             }
         }
     }

@@ -118,7 +118,7 @@ impl Since {
 
 /// Why nothing, or no more, is printed.
 #[derive(Debug, Error)]
-pub enum Fault {
+pub enum RequestError {
     /// There is no table to read.
     #[error("the database is not migrated: run `loopin-auth migrate` first")]
     NoSchema,
@@ -140,16 +140,16 @@ pub enum Fault {
 /// beginning has what she wants. That there is nothing to print goes to `notes`, which no program reads.
 ///
 /// # Errors
-/// See [`Fault`].
+/// See [`RequestError`].
 pub async fn print(
     config: &Config,
     said: &Said,
     clock: &Clock,
     out: &mut impl Write,
     notes: &mut impl Write,
-) -> Result<(), Fault> {
+) -> Result<(), RequestError> {
     match Printer::new(config, said, clock).await?.run(said, clock, out, notes).await {
-        Err(Fault::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(RequestError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
 }
@@ -162,19 +162,19 @@ struct Printer {
 }
 
 impl Printer {
-    async fn new(config: &Config, said: &Said, clock: &Clock) -> Result<Self, Fault> {
+    async fn new(config: &Config, said: &Said, clock: &Clock) -> Result<Self, RequestError> {
         let phones = match &said.phone {
             Some(text) => {
                 let phone = PhoneNumber::parse(text, config.region)
-                    .map_err(|fault| Fault::Phone(fault.to_string()))?;
+                    .map_err(|error| RequestError::Phone(error.to_string()))?;
                 let pseudonyms = Pseudonyms::derive(&config.secret_key, &config.secret_key_fallbacks);
                 Some(pseudonyms.phone_with_all(&phone))
             }
             None => None,
         };
-        let Some(store) = Store::look(&config.database).await? else { return Err(Fault::NoSchema) };
+        let Some(store) = Store::look(&config.database).await? else { return Err(RequestError::NoSchema) };
         if !store.find_migrations().await?.pending.is_empty() {
-            return Err(Fault::NoSchema);
+            return Err(RequestError::NoSchema);
         }
         let since = said.since.map(|since| since.time(clock.now(), config.zone));
         let filter = Filter {
@@ -193,7 +193,7 @@ impl Printer {
         clock: &Clock,
         out: &mut impl Write,
         notes: &mut impl Write,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RequestError> {
         // Before reading: what is written meanwhile is found when following.
         let started = clock.now();
         let entries = self.newest(said.limit).await?;
@@ -208,7 +208,7 @@ impl Printer {
     }
 
     /// The newest so many, oldest first.
-    async fn newest(&self, limit: u64) -> Result<Vec<Entry>, Fault> {
+    async fn newest(&self, limit: u64) -> Result<Vec<Entry>, RequestError> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let missing = limit.saturating_sub(u64::try_from(entries.len()).unwrap_or(u64::MAX));
@@ -235,7 +235,7 @@ impl Printer {
         printed: &[Entry],
         started: DateTime<Utc>,
         out: &mut impl Write,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RequestError> {
         let late = Duration::seconds(LATE);
         let mut seen: BTreeSet<Place> = printed.iter().map(Entry::place).collect();
         // What the limit left out is not new.

@@ -56,22 +56,22 @@ pub fn ask(said: &Said, password: Option<&SecretString>) -> Result<Wanted, Strin
 
 fn without_asking(said: &Said, password: Option<&SecretString>) -> Result<Wanted, String> {
     let username = match said.username.as_deref().map(Username::parse) {
-        Some(read) => read.map_err(|fault| vec![format!("--username: {fault}")]),
+        Some(read) => read.map_err(|error| vec![format!("--username: {error}")]),
         None => Err(vec!["--username is missing".to_owned()]),
     };
-    let email = email(said.email.as_deref()).map_err(|fault| vec![format!("--email: {fault}")]);
+    let email = email(said.email.as_deref()).map_err(|error| vec![format!("--email: {error}")]);
     let names = names(username.as_ref().ok(), email.as_ref().ok().and_then(Option::as_ref));
     let password = match password.filter(|password| !password.expose_secret().is_empty()) {
-        Some(password) => Password::check(password.expose_secret(), &names).map_err(|faults| {
-            faults.into_iter().map(|fault| format!("{PASSWORD_VARIABLE}: {fault}")).collect()
+        Some(password) => Password::check(password.expose_secret(), &names).map_err(|errors| {
+            errors.into_iter().map(|error| format!("{PASSWORD_VARIABLE}: {error}")).collect()
         }),
         None => Err(vec![format!("{PASSWORD_VARIABLE} is not set: the password of the new admin")]),
     };
     match (username, email, password) {
         (Ok(username), Ok(email), Ok(password)) => Ok(Wanted { username, email, password }),
         (username, email, password) => {
-            let faults: [Option<Vec<String>>; 3] = [username.err(), email.err(), password.err()];
-            Err(faults.into_iter().flatten().flatten().collect::<Vec<_>>().join("\n"))
+            let errors: [Option<Vec<String>>; 3] = [username.err(), email.err(), password.err()];
+            Err(errors.into_iter().flatten().flatten().collect::<Vec<_>>().join("\n"))
         }
     }
 }
@@ -79,7 +79,7 @@ fn without_asking(said: &Said, password: Option<&SecretString>) -> Result<Wanted
 fn email(text: Option<&str>) -> Result<Option<Email>, String> {
     match text.map(str::trim) {
         None | Some("") => Ok(None),
-        Some(text) => Email::parse(text).map(Some).map_err(|fault| fault.to_string()),
+        Some(text) => Email::parse(text).map(Some).map_err(|error| error.to_string()),
     }
 }
 
@@ -99,7 +99,7 @@ struct Asker<L, O, H> {
 impl<L: BufRead, O: Write, H: FnMut(&str) -> io::Result<String>> Asker<L, O, H> {
     fn ask(&mut self, said: &Said) -> io::Result<Wanted> {
         let username = self.until_right("Username: ", said.username.as_deref(), |text| {
-            Username::parse(text).map_err(|fault| fault.to_string())
+            Username::parse(text).map_err(|error| error.to_string())
         })?;
         let email = self.until_right("E-mail address (may be empty): ", said.email.as_deref(), |text| {
             email(Some(text))
@@ -107,7 +107,7 @@ impl<L: BufRead, O: Write, H: FnMut(&str) -> io::Result<String>> Asker<L, O, H> 
         let names = names(Some(&username), email.as_ref());
         let password = loop {
             let first = SecretString::from((self.hidden)("Password (it is not shown): ")?);
-            let faults = match Password::check(first.expose_secret(), &names) {
+            let errors = match Password::check(first.expose_secret(), &names) {
                 Ok(password) => {
                     let second = SecretString::from((self.hidden)("Password (again): ")?);
                     if first.expose_secret() == second.expose_secret() {
@@ -115,10 +115,10 @@ impl<L: BufRead, O: Write, H: FnMut(&str) -> io::Result<String>> Asker<L, O, H> 
                     }
                     vec!["The two are not the same".to_owned()]
                 }
-                Err(faults) => faults,
+                Err(errors) => errors,
             };
-            for fault in faults {
-                writeln!(self.out, "{fault}")?;
+            for error in errors {
+                writeln!(self.out, "{error}")?;
             }
         };
         Ok(Wanted { username, email, password })
@@ -138,7 +138,7 @@ impl<L: BufRead, O: Write, H: FnMut(&str) -> io::Result<String>> Asker<L, O, H> 
             };
             match read(&text) {
                 Ok(value) => return Ok(value),
-                Err(fault) => writeln!(self.out, "{fault}")?,
+                Err(error) => writeln!(self.out, "{error}")?,
             }
         }
     }

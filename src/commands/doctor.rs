@@ -6,10 +6,10 @@ use secrecy::ExposeSecret;
 
 use super::with_causes;
 use crate::{
+    bot_check::{SiteVerify, Verdict as Verified},
     clock::Clock,
-    config::{Config, Environment, Problems, ProofSettings, Reports, SmsSettings},
+    config::{BotCheckSettings, Config, Environment, Problems, Reports, SmsSettings},
     domain::{budget::ACCEPTED, phone::Edition},
-    proof::{SiteVerify, Verdict as Verified},
     random::Random,
     sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
     store::{Migrations, Pooler, Store, Unready},
@@ -76,7 +76,7 @@ fn code_length(config: &Config) -> Option<Finding> {
 /// New series of mobile numbers are refused until a newer version of this program knows them.
 fn numbering_plans(clock: &Clock) -> Finding {
     const ABOUT: &str = "numbering plans";
-    let edition = Edition::of_plans();
+    let edition = Edition::from_plans();
     let age = (clock.now().date_naive() - edition.released).num_days();
     if age > OLD_PLANS_DAYS {
         let said = format!(
@@ -103,7 +103,7 @@ fn failure(about: &'static str, said: impl Into<String>) -> Finding {
 /// Looks at everything. `problems` are those of the settings: what does not depend on them is looked at all the same.
 pub async fn examine(config: &Config, problems: &Problems, clock: &Clock, random: &Random) -> Vec<Finding> {
     let (database, twilio, proof) =
-        tokio::join!(database(config, problems), twilio(config, clock), bot_proof(config, random));
+        tokio::join!(database(config, problems), twilio(config, clock), bot_check(config, random));
     let mut findings = settings(config, problems);
     findings.extend(secrets(config, problems));
     findings.extend(database);
@@ -311,14 +311,14 @@ async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {
 }
 
 /// A provider that answers and takes our secret refuses a token that is none, and only the token.
-async fn bot_proof(config: &Config, random: &Random) -> Vec<Finding> {
+async fn bot_check(config: &Config, random: &Random) -> Vec<Finding> {
     const ABOUT: &str = "bot proof";
-    let settings = match &config.proof {
-        ProofSettings::Off => return Vec::new(),
-        ProofSettings::Pow(difficulty) => {
+    let settings = match &config.bot_check {
+        BotCheckSettings::Off => return Vec::new(),
+        BotCheckSettings::Pow(difficulty) => {
             return vec![fine(ABOUT, format!("suspicious requests do {} bits of work", difficulty.bits()))];
         }
-        ProofSettings::Provider(settings) => (**settings).clone(),
+        BotCheckSettings::Provider(settings) => (**settings).clone(),
     };
     let name = settings.provider.as_str();
     let site = match SiteVerify::new(settings) {
@@ -334,7 +334,7 @@ async fn bot_proof(config: &Config, random: &Random) -> Vec<Finding> {
                 ABOUT,
                 format!("{name} does not refuse a token that is none for what it is: check BOT_PROOF_URL and BOT_PROOF_SECRET"),
             ),
-            Verified::OurFault(why) => failure(
+            Verified::Misconfigured(why) => failure(
                 ABOUT,
                 format!("{name} refuses us ({why}): check BOT_PROOF_SECRET, BOT_PROOF_SITE_KEY and BOT_PROOF_URL"),
             ),

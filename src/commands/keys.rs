@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::domain::access::KeyAlgorithm;
-use crate::domain::access::{KeyFault, SigningKey};
+use crate::domain::access::{KeyError, SigningKey};
 
 /// NIST SP 800-57 part 1 gives 2,048 bits until 2030 and 3,072 bits for long after.
 const RSA_SIZE: KeySize = KeySize::Rsa3072;
@@ -49,7 +49,7 @@ pub enum Failure {
     Library(#[from] Unspecified),
     /// The server would not take it.
     #[error("the key that was made cannot be used")]
-    Unusable(#[from] KeyFault),
+    Unusable(#[from] KeyError),
 }
 
 /// A new key. Its `Debug` shows no part of it.

@@ -43,7 +43,7 @@ impl Outcome {
 pub async fn test(config: &Config, trial: &Trial, clock: &Clock, random: &Random) -> Outcome {
     let phone = match PhoneNumber::parse(&trial.phone, config.region) {
         Ok(phone) => phone,
-        Err(fault) => return Outcome::failed(format!("nothing was sent: {fault}\n")),
+        Err(error) => return Outcome::failed(format!("nothing was sent: {error}\n")),
     };
     let channel = trial.channel.unwrap_or_else(|| config.channels.usual());
     let sms = match provider(config, channel, clock) {
@@ -52,7 +52,7 @@ pub async fn test(config: &Config, trial: &Trial, clock: &Clock, random: &Random
     };
     let texts = match Texts::load(config.texts.clone()) {
         Ok(texts) => texts,
-        Err(fault) => return Outcome::failed(format!("nothing was sent: {fault}\n")),
+        Err(error) => return Outcome::failed(format!("nothing was sent: {error}\n")),
     };
     if let Some(tag) = trial.language.as_ref().filter(|tag| !texts.has(tag)) {
         let tags = texts.tags().join(", ");

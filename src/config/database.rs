@@ -45,8 +45,8 @@ pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSetti
             }
             (read.url, read.shown)
         }
-        Err(fault) => {
-            reader.problem(format!("DATABASE_URL {fault}"));
+        Err(error) => {
+            reader.problem(format!("DATABASE_URL {error}"));
             // Nothing that is not understood goes on to a driver.
             ("sqlite::memory:".into(), "a URL that is not understood".to_owned())
         }

@@ -25,8 +25,8 @@ fn countries(reader: &mut Reader<'_>) -> BTreeSet<String> {
     let read = reader.list(COUNTRIES).into_iter().map(|item| item.parse::<Region>());
     match read.collect::<Result<Vec<Region>, _>>() {
         Ok(regions) => regions.iter().map(Region::to_string).collect(),
-        Err(fault) => {
-            reader.problem(format!("{COUNTRIES}: each {fault}"));
+        Err(error) => {
+            reader.problem(format!("{COUNTRIES}: each {error}"));
             BTreeSet::new()
         }
     }
@@ -34,8 +34,8 @@ fn countries(reader: &mut Reader<'_>) -> BTreeSet<String> {
 
 fn beginnings(reader: &mut Reader<'_>, name: &'static str) -> BTreeSet<Beginning> {
     let read = reader.list(name).into_iter().map(|item| item.parse::<Beginning>());
-    read.collect::<Result<_, _>>().unwrap_or_else(|fault| {
-        reader.problem(format!("{name} {fault}"));
+    read.collect::<Result<_, _>>().unwrap_or_else(|error| {
+        reader.problem(format!("{name} {error}"));
         BTreeSet::new()
     })
 }

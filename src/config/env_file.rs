@@ -28,7 +28,7 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<Line>, Vec<String>) {
                 lines.push(Line { number, name: name.to_owned(), value });
                 after
             }
-            Err(Fault { name, said }) => {
+            Err(RequestError { name, said }) => {
                 let about = name.map(|name| format!(" ({name})")).unwrap_or_default();
                 problems.push(format!(".env cannot be read at line {number}{about}: {said}"));
                 next
@@ -48,18 +48,18 @@ struct Statement<'a> {
     after: &'a str,
 }
 
-struct Fault<'a> {
+struct RequestError<'a> {
     /// If it is one.
     name: Option<&'a str>,
     said: &'static str,
 }
 
 /// One setting. `rest` begins with its line, and goes on, as a quoted value may.
-fn statement<'a>(line: &'a str, rest: &'a str) -> Result<Option<Statement<'a>>, Fault<'a>> {
+fn statement<'a>(line: &'a str, rest: &'a str) -> Result<Option<Statement<'a>>, RequestError<'a>> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let unnamed = |said| Err(Fault { name: None, said });
+    let unnamed = |said| Err(RequestError { name: None, said });
     let Some((name, _)) = line.split_once('=') else {
         return unnamed("write NAME=value");
     };
@@ -80,7 +80,7 @@ fn statement<'a>(line: &'a str, rest: &'a str) -> Result<Option<Statement<'a>>, 
         Some('"') => double(rest),
         _ => plain(rest),
     }
-    .map_err(|said| Fault { name: Some(name), said })?;
+    .map_err(|said| RequestError { name: Some(name), said })?;
     Ok(Some(Statement { name, value, after }))
 }
 

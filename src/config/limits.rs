@@ -6,7 +6,7 @@ use chrono::Duration;
 
 use super::reader::Reader;
 use crate::domain::{
-    budget::{ACCEPTED, BudgetPolicy, Limit, LimitFault, MOST_OF_A_LIMIT, Odds, Passwords, PrefixPolicy},
+    budget::{ACCEPTED, BudgetPolicy, Limit, LimitError, MOST_OF_A_LIMIT, Odds, Passwords, PrefixPolicy},
     otp::OtpPolicy,
     phone::Region,
 };
@@ -67,7 +67,7 @@ fn failures_in_a_row(reader: &mut Reader<'_>, default: i64) -> i64 {
 /// Holds the settings against the odds that they give an attacker.
 pub(super) fn odds(reader: &mut Reader<'_>, is_prod: bool, otp: &OtpPolicy, budgets: &BudgetPolicy) -> Odds {
     let accepted = accepted(reader);
-    let odds = Odds::of(otp, budgets);
+    let odds = Odds::from_policies(otp, budgets);
     // Without limits they are certain, and that has a problem of its own.
     if is_prod && budgets.is_on && odds.between_sign_ins > accepted {
         reader.problem(format!(
@@ -104,8 +104,8 @@ fn limit(reader: &mut Reader<'_>, name: &'static str, default: Limit) -> Limit {
     };
     match Limit::from_str(&text) {
         Ok(limit) => limit,
-        Err(fault) => {
-            reader.problem(format!("{name} {fault}"));
+        Err(error) => {
+            reader.problem(format!("{name} {error}"));
             default
         }
     }
@@ -117,11 +117,11 @@ fn limits(reader: &mut Reader<'_>, name: &'static str, default: Vec<Limit>) -> V
     if items.is_empty() {
         return default;
     }
-    let read: Result<Vec<Limit>, LimitFault> = items.iter().map(|item| item.parse()).collect();
+    let read: Result<Vec<Limit>, LimitError> = items.iter().map(|item| item.parse()).collect();
     match read {
         Ok(limits) => limits,
-        Err(fault) => {
-            reader.problem(format!("{name}: each limit {fault}"));
+        Err(error) => {
+            reader.problem(format!("{name}: each limit {error}"));
             default
         }
     }

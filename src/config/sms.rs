@@ -218,8 +218,8 @@ fn whatsapp(reader: &mut Reader<'_>) -> (Option<WhatsApp>, bool) {
     };
     let content = match content.map(|text| WhatsApp::parse_content(&text)).transpose() {
         Ok(content) => content,
-        Err(fault) => {
-            reader.problem(format!("TWILIO_WHATSAPP_CONTENT_SID: {fault}"));
+        Err(error) => {
+            reader.problem(format!("TWILIO_WHATSAPP_CONTENT_SID: {error}"));
             None
         }
     };
@@ -364,10 +364,10 @@ fn texts(reader: &mut Reader<'_>) -> TextSettings {
         folder: reader.text("SMS_TEXTS_DIR").map(PathBuf::from),
     };
     // Read here for its faults alone, so that they stand in the one list.
-    if let Err(fault) = Texts::load(settings.clone()) {
-        let fault = fault.to_string();
-        let is_named = fault.starts_with("SMS_");
-        reader.problem(if is_named { fault } else { format!("SMS_TEXTS_DIR: {fault}") });
+    if let Err(error) = Texts::load(settings.clone()) {
+        let error = error.to_string();
+        let is_named = error.starts_with("SMS_");
+        reader.problem(if is_named { error } else { format!("SMS_TEXTS_DIR: {error}") });
     }
     settings
 }

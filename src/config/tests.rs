@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
+mod bot_check;
 mod destinations;
-mod proof;
 mod proxies;
 mod server;
 mod sms;

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{MIN_SECRET_BYTES, reader::Reader, secret};
 use crate::{
-    domain::access::{KeyAlgorithm, KeyFault, SigningKey, TokenPolicy, VerifyingKey},
+    domain::access::{KeyAlgorithm, KeyError, SigningKey, TokenPolicy, VerifyingKey},
     random::Random,
 };
 
@@ -46,8 +46,8 @@ pub(super) fn tokens(reader: &mut Reader<'_>, is_prod: bool, random: &Random) ->
     let algorithm: KeyAlgorithm = match reader.text(ALGORITHM).map(|name| name.parse()) {
         None => KeyAlgorithm::Hs256,
         Some(Ok(algorithm)) => algorithm,
-        Some(Err(fault)) => {
-            reader.problem(format!("{ALGORITHM} {fault}"));
+        Some(Err(error)) => {
+            reader.problem(format!("{ALGORITHM} {error}"));
             KeyAlgorithm::Hs256
         }
     };
@@ -167,8 +167,8 @@ fn is_path(item: &str) -> bool {
     item.contains(['/', '\\']) || ends_like_a_key || path.exists()
 }
 
-fn in_the_file(fault: KeyFault) -> String {
-    format!("the file {fault}")
+fn in_the_file(error: KeyError) -> String {
+    format!("the file {error}")
 }
 
 struct KeyFile {

@@ -88,11 +88,11 @@ impl LastId {
             Self::MOST => Self { millis: self.millis + 1, count: 0 },
             count => Self { millis: self.millis, count: count + 1 },
         };
-        let mut rest: [u8; 10] = random.bytes();
-        for (place, byte) in rest.iter_mut().zip(self.count.to_be_bytes()) {
+        let mut cooldown: [u8; 10] = random.bytes();
+        for (place, byte) in cooldown.iter_mut().zip(self.count.to_be_bytes()) {
             *place = byte;
         }
-        Builder::from_unix_timestamp_millis(self.millis, &rest).into_uuid()
+        Builder::from_unix_timestamp_millis(self.millis, &cooldown).into_uuid()
     }
 }
 
@@ -146,7 +146,7 @@ impl Audit {
     /// Says how many entries were lost, now that there is room again: behind those that waited before them.
     fn own_up(&self, queue: &mut Queue) {
         if let Some((lost, at)) = queue.lost.take() {
-            self.push(queue, Event::of(Action::AuditLost, Actor::System).with("entries", lost), at);
+            self.push(queue, Event::new(Action::AuditLost, Actor::System).with("entries", lost), at);
         }
     }
 
@@ -276,12 +276,12 @@ pub async fn start(
     settings: &Settings,
 ) -> Result<(), Error> {
     let (audit, now) = (&services.audit, services.clock.now());
-    let started = Event::of(Action::ServerStarted, Actor::System);
+    let started = Event::new(Action::ServerStarted, Actor::System);
     audit.note(started.with("version", version).with("environment", environment), now);
     let last = store::audit::find_last(&services.store, Action::SettingsChanged).await?;
     if let Some(changes) = settings.since(last.as_ref().map(|entry| &entry.detail), &services.pseudonyms) {
         let (changed, all) = changes.facts();
-        let event = Event::of(Action::SettingsChanged, Actor::System);
+        let event = Event::new(Action::SettingsChanged, Actor::System);
         audit.note(event.with("changed", changed).with("settings", all), now);
     }
     Ok(audit.flush().await?)
@@ -304,16 +304,16 @@ pub enum Dropped {
 /// When the database does not answer, or its role does not own the table: then nothing is dropped.
 pub async fn drop_before(services: &Services, month: Month, by: Actor) -> Result<Dropped, Error> {
     let now = services.clock.now();
-    let leave = match Dropping::before(month, now, services.zone) {
-        Ok(leave) => leave,
+    let delete_account = match Dropping::before(month, now, services.zone) {
+        Ok(delete_account) => delete_account,
         Err(not_yet) => return Ok(Dropped::NotYet(not_yet)),
     };
     if !services.store.find_migrations().await?.pending.is_empty() {
         return Ok(Dropped::NoSchema);
     }
     let txn = services.store.begin().await?;
-    let gone = store::audit::purge_before(&txn, leave).await?;
-    let event = Event::of(Action::AuditDropped, by);
+    let gone = store::audit::purge_before(&txn, delete_account).await?;
+    let event = Event::new(Action::AuditDropped, by);
     let event = event.with("before", Fact::shown(&month)).with("entries", gone);
     services.audit.write(&txn, event, now).await?;
     txn.commit().await?;

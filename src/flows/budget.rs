@@ -6,12 +6,15 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
-use super::{Error, Services, code::Ask, proof::ChallengeResponse};
+use super::{Error, Services, bot_check::ChallengeResponse, code::SendRequest};
 use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
-        budget::{Budget, Change, Charge, Guess, Kind, Refusal, Send, Settlement, Stamp, Tally, decide},
+        budget::{
+            Budget, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Guess, Kind, Send, Settlement,
+            decide,
+        },
         calendar::end_of_day,
         otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
         phone::PhoneNumber,
@@ -26,7 +29,7 @@ const TRIES: usize = 3;
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub struct Asker {
+pub struct Requester {
     /// From where.
     pub address: ClientAddress,
     /// What her device was given when she was last signed in on it, if it says so.
@@ -37,7 +40,7 @@ pub struct Asker {
 
 /// How somebody stands with a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct BudgetStatus {
     /// Which.
     pub budget: &'static str,
     /// How many it allows in a window.
@@ -52,59 +55,59 @@ pub struct Standing {
 
 /// A request of `signup` or `login`, counted.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct CountedRequest {
     /// Who asks.
-    pub asker: Asker,
+    pub requester: Requester,
     /// How her address stands.
-    pub standing: Option<Standing>,
+    pub status: Option<BudgetStatus>,
     /// Seconds until her address may ask again; none when at once.
     pub(super) wait: i64,
     /// What refuses her, unless she asks from a device that was signed in before.
-    pub(super) refusal: Option<Refusal>,
+    pub(super) exceeded: Option<BudgetExceeded>,
 }
 
 /// Counts a request of `signup` or `login`, whatever becomes of it.
 ///
 /// # Errors
 /// When the database does not answer: then nothing may be sent.
-pub async fn admit(services: &Services, asker: Asker) -> Result<Admitted, Error> {
+pub async fn admit(services: &Services, requester: Requester) -> Result<CountedRequest, Error> {
     let now = services.clock.now();
-    let charges = services.budgets.request(asker.address, now);
-    let (standing, refusal) = match claim(services, charges, now).await? {
-        Ok(held) => (held.standing(Budget::AddressRequests), None),
-        Err(refusal) => (Standing::of(refusal), Some(refusal)),
+    let charges = services.budgets.request(requester.address, now);
+    let (status, exceeded) = match claim(services, charges, now).await? {
+        Ok(budget_claim) => (budget_claim.status(Budget::AddressRequests), None),
+        Err(exceeded) => (BudgetStatus::from_exceeded(exceeded), Some(exceeded)),
     };
-    let wait = standing.filter(|standing| standing.left == 0).map_or(0, |standing| standing.reset);
-    Ok(Admitted { asker, standing, wait, refusal })
+    let wait = status.filter(|status| status.left == 0).map_or(0, |status| status.reset);
+    Ok(CountedRequest { requester, status, wait, exceeded })
 }
 
-impl Standing {
+impl BudgetStatus {
     /// How a budget stands that refused, if there is an end to it.
     #[must_use]
-    pub fn of(refusal: Refusal) -> Option<Self> {
-        let ((quota, window), reset) = refusal.quota.zip(refusal.retry_after)?;
-        Some(Standing { budget: refusal.budget.as_str(), quota, left: 0, window, reset })
+    pub fn from_exceeded(exceeded: BudgetExceeded) -> Option<Self> {
+        let ((quota, window), reset) = exceeded.quota.zip(exceeded.retry_after)?;
+        Some(BudgetStatus { budget: exceeded.budget.as_str(), quota, left: 0, window, reset })
     }
 }
 
 /// What was claimed, until it is settled.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct BudgetClaim {
     charges: Vec<Charge>,
-    tallies: Vec<Tally>,
-    stamp: Stamp,
+    rows: Vec<BudgetRow>,
+    charge_id: ChargeId,
     at: DateTime<Utc>,
 }
 
-impl Held {
+impl BudgetClaim {
     /// Nothing: the limits are off.
     fn nothing(now: DateTime<Utc>) -> Self {
-        Self { charges: Vec::new(), tallies: Vec::new(), stamp: Stamp::new(now, 0), at: now }
+        Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId::new(now, 0), at: now }
     }
 
     /// What would stop the same from being claimed once more.
-    pub(super) fn refuses(&self, now: DateTime<Utc>) -> Option<Refusal> {
-        decide(&self.charges, &self.tallies, now)
+    pub(super) fn refuses(&self, now: DateTime<Utc>) -> Option<BudgetExceeded> {
+        decide(&self.charges, &self.rows, now)
     }
 
     /// Seconds until the same could be claimed again; none when at once. A proof is spent for good and nothing to wait for: who
@@ -112,19 +115,19 @@ impl Held {
     pub(super) fn wait(&self, now: DateTime<Utc>) -> i64 {
         let is_proof = |charge: &&Charge| charge.rules.iter().any(|rule| rule.budget == Budget::Proof);
         let others: Vec<Charge> = self.charges.iter().filter(|charge| !is_proof(charge)).cloned().collect();
-        decide(&others, &self.tallies, now).and_then(|refusal| refusal.retry_after).unwrap_or(0)
+        decide(&others, &self.rows, now).and_then(|exceeded| exceeded.retry_after).unwrap_or(0)
     }
 
     /// How a window stands after this claim.
-    fn standing(&self, budget: Budget) -> Option<Standing> {
+    fn status(&self, budget: Budget) -> Option<BudgetStatus> {
         let (charge, limit) = self.charges.iter().find_map(|charge| {
             let rule = charge.rules.iter().find(|rule| rule.budget == budget)?;
             Some((charge, rule.limit()?))
         })?;
-        let tally = self.tallies.iter().find(|tally| tally.key == charge.key)?;
-        let used = tally.within(limit.per, self.at);
-        let oldest = used.checked_sub(1).and_then(|nth| tally.log.get(nth));
-        Some(Standing {
+        let row = self.rows.iter().find(|row| row.key == charge.key)?;
+        let used = row.within(limit.per, self.at);
+        let oldest = used.checked_sub(1).and_then(|nth| row.log.get(nth));
+        Some(BudgetStatus {
             budget: budget.as_str(),
             quota: limit.most,
             left: limit.most.saturating_sub(used),
@@ -142,34 +145,34 @@ pub(super) async fn claim(
     services: &Services,
     charges: Vec<Charge>,
     now: DateTime<Utc>,
-) -> Result<Result<Held, Refusal>, Error> {
+) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
     if !services.budgets.is_on {
-        return Ok(Ok(Held::nothing(now)));
+        return Ok(Ok(BudgetClaim::nothing(now)));
     }
     for _ in 0..TRIES {
-        let stamp = stamp(services, now);
-        let occasion = Occasion { stamp: &stamp, kept: services.budgets.kept(), now };
-        if let Some(tallies) = store::budgets::claim(&services.store, &charges, occasion).await? {
-            mend(services, &tallies, now).await?;
-            super::prefixes::watch(services, &tallies, now).await;
-            return Ok(Ok(Held { charges, tallies, stamp, at: now }));
+        let charge_id = charge_id(services, now);
+        let occasion = Occasion { charge_id: &charge_id, kept: services.budgets.kept(), now };
+        if let Some(rows) = store::budgets::claim(&services.store, &charges, occasion).await? {
+            mend(services, &rows, now).await?;
+            super::prefixes::watch(services, &rows, now).await;
+            return Ok(Ok(BudgetClaim { charges, rows, charge_id, at: now }));
         }
         let found = store::budgets::list(&services.store, &charges).await?;
         mend(services, &found, now).await?;
-        if let Some(refusal) = decide(&charges, &found, now) {
-            services.metrics.refused(refusal.budget.as_str());
-            return Ok(Err(close_if_prefix(services, &charges, refusal, now).await?));
+        if let Some(exceeded) = decide(&charges, &found, now) {
+            services.metrics.refused(exceeded.budget.as_str());
+            return Ok(Err(close_if_prefix(services, &charges, exceeded, now).await?));
         }
     }
     Ok(Err(crowded(&charges)))
 }
 
 /// Lets what a clock wrote that was wrong count as charged now, so that whoever waits as told is not refused again.
-async fn mend(services: &Services, tallies: &[Tally], now: DateTime<Utc>) -> Result<(), Error> {
+async fn mend(services: &Services, rows: &[BudgetRow], now: DateTime<Utc>) -> Result<(), Error> {
     let policy = &services.budgets.prefix;
-    for tally in tallies.iter().filter(|tally| tally.is_ahead(policy, now)) {
+    for row in rows.iter().filter(|row| row.is_ahead(policy, now)) {
         tracing::warn!(ahead = "budget", "a stored time is in the future: it counts as now");
-        store::budgets::mark_past(&services.store, &tally.key, policy, now).await?;
+        store::budgets::mark_past(&services.store, &row.key, policy, now).await?;
     }
     Ok(())
 }
@@ -178,9 +181,9 @@ async fn mend(services: &Services, tallies: &[Tally], now: DateTime<Utc>) -> Res
 #[derive(Debug)]
 pub(super) enum GuessClaim {
     /// An attempt was taken and charged: it is to be judged.
-    Taken(Challenge, Held),
+    Taken(Challenge, BudgetClaim),
     /// A budget stops it.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
     /// There is nothing to guess at: the challenge, if there is one, is this.
     NotWaiting(Option<Challenge>),
 }
@@ -204,16 +207,16 @@ pub(super) async fn claim_guess(
         match store::otp::claim_attempt(&db.repeating(), key, &services.otp, &charges, now).await? {
             Claim::Taken(challenge) => {
                 return Ok(match claim(services, charges, now).await? {
-                    Ok(held) => GuessClaim::Taken(challenge, held),
-                    Err(refusal) => GuessClaim::Refused(refusal),
+                    Ok(budget_claim) => GuessClaim::Taken(challenge, budget_claim),
+                    Err(exceeded) => GuessClaim::Refused(exceeded),
                 });
             }
             Claim::NotTaken(challenge) => {
                 let found = store::budgets::list(db, &charges).await?;
                 mend(services, &found, now).await?;
-                if let Some(refusal) = decide(&charges, &found, now) {
-                    services.metrics.refused(refusal.budget.as_str());
-                    return Ok(GuessClaim::Refused(refusal));
+                if let Some(exceeded) = decide(&charges, &found, now) {
+                    services.metrics.refused(exceeded.budget.as_str());
+                    return Ok(GuessClaim::Refused(exceeded));
                 }
                 if !challenge.as_ref().is_some_and(|challenge| challenge.waits(&services.otp, now)) {
                     return Ok(GuessClaim::NotWaiting(challenge));
@@ -226,7 +229,7 @@ pub(super) async fn claim_guess(
 
 /// What became of a guess that was claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judged {
+pub(super) enum GuessOutcome {
     /// It was never judged: its key is not listed any more.
     Not,
     /// It was right, and is still to be used.
@@ -239,37 +242,46 @@ pub(super) enum Judged {
 
 /// Settles a guess that was not a wrong one. A database that goes away here takes nothing from whoever was let in: her
 /// charges stay.
-pub(super) async fn settle_guess(services: &Services, held: Held, phone: &PhoneNumber, judged: Judged) {
+pub(super) async fn settle_guess(
+    services: &Services,
+    budget_claim: BudgetClaim,
+    phone: &PhoneNumber,
+    judge_guess: GuessOutcome,
+) {
     if !services.budgets.is_on {
         return;
     }
-    let mark = services.pseudonyms.phone(phone);
-    let failures = format!("phone/{}/guesses", mark.as_str());
+    let phone_hash = services.pseudonyms.phone(phone);
+    let failures = format!("phone/{}/guesses", phone_hash.as_str());
     // Where the right guess is in the count itself, one more is no lock: else the last one allowed would lock her out.
-    let is_counted = held.tallies.iter().any(|tally| tally.key == failures);
+    let is_counted = budget_claim.rows.iter().any(|row| row.key == failures);
     let locked_at = services.budgets.failures_in_a_row + i64::from(is_counted);
-    let is_used = matches!(judged, Judged::Used | Judged::UsedByKnown);
-    let mut settlements: Vec<Settlement> = held
-        .tallies
+    let is_used = matches!(judge_guess, GuessOutcome::Used | GuessOutcome::UsedByKnown);
+    let mut settlements: Vec<Settlement> = budget_claim
+        .rows
         .iter()
-        .filter(|tally| !(is_used && tally.key == failures))
-        .map(|tally| Settlement { key: tally.key.clone(), change: Change::TakeBack })
+        .filter(|row| !(is_used && row.key == failures))
+        .map(|row| Settlement { key: row.key.clone(), change: Change::Refund })
         .collect();
     if is_used {
-        let ends_at = held.at + services.budgets.phone_guesses.per;
-        settlements.push(Settlement { key: failures, change: Change::Succeed { locked_at, ends_at } });
+        let ends_at = budget_claim.at + services.budgets.phone_guesses.per;
+        settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
         if let Some(key) = Charge::prefix_key(phone) {
-            let forgiven = if judged == Judged::Used { services.budgets.prefix.forgiven } else { 0 };
+            let forgiven =
+                if judge_guess == GuessOutcome::Used { services.budgets.prefix.forgiven } else { 0 };
             settlements.push(Settlement { key, change: Change::Answer { forgiven } });
         }
     }
-    let settled = match store::budgets::settle(&services.store, &settlements, &held.stamp, held.at).await {
-        Ok(tallies) if judged == Judged::Used => {
-            super::prefixes::open_if_closed(services, &tallies, services.clock.now()).await
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.into()),
-    };
+    let settled =
+        match store::budgets::settle(&services.store, &settlements, &budget_claim.charge_id, budget_claim.at)
+            .await
+        {
+            Ok(rows) if judge_guess == GuessOutcome::Used => {
+                super::prefixes::open_if_closed(services, &rows, services.clock.now()).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
     if let Err(error) = settled {
         tracing::error!(%error, "the charges of a right code could not be given back");
     }
@@ -279,8 +291,8 @@ pub(super) async fn settle_guess(services: &Services, held: Held, phone: &PhoneN
 ///
 /// # Errors
 /// When the database does not answer: then the charges stay.
-pub(super) async fn take_back(services: &Services, held: &Held) -> Result<(), Error> {
-    settle_all(services, held, Change::TakeBack).await
+pub(super) async fn refund(services: &Services, budget_claim: &BudgetClaim) -> Result<(), Error> {
+    settle_all(services, budget_claim, Change::Refund).await
 }
 
 /// Claims a message that nobody asks for just now: the next channel of a code that came back.
@@ -292,7 +304,7 @@ pub(super) async fn claim_message(
     phone: &PhoneNumber,
     is_known: bool,
     now: DateTime<Utc>,
-) -> Result<Result<Held, Refusal>, Error> {
+) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
     let charges = services.budgets.message(phone, is_known, &day(services, now), now);
     claim(services, charges, now).await
 }
@@ -306,7 +318,7 @@ pub(super) async fn count_notice(
     services: &Services,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
-) -> Result<Result<Held, Refusal>, Error> {
+) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
     let mut charges = services.budgets.message(phone, true, &day(services, now), now);
     for charge in &mut charges {
         charge.rules.clear();
@@ -318,14 +330,14 @@ pub(super) async fn count_notice(
 ///
 /// # Errors
 /// When the database does not answer: then it stays.
-pub(super) async fn lift(services: &Services, held: &Held) -> Result<(), Error> {
-    settle_all(services, held, Change::Lift).await
+pub(super) async fn clear_cooldown(services: &Services, budget_claim: &BudgetClaim) -> Result<(), Error> {
+    settle_all(services, budget_claim, Change::ClearCooldown).await
 }
 
-async fn settle_all(services: &Services, held: &Held, change: Change) -> Result<(), Error> {
-    let all = held.tallies.iter().map(|tally| Settlement { key: tally.key.clone(), change });
+async fn settle_all(services: &Services, budget_claim: &BudgetClaim, change: Change) -> Result<(), Error> {
+    let all = budget_claim.rows.iter().map(|row| Settlement { key: row.key.clone(), change });
     let all: Vec<Settlement> = all.collect();
-    store::budgets::settle(&services.store, &all, &held.stamp, held.at).await?;
+    store::budgets::settle(&services.store, &all, &budget_claim.charge_id, budget_claim.at).await?;
     Ok(())
 }
 
@@ -347,14 +359,14 @@ pub(super) async fn send_wait(
         charges.extend(services.budgets.request(send.address, now));
     }
     let found = store::budgets::list(&services.store, &charges).await?;
-    Ok(decide(&charges, &found, now).and_then(|refusal| refusal.retry_after).unwrap_or(0))
+    Ok(decide(&charges, &found, now).and_then(|exceeded| exceeded.retry_after).unwrap_or(0))
 }
 
 /// The row of a number's prefix.
 ///
 /// # Errors
 /// When the database does not answer.
-pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Result<Option<Tally>, Error> {
+pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Result<Option<BudgetRow>, Error> {
     let Some(key) = Charge::prefix_key(phone) else {
         return Ok(None);
     };
@@ -369,19 +381,19 @@ pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (String, DateTime<
 /// A wish as budgets see it.
 pub(super) fn send<'a>(
     services: &Services,
-    ask: &Ask<'a>,
-    mark: &'a Pseudonym,
+    request: &SendRequest<'a>,
+    phone_hash: &'a Pseudonym,
     now: DateTime<Utc>,
 ) -> Send<'a> {
     Send {
-        phone: ask.key.phone,
-        mark,
-        address: ask.address,
-        device: ask.device,
-        is_known: ask.is_known,
+        phone: request.key.phone,
+        phone_hash,
+        address: request.address,
+        device: request.device,
+        is_known: request.is_known,
         resend_after: services.otp.resend_after,
         day: day(services, now),
-        proof: ask.proof,
+        proof: request.proof,
     }
 }
 
@@ -389,38 +401,38 @@ pub(super) fn send<'a>(
 pub(super) fn note_refusal(
     services: &Services,
     action: Action,
-    refusal: &Refusal,
+    exceeded: &BudgetExceeded,
     key: ChallengeKey<'_>,
     address: ClientAddress,
     now: DateTime<Utc>,
 ) {
     let event = Event::by_stranger(action).phone(key.phone).from(address);
-    let event = event.with("budget", refusal.budget.as_str()).with("purpose", key.purpose.as_str());
-    services.audit.note(event.with_known("retry_after", refusal.retry_after), now);
+    let event = event.with("budget", exceeded.budget.as_str()).with("purpose", key.purpose.as_str());
+    services.audit.note(event.with_known("retry_after", exceeded.retry_after), now);
 }
 
 /// The first refusal by a prefix whose codes do not come back closes it for a whole time.
 async fn close_if_prefix(
     services: &Services,
     charges: &[Charge],
-    refusal: Refusal,
+    exceeded: BudgetExceeded,
     now: DateTime<Utc>,
-) -> Result<Refusal, Error> {
+) -> Result<BudgetExceeded, Error> {
     let is_prefix = |charge: &&Charge| charge.rules.iter().any(|rule| rule.budget == Budget::Prefix);
-    if let Some(charge) = charges.iter().find(is_prefix).filter(|_| refusal.budget == Budget::Prefix) {
+    if let Some(charge) = charges.iter().find(is_prefix).filter(|_| exceeded.budget == Budget::Prefix) {
         super::prefixes::close(services, &charge.key, now).await?;
     }
-    Ok(refusal)
+    Ok(exceeded)
 }
 
-fn stamp(services: &Services, now: DateTime<Utc>) -> Stamp {
+fn charge_id(services: &Services, now: DateTime<Utc>) -> ChargeId {
     let (chance, ..) = services.random.bits().as_fields();
-    Stamp::new(now, chance)
+    ChargeId::new(now, chance)
 }
 
 /// Others are charged and given back at this very moment, so that nobody can say which budget it was.
-fn crowded(charges: &[Charge]) -> Refusal {
+fn crowded(charges: &[Charge]) -> BudgetExceeded {
     let rules = charges.iter().flat_map(|charge| &charge.rules);
     let budget = rules.map(|rule| rule.budget).find(|budget| budget.kind() == Kind::Rate);
-    Refusal { budget: budget.unwrap_or(Budget::AddressRequests), retry_after: Some(1), quota: None }
+    BudgetExceeded { budget: budget.unwrap_or(Budget::AddressRequests), retry_after: Some(1), quota: None }
 }

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Error, Sending, Services, Wish,
-    budget::{self, Judged},
-    code::{self, Ask},
-    destination, leaving, recycled, session, to_its_end, transaction,
-    verify::{By, CodeRefused, Proved, judged},
+    DeliveryPreferences, Error, SendOutcome, Services,
+    budget::{self, GuessOutcome},
+    code::{self, SendRequest},
+    destination, personal_data, recycled, run_to_completion, session, transaction,
+    verify::{AcceptedGuess, CodeRefused, Guesser, judge_guess},
 };
 use crate::{
     domain::{
@@ -30,9 +30,9 @@ const NOTICE_HOLDS: Duration = Duration::from_hours(10);
 
 /// What became of a wish for a new number.
 #[derive(Debug)]
-pub enum Asked {
+pub enum ChangeRequested {
     /// A code was asked for.
-    Code(Sending),
+    Code(SendOutcome),
     /// It cannot be hers.
     Refused(Refused),
 }
@@ -54,7 +54,7 @@ pub enum Changed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// Who holds the session was not proved lately.
-    NotProved,
+    RecentAuthRequired,
     /// It is hers already.
     Own,
     /// It is another account's.
@@ -65,40 +65,40 @@ pub enum Refused {
 ///
 /// # Errors
 /// When the database does not answer: then nothing was sent.
-pub async fn ask(
+pub async fn request_code(
     services: &Arc<Services>,
     who: SignedIn,
     phone: PhoneNumber,
-    wish: Wish,
+    preferences: DeliveryPreferences,
     from: ClientAddress,
-) -> Result<Asked, Error> {
-    to_its_end(services, move |services| async move {
+) -> Result<ChangeRequested, Error> {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         if let Some(refused) = refused(&who, &phone, now) {
-            return Ok(Asked::Refused(refused));
+            return Ok(ChangeRequested::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
         if let Some(sending) = destination::refused(&services, key, from, now) {
-            return Ok(Asked::Code(sending));
+            return Ok(ChangeRequested::Code(sending));
         }
         // Only after the proof: whoever stole a token learns nothing of who has an account.
         // Where nobody is to learn that at all, not before the right code.
         let used_after = services.used_after(now);
         let found = store::accounts::find_by_phone(&services.store, &phone, used_after).await?;
         if found.is_some() && !services.hides_accounts {
-            return Ok(Asked::Refused(Refused::Taken));
+            return Ok(ChangeRequested::Refused(Refused::Taken));
         }
-        let ask = Ask {
+        let request = SendRequest {
             key,
             source: None,
-            wish: &wish,
+            preferences: &preferences,
             address: from,
             device: None,
             is_known: false,
             is_review: false,
             proof: None,
         };
-        Ok(Asked::Code(code::send(&services, &ask, now).await?))
+        Ok(ChangeRequested::Code(code::send(&services, &request, now).await?))
     })
     .await
 }
@@ -115,21 +115,22 @@ pub async fn verify(
     languages: Vec<String>,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         // Again: whoever stole a token must not finish what its owner began.
         if let Some(refused) = refused(&who, &phone, now) {
             return Ok(Changed::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
-        let Proved { proof, held } = match judged(&services, key, &code, By::address(from), now).await? {
-            Ok(proved) => proved,
-            Err(refused) => return Ok(Changed::Code(refused)),
-        };
+        let AcceptedGuess { proof, budget_claim } =
+            match judge_guess(&services, key, &code, Guesser::address(from), now).await? {
+                Ok(accepted) => accepted,
+                Err(refused) => return Ok(Changed::Code(refused)),
+            };
         let moving = || move_to(&services, &who, key, &proof, from, now);
         let (changed, old) = transaction(moving).await?;
-        let judged = if changed == Changed::Done { Judged::Used } else { Judged::Right };
-        budget::settle_guess(&services, held, &phone, judged).await;
+        let judge_guess = if changed == Changed::Done { GuessOutcome::Used } else { GuessOutcome::Right };
+        budget::settle_guess(&services, budget_claim, &phone, judge_guess).await;
         if let Some(old) = old {
             tell_old(&services, old, who.account().id, &languages, now).await;
         }
@@ -139,8 +140,8 @@ pub async fn verify(
 }
 
 fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Refused> {
-    if !who.session().is_proved(now) {
-        Some(Refused::NotProved)
+    if !who.session().has_recent_auth(now) {
+        Some(Refused::RecentAuthRequired)
     } else if who.account().phone.as_ref() == Some(phone) {
         Some(Refused::Own)
     } else {
@@ -165,7 +166,7 @@ async fn move_to(
     }
     // Whoever gets that number next is told nothing of hers, and neither is who reads the database.
     if let Some(old) = &who.account().phone {
-        leaving::mark_owed(services, &txn, old, now).await?;
+        personal_data::insert_tombstone_if_owed(services, &txn, old, now).await?;
         store::otp::purge_unbound(&txn, old).await?;
     }
     // Before her own account, here as everywhere.
@@ -175,19 +176,19 @@ async fn move_to(
         return Ok((Changed::Ended, None));
     };
     // The unique index decides who of two gets it.
-    if !store::owners::mark_phone(&txn, user_id, phone, now).await? {
+    if !store::owners::set_phone(&txn, user_id, phone, now).await? {
         return Ok((Changed::Refused(Refused::Taken), None));
     }
     if let Some(old) = &account.phone {
         // It was another one a moment ago.
         if who.account().phone.as_ref() != Some(old) {
-            leaving::mark_owed(services, &txn, old, now).await?;
+            personal_data::insert_tombstone_if_owed(services, &txn, old, now).await?;
             store::otp::purge_unbound(&txn, old).await?;
         }
-        store::leads::mark_moved(&txn, old, phone).await?;
+        store::leads::set_moved(&txn, old, phone).await?;
         store::messages::purge_to(&txn, old).await?;
     }
-    store::leads::mark_converted(&txn, phone, now).await?;
+    store::leads::set_converted(&txn, phone, now).await?;
     let ended = store::sessions::close_all(&txn, user_id, Some(session.id), now).await?;
     txn.commit().await?;
     let event = Event::by_owner(Action::PhoneChanged, user_id).phone(phone).from(from).with("ended", ended);

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
-        budget::{Budget, Refusal},
+        budget::{Budget, BudgetExceeded},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
@@ -16,7 +16,7 @@ use crate::{
     sms::{self, Message, SendError, Wording},
     store::{
         self,
-        messages::{NewMessage, News, Which},
+        messages::{NewMessage, StatusUpdate, Which},
     },
 };
 
@@ -26,7 +26,7 @@ const NOBODY: &str = "none";
 
 /// How a person wants her code.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct DeliveryPreferences {
     /// By which way, where she says so. It is on.
     pub channel: Option<Channel>,
     /// What her app runs on.
@@ -48,7 +48,7 @@ pub struct CodeSent {
 
 /// What became of a wish for a code.
 #[derive(Debug)]
-pub enum Sending {
+pub enum SendOutcome {
     /// It is on its way.
     Sent(CodeSent),
     /// The phone was sent one too recently.
@@ -57,19 +57,19 @@ pub enum Sending {
         retry_after: i64,
     },
     /// A budget is spent.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
     /// The provider would not or could not. The next one may be asked for at once.
     Failed(SendError),
 }
 
 /// A wish as the verbs have looked at it.
-pub(super) struct Ask<'a> {
+pub(super) struct SendRequest<'a> {
     /// Which challenge it is.
     pub(super) key: ChallengeKey<'a>,
     /// By which way a lead comes. Whoever asks without one is no lead: she has an account.
     pub(super) source: Option<Source>,
     /// How she wants it.
-    pub(super) wish: &'a Wish,
+    pub(super) preferences: &'a DeliveryPreferences,
     /// From where she asks.
     pub(super) address: ClientAddress,
     /// The device, if she was signed in on it before.
@@ -82,7 +82,7 @@ pub(super) struct Ask<'a> {
     pub(super) proof: Option<Uuid>,
 }
 
-impl Sending {
+impl SendOutcome {
     /// The same, where the next code may be asked for after this many seconds at the earliest.
     pub(super) fn not_before(mut self, seconds: i64) -> Self {
         if let Self::Sent(sent) = &mut self {
@@ -104,64 +104,73 @@ pub(super) struct Outgoing<'a> {
 }
 
 /// Claims the send, commits, sends, and writes down what became of it.
-pub(super) async fn send(services: &Services, ask: &Ask<'_>, now: DateTime<Utc>) -> Result<Sending, Error> {
-    if ask.is_review {
-        return Ok(Sending::Sent(open_for_review(services, ask, now).await?));
+pub(super) async fn send(
+    services: &Services,
+    request: &SendRequest<'_>,
+    now: DateTime<Utc>,
+) -> Result<SendOutcome, Error> {
+    if request.is_review {
+        return Ok(SendOutcome::Sent(open_for_review(services, request, now).await?));
     }
-    if let Some(refused) = destination::refused(services, ask.key, ask.address, now) {
+    if let Some(refused) = destination::refused(services, request.key, request.address, now) {
         return Ok(refused);
     }
-    let mark = services.pseudonyms.phone(ask.key.phone);
-    let send = budget::send(services, ask, &mark, now);
-    let held = match budget::claim(services, services.budgets.send(&send, now), now).await? {
-        Ok(held) => held,
-        Err(refusal) => return Ok(refused(services, ask, &refusal, now)),
+    let phone_hash = services.pseudonyms.phone(request.key.phone);
+    let send = budget::send(services, request, &phone_hash, now);
+    let budget_claim = match budget::claim(services, services.budgets.send(&send, now), now).await? {
+        Ok(budget_claim) => budget_claim,
+        Err(exceeded) => return Ok(refused(services, request, &exceeded, now)),
     };
-    let challenge = match open(services, ask.key, now).await? {
+    let challenge = match open(services, request.key, now).await? {
         Ok(challenge) => challenge,
         Err(retry_after) => {
-            budget::take_back(services, &held).await?;
-            return Ok(Sending::TooSoon { retry_after });
+            budget::refund(services, &budget_claim).await?;
+            return Ok(SendOutcome::TooSoon { retry_after });
         }
     };
     let outgoing = Outgoing {
-        key: ask.key,
+        key: request.key,
         challenge: &challenge,
         delivery_id: services.random.bits(),
         attempt: 1,
-        channel: ask.wish.channel.unwrap_or_else(|| services.channels.usual()),
-        platform: ask.wish.platform,
-        languages: &ask.wish.languages,
+        channel: request.preferences.channel.unwrap_or_else(|| services.channels.usual()),
+        platform: request.preferences.platform,
+        languages: &request.preferences.languages,
     };
-    let message = match write_down_first(services, &outgoing, ask.source, now).await {
+    let message = match write_down_first(services, &outgoing, request.source, now).await {
         Ok(message) => message,
         Err(error) => {
-            give_back(services, ask.key, &challenge, &held, true, now).await;
+            refund_send(services, request.key, &challenge, &budget_claim, true, now).await;
             return Err(error);
         }
     };
     let outcome = hand_over(services, &message).await;
-    note(services, ask, &outgoing, outcome.as_ref().err(), now);
+    note(services, request, &outgoing, outcome.as_ref().err(), now);
     if let Err(failure) = outcome {
-        give_back(services, ask.key, &challenge, &held, failure.definitely_not_sent(), now).await;
-        return Ok(Sending::Failed(failure));
+        refund_send(services, request.key, &challenge, &budget_claim, failure.definitely_not_sent(), now)
+            .await;
+        return Ok(SendOutcome::Failed(failure));
     }
     // The provider may have taken seconds, which are gone from the code's life and from the wait.
     let after = services.clock.now();
-    Ok(Sending::Sent(CodeSent {
+    Ok(SendOutcome::Sent(CodeSent {
         expires_in: challenge.seconds_left(after),
-        resend_in: challenge.wait_left(&services.otp, after).max(held.wait(after)),
+        resend_in: challenge.wait_left(&services.otp, after).max(budget_claim.wait(after)),
         delivery_id: outgoing.delivery_id,
     }))
 }
 
 /// The challenge of a review number. There is nothing to send, so there is nothing to wait for, either; a row says that it
 /// has arrived, for whoever asks what became of it.
-async fn open_for_review(services: &Services, ask: &Ask<'_>, now: DateTime<Utc>) -> Result<CodeSent, Error> {
-    let (db, key) = (&services.store, ask.key);
+async fn open_for_review(
+    services: &Services,
+    request: &SendRequest<'_>,
+    now: DateTime<Utc>,
+) -> Result<CodeSent, Error> {
+    let (db, key) = (&services.store, request.key);
     let opening = Opening {
         refuse_if_sent_after: None,
-        marks: Vec::new(),
+        phone_hashes: Vec::new(),
         ..services.otp.opening(services.random.bits(), &services.otp_keys, key, now)
     };
     let challenge = store::otp::open(db, key, &opening).await?.ok_or(Error::Collision)?;
@@ -172,15 +181,21 @@ async fn open_for_review(services: &Services, ask: &Ask<'_>, now: DateTime<Utc>)
         challenge_id: Some(challenge.id),
         account_id: key.holder.and_then(Holder::account),
         phone: key.phone,
-        channel: ask.wish.channel.unwrap_or_else(|| services.channels.usual()),
+        channel: request.preferences.channel.unwrap_or_else(|| services.channels.usual()),
         language: "",
-        platform: ask.wish.platform,
+        platform: request.preferences.platform,
         template: REVIEW,
         provider: NOBODY,
     };
     let (id, delivery_id) = (row.id, row.delivery_id);
     store::messages::insert(db, row, now).await?;
-    store::messages::mark(db, Which::Id(id), News::of(DeliveryStatus::Delivered), now).await?;
+    store::messages::update_status(
+        db,
+        Which::Id(id),
+        StatusUpdate::from_status(DeliveryStatus::Delivered),
+        now,
+    )
+    .await?;
     tracing::info!(message_id = %id, to = %key.phone, "review number: its code is fixed, and nothing is sent");
     Ok(CodeSent { expires_in: challenge.seconds_left(now), resend_in: 0, delivery_id })
 }
@@ -208,24 +223,29 @@ async fn open(
         }
         return Ok(Err(waiting.resend_in(&services.otp, now)));
     }
-    let mut until = store::otp::find_mark(db, &opening.marks, key.purpose, now).await?;
+    let mut until = store::otp::find_tombstone(db, &opening.phone_hashes, key.purpose, now).await?;
     let longest = services.otp.longest_mark(now);
     if until.is_some_and(|until| until > longest) {
-        store::otp::mark_shorter(db, &opening.marks, key.purpose, longest).await?;
+        store::otp::mark_shorter(db, &opening.phone_hashes, key.purpose, longest).await?;
         until = Some(longest);
     }
     Ok(Err(until.map_or(1, |until| seconds_up(until - now).max(1))))
 }
 
 /// What a spent budget says to whoever asks for a code.
-fn refused(services: &Services, ask: &Ask<'_>, refusal: &Refusal, now: DateTime<Utc>) -> Sending {
-    match (refusal.budget, refusal.retry_after) {
-        (Budget::Cooldown, Some(retry_after)) => Sending::TooSoon { retry_after },
+fn refused(
+    services: &Services,
+    request: &SendRequest<'_>,
+    exceeded: &BudgetExceeded,
+    now: DateTime<Utc>,
+) -> SendOutcome {
+    match (exceeded.budget, exceeded.retry_after) {
+        (Budget::Cooldown, Some(retry_after)) => SendOutcome::TooSoon { retry_after },
         // Whoever asked for the proof writes it down, and asks for another.
-        (Budget::Proof, _) => Sending::Refused(*refusal),
+        (Budget::Proof, _) => SendOutcome::Refused(*exceeded),
         _ => {
-            budget::note_refusal(services, Action::CodeRefused, refusal, ask.key, ask.address, now);
-            Sending::Refused(*refusal)
+            budget::note_refusal(services, Action::CodeRefused, exceeded, request.key, request.address, now);
+            SendOutcome::Refused(*exceeded)
         }
     }
 }
@@ -233,19 +253,19 @@ fn refused(services: &Services, ask: &Ask<'_>, refusal: &Refusal, now: DateTime<
 /// Writes down that a code went out, or did not.
 fn note(
     services: &Services,
-    ask: &Ask<'_>,
+    request: &SendRequest<'_>,
     outgoing: &Outgoing<'_>,
     failure: Option<&SendError>,
     now: DateTime<Utc>,
 ) {
     let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
     let mut event = Event::by_stranger(action)
-        .phone(ask.key.phone)
-        .from(ask.address)
-        .with("purpose", ask.key.purpose.as_str())
+        .phone(request.key.phone)
+        .from(request.address)
+        .with("purpose", request.key.purpose.as_str())
         .with("channel", outgoing.channel.as_str())
         .with("delivery_id", outgoing.delivery_id)
-        .with_known("device", ask.device.map(|_| true));
+        .with_known("device", request.device.map(|_| true));
     if let Some(failure) = failure {
         event = event.with("reason", failure.kind());
     }
@@ -329,7 +349,7 @@ pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<
     let now = services.clock.now();
     // The message may be out, so a database that goes away no longer changes the answer.
     let db = services.store.repeating();
-    let marked = store::messages::mark(&db, Which::Id(message.id), news(&sent), now).await;
+    let marked = store::messages::update_status(&db, Which::Id(message.id), update(&sent), now).await;
     if let Err(error) = marked {
         tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
     }
@@ -339,37 +359,37 @@ pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<
 /// What is given back of a send that came to nothing, or of which nothing is known: the cooldown always, so that the
 /// person may try again at once, and the charges if nothing can have been sent. The code stays the same, so a message that
 /// arrives after all still works.
-async fn give_back(
+async fn refund_send(
     services: &Services,
     key: ChallengeKey<'_>,
     challenge: &Challenge,
-    held: &budget::Held,
+    budget_claim: &budget::BudgetClaim,
     is_not_sent: bool,
     now: DateTime<Utc>,
 ) {
     let charges = if is_not_sent {
-        budget::take_back(services, held).await
+        budget::refund(services, budget_claim).await
     } else {
-        budget::lift(services, held).await
+        budget::clear_cooldown(services, budget_claim).await
     };
-    let cooldown = store::otp::mark_unsent(&services.store.repeating(), key, challenge.id, now).await;
+    let cooldown = store::otp::set_unsent(&services.store.repeating(), key, challenge.id, now).await;
     if let Err(error) = charges.and(cooldown.map_err(Error::from)) {
         tracing::error!(%error, "the cooldown of a failed send could not be lifted");
     }
 }
 
-fn news(sent: &Result<sms::Receipt, SendError>) -> News {
+fn update(sent: &Result<sms::Receipt, SendError>) -> StatusUpdate {
     match sent {
-        Ok(receipt) => News {
+        Ok(receipt) => StatusUpdate {
             provider_id: receipt.provider_id.clone(),
             segments: receipt.segments,
             price: receipt.price.clone(),
-            ..News::of(receipt.status)
+            ..StatusUpdate::from_status(receipt.status)
         },
-        Err(error) => News {
+        Err(error) => StatusUpdate {
             error_code: error.provider_code().map(i64::from),
             reason: error.reason(),
-            ..News::of(if error.definitely_not_sent() {
+            ..StatusUpdate::from_status(if error.definitely_not_sent() {
                 DeliveryStatus::Failed
             } else {
                 DeliveryStatus::Unknown

@@ -6,18 +6,18 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 use super::{
-    Error, Sending, Services, Wish,
-    budget::{self, Judged},
-    code::{self, Ask},
-    device, password, session, to_its_end, transaction,
-    verify::{By, CodeRefused, Proved, judged},
+    DeliveryPreferences, Error, SendOutcome, Services,
+    budget::{self, GuessOutcome},
+    code::{self, SendRequest},
+    device, password, run_to_completion, session, transaction,
+    verify::{AcceptedGuess, CodeRefused, Guesser, judge_guess},
 };
 use crate::{
     domain::{
-        access::{PROOF_HOLDS, SignedIn},
+        access::{RECENT_AUTH_LIFE, SignedIn},
         address::ClientAddress,
         audit::{Action, Event},
-        budget::Refusal,
+        budget::BudgetExceeded,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
     },
@@ -32,7 +32,7 @@ pub enum CodeAsked {
         /// Her verified phone, which it goes to.
         phone: PhoneNumber,
         /// What became of that.
-        sending: Sending,
+        sending: SendOutcome,
     },
     /// She has no verified phone: she confirms with her password.
     NoPhone,
@@ -48,7 +48,7 @@ pub enum Confirmed {
     /// The password is another, or there is none.
     WrongPassword,
     /// Too many wrong passwords were tried. This one was not looked at.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
     /// The session has ended meanwhile.
     Ended,
 }
@@ -60,26 +60,26 @@ pub enum Confirmed {
 pub async fn send_code(
     services: &Arc<Services>,
     who: SignedIn,
-    wish: Wish,
+    preferences: DeliveryPreferences,
     from: ClientAddress,
 ) -> Result<CodeAsked, Error> {
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let Some(phone) = who.account().phone.clone() else {
             return Ok(CodeAsked::NoPhone);
         };
         let key = ChallengeKey::confirm(&phone, who.account().id);
         let now = services.clock.now();
-        let ask = Ask {
+        let request = SendRequest {
             key,
             source: None,
-            wish: &wish,
+            preferences: &preferences,
             address: from,
             device: None,
             is_known: true,
             is_review: device::fixed_code(&services, who.account(), now).is_some(),
             proof: None,
         };
-        let sending = code::send(&services, &ask, now).await?;
+        let sending = code::send(&services, &request, now).await?;
         Ok(CodeAsked::Code { phone, sending })
     })
     .await
@@ -95,34 +95,34 @@ pub async fn by_code(
     code: OtpCode,
     from: ClientAddress,
 ) -> Result<Confirmed, Error> {
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         let Some(phone) = &who.account().phone else {
             return Ok(Confirmed::Code(CodeRefused::NoneRequested));
         };
         let key = ChallengeKey::confirm(phone, who.account().id);
         let fixed = device::fixed_code(&services, who.account(), now);
-        let by = By { fixed, ..By::address(from) };
-        let Proved { proof, held } = match judged(&services, key, &code, by, now).await? {
-            Ok(proved) => proved,
+        let by = Guesser { fixed, ..Guesser::address(from) };
+        let AcceptedGuess { proof, budget_claim } = match judge_guess(&services, key, &code, by, now).await? {
+            Ok(accepted) => accepted,
             Err(refused) => return Ok(Confirmed::Code(refused)),
         };
-        let is_proved = transaction(|| async {
+        let has_recent_auth = transaction(|| async {
             let txn = services.store.begin().await?;
             if !store::otp::consume(&txn, key, &proof, now).await? {
                 txn.rollback().await?;
                 return Ok(None);
             }
-            let is_proved = store::sessions::mark_proved(&txn, who.session().id, now).await?;
+            let has_recent_auth = store::sessions::set_recent_auth(&txn, who.session().id, now).await?;
             txn.commit().await?;
-            Ok(Some(is_proved))
+            Ok(Some(has_recent_auth))
         });
-        let Some(is_proved) = is_proved.await? else {
-            budget::settle_guess(&services, held, phone, Judged::Right).await;
+        let Some(has_recent_auth) = has_recent_auth.await? else {
+            budget::settle_guess(&services, budget_claim, phone, GuessOutcome::Right).await;
             return Ok(Confirmed::Code(CodeRefused::NoneRequested));
         };
-        budget::settle_guess(&services, held, phone, Judged::UsedByKnown).await;
-        Ok(confirmed(&services, &who, "code", is_proved, from, now))
+        budget::settle_guess(&services, budget_claim, phone, GuessOutcome::UsedByKnown).await;
+        Ok(confirmed(&services, &who, "code", has_recent_auth, from, now))
     })
     .await
 }
@@ -143,22 +143,23 @@ pub async fn by_password(
     };
     // Whoever stole a session must not try passwords without end.
     let (now, id) = (services.clock.now(), who.account().id);
-    let held = match password::claim_try(services, &services.pseudonyms.account(id), from, now).await? {
-        Ok(held) => held,
-        Err(refusal) => {
-            services.audit.note(password::tried_too_often(id, &refusal, from), now);
-            return Ok(Confirmed::Refused(refusal));
-        }
-    };
+    let budget_claim =
+        match password::claim_password_guess(services, &services.pseudonyms.account(id), from, now).await? {
+            Ok(budget_claim) => budget_claim,
+            Err(exceeded) => {
+                services.audit.note(password::tried_too_often(id, &exceeded, from), now);
+                return Ok(Confirmed::Refused(exceeded));
+            }
+        };
     let found = store::accounts::find_with_hash(&services.store, id).await?;
     let hash = found.and_then(|(_, hash)| hash);
     if !services.hasher.verify(hash.as_ref(), &typed).await {
         services.audit.note(wrong(&who), services.clock.now());
         return Ok(Confirmed::WrongPassword);
     }
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        let is_proved = transaction(|| async {
+        let has_recent_auth = transaction(|| async {
             let txn = services.store.begin().await?;
             // What was right a moment ago may have been changed since, by somebody who shuts others out.
             if store::accounts::claim_with_hash(&txn, who.account().id, hash.as_ref()).await?.is_none() {
@@ -166,16 +167,17 @@ pub async fn by_password(
                 return Ok(None);
             }
             let is_there = session::stands(&txn, &who).await?.is_some();
-            let is_proved = is_there && store::sessions::mark_proved(&txn, who.session().id, now).await?;
+            let has_recent_auth =
+                is_there && store::sessions::set_recent_auth(&txn, who.session().id, now).await?;
             txn.commit().await?;
-            Ok(Some(is_proved))
+            Ok(Some(has_recent_auth))
         });
-        let Some(is_proved) = is_proved.await? else {
+        let Some(has_recent_auth) = has_recent_auth.await? else {
             services.audit.note(wrong(&who), now);
             return Ok(Confirmed::WrongPassword);
         };
-        password::settle_right(&services, &held).await;
-        Ok(confirmed(&services, &who, "password", is_proved, from, now))
+        password::refund_password_guess(&services, &budget_claim).await;
+        Ok(confirmed(&services, &who, "password", has_recent_auth, from, now))
     })
     .await
 }
@@ -184,14 +186,14 @@ fn confirmed(
     services: &Services,
     who: &SignedIn,
     by: &'static str,
-    is_proved: bool,
+    has_recent_auth: bool,
     from: ClientAddress,
     now: DateTime<Utc>,
 ) -> Confirmed {
-    if !is_proved {
+    if !has_recent_auth {
         return Confirmed::Ended;
     }
     let event = Event::by_owner(Action::Confirmed, who.account().id).from(from);
     services.audit.note(event.with("by", by).with("sid", who.session().id), now);
-    Confirmed::Until(now + PROOF_HOLDS)
+    Confirmed::Until(now + RECENT_AUTH_LIFE)
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::{
     Error, Services, budget,
     code::{self, Outgoing},
-    to_its_end,
+    run_to_completion,
 };
 use crate::{
     domain::{
@@ -20,7 +20,7 @@ use crate::{
     sms::{Report, ReportOf, SendError},
     store::{
         self, Store,
-        messages::{News, Which},
+        messages::{StatusUpdate, Which},
     },
 };
 
@@ -57,9 +57,11 @@ pub async fn take(
         Some(Ok(Some(report))) => report,
     };
     let now = services.clock.now();
-    let lost = to_its_end(services, |services| async move { note(&services, report, now).await }).await?;
+    let lost =
+        run_to_completion(services, |services| async move { note(&services, report, now).await }).await?;
     if let Some(lost) = lost {
-        let following = to_its_end(services, |services| async move { follow(&services, &lost, now).await });
+        let following =
+            run_to_completion(services, |services| async move { follow(&services, &lost, now).await });
         // The report was taken whatever becomes of this.
         let _ = tokio::time::timeout(FOLLOWED_WITHIN, following).await;
     }
@@ -73,7 +75,7 @@ pub async fn take(
 pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
     let now = services.clock.now();
     for report in services.sms.inbox().map(|inbox| inbox.due(now)).unwrap_or_default() {
-        to_its_end(services, |services| async move {
+        run_to_completion(services, |services| async move {
             if let Some(lost) = note(&services, report, now).await? {
                 follow(&services, &lost, now).await;
             }
@@ -89,25 +91,25 @@ pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
 async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result<Option<Delivery>, Error> {
     let (status, error_code) = (report.status, report.error_code);
     let mut may_be_followed = report.may_be_followed();
-    let news = News {
+    let update = StatusUpdate {
         error_code: error_code.map(i64::from),
         reason: report.reason,
         price: report.price,
-        ..News::of(status)
+        ..StatusUpdate::from_status(status)
     };
     let db = &services.store;
     let marked = match &report.of {
-        ReportOf::Message(id) => mark(db, Which::Id(*id), news, now).await?,
+        ReportOf::Message(id) => phone_hash(db, Which::Id(*id), update, now).await?,
         ReportOf::Provider { id, to, channel } => {
-            match mark(db, Which::ProviderId(id), news.clone(), now).await? {
+            match phone_hash(db, Which::ProviderId(id), update.clone(), now).await? {
                 Some(delivery) => Some(delivery),
                 None => match unnamed(services, id, to.as_ref(), *channel, now).await? {
                     None => None,
                     Some(message) => {
                         // Whoever waits for the provider's own answer is told by that.
                         may_be_followed &= message.status.is_taken();
-                        let news = News { provider_id: Some(id.clone()), ..news };
-                        mark(db, Which::Id(message.message_id), news, now).await?
+                        let update = StatusUpdate { provider_id: Some(id.clone()), ..update };
+                        phone_hash(db, Which::Id(message.message_id), update, now).await?
                     }
                 },
             }
@@ -130,18 +132,20 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
 
 /// Writes news down. A report comes once, and what follows it must not get lost: where the answer of the database was lost,
 /// the news are written again, or found as they were written a moment ago.
-async fn mark(
+async fn phone_hash(
     db: &Store,
     which: Which<'_>,
-    news: News,
+    update: StatusUpdate,
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, Error> {
-    let status = news.status;
-    match store::messages::mark(db, which, news.clone(), now).await {
-        Err(error) if error.may_have_happened() => match store::messages::mark(db, which, news, now).await? {
-            None => Ok(store::messages::find_marked(db, which, status, now).await?),
-            written => Ok(written),
-        },
+    let status = update.status;
+    match store::messages::update_status(db, which, update.clone(), now).await {
+        Err(error) if error.may_have_happened() => {
+            match store::messages::update_status(db, which, update, now).await? {
+                None => Ok(store::messages::find_marked(db, which, status, now).await?),
+                written => Ok(written),
+            }
+        }
         result => Ok(result?),
     }
 }
@@ -217,26 +221,26 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
             languages: std::slice::from_ref(&lost.language),
         };
         // It costs as much as the first one: an attacker whose numbers take no message must not get two for one.
-        let held = match budget::claim_message(services, key.phone, is_known, now).await? {
-            Ok(held) => held,
-            Err(refusal) => {
-                tracing::info!(to = %key.phone, budget = refusal.budget.as_str(), "next channel refused");
-                let event = Event::of(Action::CodeRefused, Actor::System).phone(key.phone);
+        let budget_claim = match budget::claim_message(services, key.phone, is_known, now).await? {
+            Ok(budget_claim) => budget_claim,
+            Err(exceeded) => {
+                tracing::info!(to = %key.phone, budget = exceeded.budget.as_str(), "next channel refused");
+                let event = Event::new(Action::CodeRefused, Actor::System).phone(key.phone);
                 let event = event.with("purpose", key.purpose.as_str());
-                services.audit.note(event.with("budget", refusal.budget.as_str()), now);
+                services.audit.note(event.with("budget", exceeded.budget.as_str()), now);
                 return Ok(());
             }
         };
         let Some(message) = code::write_down(services, &outgoing, now).await? else {
             // Another report was first, and its message is counted.
-            budget::take_back(services, &held).await?;
+            budget::refund(services, &budget_claim).await?;
             return Ok(());
         };
         tracing::info!(message_id = %message.id, to = %message.to, channel = channel.as_str(), "next channel");
         let sent = code::hand_over(services, &message).await;
         note_followed(services, &outgoing, sent.as_ref().err(), now);
         match sent {
-            Err(failure) if failure.definitely_not_sent() => budget::take_back(services, &held).await?,
+            Err(failure) if failure.definitely_not_sent() => budget::refund(services, &budget_claim).await?,
             Ok(()) | Err(_) => return Ok(()),
         }
     }
@@ -251,7 +255,7 @@ fn note_followed(
     now: DateTime<Utc>,
 ) {
     let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
-    let event = Event::of(action, Actor::System)
+    let event = Event::new(action, Actor::System)
         .phone(outgoing.key.phone)
         .with("purpose", outgoing.key.purpose.as_str())
         .with("channel", outgoing.channel.as_str())

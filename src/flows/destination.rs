@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Sending, Services};
+use super::{SendOutcome, Services};
 use crate::{
     domain::{
         address::ClientAddress,
@@ -20,11 +20,11 @@ pub(super) fn refused(
     key: ChallengeKey<'_>,
     address: ClientAddress,
     now: DateTime<Utc>,
-) -> Option<Sending> {
+) -> Option<SendOutcome> {
     let reason = services.destinations.refuses(key.phone)?;
     let country = key.phone.region().map(|region| Fact::shown(&region));
     let event = Event::by_stranger(Action::CodeRefused).phone(key.phone).from(address);
     let event = event.with("purpose", key.purpose.as_str()).with("reason", reason.as_str());
     services.audit.note(event.with_known("country", country), now);
-    Some(Sending::Failed(SendError::Unreachable { reason, provider_code: None }))
+    Some(SendOutcome::Failed(SendError::Unreachable { reason, provider_code: None }))
 }

@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::{
     Error, Services,
-    budget::{Admitted, Asker},
+    budget::{CountedRequest, Requester},
 };
 use crate::{
     domain::{
         account::Account,
-        budget::Refusal,
+        budget::BudgetExceeded,
         device::Device,
         otp::OtpCode,
         phone::PhoneNumber,
@@ -33,17 +33,17 @@ pub(super) struct Caller<'a> {
 }
 
 /// What a device token says that came with a request. Anything but a good one is as none.
-fn presented(services: &Services, asker: &Asker, now: DateTime<Utc>) -> Option<Device> {
-    services.devices.read(asker.device_token.as_ref()?.expose_secret(), now)
+fn presented(services: &Services, requester: &Requester, now: DateTime<Utc>) -> Option<Device> {
+    services.devices.read(requester.device_token.as_ref()?.expose_secret(), now)
 }
 
 /// What refuses a request for a code that shows no device, before anything is looked up.
 pub(super) fn stranger_refused(
     services: &Services,
-    admitted: &Admitted,
+    admitted: &CountedRequest,
     now: DateTime<Utc>,
-) -> Option<Refusal> {
-    admitted.refusal.filter(|_| presented(services, &admitted.asker, now).is_none())
+) -> Option<BudgetExceeded> {
+    admitted.exceeded.filter(|_| presented(services, &admitted.requester, now).is_none())
 }
 
 /// Whether the phone is one of app reviewers: it may be where no message goes.
@@ -56,13 +56,13 @@ pub(super) fn is_listed(services: &Services, phone: &PhoneNumber, now: DateTime<
 pub(super) async fn admitted<'a>(
     services: &'a Services,
     phone: &PhoneNumber,
-    admitted: &Admitted,
+    admitted: &CountedRequest,
     now: DateTime<Utc>,
-) -> Result<Result<Caller<'a>, Refusal>, Error> {
-    let device = presented(services, &admitted.asker, now);
+) -> Result<Result<Caller<'a>, BudgetExceeded>, Error> {
+    let device = presented(services, &admitted.requester, now);
     let caller = look(services, phone, device, now).await?;
-    Ok(match admitted.refusal {
-        Some(refusal) if caller.device.is_none() => Err(refusal),
+    Ok(match admitted.exceeded {
+        Some(exceeded) if caller.device.is_none() => Err(exceeded),
         Some(_) | None => Ok(caller),
     })
 }
@@ -71,10 +71,10 @@ pub(super) async fn admitted<'a>(
 pub(super) async fn bringing_a_code<'a>(
     services: &'a Services,
     phone: &PhoneNumber,
-    asker: &Asker,
+    requester: &Requester,
     now: DateTime<Utc>,
 ) -> Result<Caller<'a>, Error> {
-    let device = presented(services, asker, now);
+    let device = presented(services, requester, now);
     match services.review.find(phone, now) {
         Listed::No | Listed::Ended if device.is_none() => {
             Ok(Caller { account: None, device: None, fixed: None, used_after: services.used_after(now) })

@@ -15,7 +15,7 @@ pub async fn enter(services: &Services, token: &str) -> Result<Result<SignedIn, 
     let now = services.clock.now();
     let claims = match services.tokens.read(token, TokenType::Access, now) {
         Ok(claims) => claims,
-        Err(fault) => return Ok(Err(fault.into())),
+        Err(error) => return Ok(Err(error.into())),
     };
     let found = session::find(services, claims.sid, now).await?;
     Ok(admit(&claims, found).map_err(|Revoked| TokenRefused::Revoked))

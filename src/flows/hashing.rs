@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::Error;
 use crate::{
-    domain::credentials::{HashFault, Password, PasswordHash, SALT_BYTES, Workspace},
+    domain::credentials::{HashError, Password, PasswordHash, SALT_BYTES, Workspace},
     random::Random,
 };
 
@@ -26,7 +26,7 @@ const FEWEST_AT_ONCE: usize = 2;
 /// Makes and compares password hashes, as many at once as there are cores.
 pub struct Hasher {
     turns: Arc<Semaphore>,
-    of_nobody: Arc<PasswordHash>,
+    dummy: Arc<PasswordHash>,
     spaces: Arc<Mutex<Vec<Workspace>>>,
     made: AtomicU64,
 }
@@ -42,11 +42,11 @@ impl Hasher {
     ///
     /// # Errors
     /// Never with the parameters of this server.
-    pub fn new(random: &Random) -> Result<Self, HashFault> {
+    pub fn new(random: &Random) -> Result<Self, HashError> {
         let cores = thread::available_parallelism().map_or(FEWEST_AT_ONCE, NonZeroUsize::get);
         Ok(Self {
             turns: Arc::new(Semaphore::new(cores.max(FEWEST_AT_ONCE))),
-            of_nobody: Arc::new(PasswordHash::of_nobody(&random.bytes(), &random.bytes())?),
+            dummy: Arc::new(PasswordHash::dummy(&random.bytes(), &random.bytes())?),
             spaces: Arc::default(),
             made: AtomicU64::new(0),
         })
@@ -64,7 +64,7 @@ impl Hasher {
     /// Whether this is the password of the hash. Where there is no hash the answer is no, and takes as long.
     pub async fn verify(&self, hash: Option<&PasswordHash>, typed: &SecretString) -> bool {
         let is_there = hash.is_some();
-        let hash = hash.map_or_else(|| Arc::clone(&self.of_nobody), |hash| Arc::new(hash.clone()));
+        let hash = hash.map_or_else(|| Arc::clone(&self.dummy), |hash| Arc::new(hash.clone()));
         let typed = typed.clone();
         self.aside(move |space| hash.matches(&typed, space)).await && is_there
     }
@@ -93,7 +93,7 @@ impl Hasher {
         });
         match task.await {
             Ok(result) => result,
-            // As in `to_its_end`.
+            // As in `run_to_completion`.
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
     }

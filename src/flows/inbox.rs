@@ -47,7 +47,7 @@ pub async fn list(services: &Services, wanted: &Wanted) -> Option<Vec<(InboxMess
     let now = services.clock.now();
     let state = |message: &InboxMessage| {
         let challenge = challenges.as_ref()?.get(&message.id);
-        message.otp_code.as_ref().map(|_| CodeState::of(challenge, &services.otp, now))
+        message.otp_code.as_ref().map(|_| CodeState::from_challenge(challenge, &services.otp, now))
     };
     Some(
         messages

@@ -7,7 +7,7 @@
 //! 1. give it a file, and an enum that names every outcome a person can meet; [`Error`] is for what is nobody's choice;
 //! 2. read the clock once and hand the time down;
 //! 3. commit before anything leaves the house: nothing is sent inside a transaction;
-//! 4. run it with [`to_its_end`], so that a client that hangs up leaves nothing half done.
+//! 4. run it with [`run_to_completion`], so that a client that hangs up leaves nothing half done.
 
 use std::{future::Future, sync::Arc};
 
@@ -17,9 +17,9 @@ use tracing::Instrument;
 use crate::{
     clock::Clock,
     domain::{
-        access::{SigningFault, TokenKeys},
+        access::{SigningError, TokenKeys},
         budget::BudgetPolicy,
-        credentials::HashFault,
+        credentials::HashError,
         delivery::ChannelPolicy,
         destination::Destinations,
         device::DeviceKeys,
@@ -37,6 +37,7 @@ use crate::{
 };
 
 pub mod audit;
+pub mod bot_check;
 pub mod budget;
 pub mod change_phone;
 mod code;
@@ -49,12 +50,11 @@ pub mod hashing;
 pub mod housekeeping;
 pub mod inbox;
 pub mod interests;
-pub mod leaving;
 pub mod login;
 pub mod password;
+pub mod personal_data;
 pub mod prefixes;
 pub mod profile;
-pub mod proof;
 pub mod purge;
 mod recycled;
 pub mod registration;
@@ -65,7 +65,7 @@ pub mod unlock;
 pub mod users;
 pub mod verify;
 
-pub use code::{CodeSent, Sending, Wish};
+pub use code::{CodeSent, DeliveryPreferences, SendOutcome};
 
 /// What the doors need to know of a message that did not go out.
 pub use crate::sms::{SendError, UnreachableReason};
@@ -104,7 +104,7 @@ pub struct Services {
     /// What is written down of what happens.
     pub audit: audit::Audit,
     /// Who judges whether a request is a program's.
-    pub proofs: proof::Proofs,
+    pub bot_check: bot_check::BotCheck,
     /// What passwords are hashed with.
     pub hasher: hashing::Hasher,
     /// What tokens are signed with.
@@ -150,10 +150,10 @@ pub enum Error {
     Store(#[from] StoreError),
     /// The signing key.
     #[error(transparent)]
-    Signing(#[from] SigningFault),
+    Signing(#[from] SigningError),
     /// The password hash.
     #[error(transparent)]
-    Hashing(#[from] HashFault),
+    Hashing(#[from] HashError),
     /// A challenge was kept although the key of its code is not listed any more: nobody could answer it.
     #[error("an open challenge was kept whose key is not listed")]
     KeyGone,
@@ -182,7 +182,7 @@ where
 }
 
 /// Runs a verb to its end even if whoever asked has hung up and nobody waits for it any more.
-async fn to_its_end<T, F, Fut>(services: &Arc<Services>, verb: F) -> T
+async fn run_to_completion<T, F, Fut>(services: &Arc<Services>, verb: F) -> T
 where
     T: Send + 'static,
     F: FnOnce(Arc<Services>) -> Fut,

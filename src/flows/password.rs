@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{
     Error, Services,
-    budget::{self, Held},
-    session, to_its_end, transaction,
+    budget::{self, BudgetClaim},
+    run_to_completion, session, transaction,
 };
 use crate::{
     domain::{
@@ -21,7 +21,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
-        budget::Refusal,
+        budget::BudgetExceeded,
         credentials::{Login, Password, PasswordHash},
         phone::PhoneNumber,
         pseudonym::Pseudonym,
@@ -44,38 +44,38 @@ pub enum Entered {
     /// Both are right, and the account was disabled.
     Disabled,
     /// Too many wrong passwords came for this name, or from this address. This one was not looked at.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
 }
 
 /// Charges a password that may be wrong, before anything is compared.
 ///
 /// # Errors
 /// When the database does not answer: then it must not be compared.
-pub(super) async fn claim_try(
+pub(super) async fn claim_password_guess(
     services: &Services,
     name: &Pseudonym,
     from: ClientAddress,
     now: DateTime<Utc>,
-) -> Result<Result<Held, Refusal>, Error> {
+) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
     budget::claim(services, services.budgets.password(name, from, now), now).await
 }
 
 /// Gives the charge of a right password back. A database that goes away here takes nothing from whoever was let in: the
 /// charge stays.
-pub(super) async fn settle_right(services: &Services, held: &Held) {
-    if let Err(error) = budget::take_back(services, held).await {
+pub(super) async fn refund_password_guess(services: &Services, budget_claim: &BudgetClaim) {
+    if let Err(error) = budget::refund(services, budget_claim).await {
         tracing::error!(%error, "the charge of a right password could not be given back");
     }
 }
 
 /// What is noted of somebody who is signed in and tries passwords without end.
-pub(super) fn tried_too_often(who: Uuid, refusal: &Refusal, from: ClientAddress) -> Event {
-    refused_by(Event::by_owner(Action::SignInRefused, who).from(from), refusal)
+pub(super) fn tried_too_often(who: Uuid, exceeded: &BudgetExceeded, from: ClientAddress) -> Event {
+    refused_by(Event::by_owner(Action::SignInRefused, who).from(from), exceeded)
 }
 
-fn refused_by(event: Event, refusal: &Refusal) -> Event {
-    let event = event.with("by", "password").with("budget", refusal.budget.as_str());
-    event.with_known("retry_after", refusal.retry_after)
+fn refused_by(event: Event, exceeded: &BudgetExceeded) -> Event {
+    let event = event.with("by", "password").with("budget", exceeded.budget.as_str());
+    event.with_known("retry_after", exceeded.retry_after)
 }
 
 /// Lets somebody in who knows her password. A name that nobody has costs what a wrong password costs: two statements and
@@ -90,13 +90,13 @@ pub async fn sign_in(
     client: Client,
     from: ClientAddress,
 ) -> Result<Entered, Error> {
-    let name = mark_of(services, &login);
-    let mut held = match claim_try(services, &name, from, services.clock.now()).await? {
-        Ok(held) => held,
-        Err(refusal) => {
+    let name = login_hash(services, &login);
+    let mut budget_claim = match claim_password_guess(services, &name, from, services.clock.now()).await? {
+        Ok(budget_claim) => budget_claim,
+        Err(exceeded) => {
             let event = refused(services, Action::SignInRefused, &login, None, from);
-            services.audit.note(refused_by(event, &refusal), services.clock.now());
-            return Ok(Entered::Refused(refusal));
+            services.audit.note(refused_by(event, &exceeded), services.clock.now());
+            return Ok(Entered::Refused(exceeded));
         }
     };
     // Whoever loses to a change of the password is judged by the new one, so this ends.
@@ -110,7 +110,7 @@ pub async fn sign_in(
         let (account, hash) = match (judge(found, is_right), hash) {
             (SignIn::Right(account), Some(hash)) => (account, hash),
             (SignIn::Disabled, _) => {
-                settle_right(services, &held).await;
+                refund_password_guess(services, &budget_claim).await;
                 let event = refused(services, Action::SignInRefused, &login, id, from);
                 let event = event.with("by", "password").with("reason", "account_disabled");
                 services.audit.note(event, services.clock.now());
@@ -131,16 +131,16 @@ pub async fn sign_in(
             Login::Phone(phone) => Some(phone.clone()),
             Login::Username(_) | Login::Email(_) => None,
         };
-        let right = Right { id: account.id, phone, hash, renewed, held };
+        let right = Right { id: account.id, phone, hash, renewed, budget_claim };
         match enter(services, right, client.clone(), from).await? {
             Ok(entered) => return Ok(entered),
-            Err(still_held) => held = still_held,
+            Err(still_held) => budget_claim = still_held,
         }
     }
 }
 
 /// What stands for a name as it was typed, without regard to case and to how a phone is written.
-fn mark_of(services: &Services, login: &Login) -> Pseudonym {
+fn login_hash(services: &Services, login: &Login) -> Pseudonym {
     match login {
         Login::Username(name) | Login::Email(name) => services.pseudonyms.name(name),
         Login::Phone(phone) => services.pseudonyms.phone(phone),
@@ -173,7 +173,7 @@ struct Right {
     /// A hash as they are made today, where that one was made with less.
     renewed: Option<PasswordHash>,
     /// What was charged for it.
-    held: Held,
+    budget_claim: BudgetClaim,
 }
 
 /// Opens a session for somebody whose password was right, if its hash still is this one: what was right a moment ago may
@@ -183,21 +183,21 @@ async fn enter(
     right: Right,
     client: Client,
     from: ClientAddress,
-) -> Result<Result<Entered, Held>, Error> {
-    to_its_end(services, move |services| async move {
+) -> Result<Result<Entered, BudgetClaim>, Error> {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         let opened = transaction(|| open_session(&services, &right, &client, now)).await?;
-        let Right { id, held, .. } = right;
+        let Right { id, budget_claim, .. } = right;
         let Some(opened) = opened else {
-            return Ok(Err(held));
+            return Ok(Err(budget_claim));
         };
         let Some(tokens) = opened else {
-            settle_right(&services, &held).await;
+            refund_password_guess(&services, &budget_claim).await;
             let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
             services.audit.note(event.with("by", "password").with("reason", "account_disabled"), now);
             return Ok(Ok(Entered::Disabled));
         };
-        settle_right(&services, &held).await;
+        refund_password_guess(&services, &budget_claim).await;
         services.metrics.sign_in("password");
         services.audit.note(signed_in(id, &tokens, from), now);
         Ok(Ok(Entered::In(tokens)))
@@ -226,7 +226,7 @@ async fn open_session(
         return Ok(Some(None));
     }
     if let Some(renewed) = renewed {
-        store::accounts::mark_password(&txn, *id, renewed, account.updated_at).await?;
+        store::accounts::set_password(&txn, *id, renewed, account.updated_at).await?;
     }
     let tokens = session::open(services, &txn, &account, OpenedBy::Password, client.clone(), now).await?;
     txn.commit().await?;
@@ -243,9 +243,9 @@ pub enum Changed {
     /// The old one is another.
     OldWrong,
     /// Too many wrong ones were tried. This one was not looked at.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
     /// It would be the first one, and who holds the session was not proved lately.
-    NotProved,
+    RecentAuthRequired,
     /// It would be the first one of staff: who can read their messages would have their rights by it.
     Staff,
 }
@@ -266,19 +266,20 @@ pub async fn change(
     let id = who.account().id;
     let is_first = !who.account().has_password;
     let wrong = move || Event::by_owner(Action::WrongPassword, id).from(from).with("for", "change");
-    let mut held = None;
+    let mut budget_claim = None;
     let old_hash = if who.account().has_password {
         let Some(old) = old else {
             return Ok(Changed::OldMissing);
         };
         // Whoever stole a session must not try passwords without end.
-        held = match claim_try(services, &services.pseudonyms.account(id), from, now).await? {
-            Ok(held) => Some(held),
-            Err(refusal) => {
-                services.audit.note(tried_too_often(id, &refusal, from), now);
-                return Ok(Changed::Refused(refusal));
-            }
-        };
+        budget_claim =
+            match claim_password_guess(services, &services.pseudonyms.account(id), from, now).await? {
+                Ok(budget_claim) => Some(budget_claim),
+                Err(exceeded) => {
+                    services.audit.note(tried_too_often(id, &exceeded, from), now);
+                    return Ok(Changed::Refused(exceeded));
+                }
+            };
         let found = store::accounts::find_with_hash(&services.store, id).await?;
         let hash = found.and_then(|(_, hash)| hash);
         if !services.hasher.verify(hash.as_ref(), &old).await {
@@ -288,13 +289,13 @@ pub async fn change(
         hash
     } else if who.account().role > Role::User {
         return Ok(Changed::Staff);
-    } else if who.session().is_proved(now) {
+    } else if who.session().has_recent_auth(now) {
         None
     } else {
-        return Ok(Changed::NotProved);
+        return Ok(Changed::RecentAuthRequired);
     };
     let hash = hash(services, &new).await?;
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         transaction(|| async {
             let txn = services.store.begin().await?;
             // Of two who change it at once the second one's old password is wrong by now.
@@ -308,11 +309,11 @@ pub async fn change(
                 txn.rollback().await?;
                 return Ok(Changed::Staff);
             }
-            store::accounts::mark_new_password(&txn, id, &hash, now).await?;
+            store::accounts::set_new_password(&txn, id, &hash, now).await?;
             let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;
             txn.commit().await?;
-            if let Some(held) = &held {
-                settle_right(&services, held).await;
+            if let Some(budget_claim) = &budget_claim {
+                refund_password_guess(&services, budget_claim).await;
             }
             let event = Event::by_owner(Action::PasswordChanged, id).from(from);
             services.audit.note(event.with("ended", ended).with("first", is_first), now);

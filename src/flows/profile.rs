@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, run_to_completion};
 use crate::{
     domain::{
         access::SignedIn,
@@ -20,8 +20,8 @@ pub async fn change(
     who: SignedIn,
     changes: Changes,
 ) -> Result<Option<Account>, Error> {
-    to_its_end(services, |services| async move {
-        Ok(store::profiles::mark(&services.store, &who, changes, services.clock.now()).await?)
+    run_to_completion(services, |services| async move {
+        Ok(store::profiles::update(&services.store, &who, changes, services.clock.now()).await?)
     })
     .await
 }

@@ -78,7 +78,7 @@ where
 
 /// Drops the months of the audit log that were over then, if there are any.
 async fn drop_months(services: &Services, before: DateTime<Utc>, by: Actor) -> Result<u64, Error> {
-    let month = Month::of(before, services.zone);
+    let month = Month::from_time(before, services.zone);
     let oldest = store::audit::list_after(&services.store, &Filter::default(), None, 1).await?;
     if oldest.first().is_none_or(|entry| entry.at >= month.begins(services.zone)) {
         return Ok(0);

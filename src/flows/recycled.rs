@@ -29,7 +29,7 @@ pub(super) async fn unlink(
         return Ok(None);
     };
     store::sessions::close_all(txn, old.id, None, now).await?;
-    store::messages::mark_owner(txn, phone, old.id, used_after).await?;
+    store::messages::set_owner(txn, phone, old.id, used_after).await?;
     Ok(Some(old.id))
 }
 
@@ -43,6 +43,6 @@ pub(super) fn note(
 ) {
     let days = services.stale_after.map(|after| after.num_days());
     tracing::warn!(user_id = %old, new_user_id = %new, %phone, "account unlinked: its number has another owner");
-    let event = Event::of(Action::AccountUnlinked, Actor::System).about(old).phone(phone).from(from);
+    let event = Event::new(Action::AccountUnlinked, Actor::System).about(old).phone(phone).from(from);
     services.audit.note(event.with("new_user_id", new).with_known("unused_days", days), now);
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Error, Services, budget,
     password::{hash, signed_in},
-    session, to_its_end, transaction,
+    run_to_completion, session, transaction,
 };
 use crate::{
     domain::{
@@ -18,7 +18,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
-        budget::Refusal,
+        budget::BudgetExceeded,
         credentials::{ClaimedPhone, Email, Password, PasswordHash, PersonName, Username},
     },
     store::{
@@ -54,7 +54,7 @@ pub enum Registered<T> {
     /// The e-mail address is another account's.
     EmailTaken,
     /// Too many registrations came from this address.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
 }
 
 /// Makes an account.
@@ -66,11 +66,11 @@ pub async fn register(
     new: Registration,
     from: ClientAddress,
 ) -> Result<Registered<Box<Account>>, Error> {
-    if let Some(refusal) = count_registration(services, from).await? {
-        return Ok(Registered::Refused(refusal));
+    if let Some(exceeded) = count_registration(services, from).await? {
+        return Ok(Registered::Refused(exceeded));
     }
     let hash = hash(services, &new.password).await?;
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         let inserted =
             store::accounts::insert(&services.store, row(&services, &new, &hash, now), now).await?;
@@ -97,11 +97,11 @@ pub async fn register_and_enter(
     client: Client,
     from: ClientAddress,
 ) -> Result<Registered<TokenPair>, Error> {
-    if let Some(refusal) = count_registration(services, from).await? {
-        return Ok(Registered::Refused(refusal));
+    if let Some(exceeded) = count_registration(services, from).await? {
+        return Ok(Registered::Refused(exceeded));
     }
     let hash = hash(services, &new.password).await?;
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         transaction(|| insert_and_enter(&services, &new, &hash, &client, (from, now))).await
     })
@@ -137,16 +137,19 @@ async fn insert_and_enter(
 }
 
 /// Counts a registration, whatever becomes of it; what refuses it, if anything does.
-async fn count_registration(services: &Services, from: ClientAddress) -> Result<Option<Refusal>, Error> {
+async fn count_registration(
+    services: &Services,
+    from: ClientAddress,
+) -> Result<Option<BudgetExceeded>, Error> {
     let now = services.clock.now();
     let charges = services.budgets.registration(from, now);
-    let refusal = budget::claim(services, charges, now).await?.err();
-    if let Some(refusal) = &refusal {
+    let exceeded = budget::claim(services, charges, now).await?.err();
+    if let Some(exceeded) = &exceeded {
         let event = Event::by_stranger(Action::RegistrationRefused).from(from);
-        let event = event.with("budget", refusal.budget.as_str());
-        services.audit.note(event.with_known("retry_after", refusal.retry_after), now);
+        let event = event.with("budget", exceeded.budget.as_str());
+        services.audit.note(event.with_known("retry_after", exceeded.retry_after), now);
     }
-    Ok(refusal)
+    Ok(exceeded)
 }
 
 fn registered(id: Uuid, from: ClientAddress) -> Event {

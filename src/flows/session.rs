@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Error, Services, to_its_end};
+use super::{Error, Services, run_to_completion};
 use crate::{
     domain::{
         access::{
-            Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenFault,
+            Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenError,
             TokenPair, TokenType,
         },
         account::Account,
@@ -78,11 +78,11 @@ pub enum TokenRefused {
     Revoked,
 }
 
-impl From<TokenFault> for TokenRefused {
-    fn from(fault: TokenFault) -> Self {
-        match fault {
-            TokenFault::Invalid => Self::Invalid,
-            TokenFault::Expired => Self::Expired,
+impl From<TokenError> for TokenRefused {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid => Self::Invalid,
+            TokenError::Expired => Self::Expired,
         }
     }
 }
@@ -107,11 +107,11 @@ pub async fn refresh(
     token: SecretString,
     from: ClientAddress,
 ) -> Result<Refreshed, Error> {
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         match services.tokens.read(token.expose_secret(), TokenType::Refresh, now) {
             Ok(claims) => rotate(&services, &claims, from, now).await,
-            Err(fault) => Ok(Refreshed::Refused(fault.into())),
+            Err(error) => Ok(Refreshed::Refused(error.into())),
         }
     })
     .await
@@ -169,7 +169,7 @@ async fn advance(
 ) -> Result<Option<Session>, Error> {
     let policy = services.tokens.policy();
     let rotated = session.rotated(presented, services.random.bits(), policy, now);
-    let won = store::sessions::mark_rotated(&services.store, session, &rotated, now).await?;
+    let won = store::sessions::set_rotated(&services.store, session, &rotated, now).await?;
     Ok(won.then_some(rotated))
 }
 
@@ -179,7 +179,7 @@ async fn advance(
 /// # Errors
 /// When the database does not answer: then the sessions may go on.
 pub async fn logout(services: &Arc<Services>, tokens: Vec<SecretString>) -> Result<(), Error> {
-    to_its_end(services, |services| async move {
+    run_to_completion(services, |services| async move {
         let now = services.clock.now();
         for token in &tokens {
             if let Ok(claims) = services.tokens.read_any_age(token.expose_secret()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, to_its_end, transaction};
+use super::{Error, Services, run_to_completion, transaction};
 use crate::{
     domain::{
         access::SignedIn,
@@ -21,7 +21,7 @@ use crate::{
 /// When the database does not answer: then it may go on.
 pub async fn end_one(services: &Arc<Services>, who: &SignedIn, id: Uuid) -> Result<bool, Error> {
     let account_id = who.account().id;
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         Ok(store::sessions::close_own(&services.store, account_id, id, now).await?)
     })
@@ -61,7 +61,7 @@ async fn end_all_but(
     from: ClientAddress,
 ) -> Result<u64, Error> {
     let account_id = who.account().id;
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         let ended = match except {
             Some(_) => store::sessions::close_all(&services.store, account_id, except, now).await?,

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Error, Sending, Services, Wish,
-    budget::Admitted,
-    code::{self, Ask},
-    destination, device,
-    proof::{self, AskedProof, Demand},
-    to_its_end,
+    DeliveryPreferences, Error, SendOutcome, Services,
+    bot_check::{self, BotChallenge, Requirement},
+    budget::CountedRequest,
+    code::{self, SendRequest},
+    destination, device, run_to_completion,
 };
-use crate::domain::{budget::Refusal, lead::Source, otp::ChallengeKey, phone::PhoneNumber};
+use crate::domain::{budget::BudgetExceeded, lead::Source, otp::ChallengeKey, phone::PhoneNumber};
 
 /// What became of it.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ pub enum Signup {
     /// A code was asked for.
     Code {
         /// What became of that.
-        sending: Sending,
+        sending: SendOutcome,
         /// Whether the phone has an account already, whose profile is not finished.
         unfinished: bool,
     },
@@ -27,9 +26,9 @@ pub enum Signup {
     /// The account was disabled.
     Disabled,
     /// Too many such requests came from this address.
-    Refused(Refusal),
+    Refused(BudgetExceeded),
     /// She is to show that she is no program.
-    Proof(AskedProof),
+    Proof(BotChallenge),
     /// Who would judge that is not there.
     ProofUnavailable,
 }
@@ -41,15 +40,15 @@ pub enum Signup {
 pub async fn signup(
     services: &Arc<Services>,
     phone: PhoneNumber,
-    wish: Wish,
-    admitted: Admitted,
+    preferences: DeliveryPreferences,
+    admitted: CountedRequest,
 ) -> Result<Signup, Error> {
-    to_its_end(services, |services| async move {
+    run_to_completion(services, |services| async move {
         let now = services.clock.now();
-        if let Some(refusal) = device::stranger_refused(&services, &admitted, now) {
-            return Ok(Signup::Refused(refusal));
+        if let Some(exceeded) = device::stranger_refused(&services, &admitted, now) {
+            return Ok(Signup::Refused(exceeded));
         }
-        let address = admitted.asker.address;
+        let address = admitted.requester.address;
         let key = ChallengeKey::sign_in(&phone);
         if !device::is_listed(&services, &phone, now)
             && let Some(sending) = destination::refused(&services, key, address, now)
@@ -58,16 +57,16 @@ pub async fn signup(
         }
         let caller = match device::admitted(&services, &phone, &admitted, now).await? {
             Ok(caller) => caller,
-            Err(refusal) => return Ok(Signup::Refused(refusal)),
+            Err(exceeded) => return Ok(Signup::Refused(exceeded)),
         };
         // A device that was signed in before is no stranger.
         let proof = if caller.device.is_some() {
             None
         } else {
-            match proof::demand(&services, &admitted, &phone, now).await? {
-                Demand::Met(spend) => spend,
-                Demand::Ask(asked) => return Ok(Signup::Proof(asked)),
-                Demand::Unavailable => return Ok(Signup::ProofUnavailable),
+            match bot_check::require(&services, &admitted, &phone, now).await? {
+                Requirement::Passed(spend) => spend,
+                Requirement::Challenge(asked) => return Ok(Signup::Proof(asked)),
+                Requirement::Unavailable => return Ok(Signup::ProofUnavailable),
             }
         };
         // Where nobody is to learn who has an account, everybody is sent a code, and everybody is told the same.
@@ -77,21 +76,21 @@ pub async fn signup(
             Some(account) if !account.profile.needs_completion() => return Ok(Signup::Registered),
             Some(_) | None => {}
         }
-        let ask = Ask {
+        let request = SendRequest {
             key: ChallengeKey::sign_in_by(&phone, caller.device),
             source: Some(Source::Signup).filter(|_| caller.fixed.is_none()),
-            wish: &wish,
+            preferences: &preferences,
             address,
             device: caller.device,
             is_known: shown.is_some() || caller.device.is_some(),
             is_review: caller.fixed.is_some(),
             proof,
         };
-        let sending = code::send(&services, &ask, now).await?;
-        if let Some(asked) = proof::asked_again(&services, &sending, &phone, address, now) {
+        let sending = code::send(&services, &request, now).await?;
+        if let Some(asked) = bot_check::challenge_if_spent(&services, &sending, &phone, address, now) {
             return Ok(Signup::Proof(asked));
         }
-        let wait = if ask.device.is_some() { 0 } else { admitted.wait };
+        let wait = if request.device.is_some() { 0 } else { admitted.wait };
         let sending = sending.not_before(wait);
         Ok(Signup::Code { sending, unfinished: shown.is_some() })
     })

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, to_its_end, transaction};
+use super::{Error, Services, run_to_completion, transaction};
 use crate::{
     domain::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Actor, Event},
         credentials::{Email, Password, Username},
-        roles::Acting,
+        roles::EditPermission,
         users::{Edit, User},
     },
     store::{
         self, Txn,
         accounts::{Inserted, NewAccount, NewIds},
-        users::Marked,
+        users::Updated,
     },
 };
 
@@ -44,67 +44,71 @@ pub enum Changed {
 /// When the database does not answer: then nothing is changed.
 pub async fn change(
     services: &Arc<Services>,
-    leave: Acting,
+    delete_account: EditPermission,
     edit: Edit,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
-    to_its_end(services, move |services| async move {
+    run_to_completion(services, move |services| async move {
         if edit.is_about_rights() {
-            transaction(|| change_rights(&services, leave, &edit, from)).await
-        } else if leave.by() != leave.target() {
-            transaction(|| change_names_of_another(&services, leave, &edit, from)).await
+            transaction(|| change_rights(&services, delete_account, &edit, from)).await
+        } else if delete_account.by() != delete_account.target() {
+            transaction(|| change_names_of_another(&services, delete_account, &edit, from)).await
         } else {
-            change_names(&services, leave, &edit).await
+            change_names(&services, delete_account, &edit).await
         }
     })
     .await
 }
 
-async fn change_names(services: &Services, leave: Acting, edit: &Edit) -> Result<Changed, Error> {
-    let marked = store::users::mark(&services.store, leave, edit, services.clock.now()).await?;
-    let found = store::users::find(&services.store, leave.reading()).await?;
+async fn change_names(
+    services: &Services,
+    delete_account: EditPermission,
+    edit: &Edit,
+) -> Result<Changed, Error> {
+    let marked = store::users::update(&services.store, delete_account, edit, services.clock.now()).await?;
+    let found = store::users::find(&services.store, delete_account.read_permission()).await?;
     Ok(match (marked, found) {
         (_, None) => Changed::NotFound,
-        (Marked::EmailTaken, Some(_)) => Changed::EmailTaken,
-        (Marked::Guarded, Some(_)) => Changed::Forbidden,
-        (Marked::Done, Some(user)) => Changed::Done(Box::new(user)),
+        (Updated::EmailTaken, Some(_)) => Changed::EmailTaken,
+        (Updated::Guarded, Some(_)) => Changed::Forbidden,
+        (Updated::Done, Some(user)) => Changed::Done(Box::new(user)),
     })
 }
 
 /// What staff do is written down with it.
 async fn change_names_of_another(
     services: &Services,
-    leave: Acting,
+    delete_account: EditPermission,
     edit: &Edit,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
     let now = services.clock.now();
     let txn = services.store.begin().await?;
-    let refused = match store::users::mark(&txn, leave, edit, now).await? {
-        Marked::Done => None,
-        Marked::EmailTaken => Some(Changed::EmailTaken),
-        Marked::Guarded => Some(Changed::Forbidden),
+    let refused = match store::users::update(&txn, delete_account, edit, now).await? {
+        Updated::Done => None,
+        Updated::EmailTaken => Some(Changed::EmailTaken),
+        Updated::Guarded => Some(Changed::Forbidden),
     };
     if let Some(refused) = refused {
         txn.rollback().await?;
-        let found = store::users::find(&services.store, leave.reading()).await?;
+        let found = store::users::find(&services.store, delete_account.read_permission()).await?;
         return Ok(found.map_or(Changed::NotFound, |_| refused));
     }
-    let Some(user) = store::users::find(&txn, leave.reading()).await? else {
+    let Some(user) = store::users::find(&txn, delete_account.read_permission()).await? else {
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
-    services.audit.write_all(&txn, edited(leave, edit, from).into_iter().collect(), now).await?;
+    services.audit.write_all(&txn, edited(delete_account, edit, from).into_iter().collect(), now).await?;
     txn.commit().await?;
     Ok(Changed::Done(Box::new(user)))
 }
 
-fn by_staff(action: Action, leave: Acting, from: ClientAddress) -> Event {
-    Event::of(action, Actor::Staff(leave.by())).about(leave.target()).from(from)
+fn by_staff(action: Action, delete_account: EditPermission, from: ClientAddress) -> Event {
+    Event::new(action, Actor::Staff(delete_account.by())).about(delete_account.target()).from(from)
 }
 
 /// What of the names and the address was set: which, never to what.
-fn edited(leave: Acting, edit: &Edit, from: ClientAddress) -> Option<Event> {
+fn edited(delete_account: EditPermission, edit: &Edit, from: ClientAddress) -> Option<Event> {
     let set = [
         ("first_name", edit.first_name.is_some()),
         ("last_name", edit.last_name.is_some()),
@@ -113,23 +117,30 @@ fn edited(leave: Acting, edit: &Edit, from: ClientAddress) -> Option<Event> {
     let fields: Vec<&'static str> =
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
     (!fields.is_empty())
-        .then(|| by_staff(Action::AccountEdited, leave, from).with("fields", fields.as_slice()))
+        .then(|| by_staff(Action::AccountEdited, delete_account, from).with("fields", fields.as_slice()))
 }
 
 /// What a change of somebody's rights was, an entry for each.
-fn acts(leave: Acting, edit: &Edit, before: &Account, ended: u64, from: ClientAddress) -> Vec<Event> {
+fn acts(
+    delete_account: EditPermission,
+    edit: &Edit,
+    before: &Account,
+    ended: u64,
+    from: ClientAddress,
+) -> Vec<Event> {
     let role = edit.role.filter(|role| *role != before.role).map(|role| {
-        let event = by_staff(Action::RoleChanged, leave, from).with("from", before.role.as_str());
+        let event = by_staff(Action::RoleChanged, delete_account, from).with("from", before.role.as_str());
         event.with("to", role.as_str()).with("ended", ended)
     });
     let switch = edit.is_active.filter(|is_active| *is_active != before.is_active).map(|is_active| {
         if is_active {
-            by_staff(Action::AccountActivated, leave, from)
+            by_staff(Action::AccountActivated, delete_account, from)
         } else {
-            by_staff(Action::AccountDeactivated, leave, from).with("ended", ended)
+            by_staff(Action::AccountDeactivated, delete_account, from).with("ended", ended)
         }
     });
-    let mut acts: Vec<Event> = role.into_iter().chain(switch).chain(edited(leave, edit, from)).collect();
+    let mut acts: Vec<Event> =
+        role.into_iter().chain(switch).chain(edited(delete_account, edit, from)).collect();
     for act in &mut acts {
         act.phone.clone_from(&before.phone);
     }
@@ -138,28 +149,28 @@ fn acts(leave: Acting, edit: &Edit, before: &Account, ended: u64, from: ClientAd
 
 async fn change_rights(
     services: &Services,
-    leave: Acting,
+    delete_account: EditPermission,
     edit: &Edit,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
     let now = services.clock.now();
     let txn = services.store.begin().await?;
-    if edit.takes_an_admin_away() && leave.over().contains(&Role::Admin) {
+    if edit.takes_an_admin_away() && delete_account.over().contains(&Role::Admin) {
         store::owners::claim_admins(&txn).await?;
     }
-    let Some(before) = store::owners::claim(&txn, leave.target()).await? else {
+    let Some(before) = store::owners::claim(&txn, delete_account.target()).await? else {
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
-    let refused = match store::users::mark(&txn, leave, edit, now).await? {
-        Marked::Done => None,
-        Marked::EmailTaken => Some(Changed::EmailTaken),
+    let refused = match store::users::update(&txn, delete_account, edit, now).await? {
+        Updated::Done => None,
+        Updated::EmailTaken => Some(Changed::EmailTaken),
         // The fixed code of a review number made it: it never does more than a user.
-        Marked::Guarded if before.is_review && edit.role.is_some_and(|role| role > Role::User) => {
+        Updated::Guarded if before.is_review && edit.role.is_some_and(|role| role > Role::User) => {
             Some(Changed::Forbidden)
         }
-        Marked::Guarded if leave.over().contains(&before.role) => Some(Changed::LastAdmin),
-        Marked::Guarded => Some(Changed::Forbidden),
+        Updated::Guarded if delete_account.over().contains(&before.role) => Some(Changed::LastAdmin),
+        Updated::Guarded => Some(Changed::Forbidden),
     };
     if let Some(refused) = refused {
         txn.rollback().await?;
@@ -168,18 +179,18 @@ async fn change_rights(
     let is_off = edit.is_active == Some(false);
     let is_another_role = edit.role.is_some_and(|role| role != before.role);
     let ended = if is_off || is_another_role {
-        store::sessions::close_all(&txn, leave.target(), None, now).await?
+        store::sessions::close_all(&txn, delete_account.target(), None, now).await?
     } else {
         0
     };
-    let Some(user) = store::users::find(&txn, leave.reading()).await? else {
+    let Some(user) = store::users::find(&txn, delete_account.read_permission()).await? else {
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
-    services.audit.write_all(&txn, acts(leave, edit, &before, ended, from), now).await?;
+    services.audit.write_all(&txn, acts(delete_account, edit, &before, ended, from), now).await?;
     txn.commit().await?;
     let (by, user_id, role, is_active) =
-        (leave.by(), leave.target(), user.account.role.as_str(), user.account.is_active);
+        (delete_account.by(), delete_account.target(), user.account.role.as_str(), user.account.is_active);
     tracing::info!(%by, %user_id, role, is_active, ended, "the rights of an account were set");
     Ok(Changed::Done(Box::new(user)))
 }
@@ -206,31 +217,34 @@ pub enum Reunited {
 /// When the database does not answer: then nothing is changed.
 pub async fn reunite(
     services: &Arc<Services>,
-    leave: Acting,
+    delete_account: EditPermission,
     from: ClientAddress,
 ) -> Result<Reunited, Error> {
-    to_its_end(
-        services,
-        move |services| async move { transaction(|| give_back(&services, leave, from)).await },
-    )
+    run_to_completion(services, move |services| async move {
+        transaction(|| refund_send(&services, delete_account, from)).await
+    })
     .await
 }
 
-async fn give_back(services: &Services, leave: Acting, from: ClientAddress) -> Result<Reunited, Error> {
+async fn refund_send(
+    services: &Services,
+    delete_account: EditPermission,
+    from: ClientAddress,
+) -> Result<Reunited, Error> {
     let now = services.clock.now();
     // Dropping the transaction undoes it.
     let txn = services.store.begin().await?;
-    let claimed = store::owners::claim_with_successor(&txn, leave.target()).await?;
+    let claimed = store::owners::claim_with_successor(&txn, delete_account.target()).await?;
     let (mut old, mut others): (Vec<Account>, Vec<Account>) =
-        claimed.into_iter().partition(|account| account.id == leave.target());
+        claimed.into_iter().partition(|account| account.id == delete_account.target());
     let Some(old) = old.pop() else {
         return Ok(Reunited::NotFound);
     };
-    if !leave.over().contains(&old.role) {
+    if !delete_account.over().contains(&old.role) {
         return Ok(Reunited::Forbidden);
     }
     let (None, Some(phone), Some(unlinked_at)) = (&old.phone, &old.former_phone, old.unlinked_at) else {
-        return Ok(match store::users::find(&txn, leave.reading()).await? {
+        return Ok(match store::users::find(&txn, delete_account.read_permission()).await? {
             Some(user) if user.account.phone.is_some() => Reunited::Done(Box::new(user)),
             Some(_) => Reunited::NothingLost,
             None => Reunited::NotFound,
@@ -239,30 +253,34 @@ async fn give_back(services: &Services, leave: Acting, from: ClientAddress) -> R
     let holder = others.pop();
     let mut acts = Vec::new();
     if let Some(holder) = &holder {
-        match may_lose(leave, holder, unlinked_at) {
-            Ok(()) => acts.push(take_phone(&txn, leave, holder, from, now).await?),
+        match may_lose(delete_account, holder, unlinked_at) {
+            Ok(()) => acts.push(take_phone(&txn, delete_account, holder, from, now).await?),
             Err(refused) => return Ok(refused),
         }
     }
-    if !store::owners::mark_reunited(&txn, old.id, now).await? {
+    if !store::owners::set_reunited(&txn, old.id, now).await? {
         return Ok(Reunited::Taken);
     }
-    let Some(user) = store::users::find(&txn, leave.reading()).await? else {
+    let Some(user) = store::users::find(&txn, delete_account.read_permission()).await? else {
         return Ok(Reunited::NotFound);
     };
-    let event = by_staff(Action::AccountReunited, leave, from).phone(phone);
+    let event = by_staff(Action::AccountReunited, delete_account, from).phone(phone);
     acts.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
     services.audit.write_all(&txn, acts, now).await?;
     txn.commit().await?;
-    tracing::info!(by = %leave.by(), user_id = %old.id, %phone, "an account has its number back");
+    tracing::info!(by = %delete_account.by(), user_id = %old.id, %phone, "an account has its number back");
     Ok(Reunited::Done(Box::new(user)))
 }
 
 /// Whether the account that has a phone now may lose it to the one that had it before.
-fn may_lose(leave: Acting, holder: &Account, unlinked_at: DateTime<Utc>) -> Result<(), Reunited> {
+fn may_lose(
+    delete_account: EditPermission,
+    holder: &Account,
+    unlinked_at: DateTime<Utc>,
+) -> Result<(), Reunited> {
     if holder.created_at < unlinked_at {
         Err(Reunited::Taken)
-    } else if holder.id == leave.by() || holder.role != Role::User {
+    } else if holder.id == delete_account.by() || holder.role != Role::User {
         // Nobody acts on herself, and no act on staff is a mere consequence of another.
         Err(Reunited::Forbidden)
     } else {
@@ -273,14 +291,15 @@ fn may_lose(leave: Acting, holder: &Account, unlinked_at: DateTime<Utc>) -> Resu
 /// Deactivates the account that has a phone now, and takes it from it.
 async fn take_phone(
     txn: &Txn,
-    leave: Acting,
+    delete_account: EditPermission,
     holder: &Account,
     from: ClientAddress,
     now: DateTime<Utc>,
 ) -> Result<Event, Error> {
     store::owners::unlink_one(txn, holder.id, now).await?;
     let ended = store::sessions::close_all(txn, holder.id, None, now).await?;
-    let event = Event::of(Action::AccountDeactivated, Actor::Staff(leave.by())).about(holder.id).from(from);
+    let event =
+        Event::new(Action::AccountDeactivated, Actor::Staff(delete_account.by())).about(holder.id).from(from);
     Ok(Event { phone: holder.phone.clone(), ..event }.with("ended", ended))
 }
 
@@ -334,7 +353,7 @@ pub async fn create_admin(
             return Ok(AdminMade::EmailTaken);
         }
     };
-    let event = Event::of(Action::Registered, Actor::Command).about(id);
+    let event = Event::new(Action::Registered, Actor::Command).about(id);
     let event = event.with("by", "password").with("role", Role::Admin.as_str());
     services.audit.write(&txn, event, now).await?;
     txn.commit().await?;

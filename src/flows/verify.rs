@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::{
     Error, Services,
-    budget::{self, Asker, GuessClaim, Held, Judged},
-    code::{Ask, Wish},
+    budget::{self, BudgetClaim, GuessClaim, GuessOutcome, Requester},
+    code::{DeliveryPreferences, SendRequest},
     device::{self, Caller},
-    recycled, session, to_its_end, transaction,
+    recycled, run_to_completion, session, transaction,
 };
 use crate::{
     domain::{
@@ -19,7 +19,7 @@ use crate::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Actor, Event},
-        budget::{Guess, Kind, Refusal},
+        budget::{BudgetExceeded, Guess, Kind},
         device::Device,
         otp::{Accepted, ChallengeKey, Claim, OtpCode, Verdict, judge, judge_fixed},
         phone::PhoneNumber,
@@ -95,12 +95,12 @@ pub enum CodeRefused {
         left: i64,
     },
     /// A budget is spent, and the code was not looked at.
-    Budget(Refusal),
+    Budget(BudgetExceeded),
 }
 
 /// Who guesses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct By<'a> {
+pub(super) struct Guesser<'a> {
     pub(super) address: ClientAddress,
     /// The device, if she was signed in on it before.
     pub(super) device: Option<Uuid>,
@@ -108,7 +108,7 @@ pub(super) struct By<'a> {
     pub(super) fixed: Option<&'a OtpCode>,
 }
 
-impl By<'_> {
+impl Guesser<'_> {
     /// Somebody who is signed in: her device has no say in it.
     pub(super) fn address(address: ClientAddress) -> Self {
         Self { address, device: None, fixed: None }
@@ -116,9 +116,9 @@ impl By<'_> {
 }
 
 /// A right code, and what was claimed to judge it.
-pub(super) struct Proved {
+pub(super) struct AcceptedGuess {
     pub(super) proof: Accepted,
-    pub(super) held: Held,
+    pub(super) budget_claim: BudgetClaim,
 }
 
 /// Takes a code and lets her in; an account is made when there is none.
@@ -129,16 +129,16 @@ pub async fn sign_up(
     services: &Arc<Services>,
     phone: PhoneNumber,
     code: OtpCode,
-    asker: Asker,
+    requester: Requester,
     client: Client,
 ) -> Result<SignedUp, Error> {
-    to_its_end(services, |services| async move {
+    run_to_completion(services, |services| async move {
         let now = services.clock.now();
-        let caller = device::bringing_a_code(&services, &phone, &asker, now).await?;
+        let caller = device::bringing_a_code(&services, &phone, &requester, now).await?;
         let key = ChallengeKey::sign_in_by(&phone, caller.device);
-        let by = By { address: asker.address, device: caller.device, fixed: caller.fixed };
-        let Proved { proof, held } = match judged(&services, key, &code, by, now).await? {
-            Ok(proved) => proved,
+        let by = Guesser { address: requester.address, device: caller.device, fixed: caller.fixed };
+        let AcceptedGuess { proof, budget_claim } = match judge_guess(&services, key, &code, by, now).await? {
+            Ok(accepted) => accepted,
             Err(refused) => return Ok(SignedUp::Refused(refused.into())),
         };
         let opened = transaction(|| async {
@@ -158,11 +158,11 @@ pub async fn sign_up(
             Ok(Some((entered, id, is_new, unlinked)))
         });
         let Some((entered, id, is_new, unlinked)) = opened.await? else {
-            budget::settle_guess(&services, held, &phone, Judged::Right).await;
+            budget::settle_guess(&services, budget_claim, &phone, GuessOutcome::Right).await;
             return Ok(SignedUp::Refused(CodeRefused::NoneRequested.into()));
         };
-        let judged = if entered.is_ok() { used(&services, by, is_new) } else { Judged::Right };
-        budget::settle_guess(&services, held, &phone, judged).await;
+        let judge_guess = if entered.is_ok() { used(&services, by, is_new) } else { GuessOutcome::Right };
+        budget::settle_guess(&services, budget_claim, &phone, judge_guess).await;
         if let Some(old) = unlinked {
             recycled::note(&services, &phone, (old, id), by.address, now);
         }
@@ -210,9 +210,9 @@ async fn open_account(
 
 /// Whether her message was charged as a stranger's or as one to somebody known. For a fixed code there was none, so it says
 /// nothing of whether those of its prefix come back.
-fn used(services: &Services, by: By<'_>, is_new: bool) -> Judged {
+fn used(services: &Services, by: Guesser<'_>, is_new: bool) -> GuessOutcome {
     let was_known = by.device.is_some() || by.fixed.is_some() || !(is_new || services.hides_accounts);
-    if was_known { Judged::UsedByKnown } else { Judged::Used }
+    if was_known { GuessOutcome::UsedByKnown } else { GuessOutcome::Used }
 }
 
 /// Takes a code and lets her in, if she has an account.
@@ -223,30 +223,30 @@ pub async fn log_in(
     services: &Arc<Services>,
     phone: PhoneNumber,
     code: OtpCode,
-    asker: Asker,
+    requester: Requester,
     client: Client,
 ) -> Result<LoggedIn, Error> {
-    to_its_end(services, |services| async move {
+    run_to_completion(services, |services| async move {
         let now = services.clock.now();
-        let caller = device::bringing_a_code(&services, &phone, &asker, now).await?;
+        let caller = device::bringing_a_code(&services, &phone, &requester, now).await?;
         let key = ChallengeKey::sign_in_by(&phone, caller.device);
-        let by = By { address: asker.address, device: caller.device, fixed: caller.fixed };
-        let Proved { proof, held } = match judged(&services, key, &code, by, now).await? {
-            Ok(proved) => proved,
+        let by = Guesser { address: requester.address, device: caller.device, fixed: caller.fixed };
+        let AcceptedGuess { proof, budget_claim } = match judge_guess(&services, key, &code, by, now).await? {
+            Ok(accepted) => accepted,
             Err(refused) => return Ok(LoggedIn::Refused(refused.into())),
         };
         let entering = || enter_known(&services, key, &proof, &caller, client.clone(), by, now);
         let logged_in = transaction(entering).await?;
-        let judged = match &logged_in {
+        let judge_guess = match &logged_in {
             LoggedIn::In(_) => used(&services, by, false),
             LoggedIn::NoAccount => {
                 let most = services.otp.max_attempts;
-                store::otp::mark_last_attempt_unused(&services.store, key, &proof, most).await?;
-                Judged::Right
+                store::otp::set_last_attempt_unused(&services.store, key, &proof, most).await?;
+                GuessOutcome::Right
             }
-            LoggedIn::Refused(_) => Judged::Right,
+            LoggedIn::Refused(_) => GuessOutcome::Right,
         };
-        budget::settle_guess(&services, held, &phone, judged).await;
+        budget::settle_guess(&services, budget_claim, &phone, judge_guess).await;
         Ok(logged_in)
     })
     .await
@@ -260,7 +260,7 @@ async fn enter_known(
     proof: &Accepted,
     caller: &Caller<'_>,
     client: Client,
-    by: By<'_>,
+    by: Guesser<'_>,
     now: DateTime<Utc>,
 ) -> Result<LoggedIn, Error> {
     let txn = services.store.begin().await?;
@@ -285,36 +285,38 @@ async fn enter_known(
 
 /// Takes an attempt at a challenge of any kind and charges the budgets, and judges the code only then. Whoever uses the
 /// proof up settles what was claimed.
-pub(super) async fn judged(
+pub(super) async fn judge_guess(
     services: &Services,
     key: ChallengeKey<'_>,
     code: &OtpCode,
-    by: By<'_>,
+    by: Guesser<'_>,
     now: DateTime<Utc>,
-) -> Result<Result<Proved, CodeRefused>, Error> {
-    let mark = services.pseudonyms.phone(key.phone);
-    let guess = Guess { mark: &mark, address: by.address, device: by.device };
-    let (claim, held) = match budget::claim_guess(services, key, guess, now).await? {
-        GuessClaim::Refused(refusal) => {
-            budget::note_refusal(services, Action::GuessRefused, &refusal, key, by.address, now);
-            return Ok(Err(CodeRefused::Budget(refusal)));
+) -> Result<Result<AcceptedGuess, CodeRefused>, Error> {
+    let phone_hash = services.pseudonyms.phone(key.phone);
+    let guess = Guess { phone_hash: &phone_hash, address: by.address, device: by.device };
+    let (claim, budget_claim) = match budget::claim_guess(services, key, guess, now).await? {
+        GuessClaim::Refused(exceeded) => {
+            budget::note_refusal(services, Action::GuessRefused, &exceeded, key, by.address, now);
+            return Ok(Err(CodeRefused::Budget(exceeded)));
         }
         GuessClaim::NotWaiting(challenge) => (Claim::NotTaken(challenge), None),
-        GuessClaim::Taken(challenge, held) => (Claim::Taken(challenge), Some(held)),
+        GuessClaim::Taken(challenge, budget_claim) => (Claim::Taken(challenge), Some(budget_claim)),
     };
     let verdict = match by.fixed {
         Some(fixed) => judge_fixed(claim, code, fixed, &services.otp, now),
         None => judge(claim, code, key, &services.otp_keys, &services.otp, now),
     };
-    Ok(Err(match (verdict, held) {
-        (Verdict::Accepted(proof), Some(held)) => return Ok(Ok(Proved { proof, held })),
-        (Verdict::Wrong { left }, Some(held)) => {
-            note_wrong(services, key, by, left, &held, now);
+    Ok(Err(match (verdict, budget_claim) {
+        (Verdict::Accepted(proof), Some(budget_claim)) => {
+            return Ok(Ok(AcceptedGuess { proof, budget_claim }));
+        }
+        (Verdict::Wrong { left }, Some(budget_claim)) => {
+            note_wrong(services, key, by, left, &budget_claim, now);
             CodeRefused::Wrong { left }
         }
-        (verdict, held) => {
-            if let Some(held) = held {
-                budget::settle_guess(services, held, key.phone, Judged::Not).await;
+        (verdict, budget_claim) => {
+            if let Some(budget_claim) = budget_claim {
+                budget::settle_guess(services, budget_claim, key.phone, GuessOutcome::Not).await;
             }
             match verdict {
                 Verdict::Expired => CodeRefused::Expired,
@@ -337,45 +339,45 @@ pub(super) async fn judged(
 async fn wait_for_next(
     services: &Services,
     key: ChallengeKey<'_>,
-    by: By<'_>,
+    by: Guesser<'_>,
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {
     if !services.budgets.is_on {
         return Ok(0);
     }
-    let mark = services.pseudonyms.phone(key.phone);
+    let phone_hash = services.pseudonyms.phone(key.phone);
     let used_after = services.used_after(now);
     let is_known = by.device.is_some()
         || !services.hides_accounts
             && store::accounts::find_by_phone(&services.store, key.phone, used_after).await?.is_some();
-    let wish = Wish::default();
-    let ask = Ask {
+    let preferences = DeliveryPreferences::default();
+    let request = SendRequest {
         key,
         source: None,
-        wish: &wish,
+        preferences: &preferences,
         address: by.address,
         device: by.device,
         is_known,
         is_review: false,
         proof: None,
     };
-    budget::send_wait(services, &budget::send(services, &ask, &mark, now), key.purpose, now).await
+    budget::send_wait(services, &budget::send(services, &request, &phone_hash, now), key.purpose, now).await
 }
 
 /// Writes down a wrong code, and the lock that it was the last for.
 fn note_wrong(
     services: &Services,
     key: ChallengeKey<'_>,
-    by: By<'_>,
+    by: Guesser<'_>,
     left: i64,
-    held: &Held,
+    budget_claim: &BudgetClaim,
     now: DateTime<Utc>,
 ) {
     services.metrics.wrong_code();
     let event = Event::by_stranger(Action::WrongCode).phone(key.phone).from(by.address);
     let event = event.with("purpose", key.purpose.as_str()).with("left", left);
     services.audit.note(event.with_known("device", by.device.map(|_| true)), now);
-    if let Some(lock) = held.refuses(now).filter(|refusal| refusal.budget.kind() == Kind::Lock) {
+    if let Some(lock) = budget_claim.refuses(now).filter(|exceeded| exceeded.budget.kind() == Kind::Lock) {
         services.metrics.locked();
         tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
         budget::note_refusal(services, Action::PhoneLocked, &lock, key, by.address, now);
@@ -390,13 +392,16 @@ async fn enter(
     key: ChallengeKey<'_>,
     account: Account,
     client: Client,
-    by: By<'_>,
+    by: Guesser<'_>,
     now: DateTime<Utc>,
 ) -> Result<Result<SignedIn, Refused>, Error> {
     let event = |action| {
-        Event::of(action, Actor::Person(Some(account.id))).about(account.id).phone(key.phone).from(by.address)
+        Event::new(action, Actor::Person(Some(account.id)))
+            .about(account.id)
+            .phone(key.phone)
+            .from(by.address)
     };
-    store::leads::mark_converted(&txn, key.phone, now).await?;
+    store::leads::set_converted(&txn, key.phone, now).await?;
     if !account.is_active {
         txn.commit().await?;
         let event = event(Action::SignInRefused).with("by", "code");

@@ -14,9 +14,9 @@ use super::{
     Tag,
     body::{Json, MaybeJson},
     client_ip,
-    envelope::{ErrorCode, Failure, Refusal},
-    fault::Fault,
-    fields::{Faults, Field, FieldFaults, optional},
+    envelope::{ErrorCode, ErrorResponse, Failure},
+    error::RequestError,
+    fields::{Field, FieldErrors, Messages, optional},
     security::Gate,
     users::shapes::{PageNumber, PerPage},
 };
@@ -24,13 +24,13 @@ use crate::{
     domain::{
         budget::{Prefix, PrefixName, Wanted},
         phone::PhoneNumber,
-        roles::{self, Forbidden, Keeping},
+        roles::{self, AbusePermission, Forbidden},
         users::{Number, PageOf, Size},
     },
     flows::{Services, prefixes, unlock},
 };
 
-use shapes::{Opening, PhoneStanding, PrefixRows, PrefixState, Prefixes, Unlocked};
+use shapes::{Opening, PhoneStatus, PrefixRows, PrefixState, Prefixes, Unlocked};
 
 const NO_PREFIX: &str = "No message was ever sent to this prefix";
 
@@ -51,10 +51,10 @@ pub enum PrefixesResponse {
     List(Json<Prefixes>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `validation_failed`: `error.fields` names the parameters that are wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What the opening of a prefix can answer.
@@ -65,13 +65,13 @@ pub enum OpenPrefixResponse {
     Done(Json<PrefixRows>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `not_found`: no message was ever sent to it, or it is not a prefix.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
     /// `validation_failed`: `hours` is not from 1 to 720.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What the closing of a prefix can answer.
@@ -82,10 +82,10 @@ pub enum ClosePrefixResponse {
     Done(Json<PrefixRows>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `not_found`: no message was ever sent to it, or it is not a prefix.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
 }
 
 /// What the look at a phone can answer.
@@ -93,13 +93,13 @@ pub enum ClosePrefixResponse {
 pub enum PhoneResponse {
     /// The state of the phone.
     #[oai(status = 200)]
-    Found(Json<PhoneStanding>),
+    Found(Json<PhoneStatus>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `validation_failed`: `phone` is not a phone number.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What the unlocking of a phone can answer.
@@ -110,10 +110,10 @@ pub enum UnlockResponse {
     Done(Json<Unlocked>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `validation_failed`: `phone` is not a phone number.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Abuse")]
@@ -137,18 +137,18 @@ impl AbuseApi {
         if let Err(Forbidden) = keeping(&gate, request) {
             return Ok(PrefixesResponse::Forbidden(forbidden()));
         }
-        let mut faults = Faults::default();
-        let wanted = faults.check("state", sentence(Wanted::parse(state.text())));
-        let number = faults.check("page", sentence(Number::parse(page.text())));
+        let mut errors = FieldErrors::default();
+        let wanted = errors.check("state", sentence(Wanted::parse(state.text())));
+        let number = errors.check("page", sentence(Number::parse(page.text())));
         let size = Size::parse(per_page.text())
             .map_err(|_| "Prefixes per page must be a whole number from 1 to 100");
-        let size = faults.check("per_page", sentence(size));
+        let size = errors.check("per_page", sentence(size));
         let (Some(wanted), Some(number), Some(size)) = (wanted, number, size) else {
-            return Ok(PrefixesResponse::Invalid(faults.refusal()));
+            return Ok(PrefixesResponse::Invalid(errors.into_error_response()));
         };
         let page = PageOf::new(number, size);
-        let listed = prefixes::list(&self.services, wanted, page).await.map_err(Fault::from)?;
-        Ok(PrefixesResponse::List(Json(Prefixes::of(&listed, page))))
+        let listed = prefixes::list(&self.services, wanted, page).await.map_err(RequestError::from)?;
+        Ok(PrefixesResponse::List(Json(Prefixes::from_listed(&listed, page))))
     }
 
     /// Open a prefix
@@ -165,24 +165,25 @@ impl AbuseApi {
         body: MaybeJson<Opening>,
     ) -> Result<OpenPrefixResponse> {
         use OpenPrefixResponse as Response;
-        let leave = match keeping(&gate, request) {
-            Ok(leave) => leave,
+        let permission = match keeping(&gate, request) {
+            Ok(permission) => permission,
             Err(Forbidden) => return Ok(Response::Forbidden(forbidden())),
         };
-        let mut faults = Faults::default();
+        let mut errors = FieldErrors::default();
         let absent = Field::absent();
         let hours = body.0.as_ref().map_or(&absent, |body| &body.hours);
-        let hours = optional(&mut faults, "hours", hours, |field| match field.integer()? {
+        let hours = optional(&mut errors, "hours", hours, |field| match field.integer()? {
             hours if (1..=MOST_HOURS).contains(&hours) => Ok(hours),
             _ => Err(vec![format!("Hours must be a whole number from 1 to {MOST_HOURS}")]),
         });
-        if !faults.is_empty() {
-            return Ok(Response::Invalid(faults.refusal()));
+        if !errors.is_empty() {
+            return Ok(Response::Invalid(errors.into_error_response()));
         }
         let Ok(prefix) = prefix.parse::<PrefixName>() else {
             return Ok(Response::Unknown(no_prefix()));
         };
-        let rows = prefixes::open(&self.services, prefix, hours, leave).await.map_err(Fault::from)?;
+        let rows =
+            prefixes::open(&self.services, prefix, hours, permission).await.map_err(RequestError::from)?;
         Ok(known(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
     }
 
@@ -199,14 +200,15 @@ impl AbuseApi {
         prefix: Path<String>,
     ) -> Result<ClosePrefixResponse> {
         use ClosePrefixResponse as Response;
-        let leave = match keeping(&gate, request) {
-            Ok(leave) => leave,
+        let permission = match keeping(&gate, request) {
+            Ok(permission) => permission,
             Err(Forbidden) => return Ok(Response::Forbidden(forbidden())),
         };
         let Ok(prefix) = prefix.parse::<PrefixName>() else {
             return Ok(Response::Unknown(no_prefix()));
         };
-        let rows = prefixes::close_by_hand(&self.services, prefix, leave).await.map_err(Fault::from)?;
+        let rows =
+            prefixes::close_by_hand(&self.services, prefix, permission).await.map_err(RequestError::from)?;
         Ok(known(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
     }
 
@@ -227,10 +229,10 @@ impl AbuseApi {
         }
         let phone = match self.read(&phone) {
             Ok(phone) => phone,
-            Err(faults) => return Ok(PhoneResponse::Invalid(faults.refusal())),
+            Err(errors) => return Ok(PhoneResponse::Invalid(errors.into_error_response())),
         };
-        let standing = unlock::look(&self.services, &phone).await.map_err(Fault::from)?;
-        Ok(PhoneResponse::Found(Json(PhoneStanding::of(&phone, &standing))))
+        let status = unlock::look(&self.services, &phone).await.map_err(RequestError::from)?;
+        Ok(PhoneResponse::Found(Json(PhoneStatus::from_status(&phone, &status))))
     }
 
     /// Unlock a phone
@@ -245,43 +247,44 @@ impl AbuseApi {
         /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<UnlockResponse> {
-        let leave = match keeping(&gate, request) {
-            Ok(leave) => leave,
+        let permission = match keeping(&gate, request) {
+            Ok(permission) => permission,
             Err(Forbidden) => return Ok(UnlockResponse::Forbidden(forbidden())),
         };
         let phone = match self.read(&phone) {
             Ok(phone) => phone,
-            Err(faults) => return Ok(UnlockResponse::Invalid(faults.refusal())),
+            Err(errors) => return Ok(UnlockResponse::Invalid(errors.into_error_response())),
         };
-        let unlocked = unlock::unlock(&self.services, phone.clone(), leave).await.map_err(Fault::from)?;
-        Ok(UnlockResponse::Done(Json(Unlocked::of(&phone, &unlocked))))
+        let unlocked =
+            unlock::unlock(&self.services, phone.clone(), permission).await.map_err(RequestError::from)?;
+        Ok(UnlockResponse::Done(Json(Unlocked::from_unlocked(&phone, &unlocked))))
     }
 }
 
 impl AbuseApi {
-    fn read(&self, text: &str) -> Result<PhoneNumber, Faults> {
-        let mut faults = Faults::default();
-        let phone = faults.check("phone", sentence(PhoneNumber::parse(text, self.services.region)));
-        phone.ok_or(faults)
+    fn read(&self, text: &str) -> Result<PhoneNumber, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let phone = errors.check("phone", sentence(PhoneNumber::parse(text, self.services.region)));
+        phone.ok_or(errors)
     }
 }
 
-fn keeping(gate: &Gate, request: &Request) -> Result<Keeping, Forbidden> {
-    roles::may_keep(&gate.0, client_ip::of(request))
+fn keeping(gate: &Gate, request: &Request) -> Result<AbusePermission, Forbidden> {
+    roles::may_manage_abuse(&gate.0, client_ip::from_request(request))
 }
 
-fn forbidden() -> Refusal {
-    Failure::of(ErrorCode::Forbidden).into()
+fn forbidden() -> ErrorResponse {
+    Failure::from_code(ErrorCode::Forbidden).into()
 }
 
 fn known(rows: &[Prefix]) -> Option<Json<PrefixRows>> {
-    (!rows.is_empty()).then(|| Json(PrefixRows::of(rows)))
+    (!rows.is_empty()).then(|| Json(PrefixRows::from_rows(rows)))
 }
 
-fn no_prefix() -> Refusal {
+fn no_prefix() -> ErrorResponse {
     Failure::new(ErrorCode::NotFound, NO_PREFIX).into()
 }
 
-fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, FieldFaults> {
-    result.map_err(|fault| vec![fault.to_string()])
+fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, Messages> {
+    result.map_err(|error| vec![error.to_string()])
 }

@@ -13,7 +13,7 @@ use poem_openapi::{
 };
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::error::RequestError;
 
 /// The content type of everything.
 pub const JSON: &str = "application/json";
@@ -91,7 +91,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
         }
         match request.content_type() {
             Some(content_type) if Json::<T>::check_content_type(content_type) => {}
-            Some(_) | None => return Err(Fault::UnsupportedMediaType.into()),
+            Some(_) | None => return Err(RequestError::UnsupportedMediaType.into()),
         }
         let Json(value) = parse(object(&bytes)?)?;
         Ok(Self(Some(value)))
@@ -146,10 +146,10 @@ pub async fn read_all(body: Body) -> Result<Vec<u8>> {
     let mut stream = pin!(body.into_bytes_stream());
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Fault::MalformedRequest("The body could not be read"))?;
+        let chunk = chunk.map_err(|_| RequestError::MalformedRequest("The body could not be read"))?;
         if bytes.len() + chunk.len() > MAX_BODY_BYTES {
             pass_over(stream).await;
-            return Err(Fault::PayloadTooLarge.into());
+            return Err(RequestError::PayloadTooLarge.into());
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -178,11 +178,11 @@ async fn read_object(body: &mut RequestBody) -> Result<Value> {
     Ok(object(&bytes)?)
 }
 
-fn object(bytes: &[u8]) -> Result<Value, Fault> {
+fn object(bytes: &[u8]) -> Result<Value, RequestError> {
     match serde_json::from_slice(bytes) {
         Ok(object @ Value::Object(_)) => Ok(object),
-        Ok(_) => Err(Fault::MalformedRequest("The body must be a JSON object")),
-        Err(_) => Err(Fault::MalformedRequest("The body is not JSON that can be read")),
+        Ok(_) => Err(RequestError::MalformedRequest("The body must be a JSON object")),
+        Err(_) => Err(RequestError::MalformedRequest("The body is not JSON that can be read")),
     }
 }
 
@@ -190,7 +190,7 @@ fn parse<T: ParseFromJSON>(object: Value) -> Result<Json<T>> {
     // Fields keep their faults, so this fails only for a type that does not.
     match T::parse_from_json(Some(object)) {
         Ok(value) => Ok(Json(value)),
-        Err(_) => Err(Fault::MalformedRequest("The body does not have the required form").into()),
+        Err(_) => Err(RequestError::MalformedRequest("The body does not have the required form").into()),
     }
 }
 

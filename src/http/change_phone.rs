@@ -10,16 +10,16 @@ use super::{
     body::Json,
     budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, not_sent},
-    envelope::{ErrorCode, Failure, Refusal, Success},
-    fault::Fault,
-    fields::{self, Faults, Field},
+    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    error::RequestError,
+    fields::{self, Field, FieldErrors},
     languages::languages,
     security::Gate,
     verify::{NotTaken, not_taken},
 };
 use crate::flows::{
-    Sending, Services, Wish,
-    change_phone::{self, Asked, Changed, Refused},
+    DeliveryPreferences, SendOutcome, Services,
+    change_phone::{self, ChangeRequested, Changed, Refused},
     session,
 };
 
@@ -44,7 +44,11 @@ pub struct ChangePhoneRequest {
 
 impl Example for ChangePhoneRequest {
     fn example() -> Self {
-        Self { phone_number: Field::of("+919876543210"), channel: Field::absent(), platform: Field::absent() }
+        Self {
+            phone_number: Field::example_of("+919876543210"),
+            channel: Field::absent(),
+            platform: Field::absent(),
+        }
     }
 }
 
@@ -58,7 +62,7 @@ pub struct VerifyChangePhoneRequest {
 
 impl Example for VerifyChangePhoneRequest {
     fn example() -> Self {
-        Self { phone_number: Field::of("+919876543210"), otp_code: Field::of("1097") }
+        Self { phone_number: Field::example_of("+919876543210"), otp_code: Field::example_of("1097") }
     }
 }
 
@@ -84,26 +88,26 @@ pub enum ChangePhoneResponse {
     Sent(Json<Success<CodeSentData>>),
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
-    Unreachable(Refusal),
+    Unreachable(ErrorResponse),
     /// `reauthentication_required`: confirm first.
     #[oai(status = 403)]
-    NotProved(Refusal),
+    RecentAuthRequired(ErrorResponse),
     /// `phone_taken`: the number belongs to another account.
     #[oai(status = 409)]
-    Taken(Refusal),
+    Taken(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong, also if it is the account's current number.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone. `rate_limited`: too many codes were requested.
     #[oai(status = 429)]
-    TooSoon(Refusal),
+    TooSoon(ErrorResponse),
     /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
-    SmsRejected(Refusal),
+    SmsRejected(ErrorResponse),
     /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
-    SmsUnavailable(Refusal),
+    SmsUnavailable(ErrorResponse),
 }
 
 /// What `verify-change-phone` can answer.
@@ -115,21 +119,21 @@ pub enum VerifyChangePhoneResponse {
     /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
-    Refused(Refusal),
+    Refused(ErrorResponse),
     /// `reauthentication_required`: confirm first, then verify: the code stays valid.
     #[oai(status = 403)]
-    NotProved(Refusal),
+    RecentAuthRequired(ErrorResponse),
     /// `phone_taken`: another account has taken the number meanwhile.
     #[oai(status = 409)]
-    Taken(Refusal),
+    Taken(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
     /// `rate_limited`: too many wrong codes from this address. No guess was used.
     #[oai(status = 429)]
-    Exhausted(Refusal),
+    Exhausted(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Session")]
@@ -146,34 +150,40 @@ impl ChangePhoneApi {
         body: Json<ChangePhoneRequest>,
     ) -> Result<ChangePhoneResponse> {
         let (body, services) = (&body.0, &self.services);
-        let mut faults = Faults::default();
-        let phone = faults.check("phone_number", fields::phone(&body.phone_number, services.region));
-        let channel = faults.check("channel", fields::channel(&body.channel, &services.channels));
-        let platform = faults.check("platform", fields::platform(&body.platform));
+        let mut errors = FieldErrors::default();
+        let phone = errors.check("phone_number", fields::phone(&body.phone_number, services.region));
+        let channel = errors.check("channel", fields::channel(&body.channel, &services.channels));
+        let platform = errors.check("platform", fields::platform(&body.platform));
         let (Some(phone), Some(channel), Some(platform)) = (phone, channel, platform) else {
-            return Ok(ChangePhoneResponse::Invalid(faults.refusal()));
+            return Ok(ChangePhoneResponse::Invalid(errors.into_error_response()));
         };
-        let wish = Wish { channel, platform, languages: languages(request) };
-        let asked = change_phone::ask(services, gate.0, phone.clone(), wish, client_ip::of(request))
-            .await
-            .map_err(Fault::from)?;
+        let preferences = DeliveryPreferences { channel, platform, languages: languages(request) };
+        let asked = change_phone::request_code(
+            services,
+            gate.0,
+            phone.clone(),
+            preferences,
+            client_ip::from_request(request),
+        )
+        .await
+        .map_err(RequestError::from)?;
         Ok(match asked {
-            Asked::Code(Sending::Sent(sent)) => {
+            ChangeRequested::Code(SendOutcome::Sent(sent)) => {
                 ChangePhoneResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
             }
-            Asked::Code(Sending::TooSoon { retry_after }) => {
+            ChangeRequested::Code(SendOutcome::TooSoon { retry_after }) => {
                 ChangePhoneResponse::TooSoon(cooldown(retry_after))
             }
-            Asked::Code(Sending::Refused(refusal)) => {
+            ChangeRequested::Code(SendOutcome::Refused(refusal)) => {
                 ChangePhoneResponse::TooSoon(budget::refusal(request, &refusal))
             }
-            Asked::Code(Sending::Failed(error)) => match not_sent(&error) {
+            ChangeRequested::Code(SendOutcome::Failed(error)) => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => ChangePhoneResponse::Unreachable(refusal),
                 NotSent::Rejected(refusal) => ChangePhoneResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => ChangePhoneResponse::SmsUnavailable(refusal),
             },
-            Asked::Refused(refused) => match not_hers(refused) {
-                NotHers::NotProved(refusal) => ChangePhoneResponse::NotProved(refusal),
+            ChangeRequested::Refused(refused) => match not_hers(refused) {
+                NotHers::RecentAuthRequired(refusal) => ChangePhoneResponse::RecentAuthRequired(refusal),
                 NotHers::Taken(refusal) => ChangePhoneResponse::Taken(refusal),
                 NotHers::Invalid(refusal) => ChangePhoneResponse::Invalid(refusal),
             },
@@ -192,15 +202,15 @@ impl ChangePhoneApi {
         body: Json<VerifyChangePhoneRequest>,
     ) -> Result<VerifyChangePhoneResponse> {
         let (body, services) = (&body.0, &self.services);
-        let mut faults = Faults::default();
-        let phone = faults.check("phone_number", fields::phone(&body.phone_number, services.region));
-        let code = faults.check("otp_code", fields::otp_code(&body.otp_code, services.otp.length));
+        let mut errors = FieldErrors::default();
+        let phone = errors.check("phone_number", fields::phone(&body.phone_number, services.region));
+        let code = errors.check("otp_code", fields::otp_code(&body.otp_code, services.otp.length));
         let Some((phone, code)) = phone.zip(code) else {
-            return Ok(VerifyChangePhoneResponse::Invalid(faults.refusal()));
+            return Ok(VerifyChangePhoneResponse::Invalid(errors.into_error_response()));
         };
-        let (languages, from) = (languages(request), client_ip::of(request));
+        let (languages, from) = (languages(request), client_ip::from_request(request));
         let changed = change_phone::verify(services, gate.0, phone.clone(), code, languages, from);
-        Ok(match changed.await.map_err(Fault::from)? {
+        Ok(match changed.await.map_err(RequestError::from)? {
             Changed::Done => {
                 let data = PhoneChangedData { phone_number: phone.full().to_owned() };
                 VerifyChangePhoneResponse::Changed(Success::new("Phone number changed successfully", data))
@@ -210,31 +220,35 @@ impl ChangePhoneApi {
                 NotTaken::Exhausted(refusal) => VerifyChangePhoneResponse::Exhausted(refusal),
             },
             Changed::Refused(refused) => match not_hers(refused) {
-                NotHers::NotProved(refusal) => VerifyChangePhoneResponse::NotProved(refusal),
+                NotHers::RecentAuthRequired(refusal) => {
+                    VerifyChangePhoneResponse::RecentAuthRequired(refusal)
+                }
                 NotHers::Taken(refusal) => VerifyChangePhoneResponse::Taken(refusal),
                 NotHers::Invalid(refusal) => VerifyChangePhoneResponse::Invalid(refusal),
             },
-            Changed::Ended => return Err(Fault::Token(session::TokenRefused::Revoked).into()),
+            Changed::Ended => return Err(RequestError::Token(session::TokenRefused::Revoked).into()),
         })
     }
 }
 
 /// The three kinds of answer to a number that she cannot have.
 enum NotHers {
-    NotProved(Refusal),
-    Taken(Refusal),
-    Invalid(Refusal),
+    RecentAuthRequired(ErrorResponse),
+    Taken(ErrorResponse),
+    Invalid(ErrorResponse),
 }
 
 fn not_hers(refused: Refused) -> NotHers {
     match refused {
-        Refused::NotProved => NotHers::NotProved(Failure::of(ErrorCode::ReauthenticationRequired).into()),
-        Refused::Taken => NotHers::Taken(Failure::of(ErrorCode::PhoneTaken).into()),
+        Refused::RecentAuthRequired => {
+            NotHers::RecentAuthRequired(Failure::from_code(ErrorCode::ReauthenticationRequired).into())
+        }
+        Refused::Taken => NotHers::Taken(Failure::from_code(ErrorCode::PhoneTaken).into()),
         Refused::Own => {
-            let mut faults = Faults::default();
+            let mut errors = FieldErrors::default();
             let sentence = "This is the phone number of your account already".to_owned();
-            faults.check::<()>("phone_number", Err(vec![sentence]));
-            NotHers::Invalid(faults.refusal())
+            errors.check::<()>("phone_number", Err(vec![sentence]));
+            NotHers::Invalid(errors.into_error_response())
         }
     }
 }

@@ -16,7 +16,7 @@ const LONGEST_DEVICE: usize = 200;
 
 /// The client of a request: `X-Device-Name`, else `User-Agent`; and its address.
 #[must_use]
-pub fn of(request: &Request) -> Client {
+pub fn from_request(request: &Request) -> Client {
     let text =
         |name: &str| request.headers().get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     let named = text(DEVICE_NAME).and_then(name);
@@ -24,7 +24,7 @@ pub fn of(request: &Request) -> Client {
     let shown = [named, agent].into_iter().flatten().map(|name| shown(&name));
     Client {
         device: shown.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
-        address: client_ip::of(request).to_string(),
+        address: client_ip::from_request(request).to_string(),
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
     fn device(name: &[u8]) -> String {
         let mut request = Request::builder().header(header::USER_AGENT, "Loopin/1.0").finish();
         request.headers_mut().insert(DEVICE_NAME, HeaderValue::from_bytes(name).unwrap());
-        of(&request).device
+        from_request(&request).device
     }
 
     #[test]

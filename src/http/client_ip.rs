@@ -182,7 +182,7 @@ fn is_near(address: IpAddr) -> bool {
 /// The client's address, as the edge found it. Every budget that is kept by address, every session and every entry of
 /// the audit log takes this one.
 #[must_use]
-pub fn of(request: &Request) -> ClientAddress {
+pub fn from_request(request: &Request) -> ClientAddress {
     request.data().copied().unwrap_or(ClientAddress::new(NO_SOCKET))
 }
 

@@ -8,26 +8,26 @@ use poem_openapi::{ApiResponse, Object, OpenApi, Union, types::Example};
 use super::{
     Tag,
     body::Json,
+    bot_check::challenge_required,
     budget,
-    envelope::{ErrorCode, Failure, Refusal, Success},
-    fault::Fault,
-    fields::{self, Describe, Faults, Field},
+    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    error::RequestError,
+    fields::{self, Describe, Field, FieldErrors},
     languages::languages,
     password::{self, LoginPassword, LoginUsername, SignIn, SignedInData},
-    proof::challenge_required,
 };
 use crate::{
     domain::phone::PhoneNumber,
     flows::{
-        CodeSent, SendError, Sending, Services, Wish,
-        budget::Asker,
+        CodeSent, DeliveryPreferences, SendError, SendOutcome, Services,
+        budget::Requester,
         login::{self, Login},
         signup::{self, Signup},
     },
 };
 
 /// The fields of a wish for a code.
-struct WishFields<'a, P> {
+struct DeliveryFields<'a, P> {
     phone: &'a Field<P>,
     channel: &'a Field<fields::Channel>,
     platform: &'a Field<fields::Platform>,
@@ -62,7 +62,7 @@ pub struct SignupRequest {
 impl Example for SignupRequest {
     fn example() -> Self {
         Self {
-            phone_number: Field::of("+916205829376"),
+            phone_number: Field::example_of("+916205829376"),
             channel: Field::absent(),
             platform: Field::absent(),
             device_token: Field::absent(),
@@ -94,7 +94,7 @@ pub struct LoginRequest {
 impl Example for LoginRequest {
     fn example() -> Self {
         Self {
-            phone_number: Field::of("+916205829376"),
+            phone_number: Field::example_of("+916205829376"),
             username: Field::absent(),
             password: Field::absent(),
             channel: Field::absent(),
@@ -150,28 +150,28 @@ pub enum SignupResponse {
     Sent(Json<Success<CodeSentData>>),
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
-    Unreachable(Refusal),
+    Unreachable(ErrorResponse),
     /// `account_disabled`: the account of this phone is disabled. `challenge_required`: solve `error.challenge` and
     /// send the request again with `challenge_response`.
     #[oai(status = 403)]
-    Disabled(Refusal),
+    Disabled(ErrorResponse),
     /// `user_already_exists`: the phone has an account with a complete profile. Log in instead.
     #[oai(status = 409)]
-    Registered(Refusal),
+    Registered(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
     /// `rate_limited`: too many codes were requested, for this phone, from this address, or in all.
     #[oai(status = 429)]
-    TooSoon(Refusal),
+    TooSoon(ErrorResponse),
     /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
-    SmsRejected(Refusal),
+    SmsRejected(ErrorResponse),
     /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
-    SmsUnavailable(Refusal),
+    SmsUnavailable(ErrorResponse),
 }
 
 /// The answer of `login`: with a phone, that a code was sent; with a name and a password, the tokens.
@@ -193,32 +193,32 @@ pub enum LoginResponse {
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why. `malformed_request`: the body
     /// has neither `phone_number` nor `username`, or both.
     #[oai(status = 400)]
-    BadRequest(Refusal),
+    BadRequest(ErrorResponse),
     /// `credentials_invalid`: the username or the password is wrong.
     #[oai(status = 401)]
-    Wrong(Refusal, #[oai(header = "WWW-Authenticate")] String),
+    Wrong(ErrorResponse, #[oai(header = "WWW-Authenticate")] String),
     /// `account_disabled`: the account is disabled; with a `username` only after the right password.
     /// `challenge_required`: solve `error.challenge` and send the request again with `challenge_response`.
     #[oai(status = 403)]
-    Disabled(Refusal),
+    Disabled(ErrorResponse),
     /// `user_not_found`: the phone has no account. Sign up first.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
     /// `rate_limited`: too many codes were requested, for this phone, from this address, or in all; or too many wrong
     /// passwords for this `username` or from this address.
     #[oai(status = 429)]
-    TooSoon(Refusal),
+    TooSoon(ErrorResponse),
     /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
-    SmsRejected(Refusal),
+    SmsRejected(ErrorResponse),
     /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
-    SmsUnavailable(Refusal),
+    SmsUnavailable(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Phone")]
@@ -233,15 +233,17 @@ impl CodeApi {
     async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
         let SignupRequest { phone_number, channel, platform, device_token, challenge_response } = &body.0;
         let mut admitted = budget::counted(&self.services, request).await?;
-        let fields = WishFields { phone: phone_number, channel, platform, device_token, challenge_response };
-        let (phone, wish) = match self.wish(request, &fields, &mut admitted.asker) {
-            Ok(wish) => wish,
-            Err(faults) => return Ok(SignupResponse::Invalid(faults.refusal())),
+        let fields =
+            DeliveryFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let (phone, preferences) = match self.preferences(request, &fields, &mut admitted.requester) {
+            Ok(preferences) => preferences,
+            Err(errors) => return Ok(SignupResponse::Invalid(errors.into_error_response())),
         };
-        let outcome =
-            signup::signup(&self.services, phone.clone(), wish, admitted).await.map_err(Fault::from)?;
+        let outcome = signup::signup(&self.services, phone.clone(), preferences, admitted)
+            .await
+            .map_err(RequestError::from)?;
         Ok(match outcome {
-            Signup::Code { sending: Sending::Sent(sent), unfinished } => {
+            Signup::Code { sending: SendOutcome::Sent(sent), unfinished } => {
                 let message = if unfinished {
                     "OTP sent successfully. Please verify to complete your registration."
                 } else {
@@ -249,21 +251,23 @@ impl CodeApi {
                 };
                 SignupResponse::Sent(Success::new(message, CodeSentData::new(&phone, sent)))
             }
-            Signup::Code { sending: Sending::TooSoon { retry_after }, .. } => {
+            Signup::Code { sending: SendOutcome::TooSoon { retry_after }, .. } => {
                 SignupResponse::TooSoon(cooldown(retry_after))
             }
-            Signup::Code { sending: Sending::Refused(refusal), .. } | Signup::Refused(refusal) => {
+            Signup::Code { sending: SendOutcome::Refused(refusal), .. } | Signup::Refused(refusal) => {
                 SignupResponse::TooSoon(budget::refusal(request, &refusal))
             }
-            Signup::Code { sending: Sending::Failed(error), .. } => match not_sent(&error) {
+            Signup::Code { sending: SendOutcome::Failed(error), .. } => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => SignupResponse::Unreachable(refusal),
                 NotSent::Rejected(refusal) => SignupResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => SignupResponse::SmsUnavailable(refusal),
             },
             Signup::Registered => {
-                SignupResponse::Registered(Failure::of(ErrorCode::UserAlreadyExists).into())
+                SignupResponse::Registered(Failure::from_code(ErrorCode::UserAlreadyExists).into())
             }
-            Signup::Disabled => SignupResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+            Signup::Disabled => {
+                SignupResponse::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into())
+            }
             Signup::Proof(asked) => SignupResponse::Disabled(challenge_required(asked)),
             Signup::ProofUnavailable => SignupResponse::SmsUnavailable(nobody_judges()),
         })
@@ -294,30 +298,34 @@ impl CodeApi {
         }
         let LoginRequest { phone_number, channel, platform, device_token, challenge_response, .. } = &body.0;
         let mut admitted = budget::counted(&self.services, request).await?;
-        let fields = WishFields { phone: phone_number, channel, platform, device_token, challenge_response };
-        let (phone, wish) = match self.wish(request, &fields, &mut admitted.asker) {
-            Ok(wish) => wish,
-            Err(faults) => return Ok(LoginResponse::Invalid(faults.refusal())),
+        let fields =
+            DeliveryFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let (phone, preferences) = match self.preferences(request, &fields, &mut admitted.requester) {
+            Ok(preferences) => preferences,
+            Err(errors) => return Ok(LoginResponse::Invalid(errors.into_error_response())),
         };
-        let outcome =
-            login::login(&self.services, phone.clone(), wish, admitted).await.map_err(Fault::from)?;
+        let outcome = login::login(&self.services, phone.clone(), preferences, admitted)
+            .await
+            .map_err(RequestError::from)?;
         Ok(match outcome {
-            Login::Code(Sending::Sent(sent)) => {
+            Login::Code(SendOutcome::Sent(sent)) => {
                 let data = CodeSentData::new(&phone, sent);
                 let Json(sent) = Success::new("OTP sent successfully to your phone number", data);
                 LoginResponse::Done(Json(LoginData::Sent(sent)))
             }
-            Login::Code(Sending::TooSoon { retry_after }) => LoginResponse::TooSoon(cooldown(retry_after)),
-            Login::Code(Sending::Refused(refusal)) | Login::Refused(refusal) => {
+            Login::Code(SendOutcome::TooSoon { retry_after }) => {
+                LoginResponse::TooSoon(cooldown(retry_after))
+            }
+            Login::Code(SendOutcome::Refused(refusal)) | Login::Refused(refusal) => {
                 LoginResponse::TooSoon(budget::refusal(request, &refusal))
             }
-            Login::Code(Sending::Failed(error)) => match not_sent(&error) {
+            Login::Code(SendOutcome::Failed(error)) => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => LoginResponse::BadRequest(refusal),
                 NotSent::Rejected(refusal) => LoginResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => LoginResponse::SmsUnavailable(refusal),
             },
-            Login::Unknown => LoginResponse::Unknown(Failure::of(ErrorCode::UserNotFound).into()),
-            Login::Disabled => LoginResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+            Login::Unknown => LoginResponse::Unknown(Failure::from_code(ErrorCode::UserNotFound).into()),
+            Login::Disabled => LoginResponse::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into()),
             Login::Proof(asked) => LoginResponse::Disabled(challenge_required(asked)),
             Login::ProofUnavailable => LoginResponse::SmsUnavailable(nobody_judges()),
         })
@@ -341,27 +349,27 @@ impl CodeApi {
     }
 
     /// The phone and how its owner wants her code, or everything that is wrong with the fields.
-    fn wish(
+    fn preferences(
         &self,
         request: &Request,
-        fields: &WishFields<'_, impl Describe>,
-        asker: &mut Asker,
-    ) -> Result<(PhoneNumber, Wish), Faults> {
-        let mut faults = Faults::default();
-        let phone = faults.check("phone_number", fields::phone(fields.phone, self.services.region));
-        let channel = faults.check("channel", fields::channel(fields.channel, &self.services.channels));
-        let platform = faults.check("platform", fields::platform(fields.platform));
-        let device_token = faults.check("device_token", fields::device_token(fields.device_token));
+        fields: &DeliveryFields<'_, impl Describe>,
+        requester: &mut Requester,
+    ) -> Result<(PhoneNumber, DeliveryPreferences), FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let phone = errors.check("phone_number", fields::phone(fields.phone, self.services.region));
+        let channel = errors.check("channel", fields::channel(fields.channel, &self.services.channels));
+        let platform = errors.check("platform", fields::platform(fields.platform));
+        let device_token = errors.check("device_token", fields::device_token(fields.device_token));
         let response =
-            faults.check("challenge_response", fields::challenge_response(fields.challenge_response));
+            errors.check("challenge_response", fields::challenge_response(fields.challenge_response));
         let languages = languages(request);
         match (phone, channel, platform, device_token, response) {
             (Some(phone), Some(channel), Some(platform), Some(device_token), Some(response)) => {
-                asker.device_token = device_token;
-                asker.challenge_response = response;
-                Ok((phone, Wish { channel, platform, languages }))
+                requester.device_token = device_token;
+                requester.challenge_response = response;
+                Ok((phone, DeliveryPreferences { channel, platform, languages }))
             }
-            _ => Err(faults),
+            _ => Err(errors),
         }
     }
 }
@@ -369,37 +377,37 @@ impl CodeApi {
 /// The three ways in which a message can fail to go out, as answers.
 pub enum NotSent {
     /// The number cannot get messages.
-    Unreachable(Refusal),
+    Unreachable(ErrorResponse),
     /// The provider refuses the server.
-    Rejected(Refusal),
+    Rejected(ErrorResponse),
     /// The provider does not answer.
-    Unavailable(Refusal),
+    Unavailable(ErrorResponse),
 }
 
 /// The answer to a message that did not go out.
 pub fn not_sent(error: &SendError) -> NotSent {
     match error {
         SendError::Unreachable { reason, .. } => {
-            let mut failure = Failure::of(ErrorCode::PhoneUnreachable);
+            let mut failure = Failure::from_code(ErrorCode::PhoneUnreachable);
             failure.error.reason = Some((*reason).into());
             NotSent::Unreachable(failure.into())
         }
-        SendError::Rejected { .. } => NotSent::Rejected(Failure::of(ErrorCode::SmsRejected).into()),
+        SendError::Rejected { .. } => NotSent::Rejected(Failure::from_code(ErrorCode::SmsRejected).into()),
         SendError::Unavailable { retry_after, .. } => {
             let seconds =
                 retry_after.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(SMS_RETRY_AFTER);
-            NotSent::Unavailable(Failure::of(ErrorCode::SmsUnavailable).retry_after(seconds).into())
+            NotSent::Unavailable(Failure::from_code(ErrorCode::SmsUnavailable).retry_after(seconds).into())
         }
     }
 }
 
 /// The answer where a proof is asked for and nobody can judge it: no message goes out.
-fn nobody_judges() -> Refusal {
-    Failure::of(ErrorCode::SmsUnavailable).retry_after(SMS_RETRY_AFTER).into()
+fn nobody_judges() -> ErrorResponse {
+    Failure::from_code(ErrorCode::SmsUnavailable).retry_after(SMS_RETRY_AFTER).into()
 }
 
 /// The answer to a wish that comes too soon.
-pub fn cooldown(retry_after: i64) -> Refusal {
+pub fn cooldown(retry_after: i64) -> ErrorResponse {
     let sentence = format!("Please wait {retry_after} seconds before you request another OTP");
     Failure::new(ErrorCode::OtpCooldown, sentence).retry_after(retry_after).into()
 }

@@ -11,15 +11,15 @@ use super::{
     body::Json,
     budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, not_sent},
-    envelope::{ErrorCode, Failure, Refusal, Success},
-    fault::Fault,
-    fields::{self, Faults, Field},
+    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    error::RequestError,
+    fields::{self, Field, FieldErrors},
     languages::languages,
     security::Gate,
     verify::{NotTaken, not_taken},
 };
 use crate::flows::{
-    Sending, Services, Wish,
+    DeliveryPreferences, SendOutcome, Services,
     confirm::{self, CodeAsked, Confirmed},
     session::TokenRefused,
 };
@@ -45,7 +45,7 @@ pub struct ConfirmRequest {
 
 impl Example for ConfirmRequest {
     fn example() -> Self {
-        Self { otp_code: Field::of("1097"), password: Field::absent() }
+        Self { otp_code: Field::example_of("1097"), password: Field::absent() }
     }
 }
 
@@ -71,20 +71,20 @@ pub enum ConfirmCodeResponse {
     Sent(Json<Success<CodeSentData>>),
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
-    Unreachable(Refusal),
+    Unreachable(ErrorResponse),
     /// `not_found`: the account has no verified phone. Confirm with the password.
     #[oai(status = 404)]
-    NoPhone(Refusal),
+    NoPhone(ErrorResponse),
     /// `otp_cooldown`: a code was sent to this phone too recently; the next one after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone. `rate_limited`: too many codes were requested.
     #[oai(status = 429)]
-    TooSoon(Refusal),
+    TooSoon(ErrorResponse),
     /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
     #[oai(status = 502)]
-    SmsRejected(Refusal),
+    SmsRejected(ErrorResponse),
     /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
     #[oai(status = 503)]
-    SmsUnavailable(Refusal),
+    SmsUnavailable(ErrorResponse),
 }
 
 /// What `confirm` can answer.
@@ -97,17 +97,17 @@ pub enum ConfirmResponse {
     /// code is wrong; `error.attempts_remaining` guesses are left. `malformed_request`: the body has neither or both of
     /// `otp_code` and `password`.
     #[oai(status = 400)]
-    Refused(Refusal),
+    Refused(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong, also a wrong password: on a 401 apps would refresh
     /// their token.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
     /// `rate_limited`: too many wrong codes or passwords from this address, or too many wrong passwords for this
     /// account. Nothing was judged.
     #[oai(status = 429)]
-    Exhausted(Refusal),
+    Exhausted(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Session")]
@@ -118,21 +118,22 @@ impl ConfirmApi {
     /// confirms.
     #[oai(path = "/api/auth/confirm-code", method = "post", operation_id = "confirmCode")]
     async fn confirm_code(&self, gate: Gate, request: &Request) -> Result<ConfirmCodeResponse> {
-        let wish = Wish { languages: languages(request), ..Wish::default() };
-        let asked = confirm::send_code(&self.services, gate.0, wish, client_ip::of(request))
+        let preferences =
+            DeliveryPreferences { languages: languages(request), ..DeliveryPreferences::default() };
+        let asked = confirm::send_code(&self.services, gate.0, preferences, client_ip::from_request(request))
             .await
-            .map_err(Fault::from)?;
+            .map_err(RequestError::from)?;
         Ok(match asked {
-            CodeAsked::Code { phone, sending: Sending::Sent(sent) } => {
+            CodeAsked::Code { phone, sending: SendOutcome::Sent(sent) } => {
                 ConfirmCodeResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
             }
-            CodeAsked::Code { sending: Sending::TooSoon { retry_after }, .. } => {
+            CodeAsked::Code { sending: SendOutcome::TooSoon { retry_after }, .. } => {
                 ConfirmCodeResponse::TooSoon(cooldown(retry_after))
             }
-            CodeAsked::Code { sending: Sending::Refused(refusal), .. } => {
+            CodeAsked::Code { sending: SendOutcome::Refused(refusal), .. } => {
                 ConfirmCodeResponse::TooSoon(budget::refusal(request, &refusal))
             }
-            CodeAsked::Code { sending: Sending::Failed(error), .. } => match not_sent(&error) {
+            CodeAsked::Code { sending: SendOutcome::Failed(error), .. } => match not_sent(&error) {
                 NotSent::Unreachable(refusal) => ConfirmCodeResponse::Unreachable(refusal),
                 NotSent::Rejected(refusal) => ConfirmCodeResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => ConfirmCodeResponse::SmsUnavailable(refusal),
@@ -155,25 +156,31 @@ impl ConfirmApi {
         body: Json<ConfirmRequest>,
     ) -> Result<ConfirmResponse> {
         let ConfirmRequest { otp_code, password } = &body.0;
-        let mut faults = Faults::default();
+        let mut errors = FieldErrors::default();
         let outcome = match (otp_code.given(), password.given()) {
             (Some(field), None) => {
                 let code = fields::otp_code(field, self.services.otp.length);
-                let Some(code) = faults.check("otp_code", code) else {
-                    return Ok(ConfirmResponse::Invalid(faults.refusal()));
+                let Some(code) = errors.check("otp_code", code) else {
+                    return Ok(ConfirmResponse::Invalid(errors.into_error_response()));
                 };
-                confirm::by_code(&self.services, gate.0, code, client_ip::of(request)).await
+                confirm::by_code(&self.services, gate.0, code, client_ip::from_request(request)).await
             }
             (None, Some(field)) => {
-                let Some(password) = faults.check("password", field.text()) else {
-                    return Ok(ConfirmResponse::Invalid(faults.refusal()));
+                let Some(password) = errors.check("password", field.text()) else {
+                    return Ok(ConfirmResponse::Invalid(errors.into_error_response()));
                 };
-                confirm::by_password(&self.services, gate.0, password.into(), client_ip::of(request)).await
+                confirm::by_password(
+                    &self.services,
+                    gate.0,
+                    password.into(),
+                    client_ip::from_request(request),
+                )
+                .await
             }
             (None, None) => return Ok(malformed("Name an otp_code or a password")),
             (Some(_), Some(_)) => return Ok(malformed("Name an otp_code or a password, not both")),
         };
-        Ok(match outcome.map_err(Fault::from)? {
+        Ok(match outcome.map_err(RequestError::from)? {
             Confirmed::Until(until) => {
                 let confirmed_until = until.to_rfc3339_opts(SecondsFormat::Micros, false);
                 ConfirmResponse::Confirmed(Success::new("Confirmed", ConfirmedData { confirmed_until }))
@@ -183,11 +190,11 @@ impl ConfirmApi {
                 NotTaken::Exhausted(refusal) => ConfirmResponse::Exhausted(refusal),
             },
             Confirmed::WrongPassword => {
-                faults.check::<()>("password", Err(vec!["This is not your password".to_owned()]));
-                ConfirmResponse::Invalid(faults.refusal())
+                errors.check::<()>("password", Err(vec!["This is not your password".to_owned()]));
+                ConfirmResponse::Invalid(errors.into_error_response())
             }
             Confirmed::Refused(refusal) => ConfirmResponse::Exhausted(budget::refusal(request, &refusal)),
-            Confirmed::Ended => return Err(Fault::Token(TokenRefused::Revoked).into()),
+            Confirmed::Ended => return Err(RequestError::Token(TokenRefused::Revoked).into()),
         })
     }
 }

@@ -6,8 +6,8 @@ use poem_openapi::{ApiResponse, Object, OpenApi, registry::MetaSchema, types::Ex
 use super::{
     Tag,
     body::Json,
-    envelope::Refusal,
-    fields::{Describe, Faults, Field, describe, schema},
+    envelope::ErrorResponse,
+    fields::{Describe, Field, FieldErrors, describe, schema},
     security::Gate,
 };
 
@@ -26,7 +26,7 @@ pub struct DashboardRequest {
 
 impl Example for DashboardRequest {
     fn example() -> Self {
-        Self { text: Field::of("This is my Text") }
+        Self { text: Field::example_of("This is my Text") }
     }
 }
 
@@ -60,7 +60,7 @@ pub enum DashboardTextResponse {
     Greeted(Json<DashboardData>),
     /// `validation_failed`: `error.fields` names what is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 describe!(/// `text`.
@@ -86,13 +86,13 @@ impl DashboardApi {
     /// As `GET`, and repeats the text.
     #[oai(path = "/api/dashboard", method = "post", operation_id = "postDashboard")]
     async fn greet_with(&self, gate: Gate, body: Json<DashboardRequest>) -> Result<DashboardTextResponse> {
-        let mut faults = Faults::default();
+        let mut errors = FieldErrors::default();
         let text = body.0.text.text().and_then(|text| match text.chars().nth(LONGEST_TEXT) {
             None => Ok(text),
             Some(_) => Err(vec![format!("Text must be at most {LONGEST_TEXT} characters long")]),
         });
-        let Some(text) = faults.check("text", text) else {
-            return Ok(DashboardTextResponse::Invalid(faults.refusal()));
+        let Some(text) = errors.check("text", text) else {
+            return Ok(DashboardTextResponse::Invalid(errors.into_error_response()));
         };
         let name = gate.0.account().called();
         let response = format!("Hey {name}, your text is {text}");

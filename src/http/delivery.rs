@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{
     Tag,
     body::{Form, Json},
-    edge::Asked,
-    envelope::{ErrorCode, Failure, Refusal, UnreachableReason},
-    fault::Fault,
+    edge::OriginalUri,
+    envelope::{ErrorCode, ErrorResponse, Failure, UnreachableReason},
+    error::RequestError,
 };
 use crate::{
     domain::delivery::{self, DeliveryStatus},
@@ -167,7 +167,7 @@ pub enum DeliveryResponse {
     Known(Json<DeliveryAnswer>),
     /// `not_found`: there is no such delivery, or it was purged.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
 }
 
 /// What the provider's report is answered with.
@@ -179,7 +179,7 @@ pub enum ReportResponse {
     /// `forbidden`: the `X-Twilio-Signature` is not valid, or the server has no `PUBLIC_BASE_URL` and
     /// `TWILIO_AUTH_TOKEN` to verify it.
     #[oai(status = 403)]
-    Forged(Refusal),
+    Forged(ErrorResponse),
 }
 
 #[OpenApi]
@@ -203,7 +203,8 @@ impl DeliveryApi {
         let Ok(id) = delivery_id.0.parse::<Uuid>() else {
             return Ok(unknown());
         };
-        let found = store::messages::find_by_delivery(&self.services.store, id).await.map_err(Fault::from)?;
+        let found =
+            store::messages::find_by_delivery(&self.services.store, id).await.map_err(RequestError::from)?;
         Ok(found.map_or_else(unknown, |delivery| DeliveryResponse::Known(Json(delivery.into()))))
     }
 
@@ -218,12 +219,12 @@ impl DeliveryApi {
     )]
     async fn report(&self, request: &Request, form: Form<TwilioReport>) -> Result<ReportResponse> {
         let signature = request.headers().get(SIGNATURE).and_then(|value| value.to_str().ok());
-        let asked = request.extensions().get::<Asked>().map_or(request.uri(), |asked| &asked.0);
+        let asked = request.extensions().get::<OriginalUri>().map_or(request.uri(), |asked| &asked.0);
         let target = asked.path_and_query().map_or("", |target| target.as_str());
         let reported = take(&self.services, target, signature.unwrap_or_default(), &form.bytes);
-        Ok(match reported.await.map_err(Fault::from)? {
+        Ok(match reported.await.map_err(RequestError::from)? {
             Reported::Taken => ReportResponse::Taken,
-            Reported::Forged => ReportResponse::Forged(Failure::of(ErrorCode::Forbidden).into()),
+            Reported::Forged => ReportResponse::Forged(Failure::from_code(ErrorCode::Forbidden).into()),
         })
     }
 }

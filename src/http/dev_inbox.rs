@@ -12,11 +12,11 @@ use poem::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{body::JSON, envelope::Refusal, fault::Fault, fields::Faults};
+use super::{body::JSON, envelope::ErrorResponse, error::RequestError, fields::FieldErrors};
 use crate::{
     domain::{
         otp::CodeState,
-        phone::{PhoneFault, PhoneNumber},
+        phone::{PhoneError, PhoneNumber},
     },
     flows::{
         Services,
@@ -74,17 +74,17 @@ async fn messages(Query(filter): Query<Filter>, Data(services): Data<&Arc<Servic
         None => Wanted::All,
         Some(text) => match wanted(&text, services) {
             Ok(wanted) => wanted,
-            Err(fault) => return Ok(refuse("phone_number", fault.to_string())),
+            Err(error) => return Ok(refuse("phone_number", error.to_string())),
         },
     };
     let now = services.clock.now();
-    let found = inbox::list(services, &wanted).await.ok_or(Fault::NotFound)?;
+    let found = inbox::list(services, &wanted).await.ok_or(RequestError::NotFound)?;
     let messages: Vec<_> = found.iter().map(|(message, state)| shown(message, *state, now)).collect();
     Ok(Response::builder().content_type(JSON).body(json!({ "messages": messages }).to_string()))
 }
 
 /// A whole number is a phone in any spelling; fewer digits are a part of one.
-fn wanted(text: &str, services: &Services) -> Result<Wanted, PhoneFault> {
+fn wanted(text: &str, services: &Services) -> Result<Wanted, PhoneError> {
     // In a query a plus means a space, which nobody thinks of who types one in front of a phone.
     let text = match text.strip_prefix(' ') {
         Some(rest) => format!("+{}", rest.trim_start_matches([' ', '+'])),
@@ -92,12 +92,12 @@ fn wanted(text: &str, services: &Services) -> Result<Wanted, PhoneFault> {
     };
     match PhoneNumber::parse(&text, services.region) {
         Ok(phone) => Ok(Wanted::To(phone)),
-        Err(fault) => {
+        Err(error) => {
             let part: String = text.chars().filter(|c| !" ().-".contains(*c)).collect();
             let digits = part.strip_prefix('+').unwrap_or(&part);
             let is_part = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             // With its plus, which stands at the beginning of a number only.
-            if is_part { Ok(Wanted::Part(part)) } else { Err(fault) }
+            if is_part { Ok(Wanted::Part(part)) } else { Err(error) }
         }
     }
 }
@@ -127,8 +127,8 @@ fn shown(message: &InboxMessage, state: Option<CodeState>, now: DateTime<Utc>) -
 }
 
 fn refuse(field: &str, sentence: String) -> Response {
-    let mut faults = Faults::default();
-    faults.check::<()>(field, Err(vec![sentence]));
-    let refusal: Refusal = faults.refusal();
+    let mut errors = FieldErrors::default();
+    errors.check::<()>(field, Err(vec![sentence]));
+    let refusal: ErrorResponse = errors.into_error_response();
     refusal.with_status(StatusCode::UNPROCESSABLE_ENTITY).into_response()
 }

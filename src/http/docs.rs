@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     body::JSON,
+    bot_check::Challenge,
     envelope::{ErrorCode, Failure, UnreachableReason},
-    proof::Challenge,
 };
 
 const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app sends it back and gets a JWT.\n\n\
@@ -319,7 +319,7 @@ fn codes_in(description: &str) -> Vec<ErrorCode> {
 
 /// A failure as a client may meet it.
 fn sample(code: ErrorCode) -> Failure {
-    let mut failure = Failure::of(code);
+    let mut failure = Failure::from_code(code);
     match code {
         ErrorCode::OtpInvalid => {
             "Invalid OTP. 2 attempts remaining".clone_into(&mut failure.message);
@@ -339,8 +339,8 @@ fn sample(code: ErrorCode) -> Failure {
             failure
         }
         ErrorCode::ValidationFailed => {
-            let faults = [("name".to_owned(), vec!["Name must be at least 3 characters long".to_owned()])];
-            failure.error.fields = Some(faults.into());
+            let errors = [("name".to_owned(), vec!["Name must be at least 3 characters long".to_owned()])];
+            failure.error.fields = Some(errors.into());
             failure
         }
         ErrorCode::MalformedRequest

@@ -25,7 +25,7 @@ use super::{
     client_ip::{self, Finder, TrustedProxies},
     complaint::Complaint,
     envelope::ErrorCode,
-    fault::{Fault, Quiet},
+    error::{Quiet, RequestError},
     guard::{Guard, GuardSettings, Steady},
     rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, Told},
     routes::Routes,
@@ -55,7 +55,7 @@ pub struct EdgeSettings {
 
 /// What was asked for, before its trailing slashes were trimmed. Who signs an address signs this one.
 #[derive(Debug, Clone)]
-pub struct Asked(pub Uri);
+pub struct OriginalUri(pub Uri);
 
 /// The text of what went wrong, on its way from the shaping of an answer to the one log line of its request.
 #[derive(Debug, Clone)]
@@ -111,12 +111,12 @@ async fn shed<E: Endpoint<Output = Response>>(
 ) -> poem::Result<Response> {
     if let Some(guard) = guard
         && !HEALTH.contains(&request.uri().path())
-        && let Err(too_fast) = guard.check(client_ip::of(&request))
+        && let Err(too_fast) = guard.check(client_ip::from_request(&request))
     {
         services.metrics.shed();
-        guard.note_refused(client_ip::of(&request));
-        rate_limit::tell(&request, too_fast.standing);
-        return Ok(answer(&Fault::TooFast { retry_after: too_fast.retry_after }));
+        guard.note_refused(client_ip::from_request(&request));
+        rate_limit::tell(&request, too_fast.status);
+        return Ok(answer(&RequestError::TooFast { retry_after: too_fast.retry_after }));
     }
     inner.call(request).await
 }
@@ -168,8 +168,8 @@ async fn shape<E: Endpoint<Output = Response>>(
     let error = match answered {
         Ok(Ok(Ok(response))) => return Ok(response),
         Ok(Ok(Err(error))) => error,
-        Ok(Err(panic)) => Fault::Internal(panic_text(panic.as_ref())).into(),
-        Err(_elapsed) => Fault::Timeout.into(),
+        Ok(Err(panic)) => RequestError::Internal(panic_text(panic.as_ref())).into(),
+        Err(_elapsed) => RequestError::Timeout.into(),
     };
     // Answers that an operation chose to give as errors are its own.
     if error.is_from_response() {
@@ -178,10 +178,10 @@ async fn shape<E: Endpoint<Output = Response>>(
     Ok(answer(&into_fault(error, &routes, &path)))
 }
 
-fn answer(fault: &Fault) -> Response {
-    let mut response = fault.as_response();
+fn answer(error: &RequestError) -> Response {
+    let mut response = error.as_response();
     if is_ours(&response) {
-        response.extensions_mut().insert(Cause(chain(fault)));
+        response.extensions_mut().insert(Cause(chain(error)));
     }
     response
 }
@@ -191,32 +191,34 @@ fn is_ours(response: &Response) -> bool {
     response.status().is_server_error() && response.status() != StatusCode::NOT_IMPLEMENTED
 }
 
-fn into_fault(error: Error, routes: &Routes, path: &str) -> Fault {
-    let error = match error.downcast::<Fault>() {
-        Ok(fault) => return fault,
+fn into_fault(error: Error, routes: &Routes, path: &str) -> RequestError {
+    let error = match error.downcast::<RequestError>() {
+        Ok(error) => return error,
         Err(error) => error,
     };
     // A part of a path that cannot even be decoded names nothing, either.
     if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
-        return Fault::NotFound;
+        return RequestError::NotFound;
     }
     if error.is::<MethodNotAllowedError>() {
-        return Fault::MethodNotAllowed {
+        return RequestError::MethodNotAllowed {
             allow: routes.find(path).map(super::routes::RouteEntry::allow).unwrap_or_default(),
         };
     }
     if error.is::<AuthorizationError>() {
-        return Fault::TokenMissing;
+        return RequestError::TokenMissing;
     }
     if error.is::<ContentTypeError>() {
-        return Fault::UnsupportedMediaType;
+        return RequestError::UnsupportedMediaType;
     }
     match error.status() {
-        StatusCode::NOT_FOUND => Fault::NotFound,
+        StatusCode::NOT_FOUND => RequestError::NotFound,
         // A path that cannot even be decoded, such as one that is no UTF-8.
-        status if status.is_client_error() && routes.find(path).is_none() => Fault::NotFound,
-        status if status.is_client_error() => Fault::MalformedRequest(ErrorCode::MalformedRequest.sentence()),
-        _ => Fault::Internal(error.to_string()),
+        status if status.is_client_error() && routes.find(path).is_none() => RequestError::NotFound,
+        status if status.is_client_error() => {
+            RequestError::MalformedRequest(ErrorCode::MalformedRequest.sentence())
+        }
+        _ => RequestError::Internal(error.to_string()),
     }
 }
 
@@ -244,7 +246,7 @@ async fn observe<E: Endpoint<Output = Response>>(
     services: Arc<Services>,
     unready: Arc<Mutex<Complaint>>,
 ) -> poem::Result<Response> {
-    let asked = Asked(request.uri().clone());
+    let asked = OriginalUri(request.uri().clone());
     request.extensions_mut().insert(asked);
     let told = Told::prepare(&mut request);
     let id = request_id(&request, &services);

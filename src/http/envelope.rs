@@ -12,7 +12,7 @@ use poem_openapi::{
 
 use super::{
     body::{JSON, Json},
-    proof::Challenge,
+    bot_check::Challenge,
 };
 
 /// A success.
@@ -281,7 +281,7 @@ impl Example for Nothing {
 impl Failure {
     /// A failure with its usual sentence.
     #[must_use]
-    pub fn of(code: ErrorCode) -> Self {
+    pub fn from_code(code: ErrorCode) -> Self {
         Self::new(code, code.sentence())
     }
 
@@ -320,15 +320,15 @@ impl Failure {
 
 /// A failure on its way out. It tells the log which one it was, and sets `Retry-After` where the body names it.
 #[derive(Debug, Clone)]
-pub struct Refusal(pub Failure);
+pub struct ErrorResponse(pub Failure);
 
-impl From<Failure> for Refusal {
+impl From<Failure> for ErrorResponse {
     fn from(failure: Failure) -> Self {
         Self(failure)
     }
 }
 
-impl Payload for Refusal {
+impl Payload for ErrorResponse {
     const CONTENT_TYPE: &'static str = JSON;
 
     fn schema_ref() -> MetaSchemaRef {
@@ -340,7 +340,7 @@ impl Payload for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let code = self.0.error.code;
         let retry_after = self.0.error.retry_after;
@@ -353,7 +353,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-impl ApiResponse for Refusal {
+impl ApiResponse for ErrorResponse {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {

@@ -10,16 +10,16 @@ use poem_openapi::{
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::envelope::{ErrorCode, Failure, Refusal};
+use super::envelope::{ErrorCode, ErrorResponse, Failure};
 use crate::domain::{
+    bot_check::{self, MAX_RESPONSE_CHARS},
     delivery::{self, ChannelPolicy, UnknownChannel, UnknownPlatform},
     otp::{CodeLength, OtpCode},
     phone::{LONGEST_TEXT, PhoneNumber, Region},
-    proof::{self, MAX_RESPONSE_CHARS},
 };
 
 /// What is wrong with one field, as sentences for a person.
-pub type FieldFaults = Vec<String>;
+pub type Messages = Vec<String>;
 
 /// How a field is described to clients.
 pub trait Describe: Send + Sync + 'static {
@@ -46,7 +46,7 @@ impl<D: Describe> std::fmt::Debug for Field<D> {
 
 impl<D> Field<D> {
     /// A field that holds this, for examples.
-    pub fn of(value: impl Into<Value>) -> Self {
+    pub fn example_of(value: impl Into<Value>) -> Self {
         Self { value: Some(value.into()), description: PhantomData }
     }
 
@@ -67,7 +67,7 @@ impl<D> Field<D> {
         matches!(self.value, Some(Value::Null))
     }
 
-    fn value(&self) -> Result<&Value, FieldFaults> {
+    fn value(&self) -> Result<&Value, Messages> {
         match &self.value {
             None => Err(vec!["This field is required".to_owned()]),
             Some(Value::Null) => Err(vec!["This field may not be null".to_owned()]),
@@ -76,37 +76,37 @@ impl<D> Field<D> {
     }
 
     /// The text that must be there. Control characters are in no text of ours, and NUL is in no PostgreSQL text.
-    pub fn text(&self) -> Result<&str, FieldFaults> {
+    pub fn text(&self) -> Result<&str, Messages> {
         text_of(self.value()?)
     }
 
     /// The truth that must be there.
-    pub fn boolean(&self) -> Result<bool, FieldFaults> {
+    pub fn boolean(&self) -> Result<bool, Messages> {
         self.value()?.as_bool().ok_or_else(|| vec!["Must be true or false".to_owned()])
     }
 
     /// The whole number that must be there.
-    pub fn integer(&self) -> Result<i64, FieldFaults> {
+    pub fn integer(&self) -> Result<i64, Messages> {
         self.value()?.as_i64().ok_or_else(|| vec!["Must be a whole number".to_owned()])
     }
 
     /// The whole numbers that must be there.
-    pub fn integers(&self) -> Result<Vec<i64>, FieldFaults> {
+    pub fn integers(&self) -> Result<Vec<i64>, Messages> {
         self.items("Must be a list of whole numbers", |item| {
             item.as_i64().ok_or_else(|| vec!["Must be a list of whole numbers".to_owned()])
         })
     }
 
     /// The texts that must be there.
-    pub fn texts(&self) -> Result<Vec<String>, FieldFaults> {
+    pub fn texts(&self) -> Result<Vec<String>, Messages> {
         self.items("Must be a list of texts", |item| text_of(item).map(str::to_owned))
     }
 
     fn items<T>(
         &self,
         sentence: &'static str,
-        read: impl Fn(&Value) -> Result<T, FieldFaults>,
-    ) -> Result<Vec<T>, FieldFaults> {
+        read: impl Fn(&Value) -> Result<T, Messages>,
+    ) -> Result<Vec<T>, Messages> {
         match self.value()? {
             Value::Array(items) => items.iter().map(read).collect(),
             _ => Err(vec![sentence.to_owned()]),
@@ -120,7 +120,7 @@ impl<D> Field<D> {
     }
 }
 
-fn text_of(value: &Value) -> Result<&str, FieldFaults> {
+fn text_of(value: &Value) -> Result<&str, Messages> {
     match value {
         Value::String(text) if text.contains(char::is_control) => {
             Err(vec!["Control characters are not allowed".to_owned()])
@@ -170,15 +170,15 @@ impl<D: Describe> ToJSON for Field<D> {
 
 /// The faults of a whole body, gathered field by field.
 #[derive(Debug, Default)]
-pub struct Faults(BTreeMap<String, FieldFaults>);
+pub struct FieldErrors(BTreeMap<String, Messages>);
 
-impl Faults {
+impl FieldErrors {
     /// Keeps the faults of a field, or hands its value on.
-    pub fn check<T>(&mut self, field: &str, result: Result<T, FieldFaults>) -> Option<T> {
+    pub fn check<T>(&mut self, field: &str, result: Result<T, Messages>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(faults) => {
-                self.0.insert(field.to_owned(), faults);
+            Err(errors) => {
+                self.0.insert(field.to_owned(), errors);
                 None
             }
         }
@@ -192,37 +192,37 @@ impl Faults {
 
     /// The answer that names them all.
     #[must_use]
-    pub fn refusal(self) -> Refusal {
-        let mut failure = Failure::of(ErrorCode::ValidationFailed);
+    pub fn into_error_response(self) -> ErrorResponse {
+        let mut failure = Failure::from_code(ErrorCode::ValidationFailed);
         failure.error.fields = Some(self.0);
-        Refusal(failure)
+        ErrorResponse(failure)
     }
 }
 
 /// What is in a field that may be left out.
 pub fn optional<D, T>(
-    faults: &mut Faults,
+    errors: &mut FieldErrors,
     name: &str,
     field: &Field<D>,
-    read: impl FnOnce(&Field<D>) -> Result<T, FieldFaults>,
+    read: impl FnOnce(&Field<D>) -> Result<T, Messages>,
 ) -> Option<T> {
-    field.is_given().then(|| faults.check(name, read(field))).flatten()
+    field.is_given().then(|| errors.check(name, read(field))).flatten()
 }
 
 /// A phone number, in any spelling that the contract takes.
-pub fn phone(field: &Field<impl Describe>, region: Region) -> Result<PhoneNumber, FieldFaults> {
-    PhoneNumber::parse(field.text()?, region).map_err(|fault| vec![fault.to_string()])
+pub fn phone(field: &Field<impl Describe>, region: Region) -> Result<PhoneNumber, Messages> {
+    PhoneNumber::parse(field.text()?, region).map_err(|error| vec![error.to_string()])
 }
 
 /// A channel that is on, if one is named.
 pub fn channel(
     field: &Field<impl Describe>,
     channels: &ChannelPolicy,
-) -> Result<Option<delivery::Channel>, FieldFaults> {
+) -> Result<Option<delivery::Channel>, Messages> {
     let Some(field) = field.given() else {
         return Ok(None);
     };
-    let channel = field.text()?.parse().map_err(|fault: UnknownChannel| vec![format!("Channel {fault}")])?;
+    let channel = field.text()?.parse().map_err(|error: UnknownChannel| vec![format!("Channel {error}")])?;
     if channels.is_on(channel) {
         Ok(Some(channel))
     } else {
@@ -231,33 +231,34 @@ pub fn channel(
 }
 
 /// What the app runs on, if it says so.
-pub fn platform(field: &Field<impl Describe>) -> Result<Option<delivery::Platform>, FieldFaults> {
+pub fn platform(field: &Field<impl Describe>) -> Result<Option<delivery::Platform>, Messages> {
     let Some(field) = field.given() else {
         return Ok(None);
     };
     let platform =
-        field.text()?.parse().map_err(|fault: UnknownPlatform| vec![format!("Platform {fault}")])?;
+        field.text()?.parse().map_err(|error: UnknownPlatform| vec![format!("Platform {error}")])?;
     Ok(Some(platform))
 }
 
 /// A code.
-pub fn otp_code(field: &Field<impl Describe>, length: CodeLength) -> Result<OtpCode, FieldFaults> {
-    OtpCode::parse(field.text()?, length).map_err(|fault| vec![fault.to_string()])
+pub fn otp_code(field: &Field<impl Describe>, length: CodeLength) -> Result<OtpCode, Messages> {
+    OtpCode::parse(field.text()?, length).map_err(|error| vec![error.to_string()])
 }
 
 /// The answer to a challenge, if there is one.
 pub fn challenge_response(
     field: &Field<impl Describe>,
-) -> Result<Option<proof::ChallengeResponse>, FieldFaults> {
+) -> Result<Option<bot_check::ChallengeResponse>, Messages> {
     let Some(field) = field.given() else {
         return Ok(None);
     };
-    let response = proof::ChallengeResponse::parse(field.text()?).map_err(|fault| vec![fault.to_string()])?;
+    let response =
+        bot_check::ChallengeResponse::parse(field.text()?).map_err(|error| vec![error.to_string()])?;
     Ok(Some(response))
 }
 
 /// What a device was given when somebody signed in on it. Any text is taken: one that is no good is as none.
-pub fn device_token(field: &Field<impl Describe>) -> Result<Option<SecretString>, FieldFaults> {
+pub fn device_token(field: &Field<impl Describe>) -> Result<Option<SecretString>, Messages> {
     field.given().map(|field| Ok(field.text()?.into())).transpose()
 }
 

@@ -18,7 +18,7 @@ use governor::{
 };
 
 use self::flood::Floods;
-use super::rate_limit::Standing;
+use super::rate_limit::BudgetStatus;
 use crate::{domain::address::ClientAddress, flows::Services};
 
 /// Below so many checks it is not worth looking for addresses that can be forgotten.
@@ -67,7 +67,7 @@ pub struct TooFast {
     /// Whole seconds until one more is let through.
     pub retry_after: u64,
     /// What the client is told of the limit.
-    pub standing: Standing,
+    pub status: BudgetStatus,
 }
 
 impl<C: Clock<Instant = Duration>> Guard<C> {
@@ -86,14 +86,14 @@ impl<C: Clock<Instant = Duration>> Guard<C> {
             let wait = not_until.wait_time_from(self.limiter.clock().now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let retry_after = seconds.max(1);
-            let standing = Standing {
+            let status = BudgetStatus {
                 policy: "guard",
                 quota: self.settings.burst.get().into(),
                 window_seconds: self.settings.window(),
                 remaining: 0,
                 reset_seconds: retry_after,
             };
-            TooFast { retry_after, standing }
+            TooFast { retry_after, status }
         })
     }
 

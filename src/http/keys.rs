@@ -56,7 +56,7 @@ pub struct JsonWebKey {
 
 impl JsonWebKey {
     /// A secret has no public half and is never shown.
-    fn of(key: &VerifyingKey) -> Option<Self> {
+    fn from_key(key: &VerifyingKey) -> Option<Self> {
         let plain = Self {
             kty: String::new(),
             alg: key.algorithm().as_str().to_owned(),
@@ -106,8 +106,8 @@ pub struct JsonWebKeySet {
 }
 
 impl JsonWebKeySet {
-    fn of(keys: &TokenKeys) -> Self {
-        Self { keys: keys.verifying().iter().filter_map(JsonWebKey::of).collect() }
+    fn from_keys(keys: &TokenKeys) -> Self {
+        Self { keys: keys.verifying().iter().filter_map(JsonWebKey::from_key).collect() }
     }
 }
 
@@ -165,7 +165,7 @@ impl KeysApi {
 
 impl KeysApi {
     fn answer(&self, request: &Request) -> KeysResponse {
-        let keys = JsonWebKeySet::of(&self.services.tokens);
+        let keys = JsonWebKeySet::from_keys(&self.services.tokens);
         let tag = format!("\"{}\"", fingerprint(keys.to_json_string().as_bytes()));
         if knows(request, &tag) {
             KeysResponse::Unchanged(CACHE.to_owned(), tag)

@@ -10,6 +10,7 @@
 
 mod abuse;
 mod body;
+mod bot_check;
 mod budget;
 mod change_phone;
 mod client;
@@ -23,17 +24,16 @@ mod dev_inbox;
 mod docs;
 mod edge;
 mod envelope;
-mod fault;
+mod error;
 mod fields;
 mod guard;
 mod keys;
 mod languages;
-mod leaving;
 pub mod metrics;
 mod pages;
 mod password;
+mod personal_data;
 mod profile;
-mod proof;
 pub mod rate_limit;
 mod routes;
 mod security;
@@ -82,7 +82,7 @@ type Apis = (
     sessions::SessionsApi,
     confirm::ConfirmApi,
     change_phone::ChangePhoneApi,
-    leaving::LeavingApi,
+    personal_data::PersonalDataApi,
     password::PasswordApi,
     dashboard::DashboardApi,
     keys::KeysApi,
@@ -101,7 +101,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         sessions::SessionsApi { services: Arc::clone(services) },
         confirm::ConfirmApi { services: Arc::clone(services) },
         change_phone::ChangePhoneApi { services: Arc::clone(services) },
-        leaving::LeavingApi { services: Arc::clone(services) },
+        personal_data::PersonalDataApi { services: Arc::clone(services) },
         password::PasswordApi { services: Arc::clone(services) },
         dashboard::DashboardApi,
         keys::KeysApi { services: Arc::clone(services) },

@@ -12,16 +12,16 @@ use super::{
     Tag,
     body::Json,
     budget, client, client_ip,
-    envelope::{ErrorCode, Failure, Nothing, Refusal, Success},
-    fault::Fault,
-    fields::{Describe, Faults, Field, FieldFaults},
+    envelope::{ErrorCode, ErrorResponse, Failure, Nothing, Success},
+    error::RequestError,
+    fields::{Describe, Field, FieldErrors, Messages},
     security::Gate,
     session::{RefreshRequest, RefreshResponse, SessionApi},
 };
 use crate::{
     domain::{
         account::Account,
-        credentials::{ClaimedPhone, Email, Login, NameFault, Password, PersonName, Username},
+        credentials::{ClaimedPhone, Email, Login, NameError, Password, PersonName, Username},
         phone::PhoneNumber,
     },
     flows::{
@@ -52,13 +52,13 @@ pub enum RegisterResponse {
     SignedIn(Json<SignedInData>),
     /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
     #[oai(status = 409)]
-    Taken(Refusal),
+    Taken(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `rate_limited`: too many registrations from this address.
     #[oai(status = 429)]
-    TooMany(Refusal),
+    TooMany(ErrorResponse),
 }
 
 /// What the older `register` can answer.
@@ -69,13 +69,13 @@ pub enum RegisterAccountResponse {
     Made(Json<RegisteredData>),
     /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
     #[oai(status = 409)]
-    Taken(Refusal),
+    Taken(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `rate_limited`: too many registrations from this address.
     #[oai(status = 429)]
-    TooMany(Refusal),
+    TooMany(ErrorResponse),
 }
 
 /// What `token` can answer.
@@ -86,16 +86,16 @@ pub enum TokenResponse {
     SignedIn(Json<SignedInData>),
     /// `credentials_invalid`: the username or the password is wrong.
     #[oai(status = 401)]
-    Wrong(Refusal, #[oai(header = "WWW-Authenticate")] String),
+    Wrong(ErrorResponse, #[oai(header = "WWW-Authenticate")] String),
     /// `account_disabled`: the password is right, but the account is disabled.
     #[oai(status = 403)]
-    Disabled(Refusal),
+    Disabled(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `rate_limited`: too many wrong passwords for this name or from this address. This one was not checked.
     #[oai(status = 429)]
-    TooMany(Refusal),
+    TooMany(ErrorResponse),
 }
 
 /// What `password` can answer.
@@ -107,13 +107,13 @@ pub enum PasswordResponse {
     /// `reauthentication_required`: a first password needs a sign-in or `confirm` in the last ten minutes. `forbidden`:
     /// staff and admins cannot set a first password.
     #[oai(status = 403)]
-    NotProved(Refusal),
+    RecentAuthRequired(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong, also a wrong `old_password`.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `rate_limited`: too many wrong passwords for this account or from this address. This one was not checked.
     #[oai(status = 429)]
-    TooMany(Refusal),
+    TooMany(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Password")]
@@ -125,17 +125,23 @@ impl PasswordApi {
     async fn register(&self, request: &Request, body: Json<RegisterRequest>) -> Result<RegisterResponse> {
         let registration = match self.registration(&body.0) {
             Ok(registration) => registration,
-            Err(faults) => return Ok(RegisterResponse::Invalid(faults.refusal())),
+            Err(errors) => return Ok(RegisterResponse::Invalid(errors.into_error_response())),
         };
-        let from = client_ip::of(request);
-        let outcome =
-            registration::register_and_enter(&self.services, registration, client::of(request), from);
-        Ok(match outcome.await.map_err(Fault::from)? {
-            Registered::Made(tokens) => RegisterResponse::SignedIn(Json(SignedInData::of(&tokens))),
+        let from = client_ip::from_request(request);
+        let outcome = registration::register_and_enter(
+            &self.services,
+            registration,
+            client::from_request(request),
+            from,
+        );
+        Ok(match outcome.await.map_err(RequestError::from)? {
+            Registered::Made(tokens) => RegisterResponse::SignedIn(Json(SignedInData::from_tokens(&tokens))),
             Registered::UsernameTaken => {
-                RegisterResponse::Taken(Failure::of(ErrorCode::UsernameTaken).into())
+                RegisterResponse::Taken(Failure::from_code(ErrorCode::UsernameTaken).into())
             }
-            Registered::EmailTaken => RegisterResponse::Taken(Failure::of(ErrorCode::EmailTaken).into()),
+            Registered::EmailTaken => {
+                RegisterResponse::Taken(Failure::from_code(ErrorCode::EmailTaken).into())
+            }
             Registered::Refused(refusal) => RegisterResponse::TooMany(budget::refusal(request, &refusal)),
         })
     }
@@ -151,16 +157,18 @@ impl PasswordApi {
     ) -> Result<RegisterAccountResponse> {
         let registration = match account_registration(&body.0) {
             Ok(registration) => registration,
-            Err(faults) => return Ok(RegisterAccountResponse::Invalid(faults.refusal())),
+            Err(errors) => return Ok(RegisterAccountResponse::Invalid(errors.into_error_response())),
         };
-        let outcome = registration::register(&self.services, registration, client_ip::of(request));
-        Ok(match outcome.await.map_err(Fault::from)? {
-            Registered::Made(account) => RegisterAccountResponse::Made(Json(RegisteredData::of(*account))),
+        let outcome = registration::register(&self.services, registration, client_ip::from_request(request));
+        Ok(match outcome.await.map_err(RequestError::from)? {
+            Registered::Made(account) => {
+                RegisterAccountResponse::Made(Json(RegisteredData::from_account(*account)))
+            }
             Registered::UsernameTaken => {
-                RegisterAccountResponse::Taken(Failure::of(ErrorCode::UsernameTaken).into())
+                RegisterAccountResponse::Taken(Failure::from_code(ErrorCode::UsernameTaken).into())
             }
             Registered::EmailTaken => {
-                RegisterAccountResponse::Taken(Failure::of(ErrorCode::EmailTaken).into())
+                RegisterAccountResponse::Taken(Failure::from_code(ErrorCode::EmailTaken).into())
             }
             Registered::Refused(refusal) => {
                 RegisterAccountResponse::TooMany(budget::refusal(request, &refusal))
@@ -203,25 +211,26 @@ impl PasswordApi {
         body: Json<PasswordRequest>,
     ) -> Result<PasswordResponse> {
         let account = gate.0.account();
-        let mut faults = Faults::default();
-        let new = faults.check("new_password", new_password(&body.0.new_password, &names_of(account)));
+        let mut errors = FieldErrors::default();
+        let new = errors.check("new_password", new_password(&body.0.new_password, &names_of(account)));
         let given = &body.0.old_password;
         let old = if account.has_password {
-            faults.check("old_password", secret(given))
+            errors.check("old_password", secret(given))
         } else {
             // There is none to compare it with. It is a text all the same.
-            faults.check("old_password", given.given().map_or(Ok(""), Field::text));
+            errors.check("old_password", given.given().map_or(Ok(""), Field::text));
             None
         };
-        let Some(new) = new.filter(|_| faults.is_empty()) else {
-            return Ok(PasswordResponse::Invalid(faults.refusal()));
+        let Some(new) = new.filter(|_| errors.is_empty()) else {
+            return Ok(PasswordResponse::Invalid(errors.into_error_response()));
         };
-        let changed = password::change(&self.services, gate.0, old, new, client_ip::of(request)).await;
-        let changed = changed.map_err(Fault::from)?;
+        let changed =
+            password::change(&self.services, gate.0, old, new, client_ip::from_request(request)).await;
+        let changed = changed.map_err(RequestError::from)?;
         let wrong = |sentence: &str| {
-            let mut faults = Faults::default();
-            faults.check::<()>("old_password", Err(vec![sentence.to_owned()]));
-            PasswordResponse::Invalid(faults.refusal())
+            let mut errors = FieldErrors::default();
+            errors.check::<()>("old_password", Err(vec![sentence.to_owned()]));
+            PasswordResponse::Invalid(errors.into_error_response())
         };
         Ok(match changed {
             Changed::Done => {
@@ -230,27 +239,27 @@ impl PasswordApi {
             Changed::OldMissing => wrong("This field is required"),
             Changed::OldWrong => wrong("This is not your password"),
             Changed::Refused(refusal) => PasswordResponse::TooMany(budget::refusal(request, &refusal)),
-            Changed::NotProved => {
-                PasswordResponse::NotProved(Failure::of(ErrorCode::ReauthenticationRequired).into())
-            }
+            Changed::RecentAuthRequired => PasswordResponse::RecentAuthRequired(
+                Failure::from_code(ErrorCode::ReauthenticationRequired).into(),
+            ),
             Changed::Staff => {
                 let sentence =
                     "A code opens no rights of staff, so it sets no first password of theirs either";
-                PasswordResponse::NotProved(Failure::new(ErrorCode::Forbidden, sentence).into())
+                PasswordResponse::RecentAuthRequired(Failure::new(ErrorCode::Forbidden, sentence).into())
             }
         })
     }
 }
 
 impl PasswordApi {
-    fn registration(&self, body: &RegisterRequest) -> Result<Registration, Faults> {
-        let mut faults = Faults::default();
-        let username = faults.check("username", read(&body.username, Username::parse));
-        let email = faults.check("email", read(&body.email, Email::parse));
-        let first_name = faults.check("first_name", optional(&body.first_name, PersonName::parse));
-        let last_name = faults.check("last_name", optional(&body.last_name, PersonName::parse));
+    fn registration(&self, body: &RegisterRequest) -> Result<Registration, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let username = errors.check("username", read(&body.username, Username::parse));
+        let email = errors.check("email", read(&body.email, Email::parse));
+        let first_name = errors.check("first_name", optional(&body.first_name, PersonName::parse));
+        let last_name = errors.check("last_name", optional(&body.last_name, PersonName::parse));
         let region = self.services.region;
-        let phone = faults.check("phone", optional(&body.phone, |text| ClaimedPhone::parse(text, region)));
+        let phone = errors.check("phone", optional(&body.phone, |text| ClaimedPhone::parse(text, region)));
         let names = [
             body.username.text(),
             body.email.text(),
@@ -259,20 +268,20 @@ impl PasswordApi {
             body.phone.text(),
         ];
         let names: Vec<&str> = names.into_iter().filter_map(Result::ok).collect();
-        let password = faults.check("password", new_password(&body.password, &names));
+        let password = errors.check("password", new_password(&body.password, &names));
         match (username, email, first_name, last_name, phone, password) {
             (Some(username), Some(email), Some(first_name), Some(last_name), Some(phone), Some(password)) => {
                 Ok(Registration { username, email: Some(email), first_name, last_name, phone, password })
             }
-            _ => Err(faults),
+            _ => Err(errors),
         }
     }
 }
 
-fn account_registration(body: &RegisterAccountRequest) -> Result<Registration, Faults> {
-    let mut faults = Faults::default();
-    let username = faults.check("username", read(&body.username, Username::parse));
-    let email = faults.check(
+fn account_registration(body: &RegisterAccountRequest) -> Result<Registration, FieldErrors> {
+    let mut errors = FieldErrors::default();
+    let username = errors.check("username", read(&body.username, Username::parse));
+    let email = errors.check(
         "email",
         optional(&body.email, |text| match text.trim() {
             "" => Ok(None),
@@ -281,29 +290,29 @@ fn account_registration(body: &RegisterAccountRequest) -> Result<Registration, F
     );
     let names: Vec<&str> =
         [body.username.text(), body.email.text()].into_iter().filter_map(Result::ok).collect();
-    let password = faults.check("password", new_password(&body.password, &names));
+    let password = errors.check("password", new_password(&body.password, &names));
     if let Some(again) = body.password2.given() {
         let same = again.text().and_then(|again| {
             let is_same = body.password.text().is_ok_and(|password| password == again);
             if is_same { Ok(()) } else { Err(vec!["The two passwords are not the same".to_owned()]) }
         });
-        faults.check("password2", same);
+        errors.check("password2", same);
     }
     match (username, email, password) {
-        (Some(username), Some(email), Some(password)) if faults.is_empty() => {
+        (Some(username), Some(email), Some(password)) if errors.is_empty() => {
             Ok(Registration { username, email, first_name: None, last_name: None, phone: None, password })
         }
-        _ => Err(faults),
+        _ => Err(errors),
     }
 }
 
 /// What became of a name and a password, as answers.
 pub(super) enum SignIn {
     In(SignedInData),
-    Wrong(Refusal, String),
-    Disabled(Refusal),
-    Invalid(Refusal),
-    TooMany(Refusal),
+    Wrong(ErrorResponse, String),
+    Disabled(ErrorResponse),
+    Invalid(ErrorResponse),
+    TooMany(ErrorResponse),
 }
 
 /// Signs somebody in, at whichever of the routes.
@@ -313,18 +322,20 @@ pub(super) async fn sign_in(
     username: &Field<impl Describe>,
     password: &Field<impl Describe>,
 ) -> Result<SignIn> {
-    let mut faults = Faults::default();
-    let login = faults.check("username", filled(username).map(|name| Login::parse(name, services.region)));
-    let typed = faults.check("password", secret(password));
+    let mut errors = FieldErrors::default();
+    let login = errors.check("username", filled(username).map(|name| Login::parse(name, services.region)));
+    let typed = errors.check("password", secret(password));
     let Some((login, typed)) = login.zip(typed) else {
-        return Ok(SignIn::Invalid(faults.refusal()));
+        return Ok(SignIn::Invalid(errors.into_error_response()));
     };
-    let from = client_ip::of(request);
-    let entered = password::sign_in(services, login, typed, client::of(request), from).await;
-    Ok(match entered.map_err(Fault::from)? {
-        Entered::In(tokens) => SignIn::In(SignedInData::of(&tokens)),
-        Entered::Wrong => SignIn::Wrong(Failure::of(ErrorCode::CredentialsInvalid).into(), BEARER.to_owned()),
-        Entered::Disabled => SignIn::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+    let from = client_ip::from_request(request);
+    let entered = password::sign_in(services, login, typed, client::from_request(request), from).await;
+    Ok(match entered.map_err(RequestError::from)? {
+        Entered::In(tokens) => SignIn::In(SignedInData::from_tokens(&tokens)),
+        Entered::Wrong => {
+            SignIn::Wrong(Failure::from_code(ErrorCode::CredentialsInvalid).into(), BEARER.to_owned())
+        }
+        Entered::Disabled => SignIn::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into()),
         Entered::Refused(refusal) => SignIn::TooMany(budget::refusal(request, &refusal)),
     })
 }
@@ -343,32 +354,32 @@ fn names_of(account: &Account) -> Vec<&str> {
     texts.into_iter().filter_map(Option::as_deref).chain(phone).collect()
 }
 
-fn filled(field: &Field<impl Describe>) -> Result<&str, FieldFaults> {
+fn filled(field: &Field<impl Describe>) -> Result<&str, Messages> {
     match field.text()? {
         "" => Err(vec!["This field may not be empty".to_owned()]),
         text => Ok(text),
     }
 }
 
-fn secret(field: &Field<impl Describe>) -> Result<SecretString, FieldFaults> {
+fn secret(field: &Field<impl Describe>) -> Result<SecretString, Messages> {
     filled(field).map(SecretString::from)
 }
 
-fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, FieldFaults> {
+fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, Messages> {
     Password::check(field.text()?, names)
 }
 
 fn read<T>(
     field: &Field<impl Describe>,
-    parse: impl Fn(&str) -> Result<T, NameFault>,
-) -> Result<T, FieldFaults> {
-    parse(field.text()?).map_err(|fault| vec![fault.to_string()])
+    parse: impl Fn(&str) -> Result<T, NameError>,
+) -> Result<T, Messages> {
+    parse(field.text()?).map_err(|error| vec![error.to_string()])
 }
 
 /// What may be left out: null and absent are none.
 fn optional<T>(
     field: &Field<impl Describe>,
-    parse: impl Fn(&str) -> Result<Option<T>, NameFault>,
-) -> Result<Option<T>, FieldFaults> {
+    parse: impl Fn(&str) -> Result<Option<T>, NameError>,
+) -> Result<Option<T>, Messages> {
     field.given().map_or(Ok(None), |field| read(field, parse))
 }

@@ -12,9 +12,9 @@ use poem_openapi::{ApiResponse, OpenApi};
 use super::{
     Tag,
     body::Json,
-    envelope::{Refusal, Success},
-    fault::Fault,
-    fields::{self, Describe, Faults, Field, FieldFaults, optional},
+    envelope::{ErrorResponse, Success},
+    error::RequestError,
+    fields::{self, Describe, Field, FieldErrors, Messages, optional},
     security::Gate,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub enum CompleteProfileResponse {
     Completed(Json<Success<CompletedProfileData>>),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What `event-interests` can answer.
@@ -74,7 +74,7 @@ pub enum ChangeProfileResponse {
     Changed(Json<Profile>),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Profile")]
@@ -88,19 +88,19 @@ impl ProfileApi {
         gate: Gate,
         body: Json<CompleteProfileRequest>,
     ) -> Result<CompleteProfileResponse> {
-        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
-        let mut faults = Faults::default();
+        let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
+        let mut errors = FieldErrors::default();
         let body = &body.0;
-        faults.check("phone_number", self.own_phone(&body.phone_number, &gate.0));
-        let name = faults.check("name", self.name(&body.name));
-        let birth_date = faults.check("birth_date", self.birth_date(&body.birth_date));
-        let gender = faults.check("gender", gender(&body.gender));
-        let chosen = faults.check("event_interests", chosen(&body.event_interests, &interests));
-        let pictures = faults.check("profile_pictures", self.pictures(&body.profile_pictures));
-        let bio = faults.check("bio", bio(&body.bio));
-        let location = faults.check("location", location(&body.location));
-        if !faults.is_empty() {
-            return Ok(CompleteProfileResponse::Invalid(faults.refusal()));
+        errors.check("phone_number", self.own_phone(&body.phone_number, &gate.0));
+        let name = errors.check("name", self.name(&body.name));
+        let birth_date = errors.check("birth_date", self.birth_date(&body.birth_date));
+        let gender = errors.check("gender", gender(&body.gender));
+        let chosen = errors.check("event_interests", chosen(&body.event_interests, &interests));
+        let pictures = errors.check("profile_pictures", self.pictures(&body.profile_pictures));
+        let bio = errors.check("bio", bio(&body.bio));
+        let location = errors.check("location", location(&body.location));
+        if !errors.is_empty() {
+            return Ok(CompleteProfileResponse::Invalid(errors.into_error_response()));
         }
         let counts = (
             chosen.as_ref().map_or(0, |it| it.as_slice().len()),
@@ -136,8 +136,12 @@ impl ProfileApi {
     /// The active interests, by name. The list may be one minute old.
     #[oai(path = "/api/auth/event-interests", method = "get", operation_id = "listEventInterests")]
     async fn event_interests(&self) -> Result<EventInterestsResponse> {
-        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
-        let active = interests.iter().filter(|interest| interest.is_active).map(EventInterest::of).collect();
+        let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
+        let active = interests
+            .iter()
+            .filter(|interest| interest.is_active)
+            .map(EventInterest::from_interest)
+            .collect();
         Ok(EventInterestsResponse::List(Json(EventInterestsAnswer::new(active))))
     }
 
@@ -146,8 +150,8 @@ impl ProfileApi {
     /// Fields that were not given are null.
     #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, gate: Gate) -> Result<ProfileResponse> {
-        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
-        Ok(ProfileResponse::Found(Json(Profile::of(gate.0.account(), &interests))))
+        let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
+        Ok(ProfileResponse::Found(Json(Profile::from_account(gate.0.account(), &interests))))
     }
 
     /// Change the profile of the signed-in user
@@ -160,50 +164,50 @@ impl ProfileApi {
         gate: Gate,
         body: Json<ChangeProfileRequest>,
     ) -> Result<ChangeProfileResponse> {
-        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
-        let mut faults = Faults::default();
+        let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
+        let mut errors = FieldErrors::default();
         let body = &body.0;
-        optional(&mut faults, "phone_number", &body.phone_number, |field| {
+        optional(&mut errors, "phone_number", &body.phone_number, |field| {
             field.text()?;
             self.own_phone(field, &gate.0)
         });
         let changes = Changes {
-            name: optional(&mut faults, "name", &body.name, |field| self.name(field)),
-            birth_date: optional(&mut faults, "birth_date", &body.birth_date, |field| self.birth_date(field)),
-            gender: optional(&mut faults, "gender", &body.gender, gender),
-            event_interests: optional(&mut faults, "event_interests", &body.event_interests, |field| {
+            name: optional(&mut errors, "name", &body.name, |field| self.name(field)),
+            birth_date: optional(&mut errors, "birth_date", &body.birth_date, |field| self.birth_date(field)),
+            gender: optional(&mut errors, "gender", &body.gender, gender),
+            event_interests: optional(&mut errors, "event_interests", &body.event_interests, |field| {
                 chosen(field, &interests)
             }),
-            profile_pictures: optional(&mut faults, "profile_pictures", &body.profile_pictures, |field| {
+            profile_pictures: optional(&mut errors, "profile_pictures", &body.profile_pictures, |field| {
                 self.pictures(field)
             }),
-            bio: optional(&mut faults, "bio", &body.bio, bio),
-            location: optional(&mut faults, "location", &body.location, location),
-            claimed_phone: optional(&mut faults, "phone", &body.phone, |field| self.claimed_phone(field)),
+            bio: optional(&mut errors, "bio", &body.bio, bio),
+            location: optional(&mut errors, "location", &body.location, location),
+            claimed_phone: optional(&mut errors, "phone", &body.phone, |field| self.claimed_phone(field)),
         };
-        if !faults.is_empty() {
-            return Ok(ChangeProfileResponse::Invalid(faults.refusal()));
+        if !errors.is_empty() {
+            return Ok(ChangeProfileResponse::Invalid(errors.into_error_response()));
         }
         let account = self.write(gate.0, changes).await?;
-        Ok(ChangeProfileResponse::Changed(Json(Profile::of(&account, &interests))))
+        Ok(ChangeProfileResponse::Changed(Json(Profile::from_account(&account, &interests))))
     }
 }
 
 impl ProfileApi {
     async fn write(&self, who: SignedIn, changes: Changes) -> Result<Account> {
-        let written = profile::change(&self.services, who, changes).await.map_err(Fault::from)?;
+        let written = profile::change(&self.services, who, changes).await.map_err(RequestError::from)?;
         // The account went between the gate and here: its sessions went with it.
-        Ok(written.ok_or(Fault::Token(TokenRefused::Revoked))?)
+        Ok(written.ok_or(RequestError::Token(TokenRefused::Revoked))?)
     }
 
     /// Null and empty clear it. It is shown to her and used for nothing.
-    fn claimed_phone(&self, field: &Field<ClaimedPhoneField>) -> Result<Option<ClaimedPhone>, FieldFaults> {
+    fn claimed_phone(&self, field: &Field<ClaimedPhoneField>) -> Result<Option<ClaimedPhone>, Messages> {
         let Some(field) = field.given() else { return Ok(None) };
-        ClaimedPhone::parse(field.text()?, self.services.region).map_err(|fault| vec![fault.to_string()])
+        ClaimedPhone::parse(field.text()?, self.services.region).map_err(|error| vec![error.to_string()])
     }
 
     /// A phone in a profile can only be the token's: numbers are proved, not written.
-    fn own_phone(&self, field: &Field<fields::OwnPhone>, who: &SignedIn) -> Result<(), FieldFaults> {
+    fn own_phone(&self, field: &Field<fields::OwnPhone>, who: &SignedIn) -> Result<(), Messages> {
         let Some(field) = field.given() else { return Ok(()) };
         let phone = fields::phone(field, self.services.region)?;
         if who.account().phone.as_ref() == Some(&phone) {
@@ -213,32 +217,32 @@ impl ProfileApi {
         }
     }
 
-    fn name(&self, field: &Field<impl Describe>) -> Result<Name, FieldFaults> {
+    fn name(&self, field: &Field<impl Describe>) -> Result<Name, Messages> {
         Name::parse(field.text()?, self.services.name_min_chars)
     }
 
-    fn birth_date(&self, field: &Field<impl Describe>) -> Result<BirthDate, FieldFaults> {
+    fn birth_date(&self, field: &Field<impl Describe>) -> Result<BirthDate, Messages> {
         BirthDate::parse(field.text()?, self.services.today())
     }
 
-    fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, FieldFaults> {
+    fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, Messages> {
         PictureUrls::parse(&field.texts()?, self.services.picture_hosts)
     }
 }
 
-fn gender(field: &Field<impl Describe>) -> Result<Gender, FieldFaults> {
+fn gender(field: &Field<impl Describe>) -> Result<Gender, Messages> {
     Gender::parse(field.text()?)
 }
 
-fn chosen(field: &Field<impl Describe>, interests: &[Interest]) -> Result<InterestIds, FieldFaults> {
+fn chosen(field: &Field<impl Describe>, interests: &[Interest]) -> Result<InterestIds, Messages> {
     let is_active = |id| interests.iter().any(|interest| interest.id == id && interest.is_active);
     InterestIds::parse(&field.integers()?, is_active)
 }
 
-fn bio(field: &Field<impl Describe>) -> Result<Option<Bio>, FieldFaults> {
+fn bio(field: &Field<impl Describe>) -> Result<Option<Bio>, Messages> {
     field.given().map_or(Ok(None), |field| Bio::parse(field.text()?))
 }
 
-fn location(field: &Field<impl Describe>) -> Result<Option<Location>, FieldFaults> {
+fn location(field: &Field<impl Describe>) -> Result<Option<Location>, Messages> {
     field.given().map_or(Ok(None), |field| Location::parse(field.text()?))
 }

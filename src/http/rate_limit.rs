@@ -20,7 +20,7 @@ const GREATEST: u64 = 999_999_999_999_999;
 
 /// How a client stands with one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct BudgetStatus {
     /// The name of the limit, which stays the same for good: lower-case words with hyphens.
     pub policy: &'static str,
     /// How much may be asked for in a window.
@@ -35,16 +35,16 @@ pub struct Standing {
 
 /// What the handler of a request tells, on its way to the edge.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told(Arc<Mutex<Vec<Standing>>>);
+pub(super) struct Told(Arc<Mutex<Vec<BudgetStatus>>>);
 
 /// Tells the client of a request how it stands with a limit. Of several limits those come first that were told first;
 /// what is told again of the same one takes the place of what was told before.
-pub fn tell(request: &Request, standing: Standing) {
+pub fn tell(request: &Request, status: BudgetStatus) {
     let Some(told) = request.data::<Told>() else { return };
     let mut all = told.0.lock().unwrap_or_else(PoisonError::into_inner);
-    match all.iter_mut().find(|before| before.policy == standing.policy) {
-        Some(before) => *before = standing,
-        None => all.push(standing),
+    match all.iter_mut().find(|before| before.policy == status.policy) {
+        Some(before) => *before = status,
+        None => all.push(status),
     }
 }
 
@@ -62,7 +62,7 @@ impl Told {
         if all.is_empty() {
             return;
         }
-        let list = |item: fn(&Standing) -> String| all.iter().map(item).collect::<Vec<_>>().join(", ");
+        let list = |item: fn(&BudgetStatus) -> String| all.iter().map(item).collect::<Vec<_>>().join(", ");
         for (name, text) in [(RATE_LIMIT, list(limit)), (RATE_LIMIT_POLICY, list(policy))] {
             if let Ok(value) = HeaderValue::try_from(text) {
                 headers.insert(name, value);
@@ -72,14 +72,14 @@ impl Told {
 }
 
 /// Section 4 of the draft: `r` is what is left, `t` when there is more.
-fn limit(standing: &Standing) -> String {
-    let Standing { policy, remaining, reset_seconds, .. } = standing;
+fn limit(status: &BudgetStatus) -> String {
+    let BudgetStatus { policy, remaining, reset_seconds, .. } = status;
     format!("\"{policy}\";r={};t={}", remaining.min(&GREATEST), reset_seconds.min(&GREATEST))
 }
 
 /// Section 3 of the draft: `q` is the quota, `w` its window in seconds.
-fn policy(standing: &Standing) -> String {
-    let Standing { policy, quota, window_seconds, .. } = standing;
+fn policy(status: &BudgetStatus) -> String {
+    let BudgetStatus { policy, quota, window_seconds, .. } = status;
     format!("\"{policy}\";q={};w={}", quota.min(&GREATEST), window_seconds.min(&GREATEST))
 }
 
@@ -87,7 +87,7 @@ fn policy(standing: &Standing) -> String {
 mod tests {
     use super::*;
 
-    const ADDRESS: Standing = Standing {
+    const ADDRESS: BudgetStatus = BudgetStatus {
         policy: "requests-by-address",
         quota: 20,
         window_seconds: 3600,
@@ -95,11 +95,11 @@ mod tests {
         reset_seconds: 120,
     };
 
-    fn headers_after(all: &[Standing]) -> Vec<(String, String)> {
+    fn headers_after(all: &[BudgetStatus]) -> Vec<(String, String)> {
         let mut request = Request::default();
         let told = Told::prepare(&mut request);
-        for standing in all {
-            tell(&request, *standing);
+        for status in all {
+            tell(&request, *status);
         }
         let mut headers = HeaderMap::new();
         told.write(&mut headers);
@@ -125,15 +125,15 @@ mod tests {
 
     #[test]
     fn several_are_a_list_and_the_last_word_on_each_counts() {
-        let phone = Standing { policy: "sends-to-phone", remaining: 0, ..ADDRESS };
-        let headers = headers_after(&[ADDRESS, phone, Standing { remaining: 6, ..ADDRESS }]);
+        let phone = BudgetStatus { policy: "sends-to-phone", remaining: 0, ..ADDRESS };
+        let headers = headers_after(&[ADDRESS, phone, BudgetStatus { remaining: 6, ..ADDRESS }]);
         assert_eq!(headers[0].1, "\"requests-by-address\";r=6;t=120, \"sends-to-phone\";r=0;t=120");
         assert_eq!(headers[1].1, "\"requests-by-address\";q=20;w=3600, \"sends-to-phone\";q=20;w=3600");
     }
 
     #[test]
     fn no_number_is_longer_than_a_structured_field_takes() {
-        let headers = headers_after(&[Standing { remaining: u64::MAX, quota: u64::MAX, ..ADDRESS }]);
+        let headers = headers_after(&[BudgetStatus { remaining: u64::MAX, quota: u64::MAX, ..ADDRESS }]);
         assert_eq!(headers[0].1, "\"requests-by-address\";r=999999999999999;t=120");
         assert_eq!(headers[1].1, "\"requests-by-address\";q=999999999999999;w=3600");
     }

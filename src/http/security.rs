@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poem::{Request, Result};
 use poem_openapi::{SecurityScheme, auth::Bearer};
 
-use super::fault::Fault;
+use super::error::RequestError;
 use crate::{
     domain::access::SignedIn,
     flows::{Services, gate},
@@ -20,9 +20,9 @@ pub struct Gate(pub SignedIn);
 async fn check(request: &Request, bearer: Bearer) -> Result<SignedIn> {
     let services = request
         .data::<Arc<Services>>()
-        .ok_or_else(|| Fault::Internal("the services were not handed to the gate".to_owned()))?;
-    match gate::enter(services, &bearer.token).await.map_err(Fault::from)? {
+        .ok_or_else(|| RequestError::Internal("the services were not handed to the gate".to_owned()))?;
+    match gate::enter(services, &bearer.token).await.map_err(RequestError::from)? {
         Ok(who) => Ok(who),
-        Err(refused) => Err(Fault::Token(refused).into()),
+        Err(refused) => Err(RequestError::Token(refused).into()),
     }
 }

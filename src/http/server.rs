@@ -65,7 +65,7 @@ pub struct Limits {
 impl Limits {
     /// The limits of a server that takes so many connections.
     #[must_use]
-    pub fn of(connections: usize) -> Self {
+    pub fn from_connections(connections: usize) -> Self {
         Self {
             connections,
             header: Duration::from_secs(10),
@@ -88,7 +88,7 @@ enum Stage {
 }
 
 /// What every connection shares.
-struct House<E> {
+struct ServerState<E> {
     endpoint: E,
     limits: Limits,
     local: SocketAddr,
@@ -110,9 +110,9 @@ pub async fn serve<E>(
 where
     E: Endpoint<Output = Response> + 'static,
 {
-    let house = Arc::new(House { endpoint, limits, local: listener.local_addr()?, metrics });
+    let state = Arc::new(ServerState { endpoint, limits, local: listener.local_addr()?, metrics });
     let (stage, _) = channel::channel(Stage::Serving);
-    accept_until(stop, &listener, &house, &stage).await;
+    accept_until(stop, &listener, &state, &stage).await;
     // Whoever connects from here on is told so by the system, and can go elsewhere.
     drop(listener);
     stage.send_replace(Stage::Draining);
@@ -127,12 +127,12 @@ where
 async fn accept_until<E>(
     stop: impl Future<Output = ()>,
     listener: &TcpListener,
-    house: &Arc<House<E>>,
+    state: &Arc<ServerState<E>>,
     stage: &channel::Sender<Stage>,
 ) where
     E: Endpoint<Output = Response> + 'static,
 {
-    let slots = Arc::new(Semaphore::new(house.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let slots = Arc::new(Semaphore::new(state.limits.connections.min(Semaphore::MAX_PERMITS)));
     let mut refused = Complaint::default();
     let mut failed = Complaint::default();
     let mut stop = pin!(stop);
@@ -145,10 +145,10 @@ async fn accept_until<E>(
         match accepted {
             Ok((stream, peer)) => {
                 if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-                    admit(stream, peer, slot, house, stage.subscribe());
+                    admit(stream, peer, slot, state, stage.subscribe());
                 } else {
                     drop(stream);
-                    refuse(house, &mut refused);
+                    refuse(state, &mut refused);
                 }
             }
             // One that ended before it began.
@@ -166,12 +166,12 @@ async fn accept_until<E>(
     }
 }
 
-fn refuse<E>(house: &House<E>, refused: &mut Complaint) {
-    if let Some(metrics) = &house.metrics {
+fn refuse<E>(state: &ServerState<E>, refused: &mut Complaint) {
+    if let Some(metrics) = &state.metrics {
         metrics.connection_refused();
     }
     if let Some(times) = refused.say() {
-        let limit = house.limits.connections;
+        let limit = state.limits.connections;
         tracing::warn!(limit, times, "too many connections: more are cut off");
     }
 }
@@ -190,15 +190,15 @@ fn admit<E>(
     stream: TcpStream,
     peer: SocketAddr,
     slot: OwnedSemaphorePermit,
-    house: &Arc<House<E>>,
+    state: &Arc<ServerState<E>>,
     stage: channel::Receiver<Stage>,
 ) where
     E: Endpoint<Output = Response> + 'static,
 {
-    let counted = Counted::new(house.metrics.clone(), slot);
-    let house = Arc::clone(house);
+    let counted = Counted::new(state.metrics.clone(), slot);
+    let state = Arc::clone(state);
     tokio::spawn(async move {
-        connection::serve(stream, peer, &house, stage).await;
+        connection::serve(stream, peer, &state, stage).await;
         drop(counted);
     });
 }

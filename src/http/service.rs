@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::Result;
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
-use super::{Tag, body::Json, fault::Fault};
+use super::{Tag, body::Json, error::RequestError};
 use crate::flows::Services;
 
 /// The name of the service.
@@ -67,7 +67,7 @@ pub struct Health {
 }
 
 impl Health {
-    fn of(status: &str) -> Json<Self> {
+    fn from_status(status: &str) -> Json<Self> {
         Json(Self { status: status.to_owned(), service: NAME.to_owned(), version: VERSION.to_owned() })
     }
 }
@@ -125,7 +125,7 @@ impl ServiceApi {
     /// Does not use the database: a database outage is no reason to restart the server.
     #[oai(path = "/api/health", method = "get", operation_id = "getHealth")]
     async fn health(&self) -> HealthResponse {
-        HealthResponse::Healthy(Health::of("healthy"))
+        HealthResponse::Healthy(Health::from_status("healthy"))
     }
 
     /// Check that the server is ready
@@ -133,7 +133,7 @@ impl ServiceApi {
     /// Also asks the database.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<ReadyResponse> {
-        self.services.store.ping().await.map_err(Fault::from)?;
-        Ok(ReadyResponse::Ready(Health::of("ready")))
+        self.services.store.ping().await.map_err(RequestError::from)?;
+        Ok(ReadyResponse::Ready(Health::from_status("ready")))
     }
 }

@@ -10,9 +10,9 @@ use super::{
     Tag,
     body::{Json, MaybeJson},
     client_ip,
-    envelope::{ErrorCode, Failure, Nothing, Refusal, Success},
-    fault::{Fault, INVALID_TOKEN, token_refused},
-    fields::{self, Faults, Field},
+    envelope::{ErrorCode, ErrorResponse, Failure, Nothing, Success},
+    error::{INVALID_TOKEN, RequestError, token_refused},
+    fields::{self, Field, FieldErrors},
 };
 use crate::flows::{
     Services,
@@ -34,7 +34,7 @@ pub struct RefreshRequest {
 
 impl Example for RefreshRequest {
     fn example() -> Self {
-        Self { refresh: Field::of("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
+        Self { refresh: Field::example_of("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
     }
 }
 
@@ -47,7 +47,7 @@ pub struct LogoutRequest {
 
 impl Example for LogoutRequest {
     fn example() -> Self {
-        Self { refresh: Field::of("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
+        Self { refresh: Field::example_of("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
     }
 }
 
@@ -79,13 +79,13 @@ pub enum RefreshResponse {
     /// `token_invalid`: not a refresh token of this server. `token_expired`: it has expired. `token_revoked`: its
     /// session has ended, also by the use of a retired token.
     #[oai(status = 401)]
-    Refused(Refusal, #[oai(header = "WWW-Authenticate")] String),
+    Refused(ErrorResponse, #[oai(header = "WWW-Authenticate")] String),
     /// `account_disabled`: the account is disabled.
     #[oai(status = 403)]
-    Disabled(Refusal),
+    Disabled(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What `logout` can answer.
@@ -96,7 +96,7 @@ pub enum LogoutResponse {
     LoggedOut(Json<Success<Nothing>>),
     /// `validation_failed`: `refresh` is not a string.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Session")]
@@ -112,22 +112,25 @@ impl SessionApi {
         request: &Request,
         body: Json<RefreshRequest>,
     ) -> Result<RefreshResponse> {
-        let mut faults = Faults::default();
-        let Some(token) = faults.check("refresh", body.0.refresh.text()) else {
-            return Ok(RefreshResponse::Invalid(faults.refusal()));
+        let mut errors = FieldErrors::default();
+        let Some(token) = errors.check("refresh", body.0.refresh.text()) else {
+            return Ok(RefreshResponse::Invalid(errors.into_error_response()));
         };
-        let outcome = session::refresh(&self.services, token.into(), client_ip::of(request))
+        let outcome = session::refresh(&self.services, token.into(), client_ip::from_request(request))
             .await
-            .map_err(Fault::from)?;
+            .map_err(RequestError::from)?;
         Ok(match outcome {
             Refreshed::Tokens(tokens) => RefreshResponse::Tokens(Json(TokenPairData {
                 access: tokens.access.expose_secret().to_owned(),
                 refresh: tokens.refresh.expose_secret().to_owned(),
             })),
-            Refreshed::Refused(refused) => {
-                RefreshResponse::Refused(Failure::of(token_refused(refused)).into(), INVALID_TOKEN.to_owned())
+            Refreshed::Refused(refused) => RefreshResponse::Refused(
+                Failure::from_code(token_refused(refused)).into(),
+                INVALID_TOKEN.to_owned(),
+            ),
+            Refreshed::Disabled => {
+                RefreshResponse::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into())
             }
-            Refreshed::Disabled => RefreshResponse::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
         })
     }
 
@@ -142,13 +145,13 @@ impl SessionApi {
             tokens.push(token.into());
         }
         if let Some(refresh) = body.0.as_ref().and_then(|body| body.refresh.given()) {
-            let mut faults = Faults::default();
-            match faults.check("refresh", refresh.text()) {
+            let mut errors = FieldErrors::default();
+            match errors.check("refresh", refresh.text()) {
                 Some(token) => tokens.push(token.into()),
-                None => return Ok(LogoutResponse::Invalid(faults.refusal())),
+                None => return Ok(LogoutResponse::Invalid(errors.into_error_response())),
             }
         }
-        session::logout(&self.services, tokens).await.map_err(Fault::from)?;
+        session::logout(&self.services, tokens).await.map_err(RequestError::from)?;
         Ok(LogoutResponse::LoggedOut(Success::new("Logged out successfully", Nothing {})))
     }
 }

@@ -11,8 +11,8 @@ use super::{
     Tag,
     body::Json,
     client_ip,
-    envelope::{ErrorCode, Failure, Refusal, Success},
-    fault::Fault,
+    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    error::RequestError,
     security::Gate,
 };
 use crate::{
@@ -48,7 +48,7 @@ pub struct SessionData {
 }
 
 impl SessionData {
-    fn of(session: &Session, current: Uuid) -> Self {
+    fn from_session(session: &Session, current: Uuid) -> Self {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, false);
         Self {
             id: session.id.to_string(),
@@ -138,7 +138,7 @@ pub enum EndOneResponse {
     Ended(Json<Success<EndedData>>),
     /// `not_found`: the user has no live session with this id.
     #[oai(status = 404)]
-    NotFound(Refusal),
+    NotFound(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Session")]
@@ -150,8 +150,8 @@ impl SessionsApi {
     async fn list(&self, gate: Gate) -> Result<SessionsResponse> {
         let (session, now) = (gate.0.session(), self.services.clock.now());
         let live = store::sessions::list(&self.services.store, session.account_id, now);
-        let live = live.await.map_err(Fault::from)?;
-        let data = live.iter().map(|it| SessionData::of(it, session.id)).collect();
+        let live = live.await.map_err(RequestError::from)?;
+        let data = live.iter().map(|it| SessionData::from_session(it, session.id)).collect();
         Ok(SessionsResponse::List(Json(SessionsAnswer::new(data))))
     }
 
@@ -160,8 +160,8 @@ impl SessionsApi {
     /// Ends all of the user's sessions but the one of this request.
     #[oai(path = "/api/auth/sessions", method = "delete", operation_id = "endOtherSessions")]
     async fn end_others(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
-        let ended = sessions::end_others(&self.services, &gate.0, client_ip::of(request)).await;
-        let ended = ended.map_err(Fault::from)?;
+        let ended = sessions::end_others(&self.services, &gate.0, client_ip::from_request(request)).await;
+        let ended = ended.map_err(RequestError::from)?;
         Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
     }
 
@@ -171,7 +171,7 @@ impl SessionsApi {
     #[oai(path = "/api/auth/sessions/:id", method = "delete", operation_id = "endSession")]
     async fn end_one(&self, gate: Gate, id: Path<String>) -> Result<EndOneResponse> {
         let ended = match Uuid::parse_str(&id.0) {
-            Ok(id) => sessions::end_one(&self.services, &gate.0, id).await.map_err(Fault::from)?,
+            Ok(id) => sessions::end_one(&self.services, &gate.0, id).await.map_err(RequestError::from)?,
             Err(_) => false,
         };
         Ok(if ended {
@@ -186,8 +186,8 @@ impl SessionsApi {
     /// Ends every session of the user, also the one of this request.
     #[oai(path = "/api/auth/logout-all", method = "post", operation_id = "logoutAll")]
     async fn logout_all(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
-        let ended = sessions::end_all(&self.services, &gate.0, client_ip::of(request)).await;
-        let ended = ended.map_err(Fault::from)?;
+        let ended = sessions::end_all(&self.services, &gate.0, client_ip::from_request(request)).await;
+        let ended = ended.map_err(RequestError::from)?;
         Ok(EndResponse::Ended(Success::new("Logged out everywhere", EndedData { ended })))
     }
 }

@@ -15,9 +15,9 @@ use super::{
     Tag,
     body::Json,
     client_ip,
-    envelope::{ErrorCode, Failure, Refusal},
-    fault::Fault,
-    fields::{Describe, Faults, Field, FieldFaults, optional},
+    envelope::{ErrorCode, ErrorResponse, Failure},
+    error::RequestError,
+    fields::{Describe, Field, FieldErrors, Messages, optional},
     security::Gate,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
         account::Role,
         address::ClientAddress,
         credentials::{Email, PersonName},
-        roles::{self, Acting, Forbidden},
+        roles::{self, EditPermission, Forbidden},
         users::{Edit, Number, PageOf, Search, Size},
     },
     flows::{
@@ -57,10 +57,10 @@ pub enum UsersResponse {
     List(Json<Users>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `validation_failed`: `error.fields` names the parameters that are wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What the reading of a user can answer.
@@ -72,10 +72,10 @@ pub enum UserResponse {
     /// `forbidden`: it is another account, which may exist or not; only staff and admins, in a session opened with the
     /// password, may read it.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
 }
 
 /// What the changing of a user can answer.
@@ -86,16 +86,16 @@ pub enum ChangeUserResponse {
     Changed(Json<User>),
     /// `forbidden`: the user has no right to do this: see above. Or it is the last active admin.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
     /// `email_taken`: another account has the address.
     #[oai(status = 409)]
-    Taken(Refusal),
+    Taken(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
 }
 
 /// What switching an account off or on can answer.
@@ -106,10 +106,10 @@ pub enum SwitchUserResponse {
     Switched(Json<User>),
     /// `forbidden`: the user has no right to do this: see above. Or it is the last active admin.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
 }
 
 /// What giving an account its phone back can answer.
@@ -120,13 +120,13 @@ pub enum ReuniteUserResponse {
     Reunited(Json<User>),
     /// `forbidden`: the user has no right to do this: see above. Or the phone belongs to a staff account now.
     #[oai(status = 403)]
-    Forbidden(Refusal),
+    Forbidden(ErrorResponse),
     /// `user_not_found`: there is no such user, or `id` is not a UUID. `not_found`: the user has lost no phone.
     #[oai(status = 404)]
-    Unknown(Refusal),
+    Unknown(ErrorResponse),
     /// `phone_taken`: the phone belongs to an account that is older than the loss.
     #[oai(status = 409)]
-    Taken(Refusal),
+    Taken(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Users")]
@@ -147,22 +147,24 @@ impl UsersApi {
         /// spaces. `%`, `_` and `\` have no special meaning.
         search: Query<SearchText>,
     ) -> Result<UsersResponse> {
-        let leave = match roles::may_list(&gate.0) {
-            Ok(leave) => leave,
-            Err(Forbidden) => return Ok(UsersResponse::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        let permission = match roles::may_list(&gate.0) {
+            Ok(permission) => permission,
+            Err(Forbidden) => {
+                return Ok(UsersResponse::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
+            }
         };
-        let mut faults = Faults::default();
-        let number = faults.check("page", sentence(Number::parse(page.text())));
-        let size = faults.check("per_page", sentence(Size::parse(per_page.text())));
+        let mut errors = FieldErrors::default();
+        let number = errors.check("page", sentence(Number::parse(page.text())));
+        let size = errors.check("per_page", sentence(Size::parse(per_page.text())));
         let text = search.text().unwrap_or_default();
-        let search = faults.check("search", sentence(Search::parse(text, self.services.region)));
+        let search = errors.check("search", sentence(Search::parse(text, self.services.region)));
         let (Some(number), Some(size), Some(search)) = (number, size, search) else {
-            return Ok(UsersResponse::Invalid(faults.refusal()));
+            return Ok(UsersResponse::Invalid(errors.into_error_response()));
         };
         let page = PageOf::new(number, size);
-        let found = store::users::list(&self.services.store, &leave, &search, page).await;
-        let found = found.map_err(Fault::from)?;
-        Ok(UsersResponse::List(Json(Users::of(&found.users, found.total, page))))
+        let found = store::users::list(&self.services.store, &permission, &search, page).await;
+        let found = found.map_err(RequestError::from)?;
+        Ok(UsersResponse::List(Json(Users::from_users(&found.users, found.total, page))))
     }
 
     /// Get a user
@@ -178,13 +180,15 @@ impl UsersApi {
         let Some(id) = uuid(&id) else {
             return Ok(UserResponse::Unknown(no_user()));
         };
-        let leave = match roles::may_read(&gate.0, id) {
-            Ok(leave) => leave,
-            Err(Forbidden) => return Ok(UserResponse::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        let permission = match roles::may_read(&gate.0, id) {
+            Ok(permission) => permission,
+            Err(Forbidden) => {
+                return Ok(UserResponse::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
+            }
         };
-        let found = store::users::find(&self.services.store, leave).await.map_err(Fault::from)?;
+        let found = store::users::find(&self.services.store, permission).await.map_err(RequestError::from)?;
         Ok(match found {
-            Some(user) => UserResponse::Found(Json(User::of(&user))),
+            Some(user) => UserResponse::Found(Json(User::from_user(&user))),
             None => UserResponse::Unknown(no_user()),
         })
     }
@@ -209,30 +213,32 @@ impl UsersApi {
         };
         let body = &body.0;
         let is_about_rights = body.role.is_given() || body.is_active.is_given();
-        let leave =
+        let permission =
             if is_about_rights { roles::may_promote(&gate.0, id) } else { roles::may_edit(&gate.0, id) };
-        let leave = match leave {
-            Ok(leave) => leave,
-            Err(Forbidden) => return Ok(Response::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        let permission = match permission {
+            Ok(permission) => permission,
+            Err(Forbidden) => {
+                return Ok(Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
+            }
         };
-        let mut faults = Faults::default();
+        let mut errors = FieldErrors::default();
         let edit = Edit {
-            first_name: optional(&mut faults, "first_name", &body.first_name, person_name),
-            last_name: optional(&mut faults, "last_name", &body.last_name, person_name),
-            email: optional(&mut faults, "email", &body.email, email),
-            role: optional(&mut faults, "role", &body.role, role),
-            is_active: optional(&mut faults, "is_active", &body.is_active, Field::boolean),
+            first_name: optional(&mut errors, "first_name", &body.first_name, person_name),
+            last_name: optional(&mut errors, "last_name", &body.last_name, person_name),
+            email: optional(&mut errors, "email", &body.email, email),
+            role: optional(&mut errors, "role", &body.role, role),
+            is_active: optional(&mut errors, "is_active", &body.is_active, Field::boolean),
         };
-        if !faults.is_empty() {
-            return Ok(Response::Invalid(faults.refusal()));
+        if !errors.is_empty() {
+            return Ok(Response::Invalid(errors.into_error_response()));
         }
-        let changed = users::change(&self.services, leave, edit, client_ip::of(request)).await;
-        Ok(match changed.map_err(Fault::from)? {
-            Changed::Done(user) => Response::Changed(Json(User::of(&user))),
+        let changed = users::change(&self.services, permission, edit, client_ip::from_request(request)).await;
+        Ok(match changed.map_err(RequestError::from)? {
+            Changed::Done(user) => Response::Changed(Json(User::from_user(&user))),
             Changed::NotFound => Response::Unknown(no_user()),
-            Changed::Forbidden => Response::Forbidden(Failure::of(ErrorCode::Forbidden).into()),
+            Changed::Forbidden => Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
-            Changed::EmailTaken => Response::Taken(Failure::of(ErrorCode::EmailTaken).into()),
+            Changed::EmailTaken => Response::Taken(Failure::from_code(ErrorCode::EmailTaken).into()),
         })
     }
 
@@ -248,7 +254,7 @@ impl UsersApi {
         id: Path<String>,
         request: &Request,
     ) -> Result<SwitchUserResponse> {
-        self.switch(gate, client_ip::of(request), &id, false).await
+        self.switch(gate, client_ip::from_request(request), &id, false).await
     }
 
     /// Activate a user
@@ -262,7 +268,7 @@ impl UsersApi {
         id: Path<String>,
         request: &Request,
     ) -> Result<SwitchUserResponse> {
-        self.switch(gate, client_ip::of(request), &id, true).await
+        self.switch(gate, client_ip::from_request(request), &id, true).await
     }
 
     /// Return a recycled phone number to a user
@@ -282,20 +288,20 @@ impl UsersApi {
         let Some(id) = uuid(&id) else {
             return Ok(Response::Unknown(no_user()));
         };
-        let forbidden = || Response::Forbidden(Failure::of(ErrorCode::Forbidden).into());
-        let leave: Acting = match roles::may_switch(&gate.0, id) {
-            Ok(leave) => leave,
+        let forbidden = || Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into());
+        let permission: EditPermission = match roles::may_deactivate(&gate.0, id) {
+            Ok(permission) => permission,
             Err(Forbidden) => return Ok(forbidden()),
         };
-        let reunited = users::reunite(&self.services, leave, client_ip::of(request)).await;
-        Ok(match reunited.map_err(Fault::from)? {
-            Reunited::Done(user) => Response::Reunited(Json(User::of(&user))),
+        let reunited = users::reunite(&self.services, permission, client_ip::from_request(request)).await;
+        Ok(match reunited.map_err(RequestError::from)? {
+            Reunited::Done(user) => Response::Reunited(Json(User::from_user(&user))),
             Reunited::NotFound => Response::Unknown(no_user()),
             Reunited::NothingLost => {
                 Response::Unknown(Failure::new(ErrorCode::NotFound, NOTHING_LOST).into())
             }
             Reunited::Forbidden => forbidden(),
-            Reunited::Taken => Response::Taken(Failure::of(ErrorCode::PhoneTaken).into()),
+            Reunited::Taken => Response::Taken(Failure::from_code(ErrorCode::PhoneTaken).into()),
         })
     }
 }
@@ -312,19 +318,21 @@ impl UsersApi {
         let Some(id) = uuid(id) else {
             return Ok(Response::Unknown(no_user()));
         };
-        let leave: Acting = match roles::may_switch(&gate.0, id) {
-            Ok(leave) => leave,
-            Err(Forbidden) => return Ok(Response::Forbidden(Failure::of(ErrorCode::Forbidden).into())),
+        let permission: EditPermission = match roles::may_deactivate(&gate.0, id) {
+            Ok(permission) => permission,
+            Err(Forbidden) => {
+                return Ok(Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
+            }
         };
-        let changed = users::change(&self.services, leave, Edit::switch(is_active), from).await;
-        Ok(match changed.map_err(Fault::from)? {
-            Changed::Done(user) => Response::Switched(Json(User::of(&user))),
+        let changed = users::change(&self.services, permission, Edit::switch(is_active), from).await;
+        Ok(match changed.map_err(RequestError::from)? {
+            Changed::Done(user) => Response::Switched(Json(User::from_user(&user))),
             Changed::NotFound => Response::Unknown(no_user()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
-            Changed::Forbidden => Response::Forbidden(Failure::of(ErrorCode::Forbidden).into()),
+            Changed::Forbidden => Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()),
             // No address is set here.
             Changed::EmailTaken => {
-                return Err(Fault::Internal("a switch changed an address".to_owned()).into());
+                return Err(RequestError::Internal("a switch changed an address".to_owned()).into());
             }
         })
     }
@@ -334,26 +342,26 @@ fn uuid(text: &str) -> Option<Uuid> {
     text.parse().ok()
 }
 
-fn no_user() -> Refusal {
+fn no_user() -> ErrorResponse {
     Failure::new(ErrorCode::UserNotFound, NO_USER).into()
 }
 
-fn last_admin() -> Refusal {
+fn last_admin() -> ErrorResponse {
     Failure::new(ErrorCode::Forbidden, LAST_ADMIN).into()
 }
 
-fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, FieldFaults> {
-    result.map_err(|fault| vec![fault.to_string()])
+fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, Messages> {
+    result.map_err(|error| vec![error.to_string()])
 }
 
-fn person_name(field: &Field<impl Describe>) -> Result<Option<PersonName>, FieldFaults> {
+fn person_name(field: &Field<impl Describe>) -> Result<Option<PersonName>, Messages> {
     field.given().map_or(Ok(None), |field| sentence(PersonName::parse(field.text()?)))
 }
 
-fn email(field: &Field<impl Describe>) -> Result<Option<Email>, FieldFaults> {
+fn email(field: &Field<impl Describe>) -> Result<Option<Email>, Messages> {
     field.given().map_or(Ok(None), |field| sentence(Email::parse(field.text()?).map(Some)))
 }
 
-fn role(field: &Field<impl Describe>) -> Result<Role, FieldFaults> {
+fn role(field: &Field<impl Describe>) -> Result<Role, Messages> {
     Role::parse(field.text()?).ok_or_else(|| vec!["Role must be user, staff or admin".to_owned()])
 }

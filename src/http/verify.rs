@@ -10,15 +10,15 @@ use super::{
     Tag,
     body::Json,
     budget, client,
-    envelope::{ErrorCode, Failure, Refusal, SuccessWithToken},
-    fault::Fault,
-    fields::{self, Faults, Field},
+    envelope::{ErrorCode, ErrorResponse, Failure, SuccessWithToken},
+    error::RequestError,
+    fields::{self, Field, FieldErrors},
 };
 use crate::{
     domain::{otp::OtpCode, phone::PhoneNumber},
     flows::{
         Services,
-        budget::Asker,
+        budget::Requester,
         verify::{self, CodeRefused, LoggedIn, Refused, SignedIn, SignedUp},
     },
 };
@@ -42,8 +42,8 @@ pub struct VerifyRequest {
 impl Example for VerifyRequest {
     fn example() -> Self {
         Self {
-            phone_number: Field::of("+916205829376"),
-            otp_code: Field::of("1097"),
+            phone_number: Field::example_of("+916205829376"),
+            otp_code: Field::example_of("1097"),
             device_token: Field::absent(),
         }
     }
@@ -128,18 +128,18 @@ pub enum VerifyOtpResponse {
     /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
-    Refused(Refusal),
+    Refused(ErrorResponse),
     /// `account_disabled`: the code is right, but the account is disabled. The code is used up.
     #[oai(status = 403)]
-    Disabled(Refusal),
+    Disabled(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
     /// `rate_limited`: too many wrong codes from this address. No guess was used.
     #[oai(status = 429)]
-    Exhausted(Refusal),
+    Exhausted(ErrorResponse),
 }
 
 /// What `verify-login` can answer.
@@ -151,21 +151,21 @@ pub enum VerifyLoginResponse {
     /// `otp_not_found`: no code is pending, or it was used. `otp_expired`: the code has expired. `otp_invalid`: the
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
-    Refused(Refusal),
+    Refused(ErrorResponse),
     /// `account_disabled`: the code is right, but the account is disabled. The code is used up.
     #[oai(status = 403)]
-    Disabled(Refusal),
+    Disabled(ErrorResponse),
     /// `user_not_found`: the code is right, but the phone has no account. The code stays valid for `verify-otp`.
     #[oai(status = 404)]
-    NoAccount(Refusal),
+    NoAccount(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
     #[oai(status = 422)]
-    Invalid(Refusal),
+    Invalid(ErrorResponse),
     /// `otp_attempts_exhausted`: all guesses are used; request the next code after `error.retry_after` seconds.
     /// `phone_locked`: too many wrong codes for this phone; without `error.retry_after` only staff can unlock it.
     /// `rate_limited`: too many wrong codes from this address. No guess was used.
     #[oai(status = 429)]
-    Exhausted(Refusal),
+    Exhausted(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Phone")]
@@ -175,14 +175,20 @@ impl VerifyApi {
     /// Accepts a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
     async fn verify_otp(&self, request: &Request, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
-        let (phone, code, asker) = match self.checked(request, &body.0) {
+        let (phone, code, requester) = match self.checked(request, &body.0) {
             Ok(checked) => checked,
-            Err(faults) => return Ok(VerifyOtpResponse::Invalid(faults.refusal())),
+            Err(errors) => return Ok(VerifyOtpResponse::Invalid(errors.into_error_response())),
         };
         Ok(
-            match verify::sign_up(&self.services, phone.clone(), code, asker, client::of(request))
-                .await
-                .map_err(Fault::from)?
+            match verify::sign_up(
+                &self.services,
+                phone.clone(),
+                code,
+                requester,
+                client::from_request(request),
+            )
+            .await
+            .map_err(RequestError::from)?
             {
                 SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
                 SignedUp::Refused(refused) => match not_in(request, refused) {
@@ -204,18 +210,24 @@ impl VerifyApi {
         request: &Request,
         body: Json<VerifyRequest>,
     ) -> Result<VerifyLoginResponse> {
-        let (phone, code, asker) = match self.checked(request, &body.0) {
+        let (phone, code, requester) = match self.checked(request, &body.0) {
             Ok(checked) => checked,
-            Err(faults) => return Ok(VerifyLoginResponse::Invalid(faults.refusal())),
+            Err(errors) => return Ok(VerifyLoginResponse::Invalid(errors.into_error_response())),
         };
         Ok(
-            match verify::log_in(&self.services, phone.clone(), code, asker, client::of(request))
-                .await
-                .map_err(Fault::from)?
+            match verify::log_in(
+                &self.services,
+                phone.clone(),
+                code,
+                requester,
+                client::from_request(request),
+            )
+            .await
+            .map_err(RequestError::from)?
             {
                 LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
                 LoggedIn::NoAccount => {
-                    VerifyLoginResponse::NoAccount(Failure::of(ErrorCode::UserNotFound).into())
+                    VerifyLoginResponse::NoAccount(Failure::from_code(ErrorCode::UserNotFound).into())
                 }
                 LoggedIn::Refused(refused) => match not_in(request, refused) {
                     NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
@@ -232,16 +244,16 @@ impl VerifyApi {
         &self,
         request: &Request,
         body: &VerifyRequest,
-    ) -> Result<(PhoneNumber, OtpCode, Asker), Faults> {
-        let mut faults = Faults::default();
-        let phone = faults.check("phone_number", fields::phone(&body.phone_number, self.services.region));
-        let code = faults.check("otp_code", fields::otp_code(&body.otp_code, self.services.otp.length));
-        let device_token = faults.check("device_token", fields::device_token(&body.device_token));
+    ) -> Result<(PhoneNumber, OtpCode, Requester), FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let phone = errors.check("phone_number", fields::phone(&body.phone_number, self.services.region));
+        let code = errors.check("otp_code", fields::otp_code(&body.otp_code, self.services.otp.length));
+        let device_token = errors.check("device_token", fields::device_token(&body.device_token));
         match (phone, code, device_token) {
             (Some(phone), Some(code), Some(device_token)) => {
-                Ok((phone, code, Asker { device_token, ..budget::asker(request) }))
+                Ok((phone, code, Requester { device_token, ..budget::requester(request) }))
             }
-            _ => Err(faults),
+            _ => Err(errors),
         }
     }
 }
@@ -286,9 +298,9 @@ fn logged_in(
 
 /// The three kinds of answer to a code that lets nobody in.
 enum NotIn {
-    BadRequest(Refusal),
-    Disabled(Refusal),
-    Exhausted(Refusal),
+    BadRequest(ErrorResponse),
+    Disabled(ErrorResponse),
+    Exhausted(ErrorResponse),
 }
 
 fn not_in(request: &Request, refused: Refused) -> NotIn {
@@ -297,32 +309,32 @@ fn not_in(request: &Request, refused: Refused) -> NotIn {
             NotTaken::BadRequest(refusal) => NotIn::BadRequest(refusal),
             NotTaken::Exhausted(refusal) => NotIn::Exhausted(refusal),
         },
-        Refused::Disabled => NotIn::Disabled(Failure::of(ErrorCode::AccountDisabled).into()),
+        Refused::Disabled => NotIn::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into()),
     }
 }
 
 /// The two kinds of answer to a code that is no good, whatever it is for.
 pub enum NotTaken {
     /// Not found, expired or wrong.
-    BadRequest(Refusal),
+    BadRequest(ErrorResponse),
     /// All guesses were used, or a budget is spent.
-    Exhausted(Refusal),
+    Exhausted(ErrorResponse),
 }
 
 /// The answer to a code that is no good.
 pub fn not_taken(request: &Request, refused: CodeRefused) -> NotTaken {
     match refused {
-        CodeRefused::NoneRequested => NotTaken::BadRequest(Failure::of(ErrorCode::OtpNotFound).into()),
-        CodeRefused::Expired => NotTaken::BadRequest(Failure::of(ErrorCode::OtpExpired).into()),
+        CodeRefused::NoneRequested => NotTaken::BadRequest(Failure::from_code(ErrorCode::OtpNotFound).into()),
+        CodeRefused::Expired => NotTaken::BadRequest(Failure::from_code(ErrorCode::OtpExpired).into()),
         CodeRefused::Wrong { left } => NotTaken::BadRequest(wrong(left)),
         CodeRefused::Budget(refusal) => NotTaken::Exhausted(budget::refusal(request, &refusal)),
-        CodeRefused::Exhausted { retry_after } => {
-            NotTaken::Exhausted(Failure::of(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into())
-        }
+        CodeRefused::Exhausted { retry_after } => NotTaken::Exhausted(
+            Failure::from_code(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into(),
+        ),
     }
 }
 
-fn wrong(left: i64) -> Refusal {
+fn wrong(left: i64) -> ErrorResponse {
     let plural = if left == 1 { "" } else { "s" };
     let sentence = format!("Invalid OTP. {left} attempt{plural} remaining");
     Failure::new(ErrorCode::OtpInvalid, sentence).attempts_remaining(left).into()

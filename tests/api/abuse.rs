@@ -5,7 +5,7 @@ use loopin_auth::{
     domain::{
         audit::{Action, Actor},
         retention::Retention,
-        roles::Keeping,
+        roles::AbusePermission,
     },
     flows::purge::purge,
 };
@@ -16,39 +16,39 @@ use crate::{
     on_both,
     prefixes::{ask, entries, phone, served},
     roles::{ADMIN, STAFF, somebody},
-    support::{Answer, PHONE, TestHouse, Tokens, start},
+    support::{Answer, PHONE, TestServer, Tokens, start},
 };
 
 /// Removes budgets that are over, and says how many they were.
-async fn sweep(house: &TestHouse) -> u64 {
+async fn sweep(server: &TestServer) -> u64 {
     let nothing_else = Retention { challenges: None, messages: None, sessions: None, audit: None };
-    purge(&house.services, &nothing_else, Actor::System).await.unwrap().budgets
+    purge(&server.services, &nothing_else, Actor::System).await.unwrap().budgets
 }
 
 const LIST: &str = "/api/abuse/prefixes";
 const OPEN: &str = "/api/abuse/prefixes/917000/open";
 const CLOSE: &str = "/api/abuse/prefixes/+917000/close";
 
-async fn post(house: &TestHouse, who: &Tokens, path: &str, body: Value) -> Answer {
-    house.send_as(&who.access, Method::POST, path, body).await
+async fn post(server: &TestServer, who: &Tokens, path: &str, body: Value) -> Answer {
+    server.send_as(&who.access, Method::POST, path, body).await
 }
 
-async fn closed(house: &TestHouse) {
-    served(house, 0..50).await;
-    ask(house, 50).await.assert_error(429, "rate_limited");
+async fn closed(server: &TestServer) {
+    served(server, 0..50).await;
+    ask(server, 50).await.assert_error(429, "rate_limited");
 }
 
 /// Wrong guesses at a phone from an address, each at a code that waits.
-async fn guess(house: &TestHouse, phone: &str, from: &str, times: usize) {
+async fn guess(server: &TestServer, phone: &str, from: &str, times: usize) {
     for _ in 0..times {
-        let wrong = house.wrong_code_for(phone);
-        let answer = house.from(from).verify_otp(phone, &wrong).await;
+        let wrong = server.wrong_code_for(phone);
+        let answer = server.from(from).verify_otp(phone, &wrong).await;
         if answer.text_at("/error/code") == "otp_attempts_exhausted" {
-            house.advance(30);
-            house.from(from).signup(phone).await.assert_ok();
-            house
+            server.advance(30);
+            server.from(from).signup(phone).await.assert_ok();
+            server
                 .from(from)
-                .verify_otp(phone, &house.wrong_code_for(phone))
+                .verify_otp(phone, &server.wrong_code_for(phone))
                 .await
                 .assert_error(400, "otp_invalid");
         } else {
@@ -58,7 +58,7 @@ async fn guess(house: &TestHouse, phone: &str, from: &str, times: usize) {
 }
 
 /// Sends are no matter here.
-async fn lenient(house: &TestHouse) -> TestHouse {
+async fn lenient(server: &TestServer) -> TestServer {
     let sends = "1000/1h";
     let settings = [
         ("LIMIT_SENDS_PER_PHONE", sends),
@@ -67,12 +67,12 @@ async fn lenient(house: &TestHouse) -> TestHouse {
         ("LIMIT_GUESSES_PER_ADDRESS", sends),
         ("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", sends),
     ];
-    house.second_server(&settings).await
+    server.second_server(&settings).await
 }
 
 on_both! {
-    async fn only_staff_and_admins_may(house: TestHouse) {
-        let user = house.sign_in(PHONE).await;
+    async fn only_staff_and_admins_may(server: TestServer) {
+        let user = server.sign_in(PHONE).await;
         let phone_path = "/api/abuse/phones/+916205829376";
         let unlock = format!("{phone_path}/unlock");
         for (method, path) in [
@@ -82,27 +82,27 @@ on_both! {
             (Method::GET, phone_path),
             (Method::POST, unlock.as_str()),
         ] {
-            house.send(method.clone(), path, &[], None).await.assert_error(401, "token_missing");
-            house.send_as(&user.access, method, path, json!({})).await.assert_error(403, "forbidden");
+            server.send(method.clone(), path, &[], None).await.assert_error(401, "token_missing");
+            server.send_as(&user.access, method, path, json!({})).await.assert_error(403, "forbidden");
         }
         for (phone, role) in [(STAFF, "staff"), (ADMIN, "admin")] {
-            let who = somebody(&house, phone, role).await;
-            house.get_as(&who.access, LIST).await.assert_ok();
-            house.get_as(&who.access, phone_path).await.assert_ok();
-            post(&house, &who, &unlock, json!({})).await.assert_ok();
+            let who = somebody(&server, phone, role).await;
+            server.get_as(&who.access, LIST).await.assert_ok();
+            server.get_as(&who.access, phone_path).await.assert_ok();
+            post(&server, &who, &unlock, json!({})).await.assert_ok();
         }
-        assert_eq!(entries(&house, Action::PhoneUnlocked).await.len(), 2);
+        assert_eq!(entries(&server, Action::PhoneUnlocked).await.len(), 2);
     }
 
-    async fn prefixes_are_listed_with_the_sums_of_countries(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await;
-        closed(&house).await;
-        house.signup("+447400123456").await.assert_ok();
-        let all = house.get_as(&staff.access, LIST).await;
+    async fn prefixes_are_listed_with_the_sums_of_countries(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await;
+        closed(&server).await;
+        server.signup("+447400123456").await.assert_ok();
+        let all = server.get_as(&staff.access, LIST).await;
         all.assert_ok();
         let first = json!({
             "prefix": "+917000", "country": "IN", "state": "closed", "sent": 50, "verified": 0, "unanswered": 0,
-            "closed_until": (house.now() + Duration::hours(1)).to_rfc3339_opts(chrono::SecondsFormat::Micros, false),
+            "closed_until": (server.now() + Duration::hours(1)).to_rfc3339_opts(chrono::SecondsFormat::Micros, false),
             "held_until": null,
         });
         assert_eq!(all.at("/prefixes/0"), first);
@@ -114,83 +114,83 @@ on_both! {
                 {"country": "GB", "prefixes": 1, "closed": 0, "sent": 1, "verified": 0},
             ])
         );
-        let closed = house.get_as(&staff.access, &format!("{LIST}?state=closed")).await;
+        let closed = server.get_as(&staff.access, &format!("{LIST}?state=closed")).await;
         assert_eq!((closed.at("/total"), closed.at("/prefixes/0/prefix")), (json!(1), json!("+917000")));
-        let open = house.get_as(&staff.access, &format!("{LIST}?state=open&per_page=1&page=2")).await;
+        let open = server.get_as(&staff.access, &format!("{LIST}?state=open&per_page=1&page=2")).await;
         assert_eq!((open.at("/total"), open.at("/total_pages")), (json!(2), json!(2)));
         assert_eq!(open.at("/prefixes").as_array().unwrap().len(), 1);
-        let past = house.get_as(&staff.access, &format!("{LIST}?page=9")).await;
+        let past = server.get_as(&staff.access, &format!("{LIST}?page=9")).await;
         assert_eq!(past.at("/prefixes"), json!([]));
-        house.advance(3600);
-        let later = house.refresh(&staff.refresh).await.text_at("/access");
-        let half = house.get_as(&later, &format!("{LIST}?state=open")).await;
+        server.advance(3600);
+        let later = server.refresh(&staff.refresh).await.text_at("/access");
+        let half = server.get_as(&later, &format!("{LIST}?state=open")).await;
         assert_eq!(half.at("/prefixes/0/state"), json!("half_open"));
-        let wrong = house.get_as(&later, &format!("{LIST}?state=ajar&page=0&per_page=101")).await;
+        let wrong = server.get_as(&later, &format!("{LIST}?state=ajar&page=0&per_page=101")).await;
         wrong.assert_error(422, "validation_failed");
         for field in ["state", "page", "per_page"] {
             assert!(wrong.at(&format!("/error/fields/{field}/0")).is_string(), "{}", wrong.text);
         }
     }
 
-    async fn staff_open_a_closed_prefix_and_hold_it_open(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await;
-        closed(&house).await;
+    async fn staff_open_a_closed_prefix_and_hold_it_open(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await;
+        closed(&server).await;
         for body in [json!({"hours": 0}), json!({"hours": 721}), json!({"hours": "1"}), json!({"hours": 1.5}), json!({"hours": null})] {
-            post(&house, &staff, OPEN, body).await.assert_error(422, "validation_failed");
+            post(&server, &staff, OPEN, body).await.assert_error(422, "validation_failed");
         }
         for unknown in ["/api/abuse/prefixes/917001/open", "/api/abuse/prefixes/nonsense/close", "/api/abuse/prefixes/%25/open"] {
-            post(&house, &staff, unknown, json!({})).await.assert_error(404, "not_found");
+            post(&server, &staff, unknown, json!({})).await.assert_error(404, "not_found");
         }
         // Opened, and no more: it closes as before.
-        let opened = house.from("203.0.113.40").send(Method::POST, OPEN, &[("authorization", &format!("Bearer {}", staff.access))], None).await;
+        let opened = server.from("203.0.113.40").send(Method::POST, OPEN, &[("authorization", &format!("Bearer {}", staff.access))], None).await;
         assert_eq!(opened.assert_ok().at("/prefixes/0/state"), json!("open"));
-        served(&house, 100..150).await;
-        ask(&house, 150).await.assert_error(429, "rate_limited");
-        let held = post(&house, &staff, OPEN, json!({"hours": 2})).await;
+        served(&server, 100..150).await;
+        ask(&server, 150).await.assert_error(429, "rate_limited");
+        let held = post(&server, &staff, OPEN, json!({"hours": 2})).await;
         assert_eq!(held.assert_ok().at("/prefixes/0/state"), json!("held_open"));
-        served(&house, 200..260).await;
+        served(&server, 200..260).await;
         // The last second of it.
-        house.advance(7199);
-        served(&house, 300..360).await;
-        house.advance(1);
-        ask(&house, 360).await.assert_error(429, "rate_limited");
-        let opened = entries(&house, Action::PrefixOpened).await;
+        server.advance(7199);
+        served(&server, 300..360).await;
+        server.advance(1);
+        ask(&server, 360).await.assert_error(429, "rate_limited");
+        let opened = entries(&server, Action::PrefixOpened).await;
         assert_eq!((opened[0].actor_kind.as_ref(), opened[0].actor_id.unwrap().to_string()), ("staff", staff.user_id.clone()));
         assert_eq!(opened[0].address.as_deref(), Some("203.0.113.40"));
-        let held = entries(&house, Action::PrefixHeldOpen).await;
+        let held = entries(&server, Action::PrefixHeldOpen).await;
         assert_eq!(held.len(), 1);
         assert_eq!(held[0].detail.get("prefix"), Some(&json!("+917000")));
     }
 
-    async fn a_prefix_that_staff_closed_stays_closed_whatever_comes_back(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await;
-        served(&house, 0..2).await;
-        let shut = post(&house, &staff, CLOSE, json!({})).await;
+    async fn a_prefix_that_staff_closed_stays_closed_whatever_comes_back(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await;
+        served(&server, 0..2).await;
+        let shut = post(&server, &staff, CLOSE, json!({})).await;
         assert_eq!(shut.assert_ok().at("/prefixes/0/state"), json!("closed"));
-        house.verify_otp(&phone(0), &house.last_code_for(&phone(0))).await.assert_ok();
-        house.advance(3599);
-        let answer = ask(&house, 2).await;
+        server.verify_otp(&phone(0), &server.last_code_for(&phone(0))).await.assert_ok();
+        server.advance(3599);
+        let answer = ask(&server, 2).await;
         answer.assert_error(429, "rate_limited");
         assert_eq!(answer.at("/error/retry_after"), json!(1));
-        house.advance(1);
-        served(&house, 2..7).await;
-        let closed = entries(&house, Action::PrefixClosed).await;
+        server.advance(1);
+        served(&server, 2..7).await;
+        let closed = entries(&server, Action::PrefixClosed).await;
         assert_eq!(closed.len(), 1);
         assert_eq!((closed[0].actor_kind.as_ref(), closed[0].detail.get("sent")), ("staff", Some(&json!(2))));
     }
 
-    async fn a_phone_says_why_it_gets_no_code(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await;
+    async fn a_phone_says_why_it_gets_no_code(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await;
         let path = "/api/abuse/phones/062058%2029376";
-        let nothing = house.get_as(&staff.access, path).await;
+        let nothing = server.get_as(&staff.access, path).await;
         assert_eq!(
             nothing.assert_ok().json(),
             json!({"phone_number": PHONE, "is_locked": false, "not_served": null, "budgets": [], "prefix": null})
         );
-        let server = lenient(&house).await;
+        let server = lenient(&server).await;
         server.from("203.0.113.7").signup(PHONE).await.assert_ok();
         guess(&server, PHONE, "203.0.113.7", 10).await;
-        let until = house.now() + Duration::days(1) - Duration::seconds(90);
+        let until = server.now() + Duration::days(1) - Duration::seconds(90);
         let locked = server.get_as(&staff.access, path).await;
         assert_eq!(locked.at("/is_locked"), json!(true), "{}", locked.text);
         let budgets = locked.at("/budgets");
@@ -206,14 +206,14 @@ on_both! {
         assert_eq!(locked.at("/prefix/prefix"), json!("+916205"));
         // Nothing of it is the phone itself.
         assert_eq!(server.count("SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'").await, 0);
-        let left_out = house.second_server(&[("SMS_BLOCKED_PREFIXES", "+91")]).await;
+        let left_out = server.second_server(&[("SMS_BLOCKED_PREFIXES", "+91")]).await;
         assert_eq!(left_out.get_as(&staff.access, path).await.at("/not_served"), json!("blocked"));
-        house.get_as(&staff.access, "/api/abuse/phones/12").await.assert_error(422, "validation_failed");
+        server.get_as(&staff.access, "/api/abuse/phones/12").await.assert_error(422, "validation_failed");
     }
 
-    async fn staff_unlock_a_phone_for_every_address(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await;
-        let server = lenient(&house).await;
+    async fn staff_unlock_a_phone_for_every_address(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await;
+        let server = lenient(&server).await;
         server.signup(PHONE).await.assert_ok();
         for address in ["203.0.113.7", "203.0.113.8", "2001:db8:5::1"] {
             guess(&server, PHONE, address, 10).await;
@@ -239,8 +239,8 @@ on_both! {
         assert_eq!(again.at("/unlocked"), json!([]));
     }
 
-    async fn a_hundred_failures_in_a_row_lock_until_somebody_unlocks(house: TestHouse) {
-        let server = lenient(&house).await;
+    async fn a_hundred_failures_in_a_row_lock_until_somebody_unlocks(server: TestServer) {
+        let server = lenient(&server).await;
         server.sign_in(PHONE).await;
         // Thirty a day, from three addresses, and ten on the fourth day.
         for day in 0..4 {
@@ -260,7 +260,7 @@ on_both! {
             // Housekeeping forgets everything else of then, and not this.
             sweep(&server).await;
         }
-        let leave = Keeping::by_command();
+        let leave = AbusePermission::by_command();
         let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(PHONE).unwrap();
         let unlocked = loopin_auth::flows::unlock::unlock(&server.services, phone, leave).await.unwrap();
         assert_eq!(unlocked.0, ["phone-failures-in-a-row"]);
@@ -269,9 +269,9 @@ on_both! {
         assert_eq!(entries(&server, Action::PhoneUnlocked).await[0].actor_kind, "command");
     }
 
-    async fn housekeeping_removes_what_is_over_and_nothing_that_counts(house: TestHouse) {
+    async fn housekeeping_removes_what_is_over_and_nothing_that_counts(server: TestServer) {
         let settings = [("LIMIT_SENDS_PER_DAY", "100"), ("LIMIT_SENDS_PER_PHONE", "1/1m"), ("OTP_RESEND_SECONDS", "120")];
-        let server = house.second_server(&settings).await;
+        let server = server.second_server(&settings).await;
         server.from("203.0.113.7").signup(PHONE).await.assert_ok();
         server.from("203.0.113.7").verify_otp(PHONE, &server.wrong_code_for(PHONE)).await.assert_error(400, "otp_invalid");
         server.from("203.0.113.7").post("/api/auth/login", json!({"username": "nobody", "password": "wrong password"})).await;

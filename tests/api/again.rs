@@ -3,19 +3,19 @@
 use poem::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestHouse, Tokens};
+use crate::support::{Answer, TestServer, Tokens};
 
 /// A password that the rules take.
 pub const PASSWORD: &str = "purple-kettle-morning-71";
 
 /// Signs in by phone once more, as a device of this name.
-pub async fn sign_in_from(house: &TestHouse, phone: &str, device: &str) -> Tokens {
-    house.advance(30);
+pub async fn sign_in_from(server: &TestServer, phone: &str, device: &str) -> Tokens {
+    server.advance(30);
     // Signing up is logging in for a profile that is not finished.
-    house.signup(phone).await.assert_ok();
-    let body = json!({ "phone_number": phone, "otp_code": house.last_code_for(phone) });
+    server.signup(phone).await.assert_ok();
+    let body = json!({ "phone_number": phone, "otp_code": server.last_code_for(phone) });
     let headers = [("content-type", "application/json"), ("x-device-name", device)];
-    let answer = house.send(Method::POST, "/api/auth/verify-otp", &headers, Some(body.to_string())).await;
+    let answer = server.send(Method::POST, "/api/auth/verify-otp", &headers, Some(body.to_string())).await;
     tokens_of(&answer)
 }
 
@@ -31,13 +31,13 @@ pub fn tokens_of(answer: &Answer) -> Tokens {
 }
 
 /// Makes an account with a password and no phone.
-pub async fn register(house: &TestHouse, username: &str) -> Tokens {
+pub async fn register(server: &TestServer, username: &str) -> Tokens {
     let body = json!({
         "username": username,
         "email": format!("{username}@example.com"),
         "password": PASSWORD,
     });
-    let answer = house.post("/api/auth/register", body).await;
+    let answer = server.post("/api/auth/register", body).await;
     assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
     password_tokens(&answer)
 }
@@ -50,30 +50,30 @@ pub fn password_tokens(answer: &Answer) -> Tokens {
 }
 
 /// Posts as somebody who is signed in.
-pub async fn post_as(house: &TestHouse, tokens: &Tokens, path: &str, body: Value) -> Answer {
-    house.send_as(&tokens.access, Method::POST, path, body).await
+pub async fn post_as(server: &TestServer, tokens: &Tokens, path: &str, body: Value) -> Answer {
+    server.send_as(&tokens.access, Method::POST, path, body).await
 }
 
 /// Posts without a body, as somebody who is signed in.
-pub async fn poke_as(house: &TestHouse, tokens: &Tokens, path: &str) -> Answer {
+pub async fn poke_as(server: &TestServer, tokens: &Tokens, path: &str) -> Answer {
     let bearer = format!("Bearer {}", tokens.access);
-    house.send(Method::POST, path, &[("authorization", &bearer)], None).await
+    server.send(Method::POST, path, &[("authorization", &bearer)], None).await
 }
 
 /// Proves by a code who she is.
-pub async fn confirm_by_code(house: &TestHouse, tokens: &Tokens, phone: &str) {
-    poke_as(house, tokens, "/api/auth/confirm-code").await.assert_ok();
-    let code = house.last_code_for(phone);
-    post_as(house, tokens, "/api/auth/confirm", json!({ "otp_code": code })).await.assert_ok();
+pub async fn confirm_by_code(server: &TestServer, tokens: &Tokens, phone: &str) {
+    poke_as(server, tokens, "/api/auth/confirm-code").await.assert_ok();
+    let code = server.last_code_for(phone);
+    post_as(server, tokens, "/api/auth/confirm", json!({ "otp_code": code })).await.assert_ok();
 }
 
 /// Whether an access token lets its holder in.
-pub async fn assert_goes_on(house: &TestHouse, tokens: &Tokens) {
-    house.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
+pub async fn assert_goes_on(server: &TestServer, tokens: &Tokens) {
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
 }
 
 /// A session that is over: neither of its tokens is good for anything.
-pub async fn assert_over(house: &TestHouse, tokens: &Tokens) {
-    house.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
-    house.refresh(&tokens.refresh).await.assert_error(401, "token_revoked");
+pub async fn assert_over(server: &TestServer, tokens: &Tokens) {
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
+    server.refresh(&tokens.refresh).await.assert_error(401, "token_revoked");
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     on_both,
     roles::{ADMIN, somebody},
-    support::{Database, OTHER_PHONE, PHONE, TestHouse, whole_profile},
+    support::{Database, OTHER_PHONE, PHONE, TestServer, whole_profile},
 };
 
 const ADDRESS: &str = "203.0.113.7";
@@ -26,16 +26,16 @@ const PASSWORD: &str = "purple-kettle-morning-71";
 const NEW_PASSWORD: &str = "copper-lantern-evening-38";
 
 /// Everything that is in the log, oldest first.
-async fn entries(house: &TestHouse) -> Vec<Entry> {
-    house.services.audit.flush().await.expect("the entries are written");
-    store::audit::list_after(&house.services.store, &Filter::default(), None, 10_000)
+async fn entries(server: &TestServer) -> Vec<Entry> {
+    server.services.audit.flush().await.expect("the entries are written");
+    store::audit::list_after(&server.services.store, &Filter::default(), None, 10_000)
         .await
         .expect("they are read")
 }
 
 /// The entries of a kind.
-async fn of(house: &TestHouse, action: Action) -> Vec<Entry> {
-    entries(house).await.into_iter().filter(|entry| entry.action == action.as_str()).collect()
+async fn entries_of(server: &TestServer, action: Action) -> Vec<Entry> {
+    entries(server).await.into_iter().filter(|entry| entry.action == action.as_str()).collect()
 }
 
 /// The one entry of a kind.
@@ -52,7 +52,7 @@ fn detail(entry: &Entry) -> Value {
 /// Checks who did it to whom, from where, when, and with which phone.
 #[track_caller]
 fn check(
-    house: &TestHouse,
+    server: &TestServer,
     entry: &Entry,
     actor: (&str, Option<&str>),
     user: Option<&str>,
@@ -62,15 +62,15 @@ fn check(
     assert_eq!((entry.actor_kind.as_ref(), text(entry.actor_id).as_deref()), actor, "{entry:?}");
     assert_eq!(text(entry.user_id).as_deref(), user, "{entry:?}");
     let phone = phone.map(|phone| PhoneNumber::from_e164(phone).unwrap());
-    let mark = phone.as_ref().map(|phone| house.services.pseudonyms.phone(phone).as_str().to_owned());
+    let mark = phone.as_ref().map(|phone| server.services.pseudonyms.phone(phone).as_str().to_owned());
     assert_eq!(entry.phone_mark, mark, "{entry:?}");
     assert_eq!(entry.phone_masked, phone.map(|phone| phone.to_string()), "{entry:?}");
     assert_eq!(entry.address.as_deref(), Some(ADDRESS), "{entry:?}");
-    assert_eq!(entry.at, house.now(), "{entry:?}");
+    assert_eq!(entry.at, server.now(), "{entry:?}");
 }
 
-async fn refusal(house: &TestHouse, sql: &str) -> String {
-    match house.services.store.execute_unprepared(sql).await {
+async fn refusal(server: &TestServer, sql: &str) -> String {
+    match server.services.store.execute_unprepared(sql).await {
         Ok(done) => panic!("{sql} changed {} rows", done.rows_affected()),
         Err(error) => error.to_string(),
     }
@@ -89,9 +89,9 @@ fn user(name: &str, password: &str) -> Value {
 }
 
 on_both! {
-    async fn entries_can_be_added_and_nothing_else(house: TestHouse) {
-        house.services.audit.note(event(1), house.now());
-        let before = entries(&house).await;
+    async fn entries_can_be_added_and_nothing_else(server: TestServer) {
+        server.services.audit.note(event(1), server.now());
+        let before = entries(&server).await;
         assert_eq!(before.len(), 1);
         for (sql, word) in [
             ("UPDATE audit SET action = 'signed_in'", "UPDATE"),
@@ -106,23 +106,23 @@ on_both! {
             ),
         ] {
             // SQLite knows no TRUNCATE, and passes over a row that is there before it asks what to do with the conflict.
-            if house.database == Database::Sqlite && (word == "TRUNCATE" || sql.starts_with("INSERT")) {
+            if server.database == Database::Sqlite && (word == "TRUNCATE" || sql.starts_with("INSERT")) {
                 continue;
             }
-            let refused = refusal(&house, sql).await;
+            let refused = refusal(&server, sql).await;
             assert!(refused.contains("append-only") && refused.contains(word), "{sql}: {refused}");
-            assert_eq!(entries(&house).await, before, "{sql}");
+            assert_eq!(entries(&server).await, before, "{sql}");
         }
         // For the rows of other tables nothing has changed.
-        house.sign_in(PHONE).await;
-        assert_eq!(house.execute("UPDATE accounts SET bio = 'Music.'").await, 1);
+        server.sign_in(PHONE).await;
+        assert_eq!(server.execute("UPDATE accounts SET bio = 'Music.'").await, 1);
     }
 
-    async fn a_row_cannot_be_replaced(house: TestHouse) {
-        house.services.audit.note(event(1), house.now());
-        let before = entries(&house).await;
+    async fn a_row_cannot_be_replaced(server: TestServer) {
+        server.services.audit.note(event(1), server.now());
+        let before = entries(&server).await;
         let columns = "at, 'signed_in', actor_kind, actor_id, user_id, phone_mark, phone_masked, address, detail FROM audit";
-        let statements = match house.database {
+        let statements = match server.database {
             Database::Sqlite => vec![
                 format!("INSERT OR REPLACE INTO audit SELECT id, {columns}"),
                 format!("INSERT INTO audit SELECT id, {columns} WHERE true ON CONFLICT (id) DO UPDATE SET action = 'signed_in'"),
@@ -134,12 +134,12 @@ on_both! {
             ],
         };
         for sql in statements {
-            assert_eq!(house.execute(&sql).await, 0, "{sql}");
-            assert_eq!(entries(&house).await, before, "{sql}");
+            assert_eq!(server.execute(&sql).await, 0, "{sql}");
+            assert_eq!(entries(&server).await, before, "{sql}");
         }
     }
 
-    async fn only_whole_months_that_are_over_are_dropped_and_the_triggers_stay(house: TestHouse) {
+    async fn only_whole_months_that_are_over_are_dropped_and_the_triggers_stay(server: TestServer) {
         // The house is in India, and it is the middle of March there.
         let all = [
             ("2026-01-15T12:00:00Z", 1),
@@ -148,15 +148,15 @@ on_both! {
             ("2026-03-01T00:00:00Z", 4),
         ];
         for (at, number) in all {
-            house.services.audit.note(event(number), time(at));
+            server.services.audit.note(event(number), time(at));
         }
-        house.services.audit.flush().await.unwrap();
+        server.services.audit.flush().await.unwrap();
         let numbers = async || -> Vec<i64> {
-            let all = entries(&house).await;
+            let all = entries(&server).await;
             all.iter().filter_map(|entry| entry.detail.get("left")?.as_i64()).collect()
         };
         let drop_before = async |month: &str| {
-            audit::drop_before(&house.services, month.parse().unwrap(), Actor::Command).await.unwrap()
+            audit::drop_before(&server.services, month.parse().unwrap(), Actor::Command).await.unwrap()
         };
         for month in ["2026-04", "2027-01"] {
             assert!(matches!(drop_before(month).await, Dropped::NotYet(_)), "{month}");
@@ -168,46 +168,46 @@ on_both! {
         // March goes on, so all before it can go.
         assert_eq!(drop_before("2026-03").await, Dropped::Entries(1));
         assert_eq!(numbers().await, [4]);
-        let dropped: Vec<Value> = of(&house, Action::AuditDropped).await.iter().map(detail).collect();
+        let dropped: Vec<Value> = entries_of(&server, Action::AuditDropped).await.iter().map(detail).collect();
         assert_eq!(dropped, [
             json!({"before": "2026-01", "entries": 0}),
             json!({"before": "2026-02", "entries": 2}),
             json!({"before": "2026-03", "entries": 1}),
         ]);
-        assert!(of(&house, Action::AuditDropped).await.iter().all(|entry| entry.actor_kind == "command"));
+        assert!(entries_of(&server, Action::AuditDropped).await.iter().all(|entry| entry.actor_kind == "command"));
         for sql in ["DELETE FROM audit", "UPDATE audit SET action = 'signed_in'"] {
-            assert!(refusal(&house, sql).await.contains("append-only"), "{sql}");
+            assert!(refusal(&server, sql).await.contains("append-only"), "{sql}");
         }
     }
 
-    async fn a_transaction_that_is_given_up_leaves_the_triggers_and_no_entry(house: TestHouse) {
-        house.services.audit.note(event(1), time("2026-01-15T12:00:00Z"));
-        let before = entries(&house).await;
-        let (zone, now) = (house.services.zone, house.now());
+    async fn a_transaction_that_is_given_up_leaves_the_triggers_and_no_entry(server: TestServer) {
+        server.services.audit.note(event(1), time("2026-01-15T12:00:00Z"));
+        let before = entries(&server).await;
+        let (zone, now) = (server.services.zone, server.now());
         let leave = loopin_auth::domain::audit::Dropping::before("2026-03".parse().unwrap(), now, zone).unwrap();
-        let txn = house.services.store.begin().await.unwrap();
+        let txn = server.services.store.begin().await.unwrap();
         assert_eq!(store::audit::purge_before(&txn, leave).await.unwrap(), 1);
-        house.services.audit.write(&txn, Event::of(Action::AuditDropped, Actor::Command), now).await.unwrap();
+        server.services.audit.write(&txn, Event::new(Action::AuditDropped, Actor::Command), now).await.unwrap();
         txn.rollback().await.unwrap();
-        assert_eq!(entries(&house).await, before);
-        assert!(refusal(&house, "DELETE FROM audit").await.contains("append-only"));
+        assert_eq!(entries(&server).await, before);
+        assert!(refusal(&server, "DELETE FROM audit").await.contains("append-only"));
     }
 
-    async fn entries_are_found_by_what_is_asked_for_page_by_page(house: TestHouse) {
+    async fn entries_are_found_by_what_is_asked_for_page_by_page(server: TestServer) {
         let id = |number: u128| uuid::Uuid::from_u128(number);
         let phone = |text: &str| PhoneNumber::from_e164(text).unwrap();
         for number in 0..25 {
             let mut event = event(number).about(id(1)).phone(&phone(PHONE)).from(loopin_auth::domain::address::ClientAddress::new(ADDRESS.parse().unwrap()));
             if number % 5 == 0 {
-                event = Event::of(Action::AccountActivated, Actor::Staff(id(2))).about(id(3)).phone(&phone(OTHER_PHONE));
+                event = Event::new(Action::AccountActivated, Actor::Staff(id(2))).about(id(3)).phone(&phone(OTHER_PHONE));
             }
-            house.services.audit.note(event, house.now());
-            house.advance(i64::from(number % 3 == 0));
+            server.services.audit.note(event, server.now());
+            server.advance(i64::from(number % 3 == 0));
         }
-        let all = entries(&house).await;
+        let all = entries(&server).await;
         assert_eq!(all.len(), 25);
-        let db = &house.services.store;
-        let pseudonyms = &house.services.pseudonyms;
+        let db = &server.services.store;
+        let pseudonyms = &server.services.pseudonyms;
         let none = Filter::default();
         for (filter, count) in [
             (none.clone(), 25),
@@ -220,7 +220,7 @@ on_both! {
             (Filter { phones: Some(Vec::new()), ..none.clone() }, 0),
             (Filter { address: Some(loopin_auth::domain::address::ClientAddress::new(format!("::ffff:{ADDRESS}").parse().unwrap())), ..none.clone() }, 20),
             (Filter { since: Some(all[10].at), ..none.clone() }, all.iter().filter(|entry| entry.at >= all[10].at).count()),
-            (Filter { since: Some(house.now() + chrono::Duration::seconds(1)), ..none.clone() }, 0),
+            (Filter { since: Some(server.now() + chrono::Duration::seconds(1)), ..none.clone() }, 0),
             (Filter { action: Some(Action::WrongCode), user_id: Some(id(3)), ..none.clone() }, 0),
         ] {
             let mut forth = Vec::new();
@@ -250,29 +250,29 @@ on_both! {
         assert_eq!(store::audit::find_last(db, Action::SignedIn).await.unwrap(), None);
     }
 
-    async fn signing_in_by_a_code_is_written_down(house: TestHouse) {
-        let her = house.from(ADDRESS);
+    async fn signing_in_by_a_code_is_written_down(server: TestServer) {
+        let her = server.from(ADDRESS);
         her.signup(PHONE).await.assert_ok();
-        her.verify_otp(PHONE, &house.wrong_code_for(PHONE)).await.assert_error(400, "otp_invalid");
-        let answer = her.verify_otp(PHONE, &house.last_code_for(PHONE)).await;
+        her.verify_otp(PHONE, &server.wrong_code_for(PHONE)).await.assert_error(400, "otp_invalid");
+        let answer = her.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         let id = answer.assert_ok().text_at("/data/user_id");
-        let all = entries(&house).await;
+        let all = entries(&server).await;
         let actions: Vec<&str> = all.iter().map(|entry| entry.action.as_ref()).collect();
         assert_eq!(actions, ["code_sent", "wrong_code", "signed_in"]);
-        check(&house, &all[0], ("person", None), None, Some(PHONE));
+        check(&server, &all[0], ("person", None), None, Some(PHONE));
         assert_eq!(all[0].detail.get("purpose"), Some(&json!("sign_in")));
-        check(&house, &all[1], ("person", None), None, Some(PHONE));
+        check(&server, &all[1], ("person", None), None, Some(PHONE));
         assert_eq!(all[1].detail.get("left"), Some(&json!(2)));
-        check(&house, &all[2], ("person", Some(&id)), Some(&id), Some(PHONE));
+        check(&server, &all[2], ("person", Some(&id)), Some(&id), Some(PHONE));
         assert_eq!(all[2].detail.get("by"), Some(&json!("code")));
     }
 
-    async fn what_a_password_does_is_written_down(house: TestHouse) {
-        let her = house.from(ADDRESS);
+    async fn what_a_password_does_is_written_down(server: TestServer) {
+        let her = server.from(ADDRESS);
         let registered = her.post("/api/auth/register", user("gaurav", PASSWORD)).await;
         assert_eq!(registered.status.as_u16(), 201);
         let (access, other) = (registered.text_at("/access"), her.post("/api/register", user("third", PASSWORD)).await);
-        let profile = house.get_as(&access, "/api/auth/profile").await;
+        let profile = server.get_as(&access, "/api/auth/profile").await;
         let id = profile.text_at("/user/id");
         her.post("/api/auth/register", user("gaurav", PASSWORD)).await.assert_error(409, "username_taken");
         for name in ["gaurav", "nobody"] {
@@ -289,11 +289,11 @@ on_both! {
             let confirmed = her.send_as(&access, Method::POST, "/api/auth/confirm", body).await;
             assert_eq!(confirmed.status.as_u16(), status);
         }
-        house.execute("UPDATE accounts SET is_active = FALSE WHERE username = 'third'").await;
+        server.execute("UPDATE accounts SET is_active = FALSE WHERE username = 'third'").await;
         her.post("/api/token", user("third", PASSWORD)).await.assert_error(403, "account_disabled");
 
-        let all = entries(&house).await;
-        let mark = |name: &str| json!(house.services.pseudonyms.name(name).as_str());
+        let all = entries(&server).await;
+        let mark = |name: &str| json!(server.services.pseudonyms.name(name).as_str());
         let other = other.text_at("/id");
         let expected = [
             ("registered", Some(&id), Some(&id), json!({"by": "password"})),
@@ -310,80 +310,80 @@ on_both! {
         ];
         for (entry, (action, actor, about, facts)) in all.iter().zip(&expected) {
             assert_eq!(entry.action, *action);
-            check(&house, entry, ("person", actor.map(String::as_str)), about.map(String::as_str), None);
+            check(&server, entry, ("person", actor.map(String::as_str)), about.map(String::as_str), None);
             let mut known = detail(entry);
             if ["signed_in", "confirmed"].contains(action) {
                 let sid = known.as_object_mut().unwrap().remove("sid").unwrap();
-                assert_eq!(house.count(&count_of_session(&house, sid.as_str().unwrap())).await, 1, "{entry:?}");
+                assert_eq!(server.count(&count_of_session(&server, sid.as_str().unwrap())).await, 1, "{entry:?}");
             }
             assert_eq!(&known, facts);
         }
         assert_eq!(all.len(), expected.len(), "{all:?}");
     }
 
-    async fn what_happens_to_sessions_is_written_down(house: TestHouse) {
-        let her = house.from(ADDRESS);
-        let tokens = house.sign_in(PHONE).await;
-        let second = house.refresh(&tokens.refresh).await.text_at("/refresh");
-        house.refresh(&second).await.assert_ok();
+    async fn what_happens_to_sessions_is_written_down(server: TestServer) {
+        let her = server.from(ADDRESS);
+        let tokens = server.sign_in(PHONE).await;
+        let second = server.refresh(&tokens.refresh).await.text_at("/refresh");
+        server.refresh(&second).await.assert_ok();
         her.refresh(&tokens.refresh).await.assert_error(401, "token_revoked");
-        let entry = only(of(&house, Action::RefreshReused).await);
+        let entry = only(entries_of(&server, Action::RefreshReused).await);
         // Whoever used it is not known to be she.
-        check(&house, &entry, ("person", None), Some(&tokens.user_id), None);
+        check(&server, &entry, ("person", None), Some(&tokens.user_id), None);
         let sid = entry.detail.get("sid").unwrap().as_str().unwrap().to_owned();
-        assert_eq!(house.count(&count_of_session(&house, &sid)).await, 1);
+        assert_eq!(server.count(&count_of_session(&server, &sid)).await, 1);
 
-        house.advance(30);
-        let tokens = house.sign_in(PHONE).await;
-        house.advance(30);
-        house.sign_in(PHONE).await;
+        server.advance(30);
+        let tokens = server.sign_in(PHONE).await;
+        server.advance(30);
+        server.sign_in(PHONE).await;
         her.send_as(&tokens.access, Method::DELETE, "/api/auth/sessions", json!({})).await.assert_ok();
         her.send_as(&tokens.access, Method::POST, "/api/auth/logout-all", json!({})).await.assert_ok();
-        let ended = of(&house, Action::LoggedOutEverywhere).await;
+        let ended = entries_of(&server, Action::LoggedOutEverywhere).await;
         assert_eq!(ended.len(), 2);
         for entry in &ended {
-            check(&house, entry, ("person", Some(&tokens.user_id)), Some(&tokens.user_id), None);
+            check(&server, entry, ("person", Some(&tokens.user_id)), Some(&tokens.user_id), None);
         }
         assert_eq!(ended[0].detail.get("ended"), Some(&json!(1)));
         let kept = ended[0].detail.get("kept").unwrap().as_str().unwrap();
-        assert_eq!(house.count(&count_of_session(&house, kept)).await, 1);
+        assert_eq!(server.count(&count_of_session(&server, kept)).await, 1);
         assert_eq!(detail(&ended[1]), json!({"ended": 1}));
     }
 
-    async fn a_changed_phone_is_written_down_and_whoever_left_is_not_told_of(house: TestHouse) {
-        let her = house.from(ADDRESS);
-        let tokens = house.sign_in(PHONE).await;
+    async fn a_changed_phone_is_written_down_and_whoever_left_is_not_told_of(server: TestServer) {
+        let her = server.from(ADDRESS);
+        let tokens = server.sign_in(PHONE).await;
         let mut profile = whole_profile();
         profile["phone_number"] = json!(PHONE);
-        house.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", profile).await.assert_ok();
+        server.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", profile).await.assert_ok();
         let (access, id) = (tokens.access.as_str(), tokens.user_id.as_str());
         let body = json!({ "phone_number": OTHER_PHONE });
         her.send_as(access, Method::POST, "/api/auth/change-phone", body).await.assert_ok();
-        let body = json!({ "phone_number": OTHER_PHONE, "otp_code": house.last_code_for(OTHER_PHONE) });
+        let body = json!({ "phone_number": OTHER_PHONE, "otp_code": server.last_code_for(OTHER_PHONE) });
         her.send_as(access, Method::POST, "/api/auth/verify-change-phone", body).await.assert_ok();
-        let entry = only(of(&house, Action::PhoneChanged).await);
-        check(&house, &entry, ("person", Some(id)), Some(id), Some(OTHER_PHONE));
+        let entry = only(entries_of(&server, Action::PhoneChanged).await);
+        check(&server, &entry, ("person", Some(id)), Some(id), Some(OTHER_PHONE));
         let old = PhoneNumber::from_e164(PHONE).unwrap();
-        let mark = house.services.pseudonyms.phone(&old).as_str().to_owned();
+        let mark = server.services.pseudonyms.phone(&old).as_str().to_owned();
         assert_eq!(detail(&entry), json!({"ended": 0, "old_phone": "+91******9376", "old_phone_mark": mark}));
 
         her.send_as(access, Method::POST, "/api/auth/delete-account", json!({})).await.assert_ok();
-        let entry = only(of(&house, Action::AccountDeleted).await);
-        check(&house, &entry, ("person", Some(id)), Some(id), Some(OTHER_PHONE));
+        let entry = only(entries_of(&server, Action::AccountDeleted).await);
+        check(&server, &entry, ("person", Some(id)), Some(id), Some(OTHER_PHONE));
         assert_eq!(detail(&entry), json!({}));
-        let said = format!("{:?}", entries(&house).await);
+        let said = format!("{:?}", entries(&server).await);
         for hers in [&PHONE[3..], &OTHER_PHONE[3..], "Gaurav", "Kumar", "1995", "example.com"] {
             assert!(!said.contains(hers), "{hers} is in {said}");
         }
         // Nothing of it keeps her from coming back as somebody else.
-        house.advance(30);
-        assert_ne!(house.sign_in(OTHER_PHONE).await.user_id, id);
+        server.advance(30);
+        assert_ne!(server.sign_in(OTHER_PHONE).await.user_id, id);
     }
 
-    async fn what_staff_do_is_written_with_the_act(house: TestHouse) {
-        let admin = somebody(&house, ADMIN, "admin").await;
-        let her = house.sign_in(PHONE).await;
-        let at = house.from(ADDRESS);
+    async fn what_staff_do_is_written_with_the_act(server: TestServer) {
+        let admin = somebody(&server, ADMIN, "admin").await;
+        let her = server.sign_in(PHONE).await;
+        let at = server.from(ADDRESS);
         let path = format!("/api/users/{}", her.user_id);
         let (by, id) = (("staff", Some(admin.user_id.as_str())), Some(her.user_id.as_str()));
         for (method, path, body, action, facts) in [
@@ -396,42 +396,42 @@ on_both! {
             at.send_as(&admin.access, method, &path, body).await.assert_ok();
             // Without a flush: it was in the transaction.
             let filter = Filter { action: Some(action), ..Filter::default() };
-            let entry = only(store::audit::list_after(&house.services.store, &filter, None, 10).await.unwrap());
+            let entry = only(store::audit::list_after(&server.services.store, &filter, None, 10).await.unwrap());
             let phone = (action != Action::AccountEdited).then_some(PHONE);
-            check(&house, &entry, by, id, phone);
+            check(&server, &entry, by, id, phone);
             assert_eq!(detail(&entry), facts);
         }
         // What changes nothing, is refused, or is her own, is no act of staff.
-        let before = entries(&house).await;
+        let before = entries(&server).await;
         at.send_as(&admin.access, Method::POST, &format!("{path}/activate"), json!({})).await.assert_ok();
         at.send_as(&admin.access, Method::PUT, &path, json!({"role": "staff"})).await.assert_ok();
         let own = format!("/api/users/{}", admin.user_id);
         at.send_as(&admin.access, Method::DELETE, &own, json!({})).await.assert_error(403, "forbidden");
         at.send_as(&admin.access, Method::PUT, &own, json!({"first_name": "Ada"})).await.assert_ok();
         at.send_as(&admin.access, Method::PUT, &path, json!({"email": "not one"})).await.assert_error(422, "validation_failed");
-        assert_eq!(entries(&house).await, before);
+        assert_eq!(entries(&server).await, before);
     }
 
-    async fn an_act_of_staff_that_cannot_be_written_down_does_not_happen(house: TestHouse) {
-        let admin = somebody(&house, ADMIN, "admin").await;
-        let her = house.sign_in(PHONE).await;
-        house.services.audit.flush().await.unwrap();
-        house.execute("ALTER TABLE audit RENAME TO away").await;
+    async fn an_act_of_staff_that_cannot_be_written_down_does_not_happen(server: TestServer) {
+        let admin = somebody(&server, ADMIN, "admin").await;
+        let her = server.sign_in(PHONE).await;
+        server.services.audit.flush().await.unwrap();
+        server.execute("ALTER TABLE audit RENAME TO away").await;
         let path = format!("/api/users/{}", her.user_id);
         for (method, path, body) in [
             (Method::PUT, path.clone(), json!({"first_name": "Gaurav"})),
             (Method::PUT, path.clone(), json!({"role": "staff"})),
             (Method::DELETE, path.clone(), json!({})),
         ] {
-            house.send_as(&admin.access, method, &path, body).await.assert_error(500, "internal");
+            server.send_as(&admin.access, method, &path, body).await.assert_error(500, "internal");
         }
-        house.execute("ALTER TABLE away RENAME TO audit").await;
-        let user = house.get_as(&her.access, &path).await;
+        server.execute("ALTER TABLE away RENAME TO audit").await;
+        let user = server.get_as(&her.access, &path).await;
         assert_eq!((user.at("/role"), user.at("/is_active")), (json!("user"), json!(true)));
         assert_eq!(user.at("/first_name"), Value::Null);
     }
 
-    async fn another_start_tells_which_settings_changed(house: TestHouse) {
+    async fn another_start_tells_which_settings_changed(server: TestServer) {
         let settings = |pairs: &[(&str, &str)]| {
             let pairs: Vec<(String, String)> =
                 pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -439,45 +439,45 @@ on_both! {
             loopin_auth::config::Config::examine(&get, &loopin_auth::random::Random::seeded(1)).0.given
         };
         let start = async |pairs: &[(&str, &str)]| {
-            audit::start(&house.services, "1.2.3", "dev", &settings(pairs)).await.unwrap();
+            audit::start(&server.services, "1.2.3", "dev", &settings(pairs)).await.unwrap();
         };
         start(&[("OTP_LENGTH", "6"), ("TWILIO_AUTH_TOKEN", "hidden")]).await;
         start(&[("OTP_LENGTH", "6"), ("TWILIO_AUTH_TOKEN", "hidden")]).await;
         start(&[("OTP_LENGTH", "8"), ("TWILIO_AUTH_TOKEN", "other")]).await;
-        let started = of(&house, Action::ServerStarted).await;
+        let started = entries_of(&server, Action::ServerStarted).await;
         assert_eq!(started.len(), 3);
         assert_eq!(detail(&started[0]), json!({"version": "1.2.3", "environment": "dev"}));
-        let changes: Vec<Value> = of(&house, Action::SettingsChanged).await.iter().map(|entry| detail(entry)["changed"].clone()).collect();
+        let changes: Vec<Value> = entries_of(&server, Action::SettingsChanged).await.iter().map(|entry| detail(entry)["changed"].clone()).collect();
         let change = |name: &str, old: Value, new: &str| json!({"name": name, "old": old, "new": new});
         assert_eq!(changes, [
             json!([change("TWILIO_AUTH_TOKEN", Value::Null, "secret"), change("OTP_LENGTH", Value::Null, "6")]),
             json!([change("TWILIO_AUTH_TOKEN", json!("secret"), "secret"), change("OTP_LENGTH", json!("6"), "8")]),
         ]);
-        assert!(!format!("{:?}", entries(&house).await).contains("hidden"));
+        assert!(!format!("{:?}", entries(&server).await).contains("hidden"));
     }
 
-    async fn what_is_noted_is_written_a_moment_later(house: TestHouse) {
-        let services = std::sync::Arc::clone(&house.services);
+    async fn what_is_noted_is_written_a_moment_later(server: TestServer) {
+        let services = std::sync::Arc::clone(&server.services);
         let writer = tokio::spawn(audit::keep_writing(services));
         for round in 1..=3 {
-            house.services.audit.note(event(round), house.now());
+            server.services.audit.note(event(round), server.now());
             let mut tries = 0;
-            while house.count("SELECT COUNT(*) FROM audit").await < round {
+            while server.count("SELECT COUNT(*) FROM audit").await < round {
                 tries += 1;
                 assert!(tries < 3_000, "entry {round} was not written in a minute");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
         writer.abort();
-        house.services.audit.note(event(4), house.now());
-        audit::finish(&house.services, Duration::from_mins(1)).await;
-        assert_eq!(house.count("SELECT COUNT(*) FROM audit").await, 4);
+        server.services.audit.note(event(4), server.now());
+        audit::finish(&server.services, Duration::from_mins(1)).await;
+        assert_eq!(server.count("SELECT COUNT(*) FROM audit").await, 4);
     }
 }
 
 /// SQLite holds ids as bytes.
-fn count_of_session(house: &TestHouse, sid: &str) -> String {
-    let id = match house.database {
+fn count_of_session(server: &TestServer, sid: &str) -> String {
+    let id = match server.database {
         Database::Sqlite => format!("x'{}'", sid.replace('-', "")),
         Database::Postgres => format!("'{sid}'"),
     };

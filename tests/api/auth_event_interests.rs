@@ -12,8 +12,8 @@ fn names(answer: &Answer) -> Vec<String> {
 }
 
 on_both! {
-    async fn the_ten_are_there_by_name(house: TestHouse) {
-        let answer = house.get(PATH).await;
+    async fn the_ten_are_there_by_name(server: TestServer) {
+        let answer = server.get(PATH).await;
         answer.assert_ok();
         assert_eq!(answer.at("/success"), json!(true));
         assert!(!answer.text_at("/message").is_empty());
@@ -30,33 +30,33 @@ on_both! {
         }
     }
 
-    async fn it_needs_no_token_and_minds_none(house: TestHouse) {
-        house.get_as("nonsense", PATH).await.assert_ok();
+    async fn it_needs_no_token_and_minds_none(server: TestServer) {
+        server.get_as("nonsense", PATH).await.assert_ok();
     }
 
-    async fn an_inactive_one_is_gone_within_a_minute(house: TestHouse) {
-        assert_eq!(names(&house.get(PATH).await).len(), 10);
-        house.execute("UPDATE event_interests SET is_active = FALSE WHERE name = 'Technology'").await;
-        house.advance(60);
-        let left = names(&house.get(PATH).await);
+    async fn an_inactive_one_is_gone_within_a_minute(server: TestServer) {
+        assert_eq!(names(&server.get(PATH).await).len(), 10);
+        server.execute("UPDATE event_interests SET is_active = FALSE WHERE name = 'Technology'").await;
+        server.advance(60);
+        let left = names(&server.get(PATH).await);
         assert_eq!(left.len(), 9);
         assert!(!left.contains(&"Technology".to_owned()));
-        house.execute("UPDATE event_interests SET is_active = TRUE").await;
-        house.execute("INSERT INTO event_interests (name, description) VALUES ('anime', 'New')").await;
-        house.advance(60);
+        server.execute("UPDATE event_interests SET is_active = TRUE").await;
+        server.execute("INSERT INTO event_interests (name, description) VALUES ('anime', 'New')").await;
+        server.advance(60);
         // By name means what a person calls so: small letters are no reason to come last.
-        assert_eq!(names(&house.get(PATH).await)[0], "anime");
+        assert_eq!(names(&server.get(PATH).await)[0], "anime");
     }
 
-    async fn a_list_that_is_remembered_outlives_the_database(house: TestHouse) {
-        house.get(PATH).await.assert_ok();
-        house.services.store.close().await;
-        house.advance(3600);
-        assert_eq!(names(&house.get(PATH).await).len(), 10);
+    async fn a_list_that_is_remembered_outlives_the_database(server: TestServer) {
+        server.get(PATH).await.assert_ok();
+        server.services.store.close().await;
+        server.advance(3600);
+        assert_eq!(names(&server.get(PATH).await).len(), 10);
     }
 
-    async fn without_the_database_nothing_is_made_up(house: TestHouse) {
-        house.services.store.close().await;
-        house.get(PATH).await.assert_error(503, "database_unavailable");
+    async fn without_the_database_nothing_is_made_up(server: TestServer) {
+        server.services.store.close().await;
+        server.get(PATH).await.assert_error(503, "database_unavailable");
     }
 }

@@ -12,13 +12,13 @@ const PATH: &str = "/api/auth/export";
 const NEW: &str = "+919812345678";
 
 on_both! {
-    async fn everything_is_in_it(house: TestHouse) {
+    async fn everything_is_in_it(server: TestServer) {
         // Not about the limits, into which it would run.
-        let house = house.without_limits().await;
-        let tokens = house.sign_in_and_complete(PHONE).await;
-        house.execute("UPDATE leads SET notes = 'likes jazz'").await;
-        confirm_by_code(&house, &tokens, PHONE).await;
-        let answer = house.get_as(&tokens.access, PATH).await;
+        let server = server.without_limits().await;
+        let tokens = server.sign_in_and_complete(PHONE).await;
+        server.execute("UPDATE leads SET notes = 'likes jazz'").await;
+        confirm_by_code(&server, &tokens, PHONE).await;
+        let answer = server.get_as(&tokens.access, PATH).await;
         answer.assert_ok();
         let disposition = answer.header("content-disposition").unwrap();
         assert!(disposition.starts_with("attachment; filename="), "{disposition}");
@@ -40,12 +40,12 @@ on_both! {
         assert_eq!(answer.at("/exported_at"), answer.at("/codes/0/used_at"));
     }
 
-    async fn no_secret_is_in_it(house: TestHouse) {
-        let tokens = register(&house, "gaurav").await;
+    async fn no_secret_is_in_it(server: TestServer) {
+        let tokens = register(&server, "gaurav").await;
         let body = json!({ "phone_number": PHONE });
-        post_as(&house, &tokens, "/api/auth/change-phone", body).await.assert_ok();
-        let code = house.last_code_for(PHONE);
-        let answer = house.get_as(&tokens.access, PATH).await;
+        post_as(&server, &tokens, "/api/auth/change-phone", body).await.assert_ok();
+        let code = server.last_code_for(PHONE);
+        let answer = server.get_as(&tokens.access, PATH).await;
         answer.assert_ok();
         assert_eq!(answer.at("/account/email"), json!("gaurav@example.com"));
         assert_eq!(answer.at("/account/has_password"), json!(true));
@@ -60,34 +60,34 @@ on_both! {
         assert_eq!(answer.at("/lead"), Value::Null);
     }
 
-    async fn the_next_owner_of_a_number_sees_nothing_of_the_last(house: TestHouse) {
+    async fn the_next_owner_of_a_number_sees_nothing_of_the_last(server: TestServer) {
         let (old, new) = (PHONE, "+919876543211");
-        let tokens = house.sign_in(old).await;
-        post_as(&house, &tokens, "/api/auth/change-phone", json!({ "phone_number": new })).await.assert_ok();
-        let body = json!({ "phone_number": new, "otp_code": house.last_code_for(new) });
-        post_as(&house, &tokens, "/api/auth/verify-change-phone", body).await.assert_ok();
-        house.advance(30);
-        let next = house.sign_in(old).await;
-        let answer = house.get_as(&next.access, PATH).await;
+        let tokens = server.sign_in(old).await;
+        post_as(&server, &tokens, "/api/auth/change-phone", json!({ "phone_number": new })).await.assert_ok();
+        let body = json!({ "phone_number": new, "otp_code": server.last_code_for(new) });
+        post_as(&server, &tokens, "/api/auth/verify-change-phone", body).await.assert_ok();
+        server.advance(30);
+        let next = server.sign_in(old).await;
+        let answer = server.get_as(&next.access, PATH).await;
         let messages = answer.assert_ok().at("/messages");
         assert_eq!(messages.as_array().map(Vec::len), Some(1), "{messages}");
         assert_eq!(messages[0]["kind"], json!("otp"));
     }
 
-    async fn nothing_of_anybody_else_is_in_it(house: TestHouse) {
-        let first = house.sign_in(PHONE).await;
-        house.sign_in(OTHER_PHONE).await;
+    async fn nothing_of_anybody_else_is_in_it(server: TestServer) {
+        let first = server.sign_in(PHONE).await;
+        server.sign_in(OTHER_PHONE).await;
         // Another account asks for a code to her number.
-        let other = register(&house, "other").await;
+        let other = register(&server, "other").await;
         // She takes another number, and somebody else gets the old one.
         let body = json!({ "phone_number": NEW });
-        post_as(&house, &first, "/api/auth/change-phone", body.clone()).await.assert_ok();
-        let body = json!({ "phone_number": NEW, "otp_code": house.last_code_for(NEW) });
-        post_as(&house, &first, "/api/auth/verify-change-phone", body).await.assert_ok();
-        let next = sign_in_from(&house, PHONE, "Next").await;
-        post_as(&house, &other, "/api/auth/change-phone", json!({ "phone_number": NEW })).await
+        post_as(&server, &first, "/api/auth/change-phone", body.clone()).await.assert_ok();
+        let body = json!({ "phone_number": NEW, "otp_code": server.last_code_for(NEW) });
+        post_as(&server, &first, "/api/auth/verify-change-phone", body).await.assert_ok();
+        let next = sign_in_from(&server, PHONE, "Next").await;
+        post_as(&server, &other, "/api/auth/change-phone", json!({ "phone_number": NEW })).await
             .assert_error(409, "phone_taken");
-        let answer = house.get_as(&next.access, PATH).await;
+        let answer = server.get_as(&next.access, PATH).await;
         answer.assert_ok();
         let text = answer.text.clone();
         for others in [first.user_id.as_str(), other.user_id.as_str(), NEW, OTHER_PHONE] {
@@ -101,9 +101,9 @@ on_both! {
         assert_eq!(answer.at("/lead/requests"), json!(1));
     }
 
-    async fn a_stranger_gets_nothing(house: TestHouse) {
-        house.get(PATH).await.assert_error(401, "token_missing");
-        let tokens = house.sign_in(PHONE).await;
-        house.get_as(&tokens.refresh, PATH).await.assert_error(401, "token_invalid");
+    async fn a_stranger_gets_nothing(server: TestServer) {
+        server.get(PATH).await.assert_error(401, "token_missing");
+        let tokens = server.sign_in(PHONE).await;
+        server.get_as(&tokens.refresh, PATH).await.assert_error(401, "token_invalid");
     }
 }

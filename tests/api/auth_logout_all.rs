@@ -11,29 +11,29 @@ use crate::{
 const PATH: &str = "/api/auth/logout-all";
 
 on_both! {
-    async fn every_session_ends_at_once(house: TestHouse) {
-        let one = house.sign_in(PHONE).await;
-        let two = sign_in_from(&house, PHONE, "Two").await;
-        let other = house.sign_in(OTHER_PHONE).await;
-        let second_server = house.second_server(&[]).await;
-        let answer = poke_as(&house, &one, PATH).await;
+    async fn every_session_ends_at_once(server: TestServer) {
+        let one = server.sign_in(PHONE).await;
+        let two = sign_in_from(&server, PHONE, "Two").await;
+        let other = server.sign_in(OTHER_PHONE).await;
+        let second_server = server.second_server(&[]).await;
+        let answer = poke_as(&server, &one, PATH).await;
         answer.assert_ok();
         assert_eq!(answer.at("/data/ended"), json!(2));
-        for server in [&house, &second_server] {
+        for server in [&server, &second_server] {
             assert_over(server, &one).await;
             assert_over(server, &two).await;
         }
-        assert_goes_on(&house, &other).await;
-        poke_as(&house, &one, PATH).await.assert_error(401, "token_revoked");
+        assert_goes_on(&server, &other).await;
+        poke_as(&server, &one, PATH).await.assert_error(401, "token_revoked");
         // And she comes in again.
-        assert_goes_on(&house, &sign_in_from(&house, PHONE, "Three").await).await;
+        assert_goes_on(&server, &sign_in_from(&server, PHONE, "Three").await).await;
     }
 
-    async fn it_needs_an_access_token(house: TestHouse) {
-        house.post(PATH, json!({})).await.assert_error(401, "token_missing");
-        let tokens = house.sign_in(PHONE).await;
+    async fn it_needs_an_access_token(server: TestServer) {
+        server.post(PATH, json!({})).await.assert_error(401, "token_missing");
+        let tokens = server.sign_in(PHONE).await;
         let body = json!({ "refresh": tokens.refresh });
-        house.post(PATH, body).await.assert_error(401, "token_missing");
-        assert_goes_on(&house, &tokens).await;
+        server.post(PATH, body).await.assert_error(401, "token_missing");
+        assert_goes_on(&server, &tokens).await;
     }
 }

@@ -27,16 +27,16 @@ fn assert_refused(answer: &Answer, code: &str) {
 }
 
 on_both! {
-    async fn it_answers_the_next_pair_without_an_envelope(house: TestHouse) {
-        let old = house.sign_in(PHONE).await;
-        house.advance(60);
-        let answer = house.refresh(&old.refresh).await;
+    async fn it_answers_the_next_pair_without_an_envelope(server: TestServer) {
+        let old = server.sign_in(PHONE).await;
+        server.advance(60);
+        let answer = server.refresh(&old.refresh).await;
         answer.assert_ok();
         let names: Vec<String> = answer.json().as_object().unwrap().keys().cloned().collect();
         assert_eq!(names, ["access", "refresh"]);
-        house.get_as(&answer.text_at("/access"), "/api/auth/profile").await.assert_ok();
+        server.get_as(&answer.text_at("/access"), "/api/auth/profile").await.assert_ok();
         // Only the refresh token is single use.
-        house.get_as(&old.access, "/api/auth/profile").await.assert_ok();
+        server.get_as(&old.access, "/api/auth/profile").await.assert_ok();
         assert_ne!(claim(&answer.text_at("/access"), "jti"), claim(&old.access, "jti"));
         assert_ne!(claim(&answer.text_at("/refresh"), "jti"), claim(&old.refresh, "jti"));
         for token in ["/access", "/refresh"].map(|at| answer.text_at(at)) {
@@ -45,9 +45,9 @@ on_both! {
         }
     }
 
-    async fn the_tokens_claim_what_the_contract_says(house: TestHouse) {
-        let now = house.now().timestamp();
-        let tokens = house.sign_in(PHONE).await;
+    async fn the_tokens_claim_what_the_contract_says(server: TestServer) {
+        let now = server.now().timestamp();
+        let tokens = server.sign_in(PHONE).await;
         let (access, refresh) = (claims(&tokens.access), claims(&tokens.refresh));
         assert_eq!(access["token_type"], json!("access"));
         assert_eq!(access["role"], json!("user"));
@@ -62,92 +62,92 @@ on_both! {
         assert!(refresh.get("phone_number").is_none());
     }
 
-    async fn within_thirty_seconds_a_repetition_gets_the_same_successor(house: TestHouse) {
-        let first = house.sign_in(PHONE).await.refresh;
-        let second = next(&house.refresh(&first).await);
-        assert_eq!(next(&house.refresh(&first).await), second);
-        house.advance(30);
-        let repeated = next(&house.refresh(&first).await);
+    async fn within_thirty_seconds_a_repetition_gets_the_same_successor(server: TestServer) {
+        let first = server.sign_in(PHONE).await.refresh;
+        let second = next(&server.refresh(&first).await);
+        assert_eq!(next(&server.refresh(&first).await), second);
+        server.advance(30);
+        let repeated = next(&server.refresh(&first).await);
         assert_eq!(claim(&repeated, "jti"), claim(&second, "jti"));
-        next(&house.refresh(&second).await);
+        next(&server.refresh(&second).await);
     }
 
-    async fn after_thirty_seconds_an_unused_successor_is_replaced_and_retired(house: TestHouse) {
-        let first = house.sign_in(PHONE).await.refresh;
-        let lost = next(&house.refresh(&first).await);
-        house.advance(30);
-        house.clock.advance(Duration::microseconds(1));
-        let second = next(&house.refresh(&first).await);
+    async fn after_thirty_seconds_an_unused_successor_is_replaced_and_retired(server: TestServer) {
+        let first = server.sign_in(PHONE).await.refresh;
+        let lost = next(&server.refresh(&first).await);
+        server.advance(30);
+        server.clock.advance(Duration::microseconds(1));
+        let second = next(&server.refresh(&first).await);
         assert_ne!(claim(&second, "jti"), claim(&lost, "jti"));
         // Whoever has the lost answer after all has a copy.
-        assert_refused(&house.refresh(&lost).await, "token_revoked");
-        assert_refused(&house.refresh(&second).await, "token_revoked");
+        assert_refused(&server.refresh(&lost).await, "token_revoked");
+        assert_refused(&server.refresh(&second).await, "token_revoked");
     }
 
-    async fn a_lost_answer_may_be_asked_for_again_days_later(house: TestHouse) {
-        let first = house.sign_in(PHONE).await.refresh;
-        next(&house.refresh(&first).await);
-        house.advance(6 * DAY);
-        let second = next(&house.refresh(&first).await);
-        assert_eq!(next(&house.refresh(&first).await), second, "repeated at once");
-        house.advance(DAY - 1);
-        let third = next(&house.refresh(&second).await);
-        next(&house.refresh(&third).await);
+    async fn a_lost_answer_may_be_asked_for_again_days_later(server: TestServer) {
+        let first = server.sign_in(PHONE).await.refresh;
+        next(&server.refresh(&first).await);
+        server.advance(6 * DAY);
+        let second = next(&server.refresh(&first).await);
+        assert_eq!(next(&server.refresh(&first).await), second, "repeated at once");
+        server.advance(DAY - 1);
+        let third = next(&server.refresh(&second).await);
+        next(&server.refresh(&third).await);
     }
 
-    async fn the_first_use_of_a_successor_retires_its_parent(house: TestHouse) {
-        let signed_in = house.sign_in(PHONE).await;
-        let second = next(&house.refresh(&signed_in.refresh).await);
-        let third = house.refresh(&second).await;
-        assert_refused(&house.refresh(&signed_in.refresh).await, "token_revoked");
+    async fn the_first_use_of_a_successor_retires_its_parent(server: TestServer) {
+        let signed_in = server.sign_in(PHONE).await;
+        let second = next(&server.refresh(&signed_in.refresh).await);
+        let third = server.refresh(&second).await;
+        assert_refused(&server.refresh(&signed_in.refresh).await, "token_revoked");
         // That ended the whole session.
-        assert_refused(&house.refresh(&next(&third)).await, "token_revoked");
+        assert_refused(&server.refresh(&next(&third)).await, "token_revoked");
         for access in [signed_in.access, third.text_at("/access")] {
-            assert_refused(&house.get_as(&access, "/api/auth/profile").await, "token_revoked");
+            assert_refused(&server.get_as(&access, "/api/auth/profile").await, "token_revoked");
         }
     }
 
-    async fn a_retired_token_ends_its_own_session_only(house: TestHouse) {
-        let stolen = house.sign_in(PHONE).await.refresh;
-        house.advance(31);
-        let other = house.sign_in(PHONE).await;
-        let second = next(&house.refresh(&stolen).await);
-        next(&house.refresh(&second).await);
-        assert_refused(&house.refresh(&stolen).await, "token_revoked");
-        house.get_as(&other.access, "/api/auth/profile").await.assert_ok();
-        next(&house.refresh(&other.refresh).await);
+    async fn a_retired_token_ends_its_own_session_only(server: TestServer) {
+        let stolen = server.sign_in(PHONE).await.refresh;
+        server.advance(31);
+        let other = server.sign_in(PHONE).await;
+        let second = next(&server.refresh(&stolen).await);
+        next(&server.refresh(&second).await);
+        assert_refused(&server.refresh(&stolen).await, "token_revoked");
+        server.get_as(&other.access, "/api/auth/profile").await.assert_ok();
+        next(&server.refresh(&other.refresh).await);
     }
 
-    async fn fifty_at_once_agree(house: TestHouse) {
-        let first = house.sign_in(PHONE).await.refresh;
-        let other_server = house.second_server(&[]).await;
+    async fn fifty_at_once_agree(server: TestServer) {
+        let first = server.sign_in(PHONE).await.refresh;
+        let other_server = server.second_server(&[]).await;
         let answers = join_all((0..50).map(|number| {
-            let server = if number % 2 == 0 { &house } else { &other_server };
+            let server = if number % 2 == 0 { &server } else { &other_server };
             server.refresh(&first)
         })).await;
         let second = next(&answers[0]);
         for answer in &answers {
             assert_eq!(claim(&next(answer), "jti"), claim(&second, "jti"));
-            house.get_as(&answer.text_at("/access"), "/api/auth/profile").await.assert_ok();
+            server.get_as(&answer.text_at("/access"), "/api/auth/profile").await.assert_ok();
         }
-        next(&house.refresh(&second).await);
+        next(&server.refresh(&second).await);
     }
 
-    async fn twenty_at_once_agree_after_a_lost_answer(house: TestHouse) {
-        let first = house.sign_in(PHONE).await.refresh;
-        let lost = next(&house.refresh(&first).await);
-        house.advance(31);
-        let answers = join_all((0..20).map(|_| house.refresh(&first))).await;
+    async fn twenty_at_once_agree_after_a_lost_answer(server: TestServer) {
+        let first = server.sign_in(PHONE).await.refresh;
+        let lost = next(&server.refresh(&first).await);
+        server.advance(31);
+        let answers = join_all((0..20).map(|_| server.refresh(&first))).await;
         let second = next(&answers[0]);
         assert_ne!(second, lost);
         assert!(answers.iter().all(|answer| next(answer) == second));
-        next(&house.refresh(&second).await);
+        next(&server.refresh(&second).await);
     }
 
-    async fn a_parent_and_its_successor_at_once_leave_one_line_of_tokens_at_most(house: TestHouse) {
-        let first = house.sign_in(PHONE).await.refresh;
-        let second = next(&house.refresh(&first).await);
-        let (parent, successor) = join(house.refresh(&first), house.refresh(&second)).await;
+    async fn a_parent_and_its_successor_at_once_leave_one_line_of_tokens_at_most(server: TestServer) {
+        let first = server.sign_in(PHONE).await.refresh;
+        let second = next(&server.refresh(&first).await);
+        let (parent, successor) = join(server.refresh(&first), server.refresh(&second)).await;
         for answer in [&parent, &successor] {
             assert!([200, 401].contains(&answer.status.as_u16()), "{}", answer.text);
         }
@@ -156,31 +156,31 @@ on_both! {
         }
     }
 
-    async fn each_refresh_gives_seven_more_days(house: TestHouse) {
-        let mut token = house.sign_in(PHONE).await.refresh;
+    async fn each_refresh_gives_seven_more_days(server: TestServer) {
+        let mut token = server.sign_in(PHONE).await.refresh;
         for _ in 0..5 {
-            house.advance(6 * DAY);
-            token = next(&house.refresh(&token).await);
-            assert_eq!(claims(&token)["exp"].as_i64(), Some(house.now().timestamp() + 7 * DAY));
+            server.advance(6 * DAY);
+            token = next(&server.refresh(&token).await);
+            assert_eq!(claims(&token)["exp"].as_i64(), Some(server.now().timestamp() + 7 * DAY));
         }
     }
 
-    async fn a_token_is_dead_after_seven_days(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.refresh;
-        house.advance(7 * DAY);
-        assert_refused(&house.refresh(&token).await, "token_expired");
+    async fn a_token_is_dead_after_seven_days(server: TestServer) {
+        let token = server.sign_in(PHONE).await.refresh;
+        server.advance(7 * DAY);
+        assert_refused(&server.refresh(&token).await, "token_expired");
     }
 
-    async fn a_token_lives_until_the_last_second(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.refresh;
-        house.advance(7 * DAY - 1);
-        next(&house.refresh(&token).await);
+    async fn a_token_lives_until_the_last_second(server: TestServer) {
+        let token = server.sign_in(PHONE).await.refresh;
+        server.advance(7 * DAY - 1);
+        next(&server.refresh(&token).await);
     }
 
-    async fn tokens_of_another_kind_are_invalid(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
+    async fn tokens_of_another_kind_are_invalid(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
         let good = claims(&tokens.refresh);
-        let secret = house.setting("JWT_SECRET_KEY");
+        let secret = server.setting("JWT_SECRET_KEY");
         for (why, token) in [
             ("an access token", tokens.access.clone()),
             ("no token", "not a token".to_owned()),
@@ -191,52 +191,52 @@ on_both! {
             ("another's", signed_by("another secret of at least 32 bytes!", Algorithm::HS256, &good)),
             ("of another algorithm", signed_by(secret, Algorithm::HS512, &good)),
             ("altered", altered(&tokens.refresh, &with(good.clone(), json!({"exp": 4_000_000_000_i64})))),
-            ("endless", signed(&house, &with(good.clone(), json!({"exp": null})))),
-            ("without a session", signed(&house, &with(good.clone(), json!({"sid": null})))),
+            ("endless", signed(&server, &with(good.clone(), json!({"exp": null})))),
+            ("without a session", signed(&server, &with(good.clone(), json!({"sid": null})))),
             ("huge", "a".repeat(40_000)),
         ] {
-            let answer = house.refresh(&token).await;
+            let answer = server.refresh(&token).await;
             assert_eq!(answer.text_at("/error/code"), "token_invalid", "{why}: {}", answer.text);
             assert_refused(&answer, "token_invalid");
         }
         // None of them did any harm.
-        next(&house.refresh(&tokens.refresh).await);
+        next(&server.refresh(&tokens.refresh).await);
     }
 
-    async fn a_token_must_agree_with_its_session(house: TestHouse) {
-        let mine = house.sign_in(PHONE).await;
-        let other = house.sign_in(OTHER_PHONE).await;
+    async fn a_token_must_agree_with_its_session(server: TestServer) {
+        let mine = server.sign_in(PHONE).await;
+        let other = server.sign_in(OTHER_PHONE).await;
         let good = claims(&mine.refresh);
         for changes in [
             json!({"user_id": other.user_id}),
             json!({"sid": "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"}),
         ] {
-            let token = signed(&house, &with(good.clone(), changes));
-            assert_refused(&house.refresh(&token).await, "token_revoked");
+            let token = signed(&server, &with(good.clone(), changes));
+            assert_refused(&server.refresh(&token).await, "token_revoked");
         }
-        next(&house.refresh(&mine.refresh).await);
-        next(&house.refresh(&other.refresh).await);
+        next(&server.refresh(&mine.refresh).await);
+        next(&server.refresh(&other.refresh).await);
     }
 
-    async fn a_disabled_account_gets_no_tokens(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
-        house.disable(PHONE).await;
-        house.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
+    async fn a_disabled_account_gets_no_tokens(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
+        server.disable(PHONE).await;
+        server.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
         // Whoever disables an account may end its sessions too: the reason stays the same.
-        house.post("/api/auth/logout", json!({"refresh": tokens.refresh})).await.assert_ok();
-        house.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
+        server.post("/api/auth/logout", json!({"refresh": tokens.refresh})).await.assert_ok();
+        server.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
     }
 
-    async fn an_ended_session_gets_no_tokens(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
-        house.post("/api/auth/logout", json!({"refresh": tokens.refresh})).await.assert_ok();
-        assert_refused(&house.refresh(&tokens.refresh).await, "token_revoked");
+    async fn an_ended_session_gets_no_tokens(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
+        server.post("/api/auth/logout", json!({"refresh": tokens.refresh})).await.assert_ok();
+        assert_refused(&server.refresh(&tokens.refresh).await, "token_revoked");
     }
 
-    async fn a_body_without_a_token_names_the_field(house: TestHouse) {
+    async fn a_body_without_a_token_names_the_field(server: TestServer) {
         for body in [json!({}), json!({"refresh": null}), json!({"refresh": 7}), json!({"refresh": ["a"]}),
             json!({"refresh": "a\u{0}b"}), json!({"refresh": "a\nb"})] {
-            let answer = house.post("/api/auth/refresh", body).await;
+            let answer = server.post("/api/auth/refresh", body).await;
             answer.assert_error(422, "validation_failed");
             assert!(answer.at("/error/fields/refresh").is_array(), "{}", answer.text);
         }
@@ -251,15 +251,15 @@ async fn without_the_database_the_token_stays_as_good_as_it_was() {
     let (server, url) = postgres::through(&postgres::new_database().await, 0);
     let proxy = Proxy::to(server).await;
     let url = postgres::through(&url, proxy.address.port()).1;
-    let house = crate::support::TestHouse::with(
+    let server = crate::support::TestServer::with(
         crate::support::Database::Postgres,
         &[("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")],
     )
     .await;
-    let token = house.sign_in(PHONE).await.refresh;
+    let token = server.sign_in(PHONE).await.refresh;
     proxy.go_away().await;
-    house.refresh(&token).await.assert_error(503, "database_unavailable");
+    server.refresh(&token).await.assert_error(503, "database_unavailable");
     proxy.come_back();
-    let second = next(&house.refresh(&token).await);
-    next(&house.refresh(&second).await);
+    let second = next(&server.refresh(&token).await);
+    next(&server.refresh(&second).await);
 }

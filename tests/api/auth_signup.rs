@@ -22,8 +22,8 @@ fn sent_and_told_to_wait(answers: &[Answer]) -> (usize, usize) {
 }
 
 on_both! {
-    async fn a_new_phone_gets_a_code(house: TestHouse) {
-        let answer = house.signup(PHONE).await;
+    async fn a_new_phone_gets_a_code(server: TestServer) {
+        let answer = server.signup(PHONE).await;
         let expected = json!({
             "success": true,
             "message": "OTP sent successfully to your phone number",
@@ -37,123 +37,123 @@ on_both! {
         });
         assert_eq!(answer.assert_ok().json(), expected);
         assert!(answer.header("x-request-id").is_some());
-        assert_eq!(house.codes_for(PHONE).len(), 1);
+        assert_eq!(server.codes_for(PHONE).len(), 1);
     }
 
-    async fn a_phone_whose_profile_is_not_finished_gets_a_code_to_go_on(house: TestHouse) {
-        house.sign_in(PHONE).await;
-        house.advance(30);
-        let answer = house.signup(PHONE).await;
+    async fn a_phone_whose_profile_is_not_finished_gets_a_code_to_go_on(server: TestServer) {
+        server.sign_in(PHONE).await;
+        server.advance(30);
+        let answer = server.signup(PHONE).await;
         answer.assert_ok();
         let message = "OTP sent successfully. Please verify to complete your registration.";
         assert_eq!(answer.text_at("/message"), message);
-        assert_eq!(house.codes_for(PHONE).len(), 2);
+        assert_eq!(server.codes_for(PHONE).len(), 2);
     }
 
-    async fn a_finished_account_is_told_to_log_in(house: TestHouse) {
-        house.sign_in_and_complete(PHONE).await;
-        house.advance(30);
-        let answer = house.signup(PHONE).await;
+    async fn a_finished_account_is_told_to_log_in(server: TestServer) {
+        server.sign_in_and_complete(PHONE).await;
+        server.advance(30);
+        let answer = server.signup(PHONE).await;
         answer.assert_error(409, "user_already_exists");
         assert_eq!(answer.text_at("/message"), "User already exists. Please login instead.");
-        assert_eq!(house.codes_for(PHONE).len(), 1, "nothing is sent");
+        assert_eq!(server.codes_for(PHONE).len(), 1, "nothing is sent");
     }
 
-    async fn a_disabled_account_gets_no_code(house: TestHouse) {
-        house.sign_in(PHONE).await;
-        house.disable(PHONE).await;
-        house.advance(30);
-        house.signup(PHONE).await.assert_error(403, "account_disabled");
-        assert_eq!(house.codes_for(PHONE).len(), 1);
+    async fn a_disabled_account_gets_no_code(server: TestServer) {
+        server.sign_in(PHONE).await;
+        server.disable(PHONE).await;
+        server.advance(30);
+        server.signup(PHONE).await.assert_error(403, "account_disabled");
+        assert_eq!(server.codes_for(PHONE).len(), 1);
     }
 
-    async fn every_spelling_of_a_phone_is_one_phone(house: TestHouse) {
+    async fn every_spelling_of_a_phone_is_one_phone(server: TestServer) {
         // Not about the limits, into which it would run.
-        let house = house.without_limits().await;
+        let server = server.without_limits().await;
         for spelling in [
             "+91 62058 29376", "+91-62058-29376", "(+91) 62058.29376", "0091 6205829376", "6205829376",
             "06205829376", "916205829376",
         ] {
-            let answer = house.signup(spelling).await;
+            let answer = server.signup(spelling).await;
             answer.assert_ok();
             assert_eq!(answer.text_at("/data/phone_number"), PHONE, "{spelling}");
-            house.advance(30);
+            server.advance(30);
         }
-        assert_eq!(house.count("SELECT COUNT(*) FROM challenges").await, 1);
-        assert_eq!(house.count("SELECT COUNT(*) FROM leads").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM challenges").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 1);
     }
 
-    async fn what_is_no_phone_that_gets_messages_is_named(house: TestHouse) {
+    async fn what_is_no_phone_that_gets_messages_is_named(server: TestServer) {
         for phone in [
             Value::Null, json!(6_205_829_376_i64), json!(true), json!([PHONE]), json!(""), json!("   "), json!("+"),
             json!("hello"), json!("12345"), json!("+91 1800 123 4567"), json!("+91 22 2345 6789"),
             json!("+999999999999999"), json!("+916205829376\n"), json!("+91620582\u{0}9376"),
             json!("+91६२०५८२९३७६"), json!("9".repeat(10_000)),
         ] {
-            let answer = house.post(PATH, json!({ "phone_number": phone })).await;
+            let answer = server.post(PATH, json!({ "phone_number": phone })).await;
             answer.assert_error(422, "validation_failed");
             assert!(answer.at("/error/fields/phone_number/0").is_string(), "{phone}: {}", answer.text);
         }
-        house.post(PATH, json!({})).await.assert_error(422, "validation_failed");
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 0);
-        assert_eq!(house.count("SELECT COUNT(*) FROM leads").await, 0);
+        server.post(PATH, json!({})).await.assert_error(422, "validation_failed");
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 0);
+        assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 0);
     }
 
-    async fn a_body_that_is_no_object_is_malformed(house: TestHouse) {
+    async fn a_body_that_is_no_object_is_malformed(server: TestServer) {
         for body in ["", "hello", "{", "[]", "null", "\"+916205829376\"", "7", r#"{"phone_number": "\ud800"}"#] {
-            house.post_text(PATH, body).await.assert_error(400, "malformed_request");
+            server.post_text(PATH, body).await.assert_error(400, "malformed_request");
         }
     }
 
-    async fn a_body_of_another_type_is_not_read(house: TestHouse) {
+    async fn a_body_of_another_type_is_not_read(server: TestServer) {
         let form = Some("phone_number=%2B916205829376".to_owned());
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        house.send(Method::POST, PATH, &headers, form).await.assert_error(415, "unsupported_media_type");
+        server.send(Method::POST, PATH, &headers, form).await.assert_error(415, "unsupported_media_type");
     }
 
-    async fn a_trailing_slash_changes_nothing(house: TestHouse) {
-        house.post("/api/auth/signup/", json!({ "phone_number": PHONE })).await.assert_ok();
-        let answer = house.get("/api/auth/signup/").await;
+    async fn a_trailing_slash_changes_nothing(server: TestServer) {
+        server.post("/api/auth/signup/", json!({ "phone_number": PHONE })).await.assert_ok();
+        let answer = server.get("/api/auth/signup/").await;
         answer.assert_error(405, "method_not_allowed");
         assert!(answer.header("allow").unwrap().contains("POST"));
     }
 
-    async fn a_second_wish_at_once_is_told_how_long_to_wait(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
-        house.advance(10);
-        let answer = house.signup(PHONE).await;
+    async fn a_second_wish_at_once_is_told_how_long_to_wait(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
+        server.advance(10);
+        let answer = server.signup(PHONE).await;
         answer.assert_error(429, "otp_cooldown");
         assert_eq!(answer.at("/error/retry_after"), json!(20));
-        assert_eq!(house.codes_for(PHONE).len(), 1);
-        house.signup(OTHER_PHONE).await.assert_ok();
+        assert_eq!(server.codes_for(PHONE).len(), 1);
+        server.signup(OTHER_PHONE).await.assert_ok();
     }
 
-    async fn twenty_sign_ups_at_once_are_one_message(house: TestHouse) {
-        let answers = join_all((0..20).map(|_| house.signup(PHONE))).await;
+    async fn twenty_sign_ups_at_once_are_one_message(server: TestServer) {
+        let answers = join_all((0..20).map(|_| server.signup(PHONE))).await;
         assert_eq!(sent_and_told_to_wait(&answers), (1, 19));
-        assert_eq!(house.codes_for(PHONE).len(), 1);
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 1);
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+        assert_eq!(server.codes_for(PHONE).len(), 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 1);
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
     }
 
-    async fn twenty_sign_ups_at_once_at_two_servers_are_one_message(house: TestHouse) {
-        let other = house.second_server(&[]).await;
+    async fn twenty_sign_ups_at_once_at_two_servers_are_one_message(server: TestServer) {
+        let other = server.second_server(&[]).await;
         let (one, two) = tokio::join!(
-            join_all((0..10).map(|_| house.signup(PHONE))),
+            join_all((0..10).map(|_| server.signup(PHONE))),
             join_all((0..10).map(|_| other.signup(PHONE))),
         );
         let answers: Vec<_> = one.into_iter().chain(two).collect();
         assert_eq!(sent_and_told_to_wait(&answers), (1, 19));
-        assert_eq!(house.codes_for(PHONE).len() + other.codes_for(PHONE).len(), 1);
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 1);
+        assert_eq!(server.codes_for(PHONE).len() + other.codes_for(PHONE).len(), 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 1);
     }
 
-    async fn twenty_wishes_at_once_without_a_cooldown_are_one_code(house: TestHouse) {
+    async fn twenty_wishes_at_once_without_a_cooldown_are_one_code(server: TestServer) {
         let settings = [("OTP_RESEND_SECONDS", "0"), ("RATE_LIMITS_ENABLED", "false")];
-        let house = TestHouse::with(house.database, &settings).await;
-        let answers = join_all((0..20).map(|_| house.signup(PHONE))).await;
+        let server = TestServer::with(server.database, &settings).await;
+        let answers = join_all((0..20).map(|_| server.signup(PHONE))).await;
         assert_eq!(sent_and_told_to_wait(&answers), (20, 0));
-        let mut codes = house.codes_for(PHONE);
+        let mut codes = server.codes_for(PHONE);
         codes.dedup();
         assert_eq!(codes.len(), 1, "no message is dead on arrival");
     }

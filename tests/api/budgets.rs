@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    support::{Answer, PHONE, TestHouse},
+    support::{Answer, PHONE, TestServer},
 };
 
 /// Seconds of the windows.
@@ -15,8 +15,8 @@ pub const HOUR: i64 = 3600;
 pub const DAY: i64 = 86_400;
 
 /// The address of stranger number so. Each is a /64 of its own (RFC 3849).
-pub fn stranger(house: &TestHouse, number: usize) -> TestHouse {
-    house.from(format!("2001:db8:{number:x}::1"))
+pub fn stranger(server: &TestServer, number: usize) -> TestServer {
+    server.from(format!("2001:db8:{number:x}::1"))
 }
 
 /// Phone number so, in one of a hundred prefixes: so that no prefix is closed for its codes that never come back.
@@ -43,68 +43,68 @@ pub fn assert_judged(answer: &Answer) {
 }
 
 /// The key of a phone's row in the database, with what follows it.
-pub fn row(house: &TestHouse, phone: &str, rest: &str) -> String {
+pub fn row(server: &TestServer, phone: &str, rest: &str) -> String {
     let phone = PhoneNumber::from_e164(phone).expect("a phone in E.164");
-    format!("phone/{}/{rest}", house.services.pseudonyms.phone(&phone).as_str())
+    format!("phone/{}/{rest}", server.services.pseudonyms.phone(&phone).as_str())
 }
 
 /// Whether a guess was judged, three to a code that a new stranger asks for each time one is used up. The house's clock
 /// goes on by this many seconds before each code.
 pub struct Guesser {
-    pub house: TestHouse,
+    pub server: TestServer,
     pub phone: String,
     asked: usize,
     left: usize,
 }
 
 impl Guesser {
-    pub fn new(house: &TestHouse, phone: &str) -> Self {
-        Self { house: house.clone(), phone: phone.to_owned(), asked: 5000, left: 0 }
+    pub fn new(server: &TestServer, phone: &str) -> Self {
+        Self { server: server.clone(), phone: phone.to_owned(), asked: 5000, left: 0 }
     }
 
     /// One more wrong guess from there.
-    pub async fn guess(&mut self, from: &TestHouse, pause: i64) -> Answer {
+    pub async fn guess(&mut self, from: &TestServer, pause: i64) -> Answer {
         if self.left == 0 {
-            self.house.advance(pause);
+            self.server.advance(pause);
             self.asked += 1;
-            stranger(&self.house, self.asked).signup(&self.phone).await.assert_ok();
+            stranger(&self.server, self.asked).signup(&self.phone).await.assert_ok();
             self.left = 3;
         }
         self.left -= 1;
-        from.verify_otp(&self.phone, &self.house.wrong_code_for(&self.phone)).await
+        from.verify_otp(&self.phone, &self.server.wrong_code_for(&self.phone)).await
     }
 }
 
 on_both! {
-    async fn ten_wrong_guesses_at_a_phone_from_one_address_in_a_day(house: TestHouse) {
-        let (mut guesser, attacker) = (Guesser::new(&house, PHONE), house.from("203.0.113.7"));
-        house.advance(-30);
+    async fn ten_wrong_guesses_at_a_phone_from_one_address_in_a_day(server: TestServer) {
+        let (mut guesser, attacker) = (Guesser::new(&server, PHONE), server.from("203.0.113.7"));
+        server.advance(-30);
         for number in 0..10 {
             assert_judged(&guesser.guess(&attacker, 30).await);
-            house.advance(number % 2);
+            server.advance(number % 2);
         }
         // 90 s of cooldowns, and five more between the guesses.
         let limit = (10, DAY);
         let refused = guesser.guess(&attacker, 30).await;
         assert_refused(&refused, "phone_locked", "phone-guesses-from-address", limit, DAY - 95);
         // The right code is not even looked at; nor is one sent that this address asks for.
-        let right = attacker.verify_otp(PHONE, &house.last_code_for(PHONE)).await;
+        let right = attacker.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         assert_refused(&right, "phone_locked", "phone-guesses-from-address", limit, DAY - 95);
-        house.advance(30);
-        let sent = house.codes_for(PHONE).len();
+        server.advance(30);
+        let sent = server.codes_for(PHONE).len();
         for answer in [attacker.signup(PHONE).await, attacker.verify_login(PHONE, "0000").await] {
             assert_refused(&answer, "phone_locked", "phone-guesses-from-address", limit, DAY - 125);
         }
-        assert_eq!(house.codes_for(PHONE).len(), sent);
+        assert_eq!(server.codes_for(PHONE).len(), sent);
         // For everybody else nothing has changed.
-        assert_judged(&stranger(&house, 1).verify_otp(PHONE, &house.wrong_code_for(PHONE)).await);
+        assert_judged(&stranger(&server, 1).verify_otp(PHONE, &server.wrong_code_for(PHONE)).await);
 
-        house.advance(DAY - 126);
-        stranger(&house, 2).signup(PHONE).await.assert_ok();
-        let wrong = house.wrong_code_for(PHONE);
+        server.advance(DAY - 126);
+        stranger(&server, 2).signup(PHONE).await.assert_ok();
+        let wrong = server.wrong_code_for(PHONE);
         let refused = attacker.verify_otp(PHONE, &wrong).await;
         assert_refused(&refused, "phone_locked", "phone-guesses-from-address", limit, 1);
-        house.advance(1);
+        server.advance(1);
         assert_judged(&attacker.verify_otp(PHONE, &wrong).await);
         // One has come free and was used: the next comes free when the next is a day old.
         assert_judged(&attacker.verify_otp(PHONE, &wrong).await);
@@ -112,45 +112,45 @@ on_both! {
         assert_refused(&refused, "phone_locked", "phone-guesses-from-address", limit, 1);
     }
 
-    async fn thirty_wrong_guesses_at_a_phone_from_anywhere_in_a_day(house: TestHouse) {
-        let mut guesser = Guesser::new(&house, PHONE);
+    async fn thirty_wrong_guesses_at_a_phone_from_anywhere_in_a_day(server: TestServer) {
+        let mut guesser = Guesser::new(&server, PHONE);
         for number in 0..30 {
-            assert_judged(&guesser.guess(&stranger(&house, number), 720).await);
-            house.advance(1);
+            assert_judged(&guesser.guess(&stranger(&server, number), 720).await);
+            server.advance(1);
         }
         // Ten codes, 720 s apart, and a second after each guess.
         let wait = DAY - (9 * 720 + 30);
         for number in [0, 99] {
-            let refused = stranger(&house, number).verify_otp(PHONE, "0000").await;
+            let refused = stranger(&server, number).verify_otp(PHONE, "0000").await;
             assert_refused(&refused, "phone_locked", "phone-guesses", (30, DAY), wait);
-            let refused = stranger(&house, number).signup(PHONE).await;
+            let refused = stranger(&server, number).signup(PHONE).await;
             assert_refused(&refused, "phone_locked", "phone-guesses", (30, DAY), wait);
         }
-        house.advance(wait - 1);
-        let refused = stranger(&house, 100).signup(PHONE).await;
+        server.advance(wait - 1);
+        let refused = stranger(&server, 100).signup(PHONE).await;
         assert_refused(&refused, "phone_locked", "phone-guesses", (30, DAY), 1);
-        house.advance(1);
-        stranger(&house, 100).signup(PHONE).await.assert_ok();
-        assert_judged(&stranger(&house, 100).verify_otp(PHONE, &house.wrong_code_for(PHONE)).await);
-        let refused = stranger(&house, 101).verify_otp(PHONE, &house.last_code_for(PHONE)).await;
+        server.advance(1);
+        stranger(&server, 100).signup(PHONE).await.assert_ok();
+        assert_judged(&stranger(&server, 100).verify_otp(PHONE, &server.wrong_code_for(PHONE)).await);
+        let refused = stranger(&server, 101).verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         assert_refused(&refused, "phone_locked", "phone-guesses", (30, DAY), 1);
     }
 
-    async fn a_hundred_failures_in_a_row_lock_until_staff_unlock(house: TestHouse) {
-        let tokens = house.from("198.51.100.1").sign_in(PHONE).await;
-        let mut guesser = Guesser::new(&house, PHONE);
+    async fn a_hundred_failures_in_a_row_lock_until_staff_unlock(server: TestServer) {
+        let tokens = server.from("198.51.100.1").sign_in(PHONE).await;
+        let mut guesser = Guesser::new(&server, PHONE);
         for number in 0..100 {
             if number % 30 == 0 {
-                house.advance(DAY);
+                server.advance(DAY);
             }
-            assert_judged(&guesser.guess(&stranger(&house, number), 720).await);
+            assert_judged(&guesser.guess(&stranger(&server, number), 720).await);
         }
         for days in [0, 1, 30, 300] {
-            house.advance(days * DAY);
+            server.advance(days * DAY);
             for answer in [
-                stranger(&house, 200).verify_otp(PHONE, "0000").await,
-                stranger(&house, 201).signup(PHONE).await,
-                stranger(&house, 202).login(PHONE).await,
+                stranger(&server, 200).verify_otp(PHONE, "0000").await,
+                stranger(&server, 201).signup(PHONE).await,
+                stranger(&server, 202).login(PHONE).await,
             ] {
                 // No time to wait is named: none would help. It says so.
                 answer.assert_error(429, "phone_locked");
@@ -159,112 +159,112 @@ on_both! {
             }
             if days == 0 {
                 // Whoever is signed in stays so.
-                house.refresh(&tokens.refresh).await.assert_ok();
+                server.refresh(&tokens.refresh).await.assert_ok();
             }
         }
         // What an unlock does.
-        let key = row(&house, PHONE, "guesses");
-        assert_eq!(house.execute(&format!("DELETE FROM budgets WHERE key = '{key}'")).await, 1);
-        stranger(&house, 203).signup(PHONE).await.assert_ok();
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+        let key = row(&server, PHONE, "guesses");
+        assert_eq!(server.execute(&format!("DELETE FROM budgets WHERE key = '{key}'")).await, 1);
+        stranger(&server, 203).signup(PHONE).await.assert_ok();
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
     }
 
-    async fn a_success_ends_a_row_of_failures_even_at_the_last_guess(house: TestHouse) {
+    async fn a_success_ends_a_row_of_failures_even_at_the_last_guess(server: TestServer) {
         let settings = [("LIMIT_FAILURES_IN_A_ROW", "4"), ("LIMIT_SENDS_PER_PHONE", "100/1h")];
-        let house = TestHouse::with(house.database, &settings).await;
-        let mut guesser = Guesser::new(&house, PHONE);
+        let server = TestServer::with(server.database, &settings).await;
+        let mut guesser = Guesser::new(&server, PHONE);
         for round in 0..3 {
             for number in 0..3 {
-                assert_judged(&guesser.guess(&stranger(&house, 10 * round + number), 30).await);
+                assert_judged(&guesser.guess(&stranger(&server, 10 * round + number), 30).await);
             }
             // The fourth guess in a row is right: it is the last one, and no failure.
-            house.advance(30);
-            stranger(&house, 77).signup(PHONE).await.assert_ok();
-            house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+            server.advance(30);
+            stranger(&server, 77).signup(PHONE).await.assert_ok();
+            server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
             guesser.left = 0;
         }
         for number in 0..4 {
-            assert_judged(&guesser.guess(&stranger(&house, 100 + number), 30).await);
+            assert_judged(&guesser.guess(&stranger(&server, 100 + number), 30).await);
         }
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_error(429, "phone_locked");
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_error(429, "phone_locked");
     }
 
-    async fn five_sends_to_a_phone_in_an_hour_and_ten_in_a_day(house: TestHouse) {
+    async fn five_sends_to_a_phone_in_an_hour_and_ten_in_a_day(server: TestServer) {
         for number in 0..5 {
-            let answer = stranger(&house, number).signup(PHONE).await;
+            let answer = stranger(&server, number).signup(PHONE).await;
             // The last one says when there is more; the others, when the cooldown ends.
             let resend_in = if number == 4 { HOUR - 120 } else { 30 };
             assert_eq!(answer.assert_ok().at("/data/resend_in"), json!(resend_in));
-            house.advance(30);
+            server.advance(30);
         }
-        let refused = stranger(&house, 5).signup(PHONE).await;
+        let refused = stranger(&server, 5).signup(PHONE).await;
         assert_refused(&refused, "rate_limited", "phone-sends", (5, HOUR), HOUR - 150);
-        house.advance(HOUR - 151);
-        let refused = stranger(&house, 6).login(PHONE).await;
+        server.advance(HOUR - 151);
+        let refused = stranger(&server, 6).login(PHONE).await;
         refused.assert_error(404, "user_not_found");
-        let refused = stranger(&house, 6).signup(PHONE).await;
+        let refused = stranger(&server, 6).signup(PHONE).await;
         assert_refused(&refused, "rate_limited", "phone-sends", (5, HOUR), 1);
-        house.advance(1);
+        server.advance(1);
         for number in 0..5 {
-            stranger(&house, 10 + number).signup(PHONE).await.assert_ok();
-            house.advance(30);
+            stranger(&server, 10 + number).signup(PHONE).await.assert_ok();
+            server.advance(30);
         }
-        assert_eq!(house.codes_for(PHONE).len(), 10);
+        assert_eq!(server.codes_for(PHONE).len(), 10);
         let wait = DAY - HOUR - 150;
-        let refused = stranger(&house, 20).signup(PHONE).await;
+        let refused = stranger(&server, 20).signup(PHONE).await;
         assert_refused(&refused, "rate_limited", "phone-sends", (10, DAY), wait);
-        house.advance(wait - 1);
-        let refused = stranger(&house, 21).signup(PHONE).await;
+        server.advance(wait - 1);
+        let refused = stranger(&server, 21).signup(PHONE).await;
         assert_refused(&refused, "rate_limited", "phone-sends", (10, DAY), 1);
-        house.advance(1);
-        let answer = stranger(&house, 22).signup(PHONE).await;
+        server.advance(1);
+        let answer = stranger(&server, 22).signup(PHONE).await;
         // The tenth of this day: the next one is free when the second is a day old.
         assert_eq!(answer.assert_ok().at("/data/resend_in"), json!(30));
-        let refused = stranger(&house, 23).signup(PHONE).await;
+        let refused = stranger(&server, 23).signup(PHONE).await;
         refused.assert_error(429, "otp_cooldown");
     }
 
-    async fn three_sends_to_a_phone_from_one_address_in_an_hour_and_five_in_a_day(house: TestHouse) {
-        let one = house.from("203.0.113.7");
+    async fn three_sends_to_a_phone_from_one_address_in_an_hour_and_five_in_a_day(server: TestServer) {
+        let one = server.from("203.0.113.7");
         for number in 0..3 {
             let answer = one.signup(PHONE).await;
             let resend_in = if number == 2 { HOUR - 60 } else { 30 };
             assert_eq!(answer.assert_ok().at("/data/resend_in"), json!(resend_in));
-            house.advance(30);
+            server.advance(30);
         }
         let budget = "phone-sends-from-address";
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (3, HOUR), HOUR - 90);
         // Somebody else may still ask for two.
-        stranger(&house, 1).signup(PHONE).await.assert_ok();
-        house.advance(HOUR - 91);
+        stranger(&server, 1).signup(PHONE).await.assert_ok();
+        server.advance(HOUR - 91);
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (3, HOUR), 1);
-        house.advance(1);
+        server.advance(1);
         one.signup(PHONE).await.assert_ok();
-        house.advance(30);
+        server.advance(30);
         one.signup(PHONE).await.assert_ok();
-        house.advance(30);
+        server.advance(30);
         let wait = DAY - HOUR - 60;
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (5, DAY), wait);
-        house.advance(wait - 1);
+        server.advance(wait - 1);
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (5, DAY), 1);
-        house.advance(1);
+        server.advance(1);
         one.signup(PHONE).await.assert_ok();
     }
 
-    async fn thirty_seconds_between_two_sends(house: TestHouse) {
-        stranger(&house, 1).signup(PHONE).await.assert_ok();
+    async fn thirty_seconds_between_two_sends(server: TestServer) {
+        stranger(&server, 1).signup(PHONE).await.assert_ok();
         for (seconds, wait) in [(0, 30), (1, 29), (28, 1)] {
-            house.advance(seconds);
-            let refused = stranger(&house, 2).signup(PHONE).await;
+            server.advance(seconds);
+            let refused = stranger(&server, 2).signup(PHONE).await;
             refused.assert_error(429, "otp_cooldown");
             assert_eq!(refused.at("/error/retry_after"), json!(wait));
         }
         // A part of a second is a second to wait.
-        house.clock.advance(chrono::Duration::milliseconds(999));
-        let refused = stranger(&house, 2).signup(PHONE).await;
+        server.clock.advance(chrono::Duration::milliseconds(999));
+        let refused = stranger(&server, 2).signup(PHONE).await;
         assert_eq!(refused.at("/error/retry_after"), json!(1), "{}", refused.text);
-        house.clock.advance(chrono::Duration::milliseconds(1));
-        stranger(&house, 2).signup(PHONE).await.assert_ok();
-        assert_eq!(house.codes_for(PHONE).len(), 2);
+        server.clock.advance(chrono::Duration::milliseconds(1));
+        stranger(&server, 2).signup(PHONE).await.assert_ok();
+        assert_eq!(server.codes_for(PHONE).len(), 2);
     }
 }

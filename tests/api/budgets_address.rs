@@ -20,38 +20,38 @@ fn left(answer: &crate::support::Answer) -> i64 {
 }
 
 on_both! {
-    async fn thirty_wrong_guesses_from_one_address_in_an_hour(house: TestHouse) {
-        let attacker = house.from("203.0.113.7");
+    async fn thirty_wrong_guesses_from_one_address_in_an_hour(server: TestServer) {
+        let attacker = server.from("203.0.113.7");
         for number in 0..12 {
-            stranger(&house, number).signup(&phone(number)).await.assert_ok();
+            stranger(&server, number).signup(&phone(number)).await.assert_ok();
         }
         for number in 0..30 {
             let phone = phone(number / 3);
-            assert_judged(&attacker.verify_otp(&phone, &house.wrong_code_for(&phone)).await);
-            house.advance(1);
+            assert_judged(&attacker.verify_otp(&phone, &server.wrong_code_for(&phone)).await);
+            server.advance(1);
         }
         for victim in [phone(10), phone(11), phone(0), OTHER_PHONE.to_owned()] {
             let refused = attacker.verify_otp(&victim, "0000").await;
             assert_refused(&refused, "rate_limited", "address-guesses", (30, HOUR), HOUR - 30);
         }
         // It may still ask for codes, and others may guess.
-        assert_judged(&stranger(&house, 50).verify_otp(&phone(10), &house.wrong_code_for(&phone(10))).await);
+        assert_judged(&stranger(&server, 50).verify_otp(&phone(10), &server.wrong_code_for(&phone(10))).await);
         attacker.signup(OTHER_PHONE).await.assert_ok();
-        house.advance(HOUR - 31);
-        stranger(&house, 51).signup(&phone(11)).await.assert_ok();
-        let wrong = house.wrong_code_for(&phone(11));
+        server.advance(HOUR - 31);
+        stranger(&server, 51).signup(&phone(11)).await.assert_ok();
+        let wrong = server.wrong_code_for(&phone(11));
         let refused = attacker.verify_otp(&phone(11), &wrong).await;
         assert_refused(&refused, "rate_limited", "address-guesses", (30, HOUR), 1);
-        house.advance(1);
+        server.advance(1);
         assert_judged(&attacker.verify_otp(&phone(11), &wrong).await);
         let refused = attacker.verify_otp(&phone(11), &wrong).await;
         assert_refused(&refused, "rate_limited", "address-guesses", (30, HOUR), 1);
     }
 
-    async fn twenty_requests_of_an_address_in_an_hour_whatever_their_answer(house: TestHouse) {
-        house.sign_in_and_complete(PHONE).await;
-        house.advance(30);
-        let one = house.from("203.0.113.7");
+    async fn twenty_requests_of_an_address_in_an_hour_whatever_their_answer(server: TestServer) {
+        server.sign_in_and_complete(PHONE).await;
+        server.advance(30);
+        let one = server.from("203.0.113.7");
         let mut all = 20;
         for round in 0..4_usize {
             let new = phone(round);
@@ -66,7 +66,7 @@ on_both! {
                 all -= 1;
                 assert_eq!(left(&answer), all);
             }
-            house.advance(30);
+            server.advance(30);
         }
         assert_eq!(all, 0);
         let wait = HOUR - 120;
@@ -81,15 +81,15 @@ on_both! {
             }
         }
         // Codes that were sent can still be brought, and a password is no such request.
-        one.verify_otp(&phone(0), &house.last_code_for(&phone(0))).await.assert_ok();
+        one.verify_otp(&phone(0), &server.last_code_for(&phone(0))).await.assert_ok();
         let by_name = json!({"username": "nobody", "password": "purple-kettle-morning-71"});
         one.post("/api/auth/login", by_name).await.assert_error(401, "credentials_invalid");
         // Others are not concerned.
-        assert_eq!(left(stranger(&house, 1).signup(&phone(20)).await.assert_ok()), 19);
+        assert_eq!(left(stranger(&server, 1).signup(&phone(20)).await.assert_ok()), 19);
 
-        house.advance(wait - 1);
+        server.advance(wait - 1);
         assert_refused(&one.signup(&phone(21)).await, "rate_limited", REQUESTS, (20, HOUR), 1);
-        house.advance(1);
+        server.advance(1);
         // The five of the first moment are an hour old; those that were refused were none.
         for number in 0..5 {
             one.signup(&phone(30 + number)).await.assert_ok();
@@ -97,15 +97,15 @@ on_both! {
         assert_refused(&one.signup(&phone(36)).await, "rate_limited", REQUESTS, (20, HOUR), 30);
     }
 
-    async fn twenty_registrations_of_an_address_in_an_hour(house: TestHouse) {
-        let one = house.from("203.0.113.7");
+    async fn twenty_registrations_of_an_address_in_an_hour(server: TestServer) {
+        let one = server.from("203.0.113.7");
         let short = |name: &str| json!({"username": name, "password": "purple-kettle-morning-71"});
         register(&one, "person0").await;
         // What is not valid costs no hash, and is not counted.
         let invalid = one.post("/api/auth/register", json!({"username": "x", "password": "short"})).await;
         invalid.assert_error(422, "validation_failed");
         for number in 1..10 {
-            house.advance(1);
+            server.advance(1);
             register(&one, &format!("person{number}")).await;
         }
         for number in 10..20 {
@@ -114,72 +114,72 @@ on_both! {
                 if number % 2 == 0 { ("person0".to_owned(), 409) } else { (format!("person{number}"), 201) };
             assert_eq!(one.post("/api/register/", short(&name)).await.status.as_u16(), status);
         }
-        let made = house.services.hasher.made();
+        let made = server.services.hasher.made();
         for path in ["/api/auth/register", "/api/register"] {
             let mut body = short("person99");
             body["email"] = json!("person99@example.com");
             let refused = one.post(path, body).await;
             assert_refused(&refused, "rate_limited", "registrations", (20, HOUR), HOUR - 9);
         }
-        assert_eq!(house.services.hasher.made(), made, "nothing was hashed");
-        register(&stranger(&house, 1), "person30").await;
-        house.advance(HOUR - 10);
+        assert_eq!(server.services.hasher.made(), made, "nothing was hashed");
+        register(&stranger(&server, 1), "person30").await;
+        server.advance(HOUR - 10);
         let refused = one.post("/api/register", short("person31")).await;
         assert_refused(&refused, "rate_limited", "registrations", (20, HOUR), 1);
-        house.advance(1);
+        server.advance(1);
         register(&one, "person31").await;
         let refused = one.post("/api/register", short("person32")).await;
         assert_refused(&refused, "rate_limited", "registrations", (20, HOUR), 1);
-        house.services.audit.flush().await.unwrap();
+        server.services.audit.flush().await.unwrap();
         let refused = "SELECT COUNT(*) FROM audit WHERE action = 'registration_refused' AND address = '203.0.113.7'";
-        assert_eq!(house.count(refused).await, 4);
+        assert_eq!(server.count(refused).await, 4);
     }
 
-    async fn a_subscriber_is_one_address(house: TestHouse) {
+    async fn a_subscriber_is_one_address(server: TestServer) {
         for (one, another, further) in [
             ("2001:db8:7:7::1", "2001:db8:7:7:ffff:ffff:ffff:ffff", "2001:db8:7:8::1"),
             ("203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8"),
             ("198.51.100.9", "198.51.100.9:4711", "198.51.100.8"),
         ] {
             for number in 0..10 {
-                house.from(one).login(&phone(number)).await.assert_error(404, "user_not_found");
-                house.from(another).login(&phone(number)).await.assert_error(404, "user_not_found");
+                server.from(one).login(&phone(number)).await.assert_error(404, "user_not_found");
+                server.from(another).login(&phone(number)).await.assert_error(404, "user_not_found");
             }
             for address in [one, another] {
-                let refused = house.from(address).login(PHONE).await;
+                let refused = server.from(address).login(PHONE).await;
                 assert_refused(&refused, "rate_limited", REQUESTS, (20, HOUR), HOUR);
             }
-            house.from(further).login(PHONE).await.assert_error(404, "user_not_found");
+            server.from(further).login(PHONE).await.assert_error(404, "user_not_found");
         }
     }
 
-    async fn forged_addresses_are_one(house: TestHouse) {
-        let house = house.second_server(&[("TRUSTED_PROXIES", "")]).await;
+    async fn forged_addresses_are_one(server: TestServer) {
+        let server = server.second_server(&[("TRUSTED_PROXIES", "")]).await;
         for number in 0..20 {
-            stranger(&house, number).login(PHONE).await.assert_error(404, "user_not_found");
+            stranger(&server, number).login(PHONE).await.assert_error(404, "user_not_found");
         }
-        let refused = stranger(&house, 20).login(PHONE).await;
+        let refused = stranger(&server, 20).login(PHONE).await;
         assert_refused(&refused, "rate_limited", REQUESTS, (20, HOUR), HOUR);
         // So are those that a client puts before what the proxy says.
-        let house = house.second_server(&[("TRUSTED_PROXIES", "0.0.0.0")]).await;
+        let server = server.second_server(&[("TRUSTED_PROXIES", "0.0.0.0")]).await;
         for number in 0..20 {
-            let forged = house.from(format!("203.0.113.{number}, 198.51.100.1"));
+            let forged = server.from(format!("203.0.113.{number}, 198.51.100.1"));
             forged.login(PHONE).await.assert_error(404, "user_not_found");
         }
-        let forged = house.from("203.0.113.99, 198.51.100.1");
+        let forged = server.from("203.0.113.99, 198.51.100.1");
         assert_refused(&forged.login(PHONE).await, "rate_limited", REQUESTS, (20, HOUR), HOUR);
     }
 
-    async fn two_servers_and_a_restart_share_what_is_spent(house: TestHouse) {
-        let other = house.second_server(&[]).await;
+    async fn two_servers_and_a_restart_share_what_is_spent(server: TestServer) {
+        let other = server.second_server(&[]).await;
         for number in 0..20 {
-            let server = if number % 2 == 0 { &house } else { &other };
+            let server = if number % 2 == 0 { &server } else { &other };
             let answer = server.from("203.0.113.7").login(PHONE).await;
             answer.assert_error(404, "user_not_found");
             assert_eq!(left(&answer), 19 - number);
         }
         // One that starts only now knows it too.
-        for server in [&house, &other, &house.second_server(&[]).await] {
+        for server in [&server, &other, &server.second_server(&[]).await] {
             let refused = server.from("203.0.113.7").login(PHONE).await;
             assert_refused(&refused, "rate_limited", REQUESTS, (20, HOUR), HOUR);
         }

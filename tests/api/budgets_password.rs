@@ -6,14 +6,14 @@ use crate::{
     again::{PASSWORD, post_as, register},
     budgets::{assert_refused, stranger},
     on_both,
-    support::{Answer, PHONE, TestHouse},
+    support::{Answer, PHONE, TestServer},
 };
 
 const QUARTER: i64 = 900;
 const WRONG: &str = "copper-lantern-evening-38";
 
-async fn try_password(house: &TestHouse, name: &str, password: &str) -> Answer {
-    house.post("/api/auth/login", json!({"username": name, "password": password})).await
+async fn try_password(server: &TestServer, name: &str, password: &str) -> Answer {
+    server.post("/api/auth/login", json!({"username": name, "password": password})).await
 }
 
 #[track_caller]
@@ -22,16 +22,16 @@ fn assert_wrong(answer: &Answer) {
 }
 
 on_both! {
-    async fn ten_wrong_passwords_for_a_name_from_one_address_in_a_quarter(house: TestHouse) {
-        register(&house, "gaurav").await;
-        let one = house.from("203.0.113.7");
+    async fn ten_wrong_passwords_for_a_name_from_one_address_in_a_quarter(server: TestServer) {
+        register(&server, "gaurav").await;
+        let one = server.from("203.0.113.7");
         // A name that somebody has and one that nobody has, as they are typed one way or the other.
         for spellings in [["gaurav", " GAURAV "], ["nobody@example.com", "Nobody@Example.COM  "]] {
             for number in 0..10 {
                 assert_wrong(&try_password(&one, spellings[number % 2], WRONG).await);
-                house.advance(1);
+                server.advance(1);
             }
-            let made = house.services.hasher.made();
+            let made = server.services.hasher.made();
             let budget = "name-passwords-from-address";
             for password in [WRONG, PASSWORD] {
                 let refused = try_password(&one, spellings[0], password).await;
@@ -39,51 +39,51 @@ on_both! {
                 let refused = one.post("/api/token", json!({"username": spellings[1], "password": password})).await;
                 assert_refused(&refused, "rate_limited", budget, (10, QUARTER), QUARTER - 10);
             }
-            assert_eq!(house.services.hasher.made(), made, "nothing was hashed");
+            assert_eq!(server.services.hasher.made(), made, "nothing was hashed");
             // From elsewhere the name can still be tried.
-            assert_wrong(&try_password(&stranger(&house, 1), spellings[0], WRONG).await);
-            house.advance(QUARTER - 11);
+            assert_wrong(&try_password(&stranger(&server, 1), spellings[0], WRONG).await);
+            server.advance(QUARTER - 11);
             let refused = try_password(&one, spellings[0], WRONG).await;
             assert_refused(&refused, "rate_limited", budget, (10, QUARTER), 1);
-            house.advance(1);
+            server.advance(1);
             assert_wrong(&try_password(&one, spellings[0], WRONG).await);
             let refused = try_password(&one, spellings[0], WRONG).await;
             assert_refused(&refused, "rate_limited", budget, (10, QUARTER), 1);
         }
     }
 
-    async fn a_hundred_wrong_passwords_for_a_name_in_a_quarter(house: TestHouse) {
+    async fn a_hundred_wrong_passwords_for_a_name_in_a_quarter(server: TestServer) {
         for number in 0..100 {
-            assert_wrong(&try_password(&stranger(&house, number / 10), "gaurav", WRONG).await);
+            assert_wrong(&try_password(&stranger(&server, number / 10), "gaurav", WRONG).await);
         }
-        let refused = try_password(&stranger(&house, 10), "gaurav", WRONG).await;
+        let refused = try_password(&stranger(&server, 10), "gaurav", WRONG).await;
         assert_refused(&refused, "rate_limited", "name-passwords", (100, QUARTER), QUARTER);
-        assert_wrong(&try_password(&stranger(&house, 10), "asha", WRONG).await);
-        house.advance(QUARTER - 1);
-        let refused = try_password(&stranger(&house, 11), "gaurav", WRONG).await;
+        assert_wrong(&try_password(&stranger(&server, 10), "asha", WRONG).await);
+        server.advance(QUARTER - 1);
+        let refused = try_password(&stranger(&server, 11), "gaurav", WRONG).await;
         assert_refused(&refused, "rate_limited", "name-passwords", (100, QUARTER), 1);
-        house.advance(1);
-        assert_wrong(&try_password(&stranger(&house, 11), "gaurav", WRONG).await);
+        server.advance(1);
+        assert_wrong(&try_password(&stranger(&server, 11), "gaurav", WRONG).await);
     }
 
-    async fn fifty_wrong_passwords_from_an_address_in_a_quarter(house: TestHouse) {
-        let one = house.from("203.0.113.7");
+    async fn fifty_wrong_passwords_from_an_address_in_a_quarter(server: TestServer) {
+        let one = server.from("203.0.113.7");
         for number in 0..50 {
             assert_wrong(&try_password(&one, &format!("name{}", number / 5), WRONG).await);
         }
         let refused = try_password(&one, "another", WRONG).await;
         assert_refused(&refused, "rate_limited", "address-passwords", (50, QUARTER), QUARTER);
-        assert_wrong(&try_password(&stranger(&house, 1), "another", WRONG).await);
-        house.advance(QUARTER - 1);
+        assert_wrong(&try_password(&stranger(&server, 1), "another", WRONG).await);
+        server.advance(QUARTER - 1);
         let refused = try_password(&one, "another", WRONG).await;
         assert_refused(&refused, "rate_limited", "address-passwords", (50, QUARTER), 1);
-        house.advance(1);
+        server.advance(1);
         assert_wrong(&try_password(&one, "another", WRONG).await);
     }
 
-    async fn a_right_password_gives_its_charge_back_and_nothing_else(house: TestHouse) {
-        register(&house, "gaurav").await;
-        let one = house.from("203.0.113.7");
+    async fn a_right_password_gives_its_charge_back_and_nothing_else(server: TestServer) {
+        register(&server, "gaurav").await;
+        let one = server.from("203.0.113.7");
         for _ in 0..3 {
             for _ in 0..3 {
                 assert_wrong(&try_password(&one, "gaurav", WRONG).await);
@@ -96,17 +96,17 @@ on_both! {
         for _ in 0..3 {
             try_password(&one, "gaurav", PASSWORD).await.assert_ok();
         }
-        house.execute("UPDATE accounts SET is_active = FALSE").await;
+        server.execute("UPDATE accounts SET is_active = FALSE").await;
         try_password(&one, "gaurav", PASSWORD).await.assert_error(403, "account_disabled");
-        house.execute("UPDATE accounts SET is_active = TRUE").await;
+        server.execute("UPDATE accounts SET is_active = TRUE").await;
         assert_wrong(&try_password(&one, "gaurav", WRONG).await);
         try_password(&one, "gaurav", PASSWORD).await.assert_error(429, "rate_limited");
-        assert_eq!(house.count("SELECT MAX(count) FROM budgets WHERE key LIKE '%/passwords%'").await, 10);
+        assert_eq!(server.count("SELECT MAX(count) FROM budgets WHERE key LIKE '%/passwords%'").await, 10);
     }
 
-    async fn whoever_stole_a_session_cannot_try_passwords_without_end(house: TestHouse) {
-        let tokens = register(&house, "gaurav").await;
-        let thief = house.from("203.0.113.7");
+    async fn whoever_stole_a_session_cannot_try_passwords_without_end(server: TestServer) {
+        let tokens = register(&server, "gaurav").await;
+        let thief = server.from("203.0.113.7");
         let budget = "name-passwords-from-address";
         for _ in 0..5 {
             let answer = post_as(&thief, &tokens, "/api/auth/confirm", json!({"password": WRONG})).await;
@@ -114,7 +114,7 @@ on_both! {
             let body = json!({"old_password": WRONG, "new_password": "amber-lantern-evening-38"});
             post_as(&thief, &tokens, "/api/auth/password", body).await.assert_error(422, "validation_failed");
         }
-        let made = house.services.hasher.made();
+        let made = server.services.hasher.made();
         for (path, body) in [
             ("/api/auth/confirm", json!({"password": PASSWORD})),
             ("/api/auth/password", json!({"old_password": PASSWORD, "new_password": WRONG})),
@@ -122,33 +122,33 @@ on_both! {
             let refused = post_as(&thief, &tokens, path, body).await;
             assert_refused(&refused, "rate_limited", budget, (10, QUARTER), QUARTER);
         }
-        assert_eq!(house.services.hasher.made(), made, "nothing was hashed");
+        assert_eq!(server.services.hasher.made(), made, "nothing was hashed");
         // Her own attempts, from elsewhere, are hers; right ones are given back.
         for _ in 0..11 {
-            post_as(&stranger(&house, 1), &tokens, "/api/auth/confirm", json!({"password": PASSWORD}))
+            post_as(&stranger(&server, 1), &tokens, "/api/auth/confirm", json!({"password": PASSWORD}))
                 .await
                 .assert_ok();
         }
         // Nobody can spend this budget from outside: no name that can be typed is it.
         for name in [&tokens.user_id, "gaurav"] {
             for _ in 0..10 {
-                try_password(&stranger(&house, 2), name, WRONG).await;
+                try_password(&stranger(&server, 2), name, WRONG).await;
             }
         }
-        post_as(&stranger(&house, 2), &tokens, "/api/auth/confirm", json!({"password": PASSWORD}))
+        post_as(&stranger(&server, 2), &tokens, "/api/auth/confirm", json!({"password": PASSWORD}))
             .await
             .assert_ok();
-        house.advance(QUARTER);
+        server.advance(QUARTER);
         let body = json!({"old_password": PASSWORD, "new_password": WRONG});
         post_as(&thief, &tokens, "/api/auth/password", body).await.assert_ok();
-        house.services.audit.flush().await.unwrap();
+        server.services.audit.flush().await.unwrap();
         let refused = "SELECT COUNT(*) FROM audit WHERE action = 'sign_in_refused' AND user_id IS NOT NULL \
                        AND detail LIKE '%name-passwords-from-address%'";
-        assert_eq!(house.count(refused).await, 2);
+        assert_eq!(server.count(refused).await, 2);
     }
 
-    async fn a_phone_is_one_name_however_it_is_written(house: TestHouse) {
-        let one = house.from("203.0.113.7");
+    async fn a_phone_is_one_name_however_it_is_written(server: TestServer) {
+        let one = server.from("203.0.113.7");
         for spelling in [PHONE, "062058 29376", "0091 62058-29376", "(62058) 29376", "6205829376"] {
             for _ in 0..2 {
                 assert_wrong(&try_password(&one, spelling, WRONG).await);
@@ -156,6 +156,6 @@ on_both! {
         }
         try_password(&one, PHONE, WRONG).await.assert_error(429, "rate_limited");
         let marked = "SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'";
-        assert_eq!(house.count(marked).await, 0);
+        assert_eq!(server.count(marked).await, 0);
     }
 }

@@ -10,7 +10,7 @@ use poem::http::StatusCode;
 use crate::{
     budgets::{phone, row, stranger},
     on_both,
-    support::{Answer, PHONE, TestHouse},
+    support::{Answer, PHONE, TestServer},
 };
 
 /// How many answers have each code; `ok` for those that are none.
@@ -27,17 +27,17 @@ fn tally(answers: &[Answer]) -> BTreeMap<String, usize> {
 }
 
 /// One server, or the same one and another by turns.
-async fn servers(house: &TestHouse, how_many: usize) -> Vec<TestHouse> {
-    let mut servers = vec![house.clone()];
+async fn servers(server: &TestServer, how_many: usize) -> Vec<TestServer> {
+    let mut servers = vec![server.clone()];
     for _ in 1..how_many {
-        servers.push(house.second_server(&[]).await);
+        servers.push(server.second_server(&[]).await);
     }
     servers
 }
 
 /// So many charges are in a row of the database.
-async fn charges(house: &TestHouse, key: &str) -> i64 {
-    house
+async fn charges(server: &TestServer, key: &str) -> i64 {
+    server
         .count(&format!(
             "SELECT CAST(COALESCE(MAX(LENGTH(log)) / 24, 0) AS BIGINT) FROM budgets WHERE key = '{key}'"
         ))
@@ -45,26 +45,26 @@ async fn charges(house: &TestHouse, key: &str) -> i64 {
 }
 
 /// How many guesses were judged and wrong, as all of these servers wrote it down.
-async fn judged(house: &TestHouse, servers: &[TestHouse]) -> i64 {
+async fn judged(server: &TestServer, servers: &[TestServer]) -> i64 {
     for server in servers {
         server.services.audit.flush().await.expect("the entries are written");
     }
-    house.count("SELECT COUNT(*) FROM audit WHERE action = 'wrong_code'").await
+    server.count("SELECT COUNT(*) FROM audit WHERE action = 'wrong_code'").await
 }
 
 /// 100 guesses at once from 20 addresses, at code after code, on so many servers.
-async fn guesses_at_once(house: &TestHouse, how_many: usize) {
-    let servers = servers(house, how_many).await;
+async fn guesses_at_once(server: &TestServer, how_many: usize) {
+    let servers = servers(server, how_many).await;
     let mut wrong = 0;
     for round in 1..=12_usize {
-        house.advance(3600);
-        let asked = stranger(house, 1000 + round).signup(PHONE).await;
+        server.advance(3600);
+        let asked = stranger(server, 1000 + round).signup(PHONE).await;
         if round <= 10 {
             asked.assert_ok();
         } else {
             asked.assert_error(429, "phone_locked");
         }
-        let code = house.wrong_code_for(PHONE);
+        let code = server.wrong_code_for(PHONE);
         let guesses = (0..100).map(|number| {
             let server = stranger(&servers[number % how_many], number % 20);
             let code = code.clone();
@@ -80,19 +80,19 @@ async fn guesses_at_once(house: &TestHouse, how_many: usize) {
     }
     // Three to each of ten codes: nothing is lost either.
     assert_eq!(wrong, 30);
-    assert_eq!(judged(house, &servers).await, 30);
-    assert_eq!(charges(house, &row(house, PHONE, "guesses")).await, 30);
+    assert_eq!(judged(server, &servers).await, 30);
+    assert_eq!(charges(server, &row(server, PHONE, "guesses")).await, 30);
     let attempts = "SELECT COUNT(*) FROM challenges WHERE attempts > 3";
-    assert_eq!(house.count(attempts).await, 0);
+    assert_eq!(server.count(attempts).await, 0);
 }
 
 /// 40 guesses at once from one address, at code after code: ten are judged, and then none.
-async fn guesses_of_one_address(house: &TestHouse, how_many: usize) {
-    let servers = servers(house, how_many).await;
+async fn guesses_of_one_address(server: &TestServer, how_many: usize) {
+    let servers = servers(server, how_many).await;
     for round in 0..5_usize {
-        house.advance(900);
-        stranger(house, 1000 + round).signup(PHONE).await.assert_ok();
-        let code = house.wrong_code_for(PHONE);
+        server.advance(900);
+        stranger(server, 1000 + round).signup(PHONE).await.assert_ok();
+        let code = server.wrong_code_for(PHONE);
         let guesses = (0..40).map(|number| {
             let server = servers[number % how_many].from("203.0.113.7");
             let code = code.clone();
@@ -102,14 +102,14 @@ async fn guesses_of_one_address(house: &TestHouse, how_many: usize) {
         let expected = [3, 3, 3, 1, 0][round];
         assert_eq!(counted.get("otp_invalid").copied().unwrap_or_default(), expected, "{counted:?}");
     }
-    assert_eq!(judged(house, &servers).await, 10);
-    assert_eq!(charges(house, &row(house, PHONE, "guesses/203.0.113.7")).await, 10);
+    assert_eq!(judged(server, &servers).await, 10);
+    assert_eq!(charges(server, &row(server, PHONE, "guesses/203.0.113.7")).await, 10);
 }
 
 /// 50 sends at once from 50 addresses, without a cooldown: five go out.
-async fn sends_at_once(house: &TestHouse, how_many: usize) {
-    let house = house.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
-    let servers = servers(&house, how_many).await;
+async fn sends_at_once(server: &TestServer, how_many: usize) {
+    let server = server.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
+    let servers = servers(&server, how_many).await;
     let asking = (0..50).map(|number| {
         let server = stranger(&servers[number % how_many], number);
         async move { server.signup(PHONE).await }
@@ -118,32 +118,32 @@ async fn sends_at_once(house: &TestHouse, how_many: usize) {
     assert_eq!(tally(&answers), BTreeMap::from([("ok".to_owned(), 5), ("rate_limited".to_owned(), 45)]));
     let sent: usize = servers.iter().map(|server| server.codes_for(PHONE).len()).sum();
     assert_eq!(sent, 5);
-    assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 5);
-    assert_eq!(charges(&house, &row(&house, PHONE, "sends")).await, 5);
+    assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 5);
+    assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, 5);
     // What was not sent is charged to nobody.
-    let with_charges = format!("key LIKE '{}%' AND log <> ''", row(&house, PHONE, "sends/"));
-    assert_eq!(house.count(&format!("SELECT COUNT(*) FROM budgets WHERE {with_charges}")).await, 5);
+    let with_charges = format!("key LIKE '{}%' AND log <> ''", row(&server, PHONE, "sends/"));
+    assert_eq!(server.count(&format!("SELECT COUNT(*) FROM budgets WHERE {with_charges}")).await, 5);
 }
 
 /// 100 requests at once from one address: twenty are counted, and no more are answered.
-async fn requests_at_once(house: &TestHouse, how_many: usize) {
-    let servers = servers(house, how_many).await;
+async fn requests_at_once(server: &TestServer, how_many: usize) {
+    let servers = servers(server, how_many).await;
     let asking = (0..100).map(|number| {
         let server = servers[number % how_many].from("203.0.113.7");
         async move { server.login(&phone(number)).await }
     });
     let counted = tally(&join_all(asking).await);
     assert_eq!(counted, BTreeMap::from([("rate_limited".to_owned(), 80), ("user_not_found".to_owned(), 20)]));
-    assert_eq!(charges(house, "address/203.0.113.7/requests").await, 20);
+    assert_eq!(charges(server, "address/203.0.113.7/requests").await, 20);
 }
 
 /// Everything at once on a few phones and addresses, some thousand requests of it.
-async fn mixed_load(house: &TestHouse, how_many: usize) {
-    let house = house.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
-    let servers = servers(&house, how_many).await;
+async fn mixed_load(server: &TestServer, how_many: usize) {
+    let server = server.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
+    let servers = servers(&server, how_many).await;
     // The accounts are there, so that logging in and confirming happen too.
     for number in 0..2 {
-        stranger(&house, 900 + number).sign_in(&phone(number)).await;
+        stranger(&server, 900 + number).sign_in(&phone(number)).await;
     }
     let mut all: BTreeMap<String, usize> = BTreeMap::new();
     for round in 0..30_usize {
@@ -164,7 +164,7 @@ async fn mixed_load(house: &TestHouse, how_many: usize) {
         for (code, count) in tally(&join_all(requests).await) {
             *all.entry(code).or_default() += count;
         }
-        house.advance(300);
+        server.advance(300);
     }
     println!("{all:?}");
     for never in ["internal", "database_unavailable", "timeout", ""] {
@@ -187,63 +187,63 @@ async fn mixed_load(house: &TestHouse, how_many: usize) {
     ];
     for (happened, counted) in sums {
         let counted = counted.replace("SUM(count)", "CAST(SUM(count) AS BIGINT)");
-        assert_eq!(house.count(happened).await, house.count(&counted).await, "{counted}");
+        assert_eq!(server.count(happened).await, server.count(&counted).await, "{counted}");
     }
-    let wrong = judged(&house, &servers).await;
+    let wrong = judged(&server, &servers).await;
     for rows in ["address/%/guesses", "phone/%/guesses/%"] {
         let counted = format!(
             "SELECT COALESCE(CAST(SUM(LENGTH(log)) AS BIGINT) / 24, 0) FROM budgets WHERE key LIKE '{rows}'"
         );
-        assert_eq!(house.count(&counted).await, wrong, "{rows}");
+        assert_eq!(server.count(&counted).await, wrong, "{rows}");
     }
     // Nobody was charged more than a budget allows, and no count is below nothing.
     let most = "SELECT COUNT(*) FROM budgets WHERE count < 0 OR (key LIKE 'phone/%/guesses/%' AND LENGTH(log) > 240)";
-    assert_eq!(house.count(most).await, 0);
+    assert_eq!(server.count(most).await, 0);
 }
 
 /// The last code that this server, or the one beside it, sent; a wrong one where there was none.
-fn servers_code(server: &TestHouse, phone: &str) -> String {
+fn servers_code(server: &TestServer, phone: &str) -> String {
     server.codes_for(phone).into_iter().next().unwrap_or_else(|| "0000".to_owned())
 }
 
 on_both! {
-    async fn a_hundred_guesses_at_once_from_twenty_addresses(house: TestHouse) {
-        guesses_at_once(&house, 1).await;
+    async fn a_hundred_guesses_at_once_from_twenty_addresses(server: TestServer) {
+        guesses_at_once(&server, 1).await;
     }
 
-    async fn a_hundred_guesses_at_once_from_twenty_addresses_on_two_servers(house: TestHouse) {
-        guesses_at_once(&house, 2).await;
+    async fn a_hundred_guesses_at_once_from_twenty_addresses_on_two_servers(server: TestServer) {
+        guesses_at_once(&server, 2).await;
     }
 
-    async fn forty_guesses_at_once_from_one_address(house: TestHouse) {
-        guesses_of_one_address(&house, 1).await;
+    async fn forty_guesses_at_once_from_one_address(server: TestServer) {
+        guesses_of_one_address(&server, 1).await;
     }
 
-    async fn forty_guesses_at_once_from_one_address_on_two_servers(house: TestHouse) {
-        guesses_of_one_address(&house, 2).await;
+    async fn forty_guesses_at_once_from_one_address_on_two_servers(server: TestServer) {
+        guesses_of_one_address(&server, 2).await;
     }
 
-    async fn fifty_sends_at_once_are_five(house: TestHouse) {
-        sends_at_once(&house, 1).await;
+    async fn fifty_sends_at_once_are_five(server: TestServer) {
+        sends_at_once(&server, 1).await;
     }
 
-    async fn fifty_sends_at_once_on_two_servers_are_five(house: TestHouse) {
-        sends_at_once(&house, 2).await;
+    async fn fifty_sends_at_once_on_two_servers_are_five(server: TestServer) {
+        sends_at_once(&server, 2).await;
     }
 
-    async fn a_hundred_requests_at_once_are_twenty(house: TestHouse) {
-        requests_at_once(&house, 1).await;
+    async fn a_hundred_requests_at_once_are_twenty(server: TestServer) {
+        requests_at_once(&server, 1).await;
     }
 
-    async fn a_hundred_requests_at_once_on_two_servers_are_twenty(house: TestHouse) {
-        requests_at_once(&house, 2).await;
+    async fn a_hundred_requests_at_once_on_two_servers_are_twenty(server: TestServer) {
+        requests_at_once(&server, 2).await;
     }
 
-    async fn a_mixed_load_ends_with_the_right_sums(house: TestHouse) {
-        mixed_load(&house, 1).await;
+    async fn a_mixed_load_ends_with_the_right_sums(server: TestServer) {
+        mixed_load(&server, 1).await;
     }
 
-    async fn a_mixed_load_on_two_servers_ends_with_the_right_sums(house: TestHouse) {
-        mixed_load(&house, 2).await;
+    async fn a_mixed_load_on_two_servers_ends_with_the_right_sums(server: TestServer) {
+        mixed_load(&server, 2).await;
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     on_both,
     prefixes::{ask, entries, phone, served},
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer},
 };
 
 /// From the beginning of every test to midnight in India, in whole seconds: 18:30:00 UTC less 09:26:53.589793.
@@ -18,13 +18,13 @@ fn assert_waits(answer: &Answer, seconds: i64) {
     assert_eq!(answer.at("/error/retry_after"), json!(seconds), "{}", answer.text);
 }
 
-async fn sent_today(house: &TestHouse) -> i64 {
-    house.count("SELECT count FROM budgets WHERE key = 'day/2026-03-14'").await
+async fn sent_today(server: &TestServer) -> i64 {
+    server.count("SELECT count FROM budgets WHERE key = 'day/2026-03-14'").await
 }
 
 on_both! {
-    async fn the_last_fifth_of_a_day_is_for_phones_that_have_an_account(house: TestHouse) {
-        let server = house.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
+    async fn the_last_fifth_of_a_day_is_for_phones_that_have_an_account(server: TestServer) {
+        let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
         server.sign_in(PHONE).await;
         server.sign_in(OTHER_PHONE).await;
         served(&server, 0..6).await;
@@ -47,8 +47,8 @@ on_both! {
         assert_eq!(entries(&server, Action::CapReached).await.len(), 2, "once a day");
     }
 
-    async fn a_country_has_its_own(house: TestHouse) {
-        let server = house.second_server(&[("LIMIT_SENDS_PER_DAY_AND_COUNTRY", "IN:5,GB:100")]).await;
+    async fn a_country_has_its_own(server: TestServer) {
+        let server = server.second_server(&[("LIMIT_SENDS_PER_DAY_AND_COUNTRY", "IN:5,GB:100")]).await;
         served(&server, 0..4).await;
         assert_waits(&ask(&server, 4).await, TO_MIDNIGHT);
         server.signup("+12025550123").await.assert_ok();
@@ -65,8 +65,8 @@ on_both! {
         assert_eq!(refused[0].detail.get("budget"), Some(&json!("country")));
     }
 
-    async fn a_message_that_is_given_back_sounds_no_second_alarm(house: TestHouse) {
-        let server = house.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
+    async fn a_message_that_is_given_back_sounds_no_second_alarm(server: TestServer) {
+        let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
         served(&server, 0..7).await;
         server.signup("+15005550001").await.assert_error(400, "phone_unreachable");
         assert_eq!(sent_today(&server).await, 7);
@@ -76,24 +76,24 @@ on_both! {
         assert_eq!(entries(&server, Action::CapReached).await.len(), 1);
     }
 
-    async fn a_closed_prefix_and_a_spent_cap_still_serve_accounts(house: TestHouse) {
-        house.sign_in(&phone(900)).await;
-        house.advance(30);
-        served(&house, 0..50).await;
-        ask(&house, 50).await.assert_error(429, "rate_limited");
-        let server = house.second_server(&[("LIMIT_SENDS_PER_DAY", "1")]).await;
+    async fn a_closed_prefix_and_a_spent_cap_still_serve_accounts(server: TestServer) {
+        server.sign_in(&phone(900)).await;
+        server.advance(30);
+        served(&server, 0..50).await;
+        ask(&server, 50).await.assert_error(429, "rate_limited");
+        let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "1")]).await;
         assert_waits(&ask(&server, 51).await, TO_MIDNIGHT - 30);
         server.from("203.0.113.9").signup(&phone(900)).await.assert_ok();
     }
 
-    async fn the_next_channel_counts_and_is_not_tried_where_the_cap_is_spent(house: TestHouse) {
+    async fn the_next_channel_counts_and_is_not_tried_where_the_cap_is_spent(server: TestServer) {
         let settings = [
             ("OTP_CHANNELS", "sms,whatsapp"),
             ("OTP_FALLBACK", "whatsapp"),
             // Two for strangers.
             ("LIMIT_SENDS_PER_DAY", "3"),
         ];
-        let server = house.second_server(&settings).await;
+        let server = server.second_server(&settings).await;
         let undelivered = "+15005550011";
         server.signup(undelivered).await.assert_ok();
         server.play(5).await;
@@ -114,8 +114,8 @@ on_both! {
         assert_eq!((refused[0].actor_kind.as_ref(), refused[0].detail.get("budget")), ("system", Some(&json!("day"))));
     }
 
-    async fn the_notice_to_an_old_number_counts_and_goes_out_all_the_same(house: TestHouse) {
-        let server = house.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
+    async fn the_notice_to_an_old_number_counts_and_goes_out_all_the_same(server: TestServer) {
+        let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
         let tokens = server.sign_in(PHONE).await;
         let body = json!({ "phone_number": OTHER_PHONE });
         server.send_as(&tokens.access, Method::POST, "/api/auth/change-phone", body).await.assert_ok();
@@ -129,29 +129,29 @@ on_both! {
 }
 
 on_both! {
-    async fn who_used_up_her_guesses_is_told_when_the_next_code_may_be_asked_for(house: TestHouse) {
+    async fn who_used_up_her_guesses_is_told_when_the_next_code_may_be_asked_for(server: TestServer) {
         for (name, limit) in [
             ("LIMIT_SENDS_PER_DAY", "2"), ("LIMIT_SENDS_PER_DAY_AND_COUNTRY", "IN:2"),
             ("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1/1h"), ("LIMIT_REQUESTS_PER_ADDRESS", "1/1h"),
         ] {
-            let house = TestHouse::with(house.database, &[(name, limit)]).await;
-            let sent = house.signup(PHONE).await;
+            let server = TestServer::with(server.database, &[(name, limit)]).await;
+            let sent = server.signup(PHONE).await;
             sent.assert_ok();
             let wait = sent.at("/data/resend_in").as_i64().expect("seconds");
-            let wrong = house.wrong_code_for(PHONE);
+            let wrong = server.wrong_code_for(PHONE);
             for _ in 0..3 {
-                house.verify_otp(PHONE, &wrong).await.assert_error(400, "otp_invalid");
+                server.verify_otp(PHONE, &wrong).await.assert_error(400, "otp_invalid");
             }
-            let answer = house.verify_otp(PHONE, &wrong).await;
+            let answer = server.verify_otp(PHONE, &wrong).await;
             answer.assert_error(429, "otp_attempts_exhausted");
             assert_eq!(answer.at("/error/retry_after"), wait, "{name}");
-            house.advance(wait - 1);
+            server.advance(wait - 1);
             // Whoever asks a full prefix too early closes it, and waits anew.
             if !name.ends_with("PREFIX") {
-                house.signup(PHONE).await.assert_error(429, "rate_limited");
+                server.signup(PHONE).await.assert_error(429, "rate_limited");
             }
-            house.advance(1);
-            house.signup(PHONE).await.assert_ok();
+            server.advance(1);
+            server.signup(PHONE).await.assert_ok();
         }
     }
 }

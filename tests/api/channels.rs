@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    support::{PHONE, TestHouse},
+    support::{PHONE, TestServer},
 };
 
 /// A number of test mode whose text messages come back; what else goes to it arrives.
@@ -13,18 +13,18 @@ const UNDELIVERED: &str = "+15005550011";
 
 const ALL: (&str, &str) = ("OTP_CHANNELS", "sms,whatsapp,call");
 
-async fn house_with(house: &TestHouse, settings: &[(&str, &str)]) -> TestHouse {
-    house.second_server(settings).await
+async fn house_with(server: &TestServer, settings: &[(&str, &str)]) -> TestServer {
+    server.second_server(settings).await
 }
 
 /// The ways in which codes went to this phone, oldest first.
-fn ways(house: &TestHouse, phone: &str) -> Vec<Channel> {
-    house.inbox_of(phone).iter().rev().map(|message| message.channel).collect()
+fn ways(server: &TestServer, phone: &str) -> Vec<Channel> {
+    server.inbox_of(phone).iter().rev().map(|message| message.channel).collect()
 }
 
 on_both! {
-    async fn a_code_goes_by_the_way_that_is_wished(house: TestHouse) {
-        let server = house_with(&house, &[ALL]).await;
+    async fn a_code_goes_by_the_way_that_is_wished(server: TestServer) {
+        let server = house_with(&server, &[ALL]).await;
         for (channel, phone) in
             [("sms", "+919876543211"), ("whatsapp", "+919876543212"), ("call", "+919876543213")]
         {
@@ -38,23 +38,23 @@ on_both! {
         assert!(calls[0].body.contains(&spelt), "{}", calls[0].body);
     }
 
-    async fn a_way_that_is_off_or_none_is_named_beside_the_other_faults(house: TestHouse) {
+    async fn a_way_that_is_off_or_none_is_named_beside_the_other_faults(server: TestServer) {
         for channel in [json!("whatsapp"), json!("call"), json!("pigeon"), json!("SMS"), json!(1), json!("")] {
-            let answer = house.signup_with("nobody", json!({ "channel": channel, "platform": "dos" }), "").await;
+            let answer = server.signup_with("nobody", json!({ "channel": channel, "platform": "dos" }), "").await;
             answer.assert_error(422, "validation_failed");
             for field in ["channel", "platform", "phone_number"] {
                 assert!(answer.at(&format!("/error/fields/{field}/0")).is_string(), "{}", answer.text);
             }
         }
         let body = json!({"phone_number": PHONE, "channel": "call"});
-        house.post("/api/auth/login", body).await.assert_error(422, "validation_failed");
-        assert!(house.inbox_of(PHONE).is_empty());
+        server.post("/api/auth/login", body).await.assert_error(422, "validation_failed");
+        assert!(server.inbox_of(PHONE).is_empty());
         // What is null is not there.
-        house.signup_with(PHONE, json!({ "channel": null, "platform": null }), "").await.assert_ok();
+        server.signup_with(PHONE, json!({ "channel": null, "platform": null }), "").await.assert_ok();
     }
 
-    async fn a_resend_by_another_way_is_the_same_code_under_the_same_cooldown(house: TestHouse) {
-        let server = house_with(&house, &[ALL]).await;
+    async fn a_resend_by_another_way_is_the_same_code_under_the_same_cooldown(server: TestServer) {
+        let server = house_with(&server, &[ALL]).await;
         server.signup(PHONE).await.assert_ok();
         let by_call = json!({ "channel": "call" });
         let too_soon = server.signup_with(PHONE, by_call.clone(), "").await;
@@ -66,16 +66,16 @@ on_both! {
         assert_eq!((ways(&server, PHONE), codes[0] == codes[1]), (vec![Channel::Sms, Channel::Call], true));
     }
 
-    async fn where_text_messages_are_off_another_way_is_the_usual_one(house: TestHouse) {
-        let server = house_with(&house, &[("OTP_CHANNELS", "whatsapp,call")]).await;
+    async fn where_text_messages_are_off_another_way_is_the_usual_one(server: TestServer) {
+        let server = house_with(&server, &[("OTP_CHANNELS", "whatsapp,call")]).await;
         let answer = server.signup(PHONE).await;
         assert_eq!(server.delivery(answer.assert_ok()).await.text_at("/channel"), "whatsapp");
         let by_sms = server.signup_with(PHONE, json!({ "channel": "sms" }), "").await;
         by_sms.assert_error(422, "validation_failed");
     }
 
-    async fn a_message_that_comes_back_is_followed_by_one_by_the_next_way(house: TestHouse) {
-        let server = house_with(&house, &[ALL, ("OTP_FALLBACK", "whatsapp,call")]).await;
+    async fn a_message_that_comes_back_is_followed_by_one_by_the_next_way(server: TestServer) {
+        let server = house_with(&server, &[ALL, ("OTP_FALLBACK", "whatsapp,call")]).await;
         let answer = server.signup_with(UNDELIVERED, json!({}), "hi-IN").await;
         server.play(5).await;
         let followed = server.delivery(answer.assert_ok()).await;
@@ -91,15 +91,15 @@ on_both! {
         server.verify_otp(UNDELIVERED, messages[0].otp_code.as_deref().unwrap()).await.assert_ok();
     }
 
-    async fn without_a_fall_back_nothing_follows(house: TestHouse) {
-        let server = house_with(&house, &[ALL]).await;
+    async fn without_a_fall_back_nothing_follows(server: TestServer) {
+        let server = house_with(&server, &[ALL]).await;
         server.signup(UNDELIVERED).await.assert_ok();
         server.play(60).await;
         assert_eq!(ways(&server, UNDELIVERED), [Channel::Sms]);
     }
 
-    async fn a_code_that_was_used_or_is_about_to_die_is_not_sent_again(house: TestHouse) {
-        let server = house_with(&house, &[ALL, ("OTP_FALLBACK", "whatsapp")]).await;
+    async fn a_code_that_was_used_or_is_about_to_die_is_not_sent_again(server: TestServer) {
+        let server = house_with(&server, &[ALL, ("OTP_FALLBACK", "whatsapp")]).await;
         server.signup(UNDELIVERED).await.assert_ok();
         let code = server.last_code_for(UNDELIVERED);
         server.verify_otp(UNDELIVERED, &code).await.assert_ok();
@@ -119,7 +119,7 @@ on_both! {
         assert_eq!(ways(&server, UNDELIVERED), [Channel::Sms; 3], "no guess is left");
     }
 
-    async fn the_text_is_in_the_first_language_that_the_server_has(house: TestHouse) {
+    async fn the_text_is_in_the_first_language_that_the_server_has(server: TestServer) {
         for (last, languages, word) in [
             (1, "hi-IN,en;q=0.5", "कोड"),
             (2, "en;q=0.5, hi;q=0.9", "कोड"),
@@ -128,17 +128,17 @@ on_both! {
             (5, "en-GB, hi;q=0.9", "Your Loopin verification code is"),
         ] {
             let phone = format!("+91987654322{last}");
-            house.signup_with(&phone, json!({}), languages).await.assert_ok();
-            let messages = house.inbox_of(&phone);
+            server.signup_with(&phone, json!({}), languages).await.assert_ok();
+            let messages = server.inbox_of(&phone);
             assert!(messages[0].body.contains(word), "{languages}: {}", messages[0].body);
             assert!(messages[0].body.contains(messages[0].otp_code.as_deref().unwrap()));
         }
     }
 
-    async fn a_text_ends_as_the_phone_reads_it_by_itself(house: TestHouse) {
+    async fn a_text_ends_as_the_phone_reads_it_by_itself(server: TestServer) {
         let settings =
             [("SMS_WEBOTP_DOMAIN", "app.example.com"), ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu")];
-        let server = house_with(&house, &settings).await;
+        let server = house_with(&server, &settings).await;
         for (last, platform) in [(1, json!("web")), (2, json!("ios")), (3, json!(null)), (4, json!("android"))] {
             let phone = format!("+91987654323{last}");
             server.signup_with(&phone, json!({ "platform": platform }), "").await.assert_ok();

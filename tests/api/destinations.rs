@@ -18,11 +18,11 @@ fn assert_left_out(answer: &Answer, reason: &str) {
 }
 
 on_both! {
-    async fn another_country_gets_no_code_whoever_asks_and_nothing_is_charged(house: TestHouse) {
+    async fn another_country_gets_no_code_whoever_asks_and_nothing_is_charged(server: TestServer) {
         // She had an account before the country was left out.
-        house.sign_in(BRITISH).await;
-        house.advance(30);
-        let server = house.second_server(&[("SMS_ALLOWED_COUNTRIES", "IN")]).await;
+        server.sign_in(BRITISH).await;
+        server.advance(30);
+        let server = server.second_server(&[("SMS_ALLOWED_COUNTRIES", "IN")]).await;
         server.signup(PHONE).await.assert_ok();
         let rows = "SELECT COUNT(*) FROM budgets WHERE key NOT LIKE 'address/%/requests'";
         let before = server.count(rows).await;
@@ -33,7 +33,7 @@ on_both! {
             answers.push(server.signup(phone).await);
             answers.push(server.login(phone).await);
         }
-        house.disable(BRITISH).await;
+        server.disable(BRITISH).await;
         answers.push(server.login(BRITISH).await);
         for answer in &answers {
             assert_left_out(answer, "region_not_allowed");
@@ -49,7 +49,7 @@ on_both! {
         );
     }
 
-    async fn the_longest_beginning_decides(house: TestHouse) {
+    async fn the_longest_beginning_decides(server: TestServer) {
         let settings = [
             ("SMS_ALLOWED_COUNTRIES", "IN"),
             ("SMS_BLOCKED_PREFIXES", "+91987,+88213"),
@@ -57,7 +57,7 @@ on_both! {
             // These are no limits.
             ("RATE_LIMITS_ENABLED", "false"),
         ];
-        let server = house.second_server(&settings).await;
+        let server = server.second_server(&settings).await;
         server.signup(BRITISH).await.assert_ok();
         server.signup("+919876543210").await.assert_ok();
         assert_left_out(&server.signup("+919876543310").await, "blocked");
@@ -65,12 +65,12 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
     }
 
-    async fn signed_in_people_are_held_to_it_too(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
-        house.sign_in(OTHER_PHONE).await;
-        house.advance(30);
+    async fn signed_in_people_are_held_to_it_too(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
+        server.sign_in(OTHER_PHONE).await;
+        server.advance(30);
         let settings = [("SMS_BLOCKED_PREFIXES", "+91")];
-        let server = house.second_server(&settings).await;
+        let server = server.second_server(&settings).await;
         let code = "/api/auth/confirm-code";
         assert_left_out(&server.send_as(&tokens.access, Method::POST, code, json!({})).await, "blocked");
         // Whether the number is somebody's is not told.

@@ -16,14 +16,14 @@ fn receivers(answer: &Answer) -> Vec<String> {
 }
 
 on_both! {
-    async fn a_message_is_there_as_it_would_have_gone_out(house: TestHouse) {
-        assert_eq!(house.get("/dev/inbox.json").await.json(), json!({"messages": []}));
-        house.signup(PHONE).await.assert_ok();
-        let answer = house.get("/dev/inbox.json").await;
+    async fn a_message_is_there_as_it_would_have_gone_out(server: TestServer) {
+        assert_eq!(server.get("/dev/inbox.json").await.json(), json!({"messages": []}));
+        server.signup(PHONE).await.assert_ok();
+        let answer = server.get("/dev/inbox.json").await;
         answer.assert_ok();
         assert_eq!(answer.header("content-type"), Some("application/json"));
         let message = answer.at("/messages/0");
-        let code = house.last_code_for(PHONE);
+        let code = server.last_code_for(PHONE);
         assert!(uuid::Uuid::parse_str(message["id"].as_str().unwrap()).is_ok());
         assert_eq!(answer.json(), json!({"messages": [{
             "id": message["id"],
@@ -37,11 +37,11 @@ on_both! {
             "status": "queued",
             "timeline": [{"status": "queued", "at": "2026-03-14T09:26:53.589793+00:00"}],
         }]}));
-        house.verify_otp(PHONE, message["otp_code"].as_str().unwrap()).await.assert_ok();
+        server.verify_otp(PHONE, message["otp_code"].as_str().unwrap()).await.assert_ok();
     }
 
-    async fn its_timeline_shows_what_has_happened_by_now(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
+    async fn its_timeline_shows_what_has_happened_by_now(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
         let queued = json!({"status": "queued", "at": "2026-03-14T09:26:53.589793+00:00"});
         let sent = json!({"status": "sent", "at": "2026-03-14T09:26:53.889793+00:00"});
         let delivered = json!({"status": "delivered", "at": "2026-03-14T09:26:54.589793+00:00"});
@@ -50,76 +50,76 @@ on_both! {
             (699, "sent", json!([queued, sent])), (1, "delivered", json!([queued, sent, delivered])),
             (86_400_000, "delivered", json!([queued, sent, delivered])),
         ] {
-            house.clock.advance(chrono::Duration::milliseconds(millis));
-            let message = house.get("/dev/inbox.json").await.at("/messages/0");
+            server.clock.advance(chrono::Duration::milliseconds(millis));
+            let message = server.get("/dev/inbox.json").await.at("/messages/0");
             assert_eq!((&message["status"], &message["timeline"]), (&json!(status), &timeline), "after {millis} ms more");
         }
     }
 
-    async fn a_message_that_comes_back_says_why(house: TestHouse) {
+    async fn a_message_that_comes_back_says_why(server: TestServer) {
         let number = "+15005550011";
-        house.signup(number).await.assert_ok();
-        house.advance(2);
-        assert_eq!(house.get("/dev/inbox.json").await.text_at("/messages/0/status"), "sent");
-        house.advance(1);
-        let message = house.get("/dev/inbox.json").await.at("/messages/0");
+        server.signup(number).await.assert_ok();
+        server.advance(2);
+        assert_eq!(server.get("/dev/inbox.json").await.text_at("/messages/0/status"), "sent");
+        server.advance(1);
+        let message = server.get("/dev/inbox.json").await.at("/messages/0");
         assert_eq!(message["status"], "undelivered");
         assert_eq!(
             message["timeline"][2],
             json!({"status": "undelivered", "at": "2026-03-14T09:26:56.589793+00:00", "error_code": 30_005})
         );
         // The code in it is good all the same.
-        house.verify_otp(number, message["otp_code"].as_str().unwrap()).await.assert_ok();
+        server.verify_otp(number, message["otp_code"].as_str().unwrap()).await.assert_ok();
     }
 
-    async fn the_slow_number_waits(house: TestHouse) {
-        house.signup("+15005550010").await.assert_ok();
+    async fn the_slow_number_waits(server: TestServer) {
+        server.signup("+15005550010").await.assert_ok();
         for (seconds, status) in [(19, "queued"), (1, "sent"), (9, "sent"), (1, "delivered")] {
-            house.advance(seconds);
-            assert_eq!(house.get("/dev/inbox.json").await.text_at("/messages/0/status"), status);
+            server.advance(seconds);
+            assert_eq!(server.get("/dev/inbox.json").await.text_at("/messages/0/status"), status);
         }
     }
 
-    async fn the_magic_numbers_fail_as_twilios_do(house: TestHouse) {
+    async fn the_magic_numbers_fail_as_twilios_do(server: TestServer) {
         for (number, reason) in [
             ("+15005550001", "invalid"), ("+15005550002", "region_not_allowed"), ("+15005550003", "region_not_allowed"),
             ("+15005550004", "opted_out"), ("+15005550009", "not_mobile"),
         ] {
-            let answer = house.signup(number).await;
+            let answer = server.signup(number).await;
             answer.assert_error(400, "phone_unreachable");
             assert_eq!(answer.text_at("/error/reason"), reason, "{number}");
         }
-        house.signup("+15005550012").await.assert_error(503, "sms_unavailable");
-        house.signup("+15005550013").await.assert_error(502, "sms_rejected");
-        assert_eq!(house.get("/dev/inbox.json").await.json(), json!({"messages": []}));
+        server.signup("+15005550012").await.assert_error(503, "sms_unavailable");
+        server.signup("+15005550013").await.assert_error(502, "sms_rejected");
+        assert_eq!(server.get("/dev/inbox.json").await.json(), json!({"messages": []}));
         // Nothing was sent, so nobody has to wait.
-        house.signup("+15005550004").await.assert_error(400, "phone_unreachable");
+        server.signup("+15005550004").await.assert_error(400, "phone_unreachable");
     }
 
-    async fn a_message_is_in_the_language_of_the_person(house: TestHouse) {
-        house.signup_with(PHONE, json!({}), "hi-IN,hi;q=0.9,en;q=0.5").await.assert_ok();
-        let message = house.get("/dev/inbox.json").await.at("/messages/0");
+    async fn a_message_is_in_the_language_of_the_person(server: TestServer) {
+        server.signup_with(PHONE, json!({}), "hi-IN,hi;q=0.9,en;q=0.5").await.assert_ok();
+        let message = server.get("/dev/inbox.json").await.at("/messages/0");
         assert_eq!(message["language"], "hi");
-        let expected = format!("Loopin कोड {} है, 10 मिनट तक मान्य।", house.last_code_for(PHONE));
+        let expected = format!("Loopin कोड {} है, 10 मिनट तक मान्य।", server.last_code_for(PHONE));
         assert_eq!(message["body"], expected.as_str());
     }
 
-    async fn the_newest_comes_first(house: TestHouse) {
+    async fn the_newest_comes_first(server: TestServer) {
         for phone in [PHONE, OTHER_PHONE, "+6591234567"] {
-            house.signup(phone).await.assert_ok();
-            house.advance(1);
+            server.signup(phone).await.assert_ok();
+            server.advance(1);
         }
-        house.advance(30);
-        house.signup(PHONE).await.assert_ok();
-        let answer = house.get("/dev/inbox.json").await;
+        server.advance(30);
+        server.signup(PHONE).await.assert_ok();
+        let answer = server.get("/dev/inbox.json").await;
         assert_eq!(receivers(&answer), [PHONE, "+6591234567", OTHER_PHONE, PHONE]);
         let times: Vec<String> = (0..4).map(|at| answer.text_at(&format!("/messages/{at}/created_at"))).collect();
         assert!(times.is_sorted_by(|newer, older| newer > older), "{times:?}");
     }
 
-    async fn it_can_be_asked_for_one_phone_in_any_spelling(house: TestHouse) {
+    async fn it_can_be_asked_for_one_phone_in_any_spelling(server: TestServer) {
         for phone in [PHONE, "+6591234567"] {
-            house.signup(phone).await.assert_ok();
+            server.signup(phone).await.assert_ok();
         }
         for (asked, found) in [
             ("%2B916205829376", PHONE), ("6205829376", PHONE), ("%2B91%2062058-29376", PHONE), ("916205829376", PHONE),
@@ -127,71 +127,71 @@ on_both! {
             // A plus that nobody escaped is a space by the time that it arrives.
             ("+916205829376", PHONE), ("+6591234567", "+6591234567"), ("+65+9123+4567", "+6591234567"),
         ] {
-            let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
+            let answer = server.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
             assert_eq!(receivers(&answer), [found], "{asked}");
         }
-        assert!(receivers(&house.get("/dev/inbox.json?phone_number=%2B919876543210").await).is_empty());
+        assert!(receivers(&server.get("/dev/inbox.json?phone_number=%2B919876543210").await).is_empty());
         for all in ["/dev/inbox.json?phone_number=", "/dev/inbox.json?phone_number=%20", "/dev/inbox.json?other=1", "/dev/inbox.json/"] {
-            assert_eq!(receivers(&house.get(all).await).len(), 2, "{all}");
+            assert_eq!(receivers(&server.get(all).await).len(), 2, "{all}");
         }
     }
 
-    async fn it_can_be_asked_for_a_part_of_a_number(house: TestHouse) {
+    async fn it_can_be_asked_for_a_part_of_a_number(server: TestServer) {
         for phone in [PHONE, "+6591234567"] {
-            house.signup(phone).await.assert_ok();
+            server.signup(phone).await.assert_ok();
         }
         for (asked, found) in [
             ("9376", &[PHONE][..]), ("%2B916", &[PHONE]), ("+65", &["+6591234567"]), ("4567", &["+6591234567"]),
             ("058-29", &[PHONE]), ("9", &["+6591234567", PHONE]), ("%2B9", &[PHONE]), ("00000", &[]), ("%2B123", &[]),
         ] {
-            let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
+            let answer = server.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
             assert_eq!(receivers(&answer), found, "{asked}");
         }
     }
 
-    async fn a_code_that_was_used_or_is_dead_is_told_from_a_live_one(house: TestHouse) {
+    async fn a_code_that_was_used_or_is_dead_is_told_from_a_live_one(server: TestServer) {
         let states = |answer: Answer| -> Vec<String> {
             let messages = answer.at("/messages");
             messages.as_array().unwrap().iter().map(|one| one["code_state"].as_str().unwrap_or("none").to_owned()).collect()
         };
         for phone in [PHONE, OTHER_PHONE, "+6591234567"] {
-            house.signup(phone).await.assert_ok();
-            house.advance(1);
+            server.signup(phone).await.assert_ok();
+            server.advance(1);
         }
-        assert_eq!(states(house.get("/dev/inbox.json").await), ["live", "live", "live"]);
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+        assert_eq!(states(server.get("/dev/inbox.json").await), ["live", "live", "live"]);
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
         for _ in 0..3 {
-            let answer = house.verify_otp(OTHER_PHONE, &house.wrong_code_for(OTHER_PHONE)).await;
+            let answer = server.verify_otp(OTHER_PHONE, &server.wrong_code_for(OTHER_PHONE)).await;
             assert!(answer.status.is_client_error(), "{}", answer.text);
         }
-        assert_eq!(states(house.get("/dev/inbox.json").await), ["live", "exhausted", "used"]);
-        house.advance(10 * 60);
-        assert_eq!(states(house.get("/dev/inbox.json").await), ["expired", "expired", "used"]);
-        house.signup("+6591234567").await.assert_ok();
-        assert_eq!(states(house.get("/dev/inbox.json").await), ["live", "replaced", "expired", "used"]);
+        assert_eq!(states(server.get("/dev/inbox.json").await), ["live", "exhausted", "used"]);
+        server.advance(10 * 60);
+        assert_eq!(states(server.get("/dev/inbox.json").await), ["expired", "expired", "used"]);
+        server.signup("+6591234567").await.assert_ok();
+        assert_eq!(states(server.get("/dev/inbox.json").await), ["live", "replaced", "expired", "used"]);
     }
 
-    async fn a_filter_that_is_no_part_of_a_phone_is_named(house: TestHouse) {
+    async fn a_filter_that_is_no_part_of_a_phone_is_named(server: TestServer) {
         for asked in ["abc", "12a", "1%2B2", "%2B", "%00", "%D9%A6%D9%A2"] {
-            let answer = house.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
+            let answer = server.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
             answer.assert_error(422, "validation_failed");
             assert!(answer.at("/error/fields/phone_number").is_array(), "{}", answer.text);
         }
-        let twice = house.get("/dev/inbox.json?phone_number=1&phone_number=2").await;
+        let twice = server.get("/dev/inbox.json?phone_number=1&phone_number=2").await;
         assert!([400, 422].contains(&twice.status.as_u16()), "{}", twice.text);
         assert_eq!(twice.at("/data"), Value::Null);
         assert!(!twice.text_at("/error/code").is_empty(), "{}", twice.text);
     }
 
-    async fn the_page_loads_its_own_script_and_style_and_nothing_else(house: TestHouse) {
-        let page = house.get("/dev/inbox").await;
+    async fn the_page_loads_its_own_script_and_style_and_nothing_else(server: TestServer) {
+        let page = server.get("/dev/inbox").await;
         page.assert_ok();
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
         for (path, content_type) in [
             ("/dev/inbox.css", "text/css; charset=utf-8"), ("/dev/inbox.js", "text/javascript; charset=utf-8"),
         ] {
             assert!(page.text.contains(path), "{path}");
-            let asset = house.get(path).await;
+            let asset = server.get(path).await;
             assert_eq!(asset.assert_ok().header("content-type"), Some(content_type));
             for foreign in ["\"http", "'http", "`http", "(http", "\"//", "@import"] {
                 assert!(!asset.text.contains(foreign), "{path}: {foreign}");
@@ -208,9 +208,9 @@ on_both! {
         }
     }
 
-    async fn outside_of_test_mode_there_is_no_inbox(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
-        let server = house.second_server(&[
+    async fn outside_of_test_mode_there_is_no_inbox(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
+        let server = server.second_server(&[
             ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"), ("TWILIO_AUTH_TOKEN", "none"),
             ("TWILIO_PHONE_NUMBER", "+15005550006"),
         ]).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    support::{Answer, PHONE, TestHouse, whole_profile},
+    support::{Answer, PHONE, TestServer, whole_profile},
 };
 
 /// Every operation that reads a body, and whether it needs somebody signed in.
@@ -25,14 +25,14 @@ const WITH_BODY: [(Method, &str, bool); 8] = [
 
 /// Sends bytes to every operation that reads a body, signed in where that is needed.
 async fn send_everywhere(
-    house: &TestHouse,
+    server: &TestServer,
     token: &str,
     headers: &[(&str, &str)],
     bytes: &[u8],
 ) -> Vec<(&'static str, Answer)> {
     let mut answers = Vec::new();
     for (method, path, is_gated) in WITH_BODY {
-        let mut request = house.client.request(method, path).body(Body::from_vec(bytes.to_vec()));
+        let mut request = server.client.request(method, path).body(Body::from_vec(bytes.to_vec()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -50,8 +50,8 @@ async fn send_everywhere(
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 on_both! {
-    async fn what_is_no_json_object_is_malformed(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn what_is_no_json_object_is_malformed(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         let deep = "[".repeat(60_000);
         for body in [
             &b"{"[..], b"nonsense", b"[]", b"[{}]", b"\"text\"", b"null", b"true", b"7", b"{} {}", b"{}x", b"{'a': 1}",
@@ -60,7 +60,7 @@ on_both! {
             br#"{"phone_number": "\ud800"}"#, br#"{"phone_number": "+9162\udfff05829376"}"#, br#"{"\ud800": 1}"#,
             br#"{"other": ["\udc00\ud800"]}"#, deep.as_bytes(),
         ] {
-            for (path, answer) in send_everywhere(&house, &token, &JSON, body).await {
+            for (path, answer) in send_everywhere(&server, &token, &JSON, body).await {
                 let shown = String::from_utf8_lossy(body).chars().take(40).collect::<String>();
                 assert_eq!(answer.text_at("/error/code"), "malformed_request", "{path} {shown}: {}", answer.text);
                 answer.assert_error(400, "malformed_request");
@@ -68,9 +68,9 @@ on_both! {
         }
     }
 
-    async fn an_empty_body_is_malformed_where_there_must_be_one(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        for (path, answer) in send_everywhere(&house, &token, &JSON, b"").await {
+    async fn an_empty_body_is_malformed_where_there_must_be_one(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        for (path, answer) in send_everywhere(&server, &token, &JSON, b"").await {
             if path == "/api/auth/logout" {
                 answer.assert_ok();
             } else {
@@ -79,53 +79,53 @@ on_both! {
         }
     }
 
-    async fn only_json_is_read(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn only_json_is_read(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         for content_type in [
             "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
             "application/jsonp", "application/json-patch+json", "application", "*/*", "json",
         ] {
             let headers = [("content-type", content_type)];
-            for (path, answer) in send_everywhere(&house, &token, &headers, b"{}").await {
+            for (path, answer) in send_everywhere(&server, &token, &headers, b"{}").await {
                 assert_eq!(answer.text_at("/error/code"), "unsupported_media_type", "{path} {content_type}");
                 answer.assert_error(415, "unsupported_media_type");
             }
         }
-        for (_, answer) in send_everywhere(&house, &token, &[], b"{}").await {
+        for (_, answer) in send_everywhere(&server, &token, &[], b"{}").await {
             answer.assert_error(415, "unsupported_media_type");
         }
         for content_type in ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;charset=UTF-8"] {
-            for (path, answer) in send_everywhere(&house, &token, &[("content-type", content_type)], b"{}").await {
+            for (path, answer) in send_everywhere(&server, &token, &[("content-type", content_type)], b"{}").await {
                 assert_ne!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path} {content_type}");
             }
         }
     }
 
-    async fn a_body_over_64_kib_is_too_large(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn a_body_over_64_kib_is_too_large(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         let body = |bytes: usize| format!("{{\"other\":\"{}\"}}", "a".repeat(bytes - 12)).into_bytes();
         assert_eq!(body(65_536).len(), 65_536);
         // By its length, even if nothing of it is ever sent.
         for length in ["65537", "9999999999"] {
             let headers = [JSON[0], ("content-length", length)];
-            for (_, answer) in send_everywhere(&house, &token, &headers, b"").await {
+            for (_, answer) in send_everywhere(&server, &token, &headers, b"").await {
                 answer.assert_error(413, "payload_too_large");
             }
         }
         // By counting, where no length is named.
         for bytes in [65_537, 1_000_000] {
-            for (_, answer) in send_everywhere(&house, &token, &JSON, &body(bytes)).await {
+            for (_, answer) in send_everywhere(&server, &token, &JSON, &body(bytes)).await {
                 answer.assert_error(413, "payload_too_large");
             }
         }
-        for (path, answer) in send_everywhere(&house, &token, &JSON, &body(65_536)).await {
+        for (path, answer) in send_everywhere(&server, &token, &JSON, &body(65_536)).await {
             assert!([200, 400, 422].contains(&answer.status.as_u16()), "{path}: {}", answer.text);
             assert_ne!(answer.text_at("/error/message"), "The body is not JSON");
         }
     }
 
-    async fn a_wrong_type_in_a_field_is_that_fields_fault(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn a_wrong_type_in_a_field_is_that_fields_fault(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         for (path, field, whole) in text_fields() {
             for value in [
                 json!(7), json!(7.5), json!(true), json!([]), json!(["a"]), json!({}), json!({"a": 1}),
@@ -134,7 +134,7 @@ on_both! {
             ] {
                 let mut body = whole.clone();
                 body[field] = value.clone();
-                let answer = send(&house, &token, path, &body).await;
+                let answer = send(&server, &token, path, &body).await;
                 assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {field} {value}: {}", answer.text);
                 answer.assert_error(422, "validation_failed");
                 let fields = answer.at("/error/fields");
@@ -145,8 +145,8 @@ on_both! {
         }
     }
 
-    async fn digits_of_another_script_are_no_digits(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn digits_of_another_script_are_no_digits(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         for (path, field, value) in [
             ("/api/auth/signup", "phone_number", "+٩١٦٢٠٥٨٢٩٣٧٦"),
             ("/api/auth/signup", "phone_number", "६२०५८२९३७६"),
@@ -158,13 +158,13 @@ on_both! {
         ] {
             let mut body = if path.ends_with("profile") { whole_profile() } else { json!({"phone_number": PHONE, "otp_code": "1097"}) };
             body[field] = json!(value);
-            let answer = send(&house, &token, path, &body).await;
+            let answer = send(&server, &token, path, &body).await;
             answer.assert_error(422, "validation_failed");
             assert!(answer.at("/error/fields")[field].is_array(), "{path} {value}: {}", answer.text);
         }
     }
 
-    async fn both_fields_of_a_verification_are_looked_at(house: TestHouse) {
+    async fn both_fields_of_a_verification_are_looked_at(server: TestServer) {
         for path in ["/api/auth/verify-otp", "/api/auth/verify-login"] {
             for (body, names) in [
                 (json!({}), vec!["otp_code", "phone_number"]),
@@ -173,34 +173,34 @@ on_both! {
                 (json!({"phone_number": PHONE}), vec!["otp_code"]),
                 (json!({"otp_code": "1097"}), vec!["phone_number"]),
             ] {
-                let answer = house.post(path, body.clone()).await;
+                let answer = server.post(path, body.clone()).await;
                 answer.assert_error(422, "validation_failed");
                 assert_eq!(answer.at("/error/fields").as_object().unwrap().keys().collect::<Vec<_>>(), names, "{body}");
             }
         }
     }
 
-    async fn a_faulty_body_costs_no_attempt(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
+    async fn a_faulty_body_costs_no_attempt(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
         for code in [json!("12"), json!("12345"), json!(1097), json!("١٠٩٧"), json!("10 97"), Value::Null] {
             for _ in 0..3 {
                 let body = json!({"phone_number": PHONE, "otp_code": code});
-                house.post("/api/auth/verify-otp", body).await.assert_error(422, "validation_failed");
+                server.post("/api/auth/verify-otp", body).await.assert_error(422, "validation_failed");
             }
         }
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
     }
 
-    async fn login_without_a_phone_is_malformed_and_signup_is_not(house: TestHouse) {
-        house.post("/api/auth/login", json!({})).await.assert_error(400, "malformed_request");
-        house.post("/api/auth/login", json!({"phone_number": null})).await.assert_error(422, "validation_failed");
-        let answer = house.post("/api/auth/signup", json!({})).await;
+    async fn login_without_a_phone_is_malformed_and_signup_is_not(server: TestServer) {
+        server.post("/api/auth/login", json!({})).await.assert_error(400, "malformed_request");
+        server.post("/api/auth/login", json!({"phone_number": null})).await.assert_error(422, "validation_failed");
+        let answer = server.post("/api/auth/signup", json!({})).await;
         answer.assert_error(422, "validation_failed");
         assert_eq!(answer.at("/error/fields"), json!({"phone_number": ["This field is required"]}));
     }
 
-    async fn what_was_sent_in_a_secret_field_is_never_repeated(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
+    async fn what_was_sent_in_a_secret_field_is_never_repeated(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
         let secret = "Xq7-49318";
         let mut bodies = Vec::new();
         for value in [json!(secret), json!([secret]), json!({"a": secret}), json!(format!("{secret}\n")), json!(49318)] {
@@ -212,7 +212,7 @@ on_both! {
         }
         bodies.push(json!({"phone_number": PHONE, "otp_code": "4931"}).to_string());
         for body in bodies {
-            for (path, answer) in send_everywhere(&house, secret, &JSON, body.as_bytes()).await {
+            for (path, answer) in send_everywhere(&server, secret, &JSON, body.as_bytes()).await {
                 assert!(!answer.text.contains("4931") && !answer.text.contains("Xq7"), "{path} {body}: {}", answer.text);
                 for (name, value) in &answer.headers {
                     let is_id = name == "x-request-id";
@@ -222,10 +222,10 @@ on_both! {
         }
     }
 
-    async fn a_name_that_is_sent_twice_counts_once(house: TestHouse) {
-        let answer = house.post_text("/api/auth/signup", r#"{"phone_number": 7, "phone_number": "+916205829376"}"#).await;
+    async fn a_name_that_is_sent_twice_counts_once(server: TestServer) {
+        let answer = server.post_text("/api/auth/signup", r#"{"phone_number": 7, "phone_number": "+916205829376"}"#).await;
         assert!([200, 400, 422].contains(&answer.status.as_u16()), "{}", answer.text);
-        assert!(house.codes_for(PHONE).len() <= 1);
+        assert!(server.codes_for(PHONE).len() <= 1);
     }
 }
 
@@ -250,11 +250,11 @@ fn text_fields() -> Vec<(&'static str, &'static str, Value)> {
     fields
 }
 
-async fn send(house: &TestHouse, token: &str, path: &str, body: &Value) -> Answer {
+async fn send(server: &TestServer, token: &str, path: &str, body: &Value) -> Answer {
     let (method, _, is_gated) = WITH_BODY.into_iter().find(|(_, known, _)| *known == path).unwrap();
     if is_gated {
-        house.send_as(token, method, path, body.clone()).await
+        server.send_as(token, method, path, body.clone()).await
     } else {
-        house.send(method, path, &JSON, Some(body.to_string())).await
+        server.send(method, path, &JSON, Some(body.to_string())).await
     }
 }

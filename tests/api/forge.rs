@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::support::TestHouse;
+use crate::support::TestServer;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -34,8 +34,8 @@ pub fn with(mut claims: Value, changes: Value) -> Value {
 }
 
 /// The claims, signed by this house as it signs.
-pub fn signed(house: &TestHouse, claims: &Value) -> String {
-    signed_by(house.setting("JWT_SECRET_KEY"), Algorithm::HS256, claims)
+pub fn signed(server: &TestServer, claims: &Value) -> String {
+    signed_by(server.setting("JWT_SECRET_KEY"), Algorithm::HS256, claims)
 }
 
 /// The claims, signed by whoever has this secret.

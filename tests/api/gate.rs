@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     forge::{altered, claims, signed, signed_by, unsigned, with},
     on_both,
-    support::{Answer, Database, OTHER_PHONE, PHONE, TestHouse, postgres, proxy::Proxy, whole_profile},
+    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy, whole_profile},
 };
 
 const GATED: [(Method, &str); 3] = [
@@ -17,19 +17,19 @@ const GATED: [(Method, &str); 3] = [
 ];
 
 /// Shows this `Authorization` at every gate, with a body that nothing is wrong with.
-async fn knock(house: &TestHouse, authorization: Option<&str>) -> Vec<Answer> {
+async fn knock(server: &TestServer, authorization: Option<&str>) -> Vec<Answer> {
     let mut answers = Vec::new();
     for (method, path) in GATED {
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(authorization.map(|value| ("authorization", value)));
         let body = (method != Method::GET).then(|| whole_profile().to_string());
-        answers.push(house.send(method, path, &headers, body).await);
+        answers.push(server.send(method, path, &headers, body).await);
     }
     answers
 }
 
-async fn knock_with(house: &TestHouse, token: &str) -> Vec<Answer> {
-    knock(house, Some(&format!("Bearer {token}"))).await
+async fn knock_with(server: &TestServer, token: &str) -> Vec<Answer> {
+    knock(server, Some(&format!("Bearer {token}"))).await
 }
 
 #[track_caller]
@@ -50,24 +50,24 @@ fn assert_let_in(answers: &[Answer]) {
 }
 
 on_both! {
-    async fn nobody_comes_in_without_a_token(house: TestHouse) {
+    async fn nobody_comes_in_without_a_token(server: TestServer) {
         for authorization in [None, Some(""), Some("Bearer"), Some("Basic dTpw"), Some("nonsense"), Some("BearerX y")] {
-            assert_refused(&knock(&house, authorization).await, "token_missing", authorization.unwrap_or("none"));
+            assert_refused(&knock(&server, authorization).await, "token_missing", authorization.unwrap_or("none"));
         }
     }
 
-    async fn the_scheme_is_read_in_any_letter_case(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn the_scheme_is_read_in_any_letter_case(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         for scheme in ["Bearer", "bearer", "BEARER"] {
-            assert_let_in(&knock(&house, Some(&format!("{scheme} {token}"))).await);
+            assert_let_in(&knock(&server, Some(&format!("{scheme} {token}"))).await);
         }
     }
 
-    async fn a_token_that_is_not_ours_is_invalid(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
+    async fn a_token_that_is_not_ours_is_invalid(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
         let good = claims(&tokens.access);
-        let secret = house.setting("JWT_SECRET_KEY");
-        let changed = |changes: Value| signed(&house, &with(good.clone(), changes));
+        let secret = server.setting("JWT_SECRET_KEY");
+        let changed = |changes: Value| signed(&server, &with(good.clone(), changes));
         for (why, token) in [
             ("no token", "nonsense".to_owned()),
             ("three parts of nothing", "a.b.c".to_owned()),
@@ -78,7 +78,7 @@ on_both! {
             ("of another algorithm, 512", signed_by(secret, Algorithm::HS512, &good)),
             ("of another secret", signed_by("another secret of at least 32 bytes!", Algorithm::HS256, &good)),
             ("of no secret", signed_by("", Algorithm::HS256, &good)),
-            ("of the other secret of the house", signed_by(house.setting("SECRET_KEY"), Algorithm::HS256, &good)),
+            ("of the other secret of the house", signed_by(server.setting("SECRET_KEY"), Algorithm::HS256, &good)),
             ("a refresh token", tokens.refresh.clone()),
             ("of no kind", changed(json!({"token_type": null}))),
             ("of a strange kind", changed(json!({"token_type": "id"}))),
@@ -91,28 +91,28 @@ on_both! {
             ("huge", "a".repeat(10_000)),
             ("huge and well formed", changed(json!({"email": "a".repeat(10_000)}))),
         ] {
-            assert_refused(&knock_with(&house, &token).await, "token_invalid", why);
+            assert_refused(&knock_with(&server, &token).await, "token_invalid", why);
         }
-        assert_let_in(&knock_with(&house, &tokens.access).await);
+        assert_let_in(&knock_with(&server, &tokens.access).await);
     }
 
-    async fn the_refusal_does_not_repeat_the_token(house: TestHouse) {
-        for answer in knock_with(&house, "a-secret-that-is-no-token").await {
+    async fn the_refusal_does_not_repeat_the_token(server: TestServer) {
+        for answer in knock_with(&server, "a-secret-that-is-no-token").await {
             assert!(!answer.text.contains("a-secret"), "{}", answer.text);
             assert!(answer.headers.values().all(|value| !value.to_str().unwrap_or("").contains("a-secret")));
         }
     }
 
-    async fn a_token_lives_for_thirty_minutes(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        house.advance(30 * 60 - 1);
-        assert_let_in(&knock_with(&house, &token).await);
-        house.advance(1);
-        assert_refused(&knock_with(&house, &token).await, "token_expired", "its last second is over");
+    async fn a_token_lives_for_thirty_minutes(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        server.advance(30 * 60 - 1);
+        assert_let_in(&knock_with(&server, &token).await);
+        server.advance(1);
+        assert_refused(&knock_with(&server, &token).await, "token_expired", "its last second is over");
     }
 
-    async fn the_life_is_a_setting(house: TestHouse) {
-        let server = house.second_server(&[("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1")]).await;
+    async fn the_life_is_a_setting(server: TestServer) {
+        let server = server.second_server(&[("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1")]).await;
         let token = server.sign_in(PHONE).await.access;
         server.advance(59);
         assert_let_in(&knock_with(&server, &token).await);
@@ -120,9 +120,9 @@ on_both! {
         assert_refused(&knock_with(&server, &token).await, "token_expired", "a minute");
     }
 
-    async fn a_token_that_disagrees_with_its_session_is_revoked(house: TestHouse) {
-        let mine = house.sign_in(PHONE).await;
-        let other = house.sign_in(OTHER_PHONE).await;
+    async fn a_token_that_disagrees_with_its_session_is_revoked(server: TestServer) {
+        let mine = server.sign_in(PHONE).await;
+        let other = server.sign_in(OTHER_PHONE).await;
         let good = claims(&mine.access);
         for (why, changes) in [
             ("another role", json!({"role": "admin"})),
@@ -132,26 +132,26 @@ on_both! {
             ("another's session", json!({"sid": claims(&other.access)["sid"]})),
             ("no such session", json!({"sid": "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"})),
         ] {
-            let token = signed(&house, &with(good.clone(), changes));
-            assert_refused(&knock_with(&house, &token).await, "token_revoked", why);
+            let token = signed(&server, &with(good.clone(), changes));
+            assert_refused(&knock_with(&server, &token).await, "token_revoked", why);
         }
-        house.execute("UPDATE sessions SET ended_at = created_at").await;
-        assert_refused(&knock_with(&house, &mine.access).await, "token_revoked", "ended");
+        server.execute("UPDATE sessions SET ended_at = created_at").await;
+        assert_refused(&knock_with(&server, &mine.access).await, "token_revoked", "ended");
     }
 
-    async fn a_disabled_account_is_outside_at_once(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        let other_server = house.second_server(&[]).await;
+    async fn a_disabled_account_is_outside_at_once(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        let other_server = server.second_server(&[]).await;
         assert_let_in(&knock_with(&other_server, &token).await);
-        house.disable(PHONE).await;
-        for server in [&house, &other_server] {
+        server.disable(PHONE).await;
+        for server in [&server, &other_server] {
             assert_refused(&knock_with(server, &token).await, "token_revoked", "disabled");
         }
     }
 
-    async fn issuer_and_audience_are_checked_where_they_are_configured(house: TestHouse) {
+    async fn issuer_and_audience_are_checked_where_they_are_configured(server: TestServer) {
         let named = [("JWT_ISSUER", "https://auth.example.com"), ("JWT_AUDIENCE", "loopin")];
-        let server = house.second_server(&named).await;
+        let server = server.second_server(&named).await;
         let tokens = server.sign_in(PHONE).await;
         for token in [&tokens.access, &tokens.refresh] {
             assert_eq!(claims(token)["iss"], json!("https://auth.example.com"));
@@ -172,9 +172,9 @@ on_both! {
         }
     }
 
-    async fn a_stranger_learns_nothing_of_the_faults_of_his_body(house: TestHouse) {
-        let ended = house.sign_in(PHONE).await.access;
-        house.execute("UPDATE sessions SET ended_at = created_at").await;
+    async fn a_stranger_learns_nothing_of_the_faults_of_his_body(server: TestServer) {
+        let ended = server.sign_in(PHONE).await.access;
+        server.execute("UPDATE sessions SET ended_at = created_at").await;
         let bodies = [
             ("application/json", "{"), ("application/json", ""), ("application/json", "[]"),
             ("application/json", r#"{"name": 7, "gender": "\ud800"}"#),
@@ -189,17 +189,17 @@ on_both! {
                 ] {
                     let given = [("content-type", content_type), ("authorization", authorization)];
                     let headers: Vec<_> = given.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-                    let answer = house.send(method.clone(), path, &headers, Some(body.to_owned())).await;
+                    let answer = server.send(method.clone(), path, &headers, Some(body.to_owned())).await;
                     answer.assert_error(401, code);
                 }
             }
         }
     }
 
-    async fn a_gate_that_cannot_ask_the_database_neither_opens_nor_blames_the_token(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        house.services.store.close().await;
-        for answer in knock_with(&house, &token).await {
+    async fn a_gate_that_cannot_ask_the_database_neither_opens_nor_blames_the_token(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        server.services.store.close().await;
+        for answer in knock_with(&server, &token).await {
             answer.assert_error(503, "database_unavailable");
             assert!(answer.header("retry-after").is_some());
             assert!(answer.header("www-authenticate").is_none());
@@ -216,15 +216,15 @@ async fn the_gate_opens_again_when_the_database_is_back() {
     let proxy = Proxy::to(server).await;
     let url = postgres::through(&url, proxy.address.port()).1;
     let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
-    let house = TestHouse::with(Database::Postgres, &settings).await;
-    let token = house.sign_in(PHONE).await.access;
+    let server = TestServer::with(Database::Postgres, &settings).await;
+    let token = server.sign_in(PHONE).await.access;
     proxy.go_away().await;
-    for answer in knock_with(&house, &token).await {
+    for answer in knock_with(&server, &token).await {
         answer.assert_error(503, "database_unavailable");
     }
     proxy.come_back();
-    assert_let_in(&knock_with(&house, &token).await);
+    assert_let_in(&knock_with(&server, &token).await);
     // A restart of the database that nobody noticed: the first request that only reads is served all the same.
     proxy.cut().await;
-    house.get_as(&token, "/api/auth/profile").await.assert_ok();
+    server.get_as(&token, "/api/auth/profile").await.assert_ok();
 }

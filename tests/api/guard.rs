@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    support::{Answer, TestHouse},
+    support::{Answer, TestServer},
 };
 
 const CHEAP: &str = "/api/auth/event-interests";
 
 /// A server that lets one address ask three times at once, and then twice a second.
-async fn guarded(house: &TestHouse) -> TestHouse {
-    house.second_server(&[("GUARD_REQUESTS_PER_SECOND", "2"), ("GUARD_BURST", "3")]).await
+async fn guarded(server: &TestServer) -> TestServer {
+    server.second_server(&[("GUARD_REQUESTS_PER_SECOND", "2"), ("GUARD_BURST", "3")]).await
 }
 
 #[track_caller]
@@ -26,29 +26,29 @@ fn is_shed(answer: &Answer) {
 }
 
 on_both! {
-    async fn the_fourth_at_once_is_refused_and_half_a_second_later_one_more_is_let_through(house: TestHouse) {
-        let house = guarded(&house).await;
+    async fn the_fourth_at_once_is_refused_and_half_a_second_later_one_more_is_let_through(server: TestServer) {
+        let server = guarded(&server).await;
         for _ in 0..3 {
-            let answer = house.get(CHEAP).await;
+            let answer = server.get(CHEAP).await;
             answer.assert_ok();
             assert_eq!(answer.header("ratelimit"), None);
             assert_eq!(answer.header("ratelimit-policy"), None);
         }
-        is_shed(&house.get(CHEAP).await);
-        house.clock.advance(Duration::milliseconds(499));
-        is_shed(&house.get(CHEAP).await);
-        house.clock.advance(Duration::milliseconds(1));
-        house.get(CHEAP).await.assert_ok();
-        is_shed(&house.get(CHEAP).await);
-        house.advance(1);
-        house.get(CHEAP).await.assert_ok();
-        house.get(CHEAP).await.assert_ok();
-        is_shed(&house.get(CHEAP).await);
+        is_shed(&server.get(CHEAP).await);
+        server.clock.advance(Duration::milliseconds(499));
+        is_shed(&server.get(CHEAP).await);
+        server.clock.advance(Duration::milliseconds(1));
+        server.get(CHEAP).await.assert_ok();
+        is_shed(&server.get(CHEAP).await);
+        server.advance(1);
+        server.get(CHEAP).await.assert_ok();
+        server.get(CHEAP).await.assert_ok();
+        is_shed(&server.get(CHEAP).await);
     }
 
-    async fn two_addresses_do_not_disturb_each_other(house: TestHouse) {
-        let house = guarded(&house).await;
-        let (one, other) = (house.from("203.0.113.7"), house.from("203.0.113.8"));
+    async fn two_addresses_do_not_disturb_each_other(server: TestServer) {
+        let server = guarded(&server).await;
+        let (one, other) = (server.from("203.0.113.7"), server.from("203.0.113.8"));
         for _ in 0..3 {
             one.get(CHEAP).await.assert_ok();
         }
@@ -59,51 +59,51 @@ on_both! {
         is_shed(&other.get(CHEAP).await);
     }
 
-    async fn a_subscriber_of_ipv6_is_one_and_so_is_an_ipv4_address_in_disguise(house: TestHouse) {
-        let house = guarded(&house).await;
+    async fn a_subscriber_of_ipv6_is_one_and_so_is_an_ipv4_address_in_disguise(server: TestServer) {
+        let server = guarded(&server).await;
         for address in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3:4:5:6"] {
-            house.from(address).get(CHEAP).await.assert_ok();
+            server.from(address).get(CHEAP).await.assert_ok();
         }
-        is_shed(&house.from("2001:db8:1:2:ffff:ffff:ffff:ffff").get(CHEAP).await);
-        house.from("2001:db8:1:3::1").get(CHEAP).await.assert_ok();
+        is_shed(&server.from("2001:db8:1:2:ffff:ffff:ffff:ffff").get(CHEAP).await);
+        server.from("2001:db8:1:3::1").get(CHEAP).await.assert_ok();
         for address in ["203.0.113.7", "::ffff:203.0.113.7", "[::ffff:203.0.113.7]:80"] {
-            house.from(address).get(CHEAP).await.assert_ok();
+            server.from(address).get(CHEAP).await.assert_ok();
         }
-        is_shed(&house.from("203.0.113.7").get(CHEAP).await);
+        is_shed(&server.from("203.0.113.7").get(CHEAP).await);
     }
 
-    async fn a_forged_address_is_no_way_around_it(house: TestHouse) {
+    async fn a_forged_address_is_no_way_around_it(server: TestServer) {
         let settings =
             [("GUARD_REQUESTS_PER_SECOND", "2"), ("GUARD_BURST", "3"), ("TRUSTED_PROXIES", "")];
-        let house = house.second_server(&settings).await;
+        let server = server.second_server(&settings).await;
         for number in 0..3 {
-            house.from(format!("203.0.113.{number}")).get(CHEAP).await.assert_ok();
+            server.from(format!("203.0.113.{number}")).get(CHEAP).await.assert_ok();
         }
-        is_shed(&house.from("203.0.113.99").get(CHEAP).await);
+        is_shed(&server.from("203.0.113.99").get(CHEAP).await);
     }
 
-    async fn health_is_never_refused(house: TestHouse) {
-        let house = guarded(&house).await;
+    async fn health_is_never_refused(server: TestServer) {
+        let server = guarded(&server).await;
         for path in ["/api/health", "/api/health/", "/api/health/ready", "/api/health/ready/"] {
             for _ in 0..4 {
-                house.get(path).await.assert_ok();
+                server.get(path).await.assert_ok();
             }
         }
         // Nor does it use anything up.
         for _ in 0..3 {
-            house.get(CHEAP).await.assert_ok();
+            server.get(CHEAP).await.assert_ok();
         }
-        is_shed(&house.get(CHEAP).await);
-        is_shed(&house.get("/api/healthy").await);
+        is_shed(&server.get(CHEAP).await);
+        is_shed(&server.get("/api/healthy").await);
     }
 
-    async fn everything_else_is_refused_before_it_is_looked_at(house: TestHouse) {
-        let house = guarded(&house).await;
+    async fn everything_else_is_refused_before_it_is_looked_at(server: TestServer) {
+        let server = guarded(&server).await;
         for _ in 0..3 {
-            house.get("/nothing/here").await.assert_error(404, "not_found");
+            server.get("/nothing/here").await.assert_error(404, "not_found");
         }
         // Neither the database nor the body is asked: both would have their own answer.
-        house.services.store.close().await;
+        server.services.store.close().await;
         let json = [("content-type", "application/json")];
         let big = Some("x".repeat(100_000));
         for (method, path, headers, body) in [
@@ -117,20 +117,20 @@ on_both! {
             (Method::GET, "/api/docs", &[], None),
             (Method::GET, "/dev/inbox.json", &[], None),
         ] {
-            is_shed(&house.send(method, path, headers, body).await);
+            is_shed(&server.send(method, path, headers, body).await);
         }
     }
 
-    async fn a_page_in_a_browser_may_read_that_it_was_refused(house: TestHouse) {
+    async fn a_page_in_a_browser_may_read_that_it_was_refused(server: TestServer) {
         let origin = "https://app.example.com";
         let settings = [
             ("GUARD_REQUESTS_PER_SECOND", "2"),
             ("GUARD_BURST", "1"),
             ("CORS_ALLOWED_ORIGINS", origin),
         ];
-        let house = house.second_server(&settings).await;
-        house.get(CHEAP).await.assert_ok();
-        let answer = house.send(Method::GET, CHEAP, &[("origin", origin)], None).await;
+        let server = server.second_server(&settings).await;
+        server.get(CHEAP).await.assert_ok();
+        let answer = server.send(Method::GET, CHEAP, &[("origin", origin)], None).await;
         answer.assert_error(429, "rate_limited");
         assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
         let exposed = answer.header("access-control-expose-headers").unwrap().to_ascii_lowercase();
@@ -139,14 +139,14 @@ on_both! {
         }
     }
 
-    async fn it_can_be_switched_off(house: TestHouse) {
+    async fn it_can_be_switched_off(server: TestServer) {
         for settings in [
             [("GUARD_REQUESTS_PER_SECOND", "0"), ("GUARD_BURST", "1"), ("RATE_LIMITS_ENABLED", "true")],
             [("GUARD_REQUESTS_PER_SECOND", "1"), ("GUARD_BURST", "1"), ("RATE_LIMITS_ENABLED", "false")],
         ] {
-            let house = house.second_server(&settings).await;
+            let server = server.second_server(&settings).await;
             for _ in 0..20 {
-                house.get(CHEAP).await.assert_ok();
+                server.get(CHEAP).await.assert_ok();
             }
         }
     }

@@ -8,19 +8,19 @@ use serde_json::json;
 use crate::{
     again::post_as,
     on_both,
-    support::{Answer, Database, OTHER_PHONE, PHONE, TestHouse, whole_profile, wrong},
+    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
 };
 
 /// What a phone can be.
 const KINDS: [&str; 4] = ["unknown", "unfinished", "finished", "disabled"];
 
-async fn hiding(house: &TestHouse) -> TestHouse {
-    house.second_server(&[("HIDE_ACCOUNT_EXISTENCE", "true")]).await
+async fn hiding(server: &TestServer) -> TestServer {
+    server.second_server(&[("HIDE_ACCOUNT_EXISTENCE", "true")]).await
 }
 
 /// A phone of each kind. What was done to them is two days ago.
-async fn phones(house: &TestHouse, first: u32) -> Vec<(&'static str, String)> {
-    let open = house.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
+async fn phones(server: &TestServer, first: u32) -> Vec<(&'static str, String)> {
+    let open = server.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
     let mut phones = Vec::new();
     for (place, kind) in (first..).zip(KINDS) {
         let phone = format!("+9198765{place:05}");
@@ -38,7 +38,7 @@ async fn phones(house: &TestHouse, first: u32) -> Vec<(&'static str, String)> {
         }
         phones.push((kind, phone));
     }
-    house.advance(2 * 24 * 60 * 60);
+    server.advance(2 * 24 * 60 * 60);
     phones
 }
 
@@ -58,36 +58,36 @@ fn shown(answer: &Answer, phone: &str) -> String {
 }
 
 /// A walk up to the right code; what was answered, step by step.
-async fn walk(house: &TestHouse, phone: &str) -> Vec<(&'static str, String)> {
+async fn walk(server: &TestServer, phone: &str) -> Vec<(&'static str, String)> {
     let mut steps: Vec<(&'static str, String)> = Vec::new();
     let mut keep = |name, answer: &Answer| steps.push((name, shown(answer, phone)));
-    keep("a guess before there is a code", &house.verify_otp(phone, "0000").await);
-    let sent = house.signup(phone).await;
+    keep("a guess before there is a code", &server.verify_otp(phone, "0000").await);
+    let sent = server.signup(phone).await;
     keep("signup", &sent);
-    keep("the delivery", &house.delivery(&sent).await);
-    keep("signup, too soon", &house.signup(phone).await);
-    keep("login, too soon", &house.login(phone).await);
-    house.advance(30);
-    keep("login", &house.login(phone).await);
-    let code = house.last_code_for(phone);
-    keep("verify-otp, wrong", &house.verify_otp(phone, &wrong(&code)).await);
-    keep("verify-login, wrong", &house.verify_login(phone, &wrong(&code)).await);
-    keep("verify-login, wrong again", &house.verify_login(phone, &wrong(&code)).await);
-    keep("exhausted", &house.verify_otp(phone, &code).await);
-    house.advance(30);
-    keep("signup again", &house.signup(phone).await);
-    house.advance(30);
-    keep("a fourth of an hour", &house.signup(phone).await);
-    house.advance(-90);
+    keep("the delivery", &server.delivery(&sent).await);
+    keep("signup, too soon", &server.signup(phone).await);
+    keep("login, too soon", &server.login(phone).await);
+    server.advance(30);
+    keep("login", &server.login(phone).await);
+    let code = server.last_code_for(phone);
+    keep("verify-otp, wrong", &server.verify_otp(phone, &wrong(&code)).await);
+    keep("verify-login, wrong", &server.verify_login(phone, &wrong(&code)).await);
+    keep("verify-login, wrong again", &server.verify_login(phone, &wrong(&code)).await);
+    keep("exhausted", &server.verify_otp(phone, &code).await);
+    server.advance(30);
+    keep("signup again", &server.signup(phone).await);
+    server.advance(30);
+    keep("a fourth of an hour", &server.signup(phone).await);
+    server.advance(-90);
     steps
 }
 
 on_both! {
-    async fn every_answer_up_to_the_right_code_is_the_same(house: TestHouse) {
-        let house = hiding(&house).await;
+    async fn every_answer_up_to_the_right_code_is_the_same(server: TestServer) {
+        let server = hiding(&server).await;
         let mut walks = Vec::new();
-        for (place, (kind, phone)) in phones(&house, 0).await.into_iter().enumerate() {
-            walks.push((kind, walk(&house.from(format!("203.0.113.{place}")), &phone).await));
+        for (place, (kind, phone)) in phones(&server, 0).await.into_iter().enumerate() {
+            walks.push((kind, walk(&server.from(format!("203.0.113.{place}")), &phone).await));
         }
         let (_, first) = walks.remove(0);
         assert!(first.iter().any(|(_, answer)| answer.starts_with("200")), "{first:#?}");
@@ -101,23 +101,23 @@ on_both! {
         assert!(signup.contains("OTP sent successfully to your phone number"), "{signup}");
     }
 
-    async fn the_right_code_says_what_is_what(house: TestHouse) {
-        let house = hiding(&house).await;
-        for (place, (kind, phone)) in phones(&house, 0).await.into_iter().enumerate() {
-            let house = house.from(format!("203.0.113.{place}"));
-            house.login(&phone).await.assert_ok();
-            let answer = house.verify_login(&phone, &house.last_code_for(&phone)).await;
+    async fn the_right_code_says_what_is_what(server: TestServer) {
+        let server = hiding(&server).await;
+        for (place, (kind, phone)) in phones(&server, 0).await.into_iter().enumerate() {
+            let server = server.from(format!("203.0.113.{place}"));
+            server.login(&phone).await.assert_ok();
+            let answer = server.verify_login(&phone, &server.last_code_for(&phone)).await;
             match kind {
                 "unknown" => {
                     answer.assert_error(404, "user_not_found");
-                    house.verify_otp(&phone, &house.last_code_for(&phone)).await.assert_ok();
+                    server.verify_otp(&phone, &server.last_code_for(&phone)).await.assert_ok();
                 }
                 "disabled" => answer.assert_error(403, "account_disabled"),
                 _ => drop(answer.assert_ok()),
             }
-            house.advance(30);
-            house.signup(&phone).await.assert_ok();
-            let answer = house.verify_otp(&phone, &house.last_code_for(&phone)).await;
+            server.advance(30);
+            server.signup(&phone).await.assert_ok();
+            let answer = server.verify_otp(&phone, &server.last_code_for(&phone)).await;
             match kind {
                 "disabled" => answer.assert_error(403, "account_disabled"),
                 "finished" => {
@@ -129,57 +129,57 @@ on_both! {
         }
     }
 
-    async fn a_number_that_is_taken_is_told_after_its_code(house: TestHouse) {
-        let house = hiding(&house).await;
-        house.sign_in(OTHER_PHONE).await;
-        let hers = house.sign_in(PHONE).await;
-        house.advance(30);
+    async fn a_number_that_is_taken_is_told_after_its_code(server: TestServer) {
+        let server = hiding(&server).await;
+        server.sign_in(OTHER_PHONE).await;
+        let hers = server.sign_in(PHONE).await;
+        server.advance(30);
         let mut asked = Vec::new();
         for phone in [OTHER_PHONE, "+919876543299"] {
             let body = json!({ "phone_number": phone });
-            let answer = post_as(&house, &hers, "/api/auth/change-phone", body).await;
+            let answer = post_as(&server, &hers, "/api/auth/change-phone", body).await;
             answer.assert_ok();
             let guess = |code: String| json!({ "phone_number": phone, "otp_code": code });
             let path = "/api/auth/verify-change-phone";
-            let code = house.last_code_for(phone);
-            let refused = post_as(&house, &hers, path, guess(wrong(&code))).await;
+            let code = server.last_code_for(phone);
+            let refused = post_as(&server, &hers, path, guess(wrong(&code))).await;
             refused.assert_error(400, "otp_invalid");
             asked.push([shown(&answer, phone), shown(&refused, phone)]);
             if phone == OTHER_PHONE {
-                post_as(&house, &hers, path, guess(code)).await.assert_error(409, "phone_taken");
+                post_as(&server, &hers, path, guess(code)).await.assert_error(409, "phone_taken");
             }
         }
         assert_eq!(asked[0], asked[1]);
     }
 
-    async fn a_spent_cap_serves_devices_and_nobody_else(house: TestHouse) {
+    async fn a_spent_cap_serves_devices_and_nobody_else(server: TestServer) {
         let settings = [("HIDE_ACCOUNT_EXISTENCE", "true"), ("LIMIT_SENDS_PER_DAY", "5")];
-        let house = house.second_server(&settings).await;
-        house.signup(PHONE).await.assert_ok();
-        let signed_in = house.verify_otp(PHONE, &house.last_code_for(PHONE)).await;
+        let server = server.second_server(&settings).await;
+        server.signup(PHONE).await.assert_ok();
+        let signed_in = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         let token = signed_in.assert_ok().text_at("/data/device_token");
         // The last fifth of the cap is for those who are known: one of five.
         for place in 0..3 {
-            let stranger = house.from(format!("203.0.113.{place}"));
+            let stranger = server.from(format!("203.0.113.{place}"));
             stranger.signup(&format!("+91987654320{place}")).await.assert_ok();
         }
-        house.advance(30);
+        server.advance(30);
         let mut answers = Vec::new();
         for (place, phone) in [PHONE, "+919876543209"].into_iter().enumerate() {
-            let stranger = house.from(format!("198.51.100.{place}"));
+            let stranger = server.from(format!("198.51.100.{place}"));
             let answer = stranger.signup(phone).await;
             answer.assert_error(429, "rate_limited");
             answers.push(shown(&answer, phone));
         }
         assert_eq!(answers[0], answers[1]);
         let body = json!({ "phone_number": PHONE, "device_token": token });
-        house.post("/api/auth/login", body).await.assert_ok();
+        server.post("/api/auth/login", body).await.assert_ok();
     }
 
-    async fn without_it_apps_are_told_as_ever(house: TestHouse) {
-        house.sign_in_and_complete(PHONE).await;
-        house.signup(PHONE).await.assert_error(409, "user_already_exists");
-        house.login(OTHER_PHONE).await.assert_error(404, "user_not_found");
+    async fn without_it_apps_are_told_as_ever(server: TestServer) {
+        server.sign_in_and_complete(PHONE).await;
+        server.signup(PHONE).await.assert_error(409, "user_already_exists");
+        server.login(OTHER_PHONE).await.assert_error(404, "user_not_found");
     }
 }
 
@@ -190,24 +190,27 @@ on_both! {
 #[expect(clippy::disallowed_methods, reason = "a measurement by hand, which asserts nothing of a time")]
 async fn how_long_an_answer_takes() {
     const ROUNDS: u32 = 250;
-    let house = TestHouse::with(Database::Sqlite, &[]).await;
+    let server = TestServer::with(Database::Sqlite, &[]).await;
     let settings = [("HIDE_ACCOUNT_EXISTENCE", "true"), ("RATE_LIMITS_ENABLED", "false")];
-    let house = house.second_server(&settings).await;
+    let server = server.second_server(&settings).await;
     let mut times: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for round in 0..ROUNDS {
-        let mut phones = phones(&house, round * 4).await;
+        let mut phones = phones(&server, round * 4).await;
         // Whoever comes first in a round has no advantage by it.
         phones.rotate_left(usize::try_from(round % 4).unwrap());
         for (kind, phone) in phones {
             for route in ["signup", "login"] {
-                house.advance(30);
+                server.advance(30);
                 let start = Instant::now();
-                house.post(&format!("/api/auth/{route}"), json!({ "phone_number": phone })).await.assert_ok();
+                server
+                    .post(&format!("/api/auth/{route}"), json!({ "phone_number": phone }))
+                    .await
+                    .assert_ok();
                 times.entry((route, kind)).or_default().push(start.elapsed().as_secs_f64() * 1e3);
             }
-            let code = wrong(&house.last_code_for(&phone));
+            let code = wrong(&server.last_code_for(&phone));
             let start = Instant::now();
-            house.verify_login(&phone, &code).await.assert_error(400, "otp_invalid");
+            server.verify_login(&phone, &code).await.assert_error(400, "otp_invalid");
             times.entry(("verify-login", kind)).or_default().push(start.elapsed().as_secs_f64() * 1e3);
         }
     }

@@ -31,10 +31,10 @@ fn read_with(keys: &Value, token: &str) -> Option<Value> {
 }
 
 on_both! {
-    async fn with_a_shared_secret_there_are_no_keys(house: TestHouse) {
+    async fn with_a_shared_secret_there_are_no_keys(server: TestServer) {
         for path in PATHS {
             for path in [path.to_owned(), format!("{path}/")] {
-                let answer = house.get(&path).await;
+                let answer = server.get(&path).await;
                 assert_eq!(answer.assert_ok().text, r#"{"keys":[]}"#, "{path}");
                 assert_eq!(answer.header("content-type"), Some("application/json"));
                 assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
@@ -42,15 +42,15 @@ on_both! {
         }
         // Not the kid of a listed secret, either.
         let previous = secret();
-        let second = house.second_server(&[("JWT_PREVIOUS_KEYS", &previous)]).await;
+        let second = server.second_server(&[("JWT_PREVIOUS_KEYS", &previous)]).await;
         assert_eq!(second.get(PATHS[0]).await.json(), json!({ "keys": [] }));
     }
 
-    async fn all_public_keys_are_there_and_nothing_else(house: TestHouse) {
+    async fn all_public_keys_are_there_and_nothing_else(server: TestServer) {
         let [ed, ec, rsa] = one_of_each();
         let previous = format!("{},{},secret:{}", ec.path(), rsa.path(), secret());
         let server =
-            house.second_server(&[&ed.settings()[..], &[("JWT_PREVIOUS_KEYS", &previous)]].concat()).await;
+            server.second_server(&[&ed.settings()[..], &[("JWT_PREVIOUS_KEYS", &previous)]].concat()).await;
         let answer = server.get(PATHS[0]).await;
         let keys = answer.assert_ok().at("/keys");
         let keys = keys.as_array().unwrap();
@@ -73,9 +73,9 @@ on_both! {
         assert_eq!(server.get(PATHS[1]).await.text, answer.text);
     }
 
-    async fn a_service_needs_nothing_else_to_read_a_token(house: TestHouse) {
+    async fn a_service_needs_nothing_else_to_read_a_token(server: TestServer) {
         for (file, phone) in one_of_each().iter().zip(["+916205829376", "+919876543210", "+919812345678"]) {
-            let server = house.second_server(&file.settings()).await;
+            let server = server.second_server(&file.settings()).await;
             let tokens = server.sign_in(phone).await;
             let keys = server.get(PATHS[1]).await.json();
             let claims = read_with(&keys, &tokens.access).expect("the keys fit");
@@ -86,9 +86,9 @@ on_both! {
         }
     }
 
-    async fn keys_that_did_not_change_are_not_sent_again(house: TestHouse) {
+    async fn keys_that_did_not_change_are_not_sent_again(server: TestServer) {
         let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::EdDsa);
-        let server = house.second_server(&file.settings()).await;
+        let server = server.second_server(&file.settings()).await;
         for path in PATHS {
             let tag = server.get(path).await.header("etag").unwrap().to_owned();
             assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 20, "{tag}");
@@ -108,22 +108,22 @@ on_both! {
                 assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
             }
             // Two servers with the same keys agree, and other keys are another answer.
-            let twin = house.second_server(&file.settings()).await;
+            let twin = server.second_server(&file.settings()).await;
             assert_eq!(twin.get(path).await.header("etag"), Some(tag.as_str()));
-            assert_ne!(house.get(path).await.header("etag"), Some(tag.as_str()));
+            assert_ne!(server.get(path).await.header("etag"), Some(tag.as_str()));
         }
     }
 
-    async fn it_is_only_there_to_be_read(house: TestHouse) {
+    async fn it_is_only_there_to_be_read(server: TestServer) {
         for path in PATHS {
-            let head = house.send(Method::HEAD, path, &[], None).await;
+            let head = server.send(Method::HEAD, path, &[], None).await;
             assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
-            let answer = house.post(path, json!({})).await;
+            let answer = server.post(path, json!({})).await;
             answer.assert_error(405, "method_not_allowed");
             assert_eq!(answer.header("allow"), Some("GET, HEAD"));
         }
         // Nobody needs to be signed in, and whoever is sees the same.
-        let tokens = house.sign_in(PHONE).await;
-        assert_eq!(house.get_as(&tokens.access, PATHS[0]).await.text, house.get(PATHS[0]).await.text);
+        let tokens = server.sign_in(PHONE).await;
+        assert_eq!(server.get_as(&tokens.access, PATHS[0]).await.text, server.get(PATHS[0]).await.text);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     forge::{claims, with},
     on_both,
-    support::{PHONE, TestHouse, Tokens, keys::KeyFile},
+    support::{PHONE, TestServer, Tokens, keys::KeyFile},
 };
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {
@@ -25,15 +25,15 @@ fn forged(header: &str, payload: impl AsRef<[u8]>, key: &EncodingKey, algorithm:
 }
 
 /// Nobody is let in with it, nothing is refreshed by it, and it ends no session.
-async fn assert_opens_nothing(house: &TestHouse, good: &Tokens, why: &str, token: &str) {
-    let answer = house.get_as(token, "/api/auth/profile").await;
+async fn assert_opens_nothing(server: &TestServer, good: &Tokens, why: &str, token: &str) {
+    let answer = server.get_as(token, "/api/auth/profile").await;
     assert_eq!(answer.text_at("/error/code"), "token_invalid", "{why}: {}", answer.text);
     answer.assert_error(401, "token_invalid");
     assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""), "{why}");
-    let answer = house.refresh(token).await;
+    let answer = server.refresh(token).await;
     assert_eq!(answer.text_at("/error/code"), "token_invalid", "{why}: {}", answer.text);
-    house.post("/api/auth/logout", json!({ "refresh": token })).await.assert_ok();
-    house.get_as(&good.access, "/api/auth/profile").await.assert_ok();
+    server.post("/api/auth/logout", json!({ "refresh": token })).await.assert_ok();
+    server.get_as(&good.access, "/api/auth/profile").await.assert_ok();
 }
 
 /// With a right signature below them, or the one that the attack calls for.
@@ -94,25 +94,25 @@ fn headers_and_payloads(good: &Tokens) -> Vec<(&'static str, String, Vec<u8>)> {
 }
 
 on_both! {
-    async fn the_well_known_attacks_open_nothing(house: TestHouse) {
-        let good = house.sign_in(PHONE).await;
-        let key = EncodingKey::from_secret(house.setting("JWT_SECRET_KEY").as_bytes());
+    async fn the_well_known_attacks_open_nothing(server: TestServer) {
+        let good = server.sign_in(PHONE).await;
+        let key = EncodingKey::from_secret(server.setting("JWT_SECRET_KEY").as_bytes());
         for (why, header, payload) in headers_and_payloads(&good) {
-            assert_opens_nothing(&house, &good, why, &forged(&header, payload, &key, Algorithm::HS256)).await;
+            assert_opens_nothing(&server, &good, why, &forged(&header, payload, &key, Algorithm::HS256)).await;
         }
         // A refresh token is no access token, and the other way round.
-        house.get_as(&good.refresh, "/api/auth/profile").await.assert_error(401, "token_invalid");
-        house.refresh(&good.access).await.assert_error(401, "token_invalid");
+        server.get_as(&good.refresh, "/api/auth/profile").await.assert_error(401, "token_invalid");
+        server.refresh(&good.access).await.assert_error(401, "token_invalid");
         // One that is ours and over is told so, however long ago.
         for end in [-1, 0, 1, i64::MIN] {
             let old = with(claims(&good.access), json!({ "exp": end })).to_string();
             let token = forged(r#"{"alg":"HS256"}"#, old, &key, Algorithm::HS256);
-            house.get_as(&token, "/api/auth/profile").await.assert_error(401, "token_expired");
+            server.get_as(&token, "/api/auth/profile").await.assert_error(401, "token_expired");
         }
     }
 
-    async fn a_token_has_one_spelling(house: TestHouse) {
-        let good = house.sign_in(PHONE).await;
+    async fn a_token_has_one_spelling(server: TestServer) {
+        let good = server.sign_in(PHONE).await;
         let (head, signature) = good.access.rsplit_once('.').unwrap();
         let (header, payload) = head.split_once('.').unwrap();
         for (why, token) in [
@@ -131,13 +131,13 @@ on_both! {
             ("huge", format!("{head}.{}", "A".repeat(9000))),
             ("parameters behind", format!("{}?x=1", good.access)),
         ] {
-            assert_opens_nothing(&house, &good, why, &token).await;
+            assert_opens_nothing(&server, &good, why, &token).await;
         }
     }
 
-    async fn a_key_in_the_header_is_no_key(house: TestHouse) {
+    async fn a_key_in_the_header_is_no_key(server: TestServer) {
         let file = KeyFile::new(KeyAlgorithm::Es256);
-        let server = house.second_server(&file.settings()).await;
+        let server = server.second_server(&file.settings()).await;
         let good = server.sign_in(PHONE).await;
         let stranger = KeyFile::new(KeyAlgorithm::Es256);
         let key = EncodingKey::from_ec_pem(stranger.pem.as_bytes()).unwrap();

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    support::{Answer, PHONE, TestHouse},
+    support::{Answer, PHONE, TestServer},
 };
 
 /// The members of a request that have a shortest or longest text (`minLength`, `maxLength`), and how long it is.
-async fn bounds(house: &TestHouse, request: &str, bound: &str) -> Vec<(String, usize)> {
-    let document = house.get("/api/openapi.json").await;
+async fn bounds(server: &TestServer, request: &str, bound: &str) -> Vec<(String, usize)> {
+    let document = server.get("/api/openapi.json").await;
     let schemas = document.at("/components/schemas");
     let whole = &schemas[request];
     // A request of which there are two kinds has the members of both.
@@ -58,15 +58,15 @@ const REQUESTS: [(&str, Method, &str); 11] = [
 ];
 
 on_both! {
-    async fn what_the_document_calls_too_long_is_refused_and_the_error_says_how_long_it_may_be(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        let house = house.without_limits().await;
+    async fn what_the_document_calls_too_long_is_refused_and_the_error_says_how_long_it_may_be(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        let server = server.without_limits().await;
         let mut looked_at = 0;
         for (request, method, path) in REQUESTS {
-            for (member, most) in bounds(&house, request, "maxLength").await {
+            for (member, most) in bounds(&server, request, "maxLength").await {
                 looked_at += 1;
                 let send = async |length: usize| {
-                    house.send_as(&token, method.clone(), path, body(request, &member, length)).await
+                    server.send_as(&token, method.clone(), path, body(request, &member, length)).await
                 };
                 let answer = send(most + 1).await;
                 answer.assert_error(422, "validation_failed");
@@ -79,14 +79,14 @@ on_both! {
         assert!(looked_at > 20, "{looked_at}");
     }
 
-    async fn what_the_document_calls_too_short_is_refused(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        let house = house.without_limits().await;
+    async fn what_the_document_calls_too_short_is_refused(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        let server = server.without_limits().await;
         let mut looked_at = 0;
         for (request, method, path) in REQUESTS {
-            for (member, least) in bounds(&house, request, "minLength").await {
+            for (member, least) in bounds(&server, request, "minLength").await {
                 looked_at += 1;
-                let answer = house.send_as(&token, method.clone(), path, body(request, &member, least - 1)).await;
+                let answer = server.send_as(&token, method.clone(), path, body(request, &member, least - 1)).await;
                 answer.assert_error(422, "validation_failed");
                 assert_ne!(sentences(&answer, &member), "null", "{request}.{member} of {}", least - 1);
             }
@@ -94,11 +94,11 @@ on_both! {
         assert!(looked_at > 5, "{looked_at}");
     }
 
-    async fn names_are_as_short_as_the_setting_says(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn names_are_as_short_as_the_setting_says(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         for (least, taken, refused) in [("1", vec!["王", "Bo"], vec![""]), ("2", vec!["王明", "Bo", "Li"], vec!["王"]),
             ("3", vec!["Ana"], vec!["王明", "Bo", "Li"]), ("10", vec!["Gaurav Kum"], vec!["Gaurav Ku"])] {
-            let server = house.second_server(&[("NAME_MIN_CHARACTERS", least)]).await;
+            let server = server.second_server(&[("NAME_MIN_CHARACTERS", least)]).await;
             let name = async |name: &str| {
                 server.send_as(&token, Method::PUT, "/api/auth/profile", json!({"name": name})).await
             };
@@ -119,10 +119,10 @@ on_both! {
         }
     }
 
-    async fn names_hold_the_marks_of_their_scripts(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
+    async fn names_hold_the_marks_of_their_scripts(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
         for text in ["བསོད་ནམས", "\u{2018}Abd al-Rahman", "Gal·la Miralles", "ジョン・スミス", "ז׳בוטינסקי", "卡尔·马克思"] {
-            let answer = house.send_as(&token, Method::PUT, "/api/auth/profile", json!({"name": text})).await;
+            let answer = server.send_as(&token, Method::PUT, "/api/auth/profile", json!({"name": text})).await;
             assert_eq!(answer.assert_ok().at("/name"), Value::from(text));
         }
     }

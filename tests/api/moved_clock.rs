@@ -17,28 +17,28 @@ fn wait(answer: &Answer) -> i64 {
 }
 
 on_both! {
-    async fn a_cooldown_is_never_longer_than_its_setting(house: TestHouse) {
+    async fn a_cooldown_is_never_longer_than_its_setting(server: TestServer) {
         for (number, back) in BACK.into_iter().enumerate() {
             let phone = format!("+91620582937{number}");
-            house.signup(&phone).await.assert_ok();
-            house.advance(-back);
-            let refused = house.signup(&phone).await;
+            server.signup(&phone).await.assert_ok();
+            server.advance(-back);
+            let refused = server.signup(&phone).await;
             refused.assert_error(429, "otp_cooldown");
             assert_eq!(wait(&refused), 30, "{back}");
-            house.advance(29);
-            assert_eq!(wait(&house.signup(&phone).await), 1, "{back}");
+            server.advance(29);
+            assert_eq!(wait(&server.signup(&phone).await), 1, "{back}");
             // Whoever waits as told is served.
-            house.advance(1);
-            let answer = house.signup(&phone).await;
+            server.advance(1);
+            let answer = server.signup(&phone).await;
             answer.assert_ok();
             assert!(answer.at("/data/expires_in").as_i64().unwrap() <= 600, "{}", answer.text);
             assert_eq!(answer.at("/data/resend_in"), json!(30), "{}", answer.text);
-            house.advance(back);
+            server.advance(back);
         }
     }
 
-    async fn so_is_one_without_limits(house: TestHouse) {
-        let off = house.without_limits().await;
+    async fn so_is_one_without_limits(server: TestServer) {
+        let off = server.without_limits().await;
         off.signup(PHONE).await.assert_ok();
         off.advance(-HOUR);
         let refused = off.signup(PHONE).await;
@@ -48,14 +48,14 @@ on_both! {
         off.signup(PHONE).await.assert_ok();
     }
 
-    async fn a_window_and_a_lock_are_never_longer_than_theirs(house: TestHouse) {
+    async fn a_window_and_a_lock_are_never_longer_than_theirs(server: TestServer) {
         let settings = [
             ("LIMIT_SENDS_PER_PHONE", "2/1h"),
             ("LIMIT_GUESSES_PER_PHONE_AND_ADDRESS", "2/2h"),
             ("OTP_RESEND_SECONDS", "0"),
         ];
         for (number, back) in BACK.into_iter().enumerate() {
-            let server = house.second_server(&settings).await.from(format!("203.0.113.{number}"));
+            let server = server.second_server(&settings).await.from(format!("203.0.113.{number}"));
             let phone = format!("+91620582937{number}");
             for _ in 0..2 {
                 server.signup(&phone).await.assert_ok();
@@ -83,46 +83,46 @@ on_both! {
         }
     }
 
-    async fn a_code_lives_as_long_as_one_that_is_sent_now(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
-        house.signup(OTHER_PHONE).await.assert_ok();
-        house.advance(-YEAR);
+    async fn a_code_lives_as_long_as_one_that_is_sent_now(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
+        server.signup(OTHER_PHONE).await.assert_ok();
+        server.advance(-YEAR);
         for phone in [PHONE, OTHER_PHONE] {
-            house.verify_otp(phone, &house.wrong_code_for(phone)).await.assert_error(400, "otp_invalid");
+            server.verify_otp(phone, &server.wrong_code_for(phone)).await.assert_error(400, "otp_invalid");
         }
-        house.advance(600);
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
-        house.advance(1);
-        house.verify_otp(OTHER_PHONE, &house.last_code_for(OTHER_PHONE)).await.assert_error(400, "otp_expired");
+        server.advance(600);
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        server.advance(1);
+        server.verify_otp(OTHER_PHONE, &server.last_code_for(OTHER_PHONE)).await.assert_error(400, "otp_expired");
     }
 
-    async fn a_session_lives_as_long_as_one_that_is_opened_now(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
-        let device_token = house.signup(OTHER_PHONE).await.text_at("/data/device_token");
+    async fn a_session_lives_as_long_as_one_that_is_opened_now(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
+        let device_token = server.signup(OTHER_PHONE).await.text_at("/data/device_token");
         assert_eq!(device_token, "");
-        house.advance(-YEAR);
+        server.advance(-YEAR);
         // An access token would be good for longer than it may be; the session goes on.
-        house.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_expired");
-        let pair = house.refresh(&tokens.refresh).await;
+        server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_expired");
+        let pair = server.refresh(&tokens.refresh).await;
         pair.assert_ok();
         let (access, refresh) = (pair.text_at("/access"), pair.text_at("/refresh"));
-        house.get_as(&access, "/api/auth/profile").await.assert_ok();
+        server.get_as(&access, "/api/auth/profile").await.assert_ok();
         // So is the proof of who holds it.
-        house.advance(601);
+        server.advance(601);
         let asked = json!({"phone_number": OTHER_PHONE});
-        let answer = house.send_as(&access, Method::POST, "/api/auth/change-phone", asked).await;
+        let answer = server.send_as(&access, Method::POST, "/api/auth/change-phone", asked).await;
         answer.assert_error(403, "reauthentication_required");
-        house.advance(7 * 24 * HOUR);
-        house.refresh(&refresh).await.assert_error(401, "token_expired");
+        server.advance(7 * 24 * HOUR);
+        server.refresh(&refresh).await.assert_error(401, "token_expired");
     }
 
-    async fn a_device_is_not_known_for_longer(house: TestHouse) {
-        house.signup(PHONE).await.assert_ok();
-        let token = house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.text_at("/data/device_token");
-        let live = |now| house.services.devices.read(&token, now).is_some();
-        assert!(live(house.now()));
-        assert!(live(house.now() - chrono::Duration::seconds(5)), "clocks differ by so much");
-        assert!(!live(house.now() - chrono::Duration::seconds(7)));
-        assert!(!live(house.now() - chrono::Duration::days(300)));
+    async fn a_device_is_not_known_for_longer(server: TestServer) {
+        server.signup(PHONE).await.assert_ok();
+        let token = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.text_at("/data/device_token");
+        let live = |now| server.services.devices.read(&token, now).is_some();
+        assert!(live(server.now()));
+        assert!(live(server.now() - chrono::Duration::seconds(5)), "clocks differ by so much");
+        assert!(!live(server.now() - chrono::Duration::seconds(7)));
+        assert!(!live(server.now() - chrono::Duration::days(300)));
     }
 }

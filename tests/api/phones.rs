@@ -6,11 +6,11 @@ use serde_json::json;
 use crate::{
     on_both,
     roles::{STAFF, somebody},
-    support::{Answer, PHONE, TestHouse},
+    support::{Answer, PHONE, TestServer},
 };
 
-async fn of_country(house: &TestHouse, region: &str) -> TestHouse {
-    house.second_server(&[("PHONE_DEFAULT_REGION", region), ("RATE_LIMITS_ENABLED", "false")]).await
+async fn of_country(server: &TestServer, region: &str) -> TestServer {
+    server.second_server(&[("PHONE_DEFAULT_REGION", region), ("RATE_LIMITS_ENABLED", "false")]).await
 }
 
 #[track_caller]
@@ -21,23 +21,23 @@ fn asks_for_the_plus(answer: &Answer, field: &str) {
 }
 
 on_both! {
-    async fn a_code_goes_to_the_country_of_the_server_and_never_abroad(house: TestHouse) {
+    async fn a_code_goes_to_the_country_of_the_server_and_never_abroad(server: TestServer) {
         for (region, text, number) in [
             ("CN", "16109342507", "+8616109342507"), // not to +1 610 934 2507
             ("IN", "916205829376", "+916205829376"),
             ("IN", "9607712345", "+919607712345"), // not to +960 771 2345
             ("DE", "0154 10123456", "+4915410123456"),
         ] {
-            let server = of_country(&house, region).await;
+            let server = of_country(&server, region).await;
             let answer = server.signup(text).await;
             assert_eq!(answer.assert_ok().at("/data/phone_number"), json!(number), "{text} at {region}");
             assert_eq!(server.codes_for(number).len(), 1);
         }
     }
 
-    async fn every_route_asks_for_the_plus_of_another_country(house: TestHouse) {
-        let token = house.sign_in(PHONE).await.access;
-        let staff = somebody(&house, STAFF, "staff").await.access;
+    async fn every_route_asks_for_the_plus_of_another_country(server: TestServer) {
+        let token = server.sign_in(PHONE).await.access;
+        let staff = somebody(&server, STAFF, "staff").await.access;
         for (region, text) in [
             ("IN", "84382746639"), // a digit too many, and a number of Vietnam
             ("IN", "14155550123"),
@@ -45,7 +45,7 @@ on_both! {
             ("SG", "0014155550123"),
             ("BR", "005511961234567"),
         ] {
-            let server = of_country(&house, region).await;
+            let server = of_country(&server, region).await;
             for path in ["/api/auth/signup", "/api/auth/login"] {
                 asks_for_the_plus(&server.post(path, json!({"phone_number": text})).await, "phone_number");
             }
@@ -65,8 +65,8 @@ on_both! {
         }
     }
 
-    async fn numbers_of_new_series_get_their_code(house: TestHouse) {
-        let server = of_country(&house, "IN").await;
+    async fn numbers_of_new_series_get_their_code(server: TestServer) {
+        let server = of_country(&server, "IN").await;
         for number in ["+19835002345", "+905823141756", "+212730012345", "+254135123456", "+46780123456"] {
             server.signup(number).await.assert_ok();
             assert_eq!(server.codes_for(number).len(), 1, "{number}");

@@ -13,14 +13,14 @@ use crate::{
     again::{PASSWORD, assert_goes_on, post_as, tokens_of},
     on_both,
     roles::{ADMIN, STAFF, somebody},
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse, Tokens},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, Tokens},
 };
 
 const DAY: i64 = 24 * 60 * 60;
 const STALE: i64 = 90 * DAY;
 
 /// A house where numbers are stale after 90 days, and sessions may live longer than that.
-async fn with_stale_days(house: &TestHouse) -> TestHouse {
+async fn with_stale_days(server: &TestServer) -> TestServer {
     let settings = [
         ("PHONE_STALE_DAYS", "90"),
         ("JWT_REFRESH_TOKEN_EXPIRE_DAYS", "365"),
@@ -28,281 +28,281 @@ async fn with_stale_days(house: &TestHouse) -> TestHouse {
         // The clock is moved about, and what is asked here has nothing to do with budgets.
         ("RATE_LIMITS_ENABLED", "false"),
     ];
-    house.second_server(&settings).await
+    server.second_server(&settings).await
 }
 
 /// Signs somebody up whose profile is whole and who has a password.
-async fn somebody_of_old(house: &TestHouse) -> Tokens {
-    let tokens = house.sign_in_and_complete(PHONE).await;
+async fn somebody_of_old(server: &TestServer) -> Tokens {
+    let tokens = server.sign_in_and_complete(PHONE).await;
     let new = json!({ "new_password": PASSWORD });
-    post_as(house, &tokens, "/api/auth/password", new).await.assert_ok();
+    post_as(server, &tokens, "/api/auth/password", new).await.assert_ok();
     tokens
 }
 
 /// Whoever has the number now signs up.
-async fn sign_up(house: &TestHouse) -> Tokens {
-    house.signup(PHONE).await.assert_ok();
-    tokens_of(&house.verify_otp(PHONE, &house.last_code_for(PHONE)).await)
+async fn sign_up(server: &TestServer) -> Tokens {
+    server.signup(PHONE).await.assert_ok();
+    tokens_of(&server.verify_otp(PHONE, &server.last_code_for(PHONE)).await)
 }
 
-async fn reunite(house: &TestHouse, staff: &Tokens, id: &str) -> Answer {
+async fn reunite(server: &TestServer, staff: &Tokens, id: &str) -> Answer {
     let path = format!("/api/users/{id}/reunite");
-    house.send_as(&staff.access, Method::POST, &path, json!({})).await
+    server.send_as(&staff.access, Method::POST, &path, json!({})).await
 }
 
-async fn by_password(house: &TestHouse, username: &str) -> Answer {
-    house.post("/api/token", json!({ "username": username, "password": PASSWORD })).await
+async fn by_password(server: &TestServer, username: &str) -> Answer {
+    server.post("/api/token", json!({ "username": username, "password": PASSWORD })).await
 }
 
-async fn entries(house: &TestHouse, action: &str) -> i64 {
-    house.services.audit.flush().await.unwrap();
-    house.count(&format!("SELECT COUNT(*) FROM audit WHERE action = '{action}'")).await
+async fn entries(server: &TestServer, action: &str) -> i64 {
+    server.services.audit.flush().await.unwrap();
+    server.count(&format!("SELECT COUNT(*) FROM audit WHERE action = '{action}'")).await
 }
 
-async fn phone_of(house: &TestHouse, tokens: &Tokens) -> Value {
-    house.get_as(&tokens.access, "/api/auth/profile").await.assert_ok().at("/phone_number")
+async fn phone_of(server: &TestServer, tokens: &Tokens) -> Value {
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok().at("/phone_number")
 }
 
 on_both! {
-    async fn a_stale_number_opens_a_new_account(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        let old = somebody_of_old(&house).await;
-        house.advance(STALE - 1);
-        house.signup(PHONE).await.assert_error(409, "user_already_exists");
-        house.advance(1);
-        house.login(PHONE).await.assert_error(404, "user_not_found");
-        house.signup(PHONE).await.assert_ok();
-        let code = house.last_code_for(PHONE);
-        house.verify_login(PHONE, &code).await.assert_error(404, "user_not_found");
+    async fn a_stale_number_opens_a_new_account(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        let old = somebody_of_old(&server).await;
+        server.advance(STALE - 1);
+        server.signup(PHONE).await.assert_error(409, "user_already_exists");
+        server.advance(1);
+        server.login(PHONE).await.assert_error(404, "user_not_found");
+        server.signup(PHONE).await.assert_ok();
+        let code = server.last_code_for(PHONE);
+        server.verify_login(PHONE, &code).await.assert_error(404, "user_not_found");
         // Nobody has shown yet that she has the number, so the old account is as it was.
-        assert_eq!(phone_of_row(&house, &old).await, 1);
-        let new = tokens_of(&house.verify_otp(PHONE, &code).await);
+        assert_eq!(phone_of_row(&server, &old).await, 1);
+        let new = tokens_of(&server.verify_otp(PHONE, &code).await);
         assert_ne!(new.user_id, old.user_id);
-        house.refresh(&old.refresh).await.assert_error(401, "token_revoked");
-        assert_goes_on(&house, &new).await;
-        assert_eq!(phone_of_row(&house, &old).await, 0);
-        by_password(&house, PHONE).await.assert_error(401, "credentials_invalid");
-        assert_eq!(entries(&house, "account_unlinked").await, 1);
+        server.refresh(&old.refresh).await.assert_error(401, "token_revoked");
+        assert_goes_on(&server, &new).await;
+        assert_eq!(phone_of_row(&server, &old).await, 0);
+        by_password(&server, PHONE).await.assert_error(401, "credentials_invalid");
+        assert_eq!(entries(&server, "account_unlinked").await, 1);
         // What was sent to whoever had it before is told to nobody else.
-        let export = house.get_as(&new.access, "/api/auth/export").await;
+        let export = server.get_as(&new.access, "/api/auth/export").await;
         let messages = export.assert_ok().at("/messages");
         assert_eq!(messages.as_array().unwrap().len(), 1, "{messages}");
         // It is hers now.
-        house.advance(30);
-        house.login(PHONE).await.assert_ok();
-        let again = tokens_of(&house.verify_login(PHONE, &house.last_code_for(PHONE)).await);
+        server.advance(30);
+        server.login(PHONE).await.assert_ok();
+        let again = tokens_of(&server.verify_login(PHONE, &server.last_code_for(PHONE)).await);
         assert_eq!(again.user_id, new.user_id);
-        assert_eq!(entries(&house, "account_unlinked").await, 1);
+        assert_eq!(entries(&server, "account_unlinked").await, 1);
     }
 
-    async fn without_the_setting_nothing_is_stale(house: TestHouse) {
-        let house = house.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
-        let old = house.sign_in_and_complete(PHONE).await;
-        house.advance(3_000 * DAY);
-        house.login(PHONE).await.assert_ok();
-        let again = tokens_of(&house.verify_otp(PHONE, &house.last_code_for(PHONE)).await);
+    async fn without_the_setting_nothing_is_stale(server: TestServer) {
+        let server = server.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
+        let old = server.sign_in_and_complete(PHONE).await;
+        server.advance(3_000 * DAY);
+        server.login(PHONE).await.assert_ok();
+        let again = tokens_of(&server.verify_otp(PHONE, &server.last_code_for(PHONE)).await);
         assert_eq!(again.user_id, old.user_id);
     }
 
-    async fn a_refresh_a_code_and_a_password_are_uses(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        let old = somebody_of_old(&house).await;
-        house.advance(STALE - 1);
-        house.refresh(&old.refresh).await.assert_ok();
-        house.advance(STALE - 1);
-        assert_eq!(by_password(&house, PHONE).await.status.as_u16(), 200);
-        house.advance(STALE - 1);
-        house.login(PHONE).await.assert_ok();
-        house.verify_login(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+    async fn a_refresh_a_code_and_a_password_are_uses(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        let old = somebody_of_old(&server).await;
+        server.advance(STALE - 1);
+        server.refresh(&old.refresh).await.assert_ok();
+        server.advance(STALE - 1);
+        assert_eq!(by_password(&server, PHONE).await.status.as_u16(), 200);
+        server.advance(STALE - 1);
+        server.login(PHONE).await.assert_ok();
+        server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
         // The use is remembered although the sessions are forgotten.
-        house.execute("UPDATE accounts SET seen_at = NULL, updated_at = created_at").await;
-        let ended = house.now();
-        house.execute("UPDATE sessions SET ended_at = last_used_at").await;
-        house.advance(STALE - 1);
-        let purged = purge(&house.services, &Retention::of(Duration::seconds(1)), Actor::System).await.unwrap();
+        server.execute("UPDATE accounts SET seen_at = NULL, updated_at = created_at").await;
+        let ended = server.now();
+        server.execute("UPDATE sessions SET ended_at = last_used_at").await;
+        server.advance(STALE - 1);
+        let purged = purge(&server.services, &Retention::new(Duration::seconds(1)), Actor::System).await.unwrap();
         assert_eq!(purged.sessions, 3);
-        assert_eq!(house.count("SELECT COUNT(*) FROM sessions").await, 0);
-        assert_eq!((house.now() - ended).num_seconds(), STALE - 1);
-        house.login(PHONE).await.assert_ok();
-        house.advance(1);
-        house.login(PHONE).await.assert_error(404, "user_not_found");
+        assert_eq!(server.count("SELECT COUNT(*) FROM sessions").await, 0);
+        assert_eq!((server.now() - ended).num_seconds(), STALE - 1);
+        server.login(PHONE).await.assert_ok();
+        server.advance(1);
+        server.login(PHONE).await.assert_error(404, "user_not_found");
     }
 
-    async fn an_account_of_which_no_use_is_known_counts_from_its_last_change(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        house.sign_in_and_complete(PHONE).await;
-        house.execute("DELETE FROM sessions").await;
-        house.execute("UPDATE accounts SET seen_at = NULL").await;
-        house.advance(STALE - 1);
-        house.login(PHONE).await.assert_ok();
-        house.advance(1);
-        house.login(PHONE).await.assert_error(404, "user_not_found");
+    async fn an_account_of_which_no_use_is_known_counts_from_its_last_change(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        server.sign_in_and_complete(PHONE).await;
+        server.execute("DELETE FROM sessions").await;
+        server.execute("UPDATE accounts SET seen_at = NULL").await;
+        server.advance(STALE - 1);
+        server.login(PHONE).await.assert_ok();
+        server.advance(1);
+        server.login(PHONE).await.assert_error(404, "user_not_found");
     }
 
-    async fn a_disabled_account_stays_what_it_is(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        house.sign_in(PHONE).await;
-        house.disable(PHONE).await;
-        house.advance(10 * STALE);
-        house.signup(PHONE).await.assert_error(403, "account_disabled");
+    async fn a_disabled_account_stays_what_it_is(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        server.sign_in(PHONE).await;
+        server.disable(PHONE).await;
+        server.advance(10 * STALE);
+        server.signup(PHONE).await.assert_error(403, "account_disabled");
     }
 
-    async fn a_device_of_before_is_a_stranger_to_the_new_account(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        house.signup(PHONE).await.assert_ok();
-        let old = house.verify_otp(PHONE, &house.last_code_for(PHONE)).await;
+    async fn a_device_of_before_is_a_stranger_to_the_new_account(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        server.signup(PHONE).await.assert_ok();
+        let old = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         let token = old.assert_ok().text_at("/data/device_token");
-        house.advance(STALE);
+        server.advance(STALE);
         let hers = json!({ "phone_number": PHONE, "device_token": token });
-        house.signup(PHONE).await.assert_ok();
-        house.post("/api/auth/signup", hers.clone()).await.assert_error(429, "otp_cooldown");
-        house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
-        house.advance(30);
-        house.signup(PHONE).await.assert_ok();
-        house.post("/api/auth/signup", hers).await.assert_error(429, "otp_cooldown");
+        server.signup(PHONE).await.assert_ok();
+        server.post("/api/auth/signup", hers.clone()).await.assert_error(429, "otp_cooldown");
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        server.advance(30);
+        server.signup(PHONE).await.assert_ok();
+        server.post("/api/auth/signup", hers).await.assert_error(429, "otp_cooldown");
     }
 
-    async fn one_code_opens_one_account_however_often_it_comes(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        let old = somebody_of_old(&house).await;
-        house.advance(STALE);
-        house.signup(PHONE).await.assert_ok();
-        let code = house.last_code_for(PHONE);
-        let answers = join_all((0..20).map(|_| house.verify_otp(PHONE, &code))).await;
+    async fn one_code_opens_one_account_however_often_it_comes(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        let old = somebody_of_old(&server).await;
+        server.advance(STALE);
+        server.signup(PHONE).await.assert_ok();
+        let code = server.last_code_for(PHONE);
+        let answers = join_all((0..20).map(|_| server.verify_otp(PHONE, &code))).await;
         let came_in: Vec<&Answer> = answers.iter().filter(|answer| answer.status.as_u16() == 200).collect();
         assert_eq!(came_in.len(), 1);
         assert_ne!(came_in[0].text_at("/data/user_id"), old.user_id);
-        assert_eq!(house.count("SELECT COUNT(*) FROM accounts").await, 2);
-        assert_eq!(entries(&house, "account_unlinked").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM accounts").await, 2);
+        assert_eq!(entries(&server, "account_unlinked").await, 1);
     }
 
-    async fn a_sign_in_at_the_moment_of_the_loss_is_before_it_or_after_it(house: TestHouse) {
-        let house = with_stale_days(&house).await;
+    async fn a_sign_in_at_the_moment_of_the_loss_is_before_it_or_after_it(server: TestServer) {
+        let server = with_stale_days(&server).await;
         for round in 0..4 {
             // Of each round the account of the round before is the old one.
-            let old = somebody_of_old(&house).await;
-            house.advance(STALE);
-            house.signup(PHONE).await.assert_ok();
-            let code = house.last_code_for(PHONE);
+            let old = somebody_of_old(&server).await;
+            server.advance(STALE);
+            server.signup(PHONE).await.assert_ok();
+            let code = server.last_code_for(PHONE);
             let (by_code, by_password) =
-                tokio::join!(house.verify_otp(PHONE, &code), by_password(&house, PHONE));
+                tokio::join!(server.verify_otp(PHONE, &code), by_password(&server, PHONE));
             let new = tokens_of(&by_code);
-            assert_goes_on(&house, &new).await;
+            assert_goes_on(&server, &new).await;
             let password_status = by_password.status.as_u16();
             if new.user_id == old.user_id {
                 assert_eq!(password_status, 200, "round {round}: it was used in time");
             } else if password_status == 200 {
-                let answer = house.get_as(&by_password.text_at("/access"), "/api/auth/profile").await;
+                let answer = server.get_as(&by_password.text_at("/access"), "/api/auth/profile").await;
                 answer.assert_error(401, "token_revoked");
             } else {
                 by_password.assert_error(401, "credentials_invalid");
             }
-            let holders = house.count(&format!("SELECT COUNT(*) FROM accounts WHERE phone = '{PHONE}'")).await;
+            let holders = server.count(&format!("SELECT COUNT(*) FROM accounts WHERE phone = '{PHONE}'")).await;
             assert_eq!(holders, 1, "round {round}");
-            house.execute(&format!("DELETE FROM accounts WHERE phone = '{PHONE}'")).await;
-            house.advance(30);
+            server.execute(&format!("DELETE FROM accounts WHERE phone = '{PHONE}'")).await;
+            server.advance(30);
         }
     }
 
-    async fn somebody_who_has_an_account_takes_a_stale_number_to_it(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        let old = somebody_of_old(&house).await;
-        house.advance(STALE);
-        let hers = house.sign_in(OTHER_PHONE).await;
+    async fn somebody_who_has_an_account_takes_a_stale_number_to_it(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        let old = somebody_of_old(&server).await;
+        server.advance(STALE);
+        let hers = server.sign_in(OTHER_PHONE).await;
         let change = json!({ "phone_number": PHONE });
-        post_as(&house, &hers, "/api/auth/change-phone", change).await.assert_ok();
-        let code = json!({ "phone_number": PHONE, "otp_code": house.last_code_for(PHONE) });
-        post_as(&house, &hers, "/api/auth/verify-change-phone", code).await.assert_ok();
-        assert_eq!(phone_of(&house, &hers).await, json!(PHONE));
-        assert_eq!(phone_of_row(&house, &old).await, 0);
-        assert_eq!(entries(&house, "account_unlinked").await, 1);
+        post_as(&server, &hers, "/api/auth/change-phone", change).await.assert_ok();
+        let code = json!({ "phone_number": PHONE, "otp_code": server.last_code_for(PHONE) });
+        post_as(&server, &hers, "/api/auth/verify-change-phone", code).await.assert_ok();
+        assert_eq!(phone_of(&server, &hers).await, json!(PHONE));
+        assert_eq!(phone_of_row(&server, &old).await, 0);
+        assert_eq!(entries(&server, "account_unlinked").await, 1);
     }
 
-    async fn staff_find_it_and_reunite_it(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        let old = somebody_of_old(&house).await;
-        house.advance(STALE);
-        let new = sign_up(&house).await;
-        let staff = somebody(&house, STAFF, "staff").await;
-        let found = house.get_as(&staff.access, "/api/users?search=6205829376").await;
+    async fn staff_find_it_and_reunite_it(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        let old = somebody_of_old(&server).await;
+        server.advance(STALE);
+        let new = sign_up(&server).await;
+        let staff = somebody(&server, STAFF, "staff").await;
+        let found = server.get_as(&staff.access, "/api/users?search=6205829376").await;
         assert_eq!(found.assert_ok().at("/total"), json!(2), "{}", found.text);
-        let user = house.get_as(&staff.access, &format!("/api/users/{}", old.user_id)).await;
+        let user = server.get_as(&staff.access, &format!("/api/users/{}", old.user_id)).await;
         assert_eq!((user.at("/phone_number"), user.at("/former_phone")), (Value::Null, json!(PHONE)));
 
-        let reunited = reunite(&house, &staff, &old.user_id).await;
+        let reunited = reunite(&server, &staff, &old.user_id).await;
         reunited.assert_ok();
         assert_eq!((reunited.at("/phone_number"), reunited.at("/former_phone")), (json!(PHONE), Value::Null));
-        assert_over_or_disabled(&house, &new).await;
-        assert_eq!(entries(&house, "account_reunited").await, 1);
-        assert_eq!(entries(&house, "account_deactivated").await, 1);
+        assert_over_or_disabled(&server, &new).await;
+        assert_eq!(entries(&server, "account_reunited").await, 1);
+        assert_eq!(entries(&server, "account_deactivated").await, 1);
         // A second time changes nothing.
-        reunite(&house, &staff, &old.user_id).await.assert_ok();
-        assert_eq!(entries(&house, "account_reunited").await, 1);
-        house.advance(30);
-        house.login(PHONE).await.assert_ok();
-        let back = tokens_of(&house.verify_login(PHONE, &house.last_code_for(PHONE)).await);
+        reunite(&server, &staff, &old.user_id).await.assert_ok();
+        assert_eq!(entries(&server, "account_reunited").await, 1);
+        server.advance(30);
+        server.login(PHONE).await.assert_ok();
+        let back = tokens_of(&server.verify_login(PHONE, &server.last_code_for(PHONE)).await);
         assert_eq!(back.user_id, old.user_id);
 
         // The other way round it is not: who has it now did not come by it through the loss.
-        reunite(&house, &staff, &new.user_id).await.assert_error(409, "phone_taken");
+        reunite(&server, &staff, &new.user_id).await.assert_error(409, "phone_taken");
     }
 
-    async fn not_everything_can_be_reunited_by_everybody(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        let old = somebody_of_old(&house).await;
-        house.advance(STALE);
-        let new = sign_up(&house).await;
-        let staff = somebody(&house, STAFF, "staff").await;
-        let admin = somebody(&house, ADMIN, "admin").await;
-        reunite(&house, &new, &old.user_id).await.assert_error(403, "forbidden");
-        house.post(&format!("/api/users/{}/reunite", old.user_id), json!({})).await.assert_error(401, "token_missing");
+    async fn not_everything_can_be_reunited_by_everybody(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        let old = somebody_of_old(&server).await;
+        server.advance(STALE);
+        let new = sign_up(&server).await;
+        let staff = somebody(&server, STAFF, "staff").await;
+        let admin = somebody(&server, ADMIN, "admin").await;
+        reunite(&server, &new, &old.user_id).await.assert_error(403, "forbidden");
+        server.post(&format!("/api/users/{}/reunite", old.user_id), json!({})).await.assert_error(401, "token_missing");
         for id in ["nonsense", "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"] {
-            reunite(&house, &staff, id).await.assert_error(404, "user_not_found");
+            reunite(&server, &staff, id).await.assert_error(404, "user_not_found");
         }
         // Of an account that has its phone nothing is to be done.
-        reunite(&house, &staff, &new.user_id).await.assert_ok();
-        let nobody = crate::again::register(&house, "gaurav").await;
-        reunite(&house, &staff, &nobody.user_id).await.assert_error(404, "not_found");
+        reunite(&server, &staff, &new.user_id).await.assert_ok();
+        let nobody = crate::again::register(&server, "gaurav").await;
+        reunite(&server, &staff, &nobody.user_id).await.assert_error(404, "not_found");
         // What is staff's now is for nobody to take.
-        house.execute(&format!("UPDATE accounts SET role = 'staff' WHERE phone = '{PHONE}'")).await;
+        server.execute(&format!("UPDATE accounts SET role = 'staff' WHERE phone = '{PHONE}'")).await;
         for who in [&staff, &admin] {
-            reunite(&house, who, &old.user_id).await.assert_error(403, "forbidden");
+            reunite(&server, who, &old.user_id).await.assert_error(403, "forbidden");
         }
-        house.execute(&format!("UPDATE accounts SET role = 'user' WHERE phone = '{PHONE}'")).await;
+        server.execute(&format!("UPDATE accounts SET role = 'user' WHERE phone = '{PHONE}'")).await;
         // Whoever had an account already when the number was lost did not come by it through that.
         let before = format!("(SELECT old.created_at FROM accounts AS old WHERE old.former_phone = '{PHONE}')");
-        house.execute(&format!("UPDATE accounts SET created_at = {before} WHERE phone = '{PHONE}'")).await;
-        reunite(&house, &admin, &old.user_id).await.assert_error(409, "phone_taken");
-        assert_goes_on(&house, &new).await;
+        server.execute(&format!("UPDATE accounts SET created_at = {before} WHERE phone = '{PHONE}'")).await;
+        reunite(&server, &admin, &old.user_id).await.assert_error(409, "phone_taken");
+        assert_goes_on(&server, &new).await;
     }
 
-    async fn whoever_gets_a_number_of_her_own_has_lost_none(house: TestHouse) {
-        let house = with_stale_days(&house).await;
-        somebody_of_old(&house).await;
-        house.execute("UPDATE accounts SET username = 'gaurav', username_key = 'gaurav'").await;
-        house.advance(STALE);
-        sign_up(&house).await;
-        let answer = by_password(&house, "gaurav").await;
+    async fn whoever_gets_a_number_of_her_own_has_lost_none(server: TestServer) {
+        let server = with_stale_days(&server).await;
+        somebody_of_old(&server).await;
+        server.execute("UPDATE accounts SET username = 'gaurav', username_key = 'gaurav'").await;
+        server.advance(STALE);
+        sign_up(&server).await;
+        let answer = by_password(&server, "gaurav").await;
         assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
         let old = crate::again::password_tokens(&answer);
-        assert_eq!(phone_of(&house, &old).await, Value::Null);
+        assert_eq!(phone_of(&server, &old).await, Value::Null);
         let change = json!({ "phone_number": OTHER_PHONE });
-        post_as(&house, &old, "/api/auth/change-phone", change).await.assert_ok();
-        let code = json!({ "phone_number": OTHER_PHONE, "otp_code": house.last_code_for(OTHER_PHONE) });
-        post_as(&house, &old, "/api/auth/verify-change-phone", code).await.assert_ok();
-        assert_eq!(house.count("SELECT COUNT(*) FROM accounts WHERE former_phone IS NOT NULL").await, 0);
+        post_as(&server, &old, "/api/auth/change-phone", change).await.assert_ok();
+        let code = json!({ "phone_number": OTHER_PHONE, "otp_code": server.last_code_for(OTHER_PHONE) });
+        post_as(&server, &old, "/api/auth/verify-change-phone", code).await.assert_ok();
+        assert_eq!(server.count("SELECT COUNT(*) FROM accounts WHERE former_phone IS NOT NULL").await, 0);
     }
 }
 
 /// Whether the account of these tokens has the phone: 1 or 0.
-async fn phone_of_row(house: &TestHouse, tokens: &Tokens) -> i64 {
+async fn phone_of_row(server: &TestServer, tokens: &Tokens) -> i64 {
     let all = format!("SELECT COUNT(*) FROM accounts WHERE phone = '{PHONE}' AND password_hash IS NOT NULL");
     assert!(!tokens.user_id.is_empty());
-    house.count(&all).await
+    server.count(&all).await
 }
 
 /// A session that is over, of an account that is off.
-async fn assert_over_or_disabled(house: &TestHouse, tokens: &Tokens) {
-    house.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
-    house.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
+async fn assert_over_or_disabled(server: &TestServer, tokens: &Tokens) {
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
+    server.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
 }

@@ -7,47 +7,47 @@ use crate::{again::PASSWORD, on_both};
 const PATH: &str = "/api/register/";
 
 on_both! {
-    async fn an_account_is_made_and_not_signed_in(house: TestHouse) {
+    async fn an_account_is_made_and_not_signed_in(server: TestServer) {
         let body = json!({"username": "admin", "password": PASSWORD, "email": "admin@gmail.com", "password2": PASSWORD});
-        let answer = house.post(PATH, body).await;
+        let answer = server.post(PATH, body).await;
         assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
         let expected = json!({"id": answer.at("/id"), "username": "admin", "email": "admin@gmail.com"});
         assert_eq!(answer.json(), expected);
         assert!(uuid::Uuid::parse_str(&answer.text_at("/id")).is_ok());
-        assert_eq!(house.count("SELECT COUNT(*) FROM sessions").await, 0);
-        house.post("/api/token/", json!({"username": "admin", "password": PASSWORD})).await.assert_ok();
+        assert_eq!(server.count("SELECT COUNT(*) FROM sessions").await, 0);
+        server.post("/api/token/", json!({"username": "admin", "password": PASSWORD})).await.assert_ok();
     }
 
-    async fn the_address_may_be_left_out(house: TestHouse) {
+    async fn the_address_may_be_left_out(server: TestServer) {
         for (name, email) in [("one", None), ("two", Some(Value::Null)), ("three", Some(json!("")))] {
             let mut body = json!({"username": name, "password": PASSWORD, "password2": null});
             if let Some(email) = email {
                 body["email"] = email;
             }
-            let answer = house.post(PATH, body).await;
+            let answer = server.post(PATH, body).await;
             assert_eq!(answer.status.as_u16(), 201, "{}", answer.text);
             assert_eq!(answer.at("/email"), Value::Null);
         }
         let body = json!({"username": "TWO", "password": PASSWORD});
-        house.post(PATH, body).await.assert_error(409, "username_taken");
+        server.post(PATH, body).await.assert_error(409, "username_taken");
         let body = json!({"username": "four", "password": PASSWORD, "email": "no"});
-        let answer = house.post(PATH, body).await;
+        let answer = server.post(PATH, body).await;
         answer.assert_error(422, "validation_failed");
         assert!(answer.at("/error/fields/email/0").is_string());
     }
 
-    async fn two_passwords_must_be_one(house: TestHouse) {
+    async fn two_passwords_must_be_one(server: TestServer) {
         for again in [json!("purple-kettle-morning-72"), json!(""), json!(7)] {
             let body = json!({"username": "admin", "password": PASSWORD, "password2": again});
-            let answer = house.post(PATH, body).await;
+            let answer = server.post(PATH, body).await;
             answer.assert_error(422, "validation_failed");
             assert!(answer.at("/error/fields/password2/0").is_string(), "{}", answer.text);
             assert!(answer.at("/error/fields/password").is_null(), "{}", answer.text);
         }
         // The password of the document is none that Django's own rules take.
-        let answer = house.post(PATH, json!({"username": "admin", "password": "admin"})).await;
+        let answer = server.post(PATH, json!({"username": "admin", "password": "admin"})).await;
         answer.assert_error(422, "validation_failed");
         assert_eq!(answer.at("/error/fields/password").as_array().unwrap().len(), 3, "{}", answer.text);
-        assert_eq!(house.count("SELECT COUNT(*) FROM accounts").await, 0);
+        assert_eq!(server.count("SELECT COUNT(*) FROM accounts").await, 0);
     }
 }

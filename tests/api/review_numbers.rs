@@ -9,20 +9,20 @@ use crate::{
     again::{poke_as, post_as, tokens_of},
     on_both,
     roles::{ADMIN, somebody},
-    support::{PHONE, TestHouse, Tokens},
+    support::{PHONE, TestServer, Tokens},
 };
 
 const REVIEW: &str = "+12025550100";
 const CODE: &str = "4821";
 const LISTED: &str = "+12025550100=4821@2026-03-14";
 
-async fn with_list(house: &TestHouse, list: &str) -> TestHouse {
-    house.second_server(&[("OTP_REVIEW_NUMBERS", list)]).await
+async fn with_list(server: &TestServer, list: &str) -> TestServer {
+    server.second_server(&[("OTP_REVIEW_NUMBERS", list)]).await
 }
 
-async fn sign_in(house: &TestHouse) -> Tokens {
-    house.signup(REVIEW).await.assert_ok();
-    tokens_of(&house.verify_otp(REVIEW, CODE).await)
+async fn sign_in(server: &TestServer) -> Tokens {
+    server.signup(REVIEW).await.assert_ok();
+    tokens_of(&server.verify_otp(REVIEW, CODE).await)
 }
 
 fn problems(list: &str) -> Vec<String> {
@@ -31,120 +31,120 @@ fn problems(list: &str) -> Vec<String> {
 }
 
 on_both! {
-    async fn the_code_is_fixed_and_nobody_is_sent_anything(house: TestHouse) {
-        let house = with_list(&house, LISTED).await;
+    async fn the_code_is_fixed_and_nobody_is_sent_anything(server: TestServer) {
+        let server = with_list(&server, LISTED).await;
         for _ in 0..8 {
             // No cooldown, and no budget of sends.
-            let answer = house.signup(REVIEW).await;
+            let answer = server.signup(REVIEW).await;
             answer.assert_ok();
             assert_eq!(answer.text_at("/message"), "OTP sent successfully to your phone number");
             assert_eq!(answer.at("/data/resend_in"), json!(0));
-            let delivery = house.delivery(&answer).await;
+            let delivery = server.delivery(&answer).await;
             delivery.assert_ok();
             assert_eq!(delivery.text_at("/status"), "delivered");
         }
-        assert!(house.inbox_of(REVIEW).is_empty());
+        assert!(server.inbox_of(REVIEW).is_empty());
         let row = "SELECT COUNT(*) FROM messages WHERE template = 'review' AND provider = 'none' AND status = 'delivered'";
-        assert_eq!(house.count(row).await, 8);
-        let tokens = tokens_of(&house.verify_otp(REVIEW, CODE).await);
-        assert_eq!(house.count("SELECT COUNT(*) FROM leads").await, 0);
-        house.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_not_found");
-        house.login(REVIEW).await.assert_ok();
-        let again = tokens_of(&house.verify_login(REVIEW, CODE).await);
+        assert_eq!(server.count(row).await, 8);
+        let tokens = tokens_of(&server.verify_otp(REVIEW, CODE).await);
+        assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 0);
+        server.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_not_found");
+        server.login(REVIEW).await.assert_ok();
+        let again = tokens_of(&server.verify_login(REVIEW, CODE).await);
         assert_eq!(again.user_id, tokens.user_id);
         // She proves again with it, and leaves; and whoever reviews the app next begins anew at once.
-        poke_as(&house, &again, "/api/auth/confirm-code").await.assert_ok();
-        post_as(&house, &again, "/api/auth/confirm", json!({ "otp_code": CODE })).await.assert_ok();
-        poke_as(&house, &again, "/api/auth/delete-account").await.assert_ok();
-        assert_ne!(sign_in(&house).await.user_id, tokens.user_id);
-        assert!(house.inbox_of(REVIEW).is_empty());
-        house.services.audit.flush().await.unwrap();
-        assert_eq!(house.count("SELECT COUNT(*) FROM audit WHERE action = 'review_sign_in'").await, 3);
-        assert_eq!(house.count("SELECT COUNT(*) FROM audit WHERE action = 'signed_in'").await, 0);
+        poke_as(&server, &again, "/api/auth/confirm-code").await.assert_ok();
+        post_as(&server, &again, "/api/auth/confirm", json!({ "otp_code": CODE })).await.assert_ok();
+        poke_as(&server, &again, "/api/auth/delete-account").await.assert_ok();
+        assert_ne!(sign_in(&server).await.user_id, tokens.user_id);
+        assert!(server.inbox_of(REVIEW).is_empty());
+        server.services.audit.flush().await.unwrap();
+        assert_eq!(server.count("SELECT COUNT(*) FROM audit WHERE action = 'review_sign_in'").await, 3);
+        assert_eq!(server.count("SELECT COUNT(*) FROM audit WHERE action = 'signed_in'").await, 0);
     }
 
-    async fn it_is_served_where_no_message_goes(house: TestHouse) {
-        let house = house.second_server(&[("OTP_REVIEW_NUMBERS", LISTED), ("SMS_ALLOWED_COUNTRIES", "IN")]).await;
-        sign_in(&house).await;
-        house.signup("+12025550101").await.assert_error(400, "phone_unreachable");
+    async fn it_is_served_where_no_message_goes(server: TestServer) {
+        let server = server.second_server(&[("OTP_REVIEW_NUMBERS", LISTED), ("SMS_ALLOWED_COUNTRIES", "IN")]).await;
+        sign_in(&server).await;
+        server.signup("+12025550101").await.assert_error(400, "phone_unreachable");
     }
 
-    async fn guesses_are_counted_as_ever(house: TestHouse) {
+    async fn guesses_are_counted_as_ever(server: TestServer) {
         let settings = [("OTP_REVIEW_NUMBERS", LISTED), ("LIMIT_GUESSES_PER_PHONE", "4/24h")];
-        let house = house.second_server(&settings).await;
-        house.signup(REVIEW).await.assert_ok();
+        let server = server.second_server(&settings).await;
+        server.signup(REVIEW).await.assert_ok();
         for left in [2, 1, 0] {
-            let answer = house.verify_otp(REVIEW, "0000").await;
+            let answer = server.verify_otp(REVIEW, "0000").await;
             answer.assert_error(400, "otp_invalid");
             assert_eq!(answer.at("/error/attempts_remaining"), json!(left));
         }
-        let answer = house.verify_otp(REVIEW, CODE).await;
+        let answer = server.verify_otp(REVIEW, CODE).await;
         answer.assert_error(429, "otp_attempts_exhausted");
         assert_eq!(answer.at("/error/retry_after"), json!(1));
-        house.signup(REVIEW).await.assert_ok();
-        house.verify_otp(REVIEW, "0000").await.assert_error(400, "otp_invalid");
-        house.verify_otp(REVIEW, CODE).await.assert_error(429, "phone_locked");
+        server.signup(REVIEW).await.assert_ok();
+        server.verify_otp(REVIEW, "0000").await.assert_error(400, "otp_invalid");
+        server.verify_otp(REVIEW, CODE).await.assert_error(429, "phone_locked");
     }
 
-    async fn it_opens_no_account_that_was_made_otherwise(house: TestHouse) {
-        house.sign_in(REVIEW).await;
-        let house = with_list(&house, LISTED).await;
-        house.advance(30);
-        house.signup(REVIEW).await.assert_ok();
-        let sent = house.last_code_for(REVIEW);
+    async fn it_opens_no_account_that_was_made_otherwise(server: TestServer) {
+        server.sign_in(REVIEW).await;
+        let server = with_list(&server, LISTED).await;
+        server.advance(30);
+        server.signup(REVIEW).await.assert_ok();
+        let sent = server.last_code_for(REVIEW);
         if sent != CODE {
-            house.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
+            server.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
         }
-        house.signup(REVIEW).await.assert_error(429, "otp_cooldown");
-        house.verify_otp(REVIEW, &sent).await.assert_ok();
-        assert_eq!(house.count("SELECT COUNT(*) FROM leads").await, 1);
+        server.signup(REVIEW).await.assert_error(429, "otp_cooldown");
+        server.verify_otp(REVIEW, &sent).await.assert_ok();
+        assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 1);
     }
 
-    async fn an_account_that_is_made_between_send_and_guess_is_not_opened(house: TestHouse) {
-        let house = with_list(&house, LISTED).await;
-        house.signup(REVIEW).await.assert_ok();
-        let tokens = house.sign_in(PHONE).await;
-        house.execute(&format!("UPDATE accounts SET phone = '{REVIEW}' WHERE phone = '{PHONE}'")).await;
-        let answer = house.verify_otp(REVIEW, CODE).await;
+    async fn an_account_that_is_made_between_send_and_guess_is_not_opened(server: TestServer) {
+        let server = with_list(&server, LISTED).await;
+        server.signup(REVIEW).await.assert_ok();
+        let tokens = server.sign_in(PHONE).await;
+        server.execute(&format!("UPDATE accounts SET phone = '{REVIEW}' WHERE phone = '{PHONE}'")).await;
+        let answer = server.verify_otp(REVIEW, CODE).await;
         // The code of that challenge is another one now: the derived one, by a chance of 1 in 10,000 the same.
         answer.assert_error(400, "otp_invalid");
-        house.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
+        server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
     }
 
-    async fn it_is_never_staff(house: TestHouse) {
-        let admin = somebody(&house, ADMIN, "admin").await;
-        let house = with_list(&house, LISTED).await;
-        let tokens = sign_in(&house).await;
+    async fn it_is_never_staff(server: TestServer) {
+        let admin = somebody(&server, ADMIN, "admin").await;
+        let server = with_list(&server, LISTED).await;
+        let tokens = sign_in(&server).await;
         let path = format!("/api/users/{}", tokens.user_id);
         for role in ["staff", "admin"] {
-            let answer = house.send_as(&admin.access, Method::PUT, &path, json!({ "role": role })).await;
+            let answer = server.send_as(&admin.access, Method::PUT, &path, json!({ "role": role })).await;
             answer.assert_error(403, "forbidden");
         }
-        house.send_as(&admin.access, Method::PUT, &path, json!({ "role": "user" })).await.assert_ok();
-        house.execute(&format!("UPDATE accounts SET role = 'staff' WHERE phone = '{REVIEW}'")).await;
-        house.advance(30);
-        house.signup(REVIEW).await.assert_ok();
-        assert_eq!(house.inbox_of(REVIEW).len(), 1, "it is an ordinary phone");
-        if house.last_code_for(REVIEW) != CODE {
-            house.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
+        server.send_as(&admin.access, Method::PUT, &path, json!({ "role": "user" })).await.assert_ok();
+        server.execute(&format!("UPDATE accounts SET role = 'staff' WHERE phone = '{REVIEW}'")).await;
+        server.advance(30);
+        server.signup(REVIEW).await.assert_ok();
+        assert_eq!(server.inbox_of(REVIEW).len(), 1, "it is an ordinary phone");
+        if server.last_code_for(REVIEW) != CODE {
+            server.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
         }
     }
 
-    async fn it_ends_with_its_day_in_kolkata(house: TestHouse) {
-        let house = with_list(&house, LISTED).await;
-        sign_in(&house).await;
+    async fn it_ends_with_its_day_in_kolkata(server: TestServer) {
+        let server = with_list(&server, LISTED).await;
+        sign_in(&server).await;
         // 15 March begins at 18:30 UTC in India.
         let end = Utc.with_ymd_and_hms(2026, 3, 14, 18, 30, 0).unwrap();
-        house.clock.advance(end - house.now() - chrono::Duration::milliseconds(1));
-        sign_in(&house).await;
-        house.signup(REVIEW).await.assert_ok();
-        house.clock.advance(chrono::Duration::milliseconds(1));
+        server.clock.advance(end - server.now() - chrono::Duration::milliseconds(1));
+        sign_in(&server).await;
+        server.signup(REVIEW).await.assert_ok();
+        server.clock.advance(chrono::Duration::milliseconds(1));
         // A challenge of before has its own code now, which nobody was sent.
-        house.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
-        assert!(house.inbox_of(REVIEW).is_empty());
-        house.advance(30);
-        house.signup(REVIEW).await.assert_ok();
-        house.verify_otp(REVIEW, &house.last_code_for(REVIEW)).await.assert_ok();
+        server.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
+        assert!(server.inbox_of(REVIEW).is_empty());
+        server.advance(30);
+        server.signup(REVIEW).await.assert_ok();
+        server.verify_otp(REVIEW, &server.last_code_for(REVIEW)).await.assert_ok();
     }
 }
 

@@ -8,14 +8,14 @@ use sea_orm::{
 
 use crate::{
     on_both,
-    support::{PHONE, TestHouse},
+    support::{PHONE, TestServer},
 };
 
 const TABLES: [&str; 6] = ["accounts", "sessions", "challenges", "leads", "messages", "event_interests"];
 
 /// A connection of the test's own to the house's database.
-async fn connect(house: &TestHouse) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(house.setting("DATABASE_URL"));
+async fn connect(server: &TestServer) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(server.setting("DATABASE_URL"));
     options.max_connections(1).sqlx_logging(false);
     Driver::connect(options).await.expect("the database answers")
 }
@@ -81,63 +81,63 @@ const COLUMNS: [(&str, &str); 6] = [
 ];
 
 on_both! {
-    async fn both_databases_have_the_same_columns(house: TestHouse) {
-        let db = connect(&house).await;
+    async fn both_databases_have_the_same_columns(server: TestServer) {
+        let db = connect(&server).await;
         for (table, expected) in COLUMNS {
             assert_eq!(columns(&db, table).await.join(" "), expected, "{table}");
         }
     }
 
-    async fn migrating_again_changes_nothing(house: TestHouse) {
-        house.sign_in(PHONE).await;
-        let db = connect(&house).await;
+    async fn migrating_again_changes_nothing(server: TestServer) {
+        server.sign_in(PHONE).await;
+        let db = connect(&server).await;
         let before = everything(&db).await;
-        house.services.store.migrate().await.unwrap();
-        house.services.store.migrate().await.unwrap();
+        server.services.store.migrate().await.unwrap();
+        server.services.store.migrate().await.unwrap();
         assert_eq!(everything(&db).await, before);
-        assert_eq!(house.count("SELECT COUNT(*) FROM event_interests").await, 10);
-        assert_eq!(house.count("SELECT COUNT(*) FROM accounts").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM event_interests").await, 10);
+        assert_eq!(server.count("SELECT COUNT(*) FROM accounts").await, 1);
     }
 
-    async fn down_and_up_again_is_a_new_database(house: TestHouse) {
-        let db = connect(&house).await;
+    async fn down_and_up_again_is_a_new_database(server: TestServer) {
+        let db = connect(&server).await;
         let before = everything(&db).await;
         Migrator::down(&db, None).await.unwrap();
         for table in TABLES {
             assert!(columns(&db, table).await.is_empty(), "{table}");
         }
-        house.services.store.migrate().await.unwrap();
+        server.services.store.migrate().await.unwrap();
         assert_eq!(everything(&db).await, before);
-        house.sign_in_and_complete(PHONE).await;
+        server.sign_in_and_complete(PHONE).await;
     }
 
-    async fn the_step_of_retention_goes_both_ways_with_rows_there(house: TestHouse) {
-        house.sign_in(PHONE).await;
-        let db = connect(&house).await;
+    async fn the_step_of_retention_goes_both_ways_with_rows_there(server: TestServer) {
+        server.sign_in(PHONE).await;
+        let db = connect(&server).await;
         let (after, rows) = (everything(&db).await, "SELECT COUNT(*) FROM budgets");
-        let budgets = house.count(rows).await;
+        let budgets = server.count(rows).await;
         let steps = Migrator::migrations();
         let later = steps.iter().rev().take_while(|step| !step.name().ends_with("_retention")).count();
         Migrator::down(&db, Some(u32::try_from(later).unwrap() + 1)).await.unwrap();
         let before = everything(&db).await;
         assert!(before.iter().any(|found| found == "challenges challenges_expires_at_idx"), "{before:?}");
         assert!(!before.iter().any(|found| found.ends_with(" messages_account_id_idx")), "{before:?}");
-        house.services.store.migrate().await.unwrap();
+        server.services.store.migrate().await.unwrap();
         assert_eq!(everything(&db).await, after);
-        assert_eq!(house.count(rows).await, budgets);
-        house.login(PHONE).await;
+        assert_eq!(server.count(rows).await, budgets);
+        server.login(PHONE).await;
     }
 
-    async fn servers_that_start_at_once_migrate_once(house: TestHouse) {
-        let db = connect(&house).await;
+    async fn servers_that_start_at_once_migrate_once(server: TestServer) {
+        let db = connect(&server).await;
         Migrator::down(&db, None).await.unwrap();
-        let servers = join_all((0..4).map(|_| house.second_server(&[]))).await;
+        let servers = join_all((0..4).map(|_| server.second_server(&[]))).await;
         for result in join_all(servers.iter().map(|server| server.services.store.migrate())).await {
             result.expect("each of them starts");
         }
-        assert_eq!(house.count("SELECT COUNT(*) FROM event_interests").await, 10);
+        assert_eq!(server.count("SELECT COUNT(*) FROM event_interests").await, 10);
         let steps = i64::try_from(Migrator::migrations().len()).unwrap();
-        assert_eq!(house.count("SELECT COUNT(*) FROM seaql_migrations").await, steps);
+        assert_eq!(server.count("SELECT COUNT(*) FROM seaql_migrations").await, steps);
         servers[0].sign_in_and_complete(PHONE).await;
     }
 }

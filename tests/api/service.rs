@@ -7,45 +7,45 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    support::{Answer, Database, PHONE, TestHouse, postgres, proxy::Proxy},
+    support::{Answer, Database, PHONE, TestServer, postgres, proxy::Proxy},
 };
 
 /// What a browser says that it reads.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
-async fn get(house: &TestHouse, path: &str, accept: &str) -> Answer {
-    house.send(Method::GET, path, &[("accept", accept)], None).await
+async fn get(server: &TestServer, path: &str, accept: &str) -> Answer {
+    server.send(Method::GET, path, &[("accept", accept)], None).await
 }
 
 on_both! {
-    async fn the_roots_say_who_answers_and_where_to_look(house: TestHouse) {
-        let answer = house.get("/").await;
+    async fn the_roots_say_who_answers_and_where_to_look(server: TestServer) {
+        let answer = server.get("/").await;
         answer.assert_ok();
-        assert_eq!(answer.json(), house.get("/api").await.json());
+        assert_eq!(answer.json(), server.get("/api").await.json());
         assert_eq!(answer.at("/name"), json!("loopin-auth"));
         assert_eq!(answer.at("/version"), json!(env!("CARGO_PKG_VERSION")));
         for link in ["/docs", "/health", "/openapi", "/guide"] {
             let path = answer.text_at(link);
-            house.get(&path).await.assert_ok();
+            server.get(&path).await.assert_ok();
         }
         assert!(answer.text_at("/admin").starts_with('/'));
     }
 
-    async fn health_does_not_ask_the_database(house: TestHouse) {
+    async fn health_does_not_ask_the_database(server: TestServer) {
         let healthy = json!({"status": "healthy", "service": "loopin-auth", "version": env!("CARGO_PKG_VERSION")});
-        assert_eq!(house.get("/api/health").await.assert_ok().json(), healthy);
-        house.services.store.close().await;
-        assert_eq!(house.get("/api/health").await.assert_ok().json(), healthy);
+        assert_eq!(server.get("/api/health").await.assert_ok().json(), healthy);
+        server.services.store.close().await;
+        assert_eq!(server.get("/api/health").await.assert_ok().json(), healthy);
     }
 
-    async fn readiness_asks_the_database(house: TestHouse) {
-        house.get("/api/health/ready").await.assert_ok();
-        house.services.store.close().await;
-        house.get("/api/health/ready").await.assert_error(503, "database_unavailable");
+    async fn readiness_asks_the_database(server: TestServer) {
+        server.get("/api/health/ready").await.assert_ok();
+        server.services.store.close().await;
+        server.get("/api/health/ready").await.assert_error(503, "database_unavailable");
     }
 
-    async fn the_documentation_asks_nobody_for_anything(house: TestHouse) {
-        let answer = house.get("/api/docs").await;
+    async fn the_documentation_asks_nobody_for_anything(server: TestServer) {
+        let answer = server.get("/api/docs").await;
         answer.assert_ok();
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
         let policy = answer.header("content-security-policy").unwrap();
@@ -59,8 +59,8 @@ on_both! {
         assert!(answer.text.contains("<title>loopin-auth API</title>"));
     }
 
-    async fn the_document_is_json_and_names_every_operation(house: TestHouse) {
-        let answer = house.get("/api/openapi.json").await;
+    async fn the_document_is_json_and_names_every_operation(server: TestServer) {
+        let answer = server.get("/api/openapi.json").await;
         answer.assert_ok();
         assert_eq!(answer.header("content-type"), Some("application/json"));
         let document = answer.json();
@@ -75,8 +75,8 @@ on_both! {
         }
     }
 
-    async fn a_browser_gets_a_page_and_a_program_json_at_the_root(house: TestHouse) {
-        let page = get(&house, "/", BROWSER).await;
+    async fn a_browser_gets_a_page_and_a_program_json_at_the_root(server: TestServer) {
+        let page = get(&server, "/", BROWSER).await;
         page.assert_ok();
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(page.header("vary"), Some("Accept"));
@@ -84,15 +84,15 @@ on_both! {
             assert!(page.text.contains(&format!("href=\"{path}\"")), "{path}");
         }
         for accept in ["*/*", "application/json"] {
-            let answer = get(&house, "/", accept).await;
+            let answer = get(&server, "/", accept).await;
             assert_eq!(answer.header("content-type"), Some("application/json"), "{accept}");
             assert_eq!(answer.header("vary"), Some("Accept"), "{accept}");
         }
-        let answer = get(&house, "/api", BROWSER).await;
+        let answer = get(&server, "/api", BROWSER).await;
         assert_eq!(answer.header("content-type"), Some("application/json"), "the page is at / alone");
     }
 
-    async fn every_link_of_every_page_leads_somewhere(house: TestHouse) {
+    async fn every_link_of_every_page_leads_somewhere(server: TestServer) {
         let mut pages: BTreeMap<String, String> = BTreeMap::new();
         let mut links = vec![("/".to_owned(), "/".to_owned())];
         while let Some((from, link)) = links.pop() {
@@ -102,7 +102,7 @@ on_both! {
                 // What an image holds is no text.
                 let is_image = Path::new(path).extension().is_some_and(|kind| kind == "png");
                 let method = if is_image { Method::HEAD } else { Method::GET };
-                let answer = house.send(method, path, &[("accept", BROWSER)], None).await;
+                let answer = server.send(method, path, &[("accept", BROWSER)], None).await;
                 assert_eq!(answer.status, 200, "{from} links to {link}");
                 let is_page = answer.text.contains("<link rel=\"stylesheet\" href=\"/pages.css\">");
                 if is_page {
@@ -126,12 +126,12 @@ on_both! {
         assert!(pages.len() > 10, "{:?}", pages.keys());
     }
 
-    async fn every_document_is_text_for_a_program_and_a_page_for_a_person(house: TestHouse) {
+    async fn every_document_is_text_for_a_program_and_a_page_for_a_person(server: TestServer) {
         for path in ["/PHONE_AUTHENTICATION.md", "/README.md", "/docs/INTEGRATION.md"] {
-            let text = get(&house, path, "*/*").await;
+            let text = get(&server, path, "*/*").await;
             assert_eq!(text.header("content-type"), Some("text/markdown; charset=utf-8"), "{path}");
             assert!(text.text.starts_with("# "), "{path}");
-            let page = get(&house, path, BROWSER).await;
+            let page = get(&server, path, BROWSER).await;
             assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
             let title = text.text.lines().next().unwrap().trim_start_matches("# ");
             assert!(page.text.contains(&format!("<title>{title}</title>")), "{path}");
@@ -142,8 +142,8 @@ on_both! {
         }
     }
 
-    async fn the_guide_is_markdown(house: TestHouse) {
-        let answer = house.get("/PHONE_AUTHENTICATION.md").await;
+    async fn the_guide_is_markdown(server: TestServer) {
+        let answer = server.get("/PHONE_AUTHENTICATION.md").await;
         answer.assert_ok();
         assert_eq!(answer.header("content-type"), Some("text/markdown; charset=utf-8"));
         assert!(answer.text.starts_with("# "));
@@ -159,16 +159,16 @@ async fn a_database_that_comes_back_is_met_by_the_next_request() {
     let proxy = Proxy::to(server).await;
     let url = postgres::through(&url, proxy.address.port()).1;
     let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
-    let house = TestHouse::with(Database::Postgres, &settings).await;
+    let server = TestServer::with(Database::Postgres, &settings).await;
     for _ in 0..2 {
-        house.get("/api/health/ready").await.assert_ok();
+        server.get("/api/health/ready").await.assert_ok();
         proxy.go_away().await;
-        house.get("/api/health/ready").await.assert_error(503, "database_unavailable");
-        house.get("/api/health").await.assert_ok();
-        house.signup(PHONE).await.assert_error(503, "database_unavailable");
-        assert!(house.codes_for(PHONE).is_empty(), "no code is sent without a database");
+        server.get("/api/health/ready").await.assert_error(503, "database_unavailable");
+        server.get("/api/health").await.assert_ok();
+        server.signup(PHONE).await.assert_error(503, "database_unavailable");
+        assert!(server.codes_for(PHONE).is_empty(), "no code is sent without a database");
         proxy.come_back();
     }
-    house.get("/api/health/ready").await.assert_ok();
-    house.signup(PHONE).await.assert_ok();
+    server.get("/api/health/ready").await.assert_ok();
+    server.signup(PHONE).await.assert_ok();
 }

@@ -20,7 +20,7 @@ use wiremock::{
 
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse, WIDE_LIMITS},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
 };
 
 pub(crate) const SID: &str = "AC0123456789abcdef0123456789abcdef";
@@ -33,10 +33,10 @@ const TWILIO_SAYS: &str =
 
 /// A server beside the house whose messages go to this address. The house itself keeps its inbox.
 pub(crate) async fn server_that_sends_to(
-    house: &TestHouse,
+    server: &TestServer,
     base: &str,
     settings: &[(&str, &str)],
-) -> TestHouse {
+) -> TestServer {
     let mut all = vec![
         ("TWILIO_TEST_MODE", "false"),
         ("TWILIO_ACCOUNT_SID", SID),
@@ -45,7 +45,7 @@ pub(crate) async fn server_that_sends_to(
         ("TWILIO_API_BASE_URL", base),
     ];
     all.extend(settings);
-    house.second_server(&all).await
+    server.second_server(&all).await
 }
 
 /// Lets the stub answer like this from now on, to whoever knows the password.
@@ -115,10 +115,10 @@ async fn one_that_hangs_up() -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 on_both! {
-    async fn a_message_says_the_code_and_dies_with_it(house: TestHouse) {
+    async fn a_message_says_the_code_and_dies_with_it(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, takes()).await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         server.signup(PHONE).await.assert_ok();
         let messages = given(&stub).await;
         assert_eq!(messages.len(), 1);
@@ -126,17 +126,17 @@ on_both! {
         let text = format!("Your Loopin verification code is: {code}. This code expires in 10 minutes.");
         let expected = [("To", PHONE), ("From", SENDER), ("Body", &text), ("ValidityPeriod", "600")];
         assert_eq!(messages[0], expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
-        house.verify_otp(PHONE, &code).await.assert_ok();
+        server.verify_otp(PHONE, &code).await.assert_ok();
         let queued = "SELECT COUNT(*) FROM messages WHERE status = 'queued' AND provider = 'twilio'";
-        assert_eq!(house.count(queued).await, 1);
+        assert_eq!(server.count(queued).await, 1);
     }
 
-    async fn a_resend_lives_and_says_so_only_for_what_remains(house: TestHouse) {
+    async fn a_resend_lives_and_says_so_only_for_what_remains(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, takes()).await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[("PRODUCT_NAME", "Chai")]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[("PRODUCT_NAME", "Chai")]).await;
         server.signup(PHONE).await.assert_ok();
-        house.advance(400);
+        server.advance(400);
         let answer = server.signup(PHONE).await;
         assert_eq!(answer.assert_ok().at("/data/expires_in"), json!(200));
         let messages = given(&stub).await;
@@ -146,21 +146,21 @@ on_both! {
         assert_eq!(messages[1]["Body"], text, "the same code, with the minutes that remain");
     }
 
-    async fn a_messaging_service_sends_instead_of_a_number(house: TestHouse) {
+    async fn a_messaging_service_sends_instead_of_a_number(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, takes()).await;
         let service = "MG0123456789abcdef0123456789abcdef";
         let settings = [("TWILIO_MESSAGING_SERVICE_SID", service)];
-        let server = server_that_sends_to(&house, &stub.uri(), &settings).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &settings).await;
         server.signup(PHONE).await.assert_ok();
         let messages = given(&stub).await;
         assert_eq!(messages[0]["MessagingServiceSid"], service);
         assert_eq!(messages[0].get("From"), None);
     }
 
-    async fn a_number_that_gets_no_messages_is_told_why(house: TestHouse) {
+    async fn a_number_that_gets_no_messages_is_told_why(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         for (code, reason) in [
             (21211, "invalid"), (21614, "not_mobile"), (21610, "opted_out"), (21408, "region_not_allowed"),
             (30004, "blocked"),
@@ -173,12 +173,12 @@ on_both! {
         }
         answers(&stub, takes()).await;
         server.signup(PHONE).await.assert_ok();
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 5);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 5);
     }
 
-    async fn a_provider_that_refuses_us_is_502(house: TestHouse) {
+    async fn a_provider_that_refuses_us_is_502(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         for template in [refuses(401, 20003), refuses(403, 20005), refuses(404, 20404), refuses(400, 21606)] {
             answers(&stub, template).await;
             let answer = server.signup(PHONE).await;
@@ -189,9 +189,9 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
     }
 
-    async fn a_provider_with_a_fault_of_its_own_is_503(house: TestHouse) {
+    async fn a_provider_with_a_fault_of_its_own_is_503(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &WIDE_LIMITS).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &WIDE_LIMITS).await;
         for (template, wait) in [
             (refuses(500, 20500), None),
             (ResponseTemplate::new(502).set_body_string(format!("<html>{TWILIO_SAYS}</html>")), None),
@@ -209,14 +209,14 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
     }
 
-    async fn after_an_unknown_outcome_the_same_code_is_sent_again(house: TestHouse) {
+    async fn after_an_unknown_outcome_the_same_code_is_sent_again(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[("OTP_LENGTH", "8")]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[("OTP_LENGTH", "8")]).await;
         answers(&stub, refuses(500, 20500)).await;
         server.signup(PHONE).await.assert_error(503, "sms_unavailable");
         let lost = code_of(&given(&stub).await[0]);
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
-        house.advance(1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
+        server.advance(1);
         answers(&stub, takes()).await;
         let answer = server.signup(PHONE).await;
         assert_eq!(answer.assert_ok().at("/data/expires_in"), json!(599), "it is the same challenge");
@@ -224,9 +224,9 @@ on_both! {
         server.verify_otp(PHONE, &lost).await.assert_ok();
     }
 
-    async fn a_failed_send_gives_back_the_wait_but_no_guess(house: TestHouse) {
+    async fn a_failed_send_gives_back_the_wait_but_no_guess(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         answers(&stub, refuses(500, 20500)).await;
         server.signup(PHONE).await.assert_error(503, "sms_unavailable");
         let code = code_of(&given(&stub).await[0]);
@@ -236,9 +236,9 @@ on_both! {
         assert_eq!(answer.at("/error/attempts_remaining"), json!(1));
     }
 
-    async fn after_a_failed_send_and_a_good_one_there_is_a_wait_again(house: TestHouse) {
+    async fn after_a_failed_send_and_a_good_one_there_is_a_wait_again(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         answers(&stub, refuses(400, 21614)).await;
         server.signup(PHONE).await.assert_error(400, "phone_unreachable");
         answers(&stub, takes()).await;
@@ -246,9 +246,9 @@ on_both! {
         server.signup(PHONE).await.assert_error(429, "otp_cooldown");
     }
 
-    async fn a_connection_that_is_cut_is_503_and_the_same_code_again(house: TestHouse) {
+    async fn a_connection_that_is_cut_is_503_and_the_same_code_again(server: TestServer) {
         let (base, heard) = one_that_hangs_up().await;
-        let server = server_that_sends_to(&house, &base, &[]).await;
+        let server = server_that_sends_to(&server, &base, &[]).await;
         for _ in 0..2 {
             let answer = server.signup(PHONE).await;
             answer.assert_error(503, "sms_unavailable");
@@ -260,24 +260,24 @@ on_both! {
         assert_eq!(bodies[0], bodies[1]);
     }
 
-    async fn a_refused_connection_is_503(house: TestHouse) {
+    async fn a_refused_connection_is_503(server: TestServer) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let server = server_that_sends_to(&house, &base, &[]).await;
+        let server = server_that_sends_to(&server, &base, &[]).await;
         for _ in 0..2 {
             let answer = server.signup(PHONE).await;
             answer.assert_error(503, "sms_unavailable");
             assert_nothing_leaks(&answer, &base);
         }
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 2);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 2);
     }
 
     // This one waits for real: the provider's time-out is no setting, and ten seconds are what the contract promises.
-    async fn a_slow_provider_is_503_after_ten_seconds_and_holds_nobody_up(house: TestHouse) {
+    async fn a_slow_provider_is_503_after_ten_seconds_and_holds_nobody_up(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, takes().set_delay(Duration::from_mins(1))).await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         let slow = tokio::time::timeout(Duration::from_secs(14), server.signup(PHONE));
         let others = async {
             let mut answers = Vec::new();
@@ -303,11 +303,11 @@ on_both! {
         assert_eq!(code_of(&given(&stub).await[0]), code);
     }
 
-    async fn logging_in_fails_in_the_same_words(house: TestHouse) {
-        house.sign_in(PHONE).await;
-        house.advance(30);
+    async fn logging_in_fails_in_the_same_words(server: TestServer) {
+        server.sign_in(PHONE).await;
+        server.advance(30);
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&house, &stub.uri(), &[]).await;
+        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         for (template, status, code) in [
             (refuses(400, 21610), 400, "phone_unreachable"),
             (refuses(401, 20003), 502, "sms_rejected"),
@@ -323,11 +323,11 @@ on_both! {
         server.verify_login(PHONE, &code_of(&given(&stub).await[0])).await.assert_ok();
     }
 
-    async fn there_is_no_inbox_where_messages_go_out(house: TestHouse) {
-        let server = server_that_sends_to(&house, "http://127.0.0.1:9", &[]).await;
+    async fn there_is_no_inbox_where_messages_go_out(server: TestServer) {
+        let server = server_that_sends_to(&server, "http://127.0.0.1:9", &[]).await;
         for path in ["/dev/inbox", "/dev/inbox.json"] {
             assert_eq!(server.get(path).await.status, StatusCode::NOT_FOUND);
         }
-        assert_ne!(house.get("/dev/inbox.json").await.json(), Value::Null);
+        assert_ne!(server.get("/dev/inbox.json").await.json(), Value::Null);
     }
 }

@@ -10,10 +10,10 @@ use crate::{
 };
 
 on_both! {
-    async fn a_name_and_a_password_are_a_pair_of_tokens(house: TestHouse) {
-        let registered = register(&house, "admin").await;
+    async fn a_name_and_a_password_are_a_pair_of_tokens(server: TestServer) {
+        let registered = register(&server, "admin").await;
         for username in ["admin", "ADMIN", " admin ", "admin@example.com", "Admin@Example.COM"] {
-            let answer = house.post("/api/token/", json!({"username": username, "password": PASSWORD})).await;
+            let answer = server.post("/api/token/", json!({"username": username, "password": PASSWORD})).await;
             let members: Vec<String> = answer.assert_ok().json().as_object().unwrap().keys().cloned().collect();
             assert_eq!(members, ["refresh", "access"]);
             let tokens = password_tokens(&answer);
@@ -25,23 +25,23 @@ on_both! {
         }
     }
 
-    async fn a_refresh_token_is_the_next_pair(house: TestHouse) {
-        let tokens = register(&house, "admin").await;
-        let answer = house.post("/api/token/refresh/", json!({"refresh": tokens.refresh})).await;
+    async fn a_refresh_token_is_the_next_pair(server: TestServer) {
+        let tokens = register(&server, "admin").await;
+        let answer = server.post("/api/token/refresh/", json!({"refresh": tokens.refresh})).await;
         let next = password_tokens(answer.assert_ok());
         assert_ne!(next.refresh, tokens.refresh);
         assert_eq!(answer.json().as_object().unwrap().len(), 2);
-        let answer = house.post("/api/auth/refresh", json!({"refresh": next.refresh})).await;
+        let answer = server.post("/api/auth/refresh", json!({"refresh": next.refresh})).await;
         answer.assert_ok();
         // The same session: a retired token ends it, whichever route it comes by.
-        let answer = house.post("/api/token/refresh", json!({"refresh": tokens.refresh})).await;
+        let answer = server.post("/api/token/refresh", json!({"refresh": tokens.refresh})).await;
         answer.assert_error(401, "token_revoked");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
-        house.post("/api/token/refresh/", json!({})).await.assert_error(422, "validation_failed");
+        server.post("/api/token/refresh/", json!({})).await.assert_error(422, "validation_failed");
     }
 
-    async fn what_is_missing_or_odd_is_named(house: TestHouse) {
-        let before = house.services.hasher.made();
+    async fn what_is_missing_or_odd_is_named(server: TestServer) {
+        let before = server.services.hasher.made();
         for (body, fields) in [
             (json!({}), vec!["password", "username"]),
             (json!({"username": "admin"}), vec!["password"]),
@@ -50,15 +50,15 @@ on_both! {
             (json!({"username": "a\u{0}", "password": "b\u{7}"}), vec!["password", "username"]),
             (json!({"username": Value::Null, "password": Value::Null}), vec!["password", "username"]),
         ] {
-            let answer = house.post("/api/token/", body).await;
+            let answer = server.post("/api/token/", body).await;
             answer.assert_error(422, "validation_failed");
             let named = answer.at("/error/fields");
             assert_eq!(named.as_object().unwrap().keys().collect::<Vec<_>>(), fields);
         }
-        house.post_text("/api/token/", "[]").await.assert_error(400, "malformed_request");
-        let answer = house.send(Method::POST, "/api/token/", &[], Some("username=a".to_owned())).await;
+        server.post_text("/api/token/", "[]").await.assert_error(400, "malformed_request");
+        let answer = server.send(Method::POST, "/api/token/", &[], Some("username=a".to_owned())).await;
         answer.assert_error(415, "unsupported_media_type");
-        house.get("/api/token/").await.assert_error(405, "method_not_allowed");
-        assert_eq!(house.services.hasher.made(), before);
+        server.get("/api/token/").await.assert_error(405, "method_not_allowed");
+        assert_eq!(server.services.hasher.made(), before);
     }
 }

@@ -25,9 +25,9 @@ fn signed_as(kid: &str, secret: &[u8], claims: &Value) -> String {
 }
 
 on_both! {
-    async fn every_algorithm_takes_a_person_through(house: TestHouse) {
+    async fn every_algorithm_takes_a_person_through(server: TestServer) {
         for (file, phone) in one_of_each().iter().zip([PHONE, OTHER_PHONE, "+919812345678"]) {
-            let server = house.second_server(&file.settings()).await;
+            let server = server.second_server(&file.settings()).await;
             let tokens = server.sign_in(phone).await;
             for token in [&tokens.access, &tokens.refresh] {
                 let header = header(token);
@@ -56,30 +56,30 @@ on_both! {
         }
     }
 
-    async fn a_secret_changes_with_nobody_signed_out(house: TestHouse) {
+    async fn a_secret_changes_with_nobody_signed_out(server: TestServer) {
         let [old, new] = [secret(), secret()];
-        let before = house.second_server(&[("JWT_SECRET_KEY", &old)]).await;
+        let before = server.second_server(&[("JWT_SECRET_KEY", &old)]).await;
         let tokens = before.sign_in(PHONE).await;
-        let after = house.second_server(&[("JWT_SECRET_KEY", &new), ("JWT_PREVIOUS_KEYS", &old)]).await;
+        let after = server.second_server(&[("JWT_SECRET_KEY", &new), ("JWT_PREVIOUS_KEYS", &old)]).await;
         after.get_as(&tokens.access, PROFILE).await.assert_ok();
         let next = after.refresh(&tokens.refresh).await;
         next.assert_ok();
-        let done = house.second_server(&[("JWT_SECRET_KEY", &new)]).await;
+        let done = server.second_server(&[("JWT_SECRET_KEY", &new)]).await;
         done.get_as(&next.text_at("/access"), PROFILE).await.assert_ok();
         done.refresh(&next.text_at("/refresh")).await.assert_ok();
         done.get_as(&tokens.access, PROFILE).await.assert_error(401, "token_invalid");
         done.refresh(&tokens.refresh).await.assert_error(401, "token_invalid");
     }
 
-    async fn the_algorithm_changes_with_nobody_signed_out(house: TestHouse) {
+    async fn the_algorithm_changes_with_nobody_signed_out(server: TestServer) {
         let old = secret();
         let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::EdDsa);
-        let before = house.second_server(&[("JWT_SECRET_KEY", &old)]).await;
+        let before = server.second_server(&[("JWT_SECRET_KEY", &old)]).await;
         // First every server learns of the new key, and signs with the old one still.
-        let told = house
+        let told = server
             .second_server(&[("JWT_SECRET_KEY", &old), ("JWT_PREVIOUS_KEYS", file.path())]).await;
         let listed = format!("secret:{old}");
-        let after = house
+        let after = server
             .second_server(&[&file.settings()[..], &[("JWT_PREVIOUS_KEYS", &listed)]].concat()).await;
         assert_eq!(told.get("/.well-known/jwks.json").await.text, after.get("/.well-known/jwks.json").await.text);
 
@@ -100,27 +100,27 @@ on_both! {
         before.refresh(&new_refresh).await.assert_error(401, "token_invalid");
         let last = told.refresh(&new_refresh).await;
         last.assert_ok();
-        let done = house.second_server(&file.settings()).await;
+        let done = server.second_server(&file.settings()).await;
         done.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
         done.get_as(&last.text_at("/access"), PROFILE).await.assert_error(401, "token_invalid");
         // A secret that is set and not listed verifies nothing.
-        let unlisted = house.second_server(&[&file.settings()[..], &[("JWT_SECRET_KEY", &old)]].concat()).await;
+        let unlisted = server.second_server(&[&file.settings()[..], &[("JWT_SECRET_KEY", &old)]].concat()).await;
         unlisted.get_as(&tokens.access, PROFILE).await.assert_error(401, "token_invalid");
     }
 
-    async fn tokens_from_before_keys_had_names_go_on(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
+    async fn tokens_from_before_keys_had_names_go_on(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
         let [access, refresh] =
-            [&tokens.access, &tokens.refresh].map(|token| forge::signed(&house, &forge::claims(token)));
+            [&tokens.access, &tokens.refresh].map(|token| forge::signed(&server, &forge::claims(token)));
         assert_eq!(header(&access).kid, None);
-        house.get_as(&access, PROFILE).await.assert_ok();
-        house.refresh(&refresh).await.assert_ok();
+        server.get_as(&access, PROFILE).await.assert_ok();
+        server.refresh(&refresh).await.assert_ok();
         assert!(header(&tokens.access).kid.is_some_and(|kid| kid.len() == 16));
     }
 
-    async fn a_public_key_signs_nothing(house: TestHouse) {
+    async fn a_public_key_signs_nothing(server: TestServer) {
         for (file, phone) in one_of_each().iter().zip([PHONE, OTHER_PHONE, "+919812345678"]) {
-            let server = house.second_server(&file.settings()).await;
+            let server = server.second_server(&file.settings()).await;
             let tokens = server.sign_in(phone).await;
             let claims = forge::claims(&tokens.access);
             let jwk = server.get("/.well-known/jwks.json").await.at("/keys/0");
@@ -154,8 +154,8 @@ on_both! {
         }
     }
 
-    async fn nonsense_is_no_token(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
+    async fn nonsense_is_no_token(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
         let (front, _) = tokens.access.rsplit_once('.').unwrap();
         for token in [
             "a".repeat(15_000),
@@ -166,22 +166,22 @@ on_both! {
             format!("{}=", tokens.access),
             format!("{0}.{0}", tokens.access),
         ] {
-            house.get_as(&token, PROFILE).await.assert_error(401, "token_invalid");
-            house.refresh(&token).await.assert_error(401, "token_invalid");
+            server.get_as(&token, PROFILE).await.assert_error(401, "token_invalid");
+            server.refresh(&token).await.assert_error(401, "token_invalid");
         }
-        house.get_as(&tokens.access, PROFILE).await.assert_ok();
+        server.get_as(&tokens.access, PROFILE).await.assert_ok();
     }
 
-    async fn issuer_and_audience_are_settings(house: TestHouse) {
+    async fn issuer_and_audience_are_settings(server: TestServer) {
         let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::Es256);
-        let strict = house
+        let strict = server
             .second_server(&[&file.settings()[..], &[("JWT_ISSUER", "us"), ("JWT_AUDIENCE", "apps")]].concat())
             .await;
         let tokens = strict.sign_in(PHONE).await;
         let claims = forge::claims(&tokens.refresh);
         assert_eq!((&claims["iss"], &claims["aud"]), (&json!("us"), &json!("apps")));
         strict.get_as(&tokens.access, PROFILE).await.assert_ok();
-        let lax = house.second_server(&file.settings()).await;
+        let lax = server.second_server(&file.settings()).await;
         let other = lax.sign_in(OTHER_PHONE).await;
         strict.get_as(&other.access, PROFILE).await.assert_error(401, "token_invalid");
     }

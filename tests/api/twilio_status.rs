@@ -14,7 +14,7 @@ use wiremock::{
 use super::sms::{SID, TOKEN, answers, given, server_that_sends_to, takes};
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse, WIDE_LIMITS},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
 };
 
 const PATH: &str = "/api/twilio/status";
@@ -46,14 +46,14 @@ fn form(fields: &[(&str, &str)]) -> String {
 }
 
 /// A post of these fields with this signature.
-async fn post(server: &TestHouse, path: &str, fields: &[(&str, &str)], signature: Option<&str>) -> Answer {
+async fn post(server: &TestServer, path: &str, fields: &[(&str, &str)], signature: Option<&str>) -> Answer {
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
     headers.extend(signature.map(|signature| ("x-twilio-signature", signature)));
     server.send(Method::POST, path, &headers, Some(form(fields))).await
 }
 
 /// What Twilio posts when a message of ours got so far.
-async fn report(server: &TestHouse, sid: &str, status: &str, more: &[(&str, &str)]) -> Answer {
+async fn report(server: &TestServer, sid: &str, status: &str, more: &[(&str, &str)]) -> Answer {
     let mut fields = vec![
         ("ApiVersion", "2010-04-01"),
         ("AccountSid", SID),
@@ -71,29 +71,29 @@ async fn report(server: &TestHouse, sid: &str, status: &str, more: &[(&str, &str
 }
 
 /// A server that sends to the stub and takes its reports.
-async fn server(house: &TestHouse, stub: &MockServer, settings: &[(&str, &str)]) -> TestHouse {
+async fn with_twilio(server: &TestServer, stub: &MockServer, settings: &[(&str, &str)]) -> TestServer {
     let mut all = vec![("PUBLIC_BASE_URL", PUBLIC)];
     all.extend(WIDE_LIMITS);
     all.extend(settings);
-    server_that_sends_to(house, &stub.uri(), &all).await
+    server_that_sends_to(server, &stub.uri(), &all).await
 }
 
 /// A server, and the answer to a sign-up whose message Twilio took.
-async fn signed_up(house: &TestHouse, stub: &MockServer) -> (TestHouse, Answer) {
+async fn signed_up(server: &TestServer, stub: &MockServer) -> (TestServer, Answer) {
     answers(stub, takes()).await;
-    let server = server(house, stub, &[]).await;
+    let server = with_twilio(server, stub, &[]).await;
     let answer = server.signup(PHONE).await;
     answer.assert_ok();
     (server, answer)
 }
 
-async fn status(server: &TestHouse, answer: &Answer) -> String {
+async fn status(server: &TestServer, answer: &Answer) -> String {
     server.delivery(answer).await.assert_ok().text_at("/status")
 }
 
 /// Every column of the messages that a report may change.
-async fn rows(house: &TestHouse) -> i64 {
-    house.count("SELECT COUNT(*) FROM messages WHERE status = 'queued' AND sent_at IS NULL AND error_code IS NULL").await
+async fn rows(server: &TestServer) -> i64 {
+    server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued' AND sent_at IS NULL AND error_code IS NULL").await
 }
 
 /// Twilio numbers its messages.
@@ -108,16 +108,16 @@ impl Respond for Numbered {
 }
 
 on_both! {
-    async fn twilio_is_told_where_to_report(house: TestHouse) {
+    async fn twilio_is_told_where_to_report(server: TestServer) {
         let stub = MockServer::start().await;
-        let (_, _) = signed_up(&house, &stub).await;
+        let (_, _) = signed_up(&server, &stub).await;
         assert_eq!(given(&stub).await[0]["StatusCallback"], format!("{PUBLIC}{PATH}"));
     }
 
-    async fn reports_make_a_timeline_in_any_order(house: TestHouse) {
+    async fn reports_make_a_timeline_in_any_order(server: TestServer) {
         let stub = MockServer::start().await;
         for order in [["sent", "delivered"], ["delivered", "sent"]] {
-            let (server, answer) = signed_up(&house, &stub).await;
+            let (server, answer) = signed_up(&server, &stub).await;
             assert_eq!(status(&server, &answer).await, "queued");
             for word in order {
                 server.advance(5);
@@ -126,15 +126,15 @@ on_both! {
             assert_eq!(status(&server, &answer).await, "delivered");
             let whole = "SELECT COUNT(*) FROM messages WHERE queued_at IS NOT NULL AND sent_at IS NOT NULL \
                          AND delivered_at IS NOT NULL";
-            assert_eq!(house.count(whole).await, 1);
-            house.execute("DELETE FROM messages").await;
-            house.advance(600);
+            assert_eq!(server.count(whole).await, 1);
+            server.execute("DELETE FROM messages").await;
+            server.advance(600);
         }
     }
 
-    async fn a_repeated_report_changes_nothing(house: TestHouse) {
+    async fn a_repeated_report_changes_nothing(server: TestServer) {
         let stub = MockServer::start().await;
-        let (server, answer) = signed_up(&house, &stub).await;
+        let (server, answer) = signed_up(&server, &stub).await;
         server.advance(5);
         report(&server, MESSAGE, "undelivered", &[("ErrorCode", "30006"), ("To", PHONE)]).await;
         let once = server.delivery(&answer).await;
@@ -151,7 +151,7 @@ on_both! {
         assert!(after_all.at("/reason").is_null(), "{}", after_all.text);
     }
 
-    async fn each_code_of_a_failure_is_a_reason_that_an_app_can_act_on(house: TestHouse) {
+    async fn each_code_of_a_failure_is_a_reason_that_an_app_can_act_on(server: TestServer) {
         let stub = MockServer::start().await;
         for (code, reason) in [
             ("30003", "invalid"),
@@ -166,18 +166,18 @@ on_both! {
             ("30034", ""),
             ("99999999999", ""),
         ] {
-            let (server, answer) = signed_up(&house, &stub).await;
+            let (server, answer) = signed_up(&server, &stub).await;
             report(&server, MESSAGE, "failed", &[("ErrorCode", code)]).await;
             let failed = server.delivery(&answer).await;
             assert_eq!((failed.text_at("/status"), failed.text_at("/reason")), ("failed".into(), reason.into()), "{code}");
-            house.execute("DELETE FROM messages").await;
-            house.advance(600);
+            server.execute("DELETE FROM messages").await;
+            server.advance(600);
         }
     }
 
-    async fn what_twilio_did_not_sign_changes_nothing(house: TestHouse) {
+    async fn what_twilio_did_not_sign_changes_nothing(server: TestServer) {
         let stub = MockServer::start().await;
-        let (server, _) = signed_up(&house, &stub).await;
+        let (server, _) = signed_up(&server, &stub).await;
         let fields = [("MessageSid", MESSAGE), ("MessageStatus", "sent"), ("ErrorCode", "")];
         let right = signature(&format!("{PUBLIC}{PATH}"), &fields);
         let other_key = STANDARD.encode([7; 20]);
@@ -200,28 +200,28 @@ on_both! {
         let as_json = [("content-type", "application/json"), ("x-twilio-signature", right.as_str())];
         let body = json!({"MessageSid": MESSAGE, "MessageStatus": "sent"}).to_string();
         server.send(Method::POST, PATH, &as_json, Some(body)).await.assert_error(403, "forbidden");
-        assert_eq!(rows(&house).await, 1, "nothing has changed");
+        assert_eq!(rows(&server).await, 1, "nothing has changed");
         // The very same is taken with its own signature, and again.
         for _ in 0..2 {
             assert_eq!(post(&server, PATH, &fields, Some(&right)).await.status.as_u16(), 204);
         }
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
     }
 
-    async fn a_server_that_cannot_tell_takes_no_report(house: TestHouse) {
+    async fn a_server_that_cannot_tell_takes_no_report(server: TestServer) {
         let fields = [("MessageSid", MESSAGE), ("MessageStatus", "sent")];
         let signed = signature(&format!("{PUBLIC}{PATH}"), &fields);
-        post(&house, PATH, &fields, Some(&signed)).await.assert_error(403, "forbidden");
+        post(&server, PATH, &fields, Some(&signed)).await.assert_error(403, "forbidden");
         let empty = [("TWILIO_AUTH_TOKEN", ""), ("PUBLIC_BASE_URL", PUBLIC), ("TWILIO_TEST_MODE", "true")];
-        let server = house.second_server(&empty).await;
+        let server = server.second_server(&empty).await;
         post(&server, PATH, &fields, Some(&signed)).await.assert_error(403, "forbidden");
     }
 
-    async fn behind_a_proxy_the_public_address_is_what_was_signed(house: TestHouse) {
+    async fn behind_a_proxy_the_public_address_is_what_was_signed(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, takes()).await;
         for base in ["https://auth.example.com/loopin", "https://auth.example.com:8443", "http://auth.example.com/"] {
-            let server = server_that_sends_to(&house, &stub.uri(), &[("PUBLIC_BASE_URL", base)]).await;
+            let server = server_that_sends_to(&server, &stub.uri(), &[("PUBLIC_BASE_URL", base)]).await;
             let answer = server.signup(PHONE).await;
             let url = format!("{}{PATH}", base.trim_end_matches('/'));
             assert_eq!(given(&stub).await.last().unwrap()["StatusCallback"], url);
@@ -232,23 +232,23 @@ on_both! {
             let taken = post(&server, PATH, &fields, Some(&signature(&url, &fields))).await;
             assert_eq!(taken.status.as_u16(), 204);
             assert_eq!(status(&server, &answer).await, "delivered", "{base}");
-            house.execute("DELETE FROM messages").await;
-            house.advance(600);
+            server.execute("DELETE FROM messages").await;
+            server.advance(600);
         }
     }
 
-    async fn a_report_that_overtakes_the_answer_finds_its_message(house: TestHouse) {
+    async fn a_report_that_overtakes_the_answer_finds_its_message(server: TestServer) {
         let stub = MockServer::start().await;
         let slow = takes().set_delay(std::time::Duration::from_millis(700));
         Mock::given(any()).respond_with(slow).mount(&stub).await;
-        let server = server(&house, &stub, &[]).await;
+        let server = with_twilio(&server, &stub, &[]).await;
         let asking = server.signup(PHONE);
         let reporting = async {
             while given(&stub).await.is_empty() {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
             report(&server, MESSAGE, "sent", &[("To", PHONE)]).await;
-            assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
+            assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
         };
         let (answer, ()) = tokio::join!(asking, reporting);
         answer.assert_ok();
@@ -257,36 +257,36 @@ on_both! {
         report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
         assert_eq!(status(&server, &answer).await, "delivered");
         let named = format!("SELECT COUNT(*) FROM messages WHERE provider_id = '{MESSAGE}' AND queued_at IS NOT NULL");
-        assert_eq!(house.count(&named).await, 1);
+        assert_eq!(server.count(&named).await, 1);
     }
 
-    async fn a_report_tells_what_became_of_a_message_whose_answer_was_lost(house: TestHouse) {
+    async fn a_report_tells_what_became_of_a_message_whose_answer_was_lost(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, ResponseTemplate::new(500)).await;
-        let server = server(&house, &stub, &[("RATE_LIMITS_ENABLED", "false")]).await;
+        let server = with_twilio(&server, &stub, &[("RATE_LIMITS_ENABLED", "false")]).await;
         server.signup(PHONE).await.assert_error(503, "sms_unavailable");
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
         // Not one to another phone, nor one by another way.
         report(&server, MESSAGE, "delivered", &[("To", OTHER_PHONE)]).await;
         report(&server, MESSAGE, "delivered", &[("To", &format!("whatsapp:{PHONE}"))]).await;
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
         report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
         let known = format!("SELECT COUNT(*) FROM messages WHERE status = 'delivered' AND provider_id = '{MESSAGE}'");
-        assert_eq!(house.count(&known).await, 1);
+        assert_eq!(server.count(&known).await, 1);
         // Of two that wait for a name nobody can tell which is meant.
         for _ in 0..2 {
             server.signup(OTHER_PHONE).await.assert_error(503, "sms_unavailable");
         }
         report(&server, "SM00000000000000000000000000000009", "delivered", &[("To", OTHER_PHONE)]).await;
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 2);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 2);
     }
 
-    async fn a_report_of_an_earlier_message_is_not_taken_for_one_of_the_next(house: TestHouse) {
+    async fn a_report_of_an_earlier_message_is_not_taken_for_one_of_the_next(server: TestServer) {
         let stub = MockServer::start().await;
         let failed = json!({"sid": MESSAGE, "status": "failed", "error_code": 30005});
         answers(&stub, ResponseTemplate::new(201).set_body_json(failed)).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         server.signup(PHONE).await.assert_error(400, "phone_unreachable");
         // She asks again, and while Twilio takes its time the first one is reported.
         stub.reset().await;
@@ -310,11 +310,11 @@ on_both! {
         assert_eq!(status(&server, &answer).await, "delivered");
     }
 
-    async fn a_message_whose_answer_could_not_be_read_gets_its_reports(house: TestHouse) {
+    async fn a_message_whose_answer_could_not_be_read_gets_its_reports(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, ResponseTemplate::new(201).set_body_string("<html>")).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         let answer = server.signup(PHONE).await;
         assert_eq!(status(&server, answer.assert_ok()).await, "queued");
         let call = json!({"sid": "CA00000000000000000000000000000001", "status": "queued"});
@@ -327,13 +327,13 @@ on_both! {
         assert_eq!((now.text_at("/channel"), now.text_at("/status")), ("call".into(), "queued".into()));
     }
 
-    async fn who_is_refused_at_once_is_sent_nothing_else(house: TestHouse) {
+    async fn who_is_refused_at_once_is_sent_nothing_else(server: TestServer) {
         let stub = MockServer::start().await;
         let failed = json!({"sid": MESSAGE, "status": "failed", "error_code": 30006});
         let slow = std::time::Duration::from_millis(700);
         answers(&stub, ResponseTemplate::new(201).set_delay(slow).set_body_json(failed)).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         let reporting = async {
             while given(&stub).await.is_empty() {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -345,7 +345,7 @@ on_both! {
         assert_eq!(given(&stub).await.len(), 1);
     }
 
-    async fn a_message_that_arrived_after_all_is_enough(house: TestHouse) {
+    async fn a_message_that_arrived_after_all_is_enough(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
         let settings = [
@@ -354,7 +354,7 @@ on_both! {
             ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
             ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
         ];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         let answer = server.signup(PHONE).await;
         let sid = |number: u32| format!("SM{number:032x}");
         report(&server, &sid(1), "undelivered", &[("ErrorCode", "30003")]).await;
@@ -365,7 +365,7 @@ on_both! {
         assert_eq!((known.text_at("/channel"), known.text_at("/status")), ("sms".into(), "delivered".into()));
     }
 
-    async fn the_next_text_ends_as_the_first_would_have(house: TestHouse) {
+    async fn the_next_text_ends_as_the_first_would_have(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
         let settings = [
@@ -376,7 +376,7 @@ on_both! {
             ("SMS_WEBOTP_DOMAIN", "app.example.com"),
             ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu"),
         ];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         let wish = json!({"channel": "whatsapp", "platform": "android"});
         server.signup_with(PHONE, wish, "hi").await.assert_ok();
         report(&server, &format!("SM{:032x}", 1), "undelivered", &[("ErrorCode", "63024")]).await;
@@ -384,21 +384,21 @@ on_both! {
         assert!(body.contains("कोड") && body.ends_with("FA+9qCX9VSu"), "{body}");
     }
 
-    async fn a_report_is_taken_though_nothing_can_follow(house: TestHouse) {
+    async fn a_report_is_taken_though_nothing_can_follow(server: TestServer) {
         let stub = MockServer::start().await;
         answers(&stub, takes()).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
-        let one = server(&house, &stub, &settings).await;
+        let one = with_twilio(&server, &stub, &settings).await;
         let answer = one.signup(PHONE).await;
         // The code's key is gone, so nobody can send it again.
         let other_key = [settings[0], settings[1], ("SECRET_KEY", "another secret key of 32 bytes or more")];
-        let other = server(&house, &stub, &other_key).await;
+        let other = with_twilio(&server, &stub, &other_key).await;
         report(&other, MESSAGE, "undelivered", &[("ErrorCode", "30003")]).await;
         assert_eq!(status(&one, &answer).await, "undelivered");
         assert_eq!(given(&stub).await.len(), 1);
     }
 
-    async fn a_call_reports_as_calls_do(house: TestHouse) {
+    async fn a_call_reports_as_calls_do(server: TestServer) {
         let stub = MockServer::start().await;
         let call = json!({"sid": "CA0123456789abcdef0123456789abcdef", "status": "queued", "price": null});
         Mock::given(method("POST"))
@@ -406,7 +406,7 @@ on_both! {
             .respond_with(ResponseTemplate::new(201).set_body_json(call))
             .mount(&stub)
             .await;
-        let server = server(&house, &stub, &[("OTP_CHANNELS", "sms,call")]).await;
+        let server = with_twilio(&server, &stub, &[("OTP_CHANNELS", "sms,call")]).await;
         for (word, expected) in
             [("ringing", "sent"), ("in-progress", "sent"), ("completed", "delivered"), ("no-answer", "undelivered"), ("busy", "undelivered"), ("failed", "failed")]
         {
@@ -421,12 +421,12 @@ on_both! {
             let signature = signature(&format!("{PUBLIC}{PATH}"), &fields);
             assert_eq!(post(&server, PATH, &fields, Some(&signature)).await.status.as_u16(), 204);
             assert_eq!(status(&server, &answer).await, expected, "{word}");
-            house.execute("DELETE FROM messages").await;
-            house.advance(600);
+            server.execute("DELETE FROM messages").await;
+            server.advance(600);
         }
     }
 
-    async fn a_hundred_reports_at_once_of_a_lost_message_send_one_more(house: TestHouse) {
+    async fn a_hundred_reports_at_once_of_a_lost_message_send_one_more(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
         let settings = [
@@ -435,8 +435,8 @@ on_both! {
             ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
             ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
         ];
-        let one = server(&house, &stub, &settings).await;
-        let other = server(&house, &stub, &settings).await;
+        let one = with_twilio(&server, &stub, &settings).await;
+        let other = with_twilio(&server, &stub, &settings).await;
         let answer = one.signup(PHONE).await;
         answer.assert_ok();
         let sid = format!("SM{:032x}", 1);
@@ -457,14 +457,14 @@ on_both! {
         }
         assert_eq!(given(&stub).await.len(), 3);
         assert!(given(&stub).await[2].contains_key("Twiml"));
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages").await, 3);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 3);
     }
 
-    async fn nothing_follows_where_nothing_should(house: TestHouse) {
+    async fn nothing_follows_where_nothing_should(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         // She answered STOP, or Twilio takes it for pumping.
         for (sid, code, phone) in [(1, "21610", "+919876543211"), (2, "30450", "+919876543212")] {
             server.signup(phone).await.assert_ok();
@@ -479,7 +479,7 @@ on_both! {
         assert_eq!(given(&stub).await.len(), 4);
     }
 
-    async fn a_way_that_is_refused_is_followed_by_the_next(house: TestHouse) {
+    async fn a_way_that_is_refused_is_followed_by_the_next(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).up_to_n_times(1).mount(&stub).await;
         Mock::given(path_regex("/Calls.json$")).respond_with(Numbered(9.into())).mount(&stub).await;
@@ -491,7 +491,7 @@ on_both! {
             ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
             ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
         ];
-        let server = server(&house, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &settings).await;
         let answer = server.signup(PHONE).await;
         answer.assert_ok();
         report(&server, &format!("SM{:032x}", 1), "undelivered", &[]).await;
@@ -500,14 +500,14 @@ on_both! {
         assert_eq!(given(&stub).await.len(), 3);
     }
 
-    async fn a_report_of_a_stranger_s_message_is_taken_and_forgotten(house: TestHouse) {
+    async fn a_report_of_a_stranger_s_message_is_taken_and_forgotten(server: TestServer) {
         let stub = MockServer::start().await;
-        let (server, _) = signed_up(&house, &stub).await;
+        let (server, _) = signed_up(&server, &stub).await;
         let none = "SM99999999999999999999999999999999";
         report(&server, none, "delivered", &[("To", PHONE)]).await;
         report(&server, none, "delivered", &[("To", "client:anna")]).await;
         report(&server, MESSAGE, "receiving", &[]).await;
         report(&server, "' OR 1=1; --", "delivered", &[]).await;
-        assert_eq!(rows(&house).await, 1);
+        assert_eq!(rows(&server).await, 1);
     }
 }

@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use crate::{
     on_both,
     roles::{ADMIN, STAFF, a_user, somebody},
-    support::{Answer, PHONE, TestHouse, Tokens, whole_profile},
+    support::{Answer, PHONE, TestServer, Tokens, whole_profile},
 };
 
 /// Signs somebody up, names her, and gives her these fields by PUT.
-async fn known_as(house: &TestHouse, phone: &str, name: &str, fields: Value) -> Tokens {
-    let tokens = house.sign_in(phone).await;
+async fn known_as(server: &TestServer, phone: &str, name: &str, fields: Value) -> Tokens {
+    let tokens = server.sign_in(phone).await;
     let mut profile = whole_profile();
     profile["phone_number"] = json!(phone);
     profile["name"] = json!(name);
-    house.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", profile).await.assert_ok();
+    server.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", profile).await.assert_ok();
     let path = format!("/api/users/{}", tokens.user_id);
-    house.send_as(&tokens.access, Method::PUT, &path, fields).await.assert_ok();
+    server.send_as(&tokens.access, Method::PUT, &path, fields).await.assert_ok();
     tokens
 }
 
@@ -25,15 +25,15 @@ fn escaped(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-async fn search(house: &TestHouse, staff: &str, text: &str) -> Answer {
-    let answer = house.get_as(staff, &format!("/api/users?search={}", escaped(text))).await;
+async fn search(server: &TestServer, staff: &str, text: &str) -> Answer {
+    let answer = server.get_as(staff, &format!("/api/users?search={}", escaped(text))).await;
     answer.assert_ok();
     answer
 }
 
 /// The phones of whom a search finds, in order of the digits.
-async fn found(house: &TestHouse, staff: &str, text: &str) -> Vec<String> {
-    let answer = search(house, staff, text).await;
+async fn found(server: &TestServer, staff: &str, text: &str) -> Vec<String> {
+    let answer = search(server, staff, text).await;
     let users = answer.at("/users");
     let mut phones: Vec<String> = users
         .as_array()
@@ -51,33 +51,33 @@ const JOSE: &str = "+919876543211";
 const SOFIA: &str = "+919876543212";
 
 on_both! {
-    async fn only_staff_and_admins_see_the_list(house: TestHouse) {
-        let user = house.sign_in(PHONE).await;
+    async fn only_staff_and_admins_see_the_list(server: TestServer) {
+        let user = server.sign_in(PHONE).await;
         for path in ["/api/users", "/api/users/", "/api/users?page=nonsense"] {
-            house.get(path).await.assert_error(401, "token_missing");
-            house.get_as(&user.access, path).await.assert_error(403, "forbidden");
+            server.get(path).await.assert_error(401, "token_missing");
+            server.get_as(&user.access, path).await.assert_error(403, "forbidden");
         }
         for (phone, role) in [(STAFF, "staff"), (ADMIN, "admin")] {
-            let token = somebody(&house, phone, role).await.access;
+            let token = somebody(&server, phone, role).await.access;
             for path in ["/api/users", "/api/users/"] {
-                house.get_as(&token, path).await.assert_ok();
+                server.get_as(&token, path).await.assert_ok();
             }
         }
     }
 
-    async fn a_user_is_shown_with_everything_but_her_password(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await.access;
-        house.advance(60);
+    async fn a_user_is_shown_with_everything_but_her_password(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await.access;
+        server.advance(60);
         let fields = json!({"first_name": "Gaurav", "last_name": "Kumar", "email": "Gaurav@Example.com"});
-        let tokens = known_as(&house, PHONE, "Gaurav Kumar", fields).await;
-        house.execute(&format!(
+        let tokens = known_as(&server, PHONE, "Gaurav Kumar", fields).await;
+        server.execute(&format!(
             "UPDATE accounts SET password_hash = '$argon2id$secret', username = 'GauravK', username_key = 'gauravk', \
              claimed_phone = '+919999999999' WHERE phone = '{PHONE}'"
         )).await;
-        let answer = house.get_as(&staff, "/api/users?per_page=1").await;
+        let answer = server.get_as(&staff, "/api/users?per_page=1").await;
         answer.assert_ok();
         assert!(!answer.text.contains("argon2") && !answer.text.contains("password"), "{}", answer.text);
-        let now = house.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
+        let now = server.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
         let expected = json!({
             "id": tokens.user_id,
             "username": "GauravK",
@@ -100,38 +100,38 @@ on_both! {
             "users": [expected], "total": 2, "page": 1, "per_page": 1, "total_pages": 2,
         }));
         for token in [&staff, &tokens.access] {
-            let one = house.get_as(token, &format!("/api/users/{}", tokens.user_id)).await;
+            let one = server.get_as(token, &format!("/api/users/{}", tokens.user_id)).await;
             assert_eq!(one.assert_ok().json(), expected);
         }
     }
 
-    async fn what_nothing_is_known_of_is_null(house: TestHouse) {
-        let tokens = house.sign_in(PHONE).await;
-        house.execute("DELETE FROM sessions WHERE opened_by <> 'code'").await;
-        let one = house.get_as(&tokens.access, &format!("/api/users/{}", tokens.user_id)).await;
+    async fn what_nothing_is_known_of_is_null(server: TestServer) {
+        let tokens = server.sign_in(PHONE).await;
+        server.execute("DELETE FROM sessions WHERE opened_by <> 'code'").await;
+        let one = server.get_as(&tokens.access, &format!("/api/users/{}", tokens.user_id)).await;
         for member in ["username", "email", "first_name", "last_name", "phone", "name"] {
             assert_eq!(one.json().get(member), Some(&Value::Null), "{member} of {}", one.text);
         }
         assert_eq!(one.at("/needs_profile_completion"), json!(true));
         // Whose sessions are purged is not known to have ever signed in.
-        let staff = somebody(&house, STAFF, "staff").await.access;
-        house.execute(&format!(
+        let staff = somebody(&server, STAFF, "staff").await.access;
+        server.execute(&format!(
             "DELETE FROM sessions WHERE account_id IN (SELECT id FROM accounts WHERE phone = '{PHONE}')"
         )).await;
-        let one = house.get_as(&staff, &format!("/api/users/{}", tokens.user_id)).await;
+        let one = server.get_as(&staff, &format!("/api/users/{}", tokens.user_id)).await;
         assert_eq!(one.json().get("last_login"), Some(&Value::Null), "{}", one.text);
     }
 
-    async fn pages_are_newest_first_and_do_not_overlap(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await.access;
+    async fn pages_are_newest_first_and_do_not_overlap(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await.access;
         for last in 10..16 {
             // Two at each moment: the order of those is the order of their ids.
-            house.advance(i64::from(last % 2));
-            a_user(&house, &format!("+9198765432{last}")).await;
+            server.advance(i64::from(last % 2));
+            a_user(&server, &format!("+9198765432{last}")).await;
         }
         let mut seen = Vec::new();
         for page in 1..=3 {
-            let answer = house.get_as(&staff, &format!("/api/users?page={page}&per_page=3")).await;
+            let answer = server.get_as(&staff, &format!("/api/users?page={page}&per_page=3")).await;
             let numbers = ["total", "page", "per_page", "total_pages"].map(|name| answer.json()[name].clone());
             assert_eq!(numbers, [json!(7), json!(page), json!(3), json!(3)], "{}", answer.text);
             let users = answer.at("/users").as_array().unwrap().clone();
@@ -146,21 +146,21 @@ on_both! {
         sorted.dedup();
         assert_eq!(seen, sorted);
         for page in ["4", "1000000", "9223372036854775807"] {
-            let answer = house.get_as(&staff, &format!("/api/users?page={page}&per_page=3")).await;
+            let answer = server.get_as(&staff, &format!("/api/users?page={page}&per_page=3")).await;
             answer.assert_ok();
             assert_eq!((answer.at("/users"), answer.at("/total")), (json!([]), json!(7)));
             assert_eq!(answer.at("/page").to_string(), page);
         }
-        let answer = house.get_as(&staff, "/api/users?search=nobody").await;
+        let answer = server.get_as(&staff, "/api/users?search=nobody").await;
         assert_eq!(answer.assert_ok().json(), json!({
             "users": [], "total": 0, "page": 1, "per_page": 20, "total_pages": 0,
         }));
-        let answer = house.get_as(&staff, "/api/users?per_page=100&page=1").await;
+        let answer = server.get_as(&staff, "/api/users?per_page=100&page=1").await;
         assert_eq!(answer.at("/users").as_array().unwrap().len(), 7);
     }
 
-    async fn bad_parameters_are_named_all_at_once(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await.access;
+    async fn bad_parameters_are_named_all_at_once(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await.access;
         let page = "Page must be a whole number from 1";
         let size = "Users per page must be a whole number from 1 to 100";
         let long = "Search must be at most 100 characters long";
@@ -183,27 +183,27 @@ on_both! {
             ("search=%0A".to_owned(), "search", control),
             ("search=%C2%85".to_owned(), "search", control),
         ] {
-            let answer = house.get_as(&staff, &format!("/api/users?{query}")).await;
+            let answer = server.get_as(&staff, &format!("/api/users?{query}")).await;
             answer.assert_error(422, "validation_failed");
             assert_eq!(answer.at("/error/fields"), json!({ field: [why] }), "{query}");
         }
-        let answer = house.get_as(&staff, "/api/users?page=0&per_page=0&search=%00").await;
+        let answer = server.get_as(&staff, "/api/users?page=0&per_page=0&search=%00").await;
         assert_eq!(answer.at("/error/fields"), json!({"page": [page], "per_page": [size], "search": [control]}));
         for query in [format!("search={most}"), "search=".to_owned(), "search=%20%20".to_owned(), "other=1".to_owned()] {
-            house.get_as(&staff, &format!("/api/users?{query}")).await.assert_ok();
+            server.get_as(&staff, &format!("/api/users?{query}")).await.assert_ok();
         }
     }
 
-    async fn people_are_found_by_what_they_are_called(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await.access;
-        known_as(&house, GAURAV, "गौरव Kumar", json!({"email": "Gaurav_K@Example.com"})).await;
+    async fn people_are_found_by_what_they_are_called(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await.access;
+        known_as(&server, GAURAV, "गौरव Kumar", json!({"email": "Gaurav_K@Example.com"})).await;
         // The accent as a character of its own.
-        known_as(&house, JOSE, "JOSE\u{301} Stra\u{df}er", json!({"first_name": "Zoë", "last_name": "Ñandú"})).await;
-        known_as(&house, SOFIA, "Σοφία Οδυσσεύς", json!({"first_name": "50%", "last_name": r"back\slash !"})).await;
-        house.execute(&format!(
+        known_as(&server, JOSE, "JOSE\u{301} Stra\u{df}er", json!({"first_name": "Zoë", "last_name": "Ñandú"})).await;
+        known_as(&server, SOFIA, "Σοφία Οδυσσεύς", json!({"first_name": "50%", "last_name": r"back\slash !"})).await;
+        server.execute(&format!(
             "UPDATE accounts SET username = 'Odysseus', username_key = 'odysseus' WHERE phone = '{SOFIA}'"
         )).await;
-        house.execute(&format!(
+        server.execute(&format!(
             "UPDATE accounts SET claimed_phone = '+4915112345678' WHERE phone = '{JOSE}'"
         )).await;
         for (text, expected) in [
@@ -252,33 +252,33 @@ on_both! {
         ] {
             let mut expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
             expected.sort();
-            assert_eq!(found(&house, &staff, text).await, expected, "{text:?}");
+            assert_eq!(found(&server, &staff, text).await, expected, "{text:?}");
         }
         // What is no longer so is not found any more.
-        let user = house.get_as(&staff, "/api/users?search=nand%C3%BA").await;
+        let user = server.get_as(&staff, "/api/users?search=nand%C3%BA").await;
         assert_eq!(user.at("/total"), json!(0), "ñ is not n: {}", user.text);
-        let user = search(&house, &staff, "ñandú").await;
+        let user = search(&server, &staff, "ñandú").await;
         let path = format!("/api/users/{}", user.text_at("/users/0/id"));
-        house.send_as(&staff, Method::PUT, &path, json!({"last_name": null})).await.assert_ok();
-        assert!(found(&house, &staff, "ñandú").await.is_empty());
+        server.send_as(&staff, Method::PUT, &path, json!({"last_name": null})).await.assert_ok();
+        assert!(found(&server, &staff, "ñandú").await.is_empty());
     }
 
-    async fn who_was_there_before_the_search_is_found_after_the_migration(house: TestHouse) {
-        let staff = somebody(&house, STAFF, "staff").await.access;
-        known_as(&house, PHONE, "Ångström", json!({"first_name": "ÉMILE"})).await;
+    async fn who_was_there_before_the_search_is_found_after_the_migration(server: TestServer) {
+        let staff = somebody(&server, STAFF, "staff").await.access;
+        known_as(&server, PHONE, "Ångström", json!({"first_name": "ÉMILE"})).await;
         // As before the step that brought the search.
         for column in ["name_key", "first_name_key", "last_name_key"] {
-            house.execute(&format!("UPDATE accounts SET {column} = NULL")).await;
+            server.execute(&format!("UPDATE accounts SET {column} = NULL")).await;
         }
-        assert!(found(&house, &staff, "ångström").await.is_empty());
-        house.execute("DROP INDEX accounts_created_at_id_idx").await;
+        assert!(found(&server, &staff, "ångström").await.is_empty());
+        server.execute("DROP INDEX accounts_created_at_id_idx").await;
         for column in ["name_key", "first_name_key", "last_name_key"] {
-            house.execute(&format!("ALTER TABLE accounts DROP COLUMN {column}")).await;
+            server.execute(&format!("ALTER TABLE accounts DROP COLUMN {column}")).await;
         }
-        house.execute("DELETE FROM seaql_migrations WHERE version = 'm20261121_000008_users'").await;
-        house.services.store.migrate().await.unwrap();
+        server.execute("DELETE FROM seaql_migrations WHERE version = 'm20261121_000008_users'").await;
+        server.services.store.migrate().await.unwrap();
         for text in ["ångström", "ÅNGSTRÖM", "émile"] {
-            assert_eq!(found(&house, &staff, text).await, [PHONE], "{text}");
+            assert_eq!(found(&server, &staff, text).await, [PHONE], "{text}");
         }
     }
 }

@@ -327,7 +327,7 @@ fn the_odds_of_the_page_are_those_of_the_defaults() {
             max_attempts: 3,
             resend_after: chrono::Duration::seconds(30),
         };
-        Odds::of(&otp, &BudgetPolicy::default())
+        Odds::from_policies(&otp, &BudgetPolicy::default())
     };
     assert!(text.contains(&odds(4).to_string()), "{}", odds(4));
     for digits in 4..=8 {

@@ -8,7 +8,7 @@ use loopin_auth::{
     store,
 };
 
-use crate::support::{Database, TestHouse, postgres, proxy::Proxy};
+use crate::support::{Database, TestServer, postgres, proxy::Proxy};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_while_the_database_is_away_is_written_in_order_when_it_is_back() {
@@ -19,27 +19,27 @@ async fn what_happens_while_the_database_is_away_is_written_in_order_when_it_is_
     let (server, _) = postgres::through(&url, 0);
     let proxy = Proxy::to(server).await;
     let (_, url) = postgres::through(&url, proxy.address.port());
-    let house = TestHouse::with(Database::Postgres, &[("DATABASE_URL", url.as_str())]).await;
+    let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", url.as_str())]).await;
     let note = |numbers: std::ops::Range<i64>| {
         for number in numbers {
             let event = Event::by_stranger(Action::WrongCode).with("left", number);
-            house.services.audit.note(event, house.now());
-            house.advance(1);
+            server.services.audit.note(event, server.now());
+            server.advance(1);
         }
     };
     let written = async || -> Vec<i64> {
-        let db = &house.services.store;
+        let db = &server.services.store;
         let all = store::audit::list_after(db, &Filter::default(), None, 10_000).await.unwrap();
         all.iter().map(|entry| entry.detail.get("left").unwrap().as_i64().unwrap()).collect()
     };
     note(0..3);
-    house.services.audit.flush().await.unwrap();
+    server.services.audit.flush().await.unwrap();
     proxy.go_away().await;
     note(3..700);
-    assert!(house.services.audit.flush().await.is_err(), "there is no database");
+    assert!(server.services.audit.flush().await.is_err(), "there is no database");
     // One that a batch was on its way to when it went.
     note(700..900);
-    let writer = tokio::spawn(audit::keep_writing(Arc::clone(&house.services)));
+    let writer = tokio::spawn(audit::keep_writing(Arc::clone(&server.services)));
     proxy.come_back();
     let mut tries = 0;
     while written().await.len() < 900 {
@@ -49,5 +49,5 @@ async fn what_happens_while_the_database_is_away_is_written_in_order_when_it_is_
     }
     writer.abort();
     assert_eq!(written().await, (0..900).collect::<Vec<i64>>());
-    assert_eq!((house.services.audit.waiting(), house.services.audit.lost()), (0, 0));
+    assert_eq!((server.services.audit.waiting(), server.services.audit.lost()), (0, 0));
 }

@@ -4,20 +4,20 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::support::{
-    Answer, Database, OTHER_PHONE, PHONE, TestHouse, Tokens, postgres, proxy::Proxy, whole_profile, wrong,
+    Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, postgres, proxy::Proxy, whole_profile, wrong,
 };
 
 const THIRD_PHONE: &str = "+919811112222";
 
 /// A house whose PostgreSQL can go away, with somebody signed in and somebody else waiting for a code.
-struct House {
-    house: TestHouse,
+struct SignedUp {
+    server: TestServer,
     proxy: Proxy,
     tokens: Tokens,
     code: String,
 }
 
-impl House {
+impl SignedUp {
     async fn new() -> Option<Self> {
         if !postgres::is_there() {
             return None;
@@ -26,130 +26,130 @@ impl House {
         let (server, _) = postgres::through(&url, 0);
         let proxy = Proxy::to(server).await;
         let (_, url) = postgres::through(&url, proxy.address.port());
-        let house = TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
-        let tokens = house.sign_in_and_complete(PHONE).await;
-        house.signup(OTHER_PHONE).await.assert_ok();
-        let code = house.last_code_for(OTHER_PHONE);
-        house.advance(30);
-        Some(Self { house, proxy, tokens, code })
+        let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+        let tokens = server.sign_in_and_complete(PHONE).await;
+        server.signup(OTHER_PHONE).await.assert_ok();
+        let code = server.last_code_for(OTHER_PHONE);
+        server.advance(30);
+        Some(Self { server, proxy, tokens, code })
     }
 
     /// One request of every operation that needs the database, with its name.
     async fn every_operation(&self) -> Vec<(&'static str, Answer)> {
-        let (house, access) = (&self.house, self.tokens.access.as_str());
+        let (server, access) = (&self.server, self.tokens.access.as_str());
         vec![
-            ("ready", house.get("/api/health/ready").await),
-            ("signup", house.signup(THIRD_PHONE).await),
-            ("login", house.login(PHONE).await),
-            ("verify-otp", house.verify_otp(OTHER_PHONE, &self.code).await),
-            ("verify-login", house.verify_login(OTHER_PHONE, &self.code).await),
-            ("verify-otp, wrong", house.verify_otp(OTHER_PHONE, &wrong(&self.code)).await),
+            ("ready", server.get("/api/health/ready").await),
+            ("signup", server.signup(THIRD_PHONE).await),
+            ("login", server.login(PHONE).await),
+            ("verify-otp", server.verify_otp(OTHER_PHONE, &self.code).await),
+            ("verify-login", server.verify_login(OTHER_PHONE, &self.code).await),
+            ("verify-otp, wrong", server.verify_otp(OTHER_PHONE, &wrong(&self.code)).await),
             (
                 "complete-profile",
-                house.send_as(access, Method::POST, "/api/auth/complete-profile", whole_profile()).await,
+                server.send_as(access, Method::POST, "/api/auth/complete-profile", whole_profile()).await,
             ),
-            ("profile", house.get_as(access, "/api/auth/profile").await),
+            ("profile", server.get_as(access, "/api/auth/profile").await),
             (
                 "change profile",
-                house.send_as(access, Method::PUT, "/api/auth/profile", json!({"bio": "Lost."})).await,
+                server.send_as(access, Method::PUT, "/api/auth/profile", json!({"bio": "Lost."})).await,
             ),
-            ("refresh", house.refresh(&self.tokens.refresh).await),
-            ("logout", house.send_as(access, Method::POST, "/api/auth/logout", json!({})).await),
+            ("refresh", server.refresh(&self.tokens.refresh).await),
+            ("logout", server.send_as(access, Method::POST, "/api/auth/logout", json!({})).await),
         ]
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_nothing_is_sent_and_nobody_is_let_in() {
-    let Some(house) = House::new().await else { return };
-    house.proxy.go_away().await;
-    for (name, answer) in house.every_operation().await {
+    let Some(setup) = SignedUp::new().await else { return };
+    setup.proxy.go_away().await;
+    for (name, answer) in setup.every_operation().await {
         println!("{name}: {}", answer.text);
         answer.assert_error(503, "database_unavailable");
         assert!(answer.header("retry-after").is_some(), "{name}");
     }
-    house.house.get("/api/health").await.assert_ok();
-    assert_eq!(house.house.codes_for(THIRD_PHONE), Vec::<String>::new());
-    assert_eq!(house.house.codes_for(PHONE).len(), 1);
+    setup.server.get("/api/health").await.assert_ok();
+    assert_eq!(setup.server.codes_for(THIRD_PHONE), Vec::<String>::new());
+    assert_eq!(setup.server.codes_for(PHONE).len(), 1);
 
     // What is known by heart goes on.
-    house.house.get("/api/auth/event-interests").await.assert_ok();
+    setup.server.get("/api/auth/event-interests").await.assert_ok();
 
-    house.proxy.come_back();
+    setup.proxy.come_back();
     // The first request after it works, and nothing of the above has happened.
-    let answer = house.house.verify_otp(OTHER_PHONE, &wrong(&house.code)).await;
+    let answer = setup.server.verify_otp(OTHER_PHONE, &wrong(&setup.code)).await;
     answer.assert_error(400, "otp_invalid");
     assert_eq!(answer.at("/error/attempts_remaining"), json!(2));
-    house.house.verify_otp(OTHER_PHONE, &house.code).await.assert_ok();
-    let profile = house.house.get_as(&house.tokens.access, "/api/auth/profile").await;
+    setup.server.verify_otp(OTHER_PHONE, &setup.code).await.assert_ok();
+    let profile = setup.server.get_as(&setup.tokens.access, "/api/auth/profile").await;
     profile.assert_ok();
     assert_eq!(profile.at("/bio"), json!(null));
-    house.house.refresh(&house.tokens.refresh).await.assert_ok();
+    setup.server.refresh(&setup.tokens.refresh).await.assert_ok();
     assert_eq!(
-        house.house.count(&format!("SELECT COUNT(*) FROM leads WHERE phone = '{THIRD_PHONE}'")).await,
+        setup.server.count(&format!("SELECT COUNT(*) FROM leads WHERE phone = '{THIRD_PHONE}'")).await,
         0
     );
-    house.house.signup(THIRD_PHONE).await.assert_ok();
+    setup.server.signup(THIRD_PHONE).await.assert_ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attempts_that_were_taken_stay_taken_over_an_outage() {
-    let Some(house) = House::new().await else { return };
-    let wrong = wrong(&house.code);
+    let Some(setup) = SignedUp::new().await else { return };
+    let wrong = wrong(&setup.code);
     for left in [2, 1] {
-        let answer = house.house.verify_otp(OTHER_PHONE, &wrong).await;
+        let answer = setup.server.verify_otp(OTHER_PHONE, &wrong).await;
         assert_eq!(answer.at("/error/attempts_remaining"), json!(left));
     }
-    house.proxy.go_away().await;
+    setup.proxy.go_away().await;
     for _ in 0..5 {
-        house.house.verify_otp(OTHER_PHONE, &house.code).await.assert_error(503, "database_unavailable");
+        setup.server.verify_otp(OTHER_PHONE, &setup.code).await.assert_error(503, "database_unavailable");
     }
-    house.proxy.come_back();
-    let answer = house.house.verify_otp(OTHER_PHONE, &wrong).await;
+    setup.proxy.come_back();
+    let answer = setup.server.verify_otp(OTHER_PHONE, &wrong).await;
     assert_eq!(answer.at("/error/attempts_remaining"), json!(0));
-    house.house.verify_otp(OTHER_PHONE, &house.code).await.assert_error(429, "otp_attempts_exhausted");
+    setup.server.verify_otp(OTHER_PHONE, &setup.code).await.assert_error(429, "otp_attempts_exhausted");
 }
 
 /// Every operation in the order in which each can succeed, each as the first request after all connections were lost.
-async fn each_operation_works_right_after(house: &House, lose: impl AsyncFn(&House)) {
-    let (server, tokens) = (&house.house, &house.tokens);
-    lose(house).await;
+async fn each_operation_works_right_after(setup: &SignedUp, lose: impl AsyncFn(&SignedUp)) {
+    let (server, tokens) = (&setup.server, &setup.tokens);
+    lose(setup).await;
     server.get("/api/health/ready").await.assert_ok();
-    lose(house).await;
+    lose(setup).await;
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
-    lose(house).await;
+    lose(setup).await;
     let changed = json!({"bio": "I like live music."});
     server.send_as(&tokens.access, Method::PUT, "/api/auth/profile", changed).await.assert_ok();
-    lose(house).await;
-    server.verify_otp(OTHER_PHONE, &wrong(&house.code)).await.assert_error(400, "otp_invalid");
-    lose(house).await;
-    server.verify_otp(OTHER_PHONE, &house.code).await.assert_ok();
-    lose(house).await;
+    lose(setup).await;
+    server.verify_otp(OTHER_PHONE, &wrong(&setup.code)).await.assert_error(400, "otp_invalid");
+    lose(setup).await;
+    server.verify_otp(OTHER_PHONE, &setup.code).await.assert_ok();
+    lose(setup).await;
     server.signup(THIRD_PHONE).await.assert_ok();
-    lose(house).await;
+    lose(setup).await;
     server.login(PHONE).await.assert_ok();
-    lose(house).await;
+    lose(setup).await;
     server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
-    lose(house).await;
+    lose(setup).await;
     let answer = server.refresh(&tokens.refresh).await;
     answer.assert_ok();
-    lose(house).await;
+    lose(setup).await;
     let access = answer.text_at("/access");
     server.send_as(&access, Method::POST, "/api/auth/logout", json!({})).await.assert_ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_request_works_after_every_connection_was_cut() {
-    let Some(house) = House::new().await else { return };
-    each_operation_works_right_after(&house, async |house| house.proxy.cut().await).await;
+    let Some(setup) = SignedUp::new().await else { return };
+    each_operation_works_right_after(&setup, async |_| setup.proxy.cut().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_request_works_after_the_database_ended_every_connection() {
-    let Some(house) = House::new().await else { return };
-    let url = house.house.setting("DATABASE_URL").to_owned();
-    let administrator = TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
-    each_operation_works_right_after(&house, async |_| {
+    let Some(setup) = SignedUp::new().await else { return };
+    let url = setup.server.setting("DATABASE_URL").to_owned();
+    let administrator = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+    each_operation_works_right_after(&setup, async |_| {
         administrator
             .execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -162,15 +162,15 @@ async fn the_next_request_works_after_the_database_ended_every_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_requests_work_after_a_busy_pool_was_cut() {
-    let Some(house) = House::new().await else { return };
-    let reads = |_| house.house.get_as(&house.tokens.access, "/api/auth/profile");
+    let Some(setup) = SignedUp::new().await else { return };
+    let reads = |_| setup.server.get_as(&setup.tokens.access, "/api/auth/profile");
     // Many connections, all of them dead afterwards.
     for answer in futures_util::future::join_all((0..40).map(reads)).await {
         answer.assert_ok();
     }
-    house.proxy.go_away().await;
+    setup.proxy.go_away().await;
     reads(0).await.assert_error(503, "database_unavailable");
-    house.proxy.come_back();
+    setup.proxy.come_back();
     for answer in futures_util::future::join_all((0..40).map(reads)).await {
         answer.assert_ok();
     }
@@ -178,19 +178,19 @@ async fn the_next_requests_work_after_a_busy_pool_was_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_interests_that_were_never_read_are_not_made_up() {
-    let Some(house) = House::new().await else { return };
-    let second = house.house.second_server(&[]).await;
-    house.proxy.go_away().await;
+    let Some(setup) = SignedUp::new().await else { return };
+    let second = setup.server.second_server(&[]).await;
+    setup.proxy.go_away().await;
     second.get("/api/auth/event-interests").await.assert_error(503, "database_unavailable");
-    house.proxy.come_back();
+    setup.proxy.come_back();
     second.get("/api/auth/event-interests").await.assert_ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_sqlite_that_goes_away_is_an_outage_and_no_new_database() {
-    let house = TestHouse::on(Database::Sqlite).await;
-    let second = house.second_server(&[]).await;
-    let file = std::path::PathBuf::from(house.setting("DATABASE_URL").trim_start_matches("sqlite://"));
+    let server = TestServer::on(Database::Sqlite).await;
+    let second = server.second_server(&[]).await;
+    let file = std::path::PathBuf::from(server.setting("DATABASE_URL").trim_start_matches("sqlite://"));
     let away = file.with_extension("away");
     std::fs::rename(&file, &away).expect("the file goes");
     // This one has no connection yet.
@@ -202,21 +202,21 @@ async fn a_file_of_sqlite_that_goes_away_is_an_outage_and_no_new_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_holds_sqlite_makes_others_wait_and_then_say_so() {
-    let house = TestHouse::on(Database::Sqlite).await;
-    let tokens = house.sign_in(PHONE).await;
-    let other = house.second_server(&[]).await;
+    let server = TestServer::on(Database::Sqlite).await;
+    let tokens = server.sign_in(PHONE).await;
+    let other = server.second_server(&[]).await;
     let writing = other.services.store.begin().await.unwrap();
     // Reading goes on beside a writer.
-    house.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
-    house.signup(OTHER_PHONE).await.assert_error(503, "database_unavailable");
-    assert_eq!(house.codes_for(OTHER_PHONE), Vec::<String>::new());
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
+    server.signup(OTHER_PHONE).await.assert_error(503, "database_unavailable");
+    assert_eq!(server.codes_for(OTHER_PHONE), Vec::<String>::new());
     writing.rollback().await.unwrap();
-    house.signup(OTHER_PHONE).await.assert_ok();
+    server.signup(OTHER_PHONE).await.assert_ok();
 
     // One that is done in time is waited for.
     let writing = other.services.store.begin().await.unwrap();
-    let code = house.last_code_for(OTHER_PHONE);
-    let verifying = house.verify_otp(OTHER_PHONE, &code);
+    let code = server.last_code_for(OTHER_PHONE);
+    let verifying = server.verify_otp(OTHER_PHONE, &code);
     let (answer, ()) = tokio::join!(verifying, async {
         tokio::task::yield_now().await;
         writing.rollback().await.unwrap();

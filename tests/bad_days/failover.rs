@@ -4,13 +4,13 @@ use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestHouse, Tokens, postgres, proxy::Proxy};
+use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, Tokens, postgres, proxy::Proxy};
 
 /// A server whose connections take no writes, while new ones could.
 struct Failover {
-    house: TestHouse,
+    server: TestServer,
     proxy: Proxy,
-    administrator: TestHouse,
+    administrator: TestServer,
     database: String,
     tokens: Tokens,
 }
@@ -25,12 +25,12 @@ impl Failover {
         let proxy = Proxy::to(server).await;
         let (_, through) = postgres::through(&url, proxy.address.port());
         let settings = [("DATABASE_URL", through.as_str()), ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h")];
-        let house = TestHouse::with(Database::Postgres, &settings).await;
-        let administrator = TestHouse::with(Database::Postgres, &[]).await;
-        let tokens = house.sign_in_and_complete(PHONE).await;
+        let server = TestServer::with(Database::Postgres, &settings).await;
+        let administrator = TestServer::with(Database::Postgres, &[]).await;
+        let tokens = server.sign_in_and_complete(PHONE).await;
         let path = url::Url::parse(&url).expect("a URL").path().to_owned();
         let database = path.trim_start_matches('/').to_owned();
-        Some(Self { house, proxy, administrator, database, tokens })
+        Some(Self { server, proxy, administrator, database, tokens })
     }
 
     /// Sessions that begin from now on take no writes, and all of the server's do.
@@ -38,7 +38,7 @@ impl Failover {
         let statement = format!("ALTER DATABASE {} SET default_transaction_read_only = on", self.database);
         self.administrator.execute(&statement).await;
         self.proxy.cut().await;
-        let reads = (0..40).map(|_| self.house.get_as(&self.tokens.access, "/api/auth/profile"));
+        let reads = (0..40).map(|_| self.server.get_as(&self.tokens.access, "/api/auth/profile"));
         for answer in join_all(reads).await {
             answer.assert_ok();
         }
@@ -55,13 +55,13 @@ impl Failover {
 async fn while_no_connection_takes_writes_the_server_says_that_it_is_not_ready() {
     let Some(failover) = Failover::new().await else { return };
     failover.take_no_writes().await;
-    let house = &failover.house;
-    for answer in [house.get("/api/health/ready").await, house.signup(OTHER_PHONE).await] {
+    let server = &failover.server;
+    for answer in [server.get("/api/health/ready").await, server.signup(OTHER_PHONE).await] {
         answer.assert_error(503, "database_unavailable");
     }
-    house.get_as(&failover.tokens.access, "/api/auth/profile").await.assert_ok();
+    server.get_as(&failover.tokens.access, "/api/auth/profile").await.assert_ok();
     failover.take_writes().await;
-    house.get("/api/health/ready").await.assert_ok();
+    server.get("/api/health/ready").await.assert_ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,10 +69,10 @@ async fn the_first_statement_on_a_connection_that_takes_no_writes_goes_to_anothe
     let Some(failover) = Failover::new().await else { return };
     failover.take_no_writes().await;
     failover.take_writes().await;
-    let house = &failover.house;
+    let server = &failover.server;
     // All at once, so that many of the old ones are met.
     let phones = (0..20).map(|number| format!("+91981111{number:04}"));
-    let signups = phones.map(async |phone| house.signup(&phone).await);
+    let signups = phones.map(async |phone| server.signup(&phone).await);
     for answer in join_all(signups).await {
         answer.assert_ok();
     }
@@ -81,10 +81,10 @@ async fn the_first_statement_on_a_connection_that_takes_no_writes_goes_to_anothe
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_does_a_transaction() {
     let Some(failover) = Failover::new().await else { return };
-    let (house, token) = (&failover.house, failover.tokens.access.as_str());
+    let (server, token) = (&failover.server, failover.tokens.access.as_str());
     failover.take_no_writes().await;
     failover.take_writes().await;
     // It reads first, which every connection can, and then begins a transaction.
-    house.send_as(token, Method::POST, "/api/auth/logout-all", json!({})).await.assert_ok();
-    house.get_as(token, "/api/auth/profile").await.assert_error(401, "token_revoked");
+    server.send_as(token, Method::POST, "/api/auth/logout-all", json!({})).await.assert_ok();
+    server.get_as(token, "/api/auth/profile").await.assert_error(401, "token_revoked");
 }

@@ -7,12 +7,12 @@ use loopin_auth::{
 };
 use serde_json::json;
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestHouse, postgres, proxy::Proxy};
+use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy};
 
 /// By SMS it comes back after three seconds.
 const UNDELIVERED: &str = "+15005550011";
 
-async fn house(settings: &[(&str, &str)]) -> Option<(TestHouse, Proxy)> {
+async fn server(settings: &[(&str, &str)]) -> Option<(TestServer, Proxy)> {
     if !postgres::is_there() {
         return None;
     }
@@ -21,46 +21,46 @@ async fn house(settings: &[(&str, &str)]) -> Option<(TestHouse, Proxy)> {
     let proxy = Proxy::to(server).await;
     let (_, url) = postgres::through(&url, proxy.address.port());
     let settings = [settings, &[("DATABASE_URL", url.as_str())]].concat();
-    Some((TestHouse::with(Database::Postgres, &settings).await, proxy))
+    Some((TestServer::with(Database::Postgres, &settings).await, proxy))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_came_back_is_followed_although_the_answer_to_its_report_was_lost() {
     let settings = [("OTP_CHANNELS", "sms,whatsapp"), ("OTP_FALLBACK", "whatsapp")];
-    let Some((house, proxy)) = house(&settings).await else { return };
-    house.signup(UNDELIVERED).await.assert_ok();
-    house.play(1).await;
+    let Some((server, proxy)) = server(&settings).await else { return };
+    server.signup(UNDELIVERED).await.assert_ok();
+    server.play(1).await;
     proxy.lose_the_answer_to(r#"UPDATE "messages""#);
-    house.play(5).await;
+    server.play(5).await;
     assert!(proxy.has_lost_it());
-    let channels: Vec<Channel> = house.inbox_of(UNDELIVERED).iter().map(|message| message.channel).collect();
+    let channels: Vec<Channel> = server.inbox_of(UNDELIVERED).iter().map(|message| message.channel).collect();
     assert_eq!(channels, [Channel::WhatsApp, Channel::Sms]);
-    house.play(60).await;
-    assert_eq!(house.inbox_of(UNDELIVERED).len(), 2, "once");
+    server.play(60).await;
+    assert_eq!(server.inbox_of(UNDELIVERED).len(), 2, "once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_gives_its_alarm_although_the_answer_that_it_is_remembered_was_lost() {
-    let Some((house, proxy)) = house(&[("LIMIT_SENDS_PER_DAY", "5")]).await else { return };
+    let Some((server, proxy)) = server(&[("LIMIT_SENDS_PER_DAY", "5")]).await else { return };
     for number in 0..3 {
-        house.signup(&format!("+91987650000{number}")).await.assert_ok();
+        server.signup(&format!("+91987650000{number}")).await.assert_ok();
     }
     proxy.lose_the_answer_to(r#"UPDATE "budgets" SET "answered""#);
-    house.signup("+919876500009").await.assert_ok();
+    server.signup("+919876500009").await.assert_ok();
     assert!(proxy.has_lost_it());
-    house.services.audit.flush().await.unwrap();
+    server.services.audit.flush().await.unwrap();
     let filter = Filter { action: Some(Action::CapReached), ..Filter::default() };
-    let told = store::audit::list_after(&house.services.store, &filter, None, 10).await.unwrap();
+    let told = store::audit::list_after(&server.services.store, &filter, None, 10).await.unwrap();
     assert_eq!(told.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guess_whose_answer_was_lost_counts_twice_and_never_less() {
-    let Some((house, proxy)) = house(&[]).await else { return };
-    house.signup(PHONE).await.assert_ok();
-    let wrong = house.wrong_code_for(PHONE);
+    let Some((server, proxy)) = server(&[]).await else { return };
+    server.signup(PHONE).await.assert_ok();
+    let wrong = server.wrong_code_for(PHONE);
     proxy.lose_the_answer_to(r#"UPDATE "challenges""#);
-    let answer = house.verify_otp(PHONE, &wrong).await;
+    let answer = server.verify_otp(PHONE, &wrong).await;
     assert!(proxy.has_lost_it());
     answer.assert_error(400, "otp_invalid");
     assert_eq!(answer.at("/error/attempts_remaining"), json!(1));
@@ -69,23 +69,23 @@ async fn a_guess_whose_answer_was_lost_counts_twice_and_never_less() {
 /// The second answer would be "no such session", which is not true: it is the caller who asks again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_answered_by_the_rows_it_touched_is_not_repeated() {
-    let Some((house, proxy)) = house(&[]).await else { return };
-    let tokens = house.sign_in(OTHER_PHONE).await;
-    let list = house.get_as(&tokens.access, "/api/auth/sessions").await;
+    let Some((server, proxy)) = server(&[]).await else { return };
+    let tokens = server.sign_in(OTHER_PHONE).await;
+    let list = server.get_as(&tokens.access, "/api/auth/sessions").await;
     let path = format!("/api/auth/sessions/{}", list.text_at("/data/0/id"));
     proxy.lose_the_answer_to(r#"UPDATE "sessions""#);
-    let answer = house.send_as(&tokens.access, poem::http::Method::DELETE, &path, json!({})).await;
+    let answer = server.send_as(&tokens.access, poem::http::Method::DELETE, &path, json!({})).await;
     assert!(proxy.has_lost_it());
     answer.assert_error(503, "database_unavailable");
-    house.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
 
     // The same pair of tokens comes when it is asked for again.
-    house.advance(30);
-    house.login(OTHER_PHONE).await.assert_ok();
-    let answer = house.verify_login(OTHER_PHONE, &house.last_code_for(OTHER_PHONE)).await;
+    server.advance(30);
+    server.login(OTHER_PHONE).await.assert_ok();
+    let answer = server.verify_login(OTHER_PHONE, &server.last_code_for(OTHER_PHONE)).await;
     proxy.lose_the_answer_to(r#"UPDATE "sessions""#);
     let refresh = answer.text_at("/data/refresh_token");
-    house.refresh(&refresh).await.assert_error(503, "database_unavailable");
+    server.refresh(&refresh).await.assert_error(503, "database_unavailable");
     assert!(proxy.has_lost_it());
-    house.refresh(&refresh).await.assert_ok();
+    server.refresh(&refresh).await.assert_ok();
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::support::{Database, PHONE, TestHouse, pgbouncer::PgBouncer, postgres, wrong};
+use crate::support::{Database, PHONE, TestServer, pgbouncer::PgBouncer, postgres, wrong};
 
 /// Fewer backends than requests, so that they change hands all the time. The rest is as PgBouncer comes.
 const SMALL: &str = "default_pool_size = 3";
@@ -12,18 +12,18 @@ fn phone(number: usize) -> String {
 }
 
 /// Two servers on one database through PgBouncer, with these settings.
-async fn two_servers(bouncer: &PgBouncer, url: &str, settings: &[(&str, &str)]) -> [TestHouse; 2] {
+async fn two_servers(bouncer: &PgBouncer, url: &str, settings: &[(&str, &str)]) -> [TestServer; 2] {
     let url = bouncer.url(url);
     let mut all = vec![("DATABASE_URL", url.as_str()), ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h")];
     all.extend_from_slice(settings);
     all.extend([("LIMIT_GUESSES_PER_ADDRESS", "1000/1h"), ("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1000/1h")]);
-    let one = TestHouse::with(Database::Postgres, &all).await;
+    let one = TestServer::with(Database::Postgres, &all).await;
     let other = one.second_server(&[]).await;
     [one, other]
 }
 
 /// Sign-ups, sign-ins and reads of forty people at both servers, all at once.
-async fn forty_people_sign_up(servers: &[TestHouse; 2]) {
+async fn forty_people_sign_up(servers: &[TestServer; 2]) {
     let all = 0..40_usize;
     for answer in join_all(all.clone().map(async |i| servers[i % 2].signup(&phone(i)).await)).await {
         answer.assert_ok();
@@ -41,7 +41,7 @@ async fn forty_people_sign_up(servers: &[TestHouse; 2]) {
 }
 
 /// Of many right answers one wins, and of many wrong guesses three are judged.
-async fn races_have_one_winner(servers: &[TestHouse; 2]) {
+async fn races_have_one_winner(servers: &[TestServer; 2]) {
     servers[0].signup(PHONE).await.assert_ok();
     let code = servers[0].last_code_for(PHONE);
     let answers = join_all((0..50).map(async |i| servers[i % 2].verify_otp(PHONE, &code).await)).await;
@@ -101,7 +101,7 @@ async fn an_empty_database_is_migrated_through_pgbouncer_at_every_start() {
     }
     let url = postgres::new_database().await;
     let Some(bouncer) = PgBouncer::before(&url, "transaction", "default_pool_size = 1") else { return };
-    let direct = TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+    let direct = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
     direct.execute("DROP SCHEMA public CASCADE").await;
     direct.execute("CREATE SCHEMA public").await;
     let servers = two_servers(&bouncer, &url, &[("DATABASE_POOLER", "transaction")]).await;
@@ -124,19 +124,19 @@ async fn a_pooler_is_found_at_rest_and_under_load_and_where_there_is_none_none_i
     for (mode, more) in modes {
         let Some(bouncer) = PgBouncer::before(&url, mode, more) else { return };
         let url = bouncer.url(&url);
-        let house = TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
-        is_found(&house, true).await;
+        let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+        is_found(&server, true).await;
     }
-    is_found(&TestHouse::with(Database::Postgres, &[("DATABASE_URL", &url)]).await, false).await;
+    is_found(&TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await, false).await;
 }
 
-async fn is_found(house: &TestHouse, is_there: bool) {
-    let store = &house.services.store;
+async fn is_found(server: &TestServer, is_there: bool) {
+    let store = &server.services.store;
     for _ in 0..5 {
         assert_eq!(store.find_pooler().await.expect("an answer"), is_there, "at rest");
     }
     let asked = join_all((0..10).map(async |_| store.find_pooler().await.expect("an answer")));
-    let load = join_all((0..60).map(async |_| house.get("/api/health/ready").await.assert_ok().status));
+    let load = join_all((0..60).map(async |_| server.get("/api/health/ready").await.assert_ok().status));
     let (asked, _) = tokio::join!(asked, load);
     assert_eq!(asked, [is_there; 10], "under load");
 }

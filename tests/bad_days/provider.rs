@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use crate::{
     on_both,
-    support::{OTHER_PHONE, PHONE, TestHouse, WIDE_LIMITS},
+    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
 };
 
 /// So long that everything else is over by then, and short for whoever waits for the test.
@@ -45,11 +45,11 @@ async fn timed_slow_twilio() -> (MockServer, Arc<Mutex<Vec<Instant>>>) {
 }
 
 /// A second server on the database of the house, that sends through Twilio.
-async fn with_twilio(house: &TestHouse, twilio: &MockServer) -> TestHouse {
-    with_twilio_and(house, twilio, &[]).await
+async fn with_twilio(server: &TestServer, twilio: &MockServer) -> TestServer {
+    with_twilio_and(server, twilio, &[]).await
 }
 
-async fn with_twilio_and(house: &TestHouse, twilio: &MockServer, more: &[(&str, &str)]) -> TestHouse {
+async fn with_twilio_and(server: &TestServer, twilio: &MockServer, more: &[(&str, &str)]) -> TestServer {
     let url = twilio.uri();
     let mut settings = vec![
         ("TWILIO_TEST_MODE", "false"),
@@ -62,7 +62,7 @@ async fn with_twilio_and(house: &TestHouse, twilio: &MockServer, more: &[(&str, 
     ];
     settings.extend(WIDE_LIMITS);
     settings.extend(more);
-    house.second_server(&settings).await
+    server.second_server(&settings).await
 }
 
 fn phone(number: usize) -> String {
@@ -101,21 +101,21 @@ async fn asked(twilio: &MockServer) {
 }
 
 on_both! {
-    async fn a_client_that_hangs_up_leaves_nothing_half_done(house: TestHouse) {
+    async fn a_client_that_hangs_up_leaves_nothing_half_done(server: TestServer) {
         let twilio = slow_twilio().await;
-        let server = Arc::new(with_twilio(&house, &twilio).await);
+        let server = Arc::new(with_twilio(&server, &twilio).await);
         let asking = tokio::spawn({
             let server = Arc::clone(&server);
             async move { server.signup(PHONE).await }
         });
         asked(&twilio).await;
-        assert_eq!(house.count("SELECT COUNT(*) FROM messages WHERE status = 'pending'").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'pending'").await, 1);
         asking.abort();
         assert!(asking.await.unwrap_err().is_cancelled());
 
         let mut marked = 0;
         for _ in 0..500 {
-            marked = house.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await;
+            marked = server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await;
             if marked == 1 {
                 break;
             }
@@ -126,15 +126,15 @@ on_both! {
         server.signup(PHONE).await.assert_error(429, "otp_cooldown");
     }
 
-    async fn a_client_that_hangs_up_while_verifying_keeps_a_whole_account(house: TestHouse) {
-        let house = Arc::new(house.second_server(&WIDE_LIMITS).await);
+    async fn a_client_that_hangs_up_while_verifying_keeps_a_whole_account(server: TestServer) {
+        let server = Arc::new(server.second_server(&WIDE_LIMITS).await);
         for number in 10..40 {
             let phone = format!("+9198765432{number}");
-            house.signup(&phone).await.assert_ok();
-            let code = house.last_code_for(&phone);
+            server.signup(&phone).await.assert_ok();
+            let code = server.last_code_for(&phone);
             let verifying = tokio::spawn({
-                let (house, phone) = (Arc::clone(&house), phone.clone());
-                async move { house.verify_otp(&phone, &code).await }
+                let (server, phone) = (Arc::clone(&server), phone.clone());
+                async move { server.verify_otp(&phone, &code).await }
             });
             // Each time at another point of the way.
             for _ in 10..number {
@@ -149,19 +149,19 @@ on_both! {
                     OR phone NOT IN (SELECT phone FROM challenges WHERE consumed_at IS NOT NULL)";
         let used = "SELECT COUNT(*) FROM challenges WHERE consumed_at IS NOT NULL \
                     AND phone NOT IN (SELECT phone FROM accounts)";
-        assert_eq!((house.count(half).await, house.count(used).await), (0, 0));
-        house.advance(30);
+        assert_eq!((server.count(half).await, server.count(used).await), (0, 0));
+        server.advance(30);
         for number in 10..40 {
             let phone = format!("+9198765432{number}");
-            house.sign_in(&phone).await;
+            server.sign_in(&phone).await;
         }
-        assert_eq!(house.count("SELECT COUNT(*) FROM accounts").await, 30);
+        assert_eq!(server.count("SELECT COUNT(*) FROM accounts").await, 30);
     }
 
-    async fn a_slow_twilio_slows_nobody_else(house: TestHouse) {
-        let tokens = house.sign_in(OTHER_PHONE).await;
+    async fn a_slow_twilio_slows_nobody_else(server: TestServer) {
+        let tokens = server.sign_in(OTHER_PHONE).await;
         let twilio = slow_twilio().await;
-        let server = Arc::new(with_twilio(&house, &twilio).await);
+        let server = Arc::new(with_twilio(&server, &twilio).await);
         let asking = tokio::spawn({
             let server = Arc::clone(&server);
             async move { server.signup(PHONE).await }
@@ -176,14 +176,14 @@ on_both! {
         asking.await.unwrap().assert_ok();
     }
 
-    async fn twilio_is_down_for_a_minute_in_the_middle_of_a_load(house: TestHouse) {
+    async fn twilio_is_down_for_a_minute_in_the_middle_of_a_load(server: TestServer) {
         let taken = || {
             ResponseTemplate::new(201).set_body_json(serde_json::json!({"sid": "SM1", "status": "queued"}))
         };
         let (mut known, mut lost) = (HashMap::new(), Vec::new());
         let twilio = MockServer::start().await;
         from_now_on(&twilio, taken()).await;
-        let server = with_twilio(&house, &twilio).await;
+        let server = with_twilio(&server, &twilio).await;
         for answer in join_all((0..20).map(async |number| server.signup(&phone(number)).await)).await {
             answer.assert_ok();
         }
@@ -217,11 +217,11 @@ on_both! {
         }
     }
 
-    async fn a_crowd_waits_for_twilio_and_nobody_else_does(house: TestHouse) {
-        let tokens = house.sign_in(OTHER_PHONE).await;
+    async fn a_crowd_waits_for_twilio_and_nobody_else_does(server: TestServer) {
+        let tokens = server.sign_in(OTHER_PHONE).await;
         let (twilio, times) = timed_slow_twilio().await;
         let settings = [("TWILIO_MAX_IN_FLIGHT", "40"), ("DATABASE_MAX_CONNECTIONS", "8")];
-        let server = Arc::new(with_twilio_and(&house, &twilio, &settings).await);
+        let server = Arc::new(with_twilio_and(&server, &twilio, &settings).await);
         let asking: Vec<_> = (0..160)
             .map(|number| {
                 let server = Arc::clone(&server);

@@ -5,7 +5,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::house::{House, limits};
+use crate::server::{House, limits};
 
 const SIGNUP: &str =
     "POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
@@ -14,8 +14,8 @@ const SIGNUP: &str =
 const NOWHERE: &str = "POST /api/nowhere HTTP/1.1\r\nhost: localhost\r\n";
 
 /// Sends this and hears everything up to the end of the connection.
-async fn answer_to(house: &House, text: &str) -> String {
-    let mut client = house.connect().await;
+async fn answer_to(server: &House, text: &str) -> String {
+    let mut client = server.connect().await;
     client.send(text).await;
     client.close_half().await;
     client.rest().await
@@ -34,7 +34,7 @@ fn assert_refused(answer: &str, status: u16, asked: &str) {
 
 #[tokio::test]
 async fn a_transfer_coding_other_than_chunked_is_501_and_the_end_of_the_connection() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     for coding in [
         "transfer-encoding: gzip, chunked",
         "transfer-encoding: identity, chunked",
@@ -42,17 +42,17 @@ async fn a_transfer_coding_other_than_chunked_is_501_and_the_end_of_the_connecti
     ] {
         let asked =
             format!("{SIGNUP}{coding}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\nGET /api HTTP/1.1\r\nhost: a\r\n\r\n");
-        assert_refused(&answer_to(&house, &asked).await, 501, &asked);
+        assert_refused(&answer_to(&server, &asked).await, 501, &asked);
     }
     // This one is known: only the path is not.
     let asked = format!("{NOWHERE}transfer-encoding: , Chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n");
-    let answer = answer_to(&house, &asked).await;
+    let answer = answer_to(&server, &asked).await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
 }
 
 #[tokio::test]
 async fn a_length_beside_a_transfer_coding_is_400_and_the_end_of_the_connection() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     let empty_lines = "\r\n\r\n";
     let get = "GET /api/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
     for before in ["", empty_lines] {
@@ -62,17 +62,17 @@ async fn a_length_beside_a_transfer_coding_is_400_and_the_end_of_the_connection(
             "transfer-encoding: chunked\r\ncontent-length: nonsense",
         ] {
             let asked = format!("{before}{SIGNUP}{fields}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{get}");
-            assert_refused(&answer_to(&house, &asked).await, 400, &asked);
+            assert_refused(&answer_to(&server, &asked).await, 400, &asked);
         }
     }
     // Behind another request, and in pieces.
-    let mut client = house.connect().await;
+    let mut client = server.connect().await;
     client.send(&format!("{get}{SIGNUP}transfer-encoding: chunked\r\n")).await;
     assert!(client.answer().await.starts_with("HTTP/1.1 200 "));
     client.send("content-length: 12\r\n\r\n2\r\n{}\r\n0\r\n\r\n").await;
     assert_refused(&client.rest().await, 400, "in pieces");
     // What was in the one before is none of the next one's.
-    let mut client = house.connect().await;
+    let mut client = server.connect().await;
     client.send(&format!("{NOWHERE}content-length: 2\r\n\r\n{{}}")).await;
     assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
     client.send(&format!("{NOWHERE}transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n")).await;
@@ -81,7 +81,7 @@ async fn a_length_beside_a_transfer_coding_is_400_and_the_end_of_the_connection(
 
 #[tokio::test]
 async fn a_request_without_one_good_host_is_400() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     for (line, hosts) in [
         ("GET /api HTTP/1.1", ""),
         ("GET /api/health HTTP/1.1", ""),
@@ -98,7 +98,7 @@ async fn a_request_without_one_good_host_is_400() {
         ("GET http://user@localhost/api HTTP/1.1", "host: localhost\r\n"),
     ] {
         let asked = format!("{line}\r\n{hosts}\r\n");
-        assert_refused(&answer_to(&house, &asked).await, 400, &asked);
+        assert_refused(&answer_to(&server, &asked).await, 400, &asked);
     }
     for (line, hosts) in [
         ("GET /api HTTP/1.0", ""),
@@ -106,7 +106,7 @@ async fn a_request_without_one_good_host_is_400() {
         ("GET /api HTTP/1.1", "host: 127.0.0.1\r\n"),
         ("GET http://other.test:80/api HTTP/1.1", "host: localhost\r\n"),
     ] {
-        let answer = answer_to(&house, &format!("{line}\r\n{hosts}connection: close\r\n\r\n")).await;
+        let answer = answer_to(&server, &format!("{line}\r\n{hosts}connection: close\r\n\r\n")).await;
         assert!(answer.contains(" 200 OK\r\n"), "{line} {hosts:?}: {answer}");
     }
 }
@@ -114,7 +114,7 @@ async fn a_request_without_one_good_host_is_400() {
 /// hyper's own refusals: there is no request yet that could be answered in the envelope.
 #[tokio::test]
 async fn what_is_no_http_is_400_before_it_is_a_request() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     for fields in [
         "content-length: 2\r\ncontent-length: 3",
         "content-length: 2, 3",
@@ -132,18 +132,18 @@ async fn what_is_no_http_is_400_before_it_is_a_request() {
         "x-value: a\0b",
         "x-value: a\rb",
     ] {
-        let answer = answer_to(&house, &format!("{SIGNUP}{fields}\r\n\r\n{{}}")).await;
+        let answer = answer_to(&server, &format!("{SIGNUP}{fields}\r\n\r\n{{}}")).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{fields:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{fields:?}: {answer}");
     }
     let old = "POST /api HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
-    assert!(answer_to(&house, old).await.contains(" 400 "), "HTTP/1.0 knows no chunks");
+    assert!(answer_to(&server, old).await.contains(" 400 "), "HTTP/1.0 knows no chunks");
 }
 
 #[tokio::test]
 async fn in_http2_the_host_agrees_with_the_authority() {
-    let house = House::new(limits()).await;
-    let socket = TokioIo::new(TcpStream::connect(house.address).await.unwrap());
+    let server = House::new(limits()).await;
+    let socket = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
     tokio::spawn(connection);
     for (host, status) in [

@@ -5,7 +5,7 @@ use std::time::Duration;
 use loopin_auth::http::server::{Limits, MAX_HEADER_BYTES};
 use poem::{Body, Request, Response, endpoint::make};
 
-use crate::house::{HEALTH, House, limits};
+use crate::server::{HEALTH, House, limits};
 
 /// A header of so many bytes.
 fn header_of(bytes: usize) -> String {
@@ -15,28 +15,28 @@ fn header_of(bytes: usize) -> String {
 
 #[tokio::test]
 async fn a_header_has_ten_seconds_however_it_trickles() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     tokio::time::pause();
-    let mut silent = house.connect().await;
+    let mut silent = server.connect().await;
     assert_eq!(silent.rest().await, "");
     silent.assert_ended_after(10.0);
 
-    let mut half = house.connect().await;
+    let mut half = server.connect().await;
     half.send("GET /api/hea").await;
     assert_eq!(half.rest().await, "");
     half.assert_ended_after(10.0);
 
-    let mut trickling = house.connect().await;
+    let mut trickling = server.connect().await;
     for byte in HEALTH.chars().take(19) {
         trickling.send(&byte.to_string()).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     assert_eq!(trickling.rest().await, "");
     trickling.assert_ended_after(10.0);
-    house.until_open(0).await;
-    assert_eq!(house.metric("loopin_connections_cut_total"), 3);
+    server.until_open(0).await;
+    assert_eq!(server.metric("loopin_connections_cut_total"), 3);
 
-    let mut late = house.connect().await;
+    let mut late = server.connect().await;
     late.send("GET /api/hea").await;
     tokio::time::sleep(Duration::from_millis(9_990)).await;
     late.send(&HEALTH["GET /api/hea".len()..]).await;
@@ -45,15 +45,15 @@ async fn a_header_has_ten_seconds_however_it_trickles() {
 
 #[tokio::test]
 async fn a_connection_may_be_idle_longer_and_its_next_header_has_ten_seconds_again() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     tokio::time::pause();
-    let mut idle = house.connect().await;
+    let mut idle = server.connect().await;
     idle.send(HEALTH).await;
     idle.answer().await;
     assert_eq!(idle.rest().await, "");
     idle.assert_ended_after(75.0);
 
-    let mut again = house.connect().await;
+    let mut again = server.connect().await;
     again.send(HEALTH).await;
     again.answer().await;
     tokio::time::sleep(Duration::from_secs(70)).await;
@@ -66,9 +66,9 @@ async fn a_connection_may_be_idle_longer_and_its_next_header_has_ten_seconds_aga
 
 #[tokio::test]
 async fn no_connection_is_for_ever() {
-    let house = House::new(Limits { age: Duration::from_secs(100), ..limits() }).await;
+    let server = House::new(Limits { age: Duration::from_secs(100), ..limits() }).await;
     tokio::time::pause();
-    let mut busy = house.connect().await;
+    let mut busy = server.connect().await;
     for second in 0..100 {
         busy.send(HEALTH).await;
         assert!(busy.answer().await.starts_with("HTTP/1.1 200"), "{second}");
@@ -80,10 +80,10 @@ async fn no_connection_is_for_ever() {
 
 #[tokio::test]
 async fn a_header_over_16_kib_is_431_and_one_of_16_kib_is_read() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     let most = usize::from(MAX_HEADER_BYTES);
     for (bytes, status) in [(most, "200"), (most + 1, "431"), (most * 4, "431"), (most * 12, "431")] {
-        let mut client = house.connect().await;
+        let mut client = server.connect().await;
         client.send(&header_of(bytes)).await;
         let answer = client.answer().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{bytes}: {answer}");
@@ -93,7 +93,7 @@ async fn a_header_over_16_kib_is_431_and_one_of_16_kib_is_read() {
     }
     for (fields, status) in [(90, "200"), (101, "431")] {
         let many = HEALTH.replace("\r\n\r\n", &format!("{}\r\n\r\n", "\r\nx-a: b".repeat(fields)));
-        let mut client = house.connect().await;
+        let mut client = server.connect().await;
         client.send(&many).await;
         let answer = client.answer().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{fields}: {answer}");
@@ -102,9 +102,9 @@ async fn a_header_over_16_kib_is_431_and_one_of_16_kib_is_read() {
 
 #[tokio::test]
 async fn a_body_that_trickles_is_503_at_the_deadline_and_the_connection_ends() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     tokio::time::pause();
-    let mut client = house.connect().await;
+    let mut client = server.connect().await;
     client
         .send("POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 60\r\n\r\n{")
         .await;
@@ -134,9 +134,9 @@ async fn a_body_that_trickles_is_503_at_the_deadline_and_the_connection_ends() {
 
 #[tokio::test]
 async fn a_chunked_body_over_64_kib_is_413_whether_or_not_somebody_reads_it() {
-    let house = House::new(limits()).await;
+    let server = House::new(limits()).await;
     for line in ["POST /api/auth/signup", "POST /api/auth/logout-all", "GET /api/health"] {
-        let mut client = house.connect().await;
+        let mut client = server.connect().await;
         let parts = "host: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
         client.send(&format!("{line} HTTP/1.1\r\n{parts}")).await;
         for _ in 0..17 {
@@ -153,8 +153,8 @@ async fn a_chunked_body_over_64_kib_is_413_whether_or_not_somebody_reads_it() {
 
 #[tokio::test]
 async fn who_closes_her_half_hears_the_answer() {
-    let house = House::new(limits()).await;
-    let mut client = house.connect().await;
+    let server = House::new(limits()).await;
+    let mut client = server.connect().await;
     client.send(HEALTH).await;
     client.close_half().await;
     let answer = client.rest().await;
@@ -163,8 +163,8 @@ async fn who_closes_her_half_hears_the_answer() {
 
 #[tokio::test]
 async fn two_hosts_are_none() {
-    let house = House::new(limits()).await;
-    let mut client = house.connect().await;
+    let server = House::new(limits()).await;
+    let mut client = server.connect().await;
     client.send("GET /api/docs HTTP/1.1\r\nhost: localhost\r\nhost: evil.test\r\n\r\n").await;
     let answer = client.answer().await;
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("malformed_request"), "{answer}");
@@ -172,39 +172,39 @@ async fn two_hosts_are_none() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_cut_off_and_the_next_is_served_when_there_is_room() {
-    let house = House::new(Limits::of(2)).await;
-    let mut first = house.connect().await;
+    let server = House::new(Limits::from_connections(2)).await;
+    let mut first = server.connect().await;
     first.send(HEALTH).await;
     first.answer().await;
-    let mut second = house.connect().await;
+    let mut second = server.connect().await;
     second.send(HEALTH).await;
     second.answer().await;
-    assert_eq!(house.connect().await.rest().await, "", "the third is cut off");
-    assert_eq!(house.metric("loopin_connections_refused_total"), 1);
+    assert_eq!(server.connect().await.rest().await, "", "the third is cut off");
+    assert_eq!(server.metric("loopin_connections_refused_total"), 1);
     first.send(HEALTH).await;
     assert!(first.answer().await.starts_with("HTTP/1.1 200"), "the others do not feel it");
     drop(second);
-    house.until_open(1).await;
-    let mut third = house.connect().await;
+    server.until_open(1).await;
+    let mut third = server.connect().await;
     third.send(HEALTH).await;
     assert!(third.answer().await.starts_with("HTTP/1.1 200"));
-    assert_eq!(house.metric("loopin_connections_accepted_total"), 3);
+    assert_eq!(server.metric("loopin_connections_accepted_total"), 3);
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_given_up() {
     // More than the sockets of both sides hold.
     let large = || async { Ok::<_, poem::Error>(Response::builder().body(vec![b'x'; 64 << 20])) };
-    let house = House::with(make(move |_: Request| large()), limits()).await;
+    let server = House::with(make(move |_: Request| large()), limits()).await;
     tokio::time::pause();
-    let mut client = house.connect().await;
+    let mut client = server.connect().await;
     client.send(HEALTH).await;
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert_eq!(house.metric("loopin_connections"), 1);
+    assert_eq!(server.metric("loopin_connections"), 1);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    house.until_open(0).await;
+    server.until_open(0).await;
     assert!(client.rest().await.len() < 64 << 20, "it was cut");
-    assert_eq!(house.metric("loopin_connections_cut_total"), 1);
+    assert_eq!(server.metric("loopin_connections_cut_total"), 1);
 }
 
 #[tokio::test]
@@ -213,12 +213,12 @@ async fn a_panic_ends_its_connection_and_nothing_else() {
         assert!(request.uri().path() == "/api/health", "a fault of the program");
         Ok::<_, poem::Error>(Response::builder().body(Body::from("fine")))
     });
-    let house = House::with(panics, limits()).await;
-    let mut unlucky = house.connect().await;
+    let server = House::with(panics, limits()).await;
+    let mut unlucky = server.connect().await;
     unlucky.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert_eq!(unlucky.rest().await, "");
-    house.until_open(0).await;
-    let mut next = house.connect().await;
+    server.until_open(0).await;
+    let mut next = server.connect().await;
     next.send(HEALTH).await;
     assert!(next.answer().await.ends_with("fine"));
 }

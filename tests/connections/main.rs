@@ -5,12 +5,12 @@
 #[cfg(test)]
 mod framing;
 #[cfg(test)]
-mod house;
-#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod protocols;
+#[cfg(test)]
+mod server;
 #[cfg(test)]
 mod stopping;

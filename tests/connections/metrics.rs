@@ -11,7 +11,7 @@ use loopin_auth::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::house::{Client, HEALTH, House, limits};
+use crate::server::{Client, HEALTH, House, limits};
 
 /// What is wrong with a text of the `OpenMetrics` format, as far as this server uses it: a sample belongs to the metric
 /// whose type was told last, with the ending that its type asks for, its labels are quoted and its value is a number.
@@ -51,25 +51,31 @@ fn parse(text: &str) -> Result<BTreeMap<String, f64>, String> {
 }
 
 /// The metrics of a house, from an address of their own.
-async fn listening(house: &House) -> std::net::SocketAddr {
+async fn listening(server: &House) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let endpoint = http::metrics::endpoint(Arc::clone(&house.services));
-    tokio::spawn(server::serve(listener, endpoint, Limits::of(4), None, std::future::pending()));
+    let endpoint = http::metrics::endpoint(Arc::clone(&server.services));
+    tokio::spawn(server::serve(
+        listener,
+        endpoint,
+        Limits::from_connections(4),
+        None,
+        std::future::pending(),
+    ));
     address
 }
 
 async fn ask(address: std::net::SocketAddr, request: &str) -> String {
-    let mut client = Client::of(TcpStream::connect(address).await.unwrap());
+    let mut client = Client::new(TcpStream::connect(address).await.unwrap());
     client.send(request).await;
     client.answer().await
 }
 
 #[tokio::test]
 async fn what_was_asked_for_is_counted_by_its_pattern() {
-    let house = House::new(limits()).await;
-    let address = listening(&house).await;
-    let mut client = house.connect().await;
+    let server = House::new(limits()).await;
+    let address = listening(&server).await;
+    let mut client = server.connect().await;
     for request in [
         HEALTH.to_owned(),
         HEALTH.to_owned(),
@@ -106,8 +112,8 @@ async fn what_was_asked_for_is_counted_by_its_pattern() {
 
 #[tokio::test]
 async fn the_metrics_are_on_their_own_address_only_and_nothing_else_is() {
-    let house = House::new(limits()).await;
-    let address = listening(&house).await;
+    let server = House::new(limits()).await;
+    let address = listening(&server).await;
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     for (path, status) in [("/", "404"), ("/api/health", "404"), ("/metrics", "200")] {
         let answer = ask(address, &get(path)).await;
@@ -116,7 +122,7 @@ async fn the_metrics_are_on_their_own_address_only_and_nothing_else_is() {
     let answer = ask(address, "POST /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
     for path in ["/metrics", "/api/metrics"] {
-        let answer = ask(house.address, &get(path)).await;
+        let answer = ask(server.address, &get(path)).await;
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
 }

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (region, text) = line.split_once('\t').ok_or("a line has no tab")?;
         match PhoneNumber::parse(text, region.parse::<Region>()?) {
             Ok(phone) => writeln!(out, "{}", phone.full())?,
-            Err(fault) => writeln!(out, "{fault:?}")?,
+            Err(error) => writeln!(out, "{error:?}")?,
         }
     }
     Ok(())

@@ -51,9 +51,9 @@ async fn attacked(database_url: String, servers: &'static str) {
     let output = running.await.expect("the attacker is not cancelled").expect("python3 is there");
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{servers} server(s)\n{said}");
-    let faults = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{faults}");
-    assert_eq!(said.matches("were wrong and judged").count(), 5, "{said}\n{faults}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{errors}");
+    assert_eq!(said.matches("were wrong and judged").count(), 5, "{said}\n{errors}");
 }
 
 async fn on_sqlite(servers: &'static str) {

@@ -88,7 +88,7 @@ fn with_no_settings_it_warns_and_makes_nothing() {
     is_said(&said, "delivery reports", "ok", &["test mode"]);
     is_said(&said, "texts", "ok", &["one segment"]);
     is_said(&said, "client addresses", "ok", &["TRUSTED_PROXIES is not set"]);
-    let plans = loopin_auth::domain::phone::Edition::of_plans().to_string();
+    let plans = loopin_auth::domain::phone::Edition::from_plans().to_string();
     assert!(said.out.contains(&format!("numbering plans: libphonenumber {plans}")), "{}", said.out);
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is made");
 }

@@ -82,7 +82,7 @@ async fn a_server_with_closed_outputs_serves() {
         .current_dir(&folder.0)
         .env_clear()
         .env("BIND_ADDR", &address);
-    let mut server = Server::of(shell, &address);
+    let mut server = Server::spawn(shell, &address);
     server.ready().await;
     server.signup(PHONE).await.ok();
 }

@@ -15,7 +15,7 @@ mod createsuperuser;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
-mod doctor_proof;
+mod doctor_bot_check;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]

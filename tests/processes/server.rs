@@ -130,11 +130,11 @@ impl Server {
         let address = all.iter().rev().find(|(name, _)| *name == "BIND_ADDR").expect("an address").1;
         let mut command = program(&folder.0, &[], &all);
         command.stdout(out).stderr(err);
-        Self::of(command, address)
+        Self::spawn(command, address)
     }
 
     /// A command that starts one, at this address.
-    pub fn of(mut command: Command, address: &str) -> Self {
+    pub fn spawn(mut command: Command, address: &str) -> Self {
         let process = command.spawn().expect("the program starts");
         let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client");
         Self { process, base: format!("http://{address}"), client, log: PathBuf::new() }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use loopin_auth::{
-    domain::budget::{Budget, Charge, Limit, Rule, Stamp, Tally, decide},
+    domain::budget::{Budget, BudgetRow, Charge, ChargeId, Limit, Rule, decide},
     store::budgets::{self, Occasion},
 };
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ fn charge(key: &str, limits: &[Limit], now: DateTime<Utc>) -> Charge {
         rules: limits.iter().map(|limit| Rule::window(Budget::AddressRequests, *limit)).collect(),
         is_charged: true,
         is_logged: true,
-        is_rest: false,
+        starts_cooldown: false,
         ends_at: now + longest,
     }
 }
@@ -49,44 +49,51 @@ fn the_database_and_the_rule_agree() {
         &[],
         60,
         &(limits(), steps(), any::<u32>()),
-        async |house, (limits, steps, house_of)| {
-            let store = &house.services.store;
-            let mut now = house.now();
-            let mut model: BTreeMap<String, Tally> = BTreeMap::new();
+        async |server, (limits, steps, house_of)| {
+            let store = &server.services.store;
+            let mut now = server.now();
+            let mut model: BTreeMap<String, BudgetRow> = BTreeMap::new();
             for (number, (wait, rows)) in steps.into_iter().enumerate() {
                 now += Duration::seconds(wait);
                 let charges: Vec<Charge> = rows
                     .iter()
                     .map(|row| charge(&format!("test/{house_of}/{row}"), &limits[*row], now))
                     .collect();
-                let known: Vec<Tally> = model.values().cloned().collect();
+                let known: Vec<BudgetRow> = model.values().cloned().collect();
                 let refusal = decide(&charges, &known, now);
-                let stamp = Stamp::new(now, u32::try_from(number).unwrap());
-                let occasion = Occasion { stamp: &stamp, kept: KEPT, now };
+                let charge_id = ChargeId::new(now, u32::try_from(number).unwrap());
+                let occasion = Occasion { charge_id: &charge_id, kept: KEPT, now };
                 let taken = budgets::claim(store, &charges, occasion).await.expect("the database answers");
                 let expected = if refusal.is_none() { charges.len() } else { 0 };
                 let taken = taken.map(|rows| rows.len());
-                prop_assert_eq!(taken, refusal.is_none().then_some(expected), "step {} at {}: {:?}", number, now, refusal);
+                prop_assert_eq!(
+                    taken,
+                    refusal.is_none().then_some(expected),
+                    "step {} at {}: {:?}",
+                    number,
+                    now,
+                    refusal
+                );
                 // Whoever waits as told is not refused for this again.
                 if let Some(seconds) = refusal.and_then(|refusal| refusal.retry_after) {
                     prop_assert!(decide(&charges, &known, now + Duration::seconds(seconds)).is_none());
                 }
                 for charge in &charges[..expected] {
-                    let tally = model.entry(charge.key.clone()).or_default();
-                    tally.key.clone_from(&charge.key);
-                    tally.log.insert(0, now);
-                    tally.count += 1;
+                    let row = model.entry(charge.key.clone()).or_default();
+                    row.key.clone_from(&charge.key);
+                    row.log.insert(0, now);
+                    row.count += 1;
                 }
             }
             // No window of a limit's length ever held more than the limit, wherever it begins.
             for (row, limits) in limits.iter().enumerate() {
-                let Some(tally) = model.get(&format!("test/{house_of}/{row}")) else {
+                let Some(row) = model.get(&format!("test/{house_of}/{row}")) else {
                     continue;
                 };
                 for limit in limits {
-                    for end in &tally.log {
+                    for end in &row.log {
                         let within =
-                            tally.log.iter().filter(|at| *at <= end && **at > *end - limit.per).count();
+                            row.log.iter().filter(|at| *at <= end && **at > *end - limit.per).count();
                         prop_assert!(within <= limit.most, "{within} in {limit:?}");
                     }
                 }

@@ -27,10 +27,10 @@ fn a_code_is_exactly_so_many_digits() {
                 let shown = format!("{code:?}");
                 prop_assert!(!shown.contains(&text), "{shown}");
             }
-            Err(fault) => {
+            Err(error) => {
                 prop_assert!(!is_code, "{text:?}");
                 let digits = length.digits();
-                prop_assert_eq!(fault.to_string(), format!("OTP code must be exactly {digits} digits"));
+                prop_assert_eq!(error.to_string(), format!("OTP code must be exactly {digits} digits"));
             }
         }
         Ok(())

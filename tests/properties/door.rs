@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     holds_in_a_house,
-    support::{Answer, PHONE, TestHouse},
+    support::{Answer, PHONE, TestServer},
 };
 
 /// An operation that takes JSON: its method and path, and the members of its body.
@@ -22,8 +22,8 @@ struct Door {
 
 /// Every operation with a body, from the document: a new one is tried without a word here.
 async fn doors() -> Vec<Door> {
-    let house = TestHouse::on(crate::support::Database::Sqlite).await;
-    let document = app::document(&house.services);
+    let server = TestServer::on(crate::support::Database::Sqlite).await;
+    let document = app::document(&server.services);
     let mut doors = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -109,12 +109,12 @@ fn all_doors() -> Vec<Door> {
 }
 
 /// The token of somebody who is signed in, anew where the last request ended her session.
-async fn token(house: &TestHouse, kept: &RefCell<String>) -> String {
+async fn token(server: &TestServer, kept: &RefCell<String>) -> String {
     let known = kept.borrow().clone();
-    if !known.is_empty() && house.get_as(&known, "/api/auth/profile").await.status == 200 {
+    if !known.is_empty() && server.get_as(&known, "/api/auth/profile").await.status == 200 {
         return known;
     }
-    let token = house.sign_in(PHONE).await.access;
+    let token = server.sign_in(PHONE).await.access;
     kept.replace(token.clone());
     token
 }
@@ -124,12 +124,12 @@ fn a_member_of_a_body_may_be_anything() {
     let kept = RefCell::new(String::new());
     let door = prop::sample::select(all_doors());
     let values = prop::collection::vec(prop::option::weighted(0.8, json()), 12);
-    holds_in_a_house(&OPEN, 600, &(door, values), async |house, (door, values)| {
-        let token = token(house, &kept).await;
+    holds_in_a_house(&OPEN, 600, &(door, values), async |server, (door, values)| {
+        let token = token(server, &kept).await;
         let members =
             door.members.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?)));
         let body = Value::Object(members.collect());
-        let answer = house.send_as(&token, door.method.clone(), &door.path, body).await;
+        let answer = server.send_as(&token, door.method.clone(), &door.path, body).await;
         assert_sound(&answer, &door.path)
     });
 }
@@ -145,11 +145,11 @@ fn a_body_may_be_anything() {
         any::<String>(),
         "[\\[\\]{}\":,0-9a-z\\\\ ]{0,60}",
     ];
-    holds_in_a_house(&OPEN, 400, &(door, body), async |house, (door, body)| {
+    holds_in_a_house(&OPEN, 400, &(door, body), async |server, (door, body)| {
         prop_assume!(serde_json::from_str::<Map<String, Value>>(&body).is_err());
-        let bearer = format!("Bearer {}", token(house, &kept).await);
+        let bearer = format!("Bearer {}", token(server, &kept).await);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let answer = house.send(door.method.clone(), &door.path, &headers, Some(body)).await;
+        let answer = server.send(door.method.clone(), &door.path, &headers, Some(body)).await;
         assert_sound(&answer, &door.path)?;
         // A body that may be left out may be empty, too; and who may not learns nothing of the body's faults.
         let is_staffs = door.path.starts_with("/api/abuse/") && answer.status == 403;
@@ -176,7 +176,7 @@ fn headers_may_be_anything() {
     };
     let settings = [&OPEN[..], &[("TRUSTED_PROXIES", "10.0.0.0/8,::1")]].concat();
     let headers = (text(), text(), text(), text());
-    holds_in_a_house(&settings, 400, &headers, async |house, (language, host, forwarded, agent)| {
+    holds_in_a_house(&settings, 400, &headers, async |server, (language, host, forwarded, agent)| {
         let headers = [
             ("content-type", "application/json"),
             ("accept-language", &language),
@@ -187,7 +187,7 @@ fn headers_may_be_anything() {
             ("x-device-name", &language),
         ];
         let body = serde_json::json!({ "phone_number": PHONE }).to_string();
-        let answer = house.send(Method::POST, "/api/auth/signup", &headers, Some(body)).await;
+        let answer = server.send(Method::POST, "/api/auth/signup", &headers, Some(body)).await;
         assert_sound(&answer, "signup")?;
         // An empty list of hosts allows any in dev, but what is no host is refused. What a person reads, or calls a device,
         // is no reason to send nothing.

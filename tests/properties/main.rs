@@ -25,7 +25,7 @@ use proptest::{
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
 
-use crate::support::{Database, TestHouse};
+use crate::support::{Database, TestServer};
 
 /// Tries a property with so many cases. A case that fails is made smaller and shown; nothing is written to a file.
 #[track_caller]
@@ -52,10 +52,10 @@ fn holds_in_a_house<S: Strategy<Value: Debug>>(
     settings: &[(&str, &str)],
     cases: u32,
     strategy: &S,
-    property: impl AsyncFn(&TestHouse, S::Value) -> Result<(), TestCaseError>,
+    property: impl AsyncFn(&TestServer, S::Value) -> Result<(), TestCaseError>,
 ) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let house = runtime.block_on(TestHouse::with(Database::Sqlite, settings));
-    holds(cases, strategy, |value| runtime.block_on(property(&house, value)));
-    runtime.block_on(async move { drop(house) });
+    let server = runtime.block_on(TestServer::with(Database::Sqlite, settings));
+    holds(cases, strategy, |value| runtime.block_on(property(&server, value)));
+    runtime.block_on(async move { drop(server) });
 }

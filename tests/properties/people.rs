@@ -63,7 +63,7 @@ fn names_of_persons() {
                 prop_assert!((3..=100).contains(&name.as_str().chars().count()));
                 prop_assert_eq!(Name::parse(name.as_str(), 3).map(|again| again == name), Ok(true));
             }
-            Err(faults) => prop_assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.is_empty())),
+            Err(errors) => prop_assert!(!errors.is_empty() && errors.iter().all(|error| !error.is_empty())),
         }
         Ok(())
     });
@@ -118,7 +118,7 @@ fn pictures() {
                 prop_assert!(PictureUrls::parse(taken.as_slice(), hosts).is_ok_and(|again| again == taken));
                 prop_assert!(taken.as_slice().iter().all(|url| url.chars().count() <= 2048));
             }
-            Err(faults) => prop_assert!(!faults.is_empty() && faults.len() < 100),
+            Err(errors) => prop_assert!(!errors.is_empty() && errors.len() < 100),
         }
         Ok(())
     });

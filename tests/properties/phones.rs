@@ -1,6 +1,6 @@
 //! Phone numbers as people write them.
 
-use loopin_auth::domain::phone::{PhoneFault, PhoneNumber, Region};
+use loopin_auth::domain::phone::{PhoneError, PhoneNumber, Region};
 use proptest::prelude::*;
 
 use crate::holds;
@@ -73,7 +73,7 @@ fn a_plus_and_two_zeros_are_read_alike_or_refused() {
     let digits = prop_oneof!["91[6-9][0-9]{9}", "1202[2-9][0-9]{6}", "447[4-9][0-9]{8}", "[0-9]{1,16}"];
     holds(4000, &(digits, regions()), |(digits, region)| {
         let zeros = PhoneNumber::parse(&format!("00{digits}"), region);
-        if zeros != Err(PhoneFault::NoPlus) {
+        if zeros != Err(PhoneError::NoPlus) {
             prop_assert_eq!(zeros, PhoneNumber::parse(&format!("+{digits}"), region));
         }
         Ok(())

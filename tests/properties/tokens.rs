@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     holds_in_a_house,
-    support::{PHONE, TestHouse, Tokens},
+    support::{PHONE, TestServer, Tokens},
 };
 
 /// Letters, dots and bytes that a header can carry.
@@ -73,30 +73,30 @@ fn changed(token: &str, changes: &[Change]) -> String {
 }
 
 /// The one account of a house, signed in once.
-async fn tokens(house: &TestHouse, kept: &RefCell<Option<Tokens>>) -> Tokens {
+async fn tokens(server: &TestServer, kept: &RefCell<Option<Tokens>>) -> Tokens {
     let known = kept.borrow().clone();
     if let Some(tokens) = known {
         return tokens;
     }
-    let tokens = house.sign_in(PHONE).await;
+    let tokens = server.sign_in(PHONE).await;
     *kept.borrow_mut() = Some(tokens.clone());
     tokens
 }
 
 /// Shows a text as each kind of token.
-async fn assert_is_none(house: &TestHouse, text: &str) -> Result<(), TestCaseError> {
+async fn assert_is_none(server: &TestServer, text: &str) -> Result<(), TestCaseError> {
     let bearer = format!("Bearer {text}");
-    let answer = house.send(Method::GET, "/api/auth/profile", &[("authorization", &bearer)], None).await;
+    let answer = server.send(Method::GET, "/api/auth/profile", &[("authorization", &bearer)], None).await;
     prop_assert_eq!(answer.status.as_u16(), 401, "{}", answer.text);
     let code = answer.text_at("/error/code");
     prop_assert!(code == "token_invalid" || (text.is_empty() && code == "token_missing"), "{code}: {text}");
-    let answer = house.refresh(text).await;
+    let answer = server.refresh(text).await;
     prop_assert_eq!(answer.status.as_u16(), 401, "{}", answer.text);
     Ok(())
 }
 
-async fn assert_is_good(house: &TestHouse, tokens: &Tokens) -> Result<(), TestCaseError> {
-    let answer = house.get_as(&tokens.access, "/api/auth/profile").await;
+async fn assert_is_good(server: &TestServer, tokens: &Tokens) -> Result<(), TestCaseError> {
+    let answer = server.get_as(&tokens.access, "/api/auth/profile").await;
     prop_assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
     Ok(())
 }
@@ -109,10 +109,10 @@ fn any_text_is_no_token() {
         "[A-Za-z0-9_\\-]{0,80}\\.[A-Za-z0-9_\\-]{0,200}\\.[A-Za-z0-9_\\-]{0,80}",
         "eyJhbGciOiJIUzI1NiJ9\\.eyJ[A-Za-z0-9_\\-]{0,200}\\.[A-Za-z0-9_\\-]{43}",
     ];
-    holds_in_a_house(&[("RATE_LIMITS_ENABLED", "false")], 300, &text, async |house, text| {
-        let tokens = tokens(house, &kept).await;
-        assert_is_none(house, &text).await?;
-        assert_is_good(house, &tokens).await
+    holds_in_a_house(&[("RATE_LIMITS_ENABLED", "false")], 300, &text, async |server, text| {
+        let tokens = tokens(server, &kept).await;
+        assert_is_none(server, &text).await?;
+        assert_is_good(server, &tokens).await
     });
 }
 
@@ -125,13 +125,13 @@ fn a_good_token_bears_no_change() {
             &settings,
             300,
             &(changes(), any::<bool>()),
-            async |house, (changes, is_refresh)| {
-                let tokens = tokens(house, &kept).await;
+            async |server, (changes, is_refresh)| {
+                let tokens = tokens(server, &kept).await;
                 let good = if is_refresh { &tokens.refresh } else { &tokens.access };
                 let text = changed(good, &changes);
                 prop_assume!(&text != good);
-                assert_is_none(house, &text).await?;
-                assert_is_good(house, &tokens).await
+                assert_is_none(server, &text).await?;
+                assert_is_good(server, &tokens).await
             },
         );
     }
@@ -153,8 +153,8 @@ fn claims_of_chance_admit_nobody() {
     ];
     let name = prop::sample::select(vec!["token_type", "user_id", "sid", "jti", "iat", "exp", "role"]);
     let changes = prop::collection::btree_map(name, value, 1..4);
-    holds_in_a_house(&[("RATE_LIMITS_ENABLED", "false")], 300, &changes, async |house, changes| {
-        let tokens = tokens(house, &kept).await;
+    holds_in_a_house(&[("RATE_LIMITS_ENABLED", "false")], 300, &changes, async |server, changes| {
+        let tokens = tokens(server, &kept).await;
         let good = claims(&tokens.access);
         let mut other = good.clone();
         other
@@ -168,11 +168,11 @@ fn claims_of_chance_admit_nobody() {
         prop_assume!(
             other != good && other["exp"].as_i64().is_none_or(|end| end == good["exp"].as_i64().unwrap())
         );
-        let key = jsonwebtoken::EncodingKey::from_secret(house.setting("JWT_SECRET_KEY").as_bytes());
+        let key = jsonwebtoken::EncodingKey::from_secret(server.setting("JWT_SECRET_KEY").as_bytes());
         let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &other, &key).expect("it signs");
-        let answer = house.get_as(&token, "/api/auth/profile").await;
+        let answer = server.get_as(&token, "/api/auth/profile").await;
         prop_assert_eq!(answer.status.as_u16(), 401, "{}: {}", other, answer.text);
-        assert_is_good(house, &tokens).await
+        assert_is_good(server, &tokens).await
     });
 }
 

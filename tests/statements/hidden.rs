@@ -2,25 +2,25 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Database, TestHouse, postgres, proxy::Proxy, whole_profile, wrong};
+use crate::support::{Answer, Database, TestServer, postgres, proxy::Proxy, whole_profile, wrong};
 
 /// What a phone can be.
 const KINDS: [&str; 4] = ["unknown", "unfinished", "finished", "disabled"];
 
 /// Makes the phone what it is to be. Later it is asked about from an address that has asked for nothing yet.
-async fn make(house: &TestHouse, kind: &str, phone: &str) {
+async fn make(server: &TestServer, kind: &str, phone: &str) {
     if kind == "unknown" {
         return;
     }
-    let tokens = house.sign_in(phone).await;
+    let tokens = server.sign_in(phone).await;
     if kind == "finished" {
         let mut profile = whole_profile();
         profile["phone_number"] = json!(phone);
         let path = "/api/auth/complete-profile";
-        house.send_as(&tokens.access, poem::http::Method::POST, path, profile).await.assert_ok();
+        server.send_as(&tokens.access, poem::http::Method::POST, path, profile).await.assert_ok();
     }
     if kind == "disabled" {
-        house.disable(phone).await;
+        server.disable(phone).await;
     }
 }
 
@@ -40,7 +40,7 @@ async fn every_phone_costs_the_same_up_to_the_right_code() {
         ("HIDE_ACCOUNT_EXISTENCE", "true"),
         ("PHONE_STALE_DAYS", "180"),
     ];
-    let house = TestHouse::with(Database::Postgres, &settings).await;
+    let server = TestServer::with(Database::Postgres, &settings).await;
     let mut costs = Vec::new();
     // What the first round took includes the preparing of every statement.
     for round in 0..2 {
@@ -48,9 +48,9 @@ async fn every_phone_costs_the_same_up_to_the_right_code() {
         for (place, kind) in KINDS.into_iter().enumerate() {
             let nth = round * KINDS.len() + place + 1;
             let phone = format!("+9198765432{nth:02}");
-            make(&house.from(format!("203.0.113.{nth}")), kind, &phone).await;
-            house.advance(24 * 60 * 60);
-            costs.push((kind, ask(&house.from(format!("198.51.100.{nth}")), &proxy, &phone).await));
+            make(&server.from(format!("203.0.113.{nth}")), kind, &phone).await;
+            server.advance(24 * 60 * 60);
+            costs.push((kind, ask(&server.from(format!("198.51.100.{nth}")), &proxy, &phone).await));
         }
     }
     let (_, first) = costs[0].clone();
@@ -61,7 +61,7 @@ async fn every_phone_costs_the_same_up_to_the_right_code() {
 }
 
 /// Everything that a phone can be asked about before the right code, with the round trips of each.
-async fn ask(house: &TestHouse, proxy: &Proxy, phone: &str) -> Vec<(&'static str, u64)> {
+async fn ask(server: &TestServer, proxy: &Proxy, phone: &str) -> Vec<(&'static str, u64)> {
     let mut taken = Vec::new();
     let mut before = proxy.round_trips();
     let mut took = |name, status: u16, answer: Answer| {
@@ -70,14 +70,14 @@ async fn ask(house: &TestHouse, proxy: &Proxy, phone: &str) -> Vec<(&'static str
         taken.push((name, after - before));
         before = after;
     };
-    took("signup", 200, house.signup(phone).await);
-    took("login, too soon", 429, house.login(phone).await);
-    house.advance(30);
-    took("login", 200, house.login(phone).await);
-    let code = wrong(&house.last_code_for(phone));
-    took("verify-otp", 400, house.verify_otp(phone, &code).await);
-    took("verify-login", 400, house.verify_login(phone, &code).await);
-    took("verify-login", 400, house.verify_login(phone, &code).await);
-    took("exhausted", 429, house.verify_otp(phone, &code).await);
+    took("signup", 200, server.signup(phone).await);
+    took("login, too soon", 429, server.login(phone).await);
+    server.advance(30);
+    took("login", 200, server.login(phone).await);
+    let code = wrong(&server.last_code_for(phone));
+    took("verify-otp", 400, server.verify_otp(phone, &code).await);
+    took("verify-login", 400, server.verify_login(phone, &code).await);
+    took("verify-login", 400, server.verify_login(phone, &code).await);
+    took("exhausted", 429, server.verify_otp(phone, &code).await);
     taken
 }

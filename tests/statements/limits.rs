@@ -33,47 +33,47 @@ pub(super) const COSTS: &[(&str, u64, u64)] = &[
 
 /// What one person does on the way in, from an address of her own.
 async fn with_limits(meter: &mut Meter, round: usize) {
-    meter.house = meter.house.from(format!("2001:db8:{round:x}::1"));
+    meter.server = meter.server.from(format!("2001:db8:{round:x}::1"));
     let (phone, name) = (format!("+91987654{round:04}"), format!("walker{round}"));
-    meter.count("POST /api/auth/login, unknown", 404, async |house| house.login(&phone).await).await;
-    meter.count("POST /api/auth/signup, new", 200, async |house| house.signup(&phone).await).await;
-    meter.count("POST /api/auth/signup, cooldown", 429, async |house| house.signup(&phone).await).await;
-    meter.house.advance(30);
-    meter.count("POST /api/auth/signup, resend", 200, async |house| house.signup(&phone).await).await;
-    let code = meter.house.last_code_for(&phone);
+    meter.count("POST /api/auth/login, unknown", 404, async |server| server.login(&phone).await).await;
+    meter.count("POST /api/auth/signup, new", 200, async |server| server.signup(&phone).await).await;
+    meter.count("POST /api/auth/signup, cooldown", 429, async |server| server.signup(&phone).await).await;
+    meter.server.advance(30);
+    meter.count("POST /api/auth/signup, resend", 200, async |server| server.signup(&phone).await).await;
+    let code = meter.server.last_code_for(&phone);
     meter
-        .count("POST /api/auth/verify-otp, wrong", 400, async |house| {
-            house.verify_otp(&phone, &wrong(&code)).await
+        .count("POST /api/auth/verify-otp, wrong", 400, async |server| {
+            server.verify_otp(&phone, &wrong(&code)).await
         })
         .await;
     meter
-        .count("POST /api/auth/verify-login, no account", 404, async |house| {
-            house.verify_login(&phone, &code).await
+        .count("POST /api/auth/verify-login, no account", 404, async |server| {
+            server.verify_login(&phone, &code).await
         })
         .await;
     meter
-        .count("POST /api/auth/verify-otp, new account", 200, async |house| {
-            house.verify_otp(&phone, &code).await
+        .count("POST /api/auth/verify-otp, new account", 200, async |server| {
+            server.verify_otp(&phone, &code).await
         })
         .await;
     meter
-        .count("POST /api/auth/verify-otp, used", 400, async |house| house.verify_otp(&phone, &code).await)
+        .count("POST /api/auth/verify-otp, used", 400, async |server| server.verify_otp(&phone, &code).await)
         .await;
-    meter.house.advance(30);
-    meter.count("POST /api/auth/login", 200, async |house| house.login(&phone).await).await;
-    let code = meter.house.last_code_for(&phone);
+    meter.server.advance(30);
+    meter.count("POST /api/auth/login", 200, async |server| server.login(&phone).await).await;
+    let code = meter.server.last_code_for(&phone);
     meter
-        .count("POST /api/auth/verify-login", 200, async |house| house.verify_login(&phone, &code).await)
+        .count("POST /api/auth/verify-login", 200, async |server| server.verify_login(&phone, &code).await)
         .await;
-    meter.house.advance(3600);
-    meter.house.login(&phone).await.assert_ok();
-    let code = wrong(&meter.house.last_code_for(&phone));
+    meter.server.advance(3600);
+    meter.server.login(&phone).await.assert_ok();
+    let code = wrong(&meter.server.last_code_for(&phone));
     for _ in 0..3 {
-        meter.house.verify_otp(&phone, &code).await;
+        meter.server.verify_otp(&phone, &code).await;
     }
     meter
-        .count("POST /api/auth/verify-otp, exhausted", 429, async |house| {
-            house.verify_otp(&phone, &code).await
+        .count("POST /api/auth/verify-otp, exhausted", 429, async |server| {
+            server.verify_otp(&phone, &code).await
         })
         .await;
     passwords_with_limits(meter, &name).await;
@@ -89,18 +89,18 @@ async fn passwords_with_limits(meter: &mut Meter, name: &str) {
         ("POST /api/auth/login, wrong password", 401, login, body(name, "not this one")),
         ("POST /api/auth/login, no such name", 401, login, body(&format!("no{name}"), password)),
     ] {
-        meter.count(label, status, async |house| house.post(path, body).await).await;
+        meter.count(label, status, async |server| server.post(path, body).await).await;
     }
     for _ in 0..9 {
-        meter.house.post(login, body(name, "not this one")).await;
+        meter.server.post(login, body(name, "not this one")).await;
     }
     for number in 1..20 {
-        meter.house.post(register, body(&format!("{name}.{number}"), password)).await;
+        meter.server.post(register, body(&format!("{name}.{number}"), password)).await;
     }
     for (label, path) in
         [("POST /api/auth/login, too many", login), ("POST /api/auth/register, too many", register)]
     {
-        meter.count(label, 429, async |house| house.post(path, body(name, password)).await).await;
+        meter.count(label, 429, async |server| server.post(path, body(name, password)).await).await;
     }
 }
 

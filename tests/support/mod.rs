@@ -76,25 +76,25 @@ pub enum Database {
 /// unless `REQUIRE_POSTGRES` is set.
 #[macro_export]
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($house:ident: TestHouse) $body:block)*) => {$(
+    ($($(#[$meta:meta])* async fn $name:ident($server:ident: TestServer) $body:block)*) => {$(
         mod $name {
             #[allow(unused_imports, reason = "not every test needs everything")]
             use super::*;
-            use $crate::support::{Database, TestHouse};
+            use $crate::support::{Database, TestServer};
 
-            async fn test($house: TestHouse) $body
+            async fn test($server: TestServer) $body
 
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                test(TestHouse::on(Database::Sqlite).await).await;
+                test(TestServer::on(Database::Sqlite).await).await;
             }
 
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if $crate::support::postgres::is_there() {
-                    test(TestHouse::on(Database::Postgres).await).await;
+                    test(TestServer::on(Database::Postgres).await).await;
                 }
             }
         }
@@ -103,7 +103,7 @@ macro_rules! on_both {
 
 /// The whole server, in this process. A clone is the same server, on the same clock and the same database.
 #[derive(Clone)]
-pub struct TestHouse {
+pub struct TestServer {
     pub clock: Clock,
     pub services: Arc<Services>,
     pub client: Arc<TestClient<BoxEndpoint<'static, Response>>>,
@@ -175,7 +175,7 @@ pub struct Tokens {
     pub user_id: String,
 }
 
-impl TestHouse {
+impl TestServer {
     /// A house with the settings of `dev`.
     pub async fn on(database: Database) -> Self {
         Self::with(database, &[]).await
@@ -204,9 +204,9 @@ impl TestHouse {
         .into();
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let clock = Clock::fixed(start());
-        let house = Self::build(database, all, clock, 7, folder).await;
-        house.services.store.migrate().await.expect("the migrations run");
-        house
+        let server = Self::build(database, all, clock, 7, folder).await;
+        server.services.store.migrate().await.expect("the migrations run");
+        server
     }
 
     /// A second server on the same database and the same clock, with other settings if need be.

@@ -8,14 +8,14 @@ mod tokens;
 pub(super) use self::jws::signature_alone;
 pub use self::{
     keys::{
-        KeyAlgorithm, KeyFault, PublicNumbers, SigningFault, SigningKey, UnknownAlgorithm, VerifyingKey,
+        KeyAlgorithm, KeyError, PublicNumbers, SigningError, SigningKey, UnknownAlgorithm, VerifyingKey,
         fingerprint,
     },
     session::{
-        Client, MOST_SESSIONS, NewSession, OpenedBy, PROOF_HOLDS, ROTATION_GRACE, Revoked, Rotation, Session,
-        SignedIn, admit,
+        Client, MOST_SESSIONS, NewSession, OpenedBy, RECENT_AUTH_LIFE, ROTATION_GRACE, Revoked, Rotation,
+        Session, SignedIn, admit,
     },
-    tokens::{Claims, TokenFault, TokenKeys, TokenPair, TokenPolicy, TokenType},
+    tokens::{Claims, TokenError, TokenKeys, TokenPair, TokenPolicy, TokenType},
 };
 
 #[cfg(test)]

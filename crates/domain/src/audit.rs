@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use self::{
     action::{Action, UnknownAction},
-    month::{Dropping, Month, MonthFault, NotYet},
+    month::{Dropping, Month, MonthError, NotYet},
     settings::{Setting, Settings, Shown},
 };
 use super::{
@@ -73,7 +73,7 @@ impl Actor {
 /// Something that happened. Say it as a sentence:
 ///
 /// ```ignore
-/// Event::of(Action::PhoneChanged, Actor::Person(Some(id))).about(id).phone(&new).from(address).with("ended", ended)
+/// Event::new(Action::PhoneChanged, Actor::Person(Some(id))).about(id).phone(&new).from(address).with("ended", ended)
 /// ```
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -94,20 +94,20 @@ pub struct Event {
 impl Event {
     /// An event of which nothing else is known yet.
     #[must_use]
-    pub fn of(action: Action, actor: Actor) -> Self {
+    pub fn new(action: Action, actor: Actor) -> Self {
         Self { action, actor, user_id: None, phone: None, address: None, detail: Detail::default() }
     }
 
     /// What a stranger did, or somebody of whom it is not known who she is.
     #[must_use]
     pub fn by_stranger(action: Action) -> Self {
-        Self::of(action, Actor::Person(None))
+        Self::new(action, Actor::Person(None))
     }
 
     /// What somebody did with her own account.
     #[must_use]
     pub fn by_owner(action: Action, id: Uuid) -> Self {
-        Self::of(action, Actor::Person(Some(id))).about(id)
+        Self::new(action, Actor::Person(Some(id))).about(id)
     }
 
     /// Whose account it is about.
@@ -255,8 +255,8 @@ impl From<DateTime<Utc>> for Fact {
 }
 
 impl From<&Pseudonym> for Fact {
-    fn from(mark: &Pseudonym) -> Self {
-        Self(mark.as_str().into())
+    fn from(phone_hash: &Pseudonym) -> Self {
+        Self(phone_hash.as_str().into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Budgets: how often something may happen, by phone, address, device, prefix and day.
 //!
-//! A budget is kept in a [`Tally`], one row of the database. A request names what it wants as [`Charge`]s, and one guarded
+//! A budget is kept in a [`BudgetRow`], one row of the database. A request names what it wants as [`Charge`]s, and one guarded
 //! statement of the store takes all of them or none; that statement and [`decide`] are the same rule, once for the race and
 //! once for the answer. Windows slide: what is kept is the time of each charge, so "10 in 24 hours" holds for any 24 hours,
 //! not just for those of a calendar.
@@ -9,19 +9,19 @@ mod charges;
 mod limits;
 mod odds;
 mod prefix;
+mod row;
 mod spent;
-mod tally;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     charges::{Guess, REMEMBERED, SMS_ALARM_PERCENT, Send, alarm_at},
-    limits::{BudgetPolicy, Limit, LimitFault, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
+    limits::{BudgetPolicy, Limit, LimitError, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
     odds::{ACCEPTED, Odds},
-    prefix::{Country, LONGEST_HOLD, PREFIX_KEYS, Prefix, PrefixFault, PrefixName, PrefixState, Wanted},
+    prefix::{Country, LONGEST_HOLD, PREFIX_KEYS, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
+    row::{Bound, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Rule, Settlement, decide},
     spent::Spent,
-    tally::{Bound, Change, Charge, Refusal, Rule, Settlement, Stamp, Tally, decide},
 };
 
 /// Which budget: the name in answers' headers, the log, metrics and the audit log. It must never change.

@@ -8,9 +8,9 @@ mod names;
 mod password;
 
 pub use self::{
-    hash::{HashFault, PasswordHash, SALT_BYTES, Workspace},
+    hash::{HashError, PasswordHash, SALT_BYTES, Workspace},
     names::{
-        ClaimedPhone, Email, LONGEST_EMAIL, LONGEST_NAME, LONGEST_PHONE, Login, NameFault, PersonName,
+        ClaimedPhone, Email, LONGEST_EMAIL, LONGEST_NAME, LONGEST_PHONE, Login, NameError, PersonName,
         Username,
     },
     password::Password,

@@ -14,7 +14,7 @@ pub(super) struct DerivedKey([u8; 32]);
 
 impl DerivedKey {
     /// The key of a secret for this.
-    pub(super) fn of(secret: &SecretString, what: &[u8]) -> Self {
+    pub(super) fn new(secret: &SecretString, what: &[u8]) -> Self {
         Self(mac(secret.expose_secret().as_bytes(), &[what]))
     }
 
@@ -29,7 +29,7 @@ impl DerivedKey {
     }
 
     /// The first half of that, 128 bits, as 32 hexadecimal digits.
-    pub(super) fn mark(&self, parts: &[&[u8]]) -> String {
+    pub(super) fn phone_hash(&self, parts: &[&[u8]]) -> String {
         let half = self.mac(parts).first_chunk().copied().unwrap_or_default();
         format!("{:032x}", u128::from_be_bytes(half))
     }

@@ -25,18 +25,18 @@ pub struct Beginning(String);
 #[error(
     "must be the beginnings of numbers, each a plus and 1 to {LONGEST} digits of which the first is not 0, such as +88213"
 )]
-pub struct BeginningFault;
+pub struct BeginningError;
 
 impl FromStr for Beginning {
-    type Err = BeginningFault;
+    type Err = BeginningError;
 
-    fn from_str(text: &str) -> Result<Self, BeginningFault> {
+    fn from_str(text: &str) -> Result<Self, BeginningError> {
         let text = text.trim();
-        let digits = text.strip_prefix('+').ok_or(BeginningFault)?;
+        let digits = text.strip_prefix('+').ok_or(BeginningError)?;
         let fits = (1..=LONGEST).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
-        fits.then(|| Self(text.to_owned())).ok_or(BeginningFault)
+        fits.then(|| Self(text.to_owned())).ok_or(BeginningError)
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
             assert!(good.parse::<Beginning>().is_ok(), "{good}");
         }
         for bad in ["", "+", "91", "+0", "+091", "+9a", "+91 62", "+1234567890123456", "+٩١"] {
-            assert_eq!(bad.parse::<Beginning>(), Err(BeginningFault), "{bad}");
+            assert_eq!(bad.parse::<Beginning>(), Err(BeginningError), "{bad}");
         }
     }
 }

@@ -110,7 +110,7 @@ impl DeviceKeys {
 }
 
 fn key(secret: &SecretString) -> DerivedKey {
-    DerivedKey::of(secret, b"loopin-auth/device")
+    DerivedKey::new(secret, b"loopin-auth/device")
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ pub struct Opening<'a> {
     /// Nothing is sent if a code was sent after this moment.
     pub refuse_if_sent_after: Option<DateTime<Utc>>,
     /// What a deleted account may have left of this phone ([`OtpKeys::marks`]): nothing is sent while one holds.
-    pub marks: Vec<String>,
+    pub phone_hashes: Vec<String>,
     /// The time of the send.
     pub now: DateTime<Utc>,
 }
@@ -143,7 +143,7 @@ impl OtpPolicy {
             max_attempts: self.max_attempts,
             keep_if_alive_at: now + RESEND_NEEDS,
             refuse_if_sent_after: (self.resend_after > Duration::zero()).then(|| now - self.resend_after),
-            marks: keys.marks(of.phone),
+            phone_hashes: keys.phone_hashes(of.phone),
             now,
         }
     }
@@ -223,14 +223,14 @@ impl Challenge {
 #[must_use]
 pub fn seconds_up(duration: Duration) -> i64 {
     let whole = duration.num_seconds();
-    let rest = duration - Duration::seconds(whole);
-    (whole + i64::from(rest > Duration::zero())).max(0)
+    let cooldown = duration - Duration::seconds(whole);
+    (whole + i64::from(cooldown > Duration::zero())).max(0)
 }
 
 /// Why a text is no code. It never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("OTP code must be exactly {0} digits")]
-pub struct CodeFault(usize);
+pub struct CodeError(usize);
 
 /// A code as a person types it. It has no `Display`, and `Debug` does not show it.
 #[derive(Clone)]
@@ -241,11 +241,11 @@ impl OtpCode {
     ///
     /// # Errors
     /// Anything else: another length, spaces, digits of another script.
-    pub fn parse(text: &str, length: CodeLength) -> Result<Self, CodeFault> {
+    pub fn parse(text: &str, length: CodeLength) -> Result<Self, CodeError> {
         if text.len() == length.digits() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(SecretString::from(text)))
         } else {
-            Err(CodeFault(length.digits()))
+            Err(CodeError(length.digits()))
         }
     }
 
@@ -295,8 +295,8 @@ impl OtpKeys {
 
     /// What stands for a phone where the phone itself may not be kept: an HMAC with each key, the current one first.
     #[must_use]
-    pub fn marks(&self, phone: &PhoneNumber) -> Vec<String> {
-        self.0.iter().map(|key| key.mark(phone)).collect()
+    pub fn phone_hashes(&self, phone: &PhoneNumber) -> Vec<String> {
+        self.0.iter().map(|key| key.phone_hash(phone)).collect()
     }
 
     /// The code of a challenge; `None` when its key is not listed any more.
@@ -322,13 +322,13 @@ impl fmt::Debug for OtpKeys {
 impl OtpKey {
     /// `SECRET_KEY` serves more than codes, so codes get a key of their own, and a name for it that tells nothing.
     fn derive(secret: &SecretString) -> Self {
-        let key = DerivedKey::of(secret, b"loopin-auth/otp");
-        Self { version: key.mark(&[b"version"]), key }
+        let key = DerivedKey::new(secret, b"loopin-auth/otp");
+        Self { version: key.phone_hash(&[b"version"]), key }
     }
 
     /// With a key of its own, so that no mark is ever the digest of a code.
-    fn mark(&self, phone: &PhoneNumber) -> String {
-        format!("hmac:{}", self.key.child(b"mark").mark(&[phone.full().as_bytes()]))
+    fn phone_hash(&self, phone: &PhoneNumber) -> String {
+        format!("hmac:{}", self.key.child(b"mark").phone_hash(&[phone.full().as_bytes()]))
     }
 }
 

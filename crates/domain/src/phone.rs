@@ -59,16 +59,16 @@ impl PhoneNumber {
     ///
     /// # Errors
     ///
-    /// A [`PhoneFault`] that says what is wrong. There is no text this panics on, and none longer than 64 characters is
+    /// A [`PhoneError`] that says what is wrong. There is no text this panics on, and none longer than 64 characters is
     /// looked at.
-    pub fn parse(text: &str, default_region: Region) -> Result<Self, PhoneFault> {
+    pub fn parse(text: &str, default_region: Region) -> Result<Self, PhoneError> {
         let text = significant(text)?;
         let plan = default_region.0;
         if let Some(digits) = text.strip_prefix('+') {
             return Self::international(digits);
         }
         if let Some(digits) = text.strip_prefix("00") {
-            return if plan.abroad_by_00 { Self::international(digits) } else { Err(PhoneFault::NoPlus) };
+            return if plan.abroad_by_00 { Self::international(digits) } else { Err(PhoneError::NoPlus) };
         }
         let national = plan.national(&text);
         let number = if plan::find(&national).is_some() {
@@ -76,16 +76,16 @@ impl PhoneNumber {
         } else if text.starts_with(plan.country_code()) && plan::find(&text).is_some() {
             text
         } else {
-            return Err(PhoneFault::NoPlus);
+            return Err(PhoneError::NoPlus);
         };
         Self::international(&number)
     }
 
-    fn international(digits: &str) -> Result<Self, PhoneFault> {
+    fn international(digits: &str) -> Result<Self, PhoneError> {
         match plan::find(digits) {
             Some((_, Line::Personal)) => Ok(Self(format!("+{digits}"))),
-            Some((_, Line::Other)) => Err(PhoneFault::NotPersonal),
-            None => Err(PhoneFault::NotInPlan),
+            Some((_, Line::Other)) => Err(PhoneError::NotPersonal),
+            None => Err(PhoneError::NotInPlan),
         }
     }
 
@@ -170,7 +170,7 @@ impl FromStr for Region {
     type Err = UnknownRegion;
 
     fn from_str(text: &str) -> Result<Self, UnknownRegion> {
-        plan::of_region(&text.to_ascii_uppercase()).map(Self).ok_or(UnknownRegion)
+        plan::for_region(&text.to_ascii_uppercase()).map(Self).ok_or(UnknownRegion)
     }
 }
 
@@ -187,7 +187,7 @@ pub struct UnknownRegion;
 
 /// Why a text is not taken as a phone number; `Display` is a sentence for the person who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PhoneFault {
+pub enum PhoneError {
     /// There is no digit in it.
     #[error("Phone number is required")]
     Missing,
@@ -216,17 +216,17 @@ pub enum PhoneFault {
 }
 
 /// The text without its separators: digits, with a plus in front or none.
-fn significant(text: &str) -> Result<String, PhoneFault> {
+fn significant(text: &str) -> Result<String, PhoneError> {
     // Not `chars().count()`: that would walk through a text of any length.
     if text.chars().nth(LONGEST_TEXT).is_some() {
-        return Err(PhoneFault::TooLong);
+        return Err(PhoneError::TooLong);
     }
     let text: String = text.chars().filter(|&character| !is_separator(character)).collect();
     let digits = text.strip_prefix('+').unwrap_or(&text);
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        Err(PhoneFault::Character)
+        Err(PhoneError::Character)
     } else if digits.is_empty() {
-        Err(PhoneFault::Missing)
+        Err(PhoneError::Missing)
     } else {
         Ok(text)
     }
@@ -257,7 +257,7 @@ pub struct Edition {
 impl Edition {
     /// That of the plans in use.
     #[must_use]
-    pub fn of_plans() -> Self {
+    pub fn from_plans() -> Self {
         let (version, released) = plan::edition();
         Self { version, released }
     }

@@ -36,7 +36,7 @@ impl Pseudonyms {
     /// Derives the keys, the current one first.
     #[must_use]
     pub fn derive(current: &SecretString, fallbacks: &[SecretString]) -> Self {
-        let key = |secret: &SecretString| DerivedKey::of(secret, b"loopin-auth/pseudonym");
+        let key = |secret: &SecretString| DerivedKey::new(secret, b"loopin-auth/pseudonym");
         Self { current: key(current), earlier: fallbacks.iter().map(key).collect() }
     }
 
@@ -81,7 +81,7 @@ impl fmt::Debug for Pseudonyms {
 }
 
 fn named(key: &DerivedKey, kind: &[u8], text: &str) -> Pseudonym {
-    Pseudonym(key.mark(&[kind, b"/", text.as_bytes()]))
+    Pseudonym(key.phone_hash(&[kind, b"/", text.as_bytes()]))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct Retention {
 impl Retention {
     /// Keeps codes, messages and sessions for so long, and the audit log for ever.
     #[must_use]
-    pub fn of(kept: Duration) -> Self {
+    pub fn new(kept: Duration) -> Self {
         Self { challenges: Some(kept), messages: Some(kept), sessions: Some(kept), audit: None }
     }
 }

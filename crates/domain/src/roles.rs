@@ -16,13 +16,13 @@ pub struct Forbidden;
 
 /// Leave to look at everybody. Only [`may_list`] gives it.
 #[derive(Debug, Clone, Copy)]
-pub struct Overview(());
+pub struct ListPermission(());
 
 /// Leave to read one account. Only [`may_read`] gives it.
 #[derive(Debug, Clone, Copy)]
-pub struct Reading(Uuid);
+pub struct ReadPermission(Uuid);
 
-impl Reading {
+impl ReadPermission {
     /// Whose account.
     #[must_use]
     pub fn target(self) -> Uuid {
@@ -32,13 +32,13 @@ impl Reading {
 
 /// Leave to change one account, as long as its role is one of those that it is good for.
 #[derive(Debug, Clone, Copy)]
-pub struct Acting {
+pub struct EditPermission {
     by: Uuid,
     target: Uuid,
     over: &'static [Role],
 }
 
-impl Acting {
+impl EditPermission {
     /// Who acts.
     #[must_use]
     pub fn by(self) -> Uuid {
@@ -60,19 +60,19 @@ impl Acting {
 
     /// Leave to read what was changed.
     #[must_use]
-    pub fn reading(self) -> Reading {
-        Reading(self.target)
+    pub fn read_permission(self) -> ReadPermission {
+        ReadPermission(self.target)
     }
 }
 
 /// Leave to look at locks and prefixes of numbers, and to lift and set them.
 #[derive(Debug, Clone, Copy)]
-pub struct Keeping {
+pub struct AbusePermission {
     actor: Actor,
     from: Option<ClientAddress>,
 }
 
-impl Keeping {
+impl AbusePermission {
     /// Whoever may run the program's commands can do as much to the database anyway.
     #[must_use]
     pub fn by_command() -> Self {
@@ -97,7 +97,7 @@ const USERS: &[Role] = &[Role::User];
 
 /// What somebody may in this session: the lesser of its two roles.
 #[must_use]
-pub fn of(who: &SignedIn) -> Role {
+pub fn effective(who: &SignedIn) -> Role {
     who.session().role.min(who.account().role)
 }
 
@@ -109,24 +109,32 @@ fn is_self(who: &SignedIn, target: Uuid) -> bool {
 ///
 /// # Errors
 /// Everybody else may not.
-pub fn may_list(who: &SignedIn) -> Result<Overview, Forbidden> {
-    if of(who) >= Role::Staff { Ok(Overview(())) } else { Err(Forbidden) }
+pub fn may_list(who: &SignedIn) -> Result<ListPermission, Forbidden> {
+    if effective(who) >= Role::Staff { Ok(ListPermission(())) } else { Err(Forbidden) }
 }
 
 /// Everybody may read what is held about herself; staff read about all.
 ///
 /// # Errors
 /// A user may not read of others, whether they exist or not.
-pub fn may_read(who: &SignedIn, target: Uuid) -> Result<Reading, Forbidden> {
-    if is_self(who, target) || of(who) >= Role::Staff { Ok(Reading(target)) } else { Err(Forbidden) }
+pub fn may_read(who: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbidden> {
+    if is_self(who, target) || effective(who) >= Role::Staff {
+        Ok(ReadPermission(target))
+    } else {
+        Err(Forbidden)
+    }
 }
 
 /// Everybody may change her own names and address. Staff change those of users, admins those of everybody.
 ///
 /// # Errors
 /// Nobody else may.
-pub fn may_edit(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
-    if is_self(who, target) { Ok(acting(who, target, EVERYBODY)) } else { may_switch(who, target) }
+pub fn may_edit(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    if is_self(who, target) {
+        Ok(edit_permission(who, target, EVERYBODY))
+    } else {
+        may_deactivate(who, target)
+    }
 }
 
 /// An account is switched off and on by staff where it is a user's, by admins where it is anybody's, and never by its
@@ -134,11 +142,11 @@ pub fn may_edit(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
 ///
 /// # Errors
 /// Nobody else may.
-pub fn may_switch(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
-    match of(who) {
+pub fn may_deactivate(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    match effective(who) {
         _ if is_self(who, target) => Err(Forbidden),
-        Role::Admin => Ok(acting(who, target, EVERYBODY)),
-        Role::Staff => Ok(acting(who, target, USERS)),
+        Role::Admin => Ok(edit_permission(who, target, EVERYBODY)),
+        Role::Staff => Ok(edit_permission(who, target, USERS)),
         Role::User => Err(Forbidden),
     }
 }
@@ -147,9 +155,9 @@ pub fn may_switch(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
 ///
 /// # Errors
 /// Nobody else may.
-pub fn may_promote(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
-    match of(who) {
-        Role::Admin => may_switch(who, target),
+pub fn may_promote(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    match effective(who) {
+        Role::Admin => may_deactivate(who, target),
         Role::Staff | Role::User => Err(Forbidden),
     }
 }
@@ -158,15 +166,17 @@ pub fn may_promote(who: &SignedIn, target: Uuid) -> Result<Acting, Forbidden> {
 ///
 /// # Errors
 /// Users do not.
-pub fn may_keep(who: &SignedIn, from: ClientAddress) -> Result<Keeping, Forbidden> {
-    match of(who) {
-        Role::Staff | Role::Admin => Ok(Keeping { actor: Actor::Staff(who.account().id), from: Some(from) }),
+pub fn may_manage_abuse(who: &SignedIn, from: ClientAddress) -> Result<AbusePermission, Forbidden> {
+    match effective(who) {
+        Role::Staff | Role::Admin => {
+            Ok(AbusePermission { actor: Actor::Staff(who.account().id), from: Some(from) })
+        }
         Role::User => Err(Forbidden),
     }
 }
 
-fn acting(who: &SignedIn, target: Uuid, over: &'static [Role]) -> Acting {
-    Acting { by: who.account().id, target, over }
+fn edit_permission(who: &SignedIn, target: Uuid, over: &'static [Role]) -> EditPermission {
+    EditPermission { by: who.account().id, target, over }
 }
 
 #[cfg(test)]

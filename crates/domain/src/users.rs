@@ -39,7 +39,7 @@ pub struct PageOf {
 
 /// What is wrong with a number of a page or its size; `Display` is a sentence for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PageFault {
+pub enum PageError {
     /// No whole number from 1.
     #[error("Page must be a whole number from 1")]
     Number,
@@ -89,10 +89,10 @@ impl Number {
     ///
     /// # Errors
     /// When it is none.
-    pub fn parse(text: Option<&str>) -> Result<Self, PageFault> {
+    pub fn parse(text: Option<&str>) -> Result<Self, PageError> {
         let number = text.map_or(Some(1), whole).filter(|number| *number >= 1);
         // JSON's numbers are read as `i64` by most of those who read it.
-        number.filter(|number| i64::try_from(*number).is_ok()).map(Self).ok_or(PageFault::Number)
+        number.filter(|number| i64::try_from(*number).is_ok()).map(Self).ok_or(PageError::Number)
     }
 }
 
@@ -105,9 +105,9 @@ impl Size {
     ///
     /// # Errors
     /// When it is none.
-    pub fn parse(text: Option<&str>) -> Result<Self, PageFault> {
+    pub fn parse(text: Option<&str>) -> Result<Self, PageError> {
         let size = text.map_or(Some(USUAL_PER_PAGE), whole);
-        size.filter(|size| (1..=MOST_PER_PAGE).contains(size)).map(Self).ok_or(PageFault::Size)
+        size.filter(|size| (1..=MOST_PER_PAGE).contains(size)).map(Self).ok_or(PageError::Size)
     }
 }
 
@@ -135,7 +135,7 @@ impl fmt::Debug for Search {
 
 /// What is wrong with a search; `Display` is a sentence for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum SearchFault {
+pub enum SearchError {
     /// More than 100 characters.
     #[error("Search must be at most {LONGEST_SEARCH} characters long")]
     Long,
@@ -149,13 +149,13 @@ impl Search {
     ///
     /// # Errors
     /// When it is too long, or holds a control character.
-    pub fn parse(text: &str, region: Region) -> Result<Self, SearchFault> {
+    pub fn parse(text: &str, region: Region) -> Result<Self, SearchError> {
         if text.contains(char::is_control) {
-            return Err(SearchFault::Control);
+            return Err(SearchError::Control);
         }
         let text = text.trim();
         if text.chars().nth(LONGEST_SEARCH).is_some() {
-            return Err(SearchFault::Long);
+            return Err(SearchError::Long);
         }
         let is_like_a_phone = text.chars().all(|c| c.is_ascii_digit() || " +-.()\u{a0}".contains(c));
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();

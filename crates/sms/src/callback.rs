@@ -14,7 +14,7 @@ use sha1::Sha1;
 use thiserror::Error;
 use url::{Url, form_urlencoded};
 
-use super::{Report, ReportOf, refusal, words};
+use super::{Report, ReportOf, provider_error, words};
 use domain::{
     delivery::{Channel, DeliveryStatus, Price},
     phone::PhoneNumber,
@@ -119,7 +119,7 @@ impl Form<'_> {
     fn report(&self) -> Option<Report> {
         let to = self.text("To").unwrap_or_default();
         let (id, status, channel, to) = if let Some(id) = self.text("CallSid") {
-            (id, words::of_call(self.text("CallStatus")?)?, Channel::Call, to)
+            (id, words::call_status(self.text("CallStatus")?)?, Channel::Call, to)
         } else {
             let id = self.text("MessageSid").or_else(|| self.text("SmsSid"))?;
             let word = self.text("MessageStatus").or_else(|| self.text("SmsStatus"))?;
@@ -127,7 +127,7 @@ impl Form<'_> {
                 Some(to) => (Channel::WhatsApp, to),
                 None => (Channel::Sms, to),
             };
-            (id, words::of_message(word)?, channel, to)
+            (id, words::message_status(word)?, channel, to)
         };
         let is_id = id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !is_id {
@@ -139,7 +139,7 @@ impl Form<'_> {
             of: ReportOf::Provider { id: id.to_owned(), to, channel },
             status,
             error_code,
-            reason: error_code.and_then(refusal::reason_of),
+            reason: error_code.and_then(provider_error::reason_of),
             price: self.price(),
         })
     }

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use tracing::info;
 use uuid::Uuid;
 
-use super::{Message, Receipt, Report, ReportOf, SendError, refusal, segments::measure};
+use super::{Message, Receipt, Report, ReportOf, SendError, provider_error, segments::measure};
 use domain::{
     delivery::{Channel, DeliveryStatus},
     phone::PhoneNumber,
@@ -64,10 +64,10 @@ impl Inbox {
     /// The refusals of the magic numbers.
     pub fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         let (message_id, to, channel) = (message.id, &message.to, message.channel.as_str());
-        let timeline = numbers::play(message).map_err(|refusal| {
-            let (provider_code, hint) = (refusal.error.provider_code(), refusal.hint);
+        let timeline = numbers::play(message).map_err(|provider_error| {
+            let (provider_code, hint) = (provider_error.error.provider_code(), provider_error.hint);
             info!(%message_id, %to, channel, provider_code, hint, "test mode: message refused, as Twilio would");
-            refusal.error
+            provider_error.error
         })?;
         let body = message.text.body.expose_secret();
         // Not as a quoted text, which would take the signs of Hindi apart.
@@ -93,7 +93,7 @@ impl Inbox {
                 of: ReportOf::Message(id),
                 status: step.status,
                 error_code: step.error_code,
-                reason: step.error_code.and_then(refusal::reason_of),
+                reason: step.error_code.and_then(provider_error::reason_of),
                 price: None,
             });
         }

@@ -13,7 +13,7 @@
 
 mod callback;
 mod inbox;
-mod refusal;
+mod provider_error;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -37,11 +37,11 @@ use domain::{
 pub use self::{
     callback::{Callbacks, Forged},
     inbox::{INBOX_CAPACITY, Inbox, InboxMessage, Step},
-    refusal::explain,
-    text::{PHONE_CHANGED, TEMPLATE, Text, TextSettings, Texts, TextsFault, Wording},
+    provider_error::explain,
+    text::{PHONE_CHANGED, TEMPLATE, Text, TextSettings, Texts, TextsError, Wording},
     twilio::{
-        AccountCheck, AccountKind, AccountStatus, ContentFault, Credentials, DEFAULT_MAX_IN_FLIGHT,
-        DEFAULT_TIMEOUT, NoSender, RiskCheck, Sender, Senders, SendersFault, SetupError, Twilio,
+        AccountCheck, AccountKind, AccountStatus, ContentError, Credentials, DEFAULT_MAX_IN_FLIGHT,
+        DEFAULT_TIMEOUT, NoSender, RiskCheck, Sender, Senders, SendersError, SetupError, Twilio,
         TwilioSettings, WhatsApp,
     },
 };
@@ -141,7 +141,8 @@ impl Report {
     /// nor where Twilio suspects that somebody earns by our messages.
     #[must_use]
     pub fn may_be_followed(&self) -> bool {
-        self.reason != Some(UnreachableReason::OptedOut) && !self.error_code.is_some_and(refusal::is_pumping)
+        self.reason != Some(UnreachableReason::OptedOut)
+            && !self.error_code.is_some_and(provider_error::is_pumping)
     }
 }
 

@@ -59,7 +59,7 @@ pub struct TextSettings {
 /// Why the texts cannot be used. Found at start.
 #[derive(Debug, Error)]
 #[error("{0}")]
-pub struct TextsFault(String);
+pub struct TextsError(String);
 
 /// All texts, by language.
 #[derive(Debug)]
@@ -128,20 +128,20 @@ impl Texts {
     ///
     /// # Errors
     /// When the folder is not there, a file in it is no text, or a setting is not right; all of it at once.
-    pub fn load(settings: TextSettings) -> Result<Self, TextsFault> {
-        let mut faults = wrong_settings(&settings);
+    pub fn load(settings: TextSettings) -> Result<Self, TextsError> {
+        let mut errors = wrong_settings(&settings);
         let mut languages = Vec::new();
         for (tag, json) in BUILT_IN {
-            add(&mut languages, Words::read(tag, &format!("our own {tag}{ENDING}"), json), &mut faults);
+            add(&mut languages, Words::read(tag, &format!("our own {tag}{ENDING}"), json), &mut errors);
         }
         if let Some(folder) = &settings.folder {
             for words in read_folder(folder) {
-                add(&mut languages, words, &mut faults);
+                add(&mut languages, words, &mut errors);
             }
         }
         let texts = Self { settings, languages };
-        faults.extend(texts.too_long());
-        if faults.is_empty() { Ok(texts) } else { Err(TextsFault(faults.join("; "))) }
+        errors.extend(texts.too_long());
+        if errors.is_empty() { Ok(texts) } else { Err(TextsError(errors.join("; "))) }
     }
 
     /// The words for this occasion, in the first language of the person that there is a text in, else in English.
@@ -246,10 +246,10 @@ impl Texts {
 }
 
 /// Takes a language in, in the place of the one that it replaces.
-fn add(languages: &mut Vec<Words>, words: Result<Words, Vec<String>>, faults: &mut Vec<String>) {
+fn add(languages: &mut Vec<Words>, words: Result<Words, Vec<String>>, errors: &mut Vec<String>) {
     let words = match words {
         Ok(words) => words,
-        Err(more) => return faults.extend(more),
+        Err(more) => return errors.extend(more),
     };
     match languages.iter_mut().find(|other| other.tag.eq_ignore_ascii_case(&words.tag)) {
         Some(other) => {
@@ -263,14 +263,14 @@ fn add(languages: &mut Vec<Words>, words: Result<Words, Vec<String>>, faults: &m
 
 /// What is wrong with the settings themselves.
 fn wrong_settings(settings: &TextSettings) -> Vec<String> {
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     if settings.android_app_hash.as_deref().is_some_and(|hash| !is_app_hash(hash)) {
-        faults.push("SMS_ANDROID_APP_HASH must be 11 letters, digits, + and /".to_owned());
+        errors.push("SMS_ANDROID_APP_HASH must be 11 letters, digits, + and /".to_owned());
     }
     if settings.webotp_domain.as_deref().is_some_and(|domain| !is_host_name(domain)) {
-        faults.push("SMS_WEBOTP_DOMAIN must be a host name alone, such as example.com".to_owned());
+        errors.push("SMS_WEBOTP_DOMAIN must be a host name alone, such as example.com".to_owned());
     }
-    faults
+    errors
 }
 
 /// The files of the folder, in the order of their names.

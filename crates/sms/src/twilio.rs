@@ -40,7 +40,7 @@ use self::{
 
 pub use self::{
     account::{AccountCheck, AccountKind, AccountStatus},
-    senders::{ContentFault, NoSender, Sender, Senders, SendersFault, WhatsApp},
+    senders::{ContentError, NoSender, Sender, Senders, SendersError, WhatsApp},
     settings::{Credentials, DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT, RiskCheck, TwilioSettings},
 };
 
@@ -123,7 +123,7 @@ impl Twilio {
         let now = self.clock.now();
         let not_asked = |failure: Failure| {
             failure.report(message, 0);
-            failure.refusal.error
+            failure.provider_error.error
         };
         // What the settings do not allow is refused before anybody waits for it.
         Form::new(&self.settings, message, now).map_err(Failure::not_asked).map_err(not_asked)?;
@@ -163,7 +163,7 @@ impl Twilio {
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < last_start) else {
                 let failure = if may_be_sent { failure.after_one_that_may_be_sent() } else { failure };
                 failure.report(message, tries);
-                return (Err(failure.refusal.error), health);
+                return (Err(failure.provider_error.error), health);
             };
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             debug!(message_id = %message.id, tries, millis, "SMS provider is asked again");
@@ -196,9 +196,9 @@ impl Twilio {
         let request = self.asking(Method::POST, url.clone()).form(form.fields()).timeout(left);
         // A request that had to wait for its turn has less time than Twilio is given.
         let is_whole = left > self.settings.timeout * 9 / 10;
-        let response = request.send().await.map_err(|error| Failure::of_no_answer(&error, is_whole))?;
-        let answer = Answer::of(response, now).await;
-        answer.read(message).map_err(|refusal| Failure::of_answer(refusal, &answer))
+        let response = request.send().await.map_err(|error| Failure::from_no_answer(&error, is_whole))?;
+        let answer = Answer::from_response(response, now).await;
+        answer.read(message).map_err(|provider_error| Failure::from_answer(provider_error, &answer))
     }
 
     /// A request with the credentials.

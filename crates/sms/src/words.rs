@@ -6,7 +6,7 @@
 use domain::delivery::DeliveryStatus::{self, Delivered, Failed, Queued, Sent, Undelivered};
 
 /// The status of a message.
-pub(super) fn of_message(word: &str) -> Option<DeliveryStatus> {
+pub(super) fn message_status(word: &str) -> Option<DeliveryStatus> {
     Some(match word {
         "accepted" | "scheduled" | "queued" | "sending" => Queued,
         // Of a long text some parts have arrived; the others may follow.
@@ -19,7 +19,7 @@ pub(super) fn of_message(word: &str) -> Option<DeliveryStatus> {
 }
 
 /// The status of a call. `completed` is a call that was answered and has ended.
-pub(super) fn of_call(word: &str) -> Option<DeliveryStatus> {
+pub(super) fn call_status(word: &str) -> Option<DeliveryStatus> {
     Some(match word {
         "queued" | "initiated" => Queued,
         // A report names the event `answered` in the status `in-progress`.

@@ -229,7 +229,7 @@ pub async fn claim_with_hash(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_password(
+pub async fn set_password(
     db: &impl ConnectionTrait,
     id: Uuid,
     hash: &PasswordHash,
@@ -249,7 +249,7 @@ pub async fn mark_password(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_new_password(
+pub async fn set_new_password(
     db: &impl ConnectionTrait,
     id: Uuid,
     hash: &PasswordHash,

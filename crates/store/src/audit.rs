@@ -94,12 +94,12 @@ pub async fn find_last(db: &impl ConnectionTrait, action: Action) -> Result<Opti
 ///
 /// # Errors
 /// When the database does not answer, or its role does not own the table: then nothing has changed.
-pub async fn purge_before(txn: &Txn, leave: Dropping) -> Result<u64, StoreError> {
+pub async fn purge_before(txn: &Txn, permission: Dropping) -> Result<u64, StoreError> {
     let backend = txn.get_database_backend();
     for statement in audit_guard::OPENING.of(backend) {
         txn.execute_unprepared(statement).await?;
     }
-    let gone = Entity::delete_many().filter(Column::At.lt(leave.begins())).exec(txn).await?;
+    let gone = Entity::delete_many().filter(Column::At.lt(permission.begins())).exec(txn).await?;
     for statement in audit_guard::CLOSING.of(backend) {
         txn.execute_unprepared(statement).await?;
     }

@@ -6,11 +6,11 @@ use std::mem::discriminant;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait, FromQueryResult,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{
-        Alias, BinOper, CaseStatement, Expr, Func, LockBehavior, LockType, OnConflict, Query, SelectStatement,
-        SimpleExpr, ValueTuple,
+        Alias, BinOper, CaseStatement, Expr, Func, LockBehavior, LockType, OnConflict, Query,
+        SelectStatement, SimpleExpr, ValueTuple,
     },
 };
 
@@ -20,7 +20,9 @@ use super::{
     error,
 };
 use domain::{
-    budget::{Bound, Change, Charge, LONGEST_HOLD, PrefixPolicy, REMEMBERED, Rule, Settlement, Stamp, Tally},
+    budget::{
+        Bound, BudgetRow, Change, Charge, ChargeId, LONGEST_HOLD, PrefixPolicy, REMEMBERED, Rule, Settlement,
+    },
     clocks::SKEW,
 };
 
@@ -31,7 +33,7 @@ const NEW: &str = "excluded";
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion<'a> {
     /// The name that the charges get.
-    pub stamp: &'a Stamp,
+    pub charge_id: &'a ChargeId,
     /// How many of them a log keeps.
     pub kept: usize,
     /// The time of the request.
@@ -50,14 +52,14 @@ pub async fn claim(
     db: &impl ConnectionTrait,
     charges: &[Charge],
     occasion: Occasion<'_>,
-) -> Result<Option<Vec<Tally>>, StoreError> {
-    let Occasion { stamp, kept, now } = occasion;
+) -> Result<Option<Vec<BudgetRow>>, StoreError> {
+    let Occasion { charge_id, kept, now } = occasion;
     let mut wanted: Vec<&Charge> = charges.iter().filter(|charge| charge.is_charged).collect();
     wanted.sort_by(|one, other| one.key.cmp(&other.key));
     if wanted.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let rows = wanted.iter().map(|charge| row(charge, stamp, now));
+    let rows = wanted.iter().map(|charge| row(charge, charge_id, now));
     let mut select = Query::select();
     // SQLite takes ON CONFLICT after a SELECT for part of a join where there is no WHERE.
     select.columns(VALUES).from_values(rows, "wanted").and_where(Expr::val(true));
@@ -68,7 +70,10 @@ pub async fn claim(
         .arg(Expr::col((NEW, Column::Log)).binary(BinOper::Custom("||"), Expr::col((Entity, Column::Log))))
         .arg(1_i32)
         .arg(position(kept));
-    let rested = Func::coalesce([Expr::col((NEW, Column::RestedAt)), Expr::col((Entity, Column::RestedAt))]);
+    let rested = Func::coalesce([
+        Expr::col((NEW, Column::CooldownStartedAt)),
+        Expr::col((Entity, Column::CooldownStartedAt)),
+    ]);
     let mut count: SimpleExpr = Expr::col((Entity, Column::Count)).add(1_i64);
     if db.get_database_backend() == DbBackend::Postgres
         && let Some(refuses) = any_refuses(wanted.iter().copied(), now)
@@ -79,7 +84,7 @@ pub async fn claim(
     conflict
         .value(Column::Log, log)
         .value(Column::Count, count)
-        .value(Column::RestedAt, rested)
+        .value(Column::CooldownStartedAt, rested)
         .value(Column::EndsAt, Expr::col((NEW, Column::EndsAt)));
     match write(db, select, conflict).await {
         Ok(charged) if charged.is_empty() => Ok(None),
@@ -115,9 +120,9 @@ fn any_refuses<'a>(charges: impl Iterator<Item = &'a Charge>, now: DateTime<Utc>
 pub async fn settle(
     db: &impl ConnectionTrait,
     settlements: &[Settlement],
-    stamp: &Stamp,
+    charge_id: &ChargeId,
     charged_at: DateTime<Utc>,
-) -> Result<Vec<Tally>, StoreError> {
+) -> Result<Vec<BudgetRow>, StoreError> {
     let mut sorted: Vec<&Settlement> = settlements.iter().collect();
     sorted.sort_by(|one, other| one.key.cmp(&other.key));
     if sorted.is_empty() {
@@ -129,7 +134,7 @@ pub async fn settle(
     select.columns(VALUES).from_values(rows, "settled").and_where(Expr::val(true));
     let mut changes = Changes::default();
     for settlement in sorted {
-        changes.add(settlement, stamp, charged_at);
+        changes.add(settlement, charge_id, charged_at);
     }
     let mut conflict = OnConflict::column(Column::Key);
     changes.write(&mut conflict);
@@ -141,34 +146,41 @@ pub async fn settle(
 struct Changes(Vec<(Column, Option<CaseStatement>)>);
 
 impl Changes {
-    fn add(&mut self, settlement: &Settlement, stamp: &Stamp, charged_at: DateTime<Utc>) {
+    fn add(&mut self, settlement: &Settlement, charge_id: &ChargeId, charged_at: DateTime<Utc>) {
         let key = settlement.key.as_str();
         let col = |column: Column| Expr::col((Entity, column));
         let none = || Expr::value(Option::<DateTime<Utc>>::None);
         let log_without = || -> SimpleExpr {
-            Func::cust("replace").arg(col(Column::Log)).arg(stamp.as_str()).arg("").into()
+            Func::cust("replace").arg(col(Column::Log)).arg(charge_id.as_str()).arg("").into()
         };
-        let lifted =
-            || Expr::case(col(Column::RestedAt).eq(charged_at), none()).finally(col(Column::RestedAt)).into();
+        let lifted = || {
+            Expr::case(col(Column::CooldownStartedAt).eq(charged_at), none())
+                .finally(col(Column::CooldownStartedAt))
+                .into()
+        };
         match settlement.change {
-            Change::TakeBack => {
+            Change::Refund => {
                 let one_less = Expr::case(col(Column::Count).gt(0_i64), col(Column::Count).sub(1_i64));
                 self.set(key, Column::Log, log_without());
                 self.set(key, Column::Count, one_less.finally(0_i64).into());
-                self.set(key, Column::RestedAt, lifted());
+                self.set(key, Column::CooldownStartedAt, lifted());
                 // A row of which nothing is left goes with the next purge.
                 let is_empty = Condition::all()
                     .add(col(Column::Count).lte(1_i64))
                     .add(log_without().eq(""))
                     .add(col(Column::Answered).eq(0_i64))
-                    .add(col(Column::RestedAt).is_null().or(col(Column::RestedAt).eq(charged_at)))
+                    .add(
+                        col(Column::CooldownStartedAt)
+                            .is_null()
+                            .or(col(Column::CooldownStartedAt).eq(charged_at)),
+                    )
                     .add(col(Column::ClosedUntil).is_null())
                     .add(col(Column::HeldUntil).is_null());
                 let ends = Expr::case(is_empty, Expr::value(charged_at)).finally(col(Column::EndsAt));
                 self.set(key, Column::EndsAt, ends.into());
             }
-            Change::Lift => self.set(key, Column::RestedAt, lifted()),
-            Change::Succeed { locked_at, ends_at } => {
+            Change::ClearCooldown => self.set(key, Column::CooldownStartedAt, lifted()),
+            Change::ResetFailures { locked_at, ends_at } => {
                 let is_locked = || col(Column::Count).gte(locked_at);
                 let count = Expr::case(is_locked(), col(Column::Count)).finally(0_i64);
                 let ends = Expr::case(is_locked(), col(Column::EndsAt)).finally(ends_at);
@@ -177,8 +189,8 @@ impl Changes {
                 self.set(key, Column::EndsAt, ends.into());
             }
             Change::Answer { forgiven } => {
-                let rest = Func::cust("substr").arg(col(Column::Log)).arg(position(forgiven) + 1);
-                self.set(key, Column::Log, rest.into());
+                let cooldown = Func::cust("substr").arg(col(Column::Log)).arg(position(forgiven) + 1);
+                self.set(key, Column::Log, cooldown.into());
                 self.set(key, Column::Answered, col(Column::Answered).add(1_i64));
             }
         }
@@ -205,30 +217,30 @@ impl Changes {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find(db: &impl ConnectionTrait, key: &str) -> Result<Option<Tally>, StoreError> {
-    Ok(Entity::find_by_id(key).one(db).await?.map(Tally::from))
+pub async fn find(db: &impl ConnectionTrait, key: &str) -> Result<Option<BudgetRow>, StoreError> {
+    Ok(Entity::find_by_id(key).one(db).await?.map(BudgetRow::from))
 }
 
 /// These rows, as they are.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(db: &impl ConnectionTrait, charges: &[Charge]) -> Result<Vec<Tally>, StoreError> {
+pub async fn list(db: &impl ConnectionTrait, charges: &[Charge]) -> Result<Vec<BudgetRow>, StoreError> {
     if charges.is_empty() {
         return Ok(Vec::new());
     }
     let keys = charges.iter().map(|charge| charge.key.as_str());
     let rows = Entity::find().filter(Column::Key.is_in(keys)).all(db).await?;
-    Ok(rows.into_iter().map(Tally::from).collect())
+    Ok(rows.into_iter().map(BudgetRow::from).collect())
 }
 
 /// The rows whose keys begin so, in the order of their keys.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list_under(db: &impl ConnectionTrait, beginning: &str) -> Result<Vec<Tally>, StoreError> {
+pub async fn list_under(db: &impl ConnectionTrait, beginning: &str) -> Result<Vec<BudgetRow>, StoreError> {
     let rows = Entity::find().filter(under(beginning)).order_by_asc(Column::Key);
-    Ok(rows.all(db).await?.into_iter().map(Tally::from).collect())
+    Ok(rows.all(db).await?.into_iter().map(BudgetRow::from).collect())
 }
 
 /// Lets what lies in the future in a row be now, and what a prefix waits for begin now. A row that is charged meanwhile stays
@@ -245,7 +257,7 @@ pub async fn mark_past(
     let Some(row) = Entity::find_by_id(key).one(db).await? else {
         return Ok(());
     };
-    let log = Tally::log_until(&row.log, now);
+    let log = BudgetRow::log_until(&row.log, now);
     let at_most = |column: Column, most: DateTime<Utc>| {
         let kept = Expr::col((Entity, column));
         SimpleExpr::Case(Box::new(Expr::case(is_after(column, most), Expr::value(most)).finally(kept)))
@@ -254,7 +266,7 @@ pub async fn mark_past(
     let held_for = if row.closed_until.is_some() { policy.closed_for } else { LONGEST_HOLD };
     Entity::update_many()
         .col_expr(Column::Log, Expr::value(log))
-        .col_expr(Column::RestedAt, at_most(Column::RestedAt, now))
+        .col_expr(Column::CooldownStartedAt, at_most(Column::CooldownStartedAt, now))
         .col_expr(Column::ClosedUntil, at_most(Column::ClosedUntil, now + policy.closed_for))
         .col_expr(Column::HeldUntil, at_most(Column::HeldUntil, now + held_for))
         .filter(Column::Key.eq(key))
@@ -268,7 +280,7 @@ pub async fn mark_past(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn purge_under(db: &impl ConnectionTrait, key: &str) -> Result<Vec<Tally>, StoreError> {
+pub async fn purge_under(db: &impl ConnectionTrait, key: &str) -> Result<Vec<BudgetRow>, StoreError> {
     let below = under(&format!("{key}/"));
     // Locked in the order in which rows are written.
     let these = Entity::find()
@@ -280,7 +292,7 @@ pub async fn purge_under(db: &impl ConnectionTrait, key: &str) -> Result<Vec<Tal
         .into_query();
     let delete = Entity::delete_many().filter(Column::Key.in_subquery(these));
     let gone = delete.exec_with_returning(db).await?;
-    Ok(gone.into_iter().map(Tally::from).collect())
+    Ok(gone.into_iter().map(BudgetRow::from).collect())
 }
 
 /// Removes so many of the rows of which nothing matters any more, and says how many they were.
@@ -334,7 +346,7 @@ async fn write(
     db: &impl ConnectionTrait,
     select: SelectStatement,
     conflict: OnConflict,
-) -> Result<Vec<Tally>, DbErr> {
+) -> Result<Vec<BudgetRow>, DbErr> {
     let mut insert = Query::insert();
     insert.into_table(Entity).columns(COLUMNS);
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
@@ -348,7 +360,7 @@ const COLUMNS: [Column; 8] = [
     Column::Log,
     Column::Count,
     Column::Answered,
-    Column::RestedAt,
+    Column::CooldownStartedAt,
     Column::ClosedUntil,
     Column::HeldUntil,
     Column::EndsAt,
@@ -359,15 +371,15 @@ const VALUES: [&str; 8] =
     ["column1", "column2", "column3", "column4", "column5", "column6", "column7", "column8"];
 
 /// The row of a first charge.
-fn row(charge: &Charge, stamp: &Stamp, now: DateTime<Utc>) -> ValueTuple {
-    let log = if charge.is_logged { stamp.as_str() } else { "" };
+fn row(charge: &Charge, charge_id: &ChargeId, now: DateTime<Utc>) -> ValueTuple {
+    let log = if charge.is_logged { charge_id.as_str() } else { "" };
     let never = Option::<DateTime<Utc>>::None;
     ValueTuple::Many(vec![
         charge.key.as_str().into(),
         log.into(),
         1_i64.into(),
         0_i64.into(),
-        charge.is_rest.then_some(now).into(),
+        charge.starts_cooldown.then_some(now).into(),
         never.into(),
         never.into(),
         charge.ends_at.into(),
@@ -401,10 +413,10 @@ fn refuses(charge: &Charge, now: DateTime<Utc>) -> Option<Condition> {
 fn broken(rule: &Rule, now: DateTime<Utc>) -> SimpleExpr {
     match &rule.bound {
         Bound::Window(limit) => {
-            nth(position(limit.most.saturating_sub(1)) + 1).gt(Stamp::time(now - limit.per))
+            nth(position(limit.most.saturating_sub(1)) + 1).gt(ChargeId::time(now - limit.per))
         }
         Bound::Count { most, .. } => Expr::col((Entity, Column::Count)).gte(*most),
-        Bound::Rest(rest) => is_after(Column::RestedAt, now - *rest),
+        Bound::Cooldown(cooldown) => is_after(Column::CooldownStartedAt, now - *cooldown),
         Bound::Open(policy) => is_shut(policy, now),
     }
 }
@@ -418,7 +430,7 @@ pub(super) fn is_full(policy: &PrefixPolicy, now: DateTime<Utc>) -> SimpleExpr {
     let start = |most: usize| position(most.saturating_sub(1)) + 1;
     let was_closed = Expr::col((Entity, Column::ClosedUntil)).is_not_null();
     let most = Expr::case(was_closed, start(policy.probes)).finally(start(policy.unanswered.most));
-    nth(most).gt(Stamp::time(now - policy.unanswered.per))
+    nth(most).gt(ChargeId::time(now - policy.unanswered.per))
 }
 
 /// Whether there is a time, and it lies after this one.
@@ -429,23 +441,23 @@ pub(super) fn is_after(column: Column, time: DateTime<Utc>) -> SimpleExpr {
 
 /// The time of the charge that begins there in a log; empty where there is none, which is before all times.
 fn nth(start: impl Into<SimpleExpr>) -> SimpleExpr {
-    let time = i32::try_from(Stamp::TIME).unwrap_or(i32::MAX);
+    let time = i32::try_from(ChargeId::TIME).unwrap_or(i32::MAX);
     Func::cust("substr").arg(Expr::col((Entity, Column::Log))).arg(start.into()).arg(time).into()
 }
 
 /// How long so many charges are in a log.
 fn position(charges: usize) -> i32 {
-    i32::try_from(charges * Stamp::LENGTH).unwrap_or(i32::MAX)
+    i32::try_from(charges * ChargeId::LENGTH).unwrap_or(i32::MAX)
 }
 
-impl From<Model> for Tally {
+impl From<Model> for BudgetRow {
     fn from(row: Model) -> Self {
         Self {
             log: Self::read_log(&row.log),
             key: row.key,
             count: row.count,
             answered: row.answered,
-            rested_at: row.rested_at,
+            cooldown_started_at: row.cooldown_started_at,
             closed_until: row.closed_until,
             held_until: row.held_until,
         }

@@ -15,7 +15,7 @@ use super::{
     postgres::{Postgres, PostgresTxn},
     settings::DatabaseSettings,
     sqlite,
-    start::{of_store, probe},
+    start::{from_store, probe},
 };
 
 /// Any number, the same in every server: who holds it migrates, the others wait.
@@ -102,19 +102,19 @@ impl Store {
     /// When the URL is not understood, or why there is no connection to PostgreSQL, and what to do about it.
     pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, Unready> {
         let url = settings.url.expose_secret();
-        if sqlite::file(url).map_err(of_store)?.is_some_and(|file| !file.exists()) {
+        if sqlite::file(url).map_err(from_store)?.is_some_and(|file| !file.exists()) {
             return Ok(None);
         }
         probe(settings).await?;
         if !url.starts_with("sqlite:") {
             // PostgreSQL's own switch is a parameter of the start, which poolers such as PgBouncer refuse; what asks
             // through this reads only.
-            let postgres = Postgres::new(settings, 1).map_err(|error| of_store(error.into()))?;
+            let postgres = Postgres::new(settings, 1).map_err(|error| from_store(error.into()))?;
             return Ok(Some(Self { pool: Pool::Postgres(Box::new(postgres)) }));
         }
         let mut options = sqlite::options(settings, 1);
         options.map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
-        let pool = Database::connect(options).await.map_err(|error| of_store(error.into()))?;
+        let pool = Database::connect(options).await.map_err(|error| from_store(error.into()))?;
         Ok(Some(Self { pool: Pool::Sqlite(pool) }))
     }
 

@@ -45,7 +45,7 @@ pub struct DatabaseUrl {
 
 /// What is wrong with a URL. Each reads on from `DATABASE_URL`, and none repeats a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlFault {
+pub enum UrlError {
     /// Another scheme.
     #[error("must begin with sqlite:, postgres:// or postgresql://")]
     Scheme,
@@ -85,32 +85,32 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, UrlFault> {
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
         if text.starts_with("sqlite:") {
-            text.parse::<SqliteConnectOptions>().map_err(|_| UrlFault::Sqlite)?;
+            text.parse::<SqliteConnectOptions>().map_err(|_| UrlError::Sqlite)?;
             return Ok(Self { url: text.into(), shown: text.to_owned(), ignored: Vec::new() });
         }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlFault::Scheme)?;
+        let (scheme, cooldown) = text.split_once("://").ok_or(UrlError::Scheme)?;
         if !matches!(scheme, "postgres" | "postgresql") {
-            return Err(UrlFault::Scheme);
+            return Err(UrlError::Scheme);
         }
-        if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(UrlFault::Space);
+        if cooldown.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(UrlError::Space);
         }
-        postgres(scheme, rest)
+        postgres(scheme, cooldown)
     }
 }
 
-fn postgres(scheme: &str, rest: &str) -> Result<DatabaseUrl, UrlFault> {
-    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+fn postgres(scheme: &str, cooldown: &str) -> Result<DatabaseUrl, UrlError> {
+    let (before_query, query) = cooldown.split_once('?').unwrap_or((cooldown, ""));
     let (authority, path) = before_query.split_once('/').unwrap_or((before_query, ""));
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
     // The host ends at the first of these, and an @ after it was meant to stand before the host.
     let holds_stray_at = query.split('&').any(|pair| pair.contains('@') && !is_known(pair));
-    if rest.contains('#') || path.contains('@') || holds_stray_at {
-        return Err(UrlFault::NotEncoded);
+    if cooldown.contains('#') || path.contains('@') || holds_stray_at {
+        return Err(UrlError::NotEncoded);
     }
     let (user, place) =
         authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
@@ -120,11 +120,11 @@ fn postgres(scheme: &str, rest: &str) -> Result<DatabaseUrl, UrlFault> {
         .map(|(_, host)| &**host)
         .collect();
     if place.contains(',') || hosts.iter().any(|host| host.contains(',') && !host.starts_with('/')) {
-        return Err(UrlFault::SeveralHosts);
+        return Err(UrlError::SeveralHosts);
     }
     let has_place = !place.is_empty() && !place.starts_with(':');
     if !has_place && hosts.iter().all(|host| host.is_empty()) {
-        return Err(UrlFault::NoHost);
+        return Err(UrlError::NoHost);
     }
     check_parameters(&pairs)?;
     // A user without a host is no URL; the parameter wins over this one.
@@ -132,11 +132,11 @@ fn postgres(scheme: &str, rest: &str) -> Result<DatabaseUrl, UrlFault> {
     let user_at = user.map(|user| format!("{user}@")).unwrap_or_default();
     let mut url =
         Url::parse(&format!("{scheme}://{user_at}{host}{place}/{path}")).map_err(|error| match error {
-            ParseError::InvalidPort => UrlFault::Port,
-            _ => UrlFault::Postgres,
+            ParseError::InvalidPort => UrlError::Port,
+            _ => UrlError::Postgres,
         })?;
     if url.port() == Some(0) {
-        return Err(UrlFault::Port);
+        return Err(UrlError::Port);
     }
     let shown = shown(&url, if has_place { "" } else { &host }, hosts.last().copied());
     let (known, ignored): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| is_known(name));
@@ -145,7 +145,7 @@ fn postgres(scheme: &str, rest: &str) -> Result<DatabaseUrl, UrlFault> {
     } else if !known.is_empty() {
         url.query_pairs_mut().extend_pairs(known);
     }
-    url.as_str().parse::<PgConnectOptions>().map_err(|_| UrlFault::Postgres)?;
+    url.as_str().parse::<PgConnectOptions>().map_err(|_| UrlError::Postgres)?;
     let ignored = ignored.into_iter().map(|(name, _)| name).collect();
     Ok(DatabaseUrl { url: url.as_str().into(), shown, ignored })
 }
@@ -156,11 +156,11 @@ fn is_known(parameter: &str) -> bool {
     PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'))
 }
 
-fn check_parameters(pairs: &[(String, String)]) -> Result<(), UrlFault> {
+fn check_parameters(pairs: &[(String, String)]) -> Result<(), UrlError> {
     for (name, value) in pairs {
         match name.as_str() {
-            "port" if !value.parse::<u16>().is_ok_and(|port| port > 0) => return Err(UrlFault::Port),
-            "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value.as_str()) => return Err(UrlFault::SslMode),
+            "port" if !value.parse::<u16>().is_ok_and(|port| port > 0) => return Err(UrlError::Port),
+            "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value.as_str()) => return Err(UrlError::SslMode),
             _ => {}
         }
     }
@@ -217,7 +217,7 @@ mod tests {
             ("sqlite:///var/lib/loopin.sqlite3?mode=rwc", "sqlite:///var/lib/loopin.sqlite3?mode=rwc"),
             ("sqlite::memory:", "sqlite::memory:"),
         ] {
-            let read = DatabaseUrl::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+            let read = DatabaseUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(read.shown, shown);
             assert!(!format!("{read:?}").contains("hunter2"), "{text}");
         }
@@ -225,36 +225,36 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_says_why_and_repeats_nothing() {
-        for (text, fault) in [
-            ("postgres://u:hunter2/x@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:hunter2#x@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:hunter2?x@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:hunter2?x=y@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:12/hunter2@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:p@hunter2/w#rd@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:p@hunter2/word@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:p@hunter2?word@127.0.0.1/x", UrlFault::NotEncoded),
-            ("postgres://u:hunter2 x@127.0.0.1/x", UrlFault::Space),
-            ("postgres://u:hunter2\n@127.0.0.1/x", UrlFault::Space),
-            ("postgres://u:hunter2@127.0.0.1:port/x", UrlFault::Port),
-            ("postgres://u:hunter2@127.0.0.1:70000/x", UrlFault::Port),
-            ("postgres://u:hunter2@127.0.0.1/x?port=0", UrlFault::Port),
-            ("postgres://u:hunter2@one,two/x", UrlFault::SeveralHosts),
-            ("postgres://u:hunter2@one:5432,two:5432/x", UrlFault::SeveralHosts),
-            ("postgres://u:hunter2@/x?host=one,two", UrlFault::SeveralHosts),
-            ("postgres://u:hunter2@/x", UrlFault::NoHost),
-            ("postgres://u:hunter2@:5432/x", UrlFault::NoHost),
-            ("postgres:///x", UrlFault::NoHost),
-            ("postgres://u:hunter2@one/x?sslmode=on", UrlFault::SslMode),
-            ("postgres://u:hunter2@o<ne/x", UrlFault::Postgres),
-            ("postgres:u:hunter2@one/x", UrlFault::Scheme),
-            ("mysql://u:hunter2@one/x", UrlFault::Scheme),
-            ("u:hunter2", UrlFault::Scheme),
-            ("sqlite://x?hunter2=rwc", UrlFault::Sqlite),
+        for (text, error) in [
+            ("postgres://u:hunter2/x@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:hunter2#x@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:hunter2?x@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:hunter2?x=y@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:12/hunter2@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:p@hunter2/w#rd@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:p@hunter2/word@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:p@hunter2?word@127.0.0.1/x", UrlError::NotEncoded),
+            ("postgres://u:hunter2 x@127.0.0.1/x", UrlError::Space),
+            ("postgres://u:hunter2\n@127.0.0.1/x", UrlError::Space),
+            ("postgres://u:hunter2@127.0.0.1:port/x", UrlError::Port),
+            ("postgres://u:hunter2@127.0.0.1:70000/x", UrlError::Port),
+            ("postgres://u:hunter2@127.0.0.1/x?port=0", UrlError::Port),
+            ("postgres://u:hunter2@one,two/x", UrlError::SeveralHosts),
+            ("postgres://u:hunter2@one:5432,two:5432/x", UrlError::SeveralHosts),
+            ("postgres://u:hunter2@/x?host=one,two", UrlError::SeveralHosts),
+            ("postgres://u:hunter2@/x", UrlError::NoHost),
+            ("postgres://u:hunter2@:5432/x", UrlError::NoHost),
+            ("postgres:///x", UrlError::NoHost),
+            ("postgres://u:hunter2@one/x?sslmode=on", UrlError::SslMode),
+            ("postgres://u:hunter2@o<ne/x", UrlError::Postgres),
+            ("postgres:u:hunter2@one/x", UrlError::Scheme),
+            ("mysql://u:hunter2@one/x", UrlError::Scheme),
+            ("u:hunter2", UrlError::Scheme),
+            ("sqlite://x?hunter2=rwc", UrlError::Sqlite),
         ] {
             let found = DatabaseUrl::parse(text).map(|read| read.shown);
-            assert_eq!(found, Err(fault), "{text}");
-            assert!(!fault.to_string().contains("hunter2"));
+            assert_eq!(found, Err(error), "{text}");
+            assert!(!error.to_string().contains("hunter2"));
         }
     }
 

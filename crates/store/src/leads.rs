@@ -52,7 +52,7 @@ pub async fn open(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_converted(
+pub async fn set_converted(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
@@ -89,7 +89,7 @@ pub async fn find(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Opti
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_moved(
+pub async fn set_moved(
     db: &impl ConnectionTrait,
     from: &PhoneNumber,
     to: &PhoneNumber,

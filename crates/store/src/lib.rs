@@ -36,7 +36,7 @@ pub mod sessions;
 pub mod users;
 
 pub use connection::{Migrations, Repeating, Store, Txn};
-pub use database_url::{DatabaseUrl, UrlFault};
+pub use database_url::{DatabaseUrl, UrlError};
 pub use error::StoreError;
 pub use settings::{DatabaseSettings, Pooler};
 pub use start::Unready;

@@ -56,7 +56,7 @@ pub enum Which<'a> {
 
 /// What was learnt of a message.
 #[derive(Debug, Clone)]
-pub struct News {
+pub struct StatusUpdate {
     /// How far it got.
     pub status: DeliveryStatus,
     /// The provider's id of the message; one that is known stays.
@@ -71,10 +71,10 @@ pub struct News {
     pub price: Option<Price>,
 }
 
-impl News {
+impl StatusUpdate {
     /// News of which nothing but the status is known.
     #[must_use]
-    pub fn of(status: DeliveryStatus) -> Self {
+    pub fn from_status(status: DeliveryStatus) -> Self {
         Self { status, provider_id: None, error_code: None, reason: None, segments: None, price: None }
     }
 }
@@ -117,41 +117,41 @@ pub async fn insert(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark(
+pub async fn update_status(
     db: &impl ConnectionTrait,
     which: Which<'_>,
-    news: News,
+    update: StatusUpdate,
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, StoreError> {
     let gives_way =
-        Expr::col(Column::Status).is_in(news.status.replaces().iter().map(|status| status.as_str()));
+        Expr::col(Column::Status).is_in(update.status.replaces().iter().map(|status| status.as_str()));
     let unless_known_better = |column: Column, value: SimpleExpr| {
         Expr::case(gives_way.clone(), value).finally(Expr::col(column)).into()
     };
-    let Price { amount, unit } = match news.price.clone() {
+    let Price { amount, unit } = match update.price.clone() {
         Some(price) => price,
         None => Price { amount: String::new(), unit: String::new() },
     };
     let given = |text: String| (!text.is_empty()).then_some(text);
     let or_as_it_was = |column: Column, value: SimpleExpr| value.if_null(Expr::col(column));
-    let mut update = Entity::update_many()
-        .col_expr(Column::Status, unless_known_better(Column::Status, news.status.as_str().into()))
-        .col_expr(Column::ErrorCode, unless_known_better(Column::ErrorCode, news.error_code.into()))
+    let mut statement = Entity::update_many()
+        .col_expr(Column::Status, unless_known_better(Column::Status, update.status.as_str().into()))
+        .col_expr(Column::ErrorCode, unless_known_better(Column::ErrorCode, update.error_code.into()))
         .col_expr(
             Column::Reason,
-            unless_known_better(Column::Reason, news.reason.map(UnreachableReason::as_str).into()),
+            unless_known_better(Column::Reason, update.reason.map(UnreachableReason::as_str).into()),
         )
         .col_expr(Column::UpdatedAt, unless_known_better(Column::UpdatedAt, now.into()))
-        .col_expr(Column::ProviderId, Expr::col(Column::ProviderId).if_null(news.provider_id.clone()))
-        .col_expr(Column::Segments, or_as_it_was(Column::Segments, news.segments.into()))
+        .col_expr(Column::ProviderId, Expr::col(Column::ProviderId).if_null(update.provider_id.clone()))
+        .col_expr(Column::Segments, or_as_it_was(Column::Segments, update.segments.into()))
         .col_expr(Column::Price, or_as_it_was(Column::Price, given(amount).into()))
         .col_expr(Column::PriceUnit, or_as_it_was(Column::PriceUnit, given(unit).into()))
         .filter(meant(which));
-    update = match time_of(news.status) {
-        Some(at) => update.col_expr(at, now.into()).filter(at.is_null()),
-        None => update.filter(gives_way.clone()),
+    statement = match time_of(update.status) {
+        Some(at) => statement.col_expr(at, now.into()).filter(at.is_null()),
+        None => statement.filter(gives_way.clone()),
     };
-    let rows = update.exec_with_returning(db).await?;
+    let rows = statement.exec_with_returning(db).await?;
     rows.into_iter().next().map(delivery).transpose()
 }
 
@@ -296,7 +296,7 @@ pub async fn list_of(
     account: Uuid,
 ) -> Result<Vec<Received>, StoreError> {
     let rows = Entity::find()
-        .filter(of(phone, account))
+        .filter(belongs_to(phone, account))
         .order_by_asc(Column::CreatedAt)
         .order_by_asc(Column::Id)
         .all(db)
@@ -321,7 +321,7 @@ pub async fn purge_of(
     phone: Option<&PhoneNumber>,
     account: Uuid,
 ) -> Result<(), StoreError> {
-    Entity::delete_many().filter(of(phone, account)).exec(db).await?;
+    Entity::delete_many().filter(belongs_to(phone, account)).exec(db).await?;
     Ok(())
 }
 
@@ -330,7 +330,7 @@ pub async fn purge_of(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_owner(
+pub async fn set_owner(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
     account: Uuid,
@@ -346,7 +346,7 @@ pub async fn mark_owner(
     Ok(())
 }
 
-fn of(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
+fn belongs_to(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
     let to_her_phone = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::AccountId.is_null()));
     Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)
 }

@@ -52,14 +52,14 @@ pub async fn open(
         let sent_at = Expr::col((Entity, Column::SentAt));
         conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
     }
-    let mut insert = unless_marked(key, opening)?;
+    let mut insert = unless_tombstone(key, opening)?;
     insert.on_conflict(conflict);
     let row = db.query_one(insert.returning_all()).await?;
     Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
 }
 
 /// The insert of a new challenge. As a SELECT, so that the mark of a deleted account stops it in the same statement.
-fn unless_marked(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertStatement, StoreError> {
+fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertStatement, StoreError> {
     let values: [(Column, Value); 10] = [
         (Column::Phone, key.phone.full().into()),
         (Column::Purpose, key.purpose.as_str().into()),
@@ -72,11 +72,12 @@ fn unless_marked(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertS
         (Column::SentAt, opening.now.into()),
         (Column::ConsumedAt, Option::<DateTime<Utc>>::None.into()),
     ];
-    let mark = Entity::find().filter(marked(&opening.marks, key.purpose, opening.now)).into_query();
+    let update =
+        Entity::find().filter(is_tombstone(&opening.phone_hashes, key.purpose, opening.now)).into_query();
     let mut insert = Query::insert();
     let mut select = Query::select();
     insert.into_table(Entity).columns(values.each_ref().map(|(column, _)| *column));
-    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(mark));
+    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(update));
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok(insert)
 }
@@ -85,15 +86,15 @@ fn unless_marked(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertS
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert_mark(
+pub async fn insert_tombstone(
     db: &impl ConnectionTrait,
-    mark: &str,
+    update: &str,
     purpose: Purpose,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let row = ActiveModel {
-        phone: Set(mark.to_owned()),
+        phone: Set(update.to_owned()),
         purpose: Set(purpose.as_str().to_owned()),
         holder: Set(String::new()),
         id: Set(Uuid::nil()),
@@ -114,13 +115,13 @@ pub async fn insert_mark(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find_mark(
+pub async fn find_tombstone(
     db: &impl ConnectionTrait,
-    marks: &[String],
+    phone_hashes: &[String],
     purpose: Purpose,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let row = Entity::find().filter(marked(marks, purpose, now)).one(db).await?;
+    let row = Entity::find().filter(is_tombstone(phone_hashes, purpose, now)).one(db).await?;
     Ok(row.map(|row| row.expires_at))
 }
 
@@ -130,21 +131,21 @@ pub async fn find_mark(
 /// When the database does not answer.
 pub async fn mark_shorter(
     db: &impl ConnectionTrait,
-    marks: &[String],
+    phone_hashes: &[String],
     purpose: Purpose,
     until: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::ExpiresAt, Expr::value(until))
-        .filter(marked(marks, purpose, until))
+        .filter(is_tombstone(phone_hashes, purpose, until))
         .exec(db)
         .await?;
     Ok(())
 }
 
-fn marked(marks: &[String], purpose: Purpose, now: DateTime<Utc>) -> Condition {
+fn is_tombstone(phone_hashes: &[String], purpose: Purpose, now: DateTime<Utc>) -> Condition {
     Condition::all()
-        .add(Column::Phone.is_in(marks))
+        .add(Column::Phone.is_in(phone_hashes))
         .add(Column::Purpose.eq(purpose.as_str()))
         .add(Column::Holder.eq(""))
         .add(Column::ExpiresAt.gt(now))
@@ -158,7 +159,7 @@ pub async fn list_of(
     db: &impl ConnectionTrait,
     phone: Option<&PhoneNumber>,
     holder: Uuid,
-) -> Result<Vec<Asked>, StoreError> {
+) -> Result<Vec<IssuedCode>, StoreError> {
     let rows = Entity::find()
         .filter(hers(phone, holder))
         .order_by_asc(Column::OpenedAt)
@@ -168,7 +169,7 @@ pub async fn list_of(
         .map(|row| {
             let unreadable = StoreError::Unreadable { table: "challenges", column: "purpose" };
             let purpose = Purpose::named(&row.purpose).ok_or(unreadable)?;
-            Ok(Asked { purpose, opened_at: row.opened_at, challenge: row.into() })
+            Ok(IssuedCode { purpose, opened_at: row.opened_at, challenge: row.into() })
         })
         .collect()
 }
@@ -203,14 +204,13 @@ fn hers(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
 
 /// The challenges of whoever holds a phone. A device's are hers: it was signed in to the account that has it.
 fn unbound(phone: &PhoneNumber) -> Condition {
-    let of_nobody =
-        Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
-    Condition::all().add(Column::Phone.eq(phone.full())).add(of_nobody)
+    let dummy = Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
+    Condition::all().add(Column::Phone.eq(phone.full())).add(dummy)
 }
 
 /// A challenge, for the person who asked for it.
 #[derive(Debug)]
-pub struct Asked {
+pub struct IssuedCode {
     /// What it is for.
     pub purpose: Purpose,
     /// When it was opened.
@@ -249,7 +249,7 @@ pub async fn claim_attempt(
 
 /// Whether the challenge waits for a guess.
 fn waits(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
-    of(key)
+    has_key(key)
         .add(Column::ConsumedAt.is_null())
         .add(Column::ExpiresAt.gte(now))
         .add(Column::Attempts.lt(max_attempts))
@@ -260,7 +260,7 @@ fn waits(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condit
 /// # Errors
 /// When the database does not answer.
 pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Option<Challenge>, StoreError> {
-    Ok(Entity::find().filter(of(key)).one(db).await?.map(Challenge::from))
+    Ok(Entity::find().filter(has_key(key)).one(db).await?.map(Challenge::from))
 }
 
 /// The challenge of this id, with what it is for and whom it is bound to.
@@ -308,7 +308,7 @@ pub async fn consume(
 ) -> Result<bool, StoreError> {
     let used = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
-        .filter(of(key))
+        .filter(has_key(key))
         .filter(Column::Id.eq(proof.challenge_id()))
         .filter(Column::ConsumedAt.is_null())
         .exec(db)
@@ -321,7 +321,7 @@ pub async fn consume(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_last_attempt_unused(
+pub async fn set_last_attempt_unused(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
     proof: &Accepted,
@@ -329,7 +329,7 @@ pub async fn mark_last_attempt_unused(
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::Attempts, Expr::value(max_attempts - 1))
-        .filter(of(key))
+        .filter(has_key(key))
         .filter(Column::Id.eq(proof.challenge_id()))
         .filter(Column::Attempts.gte(max_attempts))
         .exec(db)
@@ -341,7 +341,7 @@ pub async fn mark_last_attempt_unused(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_unsent(
+pub async fn set_unsent(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
     id: Uuid,
@@ -362,7 +362,7 @@ pub async fn mark_sent(
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::SentAt, Expr::value(new))
-        .filter(of(key))
+        .filter(has_key(key))
         .filter(Column::Id.eq(id))
         .filter(Column::SentAt.eq(sent_at))
         .exec(db)
@@ -395,7 +395,7 @@ pub async fn purge(
 }
 
 /// The row, by its primary key. Statements that mean one challenge in it name its id too, which has no index.
-fn of(key: ChallengeKey<'_>) -> Condition {
+fn has_key(key: ChallengeKey<'_>) -> Condition {
     Condition::all()
         .add(Column::Phone.eq(key.phone.full()))
         .add(Column::Purpose.eq(key.purpose.as_str()))

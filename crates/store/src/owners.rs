@@ -106,7 +106,7 @@ fn unlinked(now: DateTime<Utc>) -> UpdateMany<Entity> {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_reunited(
+pub async fn set_reunited(
     db: &impl ConnectionTrait,
     id: Uuid,
     now: DateTime<Utc>,
@@ -170,7 +170,7 @@ pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreE
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_phone(
+pub async fn set_phone(
     db: &impl ConnectionTrait,
     id: Uuid,
     phone: &PhoneNumber,

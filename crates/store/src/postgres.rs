@@ -105,7 +105,7 @@ struct Failure {
 impl Postgres {
     /// Makes the pool. No connection is made yet.
     pub(super) fn new(settings: &DatabaseSettings, max_connections: u32) -> Result<Self, DbErr> {
-        let options = PgConnectOptions::from_str(settings.url.expose_secret()).map_err(of_connection)?;
+        let options = PgConnectOptions::from_str(settings.url.expose_secret()).map_err(connection_error)?;
         // PgBouncer refuses it as it comes, and nothing here is a float.
         let options = options.extra_float_digits(None).disable_statement_logging();
         let suspects = Suspects::default();
@@ -159,7 +159,7 @@ impl Postgres {
     /// however busy the pooler is. It does not tell what mode the pooler is in.
     pub(super) async fn find_pooler(&self) -> Result<bool, DbErr> {
         let looking = look_for_pooler(&self.options);
-        tokio::time::timeout(self.patience, looking).await.map_err(|_| too_late())?.map_err(of_connection)
+        tokio::time::timeout(self.patience, looking).await.map_err(|_| too_late())?.map_err(connection_error)
     }
 
     /// What stands in between: as the settings say, or as it is found. A pooler that is found is taken for one in
@@ -186,7 +186,7 @@ impl Postgres {
         let connection = self.pool.acquire().await.map_err(|error| match error {
             sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
             sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-            error => of_connection(error),
+            error => connection_error(error),
         })?;
         Ok((connection, pooler))
     }
@@ -215,7 +215,7 @@ impl Postgres {
         let asked = match pooler {
             Pooler::None | Pooler::Session => {
                 let asked = answer(&mut connection, stmt, true).await;
-                asked.map_err(|error| Failure { error: of_query(error), was_sent: true })
+                asked.map_err(|error| Failure { error: query_error(error), was_sent: true })
             }
             Pooler::Transaction => ask_in_transaction(&mut connection, stmt).await,
         };
@@ -231,7 +231,7 @@ impl Postgres {
     pub(super) async fn execute_text(&self, sql: &str) -> Result<PgQueryResult, DbErr> {
         let execute = async || {
             let (mut connection, _) = self.acquire().await?;
-            let executed = connection.execute(AssertSqlSafe(sql)).await.map_err(of_execution);
+            let executed = connection.execute(AssertSqlSafe(sql)).await.map_err(execution_error);
             if executed.as_ref().is_err_and(|error| self.is_broken(error)) {
                 connection.close_on_drop();
             }
@@ -252,7 +252,7 @@ impl Postgres {
             match can_write(&mut connection).await {
                 Ok(true) => return Ok(()),
                 Ok(false) if tries_left == 0 => return Err(read_only()),
-                Err(error) if tries_left == 0 => return Err(of_query(error)),
+                Err(error) if tries_left == 0 => return Err(query_error(error)),
                 Ok(false) | Err(_) => {
                     self.suspects.arise();
                     connection.close_on_drop();
@@ -266,7 +266,7 @@ impl Postgres {
         let begin = async || {
             let (connection, pooler) = self.acquire().await?;
             let begun = sqlx::Transaction::begin(connection, Some(sqlx::SqlSafeStr::into_sql_str(BEGIN)));
-            begun.await.map(|txn| (txn, pooler)).map_err(of_query)
+            begun.await.map(|txn| (txn, pooler)).map_err(query_error)
         };
         let (txn, pooler) = match begin().await {
             Err(error) if self.is_broken(&error) => begin().await?,
@@ -309,21 +309,21 @@ pub(super) struct PostgresTxn {
 impl PostgresTxn {
     pub(super) async fn ask(&self, stmt: &Statement) -> Result<Answer, DbErr> {
         let mut txn = self.txn.lock().await;
-        self.noting(answer(&mut txn, stmt, self.names_statements).await.map_err(of_query))
+        self.noting(answer(&mut txn, stmt, self.names_statements).await.map_err(query_error))
     }
 
     pub(super) async fn execute_text(&self, sql: &str) -> Result<PgQueryResult, DbErr> {
         let mut txn = self.txn.lock().await;
-        self.noting(txn.execute(AssertSqlSafe(sql)).await.map_err(of_execution))
+        self.noting(txn.execute(AssertSqlSafe(sql)).await.map_err(execution_error))
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { txn, suspects, .. } = self;
-        noting(&suspects, txn.into_inner().commit().await.map_err(of_query))
+        noting(&suspects, txn.into_inner().commit().await.map_err(query_error))
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        self.txn.into_inner().rollback().await.map_err(of_query)
+        self.txn.into_inner().rollback().await.map_err(query_error)
     }
 
     fn noting<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
@@ -363,7 +363,7 @@ async fn answer(
 
 /// Asks a statement in a transaction of its own, which keeps its round trips on one backend.
 async fn ask_in_transaction(connection: &mut PgConnection, stmt: &Statement) -> Result<Answer, Failure> {
-    let failed = |was_sent| move |error| Failure { error: of_query(error), was_sent };
+    let failed = |was_sent| move |error| Failure { error: query_error(error), was_sent };
     let mut txn = connection.begin_with(BEGIN).await.map_err(failed(false))?;
     match answer(&mut txn, stmt, false).await {
         Ok(answer) => {
@@ -404,15 +404,15 @@ async fn look_for_pooler(options: &PgConnectOptions) -> Result<bool, sqlx::Error
     Ok(seen.as_deref() != Some("on"))
 }
 
-fn of_connection(error: sqlx::Error) -> DbErr {
+fn connection_error(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-fn of_query(error: sqlx::Error) -> DbErr {
+fn query_error(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-fn of_execution(error: sqlx::Error) -> DbErr {
+fn execution_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(Arc::new(error)))
 }
 

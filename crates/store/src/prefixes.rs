@@ -13,7 +13,7 @@ use super::{
     entities::budget::{Column, Entity},
 };
 use domain::{
-    budget::{Country, PREFIX_KEYS, PrefixName, PrefixPolicy, REMEMBERED, Tally, Wanted},
+    budget::{BudgetRow, Country, PREFIX_KEYS, PrefixName, PrefixPolicy, REMEMBERED, Wanted},
     users::PageOf,
 };
 
@@ -27,7 +27,7 @@ pub async fn close(
     key: &str,
     policy: &PrefixPolicy,
     now: DateTime<Utc>,
-) -> Result<Option<Tally>, StoreError> {
+) -> Result<Option<BudgetRow>, StoreError> {
     let closed = Entity::update_many()
         .col_expr(Column::ClosedUntil, Expr::value(now + policy.closed_for))
         // What is let through after that is judged by itself.
@@ -38,7 +38,7 @@ pub async fn close(
         .filter(is_full(policy, now))
         .exec_with_returning(db)
         .await?;
-    Ok(closed.into_iter().next().map(Tally::from))
+    Ok(closed.into_iter().next().map(BudgetRow::from))
 }
 
 /// Opens a prefix of which a code came back, if it is closed or half open and staff do not hold it so. `None` when
@@ -50,7 +50,7 @@ pub async fn open(
     db: &impl ConnectionTrait,
     key: &str,
     now: DateTime<Utc>,
-) -> Result<Option<Tally>, StoreError> {
+) -> Result<Option<BudgetRow>, StoreError> {
     let opened = Entity::update_many()
         .col_expr(Column::ClosedUntil, Expr::value(Option::<DateTime<Utc>>::None))
         .col_expr(Column::Log, Expr::value(""))
@@ -59,7 +59,7 @@ pub async fn open(
         .filter(is_after(Column::HeldUntil, now).not())
         .exec_with_returning(db)
         .await?;
-    Ok(opened.into_iter().next().map(Tally::from))
+    Ok(opened.into_iter().next().map(BudgetRow::from))
 }
 
 /// Opens the rows of a prefix, whatever they were, and holds them open until then. A prefix of a country code that several
@@ -67,54 +67,54 @@ pub async fn open(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_open(
+pub async fn set_open(
     db: &impl ConnectionTrait,
     prefix: &PrefixName,
     held_until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Vec<Tally>, StoreError> {
-    mark(db, prefix, None, held_until, now).await
+) -> Result<Vec<BudgetRow>, StoreError> {
+    update(db, prefix, None, held_until, now).await
 }
 
 /// Closes the rows of a prefix until then, whatever comes back.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_closed(
+pub async fn set_closed(
     db: &impl ConnectionTrait,
     prefix: &PrefixName,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<Vec<Tally>, StoreError> {
-    mark(db, prefix, Some(until), Some(until), now).await
+) -> Result<Vec<BudgetRow>, StoreError> {
+    update(db, prefix, Some(until), Some(until), now).await
 }
 
-async fn mark(
+async fn update(
     db: &impl ConnectionTrait,
     prefix: &PrefixName,
     closed_until: Option<DateTime<Utc>>,
     held_until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Vec<Tally>, StoreError> {
-    let marked = Entity::update_many()
+) -> Result<Vec<BudgetRow>, StoreError> {
+    let is_tombstone = Entity::update_many()
         .col_expr(Column::ClosedUntil, Expr::value(closed_until))
         .col_expr(Column::HeldUntil, Expr::value(held_until))
         .col_expr(Column::Log, Expr::value(""))
         // Or it might be forgotten with the row before its time.
         .col_expr(Column::EndsAt, Expr::value(now + REMEMBERED))
-        .filter(of(prefix))
+        .filter(is_prefix(prefix))
         .exec_with_returning(db)
         .await?;
-    Ok(marked.into_iter().map(Tally::from).collect())
+    Ok(is_tombstone.into_iter().map(BudgetRow::from).collect())
 }
 
 /// The rows of a prefix: one, unless several countries share its code.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(db: &impl ConnectionTrait, prefix: &PrefixName) -> Result<Vec<Tally>, StoreError> {
-    let rows = Entity::find().filter(of(prefix)).order_by_asc(Column::Key).all(db).await?;
-    Ok(rows.into_iter().map(Tally::from).collect())
+pub async fn list(db: &impl ConnectionTrait, prefix: &PrefixName) -> Result<Vec<BudgetRow>, StoreError> {
+    let rows = Entity::find().filter(is_prefix(prefix)).order_by_asc(Column::Key).all(db).await?;
+    Ok(rows.into_iter().map(BudgetRow::from).collect())
 }
 
 /// A page of prefixes, those with the most messages first, and how many there are.
@@ -126,7 +126,7 @@ pub async fn list_page(
     wanted: Wanted,
     page: PageOf,
     now: DateTime<Utc>,
-) -> Result<(Vec<Tally>, u64), StoreError> {
+) -> Result<(Vec<BudgetRow>, u64), StoreError> {
     let wanted = match wanted {
         Wanted::All => None,
         Wanted::Closed => Some(is_after(Column::ClosedUntil, now)),
@@ -141,7 +141,7 @@ pub async fn list_page(
         .limit(page.size())
         .all(db)
         .await?;
-    Ok((rows.into_iter().map(Tally::from).collect(), total))
+    Ok((rows.into_iter().map(BudgetRow::from).collect(), total))
 }
 
 #[derive(FromQueryResult)]
@@ -194,7 +194,7 @@ pub async fn list_countries(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_told(db: &impl ConnectionTrait, key: &str) -> Result<bool, StoreError> {
+pub async fn set_alarm_sent(db: &impl ConnectionTrait, key: &str) -> Result<bool, StoreError> {
     let told = Entity::update_many()
         .col_expr(Column::Answered, Expr::value(1_i64))
         .filter(Column::Key.eq(key))
@@ -209,7 +209,7 @@ fn all() -> Condition {
 }
 
 /// `prefix/IN/+916205`: of any country.
-fn of(prefix: &PrefixName) -> Condition {
+fn is_prefix(prefix: &PrefixName) -> Condition {
     all().add(Column::Key.like(format!("{PREFIX_KEYS}__/{prefix}")))
 }
 

@@ -22,7 +22,7 @@ use domain::{
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark(
+pub async fn update(
     db: &impl ConnectionTrait,
     who: &SignedIn,
     changes: Changes,

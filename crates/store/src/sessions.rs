@@ -46,7 +46,7 @@ pub async fn open(
         opened_by: Set(session.opened_by.as_str().to_owned()),
         device: Set(session.client.device.clone()),
         address: Set(session.client.address.clone()),
-        proved_at: Set(session.proved_at),
+        recent_auth_at: Set(session.recent_auth_at),
     };
     // PostgreSQL does not see the new row in here and SQLite does.
     let others = Entity::find()
@@ -110,7 +110,7 @@ pub async fn find_with_account(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_rotated(
+pub async fn set_rotated(
     db: &impl ConnectionTrait,
     old: &Session,
     new: &Session,
@@ -139,7 +139,7 @@ pub async fn mark_past(db: &impl ConnectionTrait, session: &Session) -> Result<(
         .col_expr(Column::CreatedAt, Expr::value(session.created_at))
         .col_expr(Column::LastUsedAt, Expr::value(session.last_used_at))
         .col_expr(Column::RefreshIssuedAt, Expr::value(session.refresh_issued_at))
-        .col_expr(Column::ProvedAt, Expr::value(session.proved_at))
+        .col_expr(Column::RecentAuthAt, Expr::value(session.recent_auth_at))
         .col_expr(Column::ExpiresAt, Expr::value(session.expires_at))
         .filter(Column::Id.eq(session.id))
         .filter(Column::RefreshJti.eq(session.refresh_jti))
@@ -215,18 +215,18 @@ pub async fn close_oldest(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark_proved(
+pub async fn set_recent_auth(
     db: &impl ConnectionTrait,
     id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let proved = Entity::update_many()
-        .col_expr(Column::ProvedAt, Expr::value(now))
+    let accepted = Entity::update_many()
+        .col_expr(Column::RecentAuthAt, Expr::value(now))
         .filter(Column::Id.eq(id))
         .filter(Column::EndedAt.is_null())
         .exec(db)
         .await?;
-    Ok(proved.rows_affected == 1)
+    Ok(accepted.rows_affected == 1)
 }
 
 /// Removes so many of the sessions that died of disuse or were ended before this time, and says how many they were. When an
@@ -325,7 +325,7 @@ fn session(row: &Model) -> Result<Session, StoreError> {
         created_at: row.created_at,
         last_used_at: row.last_used_at,
         client: Client { device: row.device.clone(), address: row.address.clone() },
-        proved_at: row.proved_at,
+        recent_auth_at: row.recent_auth_at,
         id: row.id,
         account_id: row.account_id,
         role,

@@ -55,7 +55,7 @@ pub(super) fn file(url: &str) -> Result<Option<PathBuf>, StoreError> {
     if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
         return Ok(None);
     }
-    let options: sqlite::SqliteConnectOptions = url.parse().map_err(of_driver)?;
+    let options: sqlite::SqliteConnectOptions = url.parse().map_err(from_driver)?;
     Ok(Some(options.get_filename().to_owned()))
 }
 
@@ -71,6 +71,6 @@ pub(super) fn make_file(url: &str) -> Result<(), StoreError> {
     }
 }
 
-fn of_driver(error: sqlx::Error) -> DbErr {
+fn from_driver(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }

@@ -34,7 +34,7 @@ pub enum Unready {
 
 impl From<StoreError> for Unready {
     fn from(error: StoreError) -> Self {
-        of_store(error)
+        from_store(error)
     }
 }
 
@@ -85,7 +85,7 @@ impl Store {
         let at_work = |error: StoreError| match (&facts, refusal_code(&error).as_deref()) {
             (Some(facts), Some("42501")) if driver_said(&error).contains("for schema") => facts.grant(),
             (Some(facts), Some("42501")) => facts.not_the_owner(&driver_said(&error)),
-            _ => of_store(error),
+            _ => from_store(error),
         };
         let Migrations { pending, unknown } = self.find_migrations().await.map_err(at_work)?;
         if !unknown.is_empty() {
@@ -143,7 +143,7 @@ async fn ask(settings: &DatabaseSettings, patience: Duration) -> Result<Option<F
             let late = DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned()));
             Unready::Away(StoreError::Unavailable(late))
         })?
-        .map_err(|error| of_driver(error, &options))?;
+        .map_err(|error| from_driver(error, &options))?;
     if encoding != "UTF8" {
         return Err(Unready::Hopeless(format!(
             "the database {} has the encoding {encoding}, in which most names cannot be written: make one with \
@@ -155,7 +155,7 @@ async fn ask(settings: &DatabaseSettings, patience: Duration) -> Result<Option<F
 }
 
 /// What came of connecting to PostgreSQL.
-fn of_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
+fn from_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
     let remedy = match &error {
         sqlx::Error::Database(refusal) => {
             let said = refusal.message();
@@ -200,7 +200,7 @@ fn of_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
                 |path| path.display().to_string(),
             );
             tracing::debug!(place, "no connection");
-            of_store(DbErr::Conn(RuntimeErr::SqlxError(std::sync::Arc::new(error))).into())
+            from_store(DbErr::Conn(RuntimeErr::SqlxError(std::sync::Arc::new(error))).into())
         }
     }
 }
@@ -216,7 +216,7 @@ fn no_database(options: &PgConnectOptions) -> String {
 }
 
 /// What came of a statement. PostgreSQL's outages pass; of SQLite's only a lock does.
-pub(super) fn of_store(error: StoreError) -> Unready {
+pub(super) fn from_store(error: StoreError) -> Unready {
     let (StoreError::Unavailable(cause) | StoreError::Refused(cause)) = &error else {
         return Unready::Hopeless(error.to_string());
     };

@@ -19,7 +19,7 @@ use super::{
 use domain::{
     account::Role,
     credentials::{Email, PersonName},
-    roles::{Acting, Overview, Reading},
+    roles::{EditPermission, ListPermission, ReadPermission},
     users::{Edit, PageOf, Search, User, fold},
 };
 
@@ -34,7 +34,7 @@ pub struct Found {
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marked {
+pub enum Updated {
     /// It was made.
     Done,
     /// There is no such account, or the leave is not good for its role, or it is the last active admin's.
@@ -50,7 +50,7 @@ pub enum Marked {
 /// When the database does not answer.
 pub async fn list(
     db: &impl ConnectionTrait,
-    _leave: &Overview,
+    _leave: &ListPermission,
     search: &Search,
     page: PageOf,
 ) -> Result<Found, StoreError> {
@@ -80,8 +80,8 @@ pub async fn list(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn find(db: &impl ConnectionTrait, leave: Reading) -> Result<Option<User>, StoreError> {
-    let select = users().filter(Column::Id.eq(leave.target()));
+pub async fn find(db: &impl ConnectionTrait, permission: ReadPermission) -> Result<Option<User>, StoreError> {
+    let select = users().filter(Column::Id.eq(permission.target()));
     db.query_one(select.as_query()).await?.as_ref().map(user).transpose()
 }
 
@@ -91,12 +91,12 @@ pub async fn find(db: &impl ConnectionTrait, leave: Reading) -> Result<Option<Us
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mark(
+pub async fn update(
     db: &impl ConnectionTrait,
-    leave: Acting,
+    permission: EditPermission,
     edit: &Edit,
     now: DateTime<Utc>,
-) -> Result<Marked, StoreError> {
+) -> Result<Updated, StoreError> {
     let name = |name: Option<&PersonName>| name.map(|name| name.as_str().to_owned());
     let name_key = |name: Option<&PersonName>| name.map(|name| fold(name.as_str()));
     let first = edit.first_name.as_ref().map(Option::as_ref);
@@ -114,10 +114,10 @@ pub async fn mark(
         updated_at: Set(now),
         ..Default::default()
     };
-    let roles = leave.over().iter().map(|role| role.as_str());
-    let mut guard = Condition::all().add(Column::Id.eq(leave.target())).add(Column::Role.is_in(roles));
+    let roles = permission.over().iter().map(|role| role.as_str());
+    let mut guard = Condition::all().add(Column::Id.eq(permission.target())).add(Column::Role.is_in(roles));
     if edit.takes_an_admin_away() {
-        guard = guard.add(no_active_admin().add(Expr::exists(another_admin(leave))));
+        guard = guard.add(no_active_admin().add(Expr::exists(another_admin(permission))));
     }
     // The code of a review number is known to many: nobody who came in by it may do more than a user.
     if edit.role.is_some_and(|role| role > Role::User) {
@@ -130,11 +130,11 @@ pub async fn mark(
     match update.filter(guard).exec(db).await {
         // The address is the only column here that two accounts may not share.
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-            Ok(Marked::EmailTaken)
+            Ok(Updated::EmailTaken)
         }
         Err(error) => Err(error.into()),
-        Ok(changed) if changed.rows_affected == 1 => Ok(Marked::Done),
-        Ok(_) => Ok(Marked::Guarded),
+        Ok(changed) if changed.rows_affected == 1 => Ok(Updated::Done),
+        Ok(_) => Ok(Updated::Guarded),
     }
 }
 
@@ -142,14 +142,14 @@ fn no_active_admin() -> Condition {
     Condition::any().add(Column::Role.ne(Role::Admin.as_str())).add(Column::IsActive.eq(false))
 }
 
-fn another_admin(leave: Acting) -> SelectStatement {
+fn another_admin(permission: EditPermission) -> SelectStatement {
     let others = || Alias::new("others");
     Query::select()
         .expr(Expr::value(1))
         .from_as(Entity, others())
         .and_where(Expr::col((others(), Column::Role)).eq(Role::Admin.as_str()))
         .and_where(Expr::col((others(), Column::IsActive)).eq(true))
-        .and_where(Expr::col((others(), Column::Id)).ne(leave.target()))
+        .and_where(Expr::col((others(), Column::Id)).ne(permission.target()))
         .take()
 }
 

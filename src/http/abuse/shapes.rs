@@ -64,7 +64,7 @@ pub struct Opening {
 
 impl Example for Opening {
     fn example() -> Self {
-        Self { hours: Field::of(24) }
+        Self { hours: Field::example_of(24) }
     }
 }
 
@@ -96,7 +96,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    fn of(prefix: &budget::Prefix) -> Self {
+    fn from_prefix(prefix: &budget::Prefix) -> Self {
         Self {
             prefix: prefix.prefix.clone(),
             country: prefix.country.clone(),
@@ -142,7 +142,7 @@ pub struct Country {
 }
 
 impl Country {
-    fn of(country: &budget::Country) -> Self {
+    fn from_country(country: &budget::Country) -> Self {
         let budget::Country { country, prefixes, closed, sent, verified } = country;
         Self {
             country: country.clone(),
@@ -179,10 +179,10 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
-    pub(super) fn of(listed: &Listed, page: PageOf) -> Self {
+    pub(super) fn from_listed(listed: &Listed, page: PageOf) -> Self {
         Self {
-            prefixes: listed.prefixes.iter().map(Prefix::of).collect(),
-            countries: listed.countries.iter().map(Country::of).collect(),
+            prefixes: listed.prefixes.iter().map(Prefix::from_prefix).collect(),
+            countries: listed.countries.iter().map(Country::from_country).collect(),
             total: listed.total,
             page: page.number(),
             per_page: page.size(),
@@ -213,8 +213,8 @@ pub struct PrefixRows {
 }
 
 impl PrefixRows {
-    pub(super) fn of(rows: &[budget::Prefix]) -> Self {
-        Self { prefixes: rows.iter().map(Prefix::of).collect() }
+    pub(super) fn from_rows(rows: &[budget::Prefix]) -> Self {
+        Self { prefixes: rows.iter().map(Prefix::from_prefix).collect() }
     }
 }
 
@@ -246,7 +246,7 @@ pub struct PhoneBudget {
 }
 
 impl PhoneBudget {
-    fn of(spent: &Spent) -> Self {
+    fn from_spent(spent: &Spent) -> Self {
         Self {
             budget: spent.budget.as_str().to_owned(),
             address: spent.network.clone(),
@@ -276,7 +276,7 @@ impl Example for PhoneBudget {
 /// The state of a phone.
 #[derive(Debug, Object)]
 #[oai(example)]
-pub struct PhoneStanding {
+pub struct PhoneStatus {
     /// The phone in E.164.
     phone_number: String,
     /// Whether a lock refuses codes and guesses now, from one address or from all.
@@ -289,19 +289,19 @@ pub struct PhoneStanding {
     prefix: Option<Prefix>,
 }
 
-impl PhoneStanding {
-    pub(super) fn of(phone: &PhoneNumber, standing: &unlock::PhoneStanding) -> Self {
+impl PhoneStatus {
+    pub(super) fn from_status(phone: &PhoneNumber, status: &unlock::PhoneStatus) -> Self {
         Self {
             phone_number: phone.full().to_owned(),
-            is_locked: standing.spent.iter().any(Spent::is_lock),
-            not_served: standing.not_served.map(|reason| reason.as_str().to_owned()),
-            budgets: standing.spent.iter().map(PhoneBudget::of).collect(),
-            prefix: standing.prefix.as_ref().map(Prefix::of),
+            is_locked: status.spent.iter().any(Spent::is_lock),
+            not_served: status.not_served.map(|reason| reason.as_str().to_owned()),
+            budgets: status.spent.iter().map(PhoneBudget::from_spent).collect(),
+            prefix: status.prefix.as_ref().map(Prefix::from_prefix),
         }
     }
 }
 
-impl Example for PhoneStanding {
+impl Example for PhoneStatus {
     fn example() -> Self {
         Self {
             phone_number: "+916205829376".to_owned(),
@@ -324,7 +324,7 @@ pub struct Unlocked {
 }
 
 impl Unlocked {
-    pub(super) fn of(phone: &PhoneNumber, unlocked: &unlock::Unlocked) -> Self {
+    pub(super) fn from_unlocked(phone: &PhoneNumber, unlocked: &unlock::Unlocked) -> Self {
         Self {
             phone_number: phone.full().to_owned(),
             unlocked: unlocked.0.iter().map(|name| (*name).to_owned()).collect(),

@@ -144,7 +144,7 @@ fn a_thousand_entries_are_walked_and_change_nothing() {
 fn a_request_without_a_socket_is_of_nobody_and_can_be_trusted_by_that_name() {
     assert_eq!(found_as(PROXIES, "", &[b"203.0.113.7"]), "0.0.0.0");
     assert_eq!(found_as("0.0.0.0", "", &[b"203.0.113.7"]), "203.0.113.7");
-    assert_eq!(of(&Request::default()).to_string(), "0.0.0.0");
+    assert_eq!(from_request(&Request::default()).to_string(), "0.0.0.0");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use poem::{
 use super::HEALTH;
 use crate::http::{
     body::{MAX_BODY_BYTES, pass_over, read_all},
-    fault::Fault,
+    error::RequestError,
 };
 
 /// Refuses what needs no route to be refused.
@@ -26,7 +26,7 @@ pub(super) async fn admit<E: Endpoint<Output = Response>>(
         && !HEALTH.contains(&request.uri().path())
         && !host.is_some_and(|host| is_allowed_host(&allowed, &host.name))
     {
-        return Err(Fault::HostNotAllowed.into());
+        return Err(RequestError::HostNotAllowed.into());
     }
     check_coding(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -35,7 +35,7 @@ pub(super) async fn admit<E: Endpoint<Output = Response>>(
         if !request.headers().contains_key(header::EXPECT) {
             pass_over(request.take_body().into_bytes_stream()).await;
         }
-        return Err(Fault::PayloadTooLarge.into());
+        return Err(RequestError::PayloadTooLarge.into());
     }
     // How long a body is that does not say so is known once it is read, also where nobody asks for it.
     let says_length = request.headers().contains_key(header::CONTENT_LENGTH);
@@ -54,22 +54,26 @@ fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> 
 }
 
 /// How long a body is must be said once and in one way (RFC 9112, section 6).
-fn check_framing(headers: &HeaderMap) -> Result<(), Fault> {
+fn check_framing(headers: &HeaderMap) -> Result<(), RequestError> {
     if !headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(());
     }
     if headers.contains_key(header::CONTENT_LENGTH) {
-        return Err(Fault::TwoLengths);
+        return Err(RequestError::TwoLengths);
     }
     let mut codings = members(headers, header::TRANSFER_ENCODING);
     let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
-    if is_chunked && codings.next().is_none() { Ok(()) } else { Err(Fault::TransferCoding) }
+    if is_chunked && codings.next().is_none() { Ok(()) } else { Err(RequestError::TransferCoding) }
 }
 
 /// Bodies are small, and one that is unpacked could be of any size.
-fn check_coding(headers: &HeaderMap) -> Result<(), Fault> {
+fn check_coding(headers: &HeaderMap) -> Result<(), RequestError> {
     let is_plain = |coding: &str| coding.eq_ignore_ascii_case("identity");
-    if members(headers, header::CONTENT_ENCODING).all(is_plain) { Ok(()) } else { Err(Fault::ContentCoding) }
+    if members(headers, header::CONTENT_ENCODING).all(is_plain) {
+        Ok(())
+    } else {
+        Err(RequestError::ContentCoding)
+    }
 }
 
 /// A host, in lower case and without the full stop at its end, and its port where one was named.
@@ -106,23 +110,23 @@ impl Host {
 }
 
 /// The host that was asked for. Only HTTP/1.0 may leave it out.
-fn host(request: &Request) -> Result<Option<Host>, Fault> {
+fn host(request: &Request) -> Result<Option<Host>, RequestError> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let named = lines.next();
     // Of two, each program that looks at them may take another one (RFC 9112, section 3.2).
     if lines.next().is_some() {
-        return Err(Fault::MalformedRequest("There is more than one Host"));
+        return Err(RequestError::MalformedRequest("There is more than one Host"));
     }
-    let read = |text: &str| Host::parse(text).ok_or(Fault::MalformedRequest("The Host is not a host"));
+    let read = |text: &str| Host::parse(text).ok_or(RequestError::MalformedRequest("The Host is not a host"));
     let named = named.map(|named| read(named.to_str().unwrap_or_default())).transpose()?;
     let target = request.uri().authority().map(|authority| read(authority.as_str())).transpose()?;
     match (request.version(), target, named) {
         // Here the field is only another place to say the same (RFC 9113, section 8.3.1).
         (Version::HTTP_2, Some(target), Some(named)) if !target.is_same(&named, port(request.uri())) => {
-            Err(Fault::MalformedRequest("The Host is not the :authority"))
+            Err(RequestError::MalformedRequest("The Host is not the :authority"))
         }
         // Even if the request line has it (RFC 9112, section 3.2).
-        (Version::HTTP_11, _, None) => Err(Fault::MalformedRequest("There is no Host")),
+        (Version::HTTP_11, _, None) => Err(RequestError::MalformedRequest("There is no Host")),
         // Where both have it, the request line counts (RFC 9112, section 3.2.2).
         (_, target, named) => Ok(target.or(named)),
     }
@@ -212,7 +216,7 @@ mod tests {
             request.headers_mut().append(header::HOST, HeaderValue::from_bytes(host).unwrap());
         }
         let found = host(&request).map(|host| host.map(|host| host.name));
-        found.map_err(|fault| fault.to_string())
+        found.map_err(|error| error.to_string())
     }
 
     #[test]
@@ -268,20 +272,20 @@ mod tests {
         }
         for value in ["gzip, chunked", "identity, chunked", "chunked, chunked", "chunked;a=b", "xchunked", ""]
         {
-            let fault = check_framing(&headers(&[("transfer-encoding", value)]));
-            assert!(matches!(fault, Err(Fault::TransferCoding)), "{value}");
+            let error = check_framing(&headers(&[("transfer-encoding", value)]));
+            assert!(matches!(error, Err(RequestError::TransferCoding)), "{value}");
         }
         let lines = [("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")];
-        assert!(matches!(check_framing(&headers(&lines)), Err(Fault::TransferCoding)));
+        assert!(matches!(check_framing(&headers(&lines)), Err(RequestError::TransferCoding)));
         let both = [("content-length", "5"), ("transfer-encoding", "chunked")];
-        assert!(matches!(check_framing(&headers(&both)), Err(Fault::TwoLengths)));
+        assert!(matches!(check_framing(&headers(&both)), Err(RequestError::TwoLengths)));
 
         for value in ["identity", "Identity, ", "", ",", "identity,identity"] {
             assert!(check_coding(&headers(&[("content-encoding", value)])).is_ok(), "{value}");
         }
         for value in ["gzip", "x-gzip", "br", "identity, gzip", "nonsense", "identity;q=1"] {
-            let fault = check_coding(&headers(&[("content-encoding", value)]));
-            assert!(matches!(fault, Err(Fault::ContentCoding)), "{value}");
+            let error = check_coding(&headers(&[("content-encoding", value)]));
+            assert!(matches!(error, Err(RequestError::ContentCoding)), "{value}");
         }
     }
 }

@@ -81,11 +81,11 @@ fn whoever_is_refused_is_told_when_to_come_back() {
         let (guard, clock) = guard(per_second, burst);
         let one = address("203.0.113.7");
         assert_eq!(let_through(&guard, one), burst);
-        let TooFast { retry_after, standing } = guard.check(one).unwrap_err();
+        let TooFast { retry_after, status } = guard.check(one).unwrap_err();
         assert_eq!(retry_after, 1);
         assert_eq!(
-            standing,
-            Standing {
+            status,
+            BudgetStatus {
                 policy: "guard",
                 quota: burst.into(),
                 window_seconds: window,

@@ -32,12 +32,12 @@ pub struct RegisterRequest {
 impl Example for RegisterRequest {
     fn example() -> Self {
         Self {
-            username: Field::of("gaurav"),
-            email: Field::of("gaurav@example.com"),
-            password: Field::of("correct horse battery"),
-            first_name: Field::of("Gaurav"),
-            last_name: Field::of("Kumar"),
-            phone: Field::of("+916205829376"),
+            username: Field::example_of("gaurav"),
+            email: Field::example_of("gaurav@example.com"),
+            password: Field::example_of("correct horse battery"),
+            first_name: Field::example_of("Gaurav"),
+            last_name: Field::example_of("Kumar"),
+            phone: Field::example_of("+916205829376"),
         }
     }
 }
@@ -57,10 +57,10 @@ pub struct RegisterAccountRequest {
 impl Example for RegisterAccountRequest {
     fn example() -> Self {
         Self {
-            username: Field::of("gaurav"),
-            password: Field::of("correct horse battery"),
-            email: Field::of("gaurav@example.com"),
-            password2: Field::of("correct horse battery"),
+            username: Field::example_of("gaurav"),
+            password: Field::example_of("correct horse battery"),
+            email: Field::example_of("gaurav@example.com"),
+            password2: Field::example_of("correct horse battery"),
         }
     }
 }
@@ -78,7 +78,7 @@ pub struct RegisteredData {
 }
 
 impl RegisteredData {
-    pub(super) fn of(account: Account) -> Self {
+    pub(super) fn from_account(account: Account) -> Self {
         Self { id: account.id.to_string(), username: account.username, email: account.email }
     }
 }
@@ -103,7 +103,7 @@ pub struct TokenRequest {
 
 impl Example for TokenRequest {
     fn example() -> Self {
-        Self { username: Field::of("gaurav"), password: Field::of("correct horse battery") }
+        Self { username: Field::example_of("gaurav"), password: Field::example_of("correct horse battery") }
     }
 }
 
@@ -118,7 +118,7 @@ pub struct SignedInData {
 }
 
 impl SignedInData {
-    pub(super) fn of(tokens: &TokenPair) -> Self {
+    pub(super) fn from_tokens(tokens: &TokenPair) -> Self {
         Self {
             refresh: tokens.refresh.expose_secret().to_owned(),
             access: tokens.access.expose_secret().to_owned(),
@@ -147,8 +147,8 @@ pub struct PasswordRequest {
 impl Example for PasswordRequest {
     fn example() -> Self {
         Self {
-            old_password: Field::of("correct horse battery"),
-            new_password: Field::of("staple of the stable"),
+            old_password: Field::example_of("correct horse battery"),
+            new_password: Field::example_of("staple of the stable"),
         }
     }
 }

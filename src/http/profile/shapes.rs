@@ -28,13 +28,16 @@ impl Example for CompleteProfileRequest {
         Self {
             // Whoever is signed in may send the example as it is.
             phone_number: Field::absent(),
-            name: Field::of("Gaurav Kumar"),
-            birth_date: Field::of("1995-01-01"),
-            gender: Field::of("male"),
-            event_interests: Field::of(vec![1, 2, 3]),
-            profile_pictures: Field::of(vec!["https://example.com/pic1.jpg", "https://example.com/pic2.jpg"]),
-            bio: Field::of("I like live music."),
-            location: Field::of("Patna"),
+            name: Field::example_of("Gaurav Kumar"),
+            birth_date: Field::example_of("1995-01-01"),
+            gender: Field::example_of("male"),
+            event_interests: Field::example_of(vec![1, 2, 3]),
+            profile_pictures: Field::example_of(vec![
+                "https://example.com/pic1.jpg",
+                "https://example.com/pic2.jpg",
+            ]),
+            bio: Field::example_of("I like live music."),
+            location: Field::example_of("Patna"),
         }
     }
 }
@@ -68,13 +71,13 @@ impl Example for ChangeProfileRequest {
         Self {
             // Whoever is signed in may send the example as it is.
             phone_number: Field::absent(),
-            name: Field::of("Gaurav Kumar"),
-            birth_date: Field::of("1995-01-01"),
-            gender: Field::of("male"),
-            event_interests: Field::of(vec![2, 5]),
-            profile_pictures: Field::of(vec!["https://example.com/pic3.jpg"]),
-            bio: Field::of(serde_json::Value::Null),
-            location: Field::of("Mumbai"),
+            name: Field::example_of("Gaurav Kumar"),
+            birth_date: Field::example_of("1995-01-01"),
+            gender: Field::example_of("male"),
+            event_interests: Field::example_of(vec![2, 5]),
+            profile_pictures: Field::example_of(vec!["https://example.com/pic3.jpg"]),
+            bio: Field::example_of(serde_json::Value::Null),
+            location: Field::example_of("Mumbai"),
             phone: Field::absent(),
         }
     }
@@ -127,7 +130,7 @@ pub struct EventInterest {
 }
 
 impl EventInterest {
-    pub(super) fn of(interest: &Interest) -> Self {
+    pub(super) fn from_interest(interest: &Interest) -> Self {
         Self { id: interest.id, name: interest.name.clone(), description: interest.description.clone() }
     }
 }
@@ -238,7 +241,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    pub(super) fn of(account: &Account, interests: &[Interest]) -> Self {
+    pub(super) fn from_account(account: &Account, interests: &[Interest]) -> Self {
         let profile = &account.profile;
         let chosen = profile.event_interests.iter();
         Self {
@@ -259,7 +262,7 @@ impl Profile {
             birth_date: profile.birth_date.map(|birth_date| birth_date.date().to_string()),
             event_interests: chosen
                 .filter_map(|id| interests.iter().find(|interest| interest.id == *id))
-                .map(EventInterest::of)
+                .map(EventInterest::from_interest)
                 .collect(),
             profile_pictures: profile.profile_pictures.clone(),
             is_verified: account.phone.is_some(),

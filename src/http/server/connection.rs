@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    House, MAX_HEADER_BYTES, Stage,
+    MAX_HEADER_BYTES, ServerState, Stage,
     stream::Stream,
     watch::{Verdict, Watch},
 };
@@ -47,7 +47,7 @@ const PASSING_TIME: Duration = Duration::from_secs(1);
 pub(super) async fn serve<E>(
     socket: TcpStream,
     peer: SocketAddr,
-    house: &Arc<House<E>>,
+    state: &Arc<ServerState<E>>,
     mut stage: channel::Receiver<Stage>,
 ) where
     E: Endpoint<Output = Response> + 'static,
@@ -55,9 +55,9 @@ pub(super) async fn serve<E>(
     // An answer is one write; to hold back its last packet until the one before was acknowledged costs 40 ms. That it
     // cannot be set is no reason not to serve.
     let _ = socket.set_nodelay(true);
-    let watch = Arc::new(Watch::new(house.limits));
+    let watch = Arc::new(Watch::new(state.limits));
     let mut stream = Stream::new(socket, Arc::clone(&watch));
-    let first = timeout(house.limits.header, stream.is_http2());
+    let first = timeout(state.limits.header, stream.is_http2());
     let is_http2 = tokio::select! {
         first = first => first,
         // Nothing was asked for yet.
@@ -66,26 +66,26 @@ pub(super) async fn serve<E>(
     match is_http2 {
         Ok(Ok(true)) => {
             watch.is_http2();
-            Box::pin(serve_http2(stream, peer, house, watch, stage)).await;
+            Box::pin(serve_http2(stream, peer, state, watch, stage)).await;
         }
-        Ok(Ok(false)) => Box::pin(serve_http1(stream, peer, house, watch, stage)).await,
+        Ok(Ok(false)) => Box::pin(serve_http1(stream, peer, state, watch, stage)).await,
         Ok(Err(_)) => {}
-        Err(_elapsed) => note_cut(house, "its header took too long"),
+        Err(_elapsed) => note_cut(state, "its header took too long"),
     }
 }
 
 async fn serve_http1<E>(
     stream: Stream,
     peer: SocketAddr,
-    house: &Arc<House<E>>,
+    state: &Arc<ServerState<E>>,
     watch: Arc<Watch>,
     stage: channel::Receiver<Stage>,
 ) where
     E: Endpoint<Output = Response> + 'static,
 {
     let service = service_fn({
-        let (house, watch) = (Arc::clone(house), Arc::clone(&watch));
-        move |request| answer(request, peer, Arc::clone(&house), Arc::clone(&watch))
+        let (state, watch) = (Arc::clone(state), Arc::clone(&watch));
+        move |request| answer(request, peer, Arc::clone(&state), Arc::clone(&watch))
     });
     let mut connection = http1::Builder::new()
         // hyper's own would also end a connection that is idle between two requests; `Watch` tells them apart.
@@ -94,7 +94,7 @@ async fn serve_http1<E>(
         .half_close(true)
         .max_header_size(usize::from(MAX_HEADER_BYTES))
         .serve_connection(TokioIo::new(stream), service);
-    let ended = supervise(Pin::new(&mut connection), house, &watch, stage).await;
+    let ended = supervise(Pin::new(&mut connection), state, &watch, stage).await;
     if let Some(Err(error)) = ended
         && error.is_parse()
     {
@@ -106,15 +106,15 @@ async fn serve_http1<E>(
 async fn serve_http2<E>(
     stream: Stream,
     peer: SocketAddr,
-    house: &Arc<House<E>>,
+    state: &Arc<ServerState<E>>,
     watch: Arc<Watch>,
     stage: channel::Receiver<Stage>,
 ) where
     E: Endpoint<Output = Response> + 'static,
 {
     let service = service_fn({
-        let (house, watch) = (Arc::clone(house), Arc::clone(&watch));
-        move |request| answer(request, peer, Arc::clone(&house), Arc::clone(&watch))
+        let (state, watch) = (Arc::clone(state), Arc::clone(&watch));
+        move |request| answer(request, peer, Arc::clone(&state), Arc::clone(&watch))
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -126,13 +126,13 @@ async fn serve_http2<E>(
         .keep_alive_timeout(PONG_WITHIN)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    supervise(connection.as_mut(), house, &watch, stage).await;
+    supervise(connection.as_mut(), state, &watch, stage).await;
 }
 
 async fn answer<E>(
     mut request: hyper::Request<Incoming>,
     peer: SocketAddr,
-    house: Arc<House<E>>,
+    state: Arc<ServerState<E>>,
     watch: Arc<Watch>,
 ) -> Result<hyper::Response<impl hyper::body::Body<Data: Send, Error = std::io::Error> + 'static>, Infallible>
 where
@@ -140,15 +140,15 @@ where
 {
     let _under_way = watch.request();
     watch.restore_length(request.headers_mut());
-    let from = (LocalAddr(Addr::from(house.local)), RemoteAddr(Addr::from(peer)));
-    let response = house.endpoint.get_response((request, from.0, from.1, Scheme::HTTP).into()).await;
+    let from = (LocalAddr(Addr::from(state.local)), RemoteAddr(Addr::from(peer)));
+    let response = state.endpoint.get_response((request, from.0, from.1, Scheme::HTTP).into()).await;
     Ok(hyper::Response::from(response))
 }
 
 /// Waits until the connection has come to its end by itself, or ends it: how it ended by itself, if it did.
 async fn supervise<C, E>(
     mut connection: Pin<&mut C>,
-    house: &House<E>,
+    state: &ServerState<E>,
     watch: &Watch,
     mut stage: channel::Receiver<Stage>,
 ) -> Option<Result<(), C::Error>>
@@ -156,7 +156,7 @@ where
     C: GracefulConnection,
 {
     let mut closing: Option<Instant> = None;
-    let mut timer = std::pin::pin!(sleep_until(Instant::now() + house.limits.header));
+    let mut timer = std::pin::pin!(sleep_until(Instant::now() + state.limits.header));
     loop {
         tokio::select! {
             biased;
@@ -171,7 +171,7 @@ where
                 let now = Instant::now();
                 let until = match (watch.judge(now), closing) {
                     (Verdict::Cut(why), _) => {
-                        note_cut(house, why);
+                        note_cut(state, why);
                         return None;
                     }
                     (Verdict::Close | Verdict::Wait(_), Some(end)) if end <= now => return None,
@@ -180,7 +180,7 @@ where
                     (Verdict::Close, Some(end)) => end,
                     (Verdict::Close, None) => {
                         connection.as_mut().graceful_shutdown();
-                        let end = now + house.limits.grace;
+                        let end = now + state.limits.grace;
                         closing = Some(end);
                         end
                     }
@@ -192,9 +192,9 @@ where
 }
 
 /// The log says it to whoever asks for more than usual: strangers decide how often it happens.
-fn note_cut<E>(house: &House<E>, why: &'static str) {
+fn note_cut<E>(state: &ServerState<E>, why: &'static str) {
     tracing::debug!(why, "a connection was cut off");
-    if let Some(metrics) = &house.metrics {
+    if let Some(metrics) = &state.metrics {
         metrics.connection_cut();
     }
 }

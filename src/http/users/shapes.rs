@@ -148,9 +148,9 @@ pub struct ChangeUserRequest {
 impl Example for ChangeUserRequest {
     fn example() -> Self {
         Self {
-            first_name: Field::of("Gaurav"),
-            last_name: Field::of("Kumar"),
-            email: Field::of("gaurav@example.com"),
+            first_name: Field::example_of("Gaurav"),
+            last_name: Field::example_of("Kumar"),
+            email: Field::example_of("gaurav@example.com"),
             role: Field::absent(),
             is_active: Field::absent(),
         }
@@ -196,7 +196,7 @@ pub struct User {
 }
 
 impl User {
-    pub(super) fn of(user: &users::User) -> Self {
+    pub(super) fn from_user(user: &users::User) -> Self {
         let account = &user.account;
         let time = |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::Micros, false);
         Self {
@@ -260,9 +260,9 @@ pub struct Users {
 }
 
 impl Users {
-    pub(super) fn of(found: &[users::User], total: u64, page: PageOf) -> Self {
+    pub(super) fn from_users(found: &[users::User], total: u64, page: PageOf) -> Self {
         Self {
-            users: found.iter().map(User::of).collect(),
+            users: found.iter().map(User::from_user).collect(),
             total,
             page: page.number(),
             per_page: page.size(),

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::keys::{KeyAlgorithm, SigningFault, SigningKey, VerifyingKey};
+use super::keys::{KeyAlgorithm, SigningError, SigningKey, VerifyingKey};
 
 /// A longer text is no token of ours and is not even taken apart. Ours with RSA of 8192 bits have some 2,200 characters.
 const MAX_BYTES: usize = 4096;
@@ -17,10 +17,10 @@ const MAX_BYTES: usize = 4096;
 ///
 /// # Errors
 /// Never with a key that was tried when it was read.
-pub fn sign(key: &SigningKey, claims: &impl Serialize) -> Result<String, SigningFault> {
+pub fn sign(key: &SigningKey, claims: &impl Serialize) -> Result<String, SigningError> {
     let kid = key.verifying().kid().to_owned();
-    let header = Header { kid: Some(kid), ..Header::new(key.verifying().algorithm().of_tokens()) };
-    jsonwebtoken::encode(&header, claims, key.encoding()).map_err(|_| SigningFault)
+    let header = Header { kid: Some(kid), ..Header::new(key.verifying().algorithm().as_jwt_algorithm()) };
+    jsonwebtoken::encode(&header, claims, key.encoding()).map_err(|_| SigningError)
 }
 
 /// What a token claims, if one of these keys signed it. The claims are not looked at before that is certain.
@@ -42,7 +42,7 @@ pub fn open<T: DeserializeOwned>(token: &str, keys: &[VerifyingKey]) -> Option<T
     }
     keys.iter().filter(|key| is_meant(key, &header)).find_map(|key| {
         Some(
-            jsonwebtoken::decode(token, key.decoding(), &signature_alone(key.algorithm().of_tokens()))
+            jsonwebtoken::decode(token, key.decoding(), &signature_alone(key.algorithm().as_jwt_algorithm()))
                 .ok()?
                 .claims,
         )
@@ -60,7 +60,7 @@ fn is_meant(key: &VerifyingKey, header: &Header) -> bool {
         Some(kid) => kid == key.kid(),
         None => key.algorithm() == KeyAlgorithm::Hs256,
     };
-    is_named && header.alg == key.algorithm().of_tokens()
+    is_named && header.alg == key.algorithm().as_jwt_algorithm()
 }
 
 /// The signature and nothing else: what the claims must say is for whoever reads them. The library would ask the system

@@ -65,7 +65,7 @@ impl KeyAlgorithm {
         }
     }
 
-    pub(super) fn of_tokens(self) -> Algorithm {
+    pub(super) fn as_jwt_algorithm(self) -> Algorithm {
         match self {
             Self::Hs256 => Algorithm::HS256,
             Self::EdDsa => Algorithm::EdDSA,
@@ -97,7 +97,7 @@ impl FromStr for KeyAlgorithm {
 
 /// Why a text is no key. Each reads on from "the file".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyFault {
+pub enum KeyError {
     /// No PEM, or none with a key.
     #[error("holds no key in PEM form")]
     NoKey,
@@ -124,7 +124,7 @@ pub enum KeyFault {
 /// Signing failed. With a key that was tried at the start it cannot, so nobody is told more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a token could not be signed")]
-pub struct SigningFault;
+pub struct SigningError;
 
 /// The public half of a key, as a JWK shows it: numbers in Base64 for URLs (RFC 7517, RFC 7518, RFC 8037).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,8 +208,8 @@ impl VerifyingKey {
     /// Reads the PEM of a public key, or of a private one, of which only the public half is kept.
     ///
     /// # Errors
-    /// [`KeyFault`] says why it is no key.
-    pub fn from_pem(pem: &SecretString) -> Result<Self, KeyFault> {
+    /// [`KeyError`] says why it is no key.
+    pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
         match section(pem)? {
             (SectionKind::PublicKey, der) => Self::from_spki(&der),
             _ => SigningKey::from_pem(pem).map(|key| key.verifying),
@@ -217,43 +217,43 @@ impl VerifyingKey {
     }
 
     /// Reads a `SubjectPublicKeyInfo`.
-    fn from_spki(der: &[u8]) -> Result<Self, KeyFault> {
+    fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         if let Some(key) = der.strip_prefix(ED25519_HEAD) {
             return Self::ed25519(key);
         }
         if let Some(point) = der.strip_prefix(P256_HEAD) {
             return Self::p256(point);
         }
-        let key = rsa::PublicKey::from_der(der).map_err(|_| KeyFault::Unusable)?;
+        let key = rsa::PublicKey::from_der(der).map_err(|_| KeyError::Unusable)?;
         Self::rsa(&RsaPublicKeyComponents::from(&key))
     }
 
-    fn ed25519(key: &[u8]) -> Result<Self, KeyFault> {
-        ParsedPublicKey::new(&ED25519, key).map_err(|_| KeyFault::Unusable)?;
+    fn ed25519(key: &[u8]) -> Result<Self, KeyError> {
+        ParsedPublicKey::new(&ED25519, key).map_err(|_| KeyError::Unusable)?;
         let numbers = PublicNumbers::Ed25519 { x: encode(key) };
         Ok(Self::public(KeyAlgorithm::EdDsa, numbers, DecodingKey::from_ed_der(key)))
     }
 
-    fn p256(point: &[u8]) -> Result<Self, KeyFault> {
-        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| KeyFault::Unusable)?;
+    fn p256(point: &[u8]) -> Result<Self, KeyError> {
+        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| KeyError::Unusable)?;
         let [0x04, coordinates @ ..] = point else {
-            return Err(KeyFault::Unusable);
+            return Err(KeyError::Unusable);
         };
-        let (x, y) = coordinates.split_at_checked(32).ok_or(KeyFault::Unusable)?;
+        let (x, y) = coordinates.split_at_checked(32).ok_or(KeyError::Unusable)?;
         let numbers = PublicNumbers::P256 { x: encode(x), y: encode(y) };
         Ok(Self::public(KeyAlgorithm::Es256, numbers, DecodingKey::from_ec_der(point)))
     }
 
-    fn rsa(key: &RsaPublicKeyComponents<Vec<u8>>) -> Result<Self, KeyFault> {
+    fn rsa(key: &RsaPublicKeyComponents<Vec<u8>>) -> Result<Self, KeyError> {
         let unused = key.n.first().map_or(0, |byte| byte.leading_zeros() as usize);
         let bits = key.n.len() * 8 - unused;
         if bits < *RSA_BITS.start() {
-            return Err(KeyFault::ShortRsa);
+            return Err(KeyError::ShortRsa);
         }
         if bits > *RSA_BITS.end() {
-            return Err(KeyFault::LongRsa);
+            return Err(KeyError::LongRsa);
         }
-        key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyFault::Unusable)?;
+        key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyError::Unusable)?;
         let numbers = PublicNumbers::Rsa { n: encode(&key.n), e: encode(&key.e) };
         let decoding = DecodingKey::from_rsa_raw_components(&key.n, &key.e);
         Ok(Self::public(KeyAlgorithm::Rs256, numbers, decoding))
@@ -315,8 +315,8 @@ impl SigningKey {
     /// Reads the PEM of a private key: PKCS #8, also SEC 1 for P-256 and PKCS #1 for RSA.
     ///
     /// # Errors
-    /// [`KeyFault`] says why it is no key.
-    pub fn from_pem(pem: &SecretString) -> Result<Self, KeyFault> {
+    /// [`KeyError`] says why it is no key.
+    pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
         let (kind, der) = section(pem)?;
         let key = match kind {
             SectionKind::PrivateKey => Self::pkcs8(&der, pem)?,
@@ -324,15 +324,15 @@ impl SigningKey {
                 Self::p256(&EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der))?
             }
             SectionKind::RsaPrivateKey => Self::rsa(&RsaKeyPair::from_der(&der), pem)?,
-            _ => return Err(KeyFault::PublicOnly),
+            _ => return Err(KeyError::PublicOnly),
         };
         // Some keys can be read and not used: an RSA key that is for PSS only, two halves that do not fit.
-        let probe = jws::sign(&key, &Probe {}).map_err(|_| KeyFault::Unusable)?;
+        let probe = jws::sign(&key, &Probe {}).map_err(|_| KeyError::Unusable)?;
         let read: Option<Probe> = jws::open(&probe, std::slice::from_ref(&key.verifying));
-        read.map(|_| key).ok_or(KeyFault::Unusable)
+        read.map(|_| key).ok_or(KeyError::Unusable)
     }
 
-    fn pkcs8(der: &[u8], pem: &SecretString) -> Result<Self, KeyFault> {
+    fn pkcs8(der: &[u8], pem: &SecretString) -> Result<Self, KeyError> {
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
             let verifying = VerifyingKey::ed25519(pair.public_key().as_ref())?;
             return Ok(Self { verifying, encoding: EncodingKey::from_ed_der(der) });
@@ -343,23 +343,23 @@ impl SigningKey {
         }
     }
 
-    fn p256(pair: &Result<EcdsaKeyPair, KeyRejected>) -> Result<Self, KeyFault> {
-        let pair = pair.as_ref().map_err(|_| KeyFault::Unusable)?;
+    fn p256(pair: &Result<EcdsaKeyPair, KeyRejected>) -> Result<Self, KeyError> {
+        let pair = pair.as_ref().map_err(|_| KeyError::Unusable)?;
         let verifying = VerifyingKey::p256(pair.public_key().as_ref())?;
-        let der = pair.to_pkcs8v1().map_err(|_| KeyFault::Unusable)?;
+        let der = pair.to_pkcs8v1().map_err(|_| KeyError::Unusable)?;
         Ok(Self { verifying, encoding: EncodingKey::from_ec_der(der.as_ref()) })
     }
 
-    fn rsa(pair: &Result<RsaKeyPair, KeyRejected>, pem: &SecretString) -> Result<Self, KeyFault> {
+    fn rsa(pair: &Result<RsaKeyPair, KeyRejected>, pem: &SecretString) -> Result<Self, KeyError> {
         // The library tells its reasons apart by their text alone.
         let pair = pair.as_ref().map_err(|rejected| match rejected.to_string().as_str() {
-            "TooSmall" => KeyFault::ShortRsa,
-            "TooLarge" => KeyFault::LongRsa,
-            _ => KeyFault::Unusable,
+            "TooSmall" => KeyError::ShortRsa,
+            "TooLarge" => KeyError::LongRsa,
+            _ => KeyError::Unusable,
         })?;
         let verifying = VerifyingKey::rsa(&RsaPublicKeyComponents::from(pair.public_key()))?;
         let encoding = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes());
-        Ok(Self { verifying, encoding: encoding.map_err(|_| KeyFault::Unusable)? })
+        Ok(Self { verifying, encoding: encoding.map_err(|_| KeyError::Unusable)? })
     }
 
     /// The half that verifies.
@@ -374,14 +374,14 @@ impl SigningKey {
 }
 
 /// The one key of a PEM text.
-fn section(pem: &SecretString) -> Result<(SectionKind, Vec<u8>), KeyFault> {
+fn section(pem: &SecretString) -> Result<(SectionKind, Vec<u8>), KeyError> {
     let text = pem.expose_secret();
     if text.contains("ENCRYPTED") {
-        return Err(KeyFault::Encrypted);
+        return Err(KeyError::Encrypted);
     }
     let mut found = None;
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()) {
-        let (kind, der) = section.map_err(|_| KeyFault::NoKey)?;
+        let (kind, der) = section.map_err(|_| KeyError::NoKey)?;
         let is_key = matches!(
             kind,
             SectionKind::PrivateKey
@@ -390,8 +390,8 @@ fn section(pem: &SecretString) -> Result<(SectionKind, Vec<u8>), KeyFault> {
                 | SectionKind::PublicKey
         );
         if is_key && found.replace((kind, der)).is_some() {
-            return Err(KeyFault::SeveralKeys);
+            return Err(KeyError::SeveralKeys);
         }
     }
-    found.ok_or(KeyFault::NoKey)
+    found.ok_or(KeyError::NoKey)
 }

@@ -17,7 +17,7 @@ use crate::{
 pub const ROTATION_GRACE: Duration = Duration::seconds(30);
 
 /// How long a proof of who holds a session holds: for changing the phone, setting a first password, leaving.
-pub const PROOF_HOLDS: Duration = Duration::minutes(10);
+pub const RECENT_AUTH_LIFE: Duration = Duration::minutes(10);
 
 /// How many sessions of an account live at once; the oldest goes first.
 pub const MOST_SESSIONS: u64 = 20;
@@ -59,7 +59,7 @@ pub struct Session {
     /// What its holder sees of it in the list of her sessions.
     pub client: Client,
     /// When its holder last proved who she is: by signing in, a code or the password.
-    pub proved_at: Option<DateTime<Utc>>,
+    pub recent_auth_at: Option<DateTime<Utc>>,
 }
 
 /// How the holder of a session came in.
@@ -139,14 +139,14 @@ impl Session {
             created_at: now,
             last_used_at: now,
             client,
-            proved_at: Some(now),
+            recent_auth_at: Some(now),
         }
     }
 
     /// Whether its holder proved who she is a short while ago: what a stolen token alone must not do, asks for that.
     #[must_use]
-    pub fn is_proved(&self, now: DateTime<Utc>) -> bool {
-        self.proved_at.is_some_and(|at| now - at <= PROOF_HOLDS)
+    pub fn has_recent_auth(&self, now: DateTime<Utc>) -> bool {
+        self.recent_auth_at.is_some_and(|at| now - at <= RECENT_AUTH_LIFE)
     }
 
     /// Whether a clock that was wrong wrote some of it.
@@ -154,7 +154,7 @@ impl Session {
     pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
         [self.created_at, self.last_used_at, self.refresh_issued_at]
             .into_iter()
-            .chain(self.proved_at)
+            .chain(self.recent_auth_at)
             .any(|at| is_ahead(at, now))
     }
 
@@ -166,7 +166,7 @@ impl Session {
             created_at,
             last_used_at: self.last_used_at.min(now),
             refresh_issued_at: self.refresh_issued_at.min(now),
-            proved_at: self.proved_at.map(|at| at.min(now)),
+            recent_auth_at: self.recent_auth_at.map(|at| at.min(now)),
             expires_at: self.expires_at.min(policy.expiry(created_at, now)),
             ..self
         }

@@ -155,12 +155,12 @@ fn a_token_dies_at_its_second() {
     let exp = now() + Duration::minutes(30);
     for (at, expected) in [
         (exp - Duration::microseconds(1), None),
-        (exp, Some(TokenFault::Expired)),
-        (exp + Duration::days(3650), Some(TokenFault::Expired)),
+        (exp, Some(TokenError::Expired)),
+        (exp + Duration::days(3650), Some(TokenError::Expired)),
         // A clock that was set back, by more than clocks differ.
         (now() - SKEW, None),
-        (now() - SKEW - Duration::seconds(1), Some(TokenFault::Expired)),
-        (now() - Duration::days(3650), Some(TokenFault::Expired)),
+        (now() - SKEW - Duration::seconds(1), Some(TokenError::Expired)),
+        (now() - Duration::days(3650), Some(TokenError::Expired)),
     ] {
         assert_eq!(keys().read(VECTOR, TokenType::Access, at).err(), expected, "{at}");
     }
@@ -169,10 +169,10 @@ fn a_token_dies_at_its_second() {
 
 #[test]
 fn a_token_is_of_one_kind() {
-    assert_eq!(keys().read(VECTOR, TokenType::Refresh, now()).err(), Some(TokenFault::Invalid));
+    assert_eq!(keys().read(VECTOR, TokenType::Refresh, now()).err(), Some(TokenError::Invalid));
     // Not even when it is dead: only what is right in every other respect is expired.
     let late = now() + Duration::days(1);
-    assert_eq!(keys().read(VECTOR, TokenType::Refresh, late).err(), Some(TokenFault::Invalid));
+    assert_eq!(keys().read(VECTOR, TokenType::Refresh, late).err(), Some(TokenError::Invalid));
 }
 
 #[test]

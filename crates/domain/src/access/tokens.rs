@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Session, jws,
-    keys::{SigningFault, SigningKey, VerifyingKey},
+    keys::{SigningError, SigningKey, VerifyingKey},
 };
 use crate::{account::Account, clocks::SKEW};
 
@@ -83,7 +83,7 @@ impl fmt::Debug for Claims {
 
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenFault {
+pub enum TokenError {
     /// Not ours, altered, of the other kind, or no token at all.
     Invalid,
     /// Ours, but its time is over.
@@ -185,7 +185,7 @@ impl TokenKeys {
         account: &Account,
         access_jti: Uuid,
         now: DateTime<Utc>,
-    ) -> Result<TokenPair, SigningFault> {
+    ) -> Result<TokenPair, SigningError> {
         // However young a session stays by its use, no token outlives it.
         let access_end = (now + self.policy.access_life).min(session.expires_at);
         let access = Claims {
@@ -237,31 +237,31 @@ impl TokenKeys {
         }
     }
 
-    fn sign(&self, claims: &Claims) -> Result<SecretString, SigningFault> {
+    fn sign(&self, claims: &Claims) -> Result<SecretString, SigningError> {
         Ok(jws::sign(&self.signing, claims)?.into())
     }
 
     /// Reads a token of one kind, and looks at the time.
     ///
     /// # Errors
-    /// [`TokenFault::Expired`] only for a token that is ours in every other respect.
-    pub fn read(&self, token: &str, expected: TokenType, now: DateTime<Utc>) -> Result<Claims, TokenFault> {
+    /// [`TokenError::Expired`] only for a token that is ours in every other respect.
+    pub fn read(&self, token: &str, expected: TokenType, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         let claims = self.read_any_age(token)?;
         if claims.token_type != expected {
-            return Err(TokenFault::Invalid);
+            return Err(TokenError::Invalid);
         }
         // "Before which the JWT MUST NOT be accepted" (RFC 7519, section 4.1.5).
         if claims.nbf.is_some_and(|begin| begin > now.timestamp()) {
-            return Err(TokenFault::Invalid);
+            return Err(TokenError::Invalid);
         }
         // Of a clock that was wrong: an access token would be good for longer than it may be. The session goes on, so an app
         // refreshes; a refresh token is measured by the session's row.
         if expected == TokenType::Access && claims.iat > (now + SKEW).timestamp() {
-            return Err(TokenFault::Expired);
+            return Err(TokenError::Expired);
         }
         // "On or after which the JWT MUST NOT be accepted" (RFC 7519, section 4.1.4).
         if claims.exp <= now.timestamp() {
-            return Err(TokenFault::Expired);
+            return Err(TokenError::Expired);
         }
         Ok(claims)
     }
@@ -269,14 +269,14 @@ impl TokenKeys {
     /// Reads a token of either kind and any age: what `logout` needs to know whose session to end.
     ///
     /// # Errors
-    /// [`TokenFault::Invalid`] for everything that none of these keys signed, or for others.
-    pub fn read_any_age(&self, token: &str) -> Result<Claims, TokenFault> {
-        let claims: Claims = jws::open(token, &self.verifying).ok_or(TokenFault::Invalid)?;
+    /// [`TokenError::Invalid`] for everything that none of these keys signed, or for others.
+    pub fn read_any_age(&self, token: &str) -> Result<Claims, TokenError> {
+        let claims: Claims = jws::open(token, &self.verifying).ok_or(TokenError::Invalid)?;
         let fits = |wanted: &Option<String>, said: &Option<String>| wanted.is_none() || wanted == said;
         if fits(&self.policy.issuer, &claims.iss) && fits(&self.policy.audience, &claims.aud) {
             Ok(claims)
         } else {
-            Err(TokenFault::Invalid)
+            Err(TokenError::Invalid)
         }
     }
 }

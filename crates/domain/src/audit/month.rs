@@ -14,22 +14,22 @@ pub struct Month(NaiveDate);
 /// It is no month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be a month such as 2026-05")]
-pub struct MonthFault;
+pub struct MonthError;
 
 impl FromStr for Month {
-    type Err = MonthFault;
+    type Err = MonthError;
 
-    fn from_str(text: &str) -> Result<Self, MonthFault> {
-        let (year, month) = text.split_once('-').ok_or(MonthFault)?;
+    fn from_str(text: &str) -> Result<Self, MonthError> {
+        let (year, month) = text.split_once('-').ok_or(MonthError)?;
         let whole = |digits: &str, length: usize| {
             (digits.len() == length && digits.bytes().all(|byte| byte.is_ascii_digit()))
                 .then(|| digits.parse().ok())
                 .flatten()
         };
-        let (year, month) = whole(year, 4).zip(whole(month, 2)).ok_or(MonthFault)?;
-        NaiveDate::from_ymd_opt(i32::try_from(year).map_err(|_| MonthFault)?, month, 1)
+        let (year, month) = whole(year, 4).zip(whole(month, 2)).ok_or(MonthError)?;
+        NaiveDate::from_ymd_opt(i32::try_from(year).map_err(|_| MonthError)?, month, 1)
             .map(Self)
-            .ok_or(MonthFault)
+            .ok_or(MonthError)
     }
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Month {
 impl Month {
     /// The month that it is there.
     #[must_use]
-    pub fn of(now: DateTime<Utc>, zone: chrono_tz::Tz) -> Self {
+    pub fn from_time(now: DateTime<Utc>, zone: chrono_tz::Tz) -> Self {
         let today = now.with_timezone(&zone).date_naive();
         Self(today.with_day(1).unwrap_or(today))
     }
@@ -72,7 +72,7 @@ impl Dropping {
     /// # Errors
     /// When the month that goes on would be among them.
     pub fn before(month: Month, now: DateTime<Utc>, zone: chrono_tz::Tz) -> Result<Self, NotYet> {
-        let current = Month::of(now, zone);
+        let current = Month::from_time(now, zone);
         if month > current { Err(NotYet { current }) } else { Ok(Self(month.begins(zone))) }
     }
 

@@ -61,11 +61,14 @@ impl Settings {
                 Shown::Plain(text) => (text.clone(), old == Some(text)),
                 Shown::Secret(secret) => {
                     // A fingerprint may be of before a change of `SECRET_KEY`.
-                    let marks = pseudonyms.setting_with_all(name, secret.expose_secret());
-                    let marks: Vec<_> =
-                        marks.iter().map(|mark| format!("{FINGERPRINT}{}", mark.as_str())).collect();
-                    let is_known = old.is_some_and(|old| marks.iter().any(|mark| mark == old));
-                    (marks.into_iter().next().unwrap_or_default(), is_known)
+                    let phone_hashes = pseudonyms.setting_with_all(name, secret.expose_secret());
+                    let phone_hashes: Vec<_> = phone_hashes
+                        .iter()
+                        .map(|phone_hash| format!("{FINGERPRINT}{}", phone_hash.as_str()))
+                        .collect();
+                    let is_known =
+                        old.is_some_and(|old| phone_hashes.iter().any(|phone_hash| phone_hash == old));
+                    (phone_hashes.into_iter().next().unwrap_or_default(), is_known)
                 }
             };
             if !is_as_it_was {

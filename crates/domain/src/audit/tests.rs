@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Action, Actor, Detail, Dropping, Event, Month, MonthFault, NotYet, Setting, Settings, Shown};
+use super::{Action, Actor, Detail, Dropping, Event, Month, MonthError, NotYet, Setting, Settings, Shown};
 use crate::{phone::PhoneNumber, pseudonym::Pseudonyms};
 
 fn time(text: &str) -> DateTime<Utc> {
@@ -67,7 +67,7 @@ fn an_entry_says_who_and_shows_no_whole_phone() {
         (Actor::System, "system", None),
         (Actor::Command, "command", None),
     ] {
-        let event = Event::of(Action::PhoneChanged, actor).phone(&phone).with("old_phone", &phone);
+        let event = Event::new(Action::PhoneChanged, actor).phone(&phone).with("old_phone", &phone);
         let entry = event.entry(Uuid::nil(), &keys, time("2026-03-14T09:26:53Z"));
         assert_eq!((entry.actor_kind.as_ref(), entry.actor_id), (kind, actor_id));
         assert!(Actor::KINDS.contains(&kind));
@@ -93,7 +93,7 @@ fn a_month_is_four_digits_and_two() {
     for text in
         ["2026-13", "2026-00", "2026-5", "26-05", "2026", "2026-05-01", "+026-05", "2026-+5", "", "2026/05"]
     {
-        assert_eq!(text.parse::<Month>(), Err(MonthFault), "{text}");
+        assert_eq!(text.parse::<Month>(), Err(MonthError), "{text}");
     }
 }
 
@@ -116,7 +116,7 @@ fn only_months_that_are_over_are_dropped() {
     // The last moment of April there, and the first of May.
     for (now, current) in [("2026-04-30T18:29:59.999999Z", "2026-04"), ("2026-04-30T18:30:00Z", "2026-05")] {
         let current: Month = current.parse().unwrap();
-        assert_eq!(Month::of(time(now), zone), current);
+        assert_eq!(Month::from_time(time(now), zone), current);
         for (month, may) in [
             ("2025-12", true),
             ("2026-04", true),
@@ -124,10 +124,10 @@ fn only_months_that_are_over_are_dropped() {
             ("2026-06", false),
         ] {
             let month: Month = month.parse().unwrap();
-            let leave = Dropping::before(month, time(now), zone);
-            assert_eq!(leave.is_ok(), may, "{month} at {now}");
-            match leave {
-                Ok(leave) => assert_eq!(leave.begins(), month.begins(zone)),
+            let permission = Dropping::before(month, time(now), zone);
+            assert_eq!(permission.is_ok(), may, "{month} at {now}");
+            match permission {
+                Ok(permission) => assert_eq!(permission.begins(), month.begins(zone)),
                 Err(not_yet) => assert_eq!(not_yet, NotYet { current }),
             }
         }
@@ -143,7 +143,7 @@ fn given(settings: &[(&'static str, &str)], secrets: &[(&'static str, &str)]) ->
 /// The next entry's detail.
 fn next(settings: &Settings, last: Option<&Detail>, keys: &Pseudonyms) -> Option<Detail> {
     let (changed, all) = settings.since(last, keys)?.facts();
-    let event = Event::of(Action::SettingsChanged, Actor::System).with("changed", changed);
+    let event = Event::new(Action::SettingsChanged, Actor::System).with("changed", changed);
     Some(event.with("settings", all).detail)
 }
 

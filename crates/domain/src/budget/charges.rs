@@ -18,7 +18,7 @@ pub struct Send<'a> {
     /// To whom.
     pub phone: &'a PhoneNumber,
     /// What stands for that in rows.
-    pub mark: &'a Pseudonym,
+    pub phone_hash: &'a Pseudonym,
     /// From where she asks.
     pub address: ClientAddress,
     /// The device, if it was signed in before.
@@ -37,7 +37,7 @@ pub struct Send<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Guess<'a> {
     /// What stands for the phone in rows.
-    pub mark: &'a Pseudonym,
+    pub phone_hash: &'a Pseudonym,
     /// From where it comes.
     pub address: ClientAddress,
     /// The device, if it was signed in before.
@@ -56,21 +56,21 @@ fn for_strangers(cap: i64) -> i64 {
 }
 
 impl Charge {
-    fn of(key: String, rules: Vec<Rule>, now: DateTime<Utc>) -> Self {
+    fn new(key: String, rules: Vec<Rule>, now: DateTime<Utc>) -> Self {
         let longest = rules.iter().filter_map(|rule| match &rule.bound {
             Bound::Window(limit) => Some(limit.per),
-            Bound::Rest(rest) => Some(*rest),
+            Bound::Cooldown(cooldown) => Some(*cooldown),
             Bound::Open(_) => Some(REMEMBERED),
             Bound::Count { .. } => None,
         });
         let ends_at = now + longest.max().unwrap_or(REMEMBERED);
         let is_logged = rules.iter().any(|rule| !matches!(rule.bound, Bound::Count { .. }));
-        let is_rest = rules.iter().any(|rule| matches!(rule.bound, Bound::Rest(_)));
-        Self { key, rules, is_charged: true, is_logged, is_rest, ends_at }
+        let starts_cooldown = rules.iter().any(|rule| matches!(rule.bound, Bound::Cooldown(_)));
+        Self { key, rules, is_charged: true, is_logged, starts_cooldown, ends_at }
     }
 
     fn windows(key: String, budget: Budget, limits: &[Limit], now: DateTime<Utc>) -> Self {
-        Self::of(key, limits.iter().map(|limit| Rule::window(budget, *limit)).collect(), now)
+        Self::new(key, limits.iter().map(|limit| Rule::window(budget, *limit)).collect(), now)
     }
 
     /// The row of a number's prefix.
@@ -99,7 +99,7 @@ impl BudgetPolicy {
 
     /// The locks of a phone, as they stand for whoever asks.
     fn locks(&self, guess: Guess<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let mark = guess.mark.as_str();
+        let phone_hash = guess.phone_hash.as_str();
         if let Some(device) = guess.device {
             let key = format!("device/{device}/guesses");
             return vec![Charge::windows(key, Budget::DeviceGuesses, &[self.device_guesses], now)];
@@ -109,12 +109,12 @@ impl BudgetPolicy {
             Rule::window(Budget::PhoneGuesses, self.phone_guesses),
             Rule { budget: Budget::PhoneFailures, bound: in_a_row },
         ];
-        let from_address = format!("phone/{mark}/guesses/{}", guess.address.network());
+        let from_address = format!("phone/{phone_hash}/guesses/{}", guess.address.network());
         vec![
             Charge {
                 // Failures in a row are counted until a success, and forgotten where nobody guesses for so long.
                 ends_at: now + REMEMBERED,
-                ..Charge::of(format!("phone/{mark}/guesses"), rules, now)
+                ..Charge::new(format!("phone/{phone_hash}/guesses"), rules, now)
             },
             Charge::windows(
                 from_address,
@@ -140,19 +140,23 @@ impl BudgetPolicy {
     /// The rows that hold how often a phone may be sent a code.
     #[must_use]
     pub fn phone_sends(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let mark = send.mark.as_str();
-        let rest = (send.resend_after > Duration::zero())
-            .then_some(Rule { budget: Budget::Cooldown, bound: Bound::Rest(send.resend_after) });
+        let phone_hash = send.phone_hash.as_str();
+        let cooldown = (send.resend_after > Duration::zero())
+            .then_some(Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(send.resend_after) });
         let rules = |budget, limits: &[Limit]| -> Vec<Rule> {
-            limits.iter().map(|limit| Rule::window(budget, *limit)).chain(rest.clone()).collect()
+            limits.iter().map(|limit| Rule::window(budget, *limit)).chain(cooldown.clone()).collect()
         };
         if let Some(device) = send.device {
             let rules = rules(Budget::DeviceSends, &[self.device_sends]);
-            return vec![Charge::of(format!("device/{device}/sends"), rules, now)];
+            return vec![Charge::new(format!("device/{device}/sends"), rules, now)];
         }
-        let from_address = format!("phone/{mark}/sends/{}", send.address.network());
+        let from_address = format!("phone/{phone_hash}/sends/{}", send.address.network());
         vec![
-            Charge::of(format!("phone/{mark}/sends"), rules(Budget::PhoneSends, &self.phone_sends), now),
+            Charge::new(
+                format!("phone/{phone_hash}/sends"),
+                rules(Budget::PhoneSends, &self.phone_sends),
+                now,
+            ),
             Charge::windows(from_address, Budget::PhoneSendsFromAddress, &self.phone_sends_from_address, now),
         ]
     }
@@ -160,7 +164,7 @@ impl BudgetPolicy {
     /// A message. Everything that it is charged to, and the locks, which refuse it too.
     #[must_use]
     pub fn send(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let guess = Guess { mark: send.mark, address: send.address, device: send.device };
+        let guess = Guess { phone_hash: send.phone_hash, address: send.address, device: send.device };
         let mut charges = self.phone_sends(send, now);
         if send.device.is_none() {
             charges.extend(Charge::watched(self.locks(guess, now)));
@@ -191,7 +195,7 @@ impl BudgetPolicy {
         let mut charges = Vec::new();
         if let Some(key) = Charge::prefix_key(phone) {
             let open = Rule { budget: Budget::Prefix, bound: Bound::Open(self.prefix) };
-            let mut charge = Charge::of(key, vec![open], now);
+            let mut charge = Charge::new(key, vec![open], now);
             if is_known {
                 // It is counted, and served; and it is not held against the strangers of that prefix. Else a prefix whose
                 // people log in all the time would find its trial messages used up, and never open again.
@@ -203,7 +207,7 @@ impl BudgetPolicy {
         let mut cap = |key: String, budget, most: i64| {
             let most = if is_known { most } else { for_strangers(most) };
             let bound = Bound::Count { most, until: Some(*until) };
-            let charge = Charge::of(key, vec![Rule { budget, bound }], now);
+            let charge = Charge::new(key, vec![Rule { budget, bound }], now);
             charges.push(Charge { ends_at: *until + Duration::days(1), ..charge });
         };
         if let Some(most) = self.day {

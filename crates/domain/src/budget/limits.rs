@@ -30,29 +30,29 @@ impl Limit {
 #[error(
     "must be a number from 1 to {MOST_OF_A_LIMIT}, a slash and a time of at most 30 days in s, m, h or d, such as 10/24h"
 )]
-pub struct LimitFault;
+pub struct LimitError;
 
 /// `10/24h`: a number, a slash, a time in seconds, minutes, hours or days.
 impl FromStr for Limit {
-    type Err = LimitFault;
+    type Err = LimitError;
 
-    fn from_str(text: &str) -> Result<Self, LimitFault> {
-        let (most, per) = text.trim().split_once('/').ok_or(LimitFault)?;
-        let most: usize = most.trim().parse().map_err(|_| LimitFault)?;
+    fn from_str(text: &str) -> Result<Self, LimitError> {
+        let (most, per) = text.trim().split_once('/').ok_or(LimitError)?;
+        let most: usize = most.trim().parse().map_err(|_| LimitError)?;
         let per = per.trim();
-        let digits = per.len().checked_sub(1).filter(|cut| per.is_char_boundary(*cut)).ok_or(LimitFault)?;
+        let digits = per.len().checked_sub(1).filter(|cut| per.is_char_boundary(*cut)).ok_or(LimitError)?;
         let (number, unit) = per.split_at(digits);
         let number: i64 =
-            number.parse().ok().filter(|number| (1..=2_592_000).contains(number)).ok_or(LimitFault)?;
+            number.parse().ok().filter(|number| (1..=2_592_000).contains(number)).ok_or(LimitError)?;
         let per = match unit {
             "s" => Duration::seconds(number),
             "m" => Duration::minutes(number),
             "h" => Duration::hours(number),
             "d" => Duration::days(number),
-            _ => return Err(LimitFault),
+            _ => return Err(LimitError),
         };
         let fits = (1..=MOST_OF_A_LIMIT).contains(&most) && per <= LONGEST;
-        fits.then_some(Self { most, per }).ok_or(LimitFault)
+        fits.then_some(Self { most, per }).ok_or(LimitError)
     }
 }
 

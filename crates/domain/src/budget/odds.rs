@@ -61,7 +61,7 @@ pub struct Odds {
 impl Odds {
     /// The odds of these settings.
     #[must_use]
-    pub fn of(otp: &OtpPolicy, budgets: &BudgetPolicy) -> Self {
+    pub fn from_policies(otp: &OtpPolicy, budgets: &BudgetPolicy) -> Self {
         let day = budgets.is_on.then(|| guesses_in_a_day(otp, budgets));
         let between = day.map(|day| budgets.failures_in_a_row.min(day.saturating_mul(BETWEEN_SIGN_INS)));
         let between_sign_ins = chance(otp, between);
@@ -100,10 +100,10 @@ fn chance(otp: &OtpPolicy, guesses: Option<i64>) -> f64 {
         return 1.0;
     };
     let codes = 10_f64.powi(i32::try_from(otp.length.digits()).unwrap_or(i32::MAX));
-    let (whole, rest) = (guesses / otp.max_attempts, guesses % otp.max_attempts);
+    let (whole, cooldown) = (guesses / otp.max_attempts, guesses % otp.max_attempts);
     let misses_one = 1.0 - real(otp.max_attempts) / codes;
     let whole = i32::try_from(whole).unwrap_or(i32::MAX);
-    1.0 - misses_one.powi(whole) * (1.0 - real(rest) / codes)
+    1.0 - misses_one.powi(whole) * (1.0 - real(cooldown) / codes)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of guesses are far below 2^52")]
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_defaults_keep_four_digits_just_below_one_in_a_hundred() {
-        let odds = Odds::of(&otp(4, 3), &BudgetPolicy::default());
+        let odds = Odds::from_policies(&otp(4, 3), &BudgetPolicy::default());
         assert_eq!((odds.guesses_in_a_day, odds.guesses_between_sign_ins), (Some(30), Some(100)));
         near(odds.in_a_day, 1.0 - 0.9997_f64.powi(10));
         near(odds.between_sign_ins, 1.0 - 0.9997_f64.powi(33) * 0.9999);
@@ -182,8 +182,10 @@ mod tests {
 
     #[test]
     fn two_digits_more_are_a_hundred_times_better() {
-        let (four, six) =
-            (Odds::of(&otp(4, 3), &BudgetPolicy::default()), Odds::of(&otp(6, 3), &BudgetPolicy::default()));
+        let (four, six) = (
+            Odds::from_policies(&otp(4, 3), &BudgetPolicy::default()),
+            Odds::from_policies(&otp(6, 3), &BudgetPolicy::default()),
+        );
         assert!((four.between_sign_ins / six.between_sign_ins - 100.0).abs() < 1.0);
         near(six.of_a_million, 3.0);
     }
@@ -195,22 +197,22 @@ mod tests {
             phone_sends: vec!["5/1h".parse().unwrap(), "2/24h".parse().unwrap()],
             ..default.clone()
         };
-        assert_eq!(Odds::of(&otp(4, 3), &fewer_sends).guesses_in_a_day, Some(6));
+        assert_eq!(Odds::from_policies(&otp(4, 3), &fewer_sends).guesses_in_a_day, Some(6));
         let by_the_hour = BudgetPolicy {
             phone_sends: vec!["5/1h".parse().unwrap()],
             phone_guesses: "10/1h".parse().unwrap(),
             ..default.clone()
         };
-        assert_eq!(Odds::of(&otp(4, 3), &by_the_hour).guesses_in_a_day, Some(240));
+        assert_eq!(Odds::from_policies(&otp(4, 3), &by_the_hour).guesses_in_a_day, Some(240));
         let more_in_a_row = BudgetPolicy { failures_in_a_row: 500, ..default.clone() };
-        assert!(Odds::of(&otp(4, 3), &more_in_a_row).between_sign_ins > ACCEPTED);
+        assert!(Odds::from_policies(&otp(4, 3), &more_in_a_row).between_sign_ins > ACCEPTED);
         let rarely = BudgetPolicy { phone_guesses: "1/24h".parse().unwrap(), ..default };
-        assert_eq!(Odds::of(&otp(4, 3), &rarely).guesses_between_sign_ins, Some(31));
+        assert_eq!(Odds::from_policies(&otp(4, 3), &rarely).guesses_between_sign_ins, Some(31));
     }
 
     #[test]
     fn without_limits_it_is_certain() {
-        let odds = Odds::of(&otp(4, 3), &BudgetPolicy { is_on: false, ..BudgetPolicy::default() });
+        let odds = Odds::from_policies(&otp(4, 3), &BudgetPolicy { is_on: false, ..BudgetPolicy::default() });
         near(odds.between_sign_ins, 1.0);
         assert!(odds.to_string().contains("in a day certain"), "{odds}");
     }

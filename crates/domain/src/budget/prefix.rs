@@ -10,7 +10,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Duration, Utc};
 use thiserror::Error;
 
-use super::{PrefixPolicy, Tally};
+use super::{BudgetRow, PrefixPolicy};
 
 /// Where the key of a prefix's row begins: `prefix/IN/+916205`.
 pub const PREFIX_KEYS: &str = "prefix/";
@@ -47,7 +47,7 @@ impl PrefixState {
     }
 }
 
-impl Tally {
+impl BudgetRow {
     /// How the prefix of this row stands.
     #[must_use]
     pub fn prefix_state(&self, now: DateTime<Utc>) -> PrefixState {
@@ -67,18 +67,18 @@ pub struct PrefixName(String);
 /// It is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("Prefix must be a country code and up to four digits, such as +916205")]
-pub struct PrefixFault;
+pub struct PrefixError;
 
 /// With its plus or without: a plus in a path is easily lost.
 impl FromStr for PrefixName {
-    type Err = PrefixFault;
+    type Err = PrefixError;
 
-    fn from_str(text: &str) -> Result<Self, PrefixFault> {
+    fn from_str(text: &str) -> Result<Self, PrefixError> {
         let digits = text.trim().trim_start_matches('+');
         let fits = (2..=7).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
-        fits.then(|| Self(format!("+{digits}"))).ok_or(PrefixFault)
+        fits.then(|| Self(format!("+{digits}"))).ok_or(PrefixError)
     }
 }
 
@@ -112,21 +112,21 @@ pub struct Prefix {
 impl Prefix {
     /// What a row says; `None` when it is no prefix's.
     #[must_use]
-    pub fn of(tally: &Tally, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Self> {
-        let (country, prefix) = tally.key.strip_prefix(PREFIX_KEYS)?.split_once('/')?;
-        let state = tally.prefix_state(now);
+    pub fn from_prefix(row: &BudgetRow, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Self> {
+        let (country, prefix) = row.key.strip_prefix(PREFIX_KEYS)?.split_once('/')?;
+        let state = row.prefix_state(now);
         Some(Self {
             country: country.to_owned(),
             prefix: prefix.to_owned(),
             state,
-            sent: tally.count,
-            verified: tally.answered,
-            unanswered: tally.within(policy.unanswered.per, now),
-            closed_until: tally
+            sent: row.count,
+            verified: row.answered,
+            unanswered: row.within(policy.unanswered.per, now),
+            closed_until: row
                 .closed_until
                 .filter(|_| state == PrefixState::Closed)
                 .map(|until| until.min(now + policy.closed_for)),
-            held_until: tally
+            held_until: row
                 .held_until
                 .filter(|_| state == PrefixState::HeldOpen)
                 .map(|until| until.min(now + LONGEST_HOLD)),
@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(text.parse::<PrefixName>().unwrap().to_string(), name);
         }
         for bad in ["", "+", "+9", "+0916", "+12345678", "+91a", "+91/6", "%", "+91_205"] {
-            assert_eq!(bad.parse::<PrefixName>(), Err(PrefixFault), "{bad}");
+            assert_eq!(bad.parse::<PrefixName>(), Err(PrefixError), "{bad}");
         }
     }
 }

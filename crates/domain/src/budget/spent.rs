@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Bound, Budget, BudgetPolicy, Charge, Kind, Rule, Tally, decide};
+use super::{Bound, Budget, BudgetPolicy, BudgetRow, Charge, Kind, Rule, decide};
 use crate::pseudonym::Pseudonym;
 
 /// A budget of a phone of which something is used.
@@ -29,19 +29,19 @@ impl BudgetPolicy {
     #[must_use]
     pub fn spent(
         &self,
-        mark: &Pseudonym,
-        tallies: &[Tally],
+        phone_hash: &Pseudonym,
+        rows: &[BudgetRow],
         resend_after: Duration,
         now: DateTime<Utc>,
     ) -> Vec<Spent> {
-        let beginning = format!("phone/{}/", mark.as_str());
-        let rows = tallies.iter().filter_map(|tally| Some((tally, tally.key.strip_prefix(&beginning)?)));
-        rows.flat_map(|(tally, place)| {
+        let beginning = format!("phone/{}/", phone_hash.as_str());
+        let rows = rows.iter().filter_map(|row| Some((row, row.key.strip_prefix(&beginning)?)));
+        rows.flat_map(|(row, place)| {
             // A network may hold a slash itself.
             let (what, network) =
                 place.split_once('/').map_or((place, None), |(what, network)| (what, Some(network)));
             let rules = self.rules_of(what, network.is_some(), resend_after);
-            rules.into_iter().filter_map(move |rule| spent(tally, rule, network, now))
+            rules.into_iter().filter_map(move |rule| spent(row, rule, network, now))
         })
         .collect()
     }
@@ -61,7 +61,7 @@ impl BudgetPolicy {
             ("sends", true) => windows(Budget::PhoneSendsFromAddress, &self.phone_sends_from_address),
             ("sends", false) => {
                 let mut rules = windows(Budget::PhoneSends, &self.phone_sends);
-                rules.push(Rule { budget: Budget::Cooldown, bound: Bound::Rest(resend_after) });
+                rules.push(Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(resend_after) });
                 rules
             }
             _ => Vec::new(),
@@ -69,12 +69,14 @@ impl BudgetPolicy {
     }
 }
 
-fn spent(tally: &Tally, rule: Rule, network: Option<&str>, now: DateTime<Utc>) -> Option<Spent> {
+fn spent(row: &BudgetRow, rule: Rule, network: Option<&str>, now: DateTime<Utc>) -> Option<Spent> {
     let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
     let (used, most, window) = match &rule.bound {
-        Bound::Window(limit) => (size(tally.within(limit.per, now)), size(limit.most), Some(limit.per)),
-        Bound::Count { most, .. } => (tally.count, *most, None),
-        Bound::Rest(rest) => (i64::from(tally.rested_at.is_some_and(|at| at + *rest > now)), 1, Some(*rest)),
+        Bound::Window(limit) => (size(row.within(limit.per, now)), size(limit.most), Some(limit.per)),
+        Bound::Count { most, .. } => (row.count, *most, None),
+        Bound::Cooldown(cooldown) => {
+            (i64::from(row.cooldown_started_at.is_some_and(|at| at + *cooldown > now)), 1, Some(*cooldown))
+        }
         Bound::Open(_) => return None,
     };
     if used == 0 {
@@ -82,14 +84,14 @@ fn spent(tally: &Tally, rule: Rule, network: Option<&str>, now: DateTime<Utc>) -
     }
     let budget = rule.budget;
     let watched = Charge {
-        key: tally.key.clone(),
+        key: row.key.clone(),
         rules: vec![rule],
         is_charged: false,
         is_logged: false,
-        is_rest: false,
+        starts_cooldown: false,
         ends_at: now,
     };
-    let refusal = decide(&[watched], std::slice::from_ref(tally), now);
+    let refusal = decide(&[watched], std::slice::from_ref(row), now);
     Some(Spent {
         budget,
         network: network.map(str::to_owned),

@@ -18,36 +18,36 @@ fn limit(text: &str) -> Limit {
 }
 
 /// A row that was charged at these seconds.
-fn charged(key: &str, seconds: &[i64]) -> Tally {
+fn charged(key: &str, seconds: &[i64]) -> BudgetRow {
     let mut log: Vec<_> = seconds.iter().map(|second| after(*second)).collect();
     log.sort_by(|one, other| other.cmp(one));
-    let rested_at = log.first().copied();
-    Tally {
+    let cooldown_started_at = log.first().copied();
+    BudgetRow {
         key: key.to_owned(),
         count: i64::try_from(log.len()).unwrap(),
         log,
-        rested_at,
-        ..Tally::default()
+        cooldown_started_at,
+        ..BudgetRow::default()
     }
 }
 
 fn charge(rules: Vec<Rule>) -> Charge {
     let ends_at = start();
-    Charge { key: "it".to_owned(), rules, is_charged: true, is_logged: true, is_rest: false, ends_at }
+    Charge { key: "it".to_owned(), rules, is_charged: true, is_logged: true, starts_cooldown: false, ends_at }
 }
 
-fn wait(rules: Vec<Rule>, tally: Tally, now: DateTime<Utc>) -> Option<(Budget, Option<i64>)> {
-    decide(&[charge(rules)], &[tally], now).map(|refusal| (refusal.budget, refusal.retry_after))
+fn wait(rules: Vec<Rule>, row: BudgetRow, now: DateTime<Utc>) -> Option<(Budget, Option<i64>)> {
+    decide(&[charge(rules)], &[row], now).map(|refusal| (refusal.budget, refusal.retry_after))
 }
 
 #[test]
 fn a_window_slides() {
     let rule = || vec![Rule::window(Budget::PhoneSends, limit("3/1h"))];
-    let tally = || charged("it", &[0, 600, 1200]);
+    let row = || charged("it", &[0, 600, 1200]);
     assert_eq!(wait(rule(), charged("it", &[0, 600]), after(1200)), None);
-    assert_eq!(wait(rule(), tally(), after(1200)), Some((Budget::PhoneSends, Some(2400))));
-    assert_eq!(wait(rule(), tally(), after(3599)), Some((Budget::PhoneSends, Some(1))));
-    assert_eq!(wait(rule(), tally(), after(3600)), None);
+    assert_eq!(wait(rule(), row(), after(1200)), Some((Budget::PhoneSends, Some(2400))));
+    assert_eq!(wait(rule(), row(), after(3599)), Some((Budget::PhoneSends, Some(1))));
+    assert_eq!(wait(rule(), row(), after(3600)), None);
     // Not three more: the second and the third still count.
     assert_eq!(
         wait(rule(), charged("it", &[0, 600, 1200, 3600]), after(3600)),
@@ -75,10 +75,10 @@ fn a_count_lasts_until_its_time_or_for_good() {
 
 #[test]
 fn a_cooldown_ends_by_itself_and_can_be_lifted() {
-    let rule = || vec![Rule { budget: Budget::Cooldown, bound: Bound::Rest(Duration::seconds(30)) }];
+    let rule = || vec![Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(Duration::seconds(30)) }];
     assert_eq!(wait(rule(), charged("it", &[0]), after(29)), Some((Budget::Cooldown, Some(1))));
     assert_eq!(wait(rule(), charged("it", &[0]), after(30)), None);
-    assert_eq!(wait(rule(), Tally { rested_at: None, ..charged("it", &[0]) }, after(1)), None);
+    assert_eq!(wait(rule(), BudgetRow { cooldown_started_at: None, ..charged("it", &[0]) }, after(1)), None);
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn a_prefix_closes_half_opens_and_is_held_open() {
     let full = || charged("it", &[0, 1, 2]);
     // It is about to be closed for the whole time.
     assert_eq!(wait(rule(), full(), after(3)), Some((Budget::Prefix, Some(7200))));
-    let closed = |log: &[i64]| Tally { closed_until: Some(after(100)), ..charged("it", log) };
+    let closed = |log: &[i64]| BudgetRow { closed_until: Some(after(100)), ..charged("it", log) };
     assert_eq!(wait(rule(), closed(&[]), after(40)), Some((Budget::Prefix, Some(60))));
     assert_eq!(wait(rule(), closed(&[]), after(100)), None);
     assert_eq!(wait(rule(), closed(&[100]), after(101)), Some((Budget::Prefix, Some(7200))));
-    let held = Tally { held_until: Some(after(50)), ..full() };
+    let held = BudgetRow { held_until: Some(after(50)), ..full() };
     assert_eq!(wait(rule(), held.clone(), after(49)), None);
     assert!(wait(rule(), held, after(50)).is_some());
 }
@@ -104,13 +104,13 @@ fn a_lock_is_told_first_and_then_the_longest_wait() {
     let rules = |budgets: &[(Budget, &str)]| {
         budgets.iter().map(|(budget, text)| Rule::window(*budget, limit(text))).collect::<Vec<_>>()
     };
-    let tally = || charged("it", &[0, 1]);
-    let cooldown = Rule { budget: Budget::Cooldown, bound: Bound::Rest(Duration::seconds(30)) };
+    let row = || charged("it", &[0, 1]);
+    let cooldown = Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(Duration::seconds(30)) };
     let mut both = rules(&[(Budget::PhoneSends, "2/1h"), (Budget::PhoneSends, "2/24h")]);
     both.push(cooldown);
-    assert_eq!(wait(both.clone(), tally(), after(2)), Some((Budget::PhoneSends, Some(86_398))));
+    assert_eq!(wait(both.clone(), row(), after(2)), Some((Budget::PhoneSends, Some(86_398))));
     both.extend(rules(&[(Budget::PhoneGuesses, "1/1m")]));
-    assert_eq!(wait(both, tally(), after(2)), Some((Budget::PhoneGuesses, Some(59))));
+    assert_eq!(wait(both, row(), after(2)), Some((Budget::PhoneGuesses, Some(59))));
 }
 
 #[test]
@@ -143,34 +143,34 @@ fn limits_are_written_as_a_number_and_a_time() {
         "1/1é",
         "1/99999999999h",
     ] {
-        assert_eq!(text.parse::<Limit>(), Err(LimitFault), "{text}");
+        assert_eq!(text.parse::<Limit>(), Err(LimitError), "{text}");
     }
 }
 
 #[test]
 fn a_stamp_is_read_back_and_ordered_as_its_time() {
     let at = start() + Duration::microseconds(7);
-    let (one, other) = (Stamp::new(at, 1), Stamp::new(at, u32::MAX));
-    assert_eq!(one.as_str().len(), Stamp::LENGTH);
+    let (one, other) = (ChargeId::new(at, 1), ChargeId::new(at, u32::MAX));
+    assert_eq!(one.as_str().len(), ChargeId::LENGTH);
     assert_ne!(one, other);
     let log = format!("{}{}", other.as_str(), one.as_str());
-    assert_eq!(Tally::read_log(&log), [at, at]);
-    assert!(Stamp::time(at) < Stamp::time(at + Duration::microseconds(1)));
-    assert!(Tally::read_log("").is_empty());
+    assert_eq!(BudgetRow::read_log(&log), [at, at]);
+    assert!(ChargeId::time(at) < ChargeId::time(at + Duration::microseconds(1)));
+    assert!(BudgetRow::read_log("").is_empty());
 }
 
 #[test]
 fn no_two_charges_of_a_request_are_to_one_row_and_none_names_the_phone() {
     let pseudonyms = Pseudonyms::derive(&"secret".into(), &[]);
     let phone = PhoneNumber::from_e164("+916205829376").unwrap();
-    let mark = pseudonyms.phone(&phone);
+    let phone_hash = pseudonyms.phone(&phone);
     let address = ClientAddress::new("2001:db8::7".parse().unwrap());
     let mut policy = BudgetPolicy { day: Some(100), ..BudgetPolicy::default() };
     policy.countries.insert("IN".to_owned(), 10);
     for device in [None, Some(uuid::Uuid::nil())] {
         let send = Send {
             phone: &phone,
-            mark: &mark,
+            phone_hash: &phone_hash,
             address,
             device,
             is_known: false,
@@ -178,7 +178,7 @@ fn no_two_charges_of_a_request_are_to_one_row_and_none_names_the_phone() {
             day: ("2026-11-21".to_owned(), after(1)),
             proof: Some(uuid::Uuid::max()),
         };
-        let guess = Guess { mark: &mark, address, device };
+        let guess = Guess { phone_hash: &phone_hash, address, device };
         for charges in [policy.send(&send, start()), policy.guess(guess, start())] {
             let mut keys: Vec<_> = charges.iter().map(|charge| charge.key.clone()).collect();
             assert!(keys.iter().all(|key| !key.contains("6205829376")), "{keys:?}");
@@ -195,12 +195,12 @@ fn no_two_charges_of_a_request_are_to_one_row_and_none_names_the_phone() {
 fn the_last_fifth_of_a_cap_is_for_those_who_have_an_account() {
     let pseudonyms = Pseudonyms::derive(&"secret".into(), &[]);
     let phone = PhoneNumber::from_e164("+916205829376").unwrap();
-    let mark = pseudonyms.phone(&phone);
+    let phone_hash = pseudonyms.phone(&phone);
     let policy = BudgetPolicy { day: Some(11), ..BudgetPolicy::default() };
     let most = |is_known| {
         let send = Send {
             phone: &phone,
-            mark: &mark,
+            phone_hash: &phone_hash,
             address: ClientAddress::new("203.0.113.7".parse().unwrap()),
             device: None,
             is_known,

@@ -28,7 +28,7 @@ impl fmt::Debug for PasswordHash {
 /// A password could not be hashed. With our own parameters it can be, so nobody is told more.
 #[derive(Debug, thiserror::Error)]
 #[error("a password could not be hashed")]
-pub struct HashFault(#[from] argon2::password_hash::Error);
+pub struct HashError(#[from] argon2::password_hash::Error);
 
 /// The 19 MiB that a hash is made in, to be used again. Memory that each thread takes for itself is memory that each
 /// thread keeps.
@@ -55,7 +55,7 @@ impl PasswordHash {
         password: &Password,
         salt: &[u8; SALT_BYTES],
         space: &mut Workspace,
-    ) -> Result<Self, HashFault> {
+    ) -> Result<Self, HashError> {
         Self::written(salt, &output(password.expose().as_bytes(), salt, space)?)
     }
 
@@ -64,14 +64,14 @@ impl PasswordHash {
     ///
     /// # Errors
     /// As [`PasswordHash::make`].
-    pub fn of_nobody(
+    pub fn dummy(
         salt: &[u8; SALT_BYTES],
         output: &[u8; Params::DEFAULT_OUTPUT_LEN],
-    ) -> Result<Self, HashFault> {
+    ) -> Result<Self, HashError> {
         Self::written(salt, output)
     }
 
-    fn written(salt: &[u8], output: &[u8]) -> Result<Self, HashFault> {
+    fn written(salt: &[u8], output: &[u8]) -> Result<Self, HashError> {
         let hash = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -126,7 +126,7 @@ fn output(
     password: &[u8],
     salt: &[u8],
     Workspace(space): &mut Workspace,
-) -> Result<[u8; Params::DEFAULT_OUTPUT_LEN], HashFault> {
+) -> Result<[u8; Params::DEFAULT_OUTPUT_LEN], HashError> {
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     hasher()
         .hash_password_into_with_memory(password, salt, &mut output, space)

@@ -21,7 +21,7 @@ pub const LONGEST_PHONE: usize = 32;
 
 /// What is wrong with a name; `Display` is a sentence for the person who wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum NameFault {
+pub enum NameError {
     /// There is none.
     #[error("Username is required")]
     NoUsername,
@@ -65,16 +65,16 @@ impl Username {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, NameFault> {
+    pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         if text.is_empty() {
-            Err(NameFault::NoUsername)
+            Err(NameError::NoUsername)
         } else if text.chars().nth(LONGEST_NAME).is_some() {
-            Err(NameFault::LongUsername)
+            Err(NameError::LongUsername)
         } else if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte)) {
-            Err(NameFault::UsernameCharacter)
+            Err(NameError::UsernameCharacter)
         } else if !text.bytes().any(|byte| byte.is_ascii_alphabetic() || byte == b'_') {
-            Err(NameFault::LikeAPhone)
+            Err(NameError::LikeAPhone)
         } else {
             Ok(Self(text.to_owned()))
         }
@@ -109,14 +109,14 @@ impl Email {
     ///
     /// # Errors
     /// When it is none.
-    pub fn parse(text: &str) -> Result<Self, NameFault> {
+    pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         if text.len() > LONGEST_EMAIL {
-            Err(NameFault::LongEmail)
+            Err(NameError::LongEmail)
         } else if text.validate_email() {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameFault::Email)
+            Err(NameError::Email)
         }
     }
 
@@ -148,12 +148,12 @@ impl PersonName {
     ///
     /// # Errors
     /// When it is longer than 150 characters, or holds a control character.
-    pub fn parse(text: &str) -> Result<Option<Self>, NameFault> {
+    pub fn parse(text: &str) -> Result<Option<Self>, NameError> {
         let text = text.trim();
         if text.chars().nth(LONGEST_NAME).is_some() {
-            Err(NameFault::LongName)
+            Err(NameError::LongName)
         } else if text.contains(char::is_control) {
-            Err(NameFault::Control)
+            Err(NameError::Control)
         } else {
             Ok((!text.is_empty()).then(|| Self(text.to_owned())))
         }
@@ -182,13 +182,13 @@ impl ClaimedPhone {
     ///
     /// # Errors
     /// When it is longer than 32 characters, or does not look like a phone.
-    pub fn parse(text: &str, region: Region) -> Result<Option<Self>, NameFault> {
+    pub fn parse(text: &str, region: Region) -> Result<Option<Self>, NameError> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
         }
         if text.chars().nth(LONGEST_PHONE).is_some() {
-            return Err(NameFault::LongPhone);
+            return Err(NameError::LongPhone);
         }
         if let Ok(phone) = PhoneNumber::parse(text, region) {
             return Ok(Some(Self(phone.full().to_owned())));
@@ -196,7 +196,7 @@ impl ClaimedPhone {
         let digits = text.strip_prefix('+').unwrap_or(text);
         let looks_like_one = digits.bytes().all(|byte| byte.is_ascii_digit() || b" -.()".contains(&byte))
             && digits.bytes().any(|byte| byte.is_ascii_digit());
-        if looks_like_one { Ok(Some(Self(text.to_owned()))) } else { Err(NameFault::Phone) }
+        if looks_like_one { Ok(Some(Self(text.to_owned()))) } else { Err(NameError::Phone) }
     }
 
     /// The phone.

@@ -48,20 +48,20 @@ impl Password {
         }
         let password = normalised(text);
         let text = password.expose_secret();
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         if text.chars().count() < SHORTEST {
-            faults.push(format!("Password must be at least {SHORTEST} characters long"));
+            errors.push(format!("Password must be at least {SHORTEST} characters long"));
         }
         if !text.is_empty() && text.chars().all(char::is_numeric) {
-            faults.push("Password must not be only digits".to_owned());
+            errors.push("Password must not be only digits".to_owned());
         }
         if names.iter().any(|name| is_like(text, name)) {
-            faults.push("Password is too much like the username, the e-mail address or the name".to_owned());
+            errors.push("Password is too much like the username, the e-mail address or the name".to_owned());
         }
         if is_common(text) {
-            faults.push("Password is too common".to_owned());
+            errors.push("Password is too common".to_owned());
         }
-        if faults.is_empty() { Ok(Self(password)) } else { Err(faults) }
+        if errors.is_empty() { Ok(Self(password)) } else { Err(errors) }
     }
 
     /// The password of somebody who signs in with it, for hashing it anew. Rules are for new passwords: whoever has an

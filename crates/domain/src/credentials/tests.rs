@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::{ClaimedPhone, Email, Login, NameFault, Password, PasswordHash, PersonName, Username, Workspace};
+use super::{ClaimedPhone, Email, Login, NameError, Password, PasswordHash, PersonName, Username, Workspace};
 use crate::phone::{PhoneNumber, Region};
 
 fn india() -> Region {
@@ -14,7 +14,7 @@ fn phone(text: &str) -> PhoneNumber {
 }
 
 /// What of a password is refused, as the first words of each sentence.
-fn faults(text: &str, names: &[&str]) -> Vec<&'static str> {
+fn errors(text: &str, names: &[&str]) -> Vec<&'static str> {
     let sentences = Password::check(text, names).err().unwrap_or_default();
     let known = ["at least", "at most", "only digits", "too much like", "too common"];
     let found: Vec<_> =
@@ -35,21 +35,21 @@ fn usernames_are_letters_and_digits_and_no_phone() {
     ] {
         assert_eq!(Username::parse(text).unwrap().as_str(), kept);
     }
-    for (text, fault) in [
-        ("", NameFault::NoUsername),
-        ("   ", NameFault::NoUsername),
-        (&"u".repeat(151), NameFault::LongUsername),
-        ("a@b", NameFault::UsernameCharacter),
-        ("two words", NameFault::UsernameCharacter),
-        ("गौरव", NameFault::UsernameCharacter),
-        ("a\0b", NameFault::UsernameCharacter),
-        ("6205829376", NameFault::LikeAPhone),
-        ("+916205829376", NameFault::LikeAPhone),
-        ("62058-29376", NameFault::LikeAPhone),
-        ("12", NameFault::LikeAPhone),
-        ("-.+", NameFault::LikeAPhone),
+    for (text, error) in [
+        ("", NameError::NoUsername),
+        ("   ", NameError::NoUsername),
+        (&"u".repeat(151), NameError::LongUsername),
+        ("a@b", NameError::UsernameCharacter),
+        ("two words", NameError::UsernameCharacter),
+        ("गौरव", NameError::UsernameCharacter),
+        ("a\0b", NameError::UsernameCharacter),
+        ("6205829376", NameError::LikeAPhone),
+        ("+916205829376", NameError::LikeAPhone),
+        ("62058-29376", NameError::LikeAPhone),
+        ("12", NameError::LikeAPhone),
+        ("-.+", NameError::LikeAPhone),
     ] {
-        assert_eq!(Username::parse(text).unwrap_err(), fault, "{text}");
+        assert_eq!(Username::parse(text).unwrap_err(), error, "{text}");
     }
     assert_eq!(Username::parse("GauRav").unwrap().key(), Username::parse("gaurav").unwrap().key());
 }
@@ -60,10 +60,10 @@ fn addresses_are_compared_without_regard_to_case() {
         assert_eq!(Email::parse(text).unwrap().as_str(), text.trim());
     }
     for text in ["", "gaurav", "gaurav@", "@example.com", "a b@example.com", "a@b@c.com", "a\n@b.com"] {
-        assert_eq!(Email::parse(text).unwrap_err(), NameFault::Email, "{text}");
+        assert_eq!(Email::parse(text).unwrap_err(), NameError::Email, "{text}");
     }
     let long = format!("{}@{}.example.com", "a".repeat(60), "b".repeat(190));
-    assert_eq!(Email::parse(&long).unwrap_err(), NameFault::LongEmail);
+    assert_eq!(Email::parse(&long).unwrap_err(), NameError::LongEmail);
     let (one, other) = (Email::parse("Gaurav@Example.com"), Email::parse("gaurav@example.COM"));
     assert_eq!(one.unwrap().key(), other.unwrap().key());
 }
@@ -100,12 +100,12 @@ fn a_claimed_phone_only_looks_like_one() {
         assert_eq!(claimed(text), Ok(kept.map(str::to_owned)), "{text}");
     }
     for text in ["none", "12a", "+", "-", "१२३४५६७८९०", "12\t34", "1+2"] {
-        assert_eq!(claimed(text), Err(NameFault::Phone), "{text}");
+        assert_eq!(claimed(text), Err(NameError::Phone), "{text}");
     }
     for text in ["1".repeat(33), format!("+916205829376{}1", " ".repeat(40)), "a".repeat(33)] {
-        assert_eq!(claimed(&text), Err(NameFault::LongPhone), "{text}");
+        assert_eq!(claimed(&text), Err(NameError::LongPhone), "{text}");
     }
-    assert_eq!(NameFault::LongPhone.to_string(), "Phone must be at most 32 characters long");
+    assert_eq!(NameError::LongPhone.to_string(), "Phone must be at most 32 characters long");
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn what_a_person_is_called_is_short_and_on_one_line() {
     let called = |text: &str| PersonName::parse(text).map(|it| it.map(|it| it.as_str().to_owned()));
     assert_eq!(called(" José "), Ok(Some("José".to_owned())));
     assert_eq!(called(" "), Ok(None));
-    assert_eq!(called(&"n".repeat(151)), Err(NameFault::LongName));
-    assert_eq!(called("a\nb"), Err(NameFault::Control));
+    assert_eq!(called(&"n".repeat(151)), Err(NameError::LongName));
+    assert_eq!(called("a\nb"), Err(NameError::Control));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn good_passwords_are_taken() {
         "zq8#Lm2v",
         &"wd40 ".repeat(25),
     ] {
-        assert_eq!(faults(text, &["testuser", "testuser@example.com", "Una"]), [""; 0], "{text}");
+        assert_eq!(errors(text, &["testuser", "testuser@example.com", "Una"]), [""; 0], "{text}");
     }
 }
 
@@ -155,7 +155,7 @@ fn bad_passwords_are_refused_for_every_reason() {
         ("१२३४५६७८९०", vec!["only digits", "too common"]),
         (&"x".repeat(129), vec!["at most"]),
     ] {
-        assert_eq!(faults(text, &[]), expected, "{text}");
+        assert_eq!(errors(text, &[]), expected, "{text}");
     }
 }
 
@@ -172,11 +172,11 @@ fn a_password_is_not_like_a_name() {
         "singh#of#pune",
         "gaurav.kumar85@example.com",
     ] {
-        assert_eq!(faults(text, &names), ["too much like"], "{text}");
+        assert_eq!(errors(text, &names), ["too much like"], "{text}");
     }
     // Where an address is kept, and words of three letters, are nothing of hers.
     for text in ["best example ever", "ann-likes-tea"] {
-        assert_eq!(faults(text, &["gaurav@example.com", "Ann Lee", ""]), [""; 0], "{text}");
+        assert_eq!(errors(text, &["gaurav@example.com", "Ann Lee", ""]), [""; 0], "{text}");
     }
 }
 
@@ -204,7 +204,7 @@ fn hashes_say_what_they_cost() {
         hash != PasswordHash::make(&password, &[8; 16], &mut Workspace::default()).unwrap(),
         "the salt counts"
     );
-    let nobody = PasswordHash::of_nobody(&[1; 16], &[2; 32]).unwrap();
+    let nobody = PasswordHash::dummy(&[1; 16], &[2; 32]).unwrap();
     assert!(
         nobody.is_current()
             && !nobody.matches(&SecretString::from("correct horse battery"), &mut Workspace::default())

@@ -22,7 +22,7 @@ pub enum CodeState {
 impl CodeState {
     /// The state of the code of a challenge, which is not there any more once another one took its place.
     #[must_use]
-    pub fn of(challenge: Option<&Challenge>, policy: &OtpPolicy, now: DateTime<Utc>) -> Self {
+    pub fn from_challenge(challenge: Option<&Challenge>, policy: &OtpPolicy, now: DateTime<Utc>) -> Self {
         match challenge {
             None => Self::Replaced,
             Some(challenge) if challenge.consumed_at.is_some() => Self::Used,

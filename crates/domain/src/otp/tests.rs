@@ -202,8 +202,8 @@ fn a_code_is_exactly_so_many_ascii_digits() {
         "¼",
         "1097\u{200b}",
     ] {
-        let fault = OtpCode::parse(text, length(4)).unwrap_err();
-        assert_eq!(fault.to_string(), "OTP code must be exactly 4 digits", "{text:?}");
+        let error = OtpCode::parse(text, length(4)).unwrap_err();
+        assert_eq!(error.to_string(), "OTP code must be exactly 4 digits", "{text:?}");
     }
     assert_eq!(
         OtpCode::parse("1097", length(6)).unwrap_err().to_string(),
@@ -352,14 +352,17 @@ fn a_mark_tells_a_phone_apart_and_does_not_tell_it() {
     let phones = [PHONE, "+919876543210"].map(phone);
     let keys = OtpKeys::derive(&"another secret of the tests, 32 bytes".into(), &[SECRET.into()]);
     let old = OtpKeys::derive(&SECRET.into(), &[]);
-    let marks = keys.marks(&phones[0]);
-    assert_eq!(marks, keys.marks(&phones[0]));
-    assert_eq!(marks.len(), 2);
-    assert_eq!(marks[1..], old.marks(&phones[0]), "an older key makes the mark that it made");
-    assert_ne!(marks[0], marks[1]);
-    assert_ne!(marks, keys.marks(&phones[1]));
-    for mark in marks {
-        assert!(mark.starts_with("hmac:") && mark.len() == 37 && !mark.contains(&PHONE[4..]), "{mark}");
+    let phone_hashes = keys.phone_hashes(&phones[0]);
+    assert_eq!(phone_hashes, keys.phone_hashes(&phones[0]));
+    assert_eq!(phone_hashes.len(), 2);
+    assert_eq!(phone_hashes[1..], old.phone_hashes(&phones[0]), "an older key makes the mark that it made");
+    assert_ne!(phone_hashes[0], phone_hashes[1]);
+    assert_ne!(phone_hashes, keys.phone_hashes(&phones[1]));
+    for phone_hash in phone_hashes {
+        assert!(
+            phone_hash.starts_with("hmac:") && phone_hash.len() == 37 && !phone_hash.contains(&PHONE[4..]),
+            "{phone_hash}"
+        );
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn edition() -> (&'static str, NaiveDate) {
 }
 
 /// The plan of a region by its two letters, if there is one.
-pub(super) fn of_region(region: &str) -> Option<&'static Plan> {
+pub(super) fn for_region(region: &str) -> Option<&'static Plan> {
     // The plans of networks that belong to no country share the name 001.
     let is_a_country = region.bytes().all(|byte| byte.is_ascii_uppercase());
     PLANS.by_code.values().flatten().find(|plan| is_a_country && plan.region == region)
@@ -155,18 +155,18 @@ impl Plan {
     /// it is `9 11 …`; in Bermuda seven digits want their `441`. As in libphonenumber, the prefix stays where what
     /// remains without it is no number, because there it belongs to the number.
     fn without_prefix(&self, digits: &str) -> String {
-        let rest = || {
+        let cooldown = || {
             let prefix = self.national_prefix.as_ref()?.regex()?;
             let found = prefix.captures(digits)?;
             let last_group = found.get(found.len() - 1);
-            let rest = match &self.prefix_becomes {
+            let cooldown = match &self.prefix_becomes {
                 Some(rule) if last_group.is_some() => prefix.replace(digits, rule).into_owned(),
                 _ => digits.get(found.get(0)?.end()..)?.to_owned(),
             };
-            let belongs = self.general.pattern.is_match(digits) && !self.general.pattern.is_match(&rest);
-            (!belongs && self.general.lengths.contains(&rest.len())).then_some(rest)
+            let belongs = self.general.pattern.is_match(digits) && !self.general.pattern.is_match(&cooldown);
+            (!belongs && self.general.lengths.contains(&cooldown.len())).then_some(cooldown)
         };
-        rest().unwrap_or_else(|| digits.to_owned())
+        cooldown().unwrap_or_else(|| digits.to_owned())
     }
 
     /// What the national number is in this plan. The order of the questions is libphonenumber's, since patterns overlap.

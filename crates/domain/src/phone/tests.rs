@@ -4,7 +4,7 @@ fn region(letters: &str) -> Region {
     letters.parse().unwrap()
 }
 
-fn read(text: &str, letters: &str) -> Result<String, PhoneFault> {
+fn read(text: &str, letters: &str) -> Result<String, PhoneError> {
     PhoneNumber::parse(text, region(letters)).map(|number| number.full().to_owned())
 }
 
@@ -69,7 +69,7 @@ fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
         }
         assert_eq!(
             read(&format!("+91 0{national}"), "IN"),
-            Err(PhoneFault::NotInPlan),
+            Err(PhoneError::NotInPlan),
             "the home prefix has no place behind a country code"
         );
     }
@@ -80,10 +80,10 @@ fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
         "7950000000",
         "7959999999",
     ] {
-        assert_eq!(read(&format!("+91{national}"), "IN"), Err(PhoneFault::NotPersonal), "{national}");
+        assert_eq!(read(&format!("+91{national}"), "IN"), Err(PhoneError::NotPersonal), "{national}");
     }
     for text in ["+91796000000", "+9179600000000", "+91797123456", "+9179712345678"] {
-        assert_eq!(read(text, "IN"), Err(PhoneFault::NotInPlan), "{text}: not ten digits");
+        assert_eq!(read(text, "IN"), Err(PhoneError::NotInPlan), "{text}: not ten digits");
     }
 }
 
@@ -161,8 +161,8 @@ fn international_digits_are_kept_as_they_stand() {
 
 #[test]
 fn what_is_no_personal_number_is_refused() {
-    use PhoneFault::{NotInPlan, NotPersonal};
-    for (home, text, fault, why) in [
+    use PhoneError::{NotInPlan, NotPersonal};
+    for (home, text, error, why) in [
         ("IN", "+91 06205829376", NotInPlan, "the home prefix has no place behind a country code"),
         (
             "IN",
@@ -193,7 +193,7 @@ fn what_is_no_personal_number_is_refused() {
         ("IN", "+19002530000", NotPersonal, "premium rate"),
         ("IN", "+80012345678", NotPersonal, "toll-free of no country"),
     ] {
-        assert_eq!(read(text, home), Err(fault), "{text} at {home}: {why}");
+        assert_eq!(read(text, home), Err(error), "{text} at {home}: {why}");
     }
 }
 
@@ -223,10 +223,10 @@ fn only_digits_separators_and_one_plus_in_front_are_read() {
         ("+91 [62058] 29376", "brackets"),
         ("\u{202E}+916205829376", "digits shown in another order than stored"),
     ] {
-        assert_eq!(read(text, "IN"), Err(PhoneFault::Character), "{why}");
+        assert_eq!(read(text, "IN"), Err(PhoneError::Character), "{why}");
     }
     for text in ["", " ", "+", "-", "( )", "+ -"] {
-        assert_eq!(read(text, "IN"), Err(PhoneFault::Missing), "{text:?}");
+        assert_eq!(read(text, "IN"), Err(PhoneError::Missing), "{text:?}");
     }
 }
 
@@ -234,9 +234,9 @@ fn only_digits_separators_and_one_plus_in_front_are_read() {
 fn no_more_than_64_characters_are_looked_at() {
     let padded = |length: usize| format!("{:>length$}", "+916205829376");
     assert_eq!(read(&padded(64), "IN").as_deref(), Ok("+916205829376"));
-    assert_eq!(read(&padded(65), "IN"), Err(PhoneFault::TooLong));
-    assert_eq!(read(&"\u{2014}".repeat(64), "IN"), Err(PhoneFault::Missing), "characters, not bytes");
-    assert_eq!(read(&"x".repeat(10_000_000), "IN"), Err(PhoneFault::TooLong));
+    assert_eq!(read(&padded(65), "IN"), Err(PhoneError::TooLong));
+    assert_eq!(read(&"\u{2014}".repeat(64), "IN"), Err(PhoneError::Missing), "characters, not bytes");
+    assert_eq!(read(&"x".repeat(10_000_000), "IN"), Err(PhoneError::TooLong));
 }
 
 #[test]
@@ -258,11 +258,11 @@ fn every_region_has_its_mobile_number_taken_in_each_spelling() {
         // 49 15123456789. Elsewhere it is refused, unless the digits are an own number: some are Indian mobiles.
         match read(digits, home) {
             Ok(read) => assert_eq!(read, number, "{digits} at {home}"),
-            Err(fault) => assert_eq!(fault, PhoneFault::NotPersonal, "{digits} at {home}"),
+            Err(error) => assert_eq!(error, PhoneError::NotPersonal, "{digits} at {home}"),
         }
         match read(digits, "IN") {
             Ok(read) => assert!(read == format!("+91{digits}") || home == "IN", "{digits} as {read}"),
-            Err(fault) => assert_ne!(fault, PhoneFault::NotInPlan, "{digits} at IN"),
+            Err(error) => assert_ne!(error, PhoneError::NotInPlan, "{digits} at IN"),
         }
         assert_eq!(PhoneNumber::from_e164(number).unwrap().full(), number);
     }
@@ -273,7 +273,7 @@ fn every_region_has_its_mobile_number_taken_in_each_spelling() {
 fn every_region_has_its_fixed_or_service_number_refused() {
     for [home, _, _, refused] in examples().filter(|row| row[3] != "-") {
         for at in [home, "IN"] {
-            assert_eq!(read(refused, at), Err(PhoneFault::NotPersonal), "{refused} at {at}");
+            assert_eq!(read(refused, at), Err(PhoneError::NotPersonal), "{refused} at {at}");
         }
     }
 }
@@ -296,9 +296,9 @@ fn a_number_of_another_country_needs_its_plus() {
         ("CN", "1610934250", "a digit too few"),
         ("DE", "14155550123", "American"),
     ] {
-        assert_eq!(read(text, home), Err(PhoneFault::NoPlus), "{text} at {home}: {why}");
+        assert_eq!(read(text, home), Err(PhoneError::NoPlus), "{text} at {home}: {why}");
     }
-    assert!(PhoneFault::NoPlus.to_string().contains("with a plus"));
+    assert!(PhoneError::NoPlus.to_string().contains("with a plus"));
 }
 
 /// Each of these is valid since a release of libphonenumber in 2025 or 2026.
@@ -326,10 +326,10 @@ fn two_zeros_are_a_plus_only_where_they_alone_lead_abroad() {
     // Elsewhere one dials abroad otherwise, or with a carrier's code behind the zeros.
     for home in ["BR", "CO", "CV", "HK", "KH", "KR", "SG", "TH", "WS", "US", "JP", "AU", "BO", "RU", "KE"] {
         for text in ["0014155550123", "00916205829376", "00447911123456", "00"] {
-            assert_eq!(read(text, home), Err(PhoneFault::NoPlus), "{text} at {home}");
+            assert_eq!(read(text, home), Err(PhoneError::NoPlus), "{text} at {home}");
         }
     }
-    assert_eq!(read("006581234567", "SG"), Err(PhoneFault::NoPlus), "even an own number");
+    assert_eq!(read("006581234567", "SG"), Err(PhoneError::NoPlus), "even an own number");
 }
 
 /// Whatever is put in, nothing panics, and what comes out of international digits is those digits.
@@ -419,7 +419,7 @@ fn a_region_is_two_letters_that_have_a_plan() {
 
 #[test]
 fn the_plans_say_how_old_they_are() {
-    let edition = Edition::of_plans();
+    let edition = Edition::from_plans();
     assert!(edition.released >= "2026-11-06".parse().unwrap(), "{edition}");
     assert_eq!(edition.to_string(), format!("{} of {}", edition.version, edition.released));
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use super::{Faults, unless};
+use super::{FieldErrors, unless};
 
 /// The age from which a person may use the service, from the contract.
 const MIN_YEARS: i32 = 18;
@@ -26,7 +26,7 @@ impl BirthDate {
     /// # Errors
     ///
     /// One sentence: each fault rules the others out.
-    pub fn parse(raw: &str, today: NaiveDate) -> Result<Self, Faults> {
+    pub fn parse(raw: &str, today: NaiveDate) -> Result<Self, FieldErrors> {
         if !is_iso_date(raw) {
             return Err(vec!["Birth date must have the form YYYY-MM-DD".into()]);
         }
@@ -34,15 +34,15 @@ impl BirthDate {
             return Err(vec!["Birth date must be a day of the calendar".into()]);
         };
 
-        let mut faults = Faults::new();
+        let mut errors = FieldErrors::new();
         if date > today {
-            faults.push("Birth date must not be in the future".into());
+            errors.push("Birth date must not be in the future".into());
         } else if birthday(date, MIN_YEARS).is_none_or(|day| day > today) {
-            faults.push(format!("You must be at least {MIN_YEARS} years old"));
+            errors.push(format!("You must be at least {MIN_YEARS} years old"));
         } else if birthday(date, MAX_YEARS).is_none_or(|day| day < today) {
-            faults.push(format!("Birth date must not be more than {MAX_YEARS} years ago"));
+            errors.push(format!("Birth date must not be more than {MAX_YEARS} years ago"));
         }
-        unless(faults, Self(date))
+        unless(errors, Self(date))
     }
 
     /// A birth date from the database. It was judged when it was written, and age takes nobody's profile
@@ -128,8 +128,8 @@ mod tests {
             ("0001-01-01", OLD),
             ("9999-12-31", FUTURE),
         ] {
-            let faults = BirthDate::parse(input, day("2025-10-03")).err();
-            assert_eq!(faults, why.map(|s| vec![s.to_owned()]), "{input:?}");
+            let errors = BirthDate::parse(input, day("2025-10-03")).err();
+            assert_eq!(errors, why.map(|s| vec![s.to_owned()]), "{input:?}");
         }
     }
 
@@ -158,8 +158,8 @@ mod tests {
             ("1980-02-29", "2100-03-01", None),
             ("1980-02-29", "2100-03-02", OLD),
         ] {
-            let faults = BirthDate::parse(born, day(today)).err();
-            assert_eq!(faults, why.map(|s| vec![s.to_owned()]), "born {born}, today {today}");
+            let errors = BirthDate::parse(born, day(today)).err();
+            assert_eq!(errors, why.map(|s| vec![s.to_owned()]), "born {born}, today {today}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The gender.
 
-use super::Faults;
+use super::FieldErrors;
 
 /// One of the three that the contract knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Gender {
     /// # Errors
     ///
     /// One sentence that names the three.
-    pub fn parse(raw: &str) -> Result<Self, Faults> {
+    pub fn parse(raw: &str) -> Result<Self, FieldErrors> {
         Self::ALL
             .into_iter()
             .find(|gender| raw.eq_ignore_ascii_case(gender.as_str()))

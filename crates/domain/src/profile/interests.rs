@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use validator::ValidateLength;
 
-use super::{Faults, unless};
+use super::{FieldErrors, unless};
 
 /// The fewest interests of a profile, from the contract.
 const MIN: u64 = 1;
@@ -23,23 +23,23 @@ impl InterestIds {
     ///
     /// Every fault: none, too many, one twice, one that is not active. A repeated id and an inactive one are
     /// different mistakes, so they have different sentences.
-    pub fn parse(ids: &[i64], active: impl Fn(i64) -> bool) -> Result<Self, Faults> {
-        let mut faults = Faults::new();
+    pub fn parse(ids: &[i64], active: impl Fn(i64) -> bool) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::new();
         if !ids.validate_length(Some(MIN), None, None) {
-            faults.push("At least one event interest must be chosen".into());
+            errors.push("At least one event interest must be chosen".into());
         }
         if !ids.validate_length(None, Some(MAX), None) {
-            faults.push(format!("At most {MAX} event interests may be chosen"));
+            errors.push(format!("At most {MAX} event interests may be chosen"));
         }
         let distinct: HashSet<i64> = ids.iter().copied().collect();
         if distinct.len() < ids.len() {
-            faults.push("Each event interest may be chosen only once".into());
+            errors.push("Each event interest may be chosen only once".into());
         }
         // One sentence for all of them: a body has room for thousands.
         if !distinct.into_iter().all(active) {
-            faults.push("Every event interest must be one of the active ones".into());
+            errors.push("Every event interest must be one of the active ones".into());
         }
-        unless(faults, Self(ids.to_vec()))
+        unless(errors, Self(ids.to_vec()))
     }
 
     /// The ids in the order in which they were sent.
@@ -79,8 +79,8 @@ mod tests {
             (&[1, 1, 1, 1, 1, 1], vec![MANY, TWICE]),
             (&[1, 1, 2, 3, 4, 99], vec![MANY, TWICE, INACTIVE]),
         ] {
-            let faults = InterestIds::parse(ids, active).err().unwrap_or_default();
-            assert_eq!(faults, why, "{ids:?}");
+            let errors = InterestIds::parse(ids, active).err().unwrap_or_default();
+            assert_eq!(errors, why, "{ids:?}");
         }
     }
 

@@ -12,7 +12,7 @@
 //!
 //! To add a field:
 //!
-//! 1. Write `<field>.rs` beside this file: a type with a private inside, `parse` answering `Result<_, Faults>`, and a
+//! 1. Write `<field>.rs` beside this file: a type with a private inside, `parse` answering `Result<_, FieldErrors>`, and a
 //!    reader (`as_str`, `as_slice`). Put the limits into constants that name their source.
 //! 2. Test it with a table of inputs, each with the sentence why, and the values on both sides of every boundary.
 //! 3. Make it `personal!` when it tells something about the person, and `pub use` it below.
@@ -46,9 +46,9 @@ pub use pictures::{PictureHosts, PictureUrls};
 pub use text::{Bio, Location};
 
 /// What is wrong with a field, as sentences for a person. Never empty in an `Err`.
-pub type Faults = Vec<String>;
+pub type FieldErrors = Vec<String>;
 
 /// The value, if nothing was found wrong with it.
-fn unless<T>(faults: Faults, value: T) -> Result<T, Faults> {
-    if faults.is_empty() { Ok(value) } else { Err(faults) }
+fn unless<T>(errors: FieldErrors, value: T) -> Result<T, FieldErrors> {
+    if errors.is_empty() { Ok(value) } else { Err(errors) }
 }

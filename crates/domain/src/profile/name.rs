@@ -12,7 +12,7 @@
 use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory};
 use validator::ValidateLength;
 
-use super::{Faults, unless};
+use super::{FieldErrors, unless};
 
 /// The most characters of a name, from the contract.
 const MAX_CHARS: u64 = 100;
@@ -59,36 +59,36 @@ impl Name {
     /// # Errors
     ///
     /// Every rule that it breaks.
-    pub fn parse(raw: &str, min_chars: u64) -> Result<Self, Faults> {
+    pub fn parse(raw: &str, min_chars: u64) -> Result<Self, FieldErrors> {
         let text = raw.trim();
-        let kinds: Vec<Kind> = text.chars().map(Kind::of).collect();
+        let kinds: Vec<Kind> = text.chars().map(Kind::from_char).collect();
         let words = || kinds.split(|kind| matches!(kind, Kind::Between | Kind::Foreign));
-        let mut faults = Faults::new();
+        let mut errors = FieldErrors::new();
 
         if !text.validate_length(Some(min_chars), None, None) {
             let characters = if min_chars == 1 { "character" } else { "characters" };
-            faults.push(format!("Name must be at least {min_chars} {characters} long"));
+            errors.push(format!("Name must be at least {min_chars} {characters} long"));
         }
         if !text.validate_length(None, Some(MAX_CHARS), None) {
-            faults.push(format!("Name must be at most {MAX_CHARS} characters long"));
+            errors.push(format!("Name must be at most {MAX_CHARS} characters long"));
         }
         if raw.contains(char::is_control) || kinds.contains(&Kind::Foreign) {
-            faults.push(
+            errors.push(
                 "Name may contain only letters, spaces, hyphens, full stops, middle dots and apostrophes"
                     .into(),
             );
         }
         // An empty name was told already that it is too short.
         if !text.is_empty() && !kinds.contains(&Kind::Letter) {
-            faults.push("Name must contain at least one letter".into());
+            errors.push("Name must contain at least one letter".into());
         }
         if !words().all(is_in_order) {
-            faults.push("Name has an accent, vowel sign or joiner that belongs to no letter".into());
+            errors.push("Name has an accent, vowel sign or joiner that belongs to no letter".into());
         }
         if words().any(is_painted_over) {
-            faults.push(format!("Name must not have more than {MAX_SIGNS} marks on one letter"));
+            errors.push(format!("Name must not have more than {MAX_SIGNS} marks on one letter"));
         }
-        unless(faults, Self(text.to_owned()))
+        unless(errors, Self(text.to_owned()))
     }
 
     /// The name, trimmed, otherwise as it was typed.
@@ -116,7 +116,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(c: char) -> Self {
+    fn from_char(c: char) -> Self {
         match c.general_category() {
             _ if MARKS.contains(&c) => Self::Between,
             _ if JOINERS.contains(&c) => Self::Joiner,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use url::Url;
 use validator::ValidateLength;
 
-use super::{Faults, public_host::is_public, text::misleads, unless};
+use super::{FieldErrors, public_host::is_public, text::misleads, unless};
 
 /// The fewest pictures of a profile, from the contract.
 const MIN: u64 = 1;
@@ -46,13 +46,13 @@ impl PictureUrls {
     ///
     /// Every fault: none, too many, one twice, and those of each address under its number. Of too many
     /// addresses only the first six are read, which bounds the answer.
-    pub fn parse(raw: &[String], hosts: PictureHosts) -> Result<Self, Faults> {
-        let mut faults = Faults::new();
+    pub fn parse(raw: &[String], hosts: PictureHosts) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::new();
         if !raw.validate_length(Some(MIN), None, None) {
-            faults.push("At least one profile picture is needed".into());
+            errors.push("At least one profile picture is needed".into());
         }
         if !raw.validate_length(None, Some(MAX), None) {
-            faults.push(format!("At most {MAX} profile pictures may be given"));
+            errors.push(format!("At most {MAX} profile pictures may be given"));
         }
 
         let mut seen = HashSet::new();
@@ -61,14 +61,14 @@ impl PictureUrls {
             match parse_one(text, hosts) {
                 Ok(url) => repeated |= !seen.insert(url),
                 Err(ends) => {
-                    faults.extend(ends.into_iter().map(|end| format!("Profile picture {number} {end}")));
+                    errors.extend(ends.into_iter().map(|end| format!("Profile picture {number} {end}")));
                 }
             }
         }
         if repeated {
-            faults.push("Each profile picture may be given only once".into());
+            errors.push("Each profile picture may be given only once".into());
         }
-        unless(faults, Self(raw.iter().map(|text| text.trim().to_owned()).collect()))
+        unless(errors, Self(raw.iter().map(|text| text.trim().to_owned()).collect()))
     }
 
     /// The addresses in the order in which they were sent.
@@ -79,42 +79,42 @@ impl PictureUrls {
 }
 
 /// The normal form of one address, or the ends of the sentences that say what is wrong with it.
-fn parse_one(raw: &str, hosts: PictureHosts) -> Result<Url, Faults> {
+fn parse_one(raw: &str, hosts: PictureHosts) -> Result<Url, FieldErrors> {
     let text = raw.trim();
-    let mut faults = Faults::new();
+    let mut errors = FieldErrors::new();
     if !text.validate_length(None, Some(MAX_CHARS), None) {
-        faults.push(format!("must be at most {MAX_CHARS} characters long"));
+        errors.push(format!("must be at most {MAX_CHARS} characters long"));
     }
     // The parser drops line breaks, and takes a backslash for a slash where others take it for part of a
     // name: https://cdn.company\@localhost/ has two hosts. Past this point all parsers read the same address.
     if raw.contains(char::is_control)
         || text.contains(|c: char| c.is_whitespace() || c == '\\' || misleads(c))
     {
-        faults.push("must not contain spaces, control characters or backslashes".into());
-        return Err(faults);
+        errors.push("must not contain spaces, control characters or backslashes".into());
+        return Err(errors);
     }
     let Some(authority) = authority(text) else {
-        faults.push("must be an http or https URL".into());
-        return Err(faults);
+        errors.push("must be an http or https URL".into());
+        return Err(errors);
     };
     // Looked for in the text: the parser forgets an empty user name.
     if authority.contains('@') {
-        faults.push("must not contain a user name or password".into());
+        errors.push("must not contain a user name or password".into());
     }
     match Url::parse(text) {
-        Err(_) => faults.push("must be a URL with a valid host".into()),
-        Ok(url) if hosts_allow(hosts, &url) => return unless(faults, url),
-        Ok(_) => faults.push("must be on a public host".into()),
+        Err(_) => errors.push("must be a URL with a valid host".into()),
+        Ok(url) if hosts_allow(hosts, &url) => return unless(errors, url),
+        Ok(_) => errors.push("must be on a public host".into()),
     }
-    Err(faults)
+    Err(errors)
 }
 
 /// What stands between `http://` or `https://` and the path, if the text begins so. The parser would also
 /// take `https:cdn.company` and any number of slashes.
 fn authority(text: &str) -> Option<&str> {
-    let (scheme, rest) = text.split_once("://")?;
+    let (scheme, cooldown) = text.split_once("://")?;
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let authority = rest.split(['/', '?', '#']).next()?;
+    let authority = cooldown.split(['/', '?', '#']).next()?;
     (known && !authority.is_empty()).then_some(authority)
 }
 
@@ -136,7 +136,7 @@ mod tests {
     const LONG: &str = "Profile picture 1 must be at most 2048 characters long";
     const PUBLIC: &str = "Profile picture 1 must be on a public host";
 
-    fn faults(urls: &[&str], hosts: PictureHosts) -> Faults {
+    fn errors(urls: &[&str], hosts: PictureHosts) -> FieldErrors {
         let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
         PictureUrls::parse(&urls, hosts).err().unwrap_or_default()
     }
@@ -156,8 +156,8 @@ mod tests {
             "https://[2606:4700::1111]/a.jpg",
             "https://cdn.example.com?u=http://localhost/",
         ] {
-            assert_eq!(faults(&[url], PictureHosts::PublicOnly), Faults::new(), "{url}");
-            assert_eq!(faults(&[url], PictureHosts::Any), Faults::new(), "{url}");
+            assert_eq!(errors(&[url], PictureHosts::PublicOnly), FieldErrors::new(), "{url}");
+            assert_eq!(errors(&[url], PictureHosts::Any), FieldErrors::new(), "{url}");
         }
     }
 
@@ -200,8 +200,8 @@ mod tests {
             ("https://cdn.company/\0", SPACES),
             ("https://cdn.company/\u{202e}gpj.exe", SPACES),
         ] {
-            assert_eq!(faults(&[url], PictureHosts::PublicOnly), [why], "{url:?}");
-            assert_eq!(faults(&[url], PictureHosts::Any), [why], "{url:?}");
+            assert_eq!(errors(&[url], PictureHosts::PublicOnly), [why], "{url:?}");
+            assert_eq!(errors(&[url], PictureHosts::Any), [why], "{url:?}");
         }
     }
 
@@ -221,8 +221,8 @@ mod tests {
             "http://[::ffff:10.0.0.1]/a.jpg",
             "http://nas/a.jpg",
         ] {
-            assert_eq!(faults(&[url], PictureHosts::PublicOnly), [PUBLIC], "{url}");
-            assert_eq!(faults(&[url], PictureHosts::Any), Faults::new(), "{url}");
+            assert_eq!(errors(&[url], PictureHosts::PublicOnly), [PUBLIC], "{url}");
+            assert_eq!(errors(&[url], PictureHosts::Any), FieldErrors::new(), "{url}");
         }
     }
 
@@ -231,10 +231,10 @@ mod tests {
         for (letter, count, why) in [("a", 2048, vec![]), ("a", 2049, vec![LONG]), ("é", 2048, vec![])] {
             let start = "https://cdn.company/";
             let url = format!("  {start}{} ", letter.repeat(count - start.len()));
-            assert_eq!(faults(&[&url], PictureHosts::Any), why, "{letter} {count}");
+            assert_eq!(errors(&[&url], PictureHosts::Any), why, "{letter} {count}");
         }
         let all = format!("http://asha@localhost/{}", "a".repeat(20_000));
-        assert_eq!(faults(&[&all], PictureHosts::PublicOnly), [LONG, USER, PUBLIC]);
+        assert_eq!(errors(&[&all], PictureHosts::PublicOnly), [LONG, USER, PUBLIC]);
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(found.unwrap_or_default(), why, "{count}");
         }
         // However many there are, the answer stays short.
-        assert_eq!(faults(&vec!["x"; 5000], PictureHosts::Any).len(), 7);
+        assert_eq!(errors(&vec!["x"; 5000], PictureHosts::Any).len(), 7);
     }
 
     #[test]
@@ -263,14 +263,14 @@ mod tests {
             "https://cdn.company:443/a.jpg",
             "https://cdn.company/b/../a.jpg",
         ] {
-            assert_eq!(faults(&["https://cdn.company/a.jpg", same], PictureHosts::Any), twice, "{same}");
+            assert_eq!(errors(&["https://cdn.company/a.jpg", same], PictureHosts::Any), twice, "{same}");
         }
         for other in
             ["https://cdn.company/A.jpg", "http://cdn.company/a.jpg", "https://cdn.company/a.jpg?w=1"]
         {
             assert_eq!(
-                faults(&["https://cdn.company/a.jpg", other], PictureHosts::Any),
-                Faults::new(),
+                errors(&["https://cdn.company/a.jpg", other], PictureHosts::Any),
+                FieldErrors::new(),
                 "{other}"
             );
         }
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn each_fault_has_the_number_of_its_picture() {
         assert_eq!(
-            faults(&["https://cdn.company/", "x", "http://10.0.0.1/"], PictureHosts::PublicOnly),
+            errors(&["https://cdn.company/", "x", "http://10.0.0.1/"], PictureHosts::PublicOnly),
             ["Profile picture 2 must be an http or https URL", "Profile picture 3 must be on a public host"],
         );
     }

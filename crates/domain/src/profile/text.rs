@@ -2,7 +2,7 @@
 
 use validator::ValidateLength;
 
-use super::{Faults, unless};
+use super::{FieldErrors, unless};
 
 /// The most characters of a bio, from the contract.
 const BIO_MAX_CHARS: u64 = 500;
@@ -23,7 +23,7 @@ impl Bio {
     /// # Errors
     ///
     /// Every fault: too long, a line break or other control character, a character that text must not have.
-    pub fn parse(raw: &str) -> Result<Option<Self>, Faults> {
+    pub fn parse(raw: &str) -> Result<Option<Self>, FieldErrors> {
         Ok(parse("Bio", raw, BIO_MAX_CHARS)?.map(Self))
     }
 
@@ -47,7 +47,7 @@ impl Location {
     /// # Errors
     ///
     /// Every fault: too long, a line break or other control character, a character that text must not have.
-    pub fn parse(raw: &str) -> Result<Option<Self>, Faults> {
+    pub fn parse(raw: &str) -> Result<Option<Self>, FieldErrors> {
         Ok(parse("Location", raw, LOCATION_MAX_CHARS)?.map(Self))
     }
 
@@ -59,19 +59,19 @@ impl Location {
 }
 
 /// Control characters are looked for before trimming, which would take a line break at the end away unseen.
-fn parse(field: &str, raw: &str, max_chars: u64) -> Result<Option<String>, Faults> {
+fn parse(field: &str, raw: &str, max_chars: u64) -> Result<Option<String>, FieldErrors> {
     let text = raw.trim();
-    let mut faults = Faults::new();
+    let mut errors = FieldErrors::new();
     if !text.validate_length(None, Some(max_chars), None) {
-        faults.push(format!("{field} must be at most {max_chars} characters long"));
+        errors.push(format!("{field} must be at most {max_chars} characters long"));
     }
     if raw.contains(breaks_the_line) {
-        faults.push(format!("{field} must not contain line breaks or other control characters"));
+        errors.push(format!("{field} must not contain line breaks or other control characters"));
     }
     if raw.contains(misleads) {
-        faults.push(format!("{field} contains a character that is not allowed"));
+        errors.push(format!("{field} contains a character that is not allowed"));
     }
-    unless(faults, (!text.is_empty()).then(|| text.to_owned()))
+    unless(errors, (!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// The control characters, and Unicode's own line and paragraph separator.

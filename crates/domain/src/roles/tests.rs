@@ -66,16 +66,20 @@ fn with_password(role: Role) -> SignedIn {
     somebody(OpenedBy::Password, role, role)
 }
 
-fn over(leave: Result<Acting, Forbidden>) -> Result<Vec<Role>, Forbidden> {
-    leave.map(|leave| leave.over().to_vec())
+fn over(permission: Result<EditPermission, Forbidden>) -> Result<Vec<Role>, Forbidden> {
+    permission.map(|permission| permission.over().to_vec())
 }
 
 #[test]
 fn rights_are_the_lesser_of_session_and_account() {
     for then in ROLES {
         for now in ROLES {
-            assert_eq!(of(&somebody(OpenedBy::Password, then, now)), then.min(now), "{then:?}, {now:?}");
-            assert_eq!(of(&somebody(OpenedBy::Code, then, now)), Role::User, "a code gives none");
+            assert_eq!(
+                effective(&somebody(OpenedBy::Password, then, now)),
+                then.min(now),
+                "{then:?}, {now:?}"
+            );
+            assert_eq!(effective(&somebody(OpenedBy::Code, then, now)), Role::User, "a code gives none");
         }
     }
 }
@@ -96,7 +100,7 @@ fn who_may_do_what_to_whom() {
         assert_eq!(may_list(&who).is_ok(), sees, "{role:?}");
         assert_eq!(may_read(&who, OTHER).is_ok(), sees, "{role:?}");
         assert_eq!(over(may_edit(&who, OTHER)), edits, "{role:?}");
-        assert_eq!(over(may_switch(&who, OTHER)), switches, "{role:?}");
+        assert_eq!(over(may_deactivate(&who, OTHER)), switches, "{role:?}");
         assert_eq!(over(may_promote(&who, OTHER)), promotes, "{role:?}");
     }
 }
@@ -106,9 +110,9 @@ fn everybody_may_edit_herself_and_nobody_may_switch_or_promote_herself() {
     for role in ROLES {
         for opened_by in [OpenedBy::Code, OpenedBy::Password] {
             let who = somebody(opened_by, role, role);
-            assert_eq!(may_read(&who, ME).map(Reading::target), Ok(ME));
+            assert_eq!(may_read(&who, ME).map(ReadPermission::target), Ok(ME));
             assert_eq!(over(may_edit(&who, ME)), Ok(ROLES.to_vec()), "{role:?}");
-            assert_eq!(over(may_switch(&who, ME)), Err(Forbidden), "{role:?}");
+            assert_eq!(over(may_deactivate(&who, ME)), Err(Forbidden), "{role:?}");
             assert_eq!(over(may_promote(&who, ME)), Err(Forbidden), "{role:?}");
         }
     }
@@ -116,6 +120,9 @@ fn everybody_may_edit_herself_and_nobody_may_switch_or_promote_herself() {
 
 #[test]
 fn a_leave_says_who_acts_on_whom() {
-    let leave = may_switch(&with_password(Role::Admin), OTHER).unwrap();
-    assert_eq!((leave.by(), leave.target(), leave.reading().target()), (ME, OTHER, OTHER));
+    let permission = may_deactivate(&with_password(Role::Admin), OTHER).unwrap();
+    assert_eq!(
+        (permission.by(), permission.target(), permission.read_permission().target()),
+        (ME, OTHER, OTHER)
+    );
 }

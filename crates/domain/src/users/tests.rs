@@ -37,13 +37,13 @@ fn pages_are_counted_from_one() {
     }
     for text in ["", "0", "-1", "+1", " 1", "1.0", "one", "٣", "9223372036854775808", "18446744073709551616"]
     {
-        assert_eq!(Number::parse(Some(text)).map(|number| number.0), Err(PageFault::Number), "{text:?}");
+        assert_eq!(Number::parse(Some(text)).map(|number| number.0), Err(PageError::Number), "{text:?}");
     }
     for (text, size) in [(None, 20), (Some("1"), 1), (Some("100"), 100)] {
         assert_eq!(Size::parse(text).map(|size| size.0), Ok(size), "{text:?}");
     }
     for text in ["", "0", "101", "-5", "ten"] {
-        assert_eq!(Size::parse(Some(text)).map(|size| size.0), Err(PageFault::Size), "{text:?}");
+        assert_eq!(Size::parse(Some(text)).map(|size| size.0), Err(PageError::Size), "{text:?}");
     }
 }
 
@@ -86,11 +86,11 @@ fn a_search_is_words_and_perhaps_a_phone() {
 #[test]
 fn what_nobody_searches_for_is_refused() {
     for text in ["a\0b", "\n", "a\tb", "\u{85}", "\u{7f}"] {
-        assert_eq!(Search::parse(text, region()), Err(SearchFault::Control), "{text:?}");
+        assert_eq!(Search::parse(text, region()), Err(SearchError::Control), "{text:?}");
     }
     assert!(Search::parse(&"ग".repeat(100), region()).is_ok());
     assert!(Search::parse(&format!(" {} ", "g".repeat(100)), region()).is_ok());
-    assert_eq!(Search::parse(&"g".repeat(101), region()), Err(SearchFault::Long));
+    assert_eq!(Search::parse(&"g".repeat(101), region()), Err(SearchError::Long));
     assert_eq!(format!("{:?}", Search::parse("Gaurav", region()).unwrap()), "Search(..)");
 }
 

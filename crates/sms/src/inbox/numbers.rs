@@ -20,7 +20,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::{
     Message, Outcome,
-    refusal::{self, Refusal},
+    provider_error::{self, ProviderError},
 };
 use domain::delivery::{
     Channel,
@@ -42,15 +42,16 @@ pub struct Step {
 }
 
 /// Refuses a message, or says how it will go.
-pub(super) fn play(message: &Message) -> Result<Vec<Step>, Refusal> {
-    let answers = |http_status: u16, code: u32| Err(refusal::of_answer(http_status, Some(code), None));
+pub(super) fn play(message: &Message) -> Result<Vec<Step>, ProviderError> {
+    let answers =
+        |http_status: u16, code: u32| Err(provider_error::from_answer(http_status, Some(code), None));
     let steps = match (message.to.full(), message.channel) {
         ("+15005550001", _) => return answers(400, 21_211),
         ("+15005550002", _) => return answers(400, 21_612),
         ("+15005550003", _) => return answers(400, 21_408),
         ("+15005550004", Channel::Sms) => return answers(400, 21_610),
         ("+15005550009", Channel::Sms) => return answers(400, 21_614),
-        ("+15005550012", _) => return Err(refusal::of_no_answer(Outcome::NotSent)),
+        ("+15005550012", _) => return Err(provider_error::from_no_answer(Outcome::NotSent)),
         ("+15005550013", _) => return answers(401, 20_003),
         ("+15005550010", _) => [(Queued, 0, None), (Sent, 20_000, None), (Delivered, 30_000, None)],
         ("+15005550011", Channel::Sms) => {

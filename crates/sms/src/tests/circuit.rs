@@ -41,7 +41,7 @@ async fn now_answers(server: &MockServer, answer: ResponseTemplate) {
 async fn it_opens_probes_stays_open_for_longer_and_closes() {
     let (server, clock) = (stub(ResponseTemplate::new(503)).await, clock());
     let sms = sms_at(settings(&server.uri()), clock.clone());
-    let (results, log) = Log::of(send(&sms, FAILURES)).await;
+    let (results, log) = Log::capture(send(&sms, FAILURES)).await;
     assert!(results.iter().all(|result| *result == Err(unavailable(Outcome::Unknown))), "{results:?}");
     assert_eq!(count(&server).await, 3 * FAILURES);
     assert_eq!(log.matches("SMS provider is away").count(), 1, "{log}");
@@ -61,7 +61,7 @@ async fn it_opens_probes_stays_open_for_longer_and_closes() {
     // The next one is answered.
     now_answers(&server, created("queued", Value::Null)).await;
     clock.advance(seconds(4));
-    let (results, log) = Log::of(send(&sms, 1)).await;
+    let (results, log) = Log::capture(send(&sms, 1)).await;
     assert!(results[0].is_ok(), "{results:?}");
     assert_eq!(log.matches("SMS provider is back").count(), 1, "{log}");
     assert!(send(&sms, 3).await.iter().all(Result::is_ok));

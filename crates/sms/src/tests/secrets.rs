@@ -25,7 +25,7 @@ impl Log {
     }
 
     /// Everything logged on this thread while `sending` runs.
-    pub(super) async fn of<T>(sending: impl Future<Output = T>) -> (T, String) {
+    pub(super) async fn capture<T>(sending: impl Future<Output = T>) -> (T, String) {
         let log = Self::default();
         let guard = log.begin();
         let result = sending.await;
@@ -70,7 +70,7 @@ async fn the_log_tells_the_operator_what_to_do_and_no_secret() {
     ] {
         let server = stub(answer).await;
         let sms = sms(settings(&server.uri()));
-        let (_, text) = Log::of(async { sms.send(&message()).await }).await;
+        let (_, text) = Log::capture(async { sms.send(&message()).await }).await;
         assert_keeps_secrets(&text);
         let ours: Vec<&str> =
             text.lines().filter(|line| line.contains(" sms::") && !line.contains("DEBUG ")).collect();
@@ -83,7 +83,7 @@ async fn the_log_tells_the_operator_what_to_do_and_no_secret() {
 async fn the_log_names_the_cause_of_a_failed_connection() {
     let (base, _tries) = scripted::no_tls();
     let sms = sms(settings(&base));
-    let (_, text) = Log::of(async { sms.send(&message()).await }).await;
+    let (_, text) = Log::capture(async { sms.send(&message()).await }).await;
     assert_keeps_secrets(&text);
     assert!(text.contains("InvalidContentType") || text.contains("InvalidMessage"), "{text}");
 }
@@ -129,7 +129,7 @@ async fn an_error_shows_nothing_of_the_provider() {
 #[tokio::test]
 async fn test_mode_logs_the_text_and_masks_the_phone() {
     let sms = Sms::TestInbox(Inbox::default());
-    let (_, text) = Log::of(async { sms.send(&message()).await }).await;
+    let (_, text) = Log::capture(async { sms.send(&message()).await }).await;
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.contains(CODE) && text.contains(" INFO ") && text.contains("+91******3210"), "{text}");
     assert!(!text.contains(PHONE), "{text}");

@@ -62,24 +62,24 @@ fn each_country_has_its_sender() {
 
 #[test]
 fn a_fault_in_the_senders_is_named_by_its_country() {
-    use SendersFault::{NoCountry, NoPair, Twice};
-    for (text, fault) in [
+    use SendersError::{NoCountry, NoPair, Twice};
+    for (text, error) in [
         ("", NoPair(1)),
         ("IN=Loopin,", NoPair(2)),
         ("IN=Loopin,+15005550006", NoPair(2)),
         ("XX=Loopin", NoCountry("XX".into())),
         ("India=Loopin", NoCountry("India".into())),
         ("=Loopin", NoCountry(String::new())),
-        ("IN=", SendersFault::NoSender("IN".into())),
-        ("*=+0", SendersFault::NoSender("*".into())),
+        ("IN=", SendersError::NoSender("IN".into())),
+        ("*=+0", SendersError::NoSender("*".into())),
         ("IN=Loopin,in=Other", Twice("IN".into())),
         ("*=Loopin,*=Other", Twice("*".into())),
     ] {
-        assert_eq!(Senders::parse(text).unwrap_err(), fault, "{text}");
+        assert_eq!(Senders::parse(text).unwrap_err(), error, "{text}");
     }
-    let fault = Senders::parse("IN=+0123456789").unwrap_err().to_string();
-    assert!(fault.starts_with("the sender of IN must be a number"), "{fault}");
-    assert!(!fault.contains("0123456789"), "{fault}");
+    let error = Senders::parse("IN=+0123456789").unwrap_err().to_string();
+    assert!(error.starts_with("the sender of IN must be a number"), "{error}");
+    assert!(!error.contains("0123456789"), "{error}");
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn a_template_is_chosen_by_language() {
 
 #[test]
 fn a_fault_in_the_templates_is_named_by_its_language() {
-    use ContentFault::{NoContent, NoLanguage, NoPair, Twice};
-    for (text, fault) in [
+    use ContentError::{NoContent, NoLanguage, NoPair, Twice};
+    for (text, error) in [
         (String::new(), NoPair(1)),
         (format!("en={HX},{HX}"), NoPair(2)),
         (format!("english={HX}"), NoLanguage("english".into())),
@@ -117,6 +117,6 @@ fn a_fault_in_the_templates_is_named_by_its_language() {
         (format!("en={MG}"), NoContent("en".into())),
         (format!("en={HX},EN={HX}"), Twice("en".into())),
     ] {
-        assert_eq!(WhatsApp::parse_content(&text), Err(fault), "{text}");
+        assert_eq!(WhatsApp::parse_content(&text), Err(error), "{text}");
     }
 }

@@ -15,7 +15,7 @@ fn texts(settings: TextSettings) -> Texts {
     Texts::load(settings).unwrap()
 }
 
-fn faults(settings: TextSettings) -> String {
+fn errors(settings: TextSettings) -> String {
     Texts::load(settings).unwrap_err().to_string()
 }
 
@@ -277,7 +277,7 @@ fn a_fault_names_the_file_and_the_key() {
         (".json", good.clone(), ".json: the name must be a BCP 47 language tag"),
     ] {
         let folder = Folder::new("faults", &[(name, &content)]);
-        let told = faults(folder.settings());
+        let told = errors(folder.settings());
         assert!(told.starts_with(expected), "{expected}\n{told}");
     }
 }
@@ -286,7 +286,7 @@ fn a_fault_names_the_file_and_the_key() {
 fn all_faults_are_told_at_once() {
     let folder =
         Folder::new("all", &[("TA.json", &file("code")), ("b.json", "{"), ("ta.json", &file("{x}"))]);
-    let told = faults(TextSettings {
+    let told = errors(TextSettings {
         webotp_domain: Some("https://example.com".to_owned()),
         android_app_hash: Some("short".to_owned()),
         ..folder.settings()
@@ -306,7 +306,7 @@ fn all_faults_are_told_at_once() {
 #[test]
 fn a_folder_that_is_not_there_is_a_fault() {
     let folder = std::env::temp_dir().join("loopin-auth-texts-that-are-not-there");
-    let told = faults(TextSettings { folder: Some(folder.clone()), ..settings() });
+    let told = errors(TextSettings { folder: Some(folder.clone()), ..settings() });
     assert!(told.starts_with(&format!("SMS_TEXTS_DIR {}: ", folder.display())), "{told}");
 }
 

@@ -48,10 +48,10 @@ impl Words {
         // Some editors begin a file with a mark of its byte order.
         let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         let file: File = serde_json::from_str(json).map_err(|error| vec![format!("{name}: {error}")])?;
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         let mut whole = |key: &str, read: Result<Template, String>| {
             read.unwrap_or_else(|why| {
-                faults.push(format!("{name}: {key} {why}"));
+                errors.push(format!("{name}: {key} {why}"));
                 Template::default()
             })
         };
@@ -69,9 +69,9 @@ impl Words {
             voice: file.voice,
         };
         if !is_language_tag(&words.voice) {
-            faults.push(format!("{name}: voice must be a language that Twilio can speak, such as en-IN"));
+            errors.push(format!("{name}: voice must be a language that Twilio can speak, such as en-IN"));
         }
-        if faults.is_empty() { Ok(words) } else { Err(faults) }
+        if errors.is_empty() { Ok(words) } else { Err(errors) }
     }
 
     /// The faults of texts that are too long to be sent, with this name of the product and so many characters behind
@@ -83,13 +83,13 @@ impl Words {
             ("call", Some(&self.call), 0, MAX_SPOKEN),
             ("phone_changed", self.phone_changed.as_ref(), 0, MAX_CHARACTERS),
         ];
-        let faults = texts.into_iter().filter_map(|(key, template, behind, most)| {
+        let errors = texts.into_iter().filter_map(|(key, template, behind, most)| {
             let text = template?.fill(product, LONGEST_CODE, LONGEST_LIFE);
             let length = text.encode_utf16().count() + behind;
             let name = &self.name;
             (length > most).then(|| format!("{name}: {key} can be {length} characters long, over {most}"))
         });
-        faults.collect()
+        errors.collect()
     }
 }
 

@@ -4,7 +4,7 @@
 use reqwest::Method;
 
 use super::{Twilio, answer::Answer, failure::Failure};
-use crate::{SendError, refusal};
+use crate::{SendError, provider_error};
 
 /// What Twilio tells of the account. Nothing is known of either where an API key asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +48,18 @@ impl Twilio {
             url.set_query(Some("PageSize=1"));
         }
         let request = self.asking(Method::GET, url).timeout(self.settings.timeout);
-        let response =
-            request.send().await.map_err(|error| Failure::of_no_answer(&error, true).refusal.error)?;
-        let answer = Answer::of(response, self.clock.now()).await;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Failure::from_no_answer(&error, true).provider_error.error)?;
+        let answer = Answer::from_response(response, self.clock.now()).await;
         if !answer.status.is_success() {
-            return Err(answer.refusal().error);
+            return Err(answer.provider_error().error);
         }
         let sid = answer.text("sid");
         if !is_key && sid != Some(&self.settings.account_sid) {
             // A success of something that is not Twilio.
-            return Err(refusal::of_answer(answer.status.as_u16(), None, None).error);
+            return Err(provider_error::from_answer(answer.status.as_u16(), None, None).error);
         }
         Ok(AccountCheck {
             status: match answer.text("status") {

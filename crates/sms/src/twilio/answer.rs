@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::{
     Message, Receipt,
-    refusal::{self, Refusal},
+    provider_error::{self, ProviderError},
     words,
 };
 use domain::delivery::{Channel, DeliveryStatus, Price};
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn of(response: Response, now: DateTime<Utc>) -> Self {
+    pub(super) async fn from_response(response: Response, now: DateTime<Utc>) -> Self {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         Self {
             status: response.status(),
@@ -36,26 +36,26 @@ impl Answer {
     }
 
     /// What it says of the message that it is the answer to.
-    pub(super) fn read(&self, message: &Message) -> Result<Receipt, Refusal> {
+    pub(super) fn read(&self, message: &Message) -> Result<Receipt, ProviderError> {
         let http_status = self.status.as_u16();
         if !self.status.is_success() {
-            return Err(self.refusal());
+            return Err(self.provider_error());
         }
         let word = self.text("status").unwrap_or_default();
         let status = match message.channel {
-            Channel::Sms | Channel::WhatsApp => words::of_message(word),
-            Channel::Call => words::of_call(word),
+            Channel::Sms | Channel::WhatsApp => words::message_status(word),
+            Channel::Call => words::call_status(word),
         };
         // A word of next year says no less than the 201: it was taken.
         let status = status.unwrap_or(DeliveryStatus::Queued);
         if status.is_lost() {
-            return Err(refusal::of_failed_message(http_status, self.code("error_code")));
+            return Err(provider_error::failed_message(http_status, self.code("error_code")));
         }
         let provider_id = self.text("sid").filter(|sid| is_id(sid)).map(str::to_owned);
         // Twilio answers 201. Another success without a message in it is somebody else's: a proxy's page, say.
         let names_a_message = provider_id.as_deref().is_some_and(is_of_message);
         if self.status != StatusCode::CREATED && !names_a_message {
-            return Err(refusal::of_answer(http_status, None, None));
+            return Err(provider_error::from_answer(http_status, None, None));
         }
         if provider_id.is_none() {
             // To call this a failure would invite a second message, and a second bill.
@@ -65,8 +65,8 @@ impl Answer {
     }
 
     /// What an answer that is no success means.
-    pub(super) fn refusal(&self) -> Refusal {
-        refusal::of_answer(
+    pub(super) fn provider_error(&self) -> ProviderError {
+        provider_error::from_answer(
             self.status.as_u16(),
             self.code("code"),
             self.retry_after.map(|seconds| seconds.max(1)),

@@ -202,7 +202,7 @@ mod tests {
         breaker
     }
 
-    fn refusal(breaker: &Breaker, now: DateTime<Utc>) -> Option<u64> {
+    fn provider_error(breaker: &Breaker, now: DateTime<Utc>) -> Option<u64> {
         breaker.admit(now).err()
     }
 
@@ -219,7 +219,7 @@ mod tests {
         let fifth = breaker.admit(at(0)).unwrap();
         assert_eq!(fifth.shut(at(0)), None);
         fifth.failed(at(0));
-        assert_eq!(refusal(&breaker, at(0)), Some(2));
+        assert_eq!(provider_error(&breaker, at(0)), Some(2));
     }
 
     #[test]
@@ -228,19 +228,19 @@ mod tests {
         for _ in 0..20 {
             drop(breaker.admit(at(0)).unwrap());
         }
-        assert_eq!(refusal(&breaker, at(0)), None);
+        assert_eq!(provider_error(&breaker, at(0)), None);
     }
 
     #[test]
     fn after_the_pause_one_message_is_let_through() {
         let breaker = opened(0);
         let almost = at(2) - TimeDelta::milliseconds(1);
-        assert_eq!(refusal(&breaker, almost), Some(1));
+        assert_eq!(provider_error(&breaker, almost), Some(1));
         let probe = breaker.admit(at(2)).unwrap();
         assert_eq!(probe.shut(at(2)), None);
-        assert_eq!(refusal(&breaker, at(2)), Some(1));
+        assert_eq!(provider_error(&breaker, at(2)), Some(1));
         probe.answered();
-        assert_eq!(refusal(&breaker, at(2)), None);
+        assert_eq!(provider_error(&breaker, at(2)), None);
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         let breaker = opened(0);
         let mut now = at(0);
         for pause in [2, 4, 8, 16, 30, 30] {
-            assert_eq!(refusal(&breaker, now), Some(pause));
+            assert_eq!(provider_error(&breaker, now), Some(pause));
             now += TimeDelta::seconds(i64::try_from(pause).unwrap());
             breaker.admit(now).unwrap().failed(now);
         }
@@ -257,7 +257,7 @@ mod tests {
         for _ in 0..FAILURES {
             breaker.admit(now).unwrap().failed(now);
         }
-        assert_eq!(refusal(&breaker, now), Some(2));
+        assert_eq!(provider_error(&breaker, now), Some(2));
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
         // The fifth opened it; the fifteen after it neither lengthen the pause nor begin it anew.
         let probe = breaker.admit(at(4 + 2)).unwrap();
         probe.failed(at(6));
-        assert_eq!(refusal(&breaker, at(6)), Some(4));
+        assert_eq!(provider_error(&breaker, at(6)), Some(4));
     }
 
     #[test]
@@ -278,9 +278,9 @@ mod tests {
         let breaker = opened(0);
         drop(breaker.admit(at(2)).unwrap());
         let probe = breaker.admit(at(2)).unwrap();
-        assert_eq!(refusal(&breaker, at(2)), Some(1));
+        assert_eq!(provider_error(&breaker, at(2)), Some(1));
         probe.failed(at(2));
-        assert_eq!(refusal(&breaker, at(2)), Some(4));
+        assert_eq!(provider_error(&breaker, at(2)), Some(4));
     }
 
     #[test]
@@ -295,10 +295,10 @@ mod tests {
         late_failure.failed(at(2));
         assert_eq!(probe.shut(at(2)), None, "it is still the probe");
         late_answer.answered();
-        assert_eq!(refusal(&breaker, at(2)), None);
+        assert_eq!(provider_error(&breaker, at(2)), None);
         // The probe's number means nothing any more.
         probe.failed(at(2));
-        assert_eq!(refusal(&breaker, at(2)), None);
+        assert_eq!(provider_error(&breaker, at(2)), None);
     }
 
     #[test]

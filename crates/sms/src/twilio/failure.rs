@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use super::answer::Answer;
 use crate::{
     Message, Outcome, SendError,
-    refusal::{self, Refusal},
+    provider_error::{self, ProviderError},
 };
 
 /// What a try says of Twilio, whatever it says of the message.
@@ -22,7 +22,7 @@ pub(super) enum Health {
 }
 
 pub(super) struct Failure {
-    pub(super) refusal: Refusal,
+    pub(super) provider_error: ProviderError,
     http_status: Option<u16>,
     cause: Option<String>,
     pub(super) health: Health,
@@ -31,29 +31,29 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn not_asked(refusal: Refusal) -> Self {
-        Self { refusal, http_status: None, cause: None, health: Health::NotAsked, again: None }
+    pub(super) fn not_asked(provider_error: ProviderError) -> Self {
+        Self { provider_error, http_status: None, cause: None, health: Health::NotAsked, again: None }
     }
 
     /// The breaker is open.
     pub(super) fn shut(retry_after: u64) -> Self {
         let hint = "Twilio did not answer the messages before: it is asked again now and then";
-        Self::not_asked(refusal::of_not_asked(hint, Some(retry_after)))
+        Self::not_asked(provider_error::of_not_asked(hint, Some(retry_after)))
     }
 
     /// The deadline came before the message's turn.
     pub(super) fn too_late() -> Self {
         let hint = "too many messages at once: the time was over before Twilio could be asked";
-        Self::not_asked(refusal::of_not_asked(hint, None))
+        Self::not_asked(provider_error::of_not_asked(hint, None))
     }
 
     /// An answer that is a refusal. 429 and 5xx may be tried again; the first was not processed, and if the second was,
     /// the next try sends the same code once more.
-    pub(super) fn of_answer(refusal: Refusal, answer: &Answer) -> Self {
-        let is_passing = matches!(refusal.error, SendError::Unavailable { .. });
+    pub(super) fn from_answer(provider_error: ProviderError, answer: &Answer) -> Self {
+        let is_passing = matches!(provider_error.error, SendError::Unavailable { .. });
         let is_away = is_passing && answer.is_away();
         Self {
-            refusal,
+            provider_error,
             http_status: Some(answer.status.as_u16()),
             cause: None,
             health: if is_away { Health::Away } else { Health::Answered },
@@ -64,11 +64,11 @@ impl Failure {
     /// No answer. Only a connection that never stood proves that Twilio got nothing, so only that may be tried again;
     /// `is_connect` covers DNS, TCP, TLS and their time-out. `is_builder` is a request that could not be written.
     /// A time-out of a request that did not have the whole time says nothing of Twilio.
-    pub(super) fn of_no_answer(failure: &reqwest::Error, had_the_whole_time: bool) -> Self {
+    pub(super) fn from_no_answer(failure: &reqwest::Error, had_the_whole_time: bool) -> Self {
         let is_unsent = failure.is_connect() || failure.is_builder();
         let outcome = if is_unsent { Outcome::NotSent } else { Outcome::Unknown };
         Self {
-            refusal: refusal::of_no_answer(outcome),
+            provider_error: provider_error::from_no_answer(outcome),
             http_status: None,
             cause: Some(root_cause(failure)),
             health: if failure.is_builder() || (failure.is_timeout() && !had_the_whole_time) {
@@ -82,13 +82,13 @@ impl Failure {
 
     /// Whether the message may have gone out all the same.
     pub(super) fn may_be_sent(&self) -> bool {
-        !self.refusal.error.definitely_not_sent()
+        !self.provider_error.error.definitely_not_sent()
     }
 
     /// An earlier try may have sent it, whatever became of this one. A definite refusal stays one: the number or the
     /// settings did not change in between.
     pub(super) fn after_one_that_may_be_sent(mut self) -> Self {
-        if let SendError::Unavailable { outcome, .. } = &mut self.refusal.error {
+        if let SendError::Unavailable { outcome, .. } = &mut self.provider_error.error {
             *outcome = Outcome::Unknown;
         }
         self
@@ -98,7 +98,7 @@ impl Failure {
     /// names the phone.
     pub(super) fn report(&self, message: &Message, tries: u32) {
         let (message_id, to, channel) = (message.id, &message.to, message.channel.as_str());
-        let Self { refusal: Refusal { error, hint }, http_status, .. } = self;
+        let Self { provider_error: ProviderError { error, hint }, http_status, .. } = self;
         let (http_status, cause) = (*http_status, self.cause.as_deref());
         let provider_code = error.provider_code();
         match error {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Message,
-    refusal::{self, Refusal},
+    provider_error::{self, ProviderError},
 };
 use domain::delivery::Channel;
 
@@ -43,7 +43,7 @@ impl<'a> Form<'a> {
         settings: &'a TwilioSettings,
         message: &'a Message,
         now: DateTime<Utc>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ProviderError> {
         match message.channel {
             Channel::Sms => Self::sms(settings, message, now),
             Channel::WhatsApp => Self::whatsapp(settings, message, now),
@@ -55,8 +55,13 @@ impl<'a> Form<'a> {
         &self.0
     }
 
-    fn sms(settings: &'a TwilioSettings, message: &'a Message, now: DateTime<Utc>) -> Result<Self, Refusal> {
-        let sender = settings.senders.for_phone(&message.to).ok_or_else(refusal::of_unserved_country)?;
+    fn sms(
+        settings: &'a TwilioSettings,
+        message: &'a Message,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ProviderError> {
+        let sender =
+            settings.senders.for_phone(&message.to).ok_or_else(provider_error::of_unserved_country)?;
         let mut form = Self(vec![("To", message.to.full().into())]);
         form.0.push(match sender {
             Sender::MessagingService(sid) => ("MessagingServiceSid", sid.into()),
@@ -79,7 +84,7 @@ impl<'a> Form<'a> {
         settings: &'a TwilioSettings,
         message: &'a Message,
         now: DateTime<Utc>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ProviderError> {
         let WhatsApp { sender, .. } = settings.whatsapp.as_ref().ok_or_else(no_whatsapp)?;
         let content = settings.whatsapp.as_ref().and_then(|it| it.content_for(&message.text.language));
         let content = content.ok_or_else(no_whatsapp)?;
@@ -99,13 +104,15 @@ impl<'a> Form<'a> {
     }
 
     /// A call is made at once or not at all: there is no validity.
-    fn call(settings: &'a TwilioSettings, message: &'a Message) -> Result<Self, Refusal> {
+    fn call(settings: &'a TwilioSettings, message: &'a Message) -> Result<Self, ProviderError> {
         let from = settings
             .voice_number
             .as_deref()
-            .ok_or_else(|| refusal::of_settings("no caller's number: set TWILIO_VOICE_NUMBER"))?;
+            .ok_or_else(|| provider_error::from_settings("no caller's number: set TWILIO_VOICE_NUMBER"))?;
         let twiml = voice::twiml(message).ok_or_else(|| {
-            refusal::of_settings("the text of the call is too long: Twilio takes 4,000 characters of TwiML")
+            provider_error::from_settings(
+                "the text of the call is too long: Twilio takes 4,000 characters of TwiML",
+            )
         })?;
         let mut form =
             Self(vec![("To", message.to.full().into()), ("From", from.into()), ("Twiml", twiml.into())]);
@@ -124,13 +131,13 @@ impl<'a> Form<'a> {
     }
 }
 
-fn no_whatsapp() -> Refusal {
-    refusal::of_settings("no WhatsApp: set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID")
+fn no_whatsapp() -> ProviderError {
+    provider_error::from_settings("no WhatsApp: set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID")
 }
 
 /// `WhatsApp` takes templates only, and the one that there is carries a code.
-fn no_template() -> Refusal {
-    refusal::of_settings("no WhatsApp template for a message without a code")
+fn no_template() -> ProviderError {
+    provider_error::from_settings("no WhatsApp template for a message without a code")
 }
 
 /// What remains of the code's life now; less at a later try.

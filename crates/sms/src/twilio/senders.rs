@@ -96,7 +96,7 @@ pub struct Senders {
 
 /// What is wrong with `TWILIO_SENDERS`. It names the item by its country or its place, never by its sender.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SendersFault {
+pub enum SendersError {
     /// No `=` in it.
     #[error("item {0} must be a country and a sender, such as IN=MG… or *=+1…")]
     NoPair(usize),
@@ -122,21 +122,21 @@ impl Senders {
     ///
     /// # Errors
     /// When an item is not of that shape, or a country stands in two of them.
-    pub fn parse(text: &str) -> Result<Self, SendersFault> {
+    pub fn parse(text: &str) -> Result<Self, SendersError> {
         let mut senders = Self::default();
         for (place, item) in text.split(',').enumerate() {
-            let (country, sender) = item.split_once('=').ok_or(SendersFault::NoPair(place + 1))?;
+            let (country, sender) = item.split_once('=').ok_or(SendersError::NoPair(place + 1))?;
             let country = country.trim();
-            let sender = sender.parse().map_err(|NoSender| SendersFault::NoSender(country.to_owned()));
+            let sender = sender.parse().map_err(|NoSender| SendersError::NoSender(country.to_owned()));
             if country == OTHERS {
                 if senders.others.replace(sender?).is_some() {
-                    return Err(SendersFault::Twice(country.to_owned()));
+                    return Err(SendersError::Twice(country.to_owned()));
                 }
             } else {
                 let region: Region =
-                    country.parse().map_err(|_| SendersFault::NoCountry(country.to_owned()))?;
+                    country.parse().map_err(|_| SendersError::NoCountry(country.to_owned()))?;
                 if senders.by_region.iter().any(|(known, _)| *known == region) {
-                    return Err(SendersFault::Twice(region.to_string()));
+                    return Err(SendersError::Twice(region.to_string()));
                 }
                 senders.by_region.push((region, sender?));
             }
@@ -171,7 +171,7 @@ pub struct WhatsApp {
 
 /// What is wrong with `TWILIO_WHATSAPP_CONTENT_SID`. It names the item by its language or its place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ContentFault {
+pub enum ContentError {
     /// Several items, and one of them has no `=`.
     #[error("item {0} must be a language and a template, such as hi=HX… or *=HX…")]
     NoPair(usize),
@@ -191,23 +191,23 @@ impl WhatsApp {
     ///
     /// # Errors
     /// When an item is not of that shape, or a language stands in two of them.
-    pub fn parse_content(text: &str) -> Result<Vec<(String, String)>, ContentFault> {
+    pub fn parse_content(text: &str) -> Result<Vec<(String, String)>, ContentError> {
         let text = text.trim();
         if is_sid(text, "HX") {
             return Ok(vec![(OTHERS.to_owned(), text.to_owned())]);
         }
         let mut content: Vec<(String, String)> = Vec::new();
         for (place, item) in text.split(',').enumerate() {
-            let (language, sid) = item.split_once('=').ok_or(ContentFault::NoPair(place + 1))?;
+            let (language, sid) = item.split_once('=').ok_or(ContentError::NoPair(place + 1))?;
             let (language, sid) = (language.trim().to_ascii_lowercase(), sid.trim());
             if language != OTHERS && !is_language(&language) {
-                return Err(ContentFault::NoLanguage(language));
+                return Err(ContentError::NoLanguage(language));
             }
             if !is_sid(sid, "HX") {
-                return Err(ContentFault::NoContent(language));
+                return Err(ContentError::NoContent(language));
             }
             if content.iter().any(|(known, _)| *known == language) {
-                return Err(ContentFault::Twice(language));
+                return Err(ContentError::Twice(language));
             }
             content.push((language, sid.to_owned()));
         }

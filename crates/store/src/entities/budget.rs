@@ -12,7 +12,8 @@ pub struct Model {
     pub log: String,
     pub count: i64,
     pub answered: i64,
-    pub rested_at: Option<DateTime<Utc>>,
+    #[sea_orm(column_name = "rested_at")]
+    pub cooldown_started_at: Option<DateTime<Utc>>,
     pub closed_until: Option<DateTime<Utc>>,
     pub held_until: Option<DateTime<Utc>>,
     pub ends_at: DateTime<Utc>,

@@ -20,7 +20,8 @@ pub struct Model {
     pub opened_by: String,
     pub device: String,
     pub address: String,
-    pub proved_at: Option<DateTimeUtc>,
+    #[sea_orm(column_name = "proved_at")]
+    pub recent_auth_at: Option<DateTimeUtc>,
     #[sea_orm(belongs_to, from = "account_id", to = "id")]
     pub account: BelongsTo<super::account::Entity>,
 }

@@ -71,11 +71,11 @@ pub fn pem(label: &str, body: &str) -> SecretString {
     format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n").into()
 }
 
-fn private(body: &str) -> Result<SigningKey, KeyFault> {
+fn private(body: &str) -> Result<SigningKey, KeyError> {
     SigningKey::from_pem(&pem("PRIVATE KEY", body))
 }
 
-fn public(body: &str) -> Result<VerifyingKey, KeyFault> {
+fn public(body: &str) -> Result<VerifyingKey, KeyError> {
     VerifyingKey::from_pem(&pem("PUBLIC KEY", body))
 }
 
@@ -91,13 +91,13 @@ fn verifies(key: &VerifyingKey, jws: &str) -> bool {
 
 /// The signature in Base64 for URLs.
 pub fn signature_of(key: &SigningKey, message: &[u8]) -> String {
-    let algorithm = key.verifying().algorithm().of_tokens();
+    let algorithm = key.verifying().algorithm().as_jwt_algorithm();
     jsonwebtoken::crypto::sign(message, key.encoding(), algorithm).unwrap()
 }
 
 fn is_signed(key: &VerifyingKey, message: &[u8], signature: &str) -> bool {
     let verified =
-        jsonwebtoken::crypto::verify(signature, message, key.decoding(), key.algorithm().of_tokens());
+        jsonwebtoken::crypto::verify(signature, message, key.decoding(), key.algorithm().as_jwt_algorithm());
     // One key is no key for another's algorithm.
     verified.unwrap_or(false)
 }
@@ -201,32 +201,32 @@ fn what_is_no_key_is_told_apart() {
     let armour = pem("PRIVATE KEY", ED25519);
     let twice = format!("{0}{0}", armour.expose_secret());
     for (text, expected) in [
-        (SecretString::from(""), KeyFault::NoKey),
-        (SecretString::from(ED25519), KeyFault::NoKey),
-        (pem("PRIVATE KEY", "no base64 at all!"), KeyFault::NoKey),
-        (pem("CERTIFICATE", ED25519), KeyFault::NoKey),
-        (twice.into(), KeyFault::SeveralKeys),
-        (pem("ENCRYPTED PRIVATE KEY", ED25519), KeyFault::Encrypted),
+        (SecretString::from(""), KeyError::NoKey),
+        (SecretString::from(ED25519), KeyError::NoKey),
+        (pem("PRIVATE KEY", "no base64 at all!"), KeyError::NoKey),
+        (pem("CERTIFICATE", ED25519), KeyError::NoKey),
+        (twice.into(), KeyError::SeveralKeys),
+        (pem("ENCRYPTED PRIVATE KEY", ED25519), KeyError::Encrypted),
         (
             pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA"),
-            KeyFault::Encrypted,
+            KeyError::Encrypted,
         ),
-        (pem("PUBLIC KEY", P256), KeyFault::PublicOnly),
-        (pem("PRIVATE KEY", &p384), KeyFault::Unusable),
-        (pem("PRIVATE KEY", &damaged), KeyFault::Unusable),
-        (pem("PRIVATE KEY", "AAAA"), KeyFault::Unusable),
-        (pem("EC PRIVATE KEY", ED25519), KeyFault::Unusable),
-        (pem("RSA PRIVATE KEY", ED25519), KeyFault::Unusable),
-        (pem("PRIVATE KEY", SHORT_PRIVATE), KeyFault::ShortRsa),
+        (pem("PUBLIC KEY", P256), KeyError::PublicOnly),
+        (pem("PRIVATE KEY", &p384), KeyError::Unusable),
+        (pem("PRIVATE KEY", &damaged), KeyError::Unusable),
+        (pem("PRIVATE KEY", "AAAA"), KeyError::Unusable),
+        (pem("EC PRIVATE KEY", ED25519), KeyError::Unusable),
+        (pem("RSA PRIVATE KEY", ED25519), KeyError::Unusable),
+        (pem("PRIVATE KEY", SHORT_PRIVATE), KeyError::ShortRsa),
     ] {
         assert_eq!(SigningKey::from_pem(&text).err(), Some(expected), "{}", text.expose_secret());
     }
-    assert_eq!(public(SHORT_PUBLIC).err(), Some(KeyFault::ShortRsa));
-    assert_eq!(public("AAAA").err(), Some(KeyFault::Unusable));
+    assert_eq!(public(SHORT_PUBLIC).err(), Some(KeyError::ShortRsa));
+    assert_eq!(public("AAAA").err(), Some(KeyError::Unusable));
     // A point that is not on the curve: the last coordinate has one bit too many.
     let mut point = STANDARD.decode(P256).unwrap();
     *point.last_mut().unwrap() ^= 1;
-    assert_eq!(public(&STANDARD.encode(&point)).err(), Some(KeyFault::Unusable));
+    assert_eq!(public(&STANDARD.encode(&point)).err(), Some(KeyError::Unusable));
 }
 
 #[test]

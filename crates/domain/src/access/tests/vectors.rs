@@ -38,8 +38,8 @@ fn good_claims() -> String {
 
 #[track_caller]
 fn refused(keys: &TokenKeys, why: &str, token: &str) {
-    assert_eq!(keys.read(token, TokenType::Access, now()).err(), Some(TokenFault::Invalid), "{why}");
-    assert_eq!(keys.read_any_age(token).err(), Some(TokenFault::Invalid), "{why}");
+    assert_eq!(keys.read(token, TokenType::Access, now()).err(), Some(TokenError::Invalid), "{why}");
+    assert_eq!(keys.read_any_age(token).err(), Some(TokenError::Invalid), "{why}");
 }
 
 #[track_caller]
@@ -235,7 +235,7 @@ fn a_token_is_not_valid_before_its_time() {
     }
     for nbf in [second + 1, i64::MAX] {
         let read = house().read(&token(&json!(nbf)), TokenType::Access, now());
-        assert_eq!(read.err(), Some(TokenFault::Invalid), "{nbf}");
+        assert_eq!(read.err(), Some(TokenError::Invalid), "{nbf}");
         // Signing out works whatever the times in the token say.
         assert!(house().read_any_age(&token(&json!(nbf))).is_ok(), "{nbf}");
     }
@@ -432,6 +432,6 @@ fn an_end_is_a_whole_number() {
     }
     for end in ["-1", "0", "-9223372036854775808"] {
         let read = house().read(&with_end(end), TokenType::Access, now());
-        assert_eq!(read.err(), Some(TokenFault::Expired), "{end}");
+        assert_eq!(read.err(), Some(TokenError::Expired), "{end}");
     }
 }

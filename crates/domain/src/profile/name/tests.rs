@@ -9,7 +9,7 @@ const PLACE: &str = "Name has an accent, vowel sign or joiner that belongs to no
 const MARKS: &str = "Name must not have more than 8 marks on one letter";
 
 /// By the usual setting.
-fn read(text: &str) -> Result<Name, Faults> {
+fn read(text: &str) -> Result<Name, FieldErrors> {
     Name::parse(text, 3)
 }
 
@@ -159,17 +159,17 @@ fn three_to_a_hundred_characters_after_trimming() {
         ("e\u{301}", 50, None),
         ("e\u{301}", 51, Some(LONG)),
     ] {
-        let faults = read(&format!("   {}  ", letter.repeat(count))).err();
-        assert_eq!(faults, why.map(|s| vec![s.to_owned()]), "{letter} {count} times");
+        let errors = read(&format!("   {}  ", letter.repeat(count))).err();
+        assert_eq!(errors, why.map(|s| vec![s.to_owned()]), "{letter} {count} times");
     }
 }
 
 #[test]
 fn eight_marks_on_one_letter() {
-    for (marks, why) in [(8, None), (9, Some(MARKS))] {
-        let marks = "\u{301}".repeat(marks);
-        let faults = read(&format!("Asha{marks}a{marks} Rao")).err();
-        assert_eq!(faults, why.map(|s| vec![s.to_owned()]));
+    for (phone_hashes, why) in [(8, None), (9, Some(MARKS))] {
+        let phone_hashes = "\u{301}".repeat(phone_hashes);
+        let errors = read(&format!("Asha{phone_hashes}a{phone_hashes} Rao")).err();
+        assert_eq!(errors, why.map(|s| vec![s.to_owned()]));
     }
     // Joiners in between start no new letter.
     let woven = "\u{301}\u{200d}".repeat(9);

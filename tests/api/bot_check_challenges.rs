@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use loopin_auth::{
     domain::{address::ClientAddress, phone::PhoneNumber},
-    flows::proof::{self, AskedProof, ChallengeResponse, Proved},
+    flows::bot_check::{self, BotChallenge, ChallengeResponse, ResponseCheck},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestHouse};
+use crate::support::{Database, OTHER_PHONE, PHONE, TestServer};
 
 const FROM: &str = "203.0.113.7";
 
@@ -22,17 +22,17 @@ fn address(text: &str) -> ClientAddress {
     ClientAddress::new(text.parse::<IpAddr>().unwrap())
 }
 
-fn ask(house: &TestHouse) -> Option<AskedProof> {
-    proof::ask(&house.services, &phone(PHONE), address(FROM), house.clock.now())
+fn ask(server: &TestServer) -> Option<BotChallenge> {
+    bot_check::new_challenge(&server.services, &phone(PHONE), address(FROM), server.clock.now())
 }
 
-async fn check(house: &TestHouse, response: &str, of: &str, from: &str) -> Proved {
+async fn check(server: &TestServer, response: &str, of: &str, from: &str) -> ResponseCheck {
     let response = ChallengeResponse::parse(response).unwrap();
-    proof::check(&house.services, &response, &phone(of), address(from), house.clock.now()).await
+    bot_check::check(&server.services, &response, &phone(of), address(from), server.clock.now()).await
 }
 
-fn solve(asked: Option<AskedProof>) -> String {
-    let Some(AskedProof::Pow { challenge, difficulty, expires_in }) = asked else {
+fn solve(asked: Option<BotChallenge>) -> String {
+    let Some(BotChallenge::Pow { challenge, difficulty, expires_in }) = asked else {
         panic!("work is asked for: {asked:?}")
     };
     assert_eq!((difficulty, expires_in), (8, 120));
@@ -43,39 +43,40 @@ fn solve(asked: Option<AskedProof>) -> String {
 
 #[tokio::test]
 async fn by_default_nobody_is_asked() {
-    let house = TestHouse::on(Database::Sqlite).await;
-    assert!(!house.services.proofs.is_on());
-    assert_eq!(ask(&house), None);
-    assert_eq!(check(&house, "anything", PHONE, FROM).await, Proved::No);
+    let server = TestServer::on(Database::Sqlite).await;
+    assert!(!server.services.bot_check.is_on());
+    assert_eq!(ask(&server), None);
+    assert_eq!(check(&server, "anything", PHONE, FROM).await, ResponseCheck::No);
 }
 
 #[tokio::test]
 async fn with_limits_off_nobody_is_asked() {
     let settings = [("BOT_PROOF", "pow"), ("RATE_LIMITS_ENABLED", "false")];
-    let house = TestHouse::with(Database::Sqlite, &settings).await;
-    assert!(!house.services.proofs.is_on());
-    assert_eq!(ask(&house), None);
+    let server = TestServer::with(Database::Sqlite, &settings).await;
+    assert!(!server.services.bot_check.is_on());
+    assert_eq!(ask(&server), None);
 }
 
 #[tokio::test]
 async fn work_is_judged_here() {
     let settings = [("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "8")];
-    let house = TestHouse::with(Database::Sqlite, &settings).await;
-    assert!(house.services.proofs.is_on());
-    let answer = solve(ask(&house));
-    let Proved::Yes { spend: Some(first) } = check(&house, &answer, PHONE, FROM).await else {
+    let server = TestServer::with(Database::Sqlite, &settings).await;
+    assert!(server.services.bot_check.is_on());
+    let answer = solve(ask(&server));
+    let ResponseCheck::Yes { spend: Some(first) } = check(&server, &answer, PHONE, FROM).await else {
         panic!("the answer is right")
     };
-    assert_eq!(check(&house, &answer, OTHER_PHONE, FROM).await, Proved::No);
-    assert_eq!(check(&house, &answer, PHONE, "203.0.113.8").await, Proved::No);
-    assert_eq!(check(&house, "XXXX.DUMMY.TOKEN.XXXX", PHONE, FROM).await, Proved::No);
+    assert_eq!(check(&server, &answer, OTHER_PHONE, FROM).await, ResponseCheck::No);
+    assert_eq!(check(&server, &answer, PHONE, "203.0.113.8").await, ResponseCheck::No);
+    assert_eq!(check(&server, "XXXX.DUMMY.TOKEN.XXXX", PHONE, FROM).await, ResponseCheck::No);
     // Another challenge is another one to spend.
-    let Proved::Yes { spend: Some(second) } = check(&house, &solve(ask(&house)), PHONE, FROM).await else {
+    let ResponseCheck::Yes { spend: Some(second) } = check(&server, &solve(ask(&server)), PHONE, FROM).await
+    else {
         panic!("the answer is right")
     };
     assert_ne!(first, second);
-    house.clock.advance(chrono::Duration::seconds(120));
-    assert_eq!(check(&house, &answer, PHONE, FROM).await, Proved::No);
+    server.clock.advance(chrono::Duration::seconds(120));
+    assert_eq!(check(&server, &answer, PHONE, FROM).await, ResponseCheck::No);
 }
 
 #[tokio::test]
@@ -102,22 +103,22 @@ async fn a_provider_judges_and_one_that_cannot_lets_nobody_in() {
             ("BOT_PROOF_URL", url.as_str()),
             ("BOT_PROOF_HOSTNAMES", "app.example.com"),
         ];
-        let house = TestHouse::with(Database::Sqlite, &settings).await;
+        let server = TestServer::with(Database::Sqlite, &settings).await;
         let site_key = "the-site-key".to_owned();
         let expected = match name {
-            "turnstile" => AskedProof::Turnstile { site_key, action: None },
-            _ => AskedProof::HCaptcha { site_key },
+            "turnstile" => BotChallenge::Turnstile { site_key, action: None },
+            _ => BotChallenge::HCaptcha { site_key },
         };
-        assert_eq!(ask(&house), Some(expected));
+        assert_eq!(ask(&server), Some(expected));
         for (token, expected) in [
-            ("good", Proved::Yes { spend: None }),
-            ("used", Proved::No),
-            ("ours", Proved::Unavailable),
-            ("away", Proved::Unavailable),
+            ("good", ResponseCheck::Yes { spend: None }),
+            ("used", ResponseCheck::No),
+            ("ours", ResponseCheck::Unavailable),
+            ("away", ResponseCheck::Unavailable),
         ] {
-            assert_eq!(check(&house, token, PHONE, FROM).await, expected, "{name} {token}");
+            assert_eq!(check(&server, token, PHONE, FROM).await, expected, "{name} {token}");
         }
-        let counted = house.services.metrics.text();
+        let counted = server.services.metrics.text();
         for (outcome, times) in [("asked", 1), ("passed", 1), ("failed", 1), ("unavailable", 2)] {
             let line =
                 format!("loopin_challenges_total{{provider=\"{name}\",outcome=\"{outcome}\"}} {times}");

@@ -9,7 +9,7 @@ use UnreachableReason::{Blocked, Invalid, NotMobile, OptedOut, RegionNotAllowed}
 
 /// A sorted refusal, with what to tell the operator.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ProviderError {
     pub(super) error: SendError,
     /// What it means or what to do about it. Our own words: Twilio's text names the phone and the account.
     pub(super) hint: &'static str,
@@ -34,24 +34,24 @@ const CREDENTIALS: &str =
 const FAULT_OF_TWILIOS: &str = "Twilio has a fault of its own: see status.twilio.com";
 
 /// Sorts an answer that is no success. `retry_after` is in seconds.
-pub(super) fn of_answer(http_status: u16, code: Option<u32>, retry_after: Option<u64>) -> Refusal {
+pub(super) fn from_answer(http_status: u16, code: Option<u32>, retry_after: Option<u64>) -> ProviderError {
     // Twilio says of a 5xx that the message may have gone out all the same (error 20500), so no code makes it definite.
     let (sorted, hint) = if http_status >= 500 {
         (Passing(Outcome::Unknown), FAULT_OF_TWILIOS)
     } else {
         code.and_then(known).unwrap_or_else(|| by_status(http_status))
     };
-    refusal(sorted, hint, Some(http_status), code, retry_after)
+    provider_error(sorted, hint, Some(http_status), code, retry_after)
 }
 
 /// Sorts a message that was taken and is already `failed` or `undelivered` in the same answer.
-pub(super) fn of_failed_message(http_status: u16, code: Option<u32>) -> Refusal {
+pub(super) fn failed_message(http_status: u16, code: Option<u32>) -> ProviderError {
     // Twilio had the message in its hands, so an unknown reason is not proof that nobody got it.
     let (sorted, hint) = code.and_then(known).unwrap_or((
         Passing(Outcome::Unknown),
         "Twilio took the message and failed at once: look it up in its log",
     ));
-    refusal(sorted, hint, Some(http_status), code, None)
+    provider_error(sorted, hint, Some(http_status), code, None)
 }
 
 /// What Twilio holds back as suspected SMS pumping: somebody who earns by our messages would earn by the next one too.
@@ -80,8 +80,8 @@ pub(super) fn reason_of(code: u32) -> Option<UnreachableReason> {
 const FILTERED: [u32; 3] = [30007, 63013, 63049];
 
 /// Sorts a request that got no answer.
-pub(super) fn of_no_answer(outcome: Outcome) -> Refusal {
-    refusal(Passing(outcome), hint_of(outcome), None, None, None)
+pub(super) fn from_no_answer(outcome: Outcome) -> ProviderError {
+    provider_error(Passing(outcome), hint_of(outcome), None, None, None)
 }
 
 fn hint_of(outcome: Outcome) -> &'static str {
@@ -94,20 +94,20 @@ fn hint_of(outcome: Outcome) -> &'static str {
 }
 
 /// A phone in a country that nobody writes to. Twilio is not asked.
-pub(super) fn of_unserved_country() -> Refusal {
-    refusal(Theirs(RegionNotAllowed), UNSERVED, None, None, None)
+pub(super) fn of_unserved_country() -> ProviderError {
+    provider_error(Theirs(RegionNotAllowed), UNSERVED, None, None, None)
 }
 
 const UNSERVED: &str = "no sender for this country: name one in TWILIO_SENDERS, or one for * (all others)";
 
 /// A message that this server is not set up for. Twilio is not asked.
-pub(super) fn of_settings(hint: &'static str) -> Refusal {
-    refusal(Ours, hint, None, None, None)
+pub(super) fn from_settings(hint: &'static str) -> ProviderError {
+    provider_error(Ours, hint, None, None, None)
 }
 
 /// A message that Twilio was not asked to send, because there was no time left or no sense in it.
-pub(super) fn of_not_asked(hint: &'static str, retry_after: Option<u64>) -> Refusal {
-    refusal(Passing(Outcome::NotSent), hint, None, None, retry_after)
+pub(super) fn of_not_asked(hint: &'static str, retry_after: Option<u64>) -> ProviderError {
+    provider_error(Passing(Outcome::NotSent), hint, None, None, retry_after)
 }
 
 /// What an error means and what to do about it, in our own words, for the operator's eyes: a command shows it. Clients
@@ -138,19 +138,19 @@ pub fn explain(error: &SendError) -> String {
     }
 }
 
-fn refusal(
+fn provider_error(
     sorted: Sorted,
     hint: &'static str,
     http_status: Option<u16>,
     provider_code: Option<u32>,
     retry_after: Option<u64>,
-) -> Refusal {
+) -> ProviderError {
     let error = match sorted {
         Theirs(reason) => SendError::Unreachable { reason, provider_code },
         Ours => SendError::Rejected { provider_code, http_status },
         Passing(outcome) => SendError::Unavailable { outcome, retry_after, provider_code },
     };
-    Refusal { error, hint }
+    ProviderError { error, hint }
 }
 
 /// The fall-back for a code that the table does not know.

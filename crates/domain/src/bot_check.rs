@@ -72,7 +72,7 @@ pub struct ChallengeResponse(SecretString);
 
 /// Why a text is no answer of any kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ResponseFault {
+pub enum ResponseError {
     /// Nothing is in it.
     #[error("Challenge response must not be empty")]
     Empty,
@@ -86,12 +86,12 @@ impl ChallengeResponse {
     ///
     /// # Errors
     /// When it is empty or longer.
-    pub fn parse(text: &str) -> Result<Self, ResponseFault> {
+    pub fn parse(text: &str) -> Result<Self, ResponseError> {
         if text.is_empty() {
-            return Err(ResponseFault::Empty);
+            return Err(ResponseError::Empty);
         }
         if text.chars().count() > MAX_RESPONSE_CHARS {
-            return Err(ResponseFault::TooLong);
+            return Err(ResponseError::TooLong);
         }
         Ok(Self(text.into()))
     }
@@ -111,7 +111,7 @@ impl fmt::Debug for ChallengeResponse {
 
 /// Why an answer to a challenge proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProofFault {
+pub enum PowError {
     /// No challenge of ours with a number behind it, or one that was altered.
     Unreadable,
     /// A challenge for another phone, or for another network.
@@ -138,7 +138,7 @@ impl SpendOnce {
 #[derive(Serialize, Deserialize)]
 struct Claims {
     token_type: String,
-    /// Whom it is for: [`ProofKey::binding`].
+    /// Whom it is for: [`PowKey::binding`].
     sub: String,
     jti: Uuid,
     /// The end, in seconds since 1970.
@@ -148,22 +148,22 @@ struct Claims {
 }
 
 /// The keys of challenges, derived from `SECRET_KEY` and its fallbacks: the first signs, all verify.
-pub struct ProofKeys {
-    current: ProofKey,
-    earlier: Vec<ProofKey>,
+pub struct PowKeys {
+    current: PowKey,
+    earlier: Vec<PowKey>,
 }
 
-impl fmt::Debug for ProofKeys {
+impl fmt::Debug for PowKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProofKeys").finish_non_exhaustive()
     }
 }
 
-impl ProofKeys {
+impl PowKeys {
     /// Derives the keys.
     #[must_use]
     pub fn derive(current: &SecretString, fallbacks: &[SecretString]) -> Self {
-        Self { current: ProofKey::of(current), earlier: fallbacks.iter().map(ProofKey::of).collect() }
+        Self { current: PowKey::new(current), earlier: fallbacks.iter().map(PowKey::new).collect() }
     }
 
     /// A challenge for this phone from this address. `id` is 128 random bits.
@@ -190,53 +190,51 @@ impl ProofKeys {
     /// `SECRET_KEY`.
     ///
     /// # Errors
-    /// [`ProofFault`] says which of its properties is missing.
+    /// [`PowError`] says which of its properties is missing.
     pub fn check(
         &self,
         response: &ChallengeResponse,
         phones: &[Pseudonym],
         address: ClientAddress,
         now: DateTime<Utc>,
-    ) -> Result<SpendOnce, ProofFault> {
+    ) -> Result<SpendOnce, PowError> {
         let response = response.expose();
-        let (challenge, nonce) = response.rsplit_once('.').ok_or(ProofFault::Unreadable)?;
+        let (challenge, nonce) = response.rsplit_once('.').ok_or(PowError::Unreadable)?;
         let is_number =
             (1..=MAX_NONCE_DIGITS).contains(&nonce.len()) && nonce.bytes().all(|byte| byte.is_ascii_digit());
         if !is_number {
-            return Err(ProofFault::Unreadable);
+            return Err(PowError::Unreadable);
         }
         let keys = std::iter::once(&self.current).chain(&self.earlier);
-        let (key, claims) = keys
-            .into_iter()
-            .find_map(|key| Some((key, key.open(challenge)?)))
-            .ok_or(ProofFault::Unreadable)?;
+        let (key, claims) =
+            keys.into_iter().find_map(|key| Some((key, key.open(challenge)?))).ok_or(PowError::Unreadable)?;
         let is_for = |phone: &Pseudonym| {
             bool::from(key.binding(claims.jti, phone, address).as_bytes().ct_eq(claims.sub.as_bytes()))
         };
         if !phones.iter().any(is_for) {
-            return Err(ProofFault::Elsewhere);
+            return Err(PowError::Elsewhere);
         }
         // One of a clock that was wrong could be answered for longer than its proof is remembered.
         let latest = now + CHALLENGE_LIFE + SKEW;
         if claims.exp <= now.timestamp() || claims.exp > latest.timestamp() {
-            return Err(ProofFault::Expired);
+            return Err(PowError::Expired);
         }
         if leading_zero_bits(response) < claims.bits {
-            return Err(ProofFault::TooLittleWork);
+            return Err(PowError::TooLittleWork);
         }
         Ok(SpendOnce(claims.jti))
     }
 }
 
 /// One key for each thing that is done with it.
-struct ProofKey {
+struct PowKey {
     signing: DerivedKey,
     binding: DerivedKey,
 }
 
-impl ProofKey {
-    fn of(secret: &SecretString) -> Self {
-        let derive = |what: &[u8]| DerivedKey::of(secret, what);
+impl PowKey {
+    fn new(secret: &SecretString) -> Self {
+        let derive = |what: &[u8]| DerivedKey::new(secret, what);
         Self { signing: derive(b"loopin-auth/proof/sign"), binding: derive(b"loopin-auth/proof/bind") }
     }
 
@@ -245,7 +243,7 @@ impl ProofKey {
     fn binding(&self, id: Uuid, phone: &Pseudonym, address: ClientAddress) -> String {
         let network = address.network();
         let parts = [id.as_bytes().as_slice(), b"/", phone.as_str().as_bytes(), b"/", network.as_bytes()];
-        self.binding.mark(&parts)
+        self.binding.phone_hash(&parts)
     }
 
     /// What a challenge says, if this key signed it.

@@ -44,16 +44,16 @@ impl House {
     pub async fn new(limits: Limits) -> Self {
         let (config, services) = services(&[]).await;
         let endpoint = app::endpoint(&config, Arc::clone(&services));
-        Self::of(endpoint, limits, services).await
+        Self::start_with(endpoint, limits, services).await
     }
 
     /// Another endpoint instead.
     pub async fn with(endpoint: impl Endpoint<Output = Response> + 'static, limits: Limits) -> Self {
         let (_, services) = services(&[]).await;
-        Self::of(endpoint, limits, services).await
+        Self::start_with(endpoint, limits, services).await
     }
 
-    async fn of(
+    async fn start_with(
         endpoint: impl Endpoint<Output = Response> + 'static,
         limits: Limits,
         services: Arc<Services>,
@@ -74,7 +74,7 @@ impl House {
     }
 
     pub async fn connect(&self) -> Client {
-        Client::of(TcpStream::connect(self.address).await.expect("a connection"))
+        Client::new(TcpStream::connect(self.address).await.expect("a connection"))
     }
 
     /// Tells it to stop.
@@ -108,13 +108,13 @@ pub struct Client {
 
 /// What the real server allows, with a few connections.
 pub fn limits() -> Limits {
-    Limits::of(8)
+    Limits::from_connections(8)
 }
 
 pub const HEALTH: &str = "GET /api/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 impl Client {
-    pub fn of(socket: TcpStream) -> Self {
+    pub fn new(socket: TcpStream) -> Self {
         Self { socket, since: Instant::now() }
     }
 

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Sending, Services, budget::Admitted};
+use super::{Error, SendOutcome, Services, budget::CountedRequest};
 use crate::{
+    bot_check::{Provider, SiteVerify, Verdict},
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
+        bot_check::{CHALLENGE_LIFE, Difficulty, PowKeys},
         budget::Budget,
         phone::PhoneNumber,
-        proof::{CHALLENGE_LIFE, Difficulty, ProofKeys},
     },
-    proof::{Provider, SiteVerify, Verdict},
 };
 
-pub use crate::domain::proof::{ChallengeResponse, ResponseFault};
+pub use crate::domain::bot_check::{ChallengeResponse, ResponseError};
 
 /// Who judges whether a request is a program's. One for the whole server.
 #[derive(Debug)]
-pub enum Proofs {
+pub enum BotCheck {
     /// Nobody.
     Off,
     /// We do, by work.
     Pow {
         /// What challenges are signed with.
-        keys: ProofKeys,
+        keys: PowKeys,
         /// How much work.
         difficulty: Difficulty,
     },
@@ -35,7 +35,7 @@ pub enum Proofs {
     Provider(SiteVerify),
 }
 
-impl Proofs {
+impl BotCheck {
     /// Whether anybody is ever asked.
     #[must_use]
     pub fn is_on(&self) -> bool {
@@ -54,7 +54,7 @@ impl Proofs {
 
 /// What a request has to show before it is let in: what `error.challenge` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AskedProof {
+pub enum BotChallenge {
     /// Work.
     Pow {
         /// The signed text that the work is done on.
@@ -80,7 +80,7 @@ pub enum AskedProof {
 
 /// Whether an answer will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proved {
+pub enum ResponseCheck {
     /// It does.
     Yes {
         /// The id that has to be charged once, in the same statement as the budgets, before anything else is done. A
@@ -93,7 +93,7 @@ pub enum Proved {
     Unavailable,
 }
 
-impl Proved {
+impl ResponseCheck {
     /// As metrics name it. A proof of work that was right counts as passed even if it had been spent before.
     fn as_str(self) -> &'static str {
         match self {
@@ -104,31 +104,31 @@ impl Proved {
     }
 }
 
-/// What to ask of this request; `None` when nobody is asked ([`Proofs::is_on`]).
+/// What to ask of this request; `None` when nobody is asked ([`BotCheck::is_on`]).
 #[must_use]
-pub fn ask(
+pub fn new_challenge(
     services: &Services,
     phone: &PhoneNumber,
     address: ClientAddress,
     now: DateTime<Utc>,
-) -> Option<AskedProof> {
-    match &services.proofs {
-        Proofs::Off => None,
-        Proofs::Pow { keys, difficulty } => {
+) -> Option<BotChallenge> {
+    match &services.bot_check {
+        BotCheck::Off => None,
+        BotCheck::Pow { keys, difficulty } => {
             let phone = services.pseudonyms.phone(phone);
             let challenge = keys.challenge(&phone, address, *difficulty, services.random.bits(), now);
             let expires_in = CHALLENGE_LIFE.num_seconds();
             services.metrics.challenge("pow", "asked");
-            Some(AskedProof::Pow { challenge, difficulty: difficulty.bits(), expires_in })
+            Some(BotChallenge::Pow { challenge, difficulty: difficulty.bits(), expires_in })
         }
-        Proofs::Provider(site) => {
+        BotCheck::Provider(site) => {
             let site_key = site.site_key().to_owned();
             services.metrics.challenge(site.provider().as_str(), "asked");
             Some(match site.provider() {
                 Provider::Turnstile => {
-                    AskedProof::Turnstile { site_key, action: site.action().map(str::to_owned) }
+                    BotChallenge::Turnstile { site_key, action: site.action().map(str::to_owned) }
                 }
-                Provider::HCaptcha => AskedProof::HCaptcha { site_key },
+                Provider::HCaptcha => BotChallenge::HCaptcha { site_key },
             })
         }
     }
@@ -141,40 +141,40 @@ pub async fn check(
     phone: &PhoneNumber,
     address: ClientAddress,
     now: DateTime<Utc>,
-) -> Proved {
-    let (provider, proved) = match &services.proofs {
-        Proofs::Off => return Proved::No,
-        Proofs::Pow { keys, .. } => {
+) -> ResponseCheck {
+    let (provider, accepted) = match &services.bot_check {
+        BotCheck::Off => return ResponseCheck::No,
+        BotCheck::Pow { keys, .. } => {
             let phones = services.pseudonyms.phone_with_all(phone);
-            let proved = match keys.check(response, &phones, address, now) {
-                Ok(proof) => Proved::Yes { spend: Some(proof.id()) },
-                Err(fault) => {
-                    tracing::debug!(provider = "pow", why = ?fault, "bot proof refused");
-                    Proved::No
+            let accepted = match keys.check(response, &phones, address, now) {
+                Ok(proof) => ResponseCheck::Yes { spend: Some(proof.id()) },
+                Err(error) => {
+                    tracing::debug!(provider = "pow", why = ?error, "bot proof refused");
+                    ResponseCheck::No
                 }
             };
-            ("pow", proved)
+            ("pow", accepted)
         }
-        Proofs::Provider(site) => {
-            let proved = match site.verify(response, address.ip(), services.random.bits()).await {
-                Verdict::Human => Proved::Yes { spend: None },
-                Verdict::Refused(_) => Proved::No,
-                Verdict::OurFault(_) | Verdict::Away(_) => Proved::Unavailable,
+        BotCheck::Provider(site) => {
+            let accepted = match site.verify(response, address.ip(), services.random.bits()).await {
+                Verdict::Human => ResponseCheck::Yes { spend: None },
+                Verdict::Refused(_) => ResponseCheck::No,
+                Verdict::Misconfigured(_) | Verdict::Away(_) => ResponseCheck::Unavailable,
             };
-            (site.provider().as_str(), proved)
+            (site.provider().as_str(), accepted)
         }
     };
-    services.metrics.challenge(provider, proved.as_str());
-    proved
+    services.metrics.challenge(provider, accepted.as_str());
+    accepted
 }
 
 /// What a wish for a code has to show.
 #[derive(Debug)]
-pub(super) enum Demand {
+pub(super) enum Requirement {
     /// Nothing, or what it showed will do: this is to be spent with it.
-    Met(Option<Uuid>),
+    Passed(Option<Uuid>),
     /// This.
-    Ask(AskedProof),
+    Challenge(BotChallenge),
     /// Whoever judges is not there.
     Unavailable,
 }
@@ -184,44 +184,48 @@ pub(super) enum Demand {
 ///
 /// # Errors
 /// When the database does not answer: then nothing may be sent.
-pub(super) async fn demand(
+pub(super) async fn require(
     services: &Arc<Services>,
-    admitted: &Admitted,
+    admitted: &CountedRequest,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
-) -> Result<Demand, Error> {
-    if !services.proofs.is_on() || !is_suspicious(services, admitted, phone, now).await? {
-        return Ok(Demand::Met(None));
+) -> Result<Requirement, Error> {
+    if !services.bot_check.is_on() || !is_suspicious(services, admitted, phone, now).await? {
+        return Ok(Requirement::Passed(None));
     }
-    let address = admitted.asker.address;
-    let answered = match &admitted.asker.challenge_response {
+    let address = admitted.requester.address;
+    let answered = match &admitted.requester.challenge_response {
         Some(response) => check(services, response, phone, address, now).await,
-        None => return Ok(ask(services, phone, address, now).map_or(Demand::Met(None), Demand::Ask)),
+        None => {
+            return Ok(new_challenge(services, phone, address, now)
+                .map_or(Requirement::Passed(None), Requirement::Challenge));
+        }
     };
     Ok(match answered {
-        Proved::Yes { spend } => Demand::Met(spend),
-        Proved::Unavailable => Demand::Unavailable,
-        Proved::No => {
+        ResponseCheck::Yes { spend } => Requirement::Passed(spend),
+        ResponseCheck::Unavailable => Requirement::Unavailable,
+        ResponseCheck::No => {
             note_failed(services, phone, address, "wrong", now);
-            ask(services, phone, address, now).map_or(Demand::Met(None), Demand::Ask)
+            new_challenge(services, phone, address, now)
+                .map_or(Requirement::Passed(None), Requirement::Challenge)
         }
     })
 }
 
 /// What to ask of a wish that was refused because its proof let a message out before. The answer is that of any other proof
 /// that will not do: waiting would not help, and another proof does.
-pub(super) fn asked_again(
+pub(super) fn challenge_if_spent(
     services: &Services,
-    sending: &Sending,
+    sending: &SendOutcome,
     phone: &PhoneNumber,
     address: ClientAddress,
     now: DateTime<Utc>,
-) -> Option<AskedProof> {
-    if !matches!(sending, Sending::Refused(refusal) if refusal.budget == Budget::Proof) {
+) -> Option<BotChallenge> {
+    if !matches!(sending, SendOutcome::Refused(exceeded) if exceeded.budget == Budget::Proof) {
         return None;
     }
     note_failed(services, phone, address, "spent", now);
-    ask(services, phone, address, now)
+    new_challenge(services, phone, address, now)
 }
 
 fn note_failed(
@@ -232,25 +236,24 @@ fn note_failed(
     now: DateTime<Utc>,
 ) {
     let event = Event::by_stranger(Action::ChallengeFailed).phone(phone).from(address);
-    let event = event.with("provider", services.proofs.as_str()).with("reason", reason);
+    let event = event.with("provider", services.bot_check.as_str()).with("reason", reason);
     services.audit.note(event, now);
 }
 
 async fn is_suspicious(
     services: &Services,
-    admitted: &Admitted,
+    admitted: &CountedRequest,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let is_over_half = |used: usize, most: usize| used * 2 > most;
-    if admitted.standing.is_some_and(|standing| is_over_half(standing.quota - standing.left, standing.quota))
-    {
+    if admitted.status.is_some_and(|status| is_over_half(status.quota - status.left, status.quota)) {
         return Ok(true);
     }
-    let Some(tally) = super::budget::prefix_of(services, phone).await? else {
+    let Some(row) = super::budget::prefix_of(services, phone).await? else {
         return Ok(false);
     };
     let unanswered = services.budgets.prefix.unanswered;
     // A prefix that was closed and shows whether it is honest by now is watched all the more.
-    Ok(tally.closed_until.is_some() || is_over_half(tally.within(unanswered.per, now), unanswered.most))
+    Ok(row.closed_until.is_some() || is_over_half(row.within(unanswered.per, now), unanswered.most))
 }

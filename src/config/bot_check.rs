@@ -5,8 +5,8 @@ use url::Url;
 
 use super::reader::Reader;
 use crate::{
-    domain::proof::Difficulty,
-    proof::{DEFAULT_TIMEOUT, Provider, ProviderSettings},
+    bot_check::{DEFAULT_TIMEOUT, Provider, ProviderSettings},
+    domain::bot_check::Difficulty,
 };
 
 /// The longest action that Turnstile takes:
@@ -15,7 +15,7 @@ const MAX_ACTION_CHARS: usize = 32;
 
 /// Who judges whether a request is a program's.
 #[derive(Debug, Clone)]
-pub enum ProofSettings {
+pub enum BotCheckSettings {
     /// Nobody.
     Off,
     /// We do, by work.
@@ -30,7 +30,11 @@ enum Kind {
     Provider(Provider),
 }
 
-pub(super) fn proof(reader: &mut Reader<'_>, is_prod: bool, rate_limits_enabled: bool) -> ProofSettings {
+pub(super) fn bot_check(
+    reader: &mut Reader<'_>,
+    is_prod: bool,
+    rate_limits_enabled: bool,
+) -> BotCheckSettings {
     let kind = match reader.text("BOT_PROOF").as_deref() {
         None | Some("off") => Kind::Off,
         Some("pow") => Kind::Pow,
@@ -48,15 +52,15 @@ pub(super) fn proof(reader: &mut Reader<'_>, is_prod: bool, rate_limits_enabled:
     let hostnames = hostnames(reader);
     let action = action(reader);
     let settings = match kind {
-        Kind::Off => ProofSettings::Off,
-        Kind::Pow => ProofSettings::Pow(difficulty),
+        Kind::Off => BotCheckSettings::Off,
+        Kind::Pow => BotCheckSettings::Pow(difficulty),
         Kind::Provider(provider) => {
             let given = Given { site_key, secret, url, hostnames, action };
             given.settings(reader, provider, is_prod)
         }
     };
     // What it hides was looked at all the same, so that the list of problems is whole.
-    if rate_limits_enabled { settings } else { ProofSettings::Off }
+    if rate_limits_enabled { settings } else { BotCheckSettings::Off }
 }
 
 fn difficulty(reader: &mut Reader<'_>) -> Difficulty {
@@ -110,7 +114,7 @@ struct Given {
 }
 
 impl Given {
-    fn settings(self, reader: &mut Reader<'_>, provider: Provider, is_prod: bool) -> ProofSettings {
+    fn settings(self, reader: &mut Reader<'_>, provider: Provider, is_prod: bool) -> BotCheckSettings {
         let name = provider.as_str();
         if self.site_key.is_none() {
             reader.problem(format!("BOT_PROOF_SITE_KEY must be set when BOT_PROOF is {name}"));
@@ -134,7 +138,7 @@ impl Given {
         let url = self.url.or_else(|| Url::parse(provider.default_url()).ok());
         match (self.site_key, self.secret, url) {
             (Some(site_key), Some(secret), Some(url)) => {
-                ProofSettings::Provider(Box::new(ProviderSettings {
+                BotCheckSettings::Provider(Box::new(ProviderSettings {
                     provider,
                     site_key,
                     secret,
@@ -144,7 +148,7 @@ impl Given {
                     timeout: DEFAULT_TIMEOUT,
                 }))
             }
-            _ => ProofSettings::Off,
+            _ => BotCheckSettings::Off,
         }
     }
 }

@@ -6,12 +6,12 @@ const NOW: &str = "2026-11-21T10:00:00.25Z";
 const PHONE: &str = "0123456789abcdef0123456789abcdef";
 const ADDRESS: &str = "203.0.113.7";
 
-fn keys(secret: &str, fallbacks: &[&str]) -> ProofKeys {
+fn keys(secret: &str, fallbacks: &[&str]) -> PowKeys {
     let fallbacks: Vec<SecretString> = fallbacks.iter().map(|secret| (*secret).into()).collect();
-    ProofKeys::derive(&secret.into(), &fallbacks)
+    PowKeys::derive(&secret.into(), &fallbacks)
 }
 
-fn ours() -> ProofKeys {
+fn ours() -> PowKeys {
     keys("the secret of the tests", &[])
 }
 
@@ -33,7 +33,7 @@ fn easy() -> Difficulty {
     Difficulty::new(Difficulty::LEAST).unwrap()
 }
 
-fn challenge_of(keys: &ProofKeys) -> String {
+fn challenge_of(keys: &PowKeys) -> String {
     keys.challenge(&phone("hers"), address(ADDRESS), easy(), Uuid::from_u128(7), now())
 }
 
@@ -46,7 +46,7 @@ fn solve(challenge: &str) -> String {
     format!("{challenge}.{}", number(challenge, |bits| bits >= easy().bits()))
 }
 
-fn check(keys: &ProofKeys, response: &str) -> Result<SpendOnce, ProofFault> {
+fn check(keys: &PowKeys, response: &str) -> Result<SpendOnce, PowError> {
     let response = ChallengeResponse::parse(response).unwrap();
     keys.check(&response, &[phone("hers")], address(ADDRESS), now())
 }
@@ -76,8 +76,8 @@ fn an_answer_is_good_for_two_minutes() {
     };
     // An end is in whole seconds, and the challenge was made at a quarter past one.
     assert_eq!(at(119, 749), Ok(Uuid::from_u128(7)));
-    assert_eq!(at(119, 750), Err(ProofFault::Expired));
-    assert_eq!(at(3600, 0), Err(ProofFault::Expired));
+    assert_eq!(at(119, 750), Err(PowError::Expired));
+    assert_eq!(at(3600, 0), Err(PowError::Expired));
 }
 
 #[test]
@@ -91,11 +91,11 @@ fn an_answer_is_one_phones_from_one_network() {
     };
     for (made_for, shown_by, expected) in [
         (("hers", ADDRESS), ("hers", ADDRESS), Ok(())),
-        (("hers", ADDRESS), ("another", ADDRESS), Err(ProofFault::Elsewhere)),
-        (("hers", ADDRESS), ("hers", "203.0.113.8"), Err(ProofFault::Elsewhere)),
+        (("hers", ADDRESS), ("another", ADDRESS), Err(PowError::Elsewhere)),
+        (("hers", ADDRESS), ("hers", "203.0.113.8"), Err(PowError::Elsewhere)),
         (("hers", ADDRESS), ("hers", "::ffff:203.0.113.7"), Ok(())),
         (("hers", "2001:db8:1:2::1"), ("hers", "2001:db8:1:2:ffff::9"), Ok(())),
-        (("hers", "2001:db8:1:2::1"), ("hers", "2001:db8:1:3::1"), Err(ProofFault::Elsewhere)),
+        (("hers", "2001:db8:1:2::1"), ("hers", "2001:db8:1:3::1"), Err(PowError::Elsewhere)),
     ] {
         assert_eq!(at(made_for, shown_by), expected, "made for {made_for:?}, shown by {shown_by:?}");
     }
@@ -106,7 +106,7 @@ fn too_little_work_is_none() {
     let keys = ours();
     let challenge = challenge_of(&keys);
     let just_not = number(&challenge, |bits| bits == easy().bits() - 1);
-    assert_eq!(check(&keys, &format!("{challenge}.{just_not}")), Err(ProofFault::TooLittleWork));
+    assert_eq!(check(&keys, &format!("{challenge}.{just_not}")), Err(PowError::TooLittleWork));
     let just = number(&challenge, |bits| bits == easy().bits());
     assert!(check(&keys, &format!("{challenge}.{just}")).is_ok());
     let more = number(&challenge, |bits| bits > easy().bits());
@@ -119,7 +119,7 @@ fn a_challenge_asks_for_its_own_difficulty() {
     let harder = Difficulty::new(Difficulty::LEAST + 2).unwrap();
     let challenge = keys.challenge(&phone("hers"), address(ADDRESS), harder, Uuid::from_u128(7), now());
     let easy_answer = number(&challenge, |bits| bits == easy().bits());
-    assert_eq!(check(&keys, &format!("{challenge}.{easy_answer}")), Err(ProofFault::TooLittleWork));
+    assert_eq!(check(&keys, &format!("{challenge}.{easy_answer}")), Err(PowError::TooLittleWork));
     let answer = number(&challenge, |bits| bits >= harder.bits());
     assert!(check(&keys, &format!("{challenge}.{answer}")).is_ok());
 }
@@ -150,7 +150,7 @@ fn an_altered_challenge_is_none() {
         ),
         (format!("{}.{}.{}", BASE64.encode(r#"{"alg":"HS512"}"#), parts[1], parts[2]), "another algorithm"),
     ] {
-        assert_eq!(check(&keys, &solve(&challenge)), Err(ProofFault::Unreadable), "{why}");
+        assert_eq!(check(&keys, &solve(&challenge)), Err(PowError::Unreadable), "{why}");
     }
 }
 
@@ -168,16 +168,12 @@ fn what_we_signed_for_another_purpose_is_no_challenge() {
     assert!(check(&ours(), &solve(&signed(&claims("pow")))).is_ok(), "the rest is right");
     for token_type in ["access", "refresh", "device", "POW", ""] {
         let answer = solve(&signed(&claims(token_type)));
-        assert_eq!(check(&ours(), &answer), Err(ProofFault::Unreadable), "{token_type}");
+        assert_eq!(check(&ours(), &answer), Err(PowError::Unreadable), "{token_type}");
     }
     for member in ["token_type", "sub", "jti", "exp", "bits"] {
         let mut without = claims("pow");
         without.as_object_mut().unwrap().remove(member);
-        assert_eq!(
-            check(&ours(), &solve(&signed(&without))),
-            Err(ProofFault::Unreadable),
-            "without {member}"
-        );
+        assert_eq!(check(&ours(), &solve(&signed(&without))), Err(PowError::Unreadable), "without {member}");
     }
 }
 
@@ -204,7 +200,7 @@ fn garbage_is_no_answer() {
         (format!("{}.{number}", "é".repeat(500)), "no base64"),
         ("1.".repeat(2000), "full stops"),
     ] {
-        assert_eq!(check(&keys, &text), Err(ProofFault::Unreadable), "{why}");
+        assert_eq!(check(&keys, &text), Err(PowError::Unreadable), "{why}");
     }
 }
 
@@ -214,9 +210,9 @@ fn an_earlier_key_still_verifies_and_an_unknown_one_does_not() {
     let answer = solve(&challenge_of(&before));
     assert!(check(&keys("after", &["before"]), &answer).is_ok());
     assert!(check(&keys("after", &["long ago", "before"]), &answer).is_ok());
-    assert_eq!(check(&keys("after", &[]), &answer), Err(ProofFault::Unreadable));
+    assert_eq!(check(&keys("after", &[]), &answer), Err(PowError::Unreadable));
     let answer = solve(&challenge_of(&keys("after", &["before"])));
-    assert_eq!(check(&before, &answer), Err(ProofFault::Unreadable), "the new key signs");
+    assert_eq!(check(&before, &answer), Err(PowError::Unreadable), "the new key signs");
 }
 
 #[test]
@@ -225,7 +221,7 @@ fn after_a_change_of_the_key_a_phone_is_known_by_its_earlier_name() {
     let (before, after) = (SecretString::from("before"), SecretString::from("after"));
     let phone = PhoneNumber::from_e164("+916205829376").unwrap();
     let names_before = Pseudonyms::derive(&before, &[]);
-    let challenge = ProofKeys::derive(&before, &[]).challenge(
+    let challenge = PowKeys::derive(&before, &[]).challenge(
         &names_before.phone(&phone),
         address(ADDRESS),
         easy(),
@@ -234,7 +230,7 @@ fn after_a_change_of_the_key_a_phone_is_known_by_its_earlier_name() {
     );
     let answer = ChallengeResponse::parse(&solve(&challenge)).unwrap();
     let names = Pseudonyms::derive(&after, std::slice::from_ref(&before));
-    let keys = ProofKeys::derive(&after, std::slice::from_ref(&before));
+    let keys = PowKeys::derive(&after, std::slice::from_ref(&before));
     assert!(keys.check(&answer, &names.phone_with_all(&phone), address(ADDRESS), now()).is_ok());
 }
 
@@ -262,8 +258,8 @@ fn a_challenge_says_nothing_of_whom_it_is_for() {
 fn a_response_has_a_length_and_is_not_shown() {
     let longest = "é".repeat(MAX_RESPONSE_CHARS);
     assert!(ChallengeResponse::parse(&longest).is_ok());
-    assert_eq!(ChallengeResponse::parse(&format!("{longest}x")).unwrap_err(), ResponseFault::TooLong);
-    assert_eq!(ChallengeResponse::parse("").unwrap_err(), ResponseFault::Empty);
+    assert_eq!(ChallengeResponse::parse(&format!("{longest}x")).unwrap_err(), ResponseError::TooLong);
+    assert_eq!(ChallengeResponse::parse("").unwrap_err(), ResponseError::Empty);
     assert_eq!(format!("{:?}", ChallengeResponse::parse("token").unwrap()), "ChallengeResponse(..)");
     assert_eq!(format!("{:?}", ours()), "ProofKeys { .. }");
 }
@@ -296,7 +292,7 @@ fn the_worked_example_is_right() {
     let secret: SecretString = example("SECRET_KEY:").into();
     let id = Uuid::from_u128(1);
     let made: DateTime<Utc> = example("made at:").parse().unwrap();
-    let keys = ProofKeys::derive(&secret, &[]);
+    let keys = PowKeys::derive(&secret, &[]);
     let phone = crate::pseudonym::Pseudonyms::derive(&secret, &[])
         .phone(&crate::phone::PhoneNumber::from_e164(&example("phone_number:")).unwrap());
     let address = address(&example("client address:"));

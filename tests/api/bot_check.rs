@@ -11,7 +11,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestHouse},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer},
 };
 
 const ADDRESS: &str = "203.0.113.7";
@@ -23,20 +23,20 @@ const HOUR: i64 = 3600;
 const POW: [(&str, &str); 2] = [("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "8")];
 
 /// The house with bot proof, on the same database.
-async fn asking(house: &TestHouse, more: &[(&str, &str)]) -> TestHouse {
-    house.second_server(&[&POW, more].concat()).await
+async fn asking(server: &TestServer, more: &[(&str, &str)]) -> TestServer {
+    server.second_server(&[&POW, more].concat()).await
 }
 
 /// An address that has used up just half of its requests, with what comes to nothing.
-async fn half_used(house: &TestHouse, address: &str) -> TestHouse {
-    let one = house.from(address);
+async fn half_used(server: &TestServer, address: &str) -> TestServer {
+    let one = server.from(address);
     for _ in 0..10 {
         one.login("1").await.assert_error(422, "validation_failed");
     }
     one
 }
 
-async fn answer(from: &TestHouse, path: &str, phone: &str, response: impl Into<Value>) -> Answer {
+async fn answer(from: &TestServer, path: &str, phone: &str, response: impl Into<Value>) -> Answer {
     let response: Value = response.into();
     from.post(path, json!({ "phone_number": phone, "challenge_response": response })).await
 }
@@ -66,15 +66,15 @@ fn without_challenge(asked: &Answer) -> String {
     asked.text.replace(&challenge(asked), "…")
 }
 
-async fn failures(house: &TestHouse) -> Vec<Entry> {
-    house.services.audit.flush().await.unwrap();
+async fn failures(server: &TestServer) -> Vec<Entry> {
+    server.services.audit.flush().await.unwrap();
     let filter = Filter { action: Some(Action::ChallengeFailed), ..Filter::default() };
-    store::audit::list_after(&house.services.store, &filter, None, 10_000).await.unwrap()
+    store::audit::list_after(&server.services.store, &filter, None, 10_000).await.unwrap()
 }
 
 #[track_caller]
-fn assert_counted(house: &TestHouse, line: &str) {
-    let text = house.services.metrics.text();
+fn assert_counted(server: &TestServer, line: &str) {
+    let text = server.services.metrics.text();
     assert!(text.lines().any(|counted| counted == line), "{line} in {text}");
 }
 
@@ -92,7 +92,7 @@ async fn provider() -> MockServer {
     provider
 }
 
-async fn asking_a_provider(house: &TestHouse, name: &str, url: &str) -> TestHouse {
+async fn asking_a_provider(server: &TestServer, name: &str, url: &str) -> TestServer {
     let settings = [
         ("BOT_PROOF", name),
         ("BOT_PROOF_SITE_KEY", "the-site-key"),
@@ -100,18 +100,18 @@ async fn asking_a_provider(house: &TestHouse, name: &str, url: &str) -> TestHous
         ("BOT_PROOF_URL", url),
         ("BOT_PROOF_HOSTNAMES", "app.example.com"),
     ];
-    house.second_server(&settings).await
+    server.second_server(&settings).await
 }
 
 on_both! {
-    async fn the_tenth_request_of_an_address_is_served_and_the_eleventh_is_asked(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        let one = house.from(ADDRESS);
+    async fn the_tenth_request_of_an_address_is_served_and_the_eleventh_is_asked(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        let one = server.from(ADDRESS);
         for _ in 0..9 {
             one.login(OTHER_PHONE).await.assert_error(404, "user_not_found");
         }
         one.signup(PHONE).await.assert_ok();
-        house.advance(30);
+        server.advance(30);
         let asked = one.signup(PHONE).await;
         let text = challenge(&asked);
         let shape = json!({
@@ -120,54 +120,54 @@ on_both! {
         });
         assert_eq!(asked.at("/error"), shape);
         assert!(asked.header("ratelimit").unwrap_or_default().contains("\"address-requests\";r=9"), "{asked:?}");
-        assert_eq!(house.inbox_of(PHONE).len(), 1);
+        assert_eq!(server.inbox_of(PHONE).len(), 1);
         // Nobody else is.
-        house.from("203.0.113.8").signup(OTHER_PHONE).await.assert_ok();
+        server.from("203.0.113.8").signup(OTHER_PHONE).await.assert_ok();
 
         let sent = answer(&one, SIGNUP, PHONE, work(&text, true)).await;
         // A proof is nothing to wait for: the next code may be asked for as always.
         assert_eq!(sent.assert_ok().at("/data/resend_in"), json!(30));
-        assert_eq!(house.inbox_of(PHONE).len(), 2);
-        one.verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
-        house.advance(HOUR);
+        assert_eq!(server.inbox_of(PHONE).len(), 2);
+        one.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        server.advance(HOUR);
         one.login(PHONE).await.assert_ok();
     }
 
-    async fn an_answer_that_nobody_asked_for_is_not_looked_at(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        answer(&house.from(ADDRESS), SIGNUP, PHONE, "garbage").await.assert_ok();
-        assert_eq!(failures(&house).await, []);
+    async fn an_answer_that_nobody_asked_for_is_not_looked_at(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        answer(&server.from(ADDRESS), SIGNUP, PHONE, "garbage").await.assert_ok();
+        assert_eq!(failures(&server).await, []);
     }
 
-    async fn an_answer_lets_one_message_out(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        let one = half_used(&house, ADDRESS).await;
+    async fn an_answer_lets_one_message_out(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        let one = half_used(&server, ADDRESS).await;
         let asked = one.signup(PHONE).await;
         let proof = solve(&asked);
         answer(&one, SIGNUP, PHONE, proof.as_str()).await.assert_ok();
-        let elsewhere = asking(&house, &[]).await.from(ADDRESS);
+        let elsewhere = asking(&server, &[]).await.from(ADDRESS);
         for (server, path) in [(&one, SIGNUP), (&elsewhere, SIGNUP), (&one, LOGIN)] {
-            house.advance(30);
+            server.advance(30);
             if path == LOGIN {
-                house.from("198.51.100.1").verify_otp(PHONE, &house.last_code_for(PHONE)).await.assert_ok();
+                server.from("198.51.100.1").verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
             }
             let again = answer(server, path, PHONE, proof.as_str()).await;
             assert_ne!(challenge(&again), challenge(&asked));
             assert_eq!(again.at("/error/retry_after"), Value::Null, "{}", again.text);
         }
-        assert_eq!(house.inbox_of(PHONE).len(), 1);
+        assert_eq!(server.inbox_of(PHONE).len(), 1);
         // The new challenge is as good as the first one was.
         let asked = one.login(PHONE).await;
         answer(&one, LOGIN, PHONE, solve(&asked)).await.assert_ok();
-        assert_eq!(house.inbox_of(PHONE).len(), 2);
+        assert_eq!(server.inbox_of(PHONE).len(), 2);
 
         elsewhere.services.audit.flush().await.unwrap();
-        let kept: Vec<Value> = failures(&house).await.iter().map(|entry| entry.detail.json()).collect();
+        let kept: Vec<Value> = failures(&server).await.iter().map(|entry| entry.detail.json()).collect();
         assert_eq!(kept, vec![json!({"provider": "pow", "reason": "spent"}); 3]);
-        assert_counted(&house, "loopin_budget_refusals_total{budget=\"proof\"} 2");
+        assert_counted(&server, "loopin_budget_refusals_total{budget=\"proof\"} 2");
     }
 
-    async fn twenty_times_the_same_answer_at_once_at_two_servers_are_one_message(house: TestHouse) {
+    async fn twenty_times_the_same_answer_at_once_at_two_servers_are_one_message(server: TestServer) {
         // Only the proof is left to bound them.
         let settings = [
             ("OTP_RESEND_SECONDS", "0"),
@@ -175,9 +175,9 @@ on_both! {
             ("LIMIT_SENDS_PER_PHONE", "100/1h"),
             ("LIMIT_SENDS_PER_PHONE_AND_ADDRESS", "100/1h"),
         ];
-        let house = asking(&house, &settings).await;
-        let other = asking(&house, &settings).await.from(ADDRESS);
-        let one = house.from(ADDRESS);
+        let server = asking(&server, &settings).await;
+        let other = asking(&server, &settings).await.from(ADDRESS);
+        let one = server.from(ADDRESS);
         for _ in 0..30 {
             one.login("1").await.assert_error(422, "validation_failed");
         }
@@ -186,37 +186,37 @@ on_both! {
         let all = (0..20).map(|number| answer(servers[number % 2], SIGNUP, PHONE, proof.as_str()));
         let answers = join_all(all).await;
         let served = answers.iter().filter(|answer| answer.status.as_u16() == 200).count();
-        let sent = [&house, &other].map(|server| server.inbox_of(PHONE).len());
+        let sent = [&server, &other].map(|server| server.inbox_of(PHONE).len());
         assert_eq!((served, sent.iter().sum::<usize>()), (1, 1), "{answers:?}");
         for refused in answers.iter().filter(|answer| answer.status.as_u16() != 200) {
             assert!([403, 429].contains(&refused.status.as_u16()), "{}", refused.text);
         }
     }
 
-    async fn an_answer_is_good_for_one_phone_from_one_address_and_two_minutes(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        let one = half_used(&house, "2001:db8:7::1").await;
-        let neighbour = half_used(&house, "2001:db8:8::1").await;
+    async fn an_answer_is_good_for_one_phone_from_one_address_and_two_minutes(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        let one = half_used(&server, "2001:db8:7::1").await;
+        let neighbour = half_used(&server, "2001:db8:8::1").await;
         let proof = solve(&one.signup(PHONE).await);
         challenge(&answer(&one, SIGNUP, OTHER_PHONE, proof.as_str()).await);
         challenge(&answer(&neighbour, SIGNUP, PHONE, proof.as_str()).await);
-        house.advance(120);
+        server.advance(120);
         challenge(&answer(&one, SIGNUP, PHONE, proof.as_str()).await);
-        assert!(house.inbox_of(PHONE).is_empty() && house.inbox_of(OTHER_PHONE).is_empty());
-        assert_eq!(failures(&house).await.len(), 3);
-        assert_counted(&house, "loopin_challenges_total{provider=\"pow\",outcome=\"failed\"} 3");
+        assert!(server.inbox_of(PHONE).is_empty() && server.inbox_of(OTHER_PHONE).is_empty());
+        assert_eq!(failures(&server).await.len(), 3);
+        assert_counted(&server, "loopin_challenges_total{provider=\"pow\",outcome=\"failed\"} 3");
 
         let proof = solve(&one.signup(PHONE).await);
-        house.advance(119);
+        server.advance(119);
         // Another address of the same subscriber, and the number written in another way.
-        let same = house.from("2001:db8:7::ffff:2");
+        let same = server.from("2001:db8:7::ffff:2");
         answer(&same, SIGNUP, "062058 29376", proof).await.assert_ok();
-        assert_counted(&house, "loopin_challenges_total{provider=\"pow\",outcome=\"passed\"} 1");
+        assert_counted(&server, "loopin_challenges_total{provider=\"pow\",outcome=\"passed\"} 1");
     }
 
-    async fn what_is_no_answer_is_asked_anew(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        let one = half_used(&house, ADDRESS).await;
+    async fn what_is_no_answer_is_asked_anew(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        let one = half_used(&server, ADDRESS).await;
         let text = challenge(&one.signup(PHONE).await);
         for (number, wrong) in [
             work(&text, false),
@@ -233,15 +233,15 @@ on_both! {
             let again = answer(&one, SIGNUP, PHONE, wrong.as_str()).await;
             assert_ne!(challenge(&again), text, "{wrong}");
             assert!(!again.text.contains("an-echo"), "{}", again.text);
-            let kept = failures(&house).await;
+            let kept = failures(&server).await;
             assert_eq!(kept.len(), number + 1, "{wrong}");
             let (last, phone) = (kept.last().unwrap(), "+91******9376");
             assert_eq!(last.detail.json(), json!({"provider": "pow", "reason": "wrong"}));
             assert_eq!((last.phone_masked.as_deref(), last.address.as_deref()), (Some(phone), Some(ADDRESS)));
         }
-        assert!(house.inbox_of(PHONE).is_empty());
+        assert!(server.inbox_of(PHONE).is_empty());
         // Null is none.
-        let other = half_used(&house, "203.0.113.8").await;
+        let other = half_used(&server, "203.0.113.8").await;
         challenge(&answer(&other, SIGNUP, PHONE, Value::Null).await);
         for wrong in [json!(7), json!({}), json!([]), json!(true), json!(""), json!("x".repeat(4097))] {
             let refused = answer(&other, LOGIN, PHONE, wrong.clone()).await;
@@ -249,13 +249,13 @@ on_both! {
             let fields = refused.at("/error/fields");
             assert_eq!(fields.as_object().unwrap().keys().collect::<Vec<_>>(), ["challenge_response"], "{wrong}");
         }
-        assert_eq!(failures(&house).await.len(), 7, "they are no proofs that failed");
+        assert_eq!(failures(&server).await.len(), 7, "they are no proofs that failed");
     }
 
-    async fn over_half_of_a_prefix_asks_everybody_of_it(house: TestHouse) {
-        let house = asking(&house, &[("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "4/1h")]).await;
+    async fn over_half_of_a_prefix_asks_everybody_of_it(server: TestServer) {
+        let server = asking(&server, &[("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "4/1h")]).await;
         let phone = |nth: usize| format!("+917000{nth:06}");
-        let from = |nth: usize| house.from(format!("2001:db8:7000:{nth:x}::1"));
+        let from = |nth: usize| server.from(format!("2001:db8:7000:{nth:x}::1"));
         for nth in 0..3 {
             from(nth).signup(&phone(nth)).await.assert_ok();
         }
@@ -269,44 +269,44 @@ on_both! {
         let closed = answer(&from(7), SIGNUP, &phone(7), proof.as_str()).await;
         closed.assert_error(429, "rate_limited");
         // One that comes back opens it, and ends the questions; and what was refused took no proof.
-        from(0).verify_otp(&phone(0), &house.last_code_for(&phone(0))).await.assert_ok();
+        from(0).verify_otp(&phone(0), &server.last_code_for(&phone(0))).await.assert_ok();
         from(8).signup(&phone(8)).await.assert_ok();
         from(9).signup(&phone(9)).await.assert_ok();
         from(10).signup(&phone(10)).await.assert_ok();
         answer(&from(7), SIGNUP, &phone(7), proof).await.assert_ok();
-        assert_eq!(failures(&house).await, []);
+        assert_eq!(failures(&server).await, []);
     }
 
-    async fn a_device_that_was_signed_in_before_is_not_asked(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        house.signup(PHONE).await.assert_ok();
-        let token = house.verify_otp(PHONE, &house.last_code_for(PHONE)).await.text_at("/data/device_token");
+    async fn a_device_that_was_signed_in_before_is_not_asked(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        server.signup(PHONE).await.assert_ok();
+        let token = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.text_at("/data/device_token");
         assert!(!token.is_empty());
-        house.advance(30);
-        let one = half_used(&house, ADDRESS).await;
+        server.advance(30);
+        let one = half_used(&server, ADDRESS).await;
         let body = |phone: &str, token: &str| json!({ "phone_number": phone, "device_token": token });
         challenge(&one.post(LOGIN, body(PHONE, "a dead one")).await);
         challenge(&one.post(SIGNUP, body(OTHER_PHONE, &token)).await);
         one.post(LOGIN, body(PHONE, &token)).await.assert_ok();
     }
 
-    async fn everybody_is_asked_alike(house: TestHouse) {
-        let house = asking(&house, &[]).await;
+    async fn everybody_is_asked_alike(server: TestServer) {
+        let server = asking(&server, &[]).await;
         let phones = ["+919876543201", "+919876543202", "+919876543203", "+919876543204"];
         let [finished, unfinished, disabled, unknown] = phones;
-        house.sign_in(unfinished).await;
-        let tokens = house.sign_in(finished).await;
+        server.sign_in(unfinished).await;
+        let tokens = server.sign_in(finished).await;
         let mut profile = crate::support::whole_profile();
         profile["phone_number"] = json!(finished);
         let path = "/api/auth/complete-profile";
-        house.send_as(&tokens.access, poem::http::Method::POST, path, profile).await.assert_ok();
-        house.sign_in(disabled).await;
-        house.disable(disabled).await;
-        house.advance(30);
+        server.send_as(&tokens.access, poem::http::Method::POST, path, profile).await.assert_ok();
+        server.sign_in(disabled).await;
+        server.disable(disabled).await;
+        server.advance(30);
         for (number, path) in [SIGNUP, LOGIN].into_iter().enumerate() {
             let mut said = Vec::new();
             for (nth, phone) in phones.iter().enumerate() {
-                let one = half_used(&house, &format!("198.51.100.{}", 10 * number + nth)).await;
+                let one = half_used(&server, &format!("198.51.100.{}", 10 * number + nth)).await;
                 let asked = one.post(path, json!({ "phone_number": phone })).await;
                 let again = answer(&one, path, phone, "garbage").await;
                 let names: Vec<String> = asked.headers.keys().map(ToString::to_string).collect();
@@ -317,14 +317,14 @@ on_both! {
             }
         }
         for phone in [finished, unfinished, disabled] {
-            assert_eq!(house.inbox_of(phone).len(), 1);
+            assert_eq!(server.inbox_of(phone).len(), 1);
         }
-        assert!(house.inbox_of(unknown).is_empty());
+        assert!(server.inbox_of(unknown).is_empty());
     }
 
-    async fn what_lets_no_message_out_leaves_an_answer_as_good_as_it_was(house: TestHouse) {
-        let house = asking(&house, &[]).await;
-        let one = half_used(&house, ADDRESS).await;
+    async fn what_lets_no_message_out_leaves_an_answer_as_good_as_it_was(server: TestServer) {
+        let server = asking(&server, &[]).await;
+        let one = half_used(&server, ADDRESS).await;
         let proof = solve(&one.login(PHONE).await);
         answer(&one, LOGIN, PHONE, proof.as_str()).await.assert_error(404, "user_not_found");
         answer(&one, SIGNUP, PHONE, proof.as_str()).await.assert_ok();
@@ -338,12 +338,12 @@ on_both! {
         }
     }
 
-    async fn a_provider_judges(house: TestHouse) {
+    async fn a_provider_judges(server: TestServer) {
         let provider = provider().await;
         for (nth, name) in ["turnstile", "hcaptcha"].into_iter().enumerate() {
-            let house = asking_a_provider(&house, name, &provider.uri()).await;
+            let server = asking_a_provider(&server, name, &provider.uri()).await;
             let phone = format!("+91987654320{nth}");
-            let one = half_used(&house, &format!("203.0.113.{nth}")).await;
+            let one = half_used(&server, &format!("203.0.113.{nth}")).await;
             let mut shape = json!({"provider": name, "site_key": "the-site-key"});
             if name == "turnstile" {
                 shape["action"] = Value::Null;
@@ -354,42 +354,42 @@ on_both! {
             let again = answer(&one, SIGNUP, &phone, "used").await;
             again.assert_error(403, "challenge_required");
             assert_eq!(again.at("/error/challenge"), shape);
-            let kept = failures(&house).await;
+            let kept = failures(&server).await;
             let expected = json!({"provider": name, "reason": "wrong"});
             assert_eq!(kept.iter().filter(|entry| entry.detail.json() == expected).count(), 1);
-            assert!(house.inbox_of(&phone).is_empty());
+            assert!(server.inbox_of(&phone).is_empty());
             answer(&one, SIGNUP, &phone, "good").await.assert_ok();
-            assert_eq!(house.inbox_of(&phone).len(), 1);
+            assert_eq!(server.inbox_of(&phone).len(), 1);
         }
     }
 
-    async fn a_provider_that_is_away_lets_nobody_in_and_costs_the_phone_nothing(house: TestHouse) {
+    async fn a_provider_that_is_away_lets_nobody_in_and_costs_the_phone_nothing(server: TestServer) {
         let provider = provider().await;
         for name in ["turnstile", "hcaptcha"] {
-            let house = asking_a_provider(&house, name, &provider.uri()).await;
-            let one = half_used(&house, if name == "hcaptcha" { ADDRESS } else { "203.0.113.8" }).await;
+            let server = asking_a_provider(&server, name, &provider.uri()).await;
+            let one = half_used(&server, if name == "hcaptcha" { ADDRESS } else { "203.0.113.8" }).await;
             let away = answer(&one, SIGNUP, PHONE, "away").await;
             away.assert_error(503, "sms_unavailable");
             assert_eq!(away.at("/error/retry_after"), json!(5));
             answer(&one, LOGIN, PHONE, "away").await.assert_error(503, "sms_unavailable");
-            assert!(house.inbox_of(PHONE).is_empty());
-            assert_eq!(house.count("SELECT COUNT(*) FROM budgets WHERE key NOT LIKE 'address/%'").await, 0);
-            assert_eq!(house.count("SELECT COUNT(*) FROM challenges").await, 0);
-            assert_eq!(failures(&house).await, [], "nobody knows whether the proof was wrong");
+            assert!(server.inbox_of(PHONE).is_empty());
+            assert_eq!(server.count("SELECT COUNT(*) FROM budgets WHERE key NOT LIKE 'address/%'").await, 0);
+            assert_eq!(server.count("SELECT COUNT(*) FROM challenges").await, 0);
+            assert_eq!(failures(&server).await, [], "nobody knows whether the proof was wrong");
             let line = format!("loopin_challenges_total{{provider=\"{name}\",outcome=\"unavailable\"}} 2");
-            assert_counted(&house, &line);
+            assert_counted(&server, &line);
         }
         // Whoever is not suspicious is served.
-        let house = asking_a_provider(&house, "turnstile", &provider.uri()).await;
-        house.from("203.0.113.9").signup(PHONE).await.assert_ok();
+        let server = asking_a_provider(&server, "turnstile", &provider.uri()).await;
+        server.from("203.0.113.9").signup(PHONE).await.assert_ok();
     }
 
-    async fn without_limits_or_without_the_setting_nobody_is_asked(house: TestHouse) {
-        let free = asking(&house, &[("RATE_LIMITS_ENABLED", "false")]).await.from(ADDRESS);
+    async fn without_limits_or_without_the_setting_nobody_is_asked(server: TestServer) {
+        let free = asking(&server, &[("RATE_LIMITS_ENABLED", "false")]).await.from(ADDRESS);
         for number in 0..30 {
             free.signup(&format!("+9170000{number:05}")).await.assert_ok();
         }
-        let off = half_used(&house, ADDRESS).await;
+        let off = half_used(&server, ADDRESS).await;
         for _ in 0..10 {
             answer(&off, LOGIN, PHONE, "garbage").await.assert_error(404, "user_not_found");
         }

@@ -10,9 +10,9 @@ use crate::{clocks::is_ahead, otp::seconds_up};
 /// The name of one charge in a log: its time in microseconds, 16 digits, and 8 hexadecimal digits of chance, so that it can
 /// be taken back without taking back another of the same moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp(String);
+pub struct ChargeId(String);
 
-impl Stamp {
+impl ChargeId {
     /// How long a stamp is, in bytes.
     pub const LENGTH: usize = Self::TIME + 8;
     /// How much of it is the time.
@@ -39,7 +39,7 @@ impl Stamp {
 
 /// A row that counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct BudgetRow {
     /// Whose it is.
     pub key: String,
     /// When it was charged, the newest first.
@@ -49,7 +49,7 @@ pub struct Tally {
     /// How many messages to a prefix came back verified. Of a daily cap: 1 once the operator was told that it is nearly spent.
     pub answered: i64,
     /// Since when a cooldown runs.
-    pub rested_at: Option<DateTime<Utc>>,
+    pub cooldown_started_at: Option<DateTime<Utc>>,
     /// Until when a prefix is closed. In the past: only a few are let through, to see.
     pub closed_until: Option<DateTime<Utc>>,
     /// Until when a prefix stays as it is whatever comes back, because staff said so: closed, where `closed_until` says so
@@ -57,14 +57,14 @@ pub struct Tally {
     pub held_until: Option<DateTime<Utc>>,
 }
 
-impl Tally {
+impl BudgetRow {
     /// Reads a log as a row holds it.
     #[must_use]
     pub fn read_log(log: &str) -> Vec<DateTime<Utc>> {
-        let stamps = log.as_bytes().chunks(Stamp::LENGTH);
+        let stamps = log.as_bytes().chunks(ChargeId::LENGTH);
         stamps
-            .filter_map(|stamp| {
-                let micros = std::str::from_utf8(stamp.get(..Stamp::TIME)?).ok()?.parse().ok()?;
+            .filter_map(|charge_id| {
+                let micros = std::str::from_utf8(charge_id.get(..ChargeId::TIME)?).ok()?.parse().ok()?;
                 DateTime::from_timestamp_micros(micros)
             })
             .collect()
@@ -73,13 +73,13 @@ impl Tally {
     /// The same log, where what lies in the future was charged now.
     #[must_use]
     pub fn log_until(log: &str, now: DateTime<Utc>) -> String {
-        let (now, mut past) = (Stamp::time(now), String::with_capacity(log.len()));
-        let mut rest = log;
-        while let Some((stamp, others)) = rest.split_at_checked(Stamp::LENGTH) {
-            let (time, chance) = stamp.split_at_checked(Stamp::TIME).unwrap_or((stamp, ""));
+        let (now, mut past) = (ChargeId::time(now), String::with_capacity(log.len()));
+        let mut cooldown = log;
+        while let Some((charge_id, others)) = cooldown.split_at_checked(ChargeId::LENGTH) {
+            let (time, chance) = charge_id.split_at_checked(ChargeId::TIME).unwrap_or((charge_id, ""));
             past.push_str(time.min(now.as_str()));
             past.push_str(chance);
-            rest = others;
+            cooldown = others;
         }
         past
     }
@@ -87,7 +87,7 @@ impl Tally {
     /// Whether a clock that was wrong wrote some of it.
     #[must_use]
     pub fn is_ahead(&self, policy: &PrefixPolicy, now: DateTime<Utc>) -> bool {
-        self.log.iter().copied().chain(self.rested_at).any(|at| is_ahead(at, now))
+        self.log.iter().copied().chain(self.cooldown_started_at).any(|at| is_ahead(at, now))
             || self.closed_until.is_some_and(|until| is_ahead(until, now + policy.closed_for))
             || self.held_until.is_some_and(|until| is_ahead(until, now + LONGEST_HOLD))
     }
@@ -112,7 +112,7 @@ pub enum Bound {
         until: Option<DateTime<Utc>>,
     },
     /// Nothing for so long after the last one.
-    Rest(Duration),
+    Cooldown(Duration),
     /// A prefix that is open.
     Open(PrefixPolicy),
 }
@@ -138,7 +138,7 @@ pub struct Charge {
     /// Whether the times are kept. A count alone needs none.
     pub is_logged: bool,
     /// Whether a cooldown begins.
-    pub is_rest: bool,
+    pub starts_cooldown: bool,
     /// When nothing of the row matters any more.
     pub ends_at: DateTime<Utc>,
 }
@@ -156,11 +156,11 @@ pub struct Settlement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The charge is given back, and its cooldown lifted.
-    TakeBack,
+    Refund,
     /// Only its cooldown is lifted.
-    Lift,
+    ClearCooldown,
     /// The charge is given back, and failures in a row are none any more, unless there were as many as lock for good.
-    Succeed {
+    ResetFailures {
         /// How many lock for good.
         locked_at: i64,
         /// When nothing of the row matters any more.
@@ -175,7 +175,7 @@ pub enum Change {
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
+pub struct BudgetExceeded {
     /// The budget that stopped it.
     pub budget: Budget,
     /// Seconds after which it may be tried again, at least 1. `None`: only staff can help.
@@ -208,56 +208,56 @@ impl Rule {
         match &self.bound {
             Bound::Window(limit) => Some(*limit),
             Bound::Open(policy) => Some(policy.unanswered),
-            Bound::Count { .. } | Bound::Rest(_) => None,
+            Bound::Count { .. } | Bound::Cooldown(_) => None,
         }
     }
 
     /// Until when this row refuses another charge; `None` when it bears one.
-    fn refuses(&self, tally: &Tally, now: DateTime<Utc>) -> Option<Until> {
+    fn refuses(&self, row: &BudgetRow, now: DateTime<Utc>) -> Option<Until> {
         match &self.bound {
-            Bound::Window(limit) => window(tally, *limit, now),
+            Bound::Window(limit) => window(row, *limit, now),
             Bound::Count { most, until } => {
-                (tally.count >= *most).then(|| until.map_or(Until::Unlocked, Until::Time))
+                (row.count >= *most).then(|| until.map_or(Until::Unlocked, Until::Time))
             }
-            Bound::Rest(rest) => {
-                let until = tally.rested_at.map(|at| at.min(now) + *rest);
+            Bound::Cooldown(cooldown) => {
+                let until = row.cooldown_started_at.map(|at| at.min(now) + *cooldown);
                 until.filter(|until| *until > now).map(Until::Time)
             }
-            Bound::Open(policy) => open(tally, policy, now),
+            Bound::Open(policy) => open(row, policy, now),
         }
     }
 }
 
-fn window(tally: &Tally, limit: Limit, now: DateTime<Utc>) -> Option<Until> {
+fn window(row: &BudgetRow, limit: Limit, now: DateTime<Utc>) -> Option<Until> {
     let frees =
-        limit.most.checked_sub(1).and_then(|nth| tally.log.get(nth)).map(|at| (*at).min(now) + limit.per);
+        limit.most.checked_sub(1).and_then(|nth| row.log.get(nth)).map(|at| (*at).min(now) + limit.per);
     frees.filter(|until| *until > now).map(Until::Time)
 }
 
-fn open(tally: &Tally, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Until> {
-    let most = match tally.prefix_state(now) {
+fn open(row: &BudgetRow, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Until> {
+    let most = match row.prefix_state(now) {
         PrefixState::Closed => {
-            return tally.closed_until.map(|until| Until::Time(until.min(now + policy.closed_for)));
+            return row.closed_until.map(|until| Until::Time(until.min(now + policy.closed_for)));
         }
         PrefixState::HeldOpen => return None,
         PrefixState::HalfOpen => policy.probes,
         PrefixState::Open => policy.unanswered.most,
     };
     // It is about to be closed for a whole time.
-    window(tally, Limit { most, ..policy.unanswered }, now).map(|_| Until::Time(now + policy.closed_for))
+    window(row, Limit { most, ..policy.unanswered }, now).map(|_| Until::Time(now + policy.closed_for))
 }
 
 /// Which budget stops these charges, if one does. A lock is told before anything else; then the one that takes longest, so
 /// that whoever waits as told is not refused again.
 #[must_use]
-pub fn decide(charges: &[Charge], tallies: &[Tally], now: DateTime<Utc>) -> Option<Refusal> {
-    let nothing = Tally::default();
+pub fn decide(charges: &[Charge], rows: &[BudgetRow], now: DateTime<Utc>) -> Option<BudgetExceeded> {
+    let nothing = BudgetRow::default();
     let refusing = charges.iter().flat_map(|charge| {
-        let tally = tallies.iter().find(|tally| tally.key == charge.key).unwrap_or(&nothing);
-        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(tally, now)?)))
+        let row = rows.iter().find(|row| row.key == charge.key).unwrap_or(&nothing);
+        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(row, now)?)))
     });
     let (rule, until) = refusing.max_by_key(|(rule, until)| (rule.budget.kind() == Kind::Lock, *until))?;
-    Some(Refusal {
+    Some(BudgetExceeded {
         budget: rule.budget,
         retry_after: match until {
             Until::Time(until) => Some(seconds_up(until - now).max(1)),
@@ -265,13 +265,13 @@ pub fn decide(charges: &[Charge], tallies: &[Tally], now: DateTime<Utc>) -> Opti
         },
         quota: match rule.bound {
             Bound::Window(limit) => Some((limit.most, limit.per.num_seconds())),
-            Bound::Rest(rest) => Some((1, rest.num_seconds())),
+            Bound::Cooldown(cooldown) => Some((1, cooldown.num_seconds())),
             Bound::Count { .. } | Bound::Open(_) => None,
         },
     })
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for BudgetExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.budget.as_str())
     }

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Answer, Database, TestHouse, postgres, proxy::Proxy};
+use crate::support::{Answer, Database, TestServer, postgres, proxy::Proxy};
 
 /// With limits, as `limits.rs` beside this has it.
 const SIGNUP: u64 = 7;
 
 /// What requests took: one that is not suspicious, one that is asked for a proof, and the same with the proof.
-async fn took(house: &TestHouse, proxy: &Proxy, round: u32) -> [u64; 3] {
+async fn took(server: &TestServer, proxy: &Proxy, round: u32) -> [u64; 3] {
     let mut before = proxy.round_trips();
     let mut took = |status: u16, answer: &Answer| {
         let after = proxy.round_trips();
@@ -18,7 +18,7 @@ async fn took(house: &TestHouse, proxy: &Proxy, round: u32) -> [u64; 3] {
         before = after;
         taken
     };
-    let one = house.from(format!("203.0.113.{round}"));
+    let one = server.from(format!("203.0.113.{round}"));
     let free = took(200, &one.signup(&format!("+9198765431{round:02}")).await);
     // Each is counted, so it takes a round trip; the next counts from there.
     for _ in 0..9 {
@@ -31,8 +31,8 @@ async fn took(house: &TestHouse, proxy: &Proxy, round: u32) -> [u64; 3] {
     let mut answers = (0_u64..).map(|number| format!("{challenge}.{number}"));
     body["challenge_response"] =
         answers.find(|answer| Sha256::digest(answer)[0] == 0).map(Value::from).unwrap();
-    let proved = took(200, &one.post("/api/auth/signup", body).await);
-    [free, asked, proved]
+    let accepted = took(200, &one.post("/api/auth/signup", body).await);
+    [free, asked, accepted]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,12 +51,12 @@ async fn bot_proof_takes_one_round_trip_more_at_most() {
         ("BOT_PROOF", "pow"),
         ("BOT_PROOF_DIFFICULTY", "8"),
     ];
-    let house = TestHouse::with(Database::Postgres, &settings).await;
+    let server = TestServer::with(Database::Postgres, &settings).await;
     // What the first round took includes the preparing of every statement.
-    house.signup("+919876543000").await.assert_ok();
+    server.signup("+919876543000").await.assert_ok();
     let mut last = [0; 3];
     for round in 10..13 {
-        last = took(&house, &proxy, round).await;
+        last = took(&server, &proxy, round).await;
     }
     // Who is suspicious by her address is asked before the prefix is, and costs the counting and her account.
     assert_eq!(last, [SIGNUP + 1, 2, SIGNUP]);

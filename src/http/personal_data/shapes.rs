@@ -10,8 +10,8 @@ use crate::{
         interests::Interest,
         lead::Lead,
     },
-    flows::leaving::Held,
-    store::{messages::Received, otp::Asked},
+    flows::personal_data::PersonalData,
+    store::{messages::Received, otp::IssuedCode},
 };
 
 fn time(at: DateTime<Utc>) -> String {
@@ -40,15 +40,15 @@ pub struct ExportData {
 
 impl ExportData {
     /// All of it.
-    pub fn of(held: Held, interests: &[Interest]) -> Self {
+    pub fn from_personal_data(held: PersonalData, interests: &[Interest]) -> Self {
         Self {
             exported_at: time(held.at),
-            profile: ExportedProfile::of(&held.account.profile, interests),
-            account: ExportedAccount::of(held.account),
-            sessions: held.sessions.into_iter().map(ExportedSession::of).collect(),
-            messages: held.messages.into_iter().map(ExportedMessage::of).collect(),
-            codes: held.challenges.iter().map(ExportedCode::of).collect(),
-            lead: held.lead.map(ExportedLead::of),
+            profile: ExportedProfile::from_profile(&held.account.profile, interests),
+            account: ExportedAccount::from_account(held.account),
+            sessions: held.sessions.into_iter().map(ExportedSession::from_session).collect(),
+            messages: held.messages.into_iter().map(ExportedMessage::from_message).collect(),
+            codes: held.challenges.iter().map(ExportedCode::from_challenge).collect(),
+            lead: held.lead.map(ExportedLead::from_lead),
         }
     }
 }
@@ -155,7 +155,7 @@ pub struct ExportedAccount {
 }
 
 impl ExportedAccount {
-    fn of(account: Account) -> Self {
+    fn from_account(account: Account) -> Self {
         Self {
             user_id: account.id.to_string(),
             phone_number: account.phone.map(|phone| phone.full().to_owned()),
@@ -196,7 +196,7 @@ pub struct ExportedProfile {
 }
 
 impl ExportedProfile {
-    fn of(profile: &Profile, interests: &[Interest]) -> Self {
+    fn from_profile(profile: &Profile, interests: &[Interest]) -> Self {
         let name = |id: &i64| interests.iter().find(|it| it.id == *id).map(|it| it.name.clone());
         Self {
             profile_id: profile.id.to_string(),
@@ -235,7 +235,7 @@ pub struct ExportedSession {
 }
 
 impl ExportedSession {
-    fn of(session: Session) -> Self {
+    fn from_session(session: Session) -> Self {
         Self {
             id: session.id.to_string(),
             opened_by: session.opened_by.as_str().to_owned(),
@@ -243,7 +243,7 @@ impl ExportedSession {
             address: session.client.address,
             created_at: time(session.created_at),
             last_used_at: time(session.last_used_at),
-            confirmed_at: session.proved_at.map(time),
+            confirmed_at: session.recent_auth_at.map(time),
             expires_at: time(session.expires_at),
             ended_at: session.ended_at.map(time),
         }
@@ -268,7 +268,7 @@ pub struct ExportedMessage {
 }
 
 impl ExportedMessage {
-    fn of(message: Received) -> Self {
+    fn from_message(message: Received) -> Self {
         Self {
             kind: message.template,
             channel: message.channel,
@@ -298,7 +298,7 @@ pub struct ExportedCode {
 }
 
 impl ExportedCode {
-    fn of(asked: &Asked) -> Self {
+    fn from_challenge(asked: &IssuedCode) -> Self {
         Self {
             purpose: asked.purpose.as_str().to_owned(),
             attempts: asked.challenge.attempts,
@@ -330,7 +330,7 @@ pub struct ExportedLead {
 }
 
 impl ExportedLead {
-    fn of(lead: Lead) -> Self {
+    fn from_lead(lead: Lead) -> Self {
         Self {
             source: lead.source,
             state: lead.state,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, session, to_its_end, transaction};
+use super::{Error, Services, run_to_completion, session, transaction};
 use crate::{
     domain::{
         access::{Session, SignedIn},
@@ -16,16 +16,16 @@ use crate::{
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
     },
-    store::{self, Txn, messages::Received, otp::Asked},
+    store::{self, Txn, messages::Received, otp::IssuedCode},
 };
 
 /// What became of the wish to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum DeleteOutcome {
     /// The account is gone.
     Gone,
     /// Who holds the session was not proved lately.
-    NotProved,
+    RecentAuthRequired,
     /// She is the only admin: somebody has to be.
     LastAdmin,
     /// The session has ended meanwhile.
@@ -38,11 +38,15 @@ pub enum Left {
 ///
 /// # Errors
 /// When the database does not answer: then the account is there.
-pub async fn leave(services: &Arc<Services>, who: SignedIn, from: ClientAddress) -> Result<Left, Error> {
-    to_its_end(services, move |services| async move {
+pub async fn delete_account(
+    services: &Arc<Services>,
+    who: SignedIn,
+    from: ClientAddress,
+) -> Result<DeleteOutcome, Error> {
+    run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        if !who.session().is_proved(now) {
-            return Ok(Left::NotProved);
+        if !who.session().has_recent_auth(now) {
+            return Ok(DeleteOutcome::RecentAuthRequired);
         }
         transaction(|| remove(&services, &who, from, now)).await
     })
@@ -54,7 +58,7 @@ async fn remove(
     who: &SignedIn,
     from: ClientAddress,
     now: DateTime<Utc>,
-) -> Result<Left, Error> {
+) -> Result<DeleteOutcome, Error> {
     let (id, txn) = (who.account().id, services.store.begin().await?);
     let phone = who.account().phone.as_ref();
     store::messages::purge_of(&txn, phone, id).await?;
@@ -67,10 +71,10 @@ async fn remove(
     store::owners::claim(&txn, id).await?;
     // Dropping the transaction undoes it.
     let Some((_, account)) = session::stands(&txn, who).await? else {
-        return Ok(Left::Ended);
+        return Ok(DeleteOutcome::Ended);
     };
     if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {
-        return Ok(Left::LastAdmin);
+        return Ok(DeleteOutcome::LastAdmin);
     }
     // She changed it a moment ago.
     if account.phone.as_ref() != phone {
@@ -85,7 +89,7 @@ async fn remove(
     let event = Event { phone: account.phone, ..Event::by_owner(Action::AccountDeleted, id).from(from) };
     services.audit.note(event, now);
     tracing::info!(user_id = %id, "account deleted by its owner");
-    Ok(Left::Gone)
+    Ok(DeleteOutcome::Gone)
 }
 
 /// Removes her codes, and leaves the mark of her phone where it owes a wait.
@@ -97,13 +101,13 @@ async fn forget_codes(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if let Some(phone) = phone {
-        mark_owed(services, txn, phone, now).await?;
+        insert_tombstone_if_owed(services, txn, phone, now).await?;
     }
     Ok(store::otp::purge_of(txn, phone, id).await?)
 }
 
 /// Leaves the mark of a phone where it owes a wait.
-pub(super) async fn mark_owed(
+pub(super) async fn insert_tombstone_if_owed(
     services: &Services,
     txn: &Txn,
     phone: &PhoneNumber,
@@ -111,15 +115,15 @@ pub(super) async fn mark_owed(
 ) -> Result<(), Error> {
     let waiting = store::otp::find(txn, ChallengeKey::sign_in(phone)).await?;
     let until = waiting.and_then(|challenge| challenge.owed_until(&services.otp, now));
-    if let (Some(until), Some(mark)) = (until, services.otp_keys.marks(phone).first()) {
-        store::otp::insert_mark(txn, mark, Purpose::SignIn, until, now).await?;
+    if let (Some(until), Some(phone_hash)) = (until, services.otp_keys.phone_hashes(phone).first()) {
+        store::otp::insert_tombstone(txn, phone_hash, Purpose::SignIn, until, now).await?;
     }
     Ok(())
 }
 
 /// Everything that is held about a person.
 #[derive(Debug)]
-pub struct Held {
+pub struct PersonalData {
     /// When it was put together.
     pub at: DateTime<Utc>,
     /// Her account and her profile.
@@ -131,20 +135,20 @@ pub struct Held {
     /// What the sales team knows of her.
     pub lead: Option<Lead>,
     /// The codes that she asked for and that were not forgotten yet.
-    pub challenges: Vec<Asked>,
+    pub challenges: Vec<IssuedCode>,
 }
 
 /// Puts together everything that is held about her. Only reads, so it needs no run to its end.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn export(services: &Services, who: &SignedIn) -> Result<Held, Error> {
+pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData, Error> {
     let (db, at, account) = (&services.store, services.clock.now(), who.account());
     let lead = match &account.phone {
         Some(phone) => store::leads::find(db, phone).await?,
         None => None,
     };
-    Ok(Held {
+    Ok(PersonalData {
         at,
         account: account.clone(),
         sessions: store::sessions::list_all(db, account.id).await?,

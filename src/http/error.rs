@@ -6,7 +6,7 @@ use poem::{
     http::{HeaderValue, StatusCode, header},
 };
 
-use super::envelope::{ErrorCode, Failure, Refusal};
+use super::envelope::{ErrorCode, ErrorResponse, Failure};
 use crate::{
     flows::{self, session::TokenRefused},
     store::StoreError,
@@ -22,7 +22,7 @@ pub struct Quiet;
 
 /// What stops a request.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum RequestError {
     /// The body is not JSON, or not an object; the sentence says which.
     #[error("{0}")]
     MalformedRequest(&'static str),
@@ -76,13 +76,13 @@ pub enum Fault {
     Internal(String),
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for RequestError {
     fn from(error: StoreError) -> Self {
         Self::Flow(error.into())
     }
 }
 
-impl Fault {
+impl RequestError {
     /// The answer: fixed sentences, nothing about the inside.
     #[must_use]
     pub fn answer(&self) -> (StatusCode, Failure) {
@@ -123,7 +123,7 @@ impl Fault {
             }
             Self::TransferCoding => Failure::new(code, "The only Transfer-Encoding that is known is chunked"),
             Self::ContentCoding => Failure::new(code, "Send the body as it is, without a Content-Encoding"),
-            _ => Failure::of(code),
+            _ => Failure::from_code(code),
         };
         match self {
             Self::TooFast { retry_after } => {
@@ -148,14 +148,14 @@ pub fn token_refused(refused: TokenRefused) -> ErrorCode {
 /// `WWW-Authenticate` for a token that was refused (RFC 6750, section 3).
 pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
-impl ResponseError for Fault {
+impl ResponseError for RequestError {
     fn status(&self) -> StatusCode {
         self.answer().0
     }
 
     fn as_response(&self) -> Response {
         let (status, failure) = self.answer();
-        let mut response = Refusal(failure).into_response();
+        let mut response = ErrorResponse(failure).into_response();
         response.set_status(status);
         match self {
             Self::TokenMissing => challenge(&mut response, "Bearer"),

@@ -2,8 +2,8 @@
 
 use poem_openapi::{Object, Union};
 
-use super::envelope::{ErrorCode, Failure, Refusal};
-use crate::flows::proof::AskedProof;
+use super::envelope::{ErrorCode, ErrorResponse, Failure};
+use crate::flows::bot_check::BotChallenge;
 
 /// A proof of work: find a number such that the SHA-256 of `<challenge>.<number>` begins with `difficulty` zero bits,
 /// and send that whole text as `challenge_response`.
@@ -61,23 +61,23 @@ impl Challenge {
     }
 }
 
-impl From<AskedProof> for Challenge {
-    fn from(asked: AskedProof) -> Self {
+impl From<BotChallenge> for Challenge {
+    fn from(asked: BotChallenge) -> Self {
         match asked {
-            AskedProof::Pow { challenge, difficulty, expires_in } => {
+            BotChallenge::Pow { challenge, difficulty, expires_in } => {
                 Self::Pow(PowChallenge { challenge, difficulty, expires_in })
             }
-            AskedProof::Turnstile { site_key, action } => {
+            BotChallenge::Turnstile { site_key, action } => {
                 Self::Turnstile(TurnstileChallenge { site_key, action })
             }
-            AskedProof::HCaptcha { site_key } => Self::HCaptcha(HCaptchaChallenge { site_key }),
+            BotChallenge::HCaptcha { site_key } => Self::HCaptcha(HCaptchaChallenge { site_key }),
         }
     }
 }
 
 /// The answer: 403 `challenge_required`, with what is asked for.
-pub fn challenge_required(asked: AskedProof) -> Refusal {
-    let mut failure = Failure::of(ErrorCode::ChallengeRequired);
+pub fn challenge_required(asked: BotChallenge) -> ErrorResponse {
+    let mut failure = Failure::from_code(ErrorCode::ChallengeRequired);
     failure.error.challenge = Some(asked.into());
-    Refusal(failure)
+    ErrorResponse(failure)
 }

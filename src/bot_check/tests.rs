@@ -120,7 +120,7 @@ async fn a_no_is_the_visitors_ours_or_the_providers() {
     for (code, whose) in answer::CODES {
         let expected = match whose {
             answer::Whose::Visitor => Verdict::Refused(code),
-            answer::Whose::Ours => Verdict::OurFault(code),
+            answer::Whose::Ours => Verdict::Misconfigured(code),
             answer::Whose::Provider => Verdict::Away(code),
         };
         for provider in [Provider::Turnstile, Provider::HCaptcha] {
@@ -129,10 +129,10 @@ async fn a_no_is_the_visitors_ours_or_the_providers() {
     }
     for (codes, expected) in [
         (&["timeout-or-duplicate"][..], Verdict::Refused("timeout-or-duplicate")),
-        (&["invalid-input-secret"], Verdict::OurFault("invalid-input-secret")),
-        (&["invalid-input-response", "invalid-input-secret"], Verdict::OurFault("invalid-input-secret")),
+        (&["invalid-input-secret"], Verdict::Misconfigured("invalid-input-secret")),
+        (&["invalid-input-response", "invalid-input-secret"], Verdict::Misconfigured("invalid-input-secret")),
         (&["invalid-input-response", "internal-error"], Verdict::Away("internal-error")),
-        (&["a-code-of-next-year"], Verdict::OurFault("unknown-error-code")),
+        (&["a-code-of-next-year"], Verdict::Misconfigured("unknown-error-code")),
         (&[], Verdict::Refused("no-reason-given")),
     ] {
         assert_eq!(answered(Provider::Turnstile, no(codes)).await, expected, "{codes:?}");
@@ -141,7 +141,7 @@ async fn a_no_is_the_visitors_ours_or_the_providers() {
         .set_body_json(json!({"success": false, "error-codes": ["invalid-input-secret"]}));
     assert_eq!(
         answered(Provider::Turnstile, four_hundred).await,
-        Verdict::OurFault("invalid-input-secret"),
+        Verdict::Misconfigured("invalid-input-secret"),
         "some errors come with a 400"
     );
 }
@@ -158,9 +158,9 @@ async fn only_a_clear_yes_is_one() {
         (said(json!({"success": 1})), Verdict::Away("unreadable")),
         (said(json!({"Success": true})), Verdict::Away("unreadable")),
         (text(201, "{\"success\": true}"), Verdict::Away("unreadable")),
-        (text(403, "{\"success\": true}"), Verdict::OurFault("refused")),
-        (text(403, "<html>blocked</html>"), Verdict::OurFault("refused")),
-        (text(404, ""), Verdict::OurFault("refused")),
+        (text(403, "{\"success\": true}"), Verdict::Misconfigured("refused")),
+        (text(403, "<html>blocked</html>"), Verdict::Misconfigured("refused")),
+        (text(404, ""), Verdict::Misconfigured("refused")),
         (text(429, "{\"success\": true}"), Verdict::Away("server-error")),
         (text(500, "{\"success\": true}"), Verdict::Away("server-error")),
         (text(503, ""), Verdict::Away("server-error")),
@@ -179,7 +179,11 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = stub(yes()).await;
     for status in [301, 302, 307, 308] {
         let answer = ResponseTemplate::new(status).insert_header("location", url(&elsewhere).as_str());
-        assert_eq!(answered(Provider::Turnstile, answer).await, Verdict::OurFault("redirect"), "{status}");
+        assert_eq!(
+            answered(Provider::Turnstile, answer).await,
+            Verdict::Misconfigured("redirect"),
+            "{status}"
+        );
     }
     assert_eq!(forms(&elsewhere).await.len(), 0, "the secret went nowhere else");
 }

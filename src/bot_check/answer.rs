@@ -46,7 +46,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) async fn of(response: Response) -> Self {
+    pub(super) async fn from_response(response: Response) -> Self {
         Self { status: response.status(), body: read_json(response).await }
     }
 
@@ -56,7 +56,7 @@ impl Answer {
             return Verdict::Away("server-error");
         }
         if self.status.is_redirection() {
-            return Verdict::OurFault("redirect");
+            return Verdict::Misconfigured("redirect");
         }
         let success = self.body.as_ref().and_then(|body| body.get("success")).and_then(Value::as_bool);
         match success {
@@ -64,7 +64,7 @@ impl Answer {
             Some(false) => self.failure(),
             // A page that something else put in its place, or an answer that no document knows.
             Some(true) | None if self.status.is_success() => Verdict::Away("unreadable"),
-            Some(true) | None => Verdict::OurFault("refused"),
+            Some(true) | None => Verdict::Misconfigured("refused"),
         }
     }
 
@@ -95,7 +95,7 @@ impl Answer {
             .collect();
         let first = |whose| known.iter().find(|(_, of)| *of == whose).map(|(code, _)| *code);
         if let Some(code) = first(Whose::Ours) {
-            Verdict::OurFault(code)
+            Verdict::Misconfigured(code)
         } else if let Some(code) = first(Whose::Provider) {
             Verdict::Away(code)
         } else {

@@ -1,7 +1,7 @@
 //! The settings of bot proof.
 
 use super::*;
-use crate::proof::Provider;
+use crate::bot_check::Provider;
 
 const SITE_KEY: &str = "0x4AAAAAAAsitekeyofthetests";
 const PROVIDER_SECRET: &str = "0x4AAAAAAAthesecretofthetests";
@@ -16,7 +16,7 @@ fn provider(name: &'static str) -> [(&'static str, &'static str); 4] {
 }
 
 fn is_off(config: &Config) -> bool {
-    matches!(config.proof, ProofSettings::Off)
+    matches!(config.bot_check, BotCheckSettings::Off)
 }
 
 #[test]
@@ -28,8 +28,8 @@ fn nobody_is_asked_by_default() {
 
 #[test]
 fn work_has_a_difficulty() {
-    let bits = |settings: &[(&str, &str)]| match dev(settings).proof {
-        ProofSettings::Pow(difficulty) => difficulty.bits(),
+    let bits = |settings: &[(&str, &str)]| match dev(settings).bot_check {
+        BotCheckSettings::Pow(difficulty) => difficulty.bits(),
         other => panic!("{other:?}"),
     };
     assert_eq!(bits(&[("BOT_PROOF", "pow")]), 17);
@@ -49,7 +49,7 @@ fn a_provider_is_asked_where_its_documents_say() {
         ("turnstile", Provider::Turnstile, "https://challenges.cloudflare.com/turnstile/v0/siteverify"),
         ("hcaptcha", Provider::HCaptcha, "https://api.hcaptcha.com/siteverify"),
     ] {
-        let ProofSettings::Provider(settings) = prod(&provider(name)).unwrap().proof else {
+        let BotCheckSettings::Provider(settings) = prod(&provider(name)).unwrap().bot_check else {
             panic!("{name} is on")
         };
         assert_eq!((settings.provider, settings.url.as_str()), (provider_of_it, url));
@@ -59,7 +59,8 @@ fn a_provider_is_asked_where_its_documents_say() {
         assert_eq!((settings.action, settings.timeout), (None, std::time::Duration::from_secs(5)));
     }
     let elsewhere = [("BOT_PROOF_URL", "http://127.0.0.1:9/verify"), ("BOT_PROOF_ACTION", "sign-in_1")];
-    let ProofSettings::Provider(settings) = read(&[&provider("turnstile"), &elsewhere]).unwrap().proof else {
+    let BotCheckSettings::Provider(settings) = read(&[&provider("turnstile"), &elsewhere]).unwrap().bot_check
+    else {
         panic!("turnstile is on")
     };
     assert_eq!(settings.url.as_str(), "http://127.0.0.1:9/verify");

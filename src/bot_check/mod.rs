@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 use uuid::{Builder, Uuid};
 
-use crate::domain::proof::ChallengeResponse;
+use crate::domain::bot_check::ChallengeResponse;
 
 use self::answer::Answer;
 
@@ -149,7 +149,7 @@ pub enum Verdict {
     /// A clear no; the word is the provider's, or ours where it was not even asked.
     Refused(&'static str),
     /// It refuses us: something of ours is to mend. The word is the provider's.
-    OurFault(&'static str),
+    Misconfigured(&'static str),
     /// It did not answer, or not in a way that can be read.
     Away(&'static str),
 }
@@ -255,7 +255,7 @@ impl SiteVerify {
         }
         match self.client.post(settings.url.clone()).form(&form).send().await {
             Ok(response) => {
-                let answer = Answer::of(response).await;
+                let answer = Answer::from_response(response).await;
                 Told { verdict: answer.verdict(settings), was_not_asked: false }
             }
             Err(error) if error.is_connect() => Told::away("no-connection", true),
@@ -269,7 +269,7 @@ impl SiteVerify {
         match verdict {
             Verdict::Human => tracing::debug!(provider, "bot proof given"),
             Verdict::Refused(why) => tracing::debug!(provider, why, "bot proof refused"),
-            Verdict::OurFault(why) => {
+            Verdict::Misconfigured(why) => {
                 tracing::error!(provider, why, "bot proof: the provider refuses us, see BOT_PROOF_SECRET");
             }
             Verdict::Away(why) => tracing::warn!(provider, why, "bot proof: the provider does not answer"),

@@ -11,13 +11,13 @@ use super::{
     Tag,
     body::Json,
     client_ip,
-    envelope::{ErrorCode, Failure, Refusal, Success},
-    fault::Fault,
+    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    error::RequestError,
     security::Gate,
 };
 use crate::flows::{
     Services, interests,
-    leaving::{self, Left},
+    personal_data::{self, DeleteOutcome},
     session::TokenRefused,
 };
 
@@ -29,7 +29,7 @@ const LAST_ADMIN: &str = "You are the only admin: make another user an admin fir
 const ATTACHMENT: &str = "attachment; filename=\"loopin-auth-export.json\"";
 
 /// The operations of this page.
-pub struct LeavingApi {
+pub struct PersonalDataApi {
     /// What the verbs work with.
     pub services: Arc<Services>,
 }
@@ -56,7 +56,7 @@ pub enum DeleteAccountResponse {
     Gone(Json<Success<LeftData>>),
     /// `reauthentication_required`: confirm first. `forbidden`: the last admin cannot be deleted.
     #[oai(status = 403)]
-    Refused(Refusal),
+    Refused(ErrorResponse),
 }
 
 /// What `export` can answer.
@@ -68,16 +68,19 @@ pub enum ExportResponse {
 }
 
 #[OpenApi(tag = "Tag::Profile")]
-impl LeavingApi {
+impl PersonalDataApi {
     /// Export everything that is stored about the user
     ///
     /// Account, profile, sessions, messages, codes and the sales team's notes, without an envelope. It contains no
     /// password, code, token or hash.
     #[oai(path = "/api/auth/export", method = "get", operation_id = "exportAccount")]
     async fn export(&self, gate: Gate) -> Result<ExportResponse> {
-        let held = leaving::export(&self.services, &gate.0).await.map_err(Fault::from)?;
-        let interests = interests::list(&self.services).await.map_err(Fault::from)?;
-        Ok(ExportResponse::Everything(Json(ExportData::of(held, &interests)), ATTACHMENT.to_owned()))
+        let held = personal_data::export(&self.services, &gate.0).await.map_err(RequestError::from)?;
+        let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
+        Ok(ExportResponse::Everything(
+            Json(ExportData::from_personal_data(held, &interests)),
+            ATTACHMENT.to_owned(),
+        ))
     }
 
     /// Delete the account
@@ -88,19 +91,20 @@ impl LeavingApi {
     #[oai(path = "/api/auth/delete-account", method = "post", operation_id = "deleteAccount")]
     async fn delete_account(&self, gate: Gate, request: &Request) -> Result<DeleteAccountResponse> {
         let user_id = gate.0.account().id.to_string();
-        let left = leaving::leave(&self.services, gate.0, client_ip::of(request)).await;
-        Ok(match left.map_err(Fault::from)? {
-            Left::Gone => {
+        let left =
+            personal_data::delete_account(&self.services, gate.0, client_ip::from_request(request)).await;
+        Ok(match left.map_err(RequestError::from)? {
+            DeleteOutcome::Gone => {
                 let gone = Success::new("Account deleted successfully", LeftData { user_id });
                 DeleteAccountResponse::Gone(gone)
             }
-            Left::NotProved => {
-                DeleteAccountResponse::Refused(Failure::of(ErrorCode::ReauthenticationRequired).into())
+            DeleteOutcome::RecentAuthRequired => {
+                DeleteAccountResponse::Refused(Failure::from_code(ErrorCode::ReauthenticationRequired).into())
             }
-            Left::LastAdmin => {
+            DeleteOutcome::LastAdmin => {
                 DeleteAccountResponse::Refused(Failure::new(ErrorCode::Forbidden, LAST_ADMIN).into())
             }
-            Left::Ended => return Err(Fault::Token(TokenRefused::Revoked).into()),
+            DeleteOutcome::Ended => return Err(RequestError::Token(TokenRefused::Revoked).into()),
         })
     }
 }
