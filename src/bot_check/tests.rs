@@ -323,7 +323,7 @@ async fn the_log_tells_the_operator_and_holds_no_secret() {
         answered(Provider::Turnstile, answer).await;
         drop(guard);
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        let ours: Vec<&str> = text.lines().filter(|line| line.contains("loopin_auth::proof")).collect();
+        let ours: Vec<&str> = text.lines().filter(|line| line.contains("loopin_auth::bot_check")).collect();
         assert_eq!(ours.len(), 1, "{text}");
         assert!(ours[0].contains(level) && ours[0].contains(words), "{}", ours[0]);
         for secret in [SECRET, "secret=of", "secret%3Dof", TOKEN, "token&of", "token%26of", "203.0.113.7"] {
