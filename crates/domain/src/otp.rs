@@ -234,7 +234,7 @@ pub fn seconds_up(duration: Duration) -> i64 {
 #[error("OTP code must be exactly {0} digits")]
 pub struct CodeError(usize);
 
-/// A code. It has no `Display`, and `Debug` does not show it.
+/// A code as typed or sent. It has no `Display`, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct OtpCode(SecretString);
 

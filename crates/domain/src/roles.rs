@@ -97,25 +97,25 @@ const USERS_ONLY: &[Role] = &[Role::User];
 
 /// The role that applies in this session: the lesser of the session's and the account's.
 #[must_use]
-pub fn effective(who: &SignedIn) -> Role {
-    who.session().role.min(who.account().role)
+pub fn effective(caller: &SignedIn) -> Role {
+    caller.session().role.min(caller.account().role)
 }
 
-fn is_self(who: &SignedIn, target: Uuid) -> bool {
-    who.account().id == target
+fn is_self(caller: &SignedIn, target: Uuid) -> bool {
+    caller.account().id == target
 }
 
 /// Staff may list users.
-pub fn may_list(who: &SignedIn) -> Result<ListPermission, Forbidden> {
-    if effective(who) >= Role::Staff { Ok(ListPermission(())) } else { Err(Forbidden) }
+pub fn may_list(caller: &SignedIn) -> Result<ListPermission, Forbidden> {
+    if effective(caller) >= Role::Staff { Ok(ListPermission(())) } else { Err(Forbidden) }
 }
 
 /// Every user may read their own account; staff may read all.
 ///
 /// # Errors
 /// [`Forbidden`] for another's account, whether it exists or not.
-pub fn may_read(who: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbidden> {
-    if is_self(who, target) || effective(who) >= Role::Staff {
+pub fn may_read(caller: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbidden> {
+    if is_self(caller, target) || effective(caller) >= Role::Staff {
         Ok(ReadPermission(target))
     } else {
         Err(Forbidden)
@@ -124,44 +124,44 @@ pub fn may_read(who: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbidde
 
 /// Every user may change their own names and e-mail address. Staff may change those of users, admins those of all
 /// accounts.
-pub fn may_edit(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
-    if is_self(who, target) {
-        Ok(edit_permission(who, target, ALL_ROLES))
+pub fn may_edit(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    if is_self(caller, target) {
+        Ok(edit_permission(caller, target, ALL_ROLES))
     } else {
-        may_deactivate(who, target)
+        may_deactivate(caller, target)
     }
 }
 
 /// Staff may activate and deactivate users, admins all accounts, but never their own.
-pub fn may_deactivate(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
-    match effective(who) {
-        _ if is_self(who, target) => Err(Forbidden),
-        Role::Admin => Ok(edit_permission(who, target, ALL_ROLES)),
-        Role::Staff => Ok(edit_permission(who, target, USERS_ONLY)),
+pub fn may_deactivate(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    match effective(caller) {
+        _ if is_self(caller, target) => Err(Forbidden),
+        Role::Admin => Ok(edit_permission(caller, target, ALL_ROLES)),
+        Role::Staff => Ok(edit_permission(caller, target, USERS_ONLY)),
         Role::User => Err(Forbidden),
     }
 }
 
 /// Admins may change roles, but never their own.
-pub fn may_promote(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
-    match effective(who) {
-        Role::Admin => may_deactivate(who, target),
+pub fn may_promote(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    match effective(caller) {
+        Role::Admin => may_deactivate(caller, target),
         Role::Staff | Role::User => Err(Forbidden),
     }
 }
 
 /// Staff may manage locks and prefixes.
-pub fn may_manage_abuse(who: &SignedIn, from: ClientAddress) -> Result<AbusePermission, Forbidden> {
-    match effective(who) {
+pub fn may_manage_abuse(caller: &SignedIn, from: ClientAddress) -> Result<AbusePermission, Forbidden> {
+    match effective(caller) {
         Role::Staff | Role::Admin => {
-            Ok(AbusePermission { actor: Actor::Staff(who.account().id), from: Some(from) })
+            Ok(AbusePermission { actor: Actor::Staff(caller.account().id), from: Some(from) })
         }
         Role::User => Err(Forbidden),
     }
 }
 
-fn edit_permission(who: &SignedIn, target: Uuid, over: &'static [Role]) -> EditPermission {
-    EditPermission { by: who.account().id, target, over }
+fn edit_permission(caller: &SignedIn, target: Uuid, over: &'static [Role]) -> EditPermission {
+    EditPermission { by: caller.account().id, target, over }
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
         );
     }
     for national in [
-        "7910000000", // fixed lines in Ahmedabad still
+        "7910000000", // still fixed lines in Ahmedabad
         "7931299999",
         "7931400000",
         "7950000000",

@@ -48,7 +48,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(172, 16, 0, 0), 12),   // private
     (Ipv4Addr::new(192, 0, 0, 0), 24),    // IETF protocols
     (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation
-    (Ipv4Addr::new(192, 88, 99, 0), 24),  // once 6to4 relays
+    (Ipv4Addr::new(192, 88, 99, 0), 24),  // formerly 6to4 relays
     (Ipv4Addr::new(192, 168, 0, 0), 16),  // private
     (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarks
     (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
@@ -251,7 +251,7 @@ mod tests {
             ("[fc00::1]", false), // unique local
             ("[fd12:3456::1]", false),
             ("[fe80::1]", false), // link-local
-            ("[fec0::1]", false), // once site-local
+            ("[fec0::1]", false), // formerly site-local
             ("[ff02::1]", false), // multicast
             // IPv4 inside: mapped, NAT64, 6to4.
             ("[::ffff:127.0.0.1]", false),
