@@ -1,4 +1,4 @@
-//! An account and its profile, as they are kept.
+//! An account and its profile.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,19 +9,19 @@ use super::{
     profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
 };
 
-/// What an account may do. Each may what those before it may.
+/// The role of an account. Each role includes the rights of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// A person with an account. Whoever signs in by a phone code is this in that session.
+    /// An ordinary user. A session opened with a phone code always has this role.
     User,
-    /// Somebody who helps others with their accounts.
+    /// Helps users with their accounts.
     Staff,
-    /// Somebody who says who is staff.
+    /// Assigns roles.
     Admin,
 }
 
 impl Role {
-    /// The name in the row and in the claim.
+    /// The name in rows and in the token claim.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Role {
         }
     }
 
-    /// Reads the name in the row.
+    /// Reads the name from a row.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::User, Self::Staff, Self::Admin].into_iter().find(|role| role.as_str() == name)
@@ -45,31 +45,31 @@ pub struct Account {
     pub id: Uuid,
     /// The verified phone.
     pub phone: Option<PhoneNumber>,
-    /// The name that older clients sign in with.
+    /// The username for password sign-in.
     pub username: Option<String>,
-    /// Never proved.
+    /// The e-mail address, never verified.
     pub email: Option<String>,
-    /// As the owner gave it.
+    /// The first name as the user typed it.
     pub first_name: Option<String>,
-    /// As the owner gave it.
+    /// The last name as the user typed it.
     pub last_name: Option<String>,
-    /// What the owner said at registration and nobody proved. Nobody is found by it.
+    /// The unverified phone given at registration. No lookup uses it.
     pub claimed_phone: Option<String>,
-    /// Whether its owner has set a password.
+    /// Whether the account has a password.
     pub has_password: bool,
-    /// What it may do, in a session that was opened by the password.
+    /// The role in sessions opened with the password.
     pub role: Role,
-    /// A deactivated account gets no code, no token and no refresh.
+    /// An inactive account gets no code, no token and no refresh.
     pub is_active: bool,
-    /// What the person tells about herself.
+    /// The profile.
     pub profile: Profile,
-    /// What devices were given is worth something only while it names this number.
+    /// Device tokens are valid only if they carry this number.
     pub device_epoch: i64,
-    /// Whether the fixed code of a review number made it.
+    /// Whether the account was created with the fixed code of a review number.
     pub is_review: bool,
-    /// The number that it lost to whoever got that next.
+    /// The phone that was recycled and now belongs to another account.
     pub former_phone: Option<PhoneNumber>,
-    /// When that was.
+    /// When the account lost that phone.
     pub unlinked_at: Option<DateTime<Utc>>,
     /// When the account was made.
     pub created_at: DateTime<Utc>,
@@ -78,7 +78,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// What to call its owner: by her username, else the name of her profile, else her phone number.
+    /// How to address the user: the username, else the profile name, else the phone number.
     #[must_use]
     pub fn called(&self) -> &str {
         let named = self.username.as_deref().or(self.profile.name.as_deref());
@@ -86,36 +86,36 @@ impl Account {
     }
 }
 
-// By hand, because a name or a phone in a log is a leak.
+// Written by hand: names and phones must not get into logs.
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("id", &self.id).field("phone", &self.phone).finish_non_exhaustive()
     }
 }
 
-/// What a person tells about herself. Everything is missing until she completes it.
+/// The profile of a user. Every field is empty until the user completes it.
 #[derive(Clone)]
 pub struct Profile {
     /// `profile_id` of the contract.
     pub id: Uuid,
-    /// Her name.
+    /// The name.
     pub name: Option<String>,
-    /// Her birth date.
+    /// The birth date.
     pub birth_date: Option<BirthDate>,
-    /// Her gender.
+    /// The gender.
     pub gender: Option<Gender>,
-    /// About her.
+    /// The text about the user.
     pub bio: Option<String>,
-    /// Where she is.
+    /// The location.
     pub location: Option<String>,
-    /// Ids of interests, in her order.
+    /// Ids of interests, in the user's order.
     pub event_interests: Vec<i64>,
-    /// URLs of pictures, in her order.
+    /// URLs of pictures, in the user's order.
     pub profile_pictures: Vec<String>,
 }
 
 impl Profile {
-    /// True until name, birth date, gender, an interest and a picture are set, by whichever route.
+    /// True until name, birth date, gender, an interest and a picture are set, by whichever endpoint.
     #[must_use]
     pub fn needs_completion(&self) -> bool {
         self.name.is_none()
@@ -126,7 +126,7 @@ impl Profile {
     }
 }
 
-/// What of a profile is to be changed. What is `None` stays; an inner `None` clears.
+/// Changes to a profile. `None` keeps a value; an inner `None` clears it.
 #[derive(Default)]
 pub struct Changes {
     /// A new name.
@@ -135,15 +135,15 @@ pub struct Changes {
     pub birth_date: Option<BirthDate>,
     /// A new gender.
     pub gender: Option<Gender>,
-    /// Another phone that she says is hers and nobody proved, or none any more.
+    /// A new unverified phone, or none.
     pub claimed_phone: Option<Option<ClaimedPhone>>,
-    /// A new text about her, or none any more.
+    /// A new bio, or none.
     pub bio: Option<Option<Bio>>,
-    /// A new place, or none any more.
+    /// A new location, or none.
     pub location: Option<Option<Location>>,
-    /// New interests in the place of the old ones.
+    /// The new interests, which replace all old ones.
     pub event_interests: Option<InterestIds>,
-    /// New pictures in the place of the old ones.
+    /// The new pictures, which replace all old ones.
     pub profile_pictures: Option<PictureUrls>,
 }
 

@@ -1,20 +1,20 @@
-//! The network address that a request came from, as budgets and the audit log count it.
+//! The network address of a client, and the form in which budgets and the audit log count it.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
 };
 
-/// How much of an IPv6 address names a subscriber, in bits: a customer is given a whole /64 at least (RFC 6177), so
-/// whoever has one address has 2^64 of them.
+/// How many bits of an IPv6 address identify a subscriber. A subscriber gets at least a whole /64 (RFC 6177), so a
+/// client with one address has 2^64 of them.
 const SUBSCRIBER_BITS: u32 = 64;
 
-/// A client's address. An IPv4 address that comes mapped into IPv6 (RFC 4291, section 2.5.5.2) is the IPv4 one.
+/// A client's address. An IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) becomes the IPv4 address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientAddress(IpAddr);
 
 impl ClientAddress {
-    /// The address, without its disguise.
+    /// Converts an IPv4-mapped address to IPv4.
     #[must_use]
     pub fn new(address: IpAddr) -> Self {
         Self(address.to_canonical())
@@ -26,7 +26,7 @@ impl ClientAddress {
         self.0
     }
 
-    /// By what it is counted: an IPv4 address, or the /64 of an IPv6 one.
+    /// The key for counting: the IPv4 address, or the /64 network of the IPv6 address.
     #[must_use]
     pub fn network(self) -> String {
         match self.0 {
@@ -39,7 +39,7 @@ impl ClientAddress {
     }
 }
 
-/// The whole address, as the owner of a session is shown it.
+/// The whole address, as the owner of a session sees it.
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

@@ -1,11 +1,11 @@
-//! What the audit log keeps: who did what, to whom, from where and when.
+//! The audit log: who did what, to which account, from which address and when.
 //!
-//! An entry outlives whom it is about, so it says nothing of a person that erasing her would have to undo: a phone is a
-//! mark ([`Pseudonyms`]) and masked, and there is no name, no address of mail and no text that somebody typed. The values
-//! of [`Fact`] are made so that none gets in by accident.
+//! An entry outlives the account, so it contains no personal data that a deletion would have to erase: a phone is
+//! stored as an HMAC ([`Pseudonyms`]) and masked, and there are no names, no e-mail addresses and no texts that a
+//! user typed. The constructors of [`Fact`] prevent adding them by accident.
 //!
-//! To add an action: a variant, its name, the facts that its entries may have, and its row in `docs/AUDIT.md` (a test
-//! compares).
+//! To add an action: a variant, its name, the facts of its entries, and its row in `docs/AUDIT.md` (a test compares
+//! them).
 
 mod action;
 mod month;
@@ -31,16 +31,16 @@ use super::{
     pseudonym::{Pseudonym, Pseudonyms},
 };
 
-/// Who did it.
+/// Who did something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody at the front door: the owner of this account, or a stranger.
+    /// A client of the API: the owner of this account, or an unknown client.
     Person(Option<Uuid>),
-    /// Somebody of the staff, acting on what is another's.
+    /// Staff, acting on another's account or on limits.
     Staff(Uuid),
     /// The server itself.
     System,
-    /// Whoever may run the program's commands.
+    /// An operator on the command line.
     Command,
 }
 
@@ -59,7 +59,7 @@ impl Actor {
         }
     }
 
-    /// Whose account acted.
+    /// The account that acted.
     #[must_use]
     pub fn id(self) -> Option<Uuid> {
         match self {
@@ -70,65 +70,65 @@ impl Actor {
     }
 }
 
-/// Something that happened. Say it as a sentence:
+/// Something that happened. Build it as a sentence:
 ///
 /// ```ignore
 /// Event::new(Action::PhoneChanged, Actor::Person(Some(id))).about(id).phone(&new).from(address).with("ended", ended)
 /// ```
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// What.
+    /// The action.
     pub action: Action,
-    /// By whom.
+    /// Who did it.
     pub actor: Actor,
-    /// Whose account it is about.
+    /// The account it is about.
     pub user_id: Option<Uuid>,
-    /// Which phone it is about.
+    /// The phone it is about.
     pub phone: Option<PhoneNumber>,
-    /// From where.
+    /// The client's address.
     pub address: Option<ClientAddress>,
-    /// What else there is to know.
+    /// Further facts.
     pub detail: Detail,
 }
 
 impl Event {
-    /// An event of which nothing else is known yet.
+    /// An event without further facts.
     #[must_use]
     pub fn new(action: Action, actor: Actor) -> Self {
         Self { action, actor, user_id: None, phone: None, address: None, detail: Detail::default() }
     }
 
-    /// What a stranger did, or somebody of whom it is not known who she is.
+    /// An event caused by a client that is not signed in.
     #[must_use]
     pub fn by_stranger(action: Action) -> Self {
         Self::new(action, Actor::Person(None))
     }
 
-    /// What somebody did with her own account.
+    /// An event caused by a user on their own account.
     #[must_use]
     pub fn by_owner(action: Action, id: Uuid) -> Self {
         Self::new(action, Actor::Person(Some(id))).about(id)
     }
 
-    /// Whose account it is about.
+    /// Sets the account it is about.
     #[must_use]
     pub fn about(self, id: Uuid) -> Self {
         Self { user_id: Some(id), ..self }
     }
 
-    /// Which phone it is about.
+    /// Sets the phone it is about.
     #[must_use]
     pub fn phone(self, phone: &PhoneNumber) -> Self {
         Self { phone: Some(phone.clone()), ..self }
     }
 
-    /// From where, as far as that is known.
+    /// Sets the client's address, if known.
     #[must_use]
     pub fn from(self, address: impl Into<Option<ClientAddress>>) -> Self {
         Self { address: address.into(), ..self }
     }
 
-    /// What else there is to know. The name is one of [`Action::facts`].
+    /// Adds a fact. The name must be one of [`Action::facts`].
     #[must_use]
     pub fn with(mut self, name: &'static str, fact: impl Into<Fact>) -> Self {
         debug_assert!(self.action.facts().contains(&name), "{name} is no fact of {}", self.action);
@@ -136,7 +136,7 @@ impl Event {
         self
     }
 
-    /// The same, where it is known.
+    /// Adds a fact if it is known.
     #[must_use]
     pub fn with_known(self, name: &'static str, fact: Option<impl Into<Fact>>) -> Self {
         match fact {
@@ -145,7 +145,7 @@ impl Event {
         }
     }
 
-    /// The entry that says so.
+    /// The entry for the log.
     #[must_use]
     pub fn entry(self, id: Uuid, pseudonyms: &Pseudonyms, at: DateTime<Utc>) -> Entry {
         Entry {
@@ -163,24 +163,24 @@ impl Event {
     }
 }
 
-/// What else there is to know of an event, by name.
+/// The facts of an event, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detail(Map<String, Value>);
 
 impl Detail {
-    /// Reads what a row holds.
+    /// Reads the JSON of a row.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().map(Self)
     }
 
-    /// One fact.
+    /// The fact of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// All of them.
+    /// All facts.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -192,20 +192,20 @@ impl Detail {
     }
 }
 
-/// As a row holds it.
+/// The JSON for a row.
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.json(), f)
     }
 }
 
-/// A value of a detail: a word of the program's own, a number, an id or a mark. There is no way from a text that
-/// somebody typed to here but [`Fact::shown`], which asks whoever writes it to think.
+/// The value of a fact: a fixed word, a number, an id or an HMAC. A text can only become a fact by [`Fact::shown`],
+/// where the author must think about personal data.
 #[derive(Debug, Clone)]
 pub struct Fact(Value);
 
 impl Fact {
-    /// A text that says nothing of a person: a prefix of numbers, a version, a month.
+    /// A text without personal data: a number prefix, a version, a month.
     #[must_use]
     pub fn shown(text: &impl fmt::Display) -> Self {
         Self(text.to_string().into())
@@ -267,37 +267,37 @@ impl From<&PhoneNumber> for Fact {
     }
 }
 
-/// An entry, as it is written and read. A later version may know further words.
+/// An entry as stored. A later version may know more actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its id (UUID version 7). Of entries of one server it grows.
+    /// The id (UUID version 7). Ids from one server increase.
     pub id: Uuid,
     /// When it happened.
     pub at: DateTime<Utc>,
-    /// What: the name of an [`Action`].
+    /// The name of an [`Action`].
     pub action: Cow<'static, str>,
-    /// By whom: one of [`Actor::KINDS`].
+    /// Who did it: one of [`Actor::KINDS`].
     pub actor_kind: Cow<'static, str>,
-    /// Whose account that is.
+    /// The account that acted.
     pub actor_id: Option<Uuid>,
-    /// Whose account it is about.
+    /// The account it is about.
     pub user_id: Option<Uuid>,
-    /// What stands for the phone.
+    /// The HMAC of the phone.
     pub phone_mark: Option<String>,
     /// The phone, masked.
     pub phone_masked: Option<String>,
-    /// From where.
+    /// The client's address.
     pub address: Option<String>,
-    /// What else there is to know.
+    /// Further facts.
     pub detail: Detail,
 }
 
-/// Which entries are wanted: all that fit everything that is said.
+/// A filter for entries. An entry must satisfy every given field.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// From this time on.
+    /// At this time or later.
     pub since: Option<DateTime<Utc>>,
-    /// Of this kind.
+    /// With this action.
     pub action: Option<Action>,
     /// About this account, or by it.
     pub user_id: Option<Uuid>,
@@ -307,12 +307,12 @@ pub struct Filter {
     pub address: Option<ClientAddress>,
 }
 
-/// The place of an entry in the order of all: by time, and entries of one moment as they were written.
+/// The position of an entry in the log: ordered by time, then by id for entries of the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(pub DateTime<Utc>, pub Uuid);
 
 impl Entry {
-    /// Its place.
+    /// Its position.
     #[must_use]
     pub fn place(&self) -> Place {
         Place(self.at, self.id)

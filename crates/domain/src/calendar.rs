@@ -1,11 +1,12 @@
-//! Days where the product lives: when they begin. Budgets, months of the audit log and review numbers all ask here.
+//! When a day begins in the product's time zone (`TIME_ZONE`). Budgets, the months of the audit log and review
+//! numbers use it.
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc, offset::LocalResult};
 use chrono_tz::Tz;
 
-/// The moment from which on it is never an earlier day there. Clocks that are put forward at midnight skip it, so the day
-/// begins later; in some zones clocks are put back across midnight, so the day before comes back for a while; and a zone
-/// that crosses the date line may skip a whole day, which begins when the next one does.
+/// The first moment after which the local date is never earlier than `day`. If clocks go forward at midnight, the day
+/// begins later. In some zones clocks go back across midnight, so the previous day returns for a while. A zone that
+/// crosses the date line may skip a whole day; that day begins when the next one does.
 #[must_use]
 pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
@@ -13,31 +14,31 @@ pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
         LocalResult::Single(time) => time.to_utc(),
         LocalResult::Ambiguous(first, second) => {
             let before = second.to_utc() - Duration::seconds(1);
-            if is_there(day, before, zone) { first.to_utc() } else { second.to_utc() }
+            if has_begun(day, before, zone) { first.to_utc() } else { second.to_utc() }
         }
-        LocalResult::None => end_of_gap(day, zone),
+        LocalResult::None => first_moment_after_gap(day, zone),
     }
 }
 
-/// When the day that it is there at this time ends.
+/// The end of the local day at this time.
 #[must_use]
 pub fn end_of_day(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
     let today = now.with_timezone(&zone).date_naive();
     today.succ_opt().map_or(DateTime::<Utc>::MAX_UTC, |tomorrow| start_of_day(tomorrow, zone))
 }
 
-fn is_there(day: NaiveDate, time: DateTime<Utc>, zone: Tz) -> bool {
+fn has_begun(day: NaiveDate, time: DateTime<Utc>, zone: Tz) -> bool {
     time.with_timezone(&zone).date_naive() >= day
 }
 
-/// The first second at which it is that day, or a later one, where its midnight does not exist. No offset is more than
-/// 16 hours, and clocks are not put forward and back within these days.
-fn end_of_gap(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+/// The first second of that day, or of a later one, if its midnight does not exist. No UTC offset exceeds 16 hours,
+/// and clocks do not change twice within this range.
+fn first_moment_after_gap(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let utc = day.and_time(NaiveTime::MIN).and_utc();
     let (mut before, mut after) = (utc - Duration::hours(16), utc + Duration::hours(16));
     while after - before > Duration::seconds(1) {
         let middle = before + Duration::seconds((after - before).num_seconds() / 2);
-        if is_there(day, middle, zone) { after = middle } else { before = middle }
+        if has_begun(day, middle, zone) { after = middle } else { before = middle }
     }
     after
 }
@@ -62,7 +63,7 @@ mod tests {
             "America/Havana",
             "2027-11-07",
             "2027-11-07T04:00:00Z",
-            "clocks go from 1:00 back to 0:00: it comes twice",
+            "clocks go from 1:00 back to 0:00, which comes twice",
         ),
         ("America/Asuncion", "2023-10-01", "2023-10-01T04:00:00Z", "clocks go from 0:00 to 1:00"),
         ("America/Asuncion", "2024-03-24", "2024-03-24T04:00:00Z", "clocks go from 24:00 back to 23:00"),
@@ -75,7 +76,7 @@ mod tests {
             "2027-10-02T13:30:00Z",
             "clocks go forward half an hour, at 2:00",
         ),
-        ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", "a day that never was"),
+        ("Pacific/Apia", "2011-12-30", "2011-12-30T10:00:00Z", "a skipped day"),
         ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z", "the day after it"),
         ("Pacific/Kwajalein", "1969-10-01", "1969-10-01T12:00:00Z", "the day before has 47 hours"),
     ];

@@ -1,7 +1,7 @@
-//! What people sign in with who have no code: names, e-mail addresses and passwords.
+//! Credentials for sign-in without a code: usernames, e-mail addresses and passwords.
 //!
-//! To change: what a username may hold is [`Username::parse`], what a password must be is [`Password::check`], what a
-//! hash costs is `hash.rs`. Each rule has its row in the tests beside it.
+//! To change a rule: usernames in [`Username::parse`], passwords in [`Password::check`], the cost of a hash in
+//! `hash.rs`. Each rule has a row in the tests.
 
 mod hash;
 mod names;

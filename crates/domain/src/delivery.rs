@@ -1,7 +1,7 @@
-//! What becomes of a message: by which way it goes, how far it got, and why it got no further.
+//! Messages on their way: channels, platforms, delivery statuses, and the reasons why a number cannot be reached.
 //!
-//! To add a status: give it a word and its place in [`DeliveryStatus::replaces`]; a column of its own in `messages`
-//! if its time is to be kept. To add a channel: a word here, a text in `sms`, a request in `sms/twilio`.
+//! To add a status: give it a word and its place in [`DeliveryStatus::replaces`], and a column in `messages` if its
+//! time is to be stored. To add a channel: a word here, a text in `sms`, a request in `sms/twilio`.
 
 use std::str::FromStr;
 
@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::phone::PhoneNumber;
 
-/// By which way a code reaches a person.
+/// How a code reaches the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// A text message.
     Sms,
-    /// A message of an approved template.
+    /// A WhatsApp message from an approved template.
     WhatsApp,
     /// A voice call that reads the code out.
     Call,
@@ -25,7 +25,7 @@ impl Channel {
     /// Every channel.
     pub const ALL: [Self; 3] = [Self::Sms, Self::WhatsApp, Self::Call];
 
-    /// The contract's word, also in rows and settings.
+    /// The contract's word, also used in rows and settings.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Channel {
     }
 }
 
-/// The text is no channel.
+/// The text is not a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be sms, whatsapp or call")]
 pub struct UnknownChannel;
@@ -49,19 +49,19 @@ impl FromStr for Channel {
     }
 }
 
-/// What the app runs on, as far as the text of a message depends on it.
+/// The platform of the app, which decides the last line of a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
-    /// Its SMS Retriever wants the app's hash at the end.
+    /// Android's SMS Retriever needs the app's hash at the end.
     Android,
-    /// Reads codes by itself.
+    /// iOS recognises codes by itself.
     Ios,
-    /// `WebOTP` wants the origin in the last line.
+    /// `WebOTP` needs the origin in the last line.
     Web,
 }
 
 impl Platform {
-    /// The contract's word, also in rows.
+    /// The contract's word, also used in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Platform {
     }
 }
 
-/// The text is no platform.
+/// The text is not a platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be android, ios or web")]
 pub struct UnknownPlatform;
@@ -86,29 +86,29 @@ impl FromStr for Platform {
     }
 }
 
-/// Which channels are on, and which are tried by themselves.
+/// Which channels are enabled, and which are used as fallbacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelPolicy {
-    /// The channels that a client may ask for; never empty.
+    /// The channels that a client may choose; never empty.
     pub on: Vec<Channel>,
-    /// The channels that are tried, in this order, when a message comes back undelivered. Each is on.
+    /// The channels to try, in this order, after a message failed. Each of them is enabled.
     pub fallback: Vec<Channel>,
 }
 
 impl ChannelPolicy {
-    /// The channel of whoever names none: `sms` where it is on, else the first that is.
+    /// The default channel: `sms` if it is enabled, else the first enabled one.
     #[must_use]
     pub fn usual(&self) -> Channel {
         if self.is_on(Channel::Sms) { Channel::Sms } else { self.on.first().copied().unwrap_or(Channel::Sms) }
     }
 
-    /// Whether clients may ask for it.
+    /// Whether the channel is enabled.
     #[must_use]
     pub fn is_on(&self, channel: Channel) -> bool {
         self.on.contains(&channel)
     }
 
-    /// The next channel to try after these: each is tried once.
+    /// The next fallback channel after those already tried. Each is tried once.
     #[must_use]
     pub fn next_after(&self, tried: &[Channel]) -> Option<Channel> {
         self.fallback.iter().copied().find(|channel| !tried.contains(channel))
@@ -121,18 +121,18 @@ impl Default for ChannelPolicy {
     }
 }
 
-/// How far a message got.
+/// The delivery status of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryStatus {
-    /// It is about to be handed to the provider.
+    /// It is about to be sent to the provider.
     Pending,
-    /// The provider did not answer: it may be out.
+    /// The provider did not answer, so the message may have been sent.
     Unknown,
-    /// The provider has taken it.
+    /// The provider has accepted it.
     Queued,
-    /// It left the provider.
+    /// The provider has sent it on.
     Sent,
-    /// The phone has it.
+    /// The phone has received it.
     Delivered,
     /// The carrier did not deliver it.
     Undelivered,
@@ -166,8 +166,8 @@ impl DeliveryStatus {
         }
     }
 
-    /// The statuses that give way to this one. Reports come in any order, so one that says less than what is known
-    /// changes nothing; a phone that has the message after all is right against a carrier that gave up.
+    /// The statuses that this one replaces. Reports arrive in any order, so a report with less information changes
+    /// nothing. A delivered message wins over a carrier's failure report.
     #[must_use]
     pub fn replaces(self) -> &'static [Self] {
         use DeliveryStatus::{Failed, Pending, Queued, Sent, Undelivered, Unknown};
@@ -181,7 +181,7 @@ impl DeliveryStatus {
         }
     }
 
-    /// Whether the provider has said that it has the message, and no more is known to be wrong.
+    /// Whether the provider has accepted the message and no result is known yet.
     #[must_use]
     pub fn is_taken(self) -> bool {
         match self {
@@ -190,7 +190,7 @@ impl DeliveryStatus {
         }
     }
 
-    /// Whether the message came to nothing.
+    /// Whether the message failed.
     #[must_use]
     pub fn is_lost(self) -> bool {
         match self {
@@ -200,7 +200,7 @@ impl DeliveryStatus {
     }
 }
 
-/// The text is no status.
+/// The text is not a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a status of a delivery")]
 pub struct UnknownStatus;
@@ -213,18 +213,18 @@ impl FromStr for DeliveryStatus {
     }
 }
 
-/// Why a number gets no messages; an app can tell the person.
+/// Why a number cannot get messages. An app can tell the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnreachableReason {
-    /// No such number, or nobody answers there.
+    /// The number does not exist or is not reachable.
     Invalid,
-    /// It exists, but is a landline or another kind that takes no messages.
+    /// It is a landline or another kind of number that gets no messages.
     NotMobile,
-    /// Its owner answered STOP to our sender.
+    /// The user answered STOP to our sender.
     OptedOut,
-    /// Its country or network is not served from our sender.
+    /// Our sender does not serve its country or network.
     RegionNotAllowed,
-    /// The provider or the carrier holds back messages to it.
+    /// The provider or the carrier blocks messages to it.
     Blocked,
 }
 
@@ -246,7 +246,7 @@ impl UnreachableReason {
     }
 }
 
-/// The text is no reason.
+/// The text is not a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a reason why a number gets no messages")]
 pub struct UnknownReason;
@@ -259,42 +259,42 @@ impl FromStr for UnreachableReason {
     }
 }
 
-/// What a message cost, as the provider writes it: a decimal number, negative for money spent, and a currency.
+/// The price of a message as the provider writes it: a decimal number, negative for a charge, and a currency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// `-0.00750`
+    /// The amount, such as `-0.00750`.
     pub amount: String,
-    /// ISO 4217, `USD`
+    /// The currency in ISO 4217, such as `USD`.
     pub unit: String,
 }
 
-/// One message and what is known of it. Those that a person's one wish led to share a `delivery_id`: the first, and
-/// those by other channels when it came back.
+/// One message and its state. The first message of a request and its fallbacks on other channels share a
+/// `delivery_id`.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The message.
+    /// The id of the message.
     pub message_id: Uuid,
-    /// The wish that it belongs to, which a client may ask after: 128 random bits.
+    /// The request that it belongs to, whose status a client may query: 128 random bits.
     pub delivery_id: Uuid,
     /// The challenge whose code it carries.
     pub challenge_id: Uuid,
-    /// 1 for the first message of a wish.
+    /// 1 for the first message of a request, then counting up.
     pub attempt: i64,
-    /// Whom it goes to.
+    /// The recipient.
     pub phone: PhoneNumber,
-    /// By which way.
+    /// The channel.
     pub channel: Channel,
-    /// In which language.
+    /// The language of the text.
     pub language: String,
-    /// To what kind of app.
+    /// The platform of the app.
     pub platform: Option<Platform>,
-    /// What the provider calls it, once that is known.
+    /// The provider's id of the message, once known.
     pub provider_id: Option<String>,
-    /// How far it got.
+    /// The delivery status.
     pub status: DeliveryStatus,
-    /// Why it got no further, where that is known.
+    /// Why it failed, if known.
     pub reason: Option<UnreachableReason>,
-    /// When anything was last learnt of it.
+    /// When the status last changed.
     pub updated_at: DateTime<Utc>,
 }
 

@@ -1,8 +1,8 @@
-//! Which numbers get messages at all, because the operator says so.
+//! Which numbers the operator allows messages to.
 //!
-//! A blocked prefix is one that costs too much, such as the satellites of +88213; an allowed one is an exception to a
-//! blocked one, or to the countries. Of all that fit a number the longest decides, so their order says nothing. This is no
-//! budget: no setting switches it off with the limits.
+//! A blocked prefix is too expensive, such as the satellites of +88213. An allowed prefix is an exception to a
+//! blocked one or to the countries. The longest matching prefix decides, so their order does not matter. This is not
+//! a budget: it applies even if the limits are switched off.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -13,17 +13,17 @@ use super::{
     phone::{PhoneNumber, Region},
 };
 
-/// The most digits that a number has (ITU-T E.164, 6.2.1), and so a beginning of one.
-const LONGEST: usize = 15;
+/// The most digits of a number (ITU-T E.164, 6.2.1), and so of a prefix.
+const MAX_DIGITS: usize = 15;
 
-/// The beginning of numbers: a plus and digits.
+/// A prefix of phone numbers: a plus and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Beginning(String);
 
-/// It is no beginning of a number.
+/// The text is not a prefix of phone numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "must be the beginnings of numbers, each a plus and 1 to {LONGEST} digits of which the first is not 0, such as +88213"
+    "must be prefixes of numbers, each a plus and 1 to {MAX_DIGITS} digits of which the first is not 0, such as +88213"
 )]
 pub struct BeginningError;
 
@@ -33,7 +33,7 @@ impl FromStr for Beginning {
     fn from_str(text: &str) -> Result<Self, BeginningError> {
         let text = text.trim();
         let digits = text.strip_prefix('+').ok_or(BeginningError)?;
-        let fits = (1..=LONGEST).contains(&digits.len())
+        let fits = (1..=MAX_DIGITS).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
         fits.then(|| Self(text.to_owned())).ok_or(BeginningError)
@@ -47,41 +47,42 @@ impl fmt::Display for Beginning {
 }
 
 impl Beginning {
-    fn fits(&self, phone: &PhoneNumber) -> bool {
+    fn matches(&self, phone: &PhoneNumber) -> bool {
         phone.full().starts_with(&self.0)
     }
 }
 
-/// Which numbers get messages.
+/// The numbers that get messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Destinations {
-    /// The countries, by their two letters. None: all.
+    /// The allowed countries as two-letter codes. Empty: all countries.
     pub countries: BTreeSet<String>,
-    /// Not these.
+    /// Prefixes that get no messages.
     pub blocked: BTreeSet<Beginning>,
-    /// But these.
+    /// Prefixes that get messages although their country or a shorter prefix does not.
     pub allowed: BTreeSet<Beginning>,
 }
 
 impl Destinations {
-    /// Why this number gets no message; `None` when it does.
+    /// Why this number gets no messages; `None` if it does.
     #[must_use]
     pub fn refuses(&self, phone: &PhoneNumber) -> Option<UnreachableReason> {
-        let longest = |some: &BTreeSet<Beginning>| {
-            some.iter().filter(|beginning| beginning.fits(phone)).map(|beginning| beginning.0.len()).max()
+        let longest = |prefixes: &BTreeSet<Beginning>| {
+            prefixes.iter().filter(|prefix| prefix.matches(phone)).map(|prefix| prefix.0.len()).max()
         };
         match (longest(&self.allowed), longest(&self.blocked)) {
             (None, None) => self.is_abroad(phone).then_some(UnreachableReason::RegionNotAllowed),
-            // What is named twice is refused when the settings are read.
+            // The settings reader refuses a prefix that is in both lists.
             (allowed, blocked) if blocked >= allowed => Some(UnreachableReason::Blocked),
             _ => None,
         }
     }
 
-    /// Whether the countries leave it out. A number that is of no country, such as a satellite's, is in none of them.
+    /// Whether the number is outside of the allowed countries. A number that belongs to no country, such as a
+    /// satellite's, always is.
     fn is_abroad(&self, phone: &PhoneNumber) -> bool {
-        let is_named = |region: Region| self.countries.contains(&region.to_string());
-        !self.countries.is_empty() && !phone.region().is_some_and(is_named)
+        let is_allowed = |region: Region| self.countries.contains(&region.to_string());
+        !self.countries.is_empty() && !phone.region().is_some_and(is_allowed)
     }
 }
 
@@ -89,15 +90,15 @@ impl Destinations {
 mod tests {
     use super::*;
 
-    fn beginnings(texts: &[&str]) -> BTreeSet<Beginning> {
+    fn prefixes(texts: &[&str]) -> BTreeSet<Beginning> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     fn destinations(countries: &[&str], blocked: &[&str], allowed: &[&str]) -> Destinations {
         Destinations {
             countries: countries.iter().map(|country| (*country).to_owned()).collect(),
-            blocked: beginnings(blocked),
-            allowed: beginnings(allowed),
+            blocked: prefixes(blocked),
+            allowed: prefixes(allowed),
         }
     }
 

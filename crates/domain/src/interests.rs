@@ -1,14 +1,14 @@
-//! Event interests: what people can choose from.
+//! Event interests that users can choose.
 
-/// An interest that people can choose.
+/// An event interest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interest {
     /// The id that clients send.
     pub id: i64,
     /// The name, unique.
     pub name: String,
-    /// A line about it.
+    /// A one-line description.
     pub description: String,
-    /// Whether it can still be chosen. One that was chosen before stays in the profile.
+    /// Whether users can choose it. An inactive interest stays in the profiles that have it.
     pub is_active: bool,
 }

@@ -1,8 +1,8 @@
-//! Leads: everyone who asked for a code, for the sales team to follow up.
+//! Leads: every phone that requested a code, for the sales team to follow up.
 
 use chrono::{DateTime, Utc};
 
-/// What the person asked for first.
+/// The endpoint of the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// `POST /api/auth/signup`
@@ -12,7 +12,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The name in the row.
+    /// The name in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -22,21 +22,21 @@ impl Source {
     }
 }
 
-/// Where a lead stands.
+/// The state of a lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Asked for a code and has not come back.
+    /// A code was requested but not used yet.
     New,
-    /// Somebody of the sales team spoke to her.
+    /// The sales team contacted the user.
     Contacted,
-    /// The code came back: she has an account.
+    /// The user verified the code and has an account.
     Converted,
-    /// Given up.
+    /// The sales team gave up.
     Lost,
 }
 
 impl State {
-    /// The name in the row.
+    /// The name in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,26 +48,26 @@ impl State {
     }
 }
 
-/// A lead, as its row says.
+/// A lead as stored.
 #[derive(Clone)]
 pub struct Lead {
-    /// What the person asked for first: the name of a [`Source`].
+    /// The endpoint of the first request: the name of a [`Source`].
     pub source: String,
-    /// Where it stands: the name of a [`State`].
+    /// The state: the name of a [`State`].
     pub state: String,
-    /// How often a code was asked for.
+    /// How many codes were requested.
     pub requests: i64,
-    /// When that was first.
+    /// The time of the first request.
     pub first_requested_at: DateTime<Utc>,
-    /// When that was last.
+    /// The time of the last request.
     pub last_requested_at: DateTime<Utc>,
-    /// When the code came back.
+    /// When the user verified a code.
     pub converted_at: Option<DateTime<Utc>>,
-    /// What the sales team wrote down.
+    /// The notes of the sales team.
     pub notes: String,
 }
 
-// By hand, because what is written down of a person is no business of a log.
+// Written by hand: notes about a person must not get into logs.
 impl std::fmt::Debug for Lead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lead").field("state", &self.state).finish_non_exhaustive()

@@ -1,12 +1,12 @@
-//! RULES. What the service decides, as pure functions over plain values: no I/O, no `async`, no framework, no clock
-//! and no randomness of its own. Time and chance come in as arguments.
+//! The rules of the service, as pure functions over plain values. No I/O, no `async`, no framework, no clock and no
+//! randomness: the caller passes in the time and the random values.
 //!
 //! To add a rule:
-//! 1. give its input a type whose only constructor checks it (`PhoneNumber`, `OtpCode`, `BirthDate`);
-//! 2. let the rule return a verdict, an enum that names every outcome;
-//! 3. where a write may only follow a favourable verdict, let the verdict carry a proof with a private field and let
-//!    the store's function ask for it;
-//! 4. test it here, as a table of inputs with the sentence why.
+//! 1. Give its input a type whose only constructor checks it (`PhoneNumber`, `OtpCode`, `BirthDate`).
+//! 2. Let the rule return a verdict: an enum that names every outcome.
+//! 3. If a write may only follow a positive verdict, let the verdict carry a proof with a private field, and let
+//!    the store's function require that proof.
+//! 4. Test it here with a table of inputs, each with its reason.
 
 pub mod access;
 pub mod account;

@@ -1,7 +1,7 @@
-//! One-time codes: the challenge that a person answers, the code that answers it, and the judgement.
+//! One-time codes: challenges, how their codes are derived, and how a guess is judged.
 //!
-//! A challenge holds no code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose))`, truncated as RFC 4226
-//! section 5.3 truncates, so a leaked database gives no code away and a resend needs none stored.
+//! A challenge does not contain its code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose))`, truncated
+//! as in RFC 4226, section 5.3. So a leaked database reveals no code, and a resend needs no stored one.
 
 mod state;
 mod which;
@@ -19,20 +19,20 @@ pub use self::{
 };
 use super::{clocks::is_ahead, derived::DerivedKey, phone::PhoneNumber};
 
-/// An open challenge with less than this to go is not resent: a new one begins, so that nobody is sent a code that
-/// dies while she types it.
+/// An open challenge that expires sooner than this is not resent. A new challenge starts instead, so that a code does
+/// not expire while the user types it.
 pub const RESEND_NEEDS: Duration = Duration::minutes(2);
 
-/// How codes are made and how long they live.
+/// The settings for codes.
 #[derive(Debug, Clone, Copy)]
 pub struct OtpPolicy {
-    /// Digits of a code, 4 to 8.
+    /// The number of digits of a code, 4 to 8.
     pub length: CodeLength,
-    /// How long a code is taken, counted from when its challenge was opened.
+    /// How long a code is valid, counted from the start of its challenge.
     pub life: Duration,
-    /// How many guesses a challenge bears.
+    /// The maximum number of guesses per challenge.
     pub max_attempts: i64,
-    /// The least time between two sends to one phone; zero is no cooldown.
+    /// The cooldown between two sends to one phone; zero means none.
     pub resend_after: Duration,
 }
 
@@ -41,7 +41,7 @@ pub struct OtpPolicy {
 pub struct CodeLength(u32);
 
 impl CodeLength {
-    /// Takes 4 to 8. RFC 4226 asks for at least 6; 4 is what Loopin's clients were built for.
+    /// Accepts 4 to 8 digits. RFC 4226 requires at least 6; Loopin's clients expect 4.
     #[must_use]
     pub fn new(digits: u32) -> Option<Self> {
         (4..=8).contains(&digits).then_some(Self(digits))
@@ -55,22 +55,22 @@ impl CodeLength {
 }
 
 impl Default for CodeLength {
-    /// What Loopin's clients were built for.
+    /// Four digits, which Loopin's clients expect.
     fn default() -> Self {
         Self(4)
     }
 }
 
-/// What a challenge is for. A code never verifies under another purpose.
+/// The purpose of a challenge. A code is never valid for another purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Signing up and logging in: each is a resend of the other.
+    /// Sign-up and login. They share one challenge, so each resends the other's code.
     SignIn,
-    /// Proving a new number for an account that exists.
+    /// Verifying a new phone for an existing account.
     ChangePhone,
-    /// Proving again who holds a session.
+    /// Verifying again that the user holds the session.
     Confirm,
-    /// A staff member's second factor.
+    /// The second factor of staff.
     Staff,
 }
 
@@ -78,7 +78,7 @@ impl Purpose {
     /// Every purpose.
     pub const ALL: [Self; 4] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::Staff];
 
-    /// The name that rows and derivations use. It must never change.
+    /// The name in rows and code derivations. It must never change.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -89,44 +89,45 @@ impl Purpose {
         }
     }
 
-    /// The purpose of this name.
+    /// The purpose with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
     }
 }
 
-/// What a send asks of the database: begin a challenge, or keep the one that is open.
+/// The parameters of the upsert behind a send: it starts a challenge or keeps the open one.
 #[derive(Debug)]
 pub struct Opening<'a> {
-    /// The id of the challenge that begins, if one does.
+    /// The id of the new challenge, if one starts.
     pub id: Uuid,
-    /// The key that its code is derived with.
+    /// The key version for its code.
     pub key_version: &'a str,
-    /// When it dies.
+    /// When it expires.
     pub expires_at: DateTime<Utc>,
-    /// An open challenge is kept if its key is one of these,
+    /// An open challenge is kept if its key version is one of these,
     pub keep_versions: Vec<&'a str>,
-    /// if fewer guesses than these were taken,
+    /// if fewer guesses than this were taken,
     pub max_attempts: i64,
-    /// and if it lives at least until then.
+    /// and if it expires no earlier than this.
     pub keep_if_alive_at: DateTime<Utc>,
     /// Nothing is sent if a code was sent after this moment.
     pub refuse_if_sent_after: Option<DateTime<Utc>>,
-    /// What a deleted account may have left of this phone ([`OtpKeys::marks`]): nothing is sent while one holds.
+    /// The hashes of this phone ([`OtpKeys::phone_hashes`]) that a deleted account may have left: nothing is sent
+    /// while such a row is in force.
     pub phone_hashes: Vec<String>,
     /// The time of the send.
     pub now: DateTime<Utc>,
 }
 
 impl OtpPolicy {
-    /// Until when the mark of a deleted account may hold at most.
+    /// The latest time until which the row that a deleted account leaves may be in force.
     #[must_use]
     pub fn longest_mark(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now + self.life.max(self.resend_after)
     }
 
-    /// What a send at this time asks of the database.
+    /// The parameters of a send at this time.
     #[must_use]
     pub fn opening<'a>(
         &self,
@@ -149,69 +150,70 @@ impl OtpPolicy {
     }
 }
 
-/// A challenge as the database holds it.
+/// A challenge as stored.
 #[derive(Debug, Clone)]
 pub struct Challenge {
     /// 128 random bits, from which the code is derived.
     pub id: Uuid,
-    /// The key that the code is derived with.
+    /// The version of the key that the code is derived with.
     pub key_version: String,
-    /// Guesses taken so far, the one in hand included.
+    /// Guesses taken so far, including the current one.
     pub attempts: i64,
-    /// The last moment at which the code is taken.
+    /// The last moment at which the code is valid.
     pub expires_at: DateTime<Utc>,
-    /// When a code was last sent, unless that send was given back.
+    /// When a code was last sent, unless that send was refunded.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When the right code came, once it has.
+    /// When the right code was given.
     pub consumed_at: Option<DateTime<Utc>>,
 }
 
 impl Challenge {
-    /// Seconds until the code dies, rounded up.
+    /// Seconds until the code expires, rounded up.
     #[must_use]
     pub fn seconds_left(&self, now: DateTime<Utc>) -> i64 {
         seconds_up(self.expires_at - now)
     }
 
-    /// Whether it waits for a guess.
+    /// Whether a guess is still possible.
     #[must_use]
     pub fn waits(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
         self.consumed_at.is_none() && self.attempts < policy.max_attempts && self.expires_at >= now
     }
 
-    /// Whether its code can still be answered, with time enough to type it.
+    /// Whether a guess is still possible, with enough time to type the code.
     #[must_use]
     pub fn is_worth_sending(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
         self.consumed_at.is_none()
             && self.attempts < policy.max_attempts
-            // Of a code that lives for two minutes or less, nobody would be sent a second message.
+            // The `min` is for short lifetimes: without it, a code that is valid for two minutes or less could never
+            // be resent.
             && self.expires_at - now >= RESEND_NEEDS.min(policy.life / 2)
     }
 
-    /// Until when a phone owes the wait that this challenge asks of it, if its account is deleted meanwhile: until the
-    /// next code may be asked for, and where guesses were taken, until the code dies. So whoever deletes an account and
-    /// signs up again gets neither sends nor guesses by it.
+    /// Until when the phone stays limited by this challenge if its account is deleted now: until the cooldown ends,
+    /// and if guesses were taken, until the code expires. So deleting the account and signing up again gives no extra
+    /// sends or guesses.
     #[must_use]
     pub fn owed_until(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let cooldown = self.sent_at.map(|sent| sent.min(now) + policy.resend_after);
-        let dies_at = self.expires_at.min(now + policy.life);
-        let guessed = (self.consumed_at.is_none() && self.attempts > 0).then_some(dies_at);
+        let expires_at = self.expires_at.min(now + policy.life);
+        let guessed = (self.consumed_at.is_none() && self.attempts > 0).then_some(expires_at);
         cooldown.max(guessed).filter(|until| *until > now)
     }
 
-    /// When it was sent, where a clock that was wrong says so.
+    /// The time of the last send, if a wrong clock wrote it.
     #[must_use]
     pub fn sent_ahead(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.sent_at.filter(|at| is_ahead(*at, now))
     }
 
-    /// Seconds until the next code may be asked for, at least 1 as `Retry-After` wants it.
+    /// Seconds until the next code may be requested, at least 1 as `Retry-After` requires.
     #[must_use]
     pub fn resend_in(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> i64 {
         self.wait_left(policy, now).max(1)
     }
 
-    /// Seconds until the next code may be asked for; none when it may be at once.
+    /// Seconds until the next code may be requested; 0 if it may be now.
     #[must_use]
     pub fn wait_left(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> i64 {
         let ends = self.sent_at.map_or(now, |sent| sent.min(now) + policy.resend_after);
@@ -223,24 +225,21 @@ impl Challenge {
 #[must_use]
 pub fn seconds_up(duration: Duration) -> i64 {
     let whole = duration.num_seconds();
-    let cooldown = duration - Duration::seconds(whole);
-    (whole + i64::from(cooldown > Duration::zero())).max(0)
+    let remainder = duration - Duration::seconds(whole);
+    (whole + i64::from(remainder > Duration::zero())).max(0)
 }
 
-/// Why a text is no code. It never repeats the text.
+/// Why a text is not a code. It never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("OTP code must be exactly {0} digits")]
 pub struct CodeError(usize);
 
-/// A code as a person types it. It has no `Display`, and `Debug` does not show it.
+/// A code as typed or sent. It has no `Display`, and `Debug` does not show it.
 #[derive(Clone)]
 pub struct OtpCode(SecretString);
 
 impl OtpCode {
-    /// Takes exactly `length` ASCII digits; leading zeros count.
-    ///
-    /// # Errors
-    /// Anything else: another length, spaces, digits of another script.
+    /// Accepts exactly `length` ASCII digits, leading zeros included. Spaces and digits of other scripts are errors.
     pub fn parse(text: &str, length: CodeLength) -> Result<Self, CodeError> {
         if text.len() == length.digits() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(Self(SecretString::from(text)))
@@ -249,7 +248,7 @@ impl OtpCode {
         }
     }
 
-    /// The digits, for the message that carries them.
+    /// The digits, for the message to the user.
     #[must_use]
     pub fn expose(&self) -> &SecretString {
         &self.0
@@ -266,7 +265,7 @@ impl fmt::Debug for OtpCode {
     }
 }
 
-/// The keys that codes are derived with: the first one signs, every listed one verifies.
+/// The keys for deriving codes. New codes use the first; every listed key still verifies.
 pub struct OtpKeys(Vec<OtpKey>);
 
 struct OtpKey {
@@ -275,31 +274,31 @@ struct OtpKey {
 }
 
 impl OtpKeys {
-    /// Derives a key from each secret, the current one first.
+    /// Derives one key from each secret, the current secret first.
     #[must_use]
     pub fn derive(current: &SecretString, fallbacks: &[SecretString]) -> Self {
         Self(std::iter::once(current).chain(fallbacks).map(OtpKey::derive).collect())
     }
 
-    /// The version that new challenges name.
+    /// The key version of new challenges.
     #[must_use]
     pub fn current_version(&self) -> &str {
         self.0.first().map_or("", |key| key.version.as_str())
     }
 
-    /// Every version that still verifies.
+    /// Every key version that still verifies.
     #[must_use]
     pub fn versions(&self) -> Vec<&str> {
         self.0.iter().map(|key| key.version.as_str()).collect()
     }
 
-    /// What stands for a phone where the phone itself may not be kept: an HMAC with each key, the current one first.
+    /// HMACs of a phone, one for each key, the current key first. They replace the phone where it must not be stored.
     #[must_use]
     pub fn phone_hashes(&self, phone: &PhoneNumber) -> Vec<String> {
         self.0.iter().map(|key| key.phone_hash(phone)).collect()
     }
 
-    /// The code of a challenge; `None` when its key is not listed any more.
+    /// The code of a challenge; `None` if its key is no longer listed.
     #[must_use]
     pub fn code(&self, challenge: &Challenge, of: ChallengeKey<'_>, length: CodeLength) -> Option<OtpCode> {
         let key = self.0.iter().find(|key| key.version == challenge.key_version)?;
@@ -320,19 +319,20 @@ impl fmt::Debug for OtpKeys {
 }
 
 impl OtpKey {
-    /// `SECRET_KEY` serves more than codes, so codes get a key of their own, and a name for it that tells nothing.
+    /// `SECRET_KEY` has other uses, so codes get a derived key. The version is an HMAC too, so it reveals nothing
+    /// about the key.
     fn derive(secret: &SecretString) -> Self {
         let key = DerivedKey::new(secret, b"loopin-auth/otp");
         Self { version: key.phone_hash(&[b"version"]), key }
     }
 
-    /// With a key of its own, so that no mark is ever the digest of a code.
+    /// Uses a separate key, so that a phone hash never equals the digest of a code.
     fn phone_hash(&self, phone: &PhoneNumber) -> String {
         format!("hmac:{}", self.key.child(b"mark").phone_hash(&[phone.full().as_bytes()]))
     }
 }
 
-/// RFC 4226, section 5.3: the low four bits of the last byte choose where 31 bits are read from.
+/// RFC 4226, section 5.3: the low four bits of the last byte select the offset of the 31 bits to read.
 fn truncate(digest: &[u8; 32], length: CodeLength) -> String {
     let offset = usize::from(digest[31] & 0x0f);
     let word = digest.iter().skip(offset).take(4).fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
@@ -341,51 +341,51 @@ fn truncate(digest: &[u8; 32], length: CodeLength) -> String {
     format!("{number:0digits$}")
 }
 
-/// What the guarded statement that takes an attempt came back with.
+/// The result of the conditional UPDATE that claims an attempt.
 #[derive(Debug)]
 pub enum Claim {
-    /// An attempt was taken, and the challenge is this.
+    /// An attempt was claimed from this challenge.
     Taken(Challenge),
-    /// No attempt was taken; the challenge, if there is one, is this.
+    /// No attempt was claimed. Contains the challenge, if there is one.
     NotTaken(Option<Challenge>),
 }
 
-/// What became of a guess.
+/// The verdict on a guess.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The right code, in time. The proof lets the store consume the challenge.
+    /// The right code, in time. The store requires the proof to consume the challenge.
     Accepted(Accepted),
-    /// The wrong code; so many guesses are left.
+    /// The wrong code.
     Wrong {
-        /// Guesses left.
+        /// The number of guesses left.
         left: i64,
     },
-    /// The code is older than its life.
+    /// The code has expired.
     Expired,
     /// All guesses were used before this one.
     Exhausted {
-        /// The challenge, for when the next code may be asked for.
+        /// The challenge, which tells when the next code may be requested.
         challenge: Challenge,
     },
-    /// No code is waiting: none was asked for, or it was used.
+    /// No code is pending: none was requested, or it was used.
     NoneRequested,
 }
 
-/// The proof that a right code was given in time. Only [`judge`] makes one.
+/// The proof that the right code was given in time. Only [`judge`] and [`judge_fixed`] create it.
 #[derive(Debug)]
 pub struct Accepted {
     challenge: Challenge,
 }
 
 impl Accepted {
-    /// The id of the challenge that was answered.
+    /// The id of the accepted challenge.
     #[must_use]
     pub fn challenge_id(&self) -> Uuid {
         self.challenge.id
     }
 }
 
-/// Judges a guess whose attempt has been counted already.
+/// Judges a guess. Its attempt has been claimed before.
 #[must_use]
 pub fn judge(
     claim: Claim,
@@ -395,10 +395,10 @@ pub fn judge(
     policy: &OtpPolicy,
     now: DateTime<Utc>,
 ) -> Verdict {
-    judge_by(claim, code, policy, now, |challenge| keys.code(challenge, of, policy.length))
+    judge_with(claim, code, policy, now, |challenge| keys.code(challenge, of, policy.length))
 }
 
-/// Judges a guess at the fixed code of a review number, by the same rules.
+/// Judges a guess of the fixed code of a review number by the same rules.
 #[must_use]
 pub fn judge_fixed(
     claim: Claim,
@@ -407,10 +407,10 @@ pub fn judge_fixed(
     policy: &OtpPolicy,
     now: DateTime<Utc>,
 ) -> Verdict {
-    judge_by(claim, code, policy, now, |_| Some(fixed.clone()))
+    judge_with(claim, code, policy, now, |_| Some(fixed.clone()))
 }
 
-fn judge_by(
+fn judge_with(
     claim: Claim,
     code: &OtpCode,
     policy: &OtpPolicy,
@@ -424,8 +424,8 @@ fn judge_by(
         Claim::NotTaken(Some(challenge)) if challenge.expires_at < now => return Verdict::Expired,
         Claim::NotTaken(Some(challenge)) => return Verdict::Exhausted { challenge },
     };
-    // The statement that took the attempt looked at these too. It is asked again here, so that no other statement
-    // can ever hand a dead challenge to this rule.
+    // The statement that claimed the attempt checked these too. They are checked again here, so that no other
+    // statement can pass an expired or used challenge to this rule.
     if challenge.consumed_at.is_some() {
         return Verdict::NoneRequested;
     }
@@ -435,7 +435,7 @@ fn judge_by(
     match right_code(&challenge) {
         Some(right) if right.matches(code) => Verdict::Accepted(Accepted { challenge }),
         Some(_) => Verdict::Wrong { left: (policy.max_attempts - challenge.attempts).max(0) },
-        // Its key is not listed any more: nobody can answer this challenge.
+        // Its key is no longer listed, so no code can match.
         None => Verdict::NoneRequested,
     }
 }

@@ -1,13 +1,13 @@
-//! A phone number that text messages can reach, parsed once and then trusted.
+//! Phone numbers that can get text messages. A number is parsed once and valid from then on.
 //!
-//! People write one number in many ways, and every way must become the same account; above all no number may become
-//! somebody else's. So the digits given after a plus, or after 00, are kept exactly as they stand and asked of the
-//! country's numbering plan; only a number written in the home country's way loses the prefix dialled at home.
-//! What cannot be told for certain is refused with a sentence, never guessed.
+//! Users write one number in many ways, and each way must lead to the same account. Above all, no number may turn
+//! into another user's number. So digits after a plus, or after 00, are kept exactly as typed and looked up in the
+//! country's numbering plan; only a number in national format loses its national prefix. What is ambiguous is refused
+//! with a sentence, never guessed.
 //!
-//! To change: which characters may stand between digits is `is_separator`, the order of the readings is
-//! [`PhoneNumber::parse`]; which kinds of line are taken and how a plan is asked is `phone/plan.rs`. Each rule has its
-//! row in `phone/tests.rs`; `phone/examples.txt` holds one mobile number of every region. `tests/numbering_plans`
+//! To change a rule: the separators between digits are in `is_separator`, the order of the interpretations is in
+//! [`PhoneNumber::parse`], the accepted kinds of numbers and the lookup in a plan are in `phone/plan.rs`. Each rule
+//! has a row in `phone/tests.rs`; `phone/examples.txt` has one mobile number for each region. `tests/numbering_plans`
 //! compares many more with the reference implementation of libphonenumber.
 
 mod plan;
@@ -21,46 +21,47 @@ use std::fmt;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// The longest text looked at, in characters. The longest number has 15 digits; the rest is room for punctuation.
+/// The longest text that is parsed, in characters. The longest number has 15 digits; the rest is room for
+/// punctuation.
 pub const LONGEST_TEXT: usize = 64;
 
-/// The shortest number read back: a country code of three digits and four digits, as in Niue.
+/// The shortest number in the database: a country code of three digits and four more digits, as in Niue.
 const SHORTEST_E164: usize = 7;
 
-/// How many digits behind the country code a number's prefix has.
+/// The number of digits after the country code in a number's prefix.
 const PREFIX_DIGITS: usize = 4;
 
-/// How many digits at the end of a number are shown where it is masked.
+/// The number of digits at the end that a masked number shows.
 const SHOWN_DIGITS: usize = 4;
 
-/// A mobile-capable number in E.164. `Display` and `Debug` are masked.
+/// A phone number in E.164 that can get text messages. `Display` and `Debug` are masked.
 ///
-/// It is a plus and at most 15 digits, so at most 16 bytes long.
+/// It has a plus and at most 15 digits, so at most 16 bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
-    /// Reads a number as a person writes it.
+    /// Reads a number as a user types it.
     ///
-    /// Spaces, dashes, dots and parentheses are dropped, wherever they stand (see `is_separator` for those of Unicode).
-    /// What remains is one of
+    /// Spaces, dashes, dots and parentheses are dropped everywhere (see `is_separator` for those of Unicode). What
+    /// remains is one of these:
     ///
-    /// - `+` and digits: international, digit for digit. A prefix of home use behind the country code, as in
-    ///   `+44 (0)7911 …` or `+91 06205 …`, is refused: in some plans (Gabon, Italy, Congo) that 0 belongs to the number,
-    ///   and dropping it makes another one.
-    /// - `00` and digits: the same, where the default region dials abroad by 00 and by nothing else that begins so.
-    ///   Elsewhere it is refused: in Singapore `0014…` may be meant for a number of Switzerland or of the USA.
-    /// - digits: a national number of the default region, with its national prefix or without; if its plan has no such
-    ///   number, an international one of its own country code. Anything else needs a plus: read as a number of another
-    ///   country, a mistyped one would be somebody else's.
+    /// - `+` and digits: an international number, kept digit for digit. A national prefix after the country code,
+    ///   as in `+44 (0)7911 …` or `+91 06205 …`, is refused: in some plans (Gabon, Italy, Congo) that 0 is part of
+    ///   the number, and dropping it gives another number.
+    /// - `00` and digits: the same, if 00 is the only way to dial abroad that begins with 00 in the default region.
+    ///   Elsewhere it is refused: in Singapore `0014…` could mean a number in Switzerland or in the USA.
+    /// - digits: a national number of the default region, with or without its national prefix; if its plan has no
+    ///   such number, an international number with the region's own country code. Any other number needs a plus: if
+    ///   it were read as a number of another country, a mistyped one would be another user's.
     ///
-    /// Taken are mobile, fixed-line-or-mobile, internet-telephony (`VoIP`) and personal numbers of their country's
-    /// numbering plan, as libphonenumber's data has them; every other kind, and what no plan has, is refused.
+    /// Accepted are mobile, fixed-line-or-mobile, internet-telephony (`VoIP`) and personal numbers in
+    /// libphonenumber's data. Other kinds and unassigned numbers are refused.
     ///
     /// # Errors
     ///
-    /// A [`PhoneError`] that says what is wrong. There is no text this panics on, and none longer than 64 characters is
-    /// looked at.
+    /// A [`PhoneError`] that says what is wrong. No text causes a panic, and a text over 64 characters is not
+    /// scanned.
     pub fn parse(text: &str, default_region: Region) -> Result<Self, PhoneError> {
         let text = significant(text)?;
         let plan = default_region.0;
@@ -89,10 +90,10 @@ impl PhoneNumber {
         }
     }
 
-    /// A number read back from our own database: a plus and 7 to 15 digits that do not begin with 0. `None` when it is
-    /// not of that shape.
+    /// A number from our own database: a plus and 7 to 15 digits that do not begin with 0. `None` if it has another
+    /// form.
     ///
-    /// The numbering plan is not asked again: plans change, and whoever has an account keeps it.
+    /// The numbering plan is not checked again: plans change, and existing accounts keep their numbers.
     #[must_use]
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
@@ -102,15 +103,15 @@ impl PhoneNumber {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The whole number in E.164, `+916205829376`: for the database and the SMS provider. Everything else shows the
-    /// masked number.
+    /// The whole number in E.164, `+916205829376`: for the database and the SMS provider only. Everything else shows
+    /// the masked number.
     #[must_use]
     pub fn full(&self) -> &str {
         &self.0
     }
 
-    /// The country code and the four digits behind it, `+916205`: what numbers are counted by, because those who are paid
-    /// for messages rent them by the block.
+    /// The country code and the next four digits, `+916205`. Budgets count by this prefix, because fraudsters who
+    /// earn by messages rent numbers in blocks.
     #[must_use]
     pub fn prefix(&self) -> Option<String> {
         let (code, national) = plan::split(self.0.trim_start_matches('+'))?;
@@ -118,19 +119,19 @@ impl PhoneNumber {
         Some(format!("+{code}{shown}"))
     }
 
-    /// Whose numbering plan has it; `None` for a number that has left every plan since it was taken.
+    /// The region whose numbering plan has the number; `None` if it has left every plan since it was stored.
     #[must_use]
     pub fn region(&self) -> Option<Region> {
         plan::find(self.0.trim_start_matches('+'))?.0.region().parse().ok()
     }
 }
 
-/// `+91******9376`: the country code, a star for each hidden digit, the last four digits. Where four would be more than
-/// half of the number behind the country code (Niue has four in all) only that half is shown.
+/// `+91******9376`: the country code, a star for each hidden digit, the last four digits. At most half of the digits
+/// after the country code are shown (a number in Niue has four in all).
 impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.trim_start_matches('+');
-        // Of a country code that the plans no longer have nothing is known to be harmless.
+        // If the plans no longer have the country code, no digit is known to be part of it.
         let (code, national) = plan::split(digits).unwrap_or(("", digits));
         let hidden = national.len() - SHOWN_DIGITS.min(national.len() / 2);
         let shown = national.get(hidden..).unwrap_or_default();
@@ -138,15 +139,15 @@ impl fmt::Display for PhoneNumber {
     }
 }
 
-/// Masked as in `Display`, so that a number does not leak through a derived `Debug` around it.
+/// Masked as in `Display`, so that a derived `Debug` around it does not leak the number.
 impl fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// A region with a numbering plan, named by its two letters of ISO 3166 (`IN`; also `XK`, `AC` and `TA`, which
-/// libphonenumber knows beside the standard).
+/// A region with a numbering plan, named by its two letters in ISO 3166 (`IN`; also `XK`, `AC` and `TA`, which
+/// libphonenumber adds to the standard).
 #[derive(Clone, Copy)]
 pub struct Region(&'static Plan);
 
@@ -164,8 +165,8 @@ impl fmt::Debug for Region {
     }
 }
 
-/// Reads `IN` or `in`. The first call in a process reads the numbering plans: reading the configuration is the time for
-/// it, not a request.
+/// Reads `IN` or `in`. The first call in a process loads the numbering plans, so it should happen while the
+/// configuration is read, not during a request.
 impl FromStr for Region {
     type Err = UnknownRegion;
 
@@ -180,44 +181,44 @@ impl fmt::Display for Region {
     }
 }
 
-/// The text names no region that has a numbering plan.
+/// The text is not a region with a numbering plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be the two letters of a country in ISO 3166, such as IN or US")]
 pub struct UnknownRegion;
 
-/// Why a text is not taken as a phone number; `Display` is a sentence for the person who wrote it.
+/// Why a text is not a valid phone number; `Display` is a sentence for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PhoneError {
-    /// There is no digit in it.
+    /// It has no digit.
     #[error("Phone number is required")]
     Missing,
-    /// More than 64 characters.
+    /// It has more than 64 characters.
     #[error("Phone number must have at most 64 characters")]
     TooLong,
-    /// A character that is neither a digit 0-9 nor one of the separators, or a plus that is not in front.
+    /// It has a character that is neither a digit 0-9 nor a separator, or a plus that is not at the start.
     #[error(
         "Phone number may hold only the digits 0-9, a plus in front, and spaces, dashes, dots and parentheses between"
     )]
     Character,
-    /// There is no plus, and the digits are no number of the default region.
+    /// It has no plus, and the digits are not a number of the default region.
     #[error(
         "Phone number without a plus is not a number of this country: check the digits, or write it with a plus and the \
          country code"
     )]
     NoPlus,
-    /// No country code in use, or no number that the country's numbering plan has.
+    /// The country code is not in use, or the country's numbering plan does not have the number.
     #[error(
         "Phone number does not exist in its country's numbering plan: check the digits and the country code"
     )]
     NotInPlan,
-    /// The plan has it, but as fixed line, premium rate, toll-free, shared cost, pager, company number or voicemail.
+    /// The plan has it as a fixed line, premium rate, toll-free, shared cost, pager, company or voicemail number.
     #[error("Phone number must be one that can get text messages, not a fixed line or a service number")]
     NotPersonal,
 }
 
-/// The text without its separators: digits, with a plus in front or none.
+/// The text without separators: digits, with or without a plus at the start.
 fn significant(text: &str) -> Result<String, PhoneError> {
-    // Not `chars().count()`: that would walk through a text of any length.
+    // Not `chars().count()`, which would scan a text of any length.
     if text.chars().nth(LONGEST_TEXT).is_some() {
         return Err(PhoneError::TooLong);
     }
@@ -232,20 +233,20 @@ fn significant(text: &str) -> Result<String, PhoneError> {
     }
 }
 
-/// What is dropped from between the digits. Tabs and line ends are control characters and stay, to be refused; so do
-/// U+202E and U+200F, behind which the digits are shown in another order than they are stored.
+/// The separators that are dropped. Tabs and line ends are kept and then refused as control characters. So are U+202E
+/// and U+200F, because the digits after them are displayed in another order than stored.
 fn is_separator(character: char) -> bool {
     matches!(
         character,
         ' ' | '\u{A0}' | '\u{2000}'..='\u{200B}' | '\u{202F}' | '\u{205F}' | '\u{2060}' | '\u{3000}' // spaces: no-break, thin, none
         | '-' | '\u{AD}' | '\u{2010}'..='\u{2015}' | '\u{2212}' // dashes: soft, no-break, en, em, minus
         | '.' | '(' | ')'
-        // Left-to-right marks, which address books put around a number that is copied.
+        // Left-to-right marks, which address books add to a copied number.
         | '\u{200E}' | '\u{202A}' | '\u{202C}' | '\u{202D}' | '\u{2066}' | '\u{2069}'
     )
 }
 
-/// Where the numbering plans come from. They are part of the program, so they are as old as it is.
+/// The release of libphonenumber that the numbering plans come from. They are compiled into the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edition {
     /// The version of libphonenumber.
@@ -255,7 +256,7 @@ pub struct Edition {
 }
 
 impl Edition {
-    /// That of the plans in use.
+    /// The release of the plans in use.
     #[must_use]
     pub fn from_plans() -> Self {
         let (version, released) = plan::edition();

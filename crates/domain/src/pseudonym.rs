@@ -1,5 +1,5 @@
-//! What stands for a phone, or for a name that somebody typed, where the thing itself may not be kept: in the rows that
-//! count and in the audit log. Both outlive an account, so erasing a person leaves them true and says nothing of her.
+//! HMACs that stand for a phone or a typed name where the value itself must not be stored: in budget rows and in the
+//! audit log. Both outlive an account, so they must identify nobody after a deletion.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::{derived::DerivedKey, phone::PhoneNumber};
 pub struct Pseudonym(String);
 
 impl Pseudonym {
-    /// As rows hold it.
+    /// The form stored in rows.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -26,7 +26,7 @@ impl fmt::Debug for Pseudonym {
     }
 }
 
-/// The keys that pseudonyms are made with, derived from `SECRET_KEY` and its fallbacks. New rows get the current one's.
+/// The keys for pseudonyms, derived from `SECRET_KEY` and its fallbacks. New rows use the current key.
 pub struct Pseudonyms {
     current: DerivedKey,
     earlier: Vec<DerivedKey>,
@@ -40,37 +40,39 @@ impl Pseudonyms {
         Self { current: key(current), earlier: fallbacks.iter().map(key).collect() }
     }
 
-    /// Of a phone.
+    /// The pseudonym of a phone.
     #[must_use]
     pub fn phone(&self, phone: &PhoneNumber) -> Pseudonym {
-        named(&self.current, b"phone", phone.full())
+        hash(&self.current, b"phone", phone.full())
     }
 
-    /// Of a phone, with every key: for looking up rows of before a change of `SECRET_KEY`.
+    /// The pseudonyms of a phone with every key, to find rows written before a change of `SECRET_KEY`.
     #[must_use]
     pub fn phone_with_all(&self, phone: &PhoneNumber) -> Vec<Pseudonym> {
         let keys = std::iter::once(&self.current).chain(&self.earlier);
-        keys.map(|key| named(key, b"phone", phone.full())).collect()
+        keys.map(|key| hash(key, b"phone", phone.full())).collect()
     }
 
-    /// Of a username or an e-mail address as somebody typed it, be it known or not.
+    /// The pseudonym of a username or e-mail address as typed, whether or not an account has it.
     #[must_use]
     pub fn name(&self, typed: &str) -> Pseudonym {
-        named(&self.current, b"name", typed)
+        hash(&self.current, b"name", typed)
     }
 
-    /// Of an account whose password is tried by somebody who is signed in to it. No name that can be typed has it.
+    /// The pseudonym of an account, for failed passwords in its own sessions. It never equals the pseudonym of a name
+    /// that can be typed.
     #[must_use]
     pub fn account(&self, id: Uuid) -> Pseudonym {
-        named(&self.current, b"account", &id.to_string())
+        hash(&self.current, b"account", &id.to_string())
     }
 
-    /// Of the value of a setting, with every key, the current one's first: tells that it is another one than before.
+    /// The pseudonyms of a setting's value with every key, the current one first. They show whether the value
+    /// changed.
     #[must_use]
     pub fn setting_with_all(&self, name: &str, value: &str) -> Vec<Pseudonym> {
         let text = format!("{name}={value}");
         let keys = std::iter::once(&self.current).chain(&self.earlier);
-        keys.map(|key| named(key, b"setting", &text)).collect()
+        keys.map(|key| hash(key, b"setting", &text)).collect()
     }
 }
 
@@ -80,7 +82,7 @@ impl fmt::Debug for Pseudonyms {
     }
 }
 
-fn named(key: &DerivedKey, kind: &[u8], text: &str) -> Pseudonym {
+fn hash(key: &DerivedKey, kind: &[u8], text: &str) -> Pseudonym {
     Pseudonym(key.phone_hash(&[kind, b"/", text.as_bytes()]))
 }
 

@@ -1,22 +1,22 @@
-//! For how long what is over is kept. Accounts and leads are kept until somebody removes them.
+//! How long finished records are kept. Accounts and leads are kept until they are deleted explicitly.
 
 use chrono::Duration;
 
-/// How long each kind is kept; `None`: for ever.
+/// How long each kind of record is kept; `None` means forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Codes, from when they were asked for.
+    /// Challenges, counted from their creation.
     pub challenges: Option<Duration>,
-    /// Messages, from when they were made.
+    /// Messages, counted from their creation.
     pub messages: Option<Duration>,
-    /// Sessions, from when they ended.
+    /// Sessions, counted from their end.
     pub sessions: Option<Duration>,
-    /// Entries of the audit log, which go by whole months.
+    /// Entries of the audit log, which are dropped by whole months.
     pub audit: Option<Duration>,
 }
 
 impl Retention {
-    /// Keeps codes, messages and sessions for so long, and the audit log for ever.
+    /// Keeps challenges, messages and sessions for this long, and the audit log forever.
     #[must_use]
     pub fn new(kept: Duration) -> Self {
         Self { challenges: Some(kept), messages: Some(kept), sessions: Some(kept), audit: None }

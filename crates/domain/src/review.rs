@@ -1,5 +1,5 @@
-//! Numbers for the review of apps: whoever reviews an app for a store cannot receive an SMS, so a listed number has a
-//! fixed code until a date. It opens an account that it made itself and no other.
+//! Phone numbers for app store reviews. A reviewer cannot receive an SMS, so a listed number has a fixed code until a
+//! date. The code opens only accounts that were created with it.
 
 use std::fmt;
 
@@ -11,40 +11,40 @@ use super::{
     phone::PhoneNumber,
 };
 
-/// A number with a fixed code.
+/// A phone number with a fixed code.
 #[derive(Debug, Clone)]
 pub struct ReviewNumber {
     /// The number.
     pub phone: PhoneNumber,
-    /// Its code.
+    /// The fixed code.
     pub code: OtpCode,
-    /// When it is an ordinary number again: the end of its last day.
+    /// From then on it is an ordinary number: the end of its last day.
     pub ends_at: DateTime<Utc>,
 }
 
-/// All of them.
+/// All configured review numbers.
 #[derive(Clone, Default)]
 pub struct ReviewNumbers(Vec<ReviewNumber>);
 
-/// What a phone is as far as reviews are concerned.
+/// Whether a phone is a review number.
 #[derive(Debug, Clone, Copy)]
 pub enum Listed<'a> {
-    /// Nothing special.
+    /// Not a review number.
     No,
-    /// It was one until its date.
+    /// Its last day is over.
     Ended,
-    /// Its fixed code is good.
+    /// Its fixed code is valid.
     Yes(&'a ReviewNumber),
 }
 
 impl ReviewNumbers {
-    /// These.
+    /// Creates the list.
     #[must_use]
     pub fn new(numbers: Vec<ReviewNumber>) -> Self {
         Self(numbers)
     }
 
-    /// What this phone is at this time.
+    /// Looks up a phone at this time.
     #[must_use]
     pub fn find(&self, phone: &PhoneNumber, now: DateTime<Utc>) -> Listed<'_> {
         match self.0.iter().find(|number| number.phone == *phone) {
@@ -54,7 +54,7 @@ impl ReviewNumbers {
         }
     }
 
-    /// Those whose date has passed.
+    /// The numbers whose last day is over.
     pub fn ended(&self, now: DateTime<Utc>) -> impl Iterator<Item = &PhoneNumber> {
         self.0.iter().filter(move |number| number.ends_at <= now).map(|number| &number.phone)
     }
@@ -66,7 +66,7 @@ impl fmt::Debug for ReviewNumbers {
     }
 }
 
-/// Whether a fixed code may open this account: one that a fixed code made, and that is nobody's of the staff.
+/// Whether a fixed code may open this account: only one that was created with a fixed code and has no staff rights.
 #[must_use]
 pub fn may_open(account: &Account) -> bool {
     account.is_review && account.role == Role::User

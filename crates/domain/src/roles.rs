@@ -1,36 +1,36 @@
-//! Who may do what to whose account.
+//! Permissions: which role may do what to which account.
 //!
-//! Rights come from two rows that must both still give them: the session, which knows how its holder came in, and the
-//! account. So a phone code opens no rights of staff, and neither does a session from before somebody was made less.
+//! The session and the account must both give a right: the session knows how the user signed in. So a session opened
+//! with a phone code has no staff rights, and neither has a session from before a demotion.
 //!
-//! To add an act: a function here that returns a leave, which the store's function then asks for, and its rows in the
-//! tests below.
+//! To add an act: a function here that returns a permission value, which the store's function then requires, and rows
+//! in the tests below.
 
 use uuid::Uuid;
 
 use super::{access::SignedIn, account::Role, address::ClientAddress, audit::Actor};
 
-/// Whoever asks may not.
+/// The caller does not have the permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forbidden;
 
-/// Leave to look at everybody. Only [`may_list`] gives it.
+/// Permission to list users. Only [`may_list`] creates it.
 #[derive(Debug, Clone, Copy)]
 pub struct ListPermission(());
 
-/// Leave to read one account. Only [`may_read`] gives it.
+/// Permission to read one account. Only [`may_read`] creates it.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadPermission(Uuid);
 
 impl ReadPermission {
-    /// Whose account.
+    /// The account.
     #[must_use]
     pub fn target(self) -> Uuid {
         self.0
     }
 }
 
-/// Leave to change one account, as long as its role is one of those that it is good for.
+/// Permission to change one account, as long as the account has one of the listed roles.
 #[derive(Debug, Clone, Copy)]
 pub struct EditPermission {
     by: Uuid,
@@ -39,33 +39,33 @@ pub struct EditPermission {
 }
 
 impl EditPermission {
-    /// Who acts.
+    /// The account of the caller.
     #[must_use]
     pub fn by(self) -> Uuid {
         self.by
     }
 
-    /// On whose account.
+    /// The account to change.
     #[must_use]
     pub fn target(self) -> Uuid {
         self.target
     }
 
-    /// Which roles that account may have. Somebody may be given another one between this answer and the write, so the
-    /// write asks again.
+    /// The roles that the account may have. Its role can change between this check and the write, so the write checks
+    /// again.
     #[must_use]
     pub fn over(self) -> &'static [Role] {
         self.over
     }
 
-    /// Leave to read what was changed.
+    /// Permission to read the changed account.
     #[must_use]
     pub fn read_permission(self) -> ReadPermission {
         ReadPermission(self.target)
     }
 }
 
-/// Leave to look at locks and prefixes of numbers, and to lift and set them.
+/// Permission to see and change locks and prefix rules.
 #[derive(Debug, Clone, Copy)]
 pub struct AbusePermission {
     actor: Actor,
@@ -73,110 +73,95 @@ pub struct AbusePermission {
 }
 
 impl AbusePermission {
-    /// Whoever may run the program's commands can do as much to the database anyway.
+    /// For the command line: an operator who can run commands can change the database anyway.
     #[must_use]
     pub fn by_command() -> Self {
         Self { actor: Actor::Command, from: None }
     }
 
-    /// Who acts.
+    /// The actor for the audit log.
     #[must_use]
     pub fn actor(self) -> Actor {
         self.actor
     }
 
-    /// From where.
+    /// The client's address, if there is one.
     #[must_use]
     pub fn from(self) -> Option<ClientAddress> {
         self.from
     }
 }
 
-const EVERYBODY: &[Role] = &[Role::User, Role::Staff, Role::Admin];
-const USERS: &[Role] = &[Role::User];
+const ALL_ROLES: &[Role] = &[Role::User, Role::Staff, Role::Admin];
+const USERS_ONLY: &[Role] = &[Role::User];
 
-/// What somebody may in this session: the lesser of its two roles.
+/// The role that applies in this session: the lesser of the session's and the account's.
 #[must_use]
-pub fn effective(who: &SignedIn) -> Role {
-    who.session().role.min(who.account().role)
+pub fn effective(caller: &SignedIn) -> Role {
+    caller.session().role.min(caller.account().role)
 }
 
-fn is_self(who: &SignedIn, target: Uuid) -> bool {
-    who.account().id == target
+fn is_self(caller: &SignedIn, target: Uuid) -> bool {
+    caller.account().id == target
 }
 
-/// Staff see who there is.
+/// Staff may list users.
+pub fn may_list(caller: &SignedIn) -> Result<ListPermission, Forbidden> {
+    if effective(caller) >= Role::Staff { Ok(ListPermission(())) } else { Err(Forbidden) }
+}
+
+/// Every user may read their own account; staff may read all.
 ///
 /// # Errors
-/// Everybody else may not.
-pub fn may_list(who: &SignedIn) -> Result<ListPermission, Forbidden> {
-    if effective(who) >= Role::Staff { Ok(ListPermission(())) } else { Err(Forbidden) }
-}
-
-/// Everybody may read what is held about herself; staff read about all.
-///
-/// # Errors
-/// A user may not read of others, whether they exist or not.
-pub fn may_read(who: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbidden> {
-    if is_self(who, target) || effective(who) >= Role::Staff {
+/// [`Forbidden`] for another's account, whether it exists or not.
+pub fn may_read(caller: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbidden> {
+    if is_self(caller, target) || effective(caller) >= Role::Staff {
         Ok(ReadPermission(target))
     } else {
         Err(Forbidden)
     }
 }
 
-/// Everybody may change her own names and address. Staff change those of users, admins those of everybody.
-///
-/// # Errors
-/// Nobody else may.
-pub fn may_edit(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
-    if is_self(who, target) {
-        Ok(edit_permission(who, target, EVERYBODY))
+/// Every user may change their own names and e-mail address. Staff may change those of users, admins those of all
+/// accounts.
+pub fn may_edit(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    if is_self(caller, target) {
+        Ok(edit_permission(caller, target, ALL_ROLES))
     } else {
-        may_deactivate(who, target)
+        may_deactivate(caller, target)
     }
 }
 
-/// An account is switched off and on by staff where it is a user's, by admins where it is anybody's, and never by its
-/// owner.
-///
-/// # Errors
-/// Nobody else may.
-pub fn may_deactivate(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
-    match effective(who) {
-        _ if is_self(who, target) => Err(Forbidden),
-        Role::Admin => Ok(edit_permission(who, target, EVERYBODY)),
-        Role::Staff => Ok(edit_permission(who, target, USERS)),
+/// Staff may activate and deactivate users, admins all accounts, but never their own.
+pub fn may_deactivate(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    match effective(caller) {
+        _ if is_self(caller, target) => Err(Forbidden),
+        Role::Admin => Ok(edit_permission(caller, target, ALL_ROLES)),
+        Role::Staff => Ok(edit_permission(caller, target, USERS_ONLY)),
         Role::User => Err(Forbidden),
     }
 }
 
-/// What somebody may do is said by admins, and never by herself.
-///
-/// # Errors
-/// Nobody else may.
-pub fn may_promote(who: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
-    match effective(who) {
-        Role::Admin => may_deactivate(who, target),
+/// Admins may change roles, but never their own.
+pub fn may_promote(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    match effective(caller) {
+        Role::Admin => may_deactivate(caller, target),
         Role::Staff | Role::User => Err(Forbidden),
     }
 }
 
-/// Staff look after locks and prefixes.
-///
-/// # Errors
-/// Users do not.
-pub fn may_manage_abuse(who: &SignedIn, from: ClientAddress) -> Result<AbusePermission, Forbidden> {
-    match effective(who) {
+/// Staff may manage locks and prefixes.
+pub fn may_manage_abuse(caller: &SignedIn, from: ClientAddress) -> Result<AbusePermission, Forbidden> {
+    match effective(caller) {
         Role::Staff | Role::Admin => {
-            Ok(AbusePermission { actor: Actor::Staff(who.account().id), from: Some(from) })
+            Ok(AbusePermission { actor: Actor::Staff(caller.account().id), from: Some(from) })
         }
         Role::User => Err(Forbidden),
     }
 }
 
-fn edit_permission(who: &SignedIn, target: Uuid, over: &'static [Role]) -> EditPermission {
-    EditPermission { by: who.account().id, target, over }
+fn edit_permission(caller: &SignedIn, target: Uuid, over: &'static [Role]) -> EditPermission {
+    EditPermission { by: caller.account().id, target, over }
 }
 
 #[cfg(test)]

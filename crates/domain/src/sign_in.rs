@@ -1,20 +1,20 @@
-//! Signing in by a name and a password: what comes of them.
+//! The verdict on a sign-in with a name and a password.
 
 use super::account::Account;
 
-/// What became of a name and a password.
+/// The outcome of a sign-in with a password.
 #[derive(Debug)]
 pub enum SignIn {
-    /// They are right.
+    /// Name and password are right.
     Right(Box<Account>),
-    /// They are right, and the account was disabled.
+    /// Name and password are right, but the account is disabled.
     Disabled,
-    /// One of them is wrong. Which one is for nobody to know.
+    /// The name or the password is wrong. Callers cannot tell which.
     Wrong,
 }
 
-/// Judges a name and a password: whoever was found by the name, and whether the password is hers. Only whoever knows
-/// the password learns that an account is disabled.
+/// Judges a sign-in from the account that has the name and from whether the password matches. Only a caller with the
+/// right password learns that an account is disabled.
 #[must_use]
 pub fn judge(found: Option<Account>, is_right: bool) -> SignIn {
     match found {

@@ -1,4 +1,4 @@
-//! The list of users: which part of it is asked for, and by what people are found.
+//! Input rules for the list of users (paging and search) and for changes by staff.
 
 use std::fmt;
 
@@ -12,35 +12,35 @@ use super::{
     phone::{PhoneNumber, Region},
 };
 
-/// How many users a page has when nothing is said.
+/// The default page size.
 pub const USUAL_PER_PAGE: u64 = 20;
 
-/// The most users of a page.
+/// The largest page size.
 pub const MOST_PER_PAGE: u64 = 100;
 
-/// The longest text that is searched for, in characters.
+/// The longest search text, in characters.
 pub const LONGEST_SEARCH: usize = 100;
 
-/// A user as staff see her.
+/// A user as staff see it.
 #[derive(Debug, Clone)]
 pub struct User {
-    /// Her account.
+    /// The account.
     pub account: Account,
-    /// When she last signed in, as far as sessions of then are still kept.
+    /// The last sign-in among the sessions that are still kept.
     pub last_login: Option<DateTime<Utc>>,
 }
 
-/// Which part of the list is asked for.
+/// A page of the list: its number and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageOf {
     number: u64,
     size: u64,
 }
 
-/// What is wrong with a number of a page or its size; `Display` is a sentence for a person.
+/// Why a page number or size is invalid; `Display` is a sentence for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PageError {
-    /// No whole number from 1.
+    /// Not a whole number from 1.
     #[error("Page must be a whole number from 1")]
     Number,
     /// Not from 1 to 100.
@@ -49,81 +49,75 @@ pub enum PageError {
 }
 
 impl PageOf {
-    /// This page of pages of this size.
+    /// Combines number and size.
     #[must_use]
     pub fn new(number: Number, size: Size) -> Self {
         Self { number: number.0, size: size.0 }
     }
 
-    /// Its number, from 1.
+    /// The page number, from 1.
     #[must_use]
     pub fn number(self) -> u64 {
         self.number
     }
 
-    /// How many users it has at most.
+    /// The page size.
     #[must_use]
     pub fn size(self) -> u64 {
         self.size
     }
 
-    /// How many users stand before it. Databases count no further than `i64`.
+    /// How many users come before the page, at most `i64::MAX` because databases count no further.
     #[must_use]
     pub fn offset(self) -> u64 {
         (self.number - 1).saturating_mul(self.size).min(i64::MAX.unsigned_abs())
     }
 
-    /// How many pages so many users are.
+    /// The number of pages for this many users.
     #[must_use]
     pub fn pages(self, total: u64) -> u64 {
         total.div_ceil(self.size)
     }
 }
 
-/// A page's number.
+/// A page number.
 #[derive(Debug, Clone, Copy)]
 pub struct Number(u64);
 
 impl Number {
-    /// Reads a whole number from 1; nothing is the first page.
-    ///
-    /// # Errors
-    /// When it is none.
+    /// Reads a whole number from 1; the default is 1.
     pub fn parse(text: Option<&str>) -> Result<Self, PageError> {
-        let number = text.map_or(Some(1), whole).filter(|number| *number >= 1);
-        // JSON's numbers are read as `i64` by most of those who read it.
+        let number = text.map_or(Some(1), digits_only).filter(|number| *number >= 1);
+        // Most JSON parsers read numbers as `i64`.
         number.filter(|number| i64::try_from(*number).is_ok()).map(Self).ok_or(PageError::Number)
     }
 }
 
-/// A page's size.
+/// A page size.
 #[derive(Debug, Clone, Copy)]
 pub struct Size(u64);
 
 impl Size {
-    /// Reads a whole number from 1 to 100; nothing is 20.
-    ///
-    /// # Errors
-    /// When it is none.
+    /// Reads a whole number from 1 to 100; the default is 20.
     pub fn parse(text: Option<&str>) -> Result<Self, PageError> {
-        let size = text.map_or(Some(USUAL_PER_PAGE), whole);
+        let size = text.map_or(Some(USUAL_PER_PAGE), digits_only);
         size.filter(|size| (1..=MOST_PER_PAGE).contains(size)).map(Self).ok_or(PageError::Size)
     }
 }
 
-/// Digits and nothing else: `parse` alone would take a plus.
-fn whole(text: &str) -> Option<u64> {
+/// Accepts digits only: `parse` alone would also accept a plus.
+fn digits_only(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// What somebody is searched by. A name may be in it, so its `Debug` shows nothing.
+/// A search for users. It may contain a name, so its `Debug` shows nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Search {
-    /// Each of these is in one of her names, in her address or in a phone.
+    /// Each word must occur in a name, the e-mail address or a phone.
     words: Vec<String>,
-    /// Or these digits are in a phone.
+    /// Or these digits occur in a phone.
     digits: Option<String>,
-    /// Or this is her phone.
+    /// Or this is the phone.
     phone: Option<PhoneNumber>,
 }
 
@@ -133,7 +127,7 @@ impl fmt::Debug for Search {
     }
 }
 
-/// What is wrong with a search; `Display` is a sentence for a person.
+/// Why a search is invalid; `Display` is a sentence for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SearchError {
     /// More than 100 characters.
@@ -145,10 +139,7 @@ pub enum SearchError {
 }
 
 impl Search {
-    /// Reads what is searched for. Nothing but white space finds everybody.
-    ///
-    /// # Errors
-    /// When it is too long, or holds a control character.
+    /// Reads a search text. An empty text finds all users.
     pub fn parse(text: &str, region: Region) -> Result<Self, SearchError> {
         if text.contains(char::is_control) {
             return Err(SearchError::Control);
@@ -166,37 +157,37 @@ impl Search {
         })
     }
 
-    /// Each of these is in one of her names, in her address or in a phone. None: everybody is found.
+    /// Each word must occur in a name, the e-mail address or a phone. Empty: all users match.
     #[must_use]
     pub fn words(&self) -> &[String] {
         &self.words
     }
 
-    /// Or these digits are in a phone.
+    /// Or these digits occur in a phone.
     #[must_use]
     pub fn digits(&self) -> Option<&str> {
         self.digits.as_deref()
     }
 
-    /// Or this is her phone.
+    /// Or this is the phone.
     #[must_use]
     pub fn phone(&self) -> Option<&PhoneNumber> {
         self.phone.as_ref()
     }
 }
 
-/// What of an account is to be changed. What is `None` stays; an inner `None` clears.
+/// Changes to an account by staff. `None` keeps a value; an inner `None` clears it.
 #[derive(Clone, Default)]
 pub struct Edit {
     /// A new first name.
     pub first_name: Option<Option<PersonName>>,
     /// A new last name.
     pub last_name: Option<Option<PersonName>>,
-    /// A new address.
+    /// A new e-mail address.
     pub email: Option<Option<Email>>,
     /// A new role.
     pub role: Option<Role>,
-    /// Whether it is active.
+    /// Activates or deactivates the account.
     pub is_active: Option<bool>,
 }
 
@@ -210,19 +201,19 @@ impl fmt::Debug for Edit {
 }
 
 impl Edit {
-    /// Switches an account on or off.
+    /// Activates or deactivates an account.
     #[must_use]
     pub fn switch(is_active: bool) -> Self {
         Self { is_active: Some(is_active), ..Self::default() }
     }
 
-    /// Whether it changes what somebody may, and not only what she is called.
+    /// Whether it changes the user's rights, not only names or the e-mail address.
     #[must_use]
     pub fn is_about_rights(&self) -> bool {
         self.role.is_some() || self.is_active.is_some()
     }
 
-    /// Whether an active admin is none after it.
+    /// Whether an active admin is no longer one afterwards.
     #[must_use]
     pub fn takes_an_admin_away(&self) -> bool {
         self.is_active == Some(false) || self.role.is_some_and(|role| role != Role::Admin)

@@ -1,9 +1,9 @@
-//! Twilio's reports on messages and calls, and the signature that proves that they are Twilio's:
+//! Reads Twilio's delivery reports and verifies their signatures:
 //! <https://www.twilio.com/docs/usage/webhooks/webhooks-security>.
 //!
-//! The signature is base64 of HMAC-SHA1, keyed with the auth token, over the URL as Twilio called it and every field of
-//! the form. So the URL is made from `PUBLIC_BASE_URL`, which Twilio was given, and not from the address that was
-//! reached, which is the proxy's business. Fields that are new or empty are signed too: nothing is left out.
+//! The signature is base64 of HMAC-SHA1, keyed with the auth token, over the URL that Twilio called and every field
+//! of the form. The URL is built from `PUBLIC_BASE_URL`, which Twilio was given, because a proxy may change the
+//! address that reaches this server. New and empty fields are signed too, so none is left out.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt};
 
@@ -14,22 +14,16 @@ use sha1::Sha1;
 use thiserror::Error;
 use url::{Url, form_urlencoded};
 
-use super::{Report, ReportOf, provider_error, words};
+use super::{Report, ReportOf, provider_error, wire};
 use domain::{
     delivery::{Channel, DeliveryStatus, Price},
     phone::PhoneNumber,
 };
 
-/// The path of the reports under `PUBLIC_BASE_URL`.
+/// The path of the report endpoint under `PUBLIC_BASE_URL`.
 const STATUS_PATH: &str = "/api/twilio/status";
 
-/// What [`Receipt`](super::Receipt) allows for an id.
-const LONGEST_ID: usize = 64;
-
-/// Longer than any price that Twilio writes (`-0.00750`).
-const LONGEST_AMOUNT: usize = 20;
-
-/// The report is not Twilio's, or it is not known how to tell.
+/// The report has no valid signature from Twilio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the report has no valid signature")]
 pub struct Forged;
@@ -48,24 +42,24 @@ impl fmt::Debug for Callbacks {
 }
 
 impl Callbacks {
-    /// For reports that come to `PUBLIC_BASE_URL`, signed with `TWILIO_AUTH_TOKEN`.
+    /// For reports sent to `PUBLIC_BASE_URL` and signed with `TWILIO_AUTH_TOKEN`.
     #[must_use]
     pub fn new(public_base_url: Url, auth_token: SecretString) -> Self {
         Self { base: public_base_url, auth_token }
     }
 
-    /// Where Twilio is to report to. `None` when `PUBLIC_BASE_URL` is no base of anything.
+    /// The address for Twilio's reports. `None` if `PUBLIC_BASE_URL` cannot be a base.
     #[must_use]
     pub fn status_url(&self) -> Option<Url> {
         let [plain, _] = self.urls(STATUS_PATH)?;
         Url::parse(&plain).ok()
     }
 
-    /// Reads a report. `target` is the path and query that Twilio asked for, `form` the body as it came. `None` is a
-    /// report that says nothing of how far a message got.
+    /// Reads a report. `target` is the path and query that Twilio requested, `form` is the raw body. `None` means
+    /// that the report contains no status of a message.
     ///
     /// # Errors
-    /// [`Forged`] without the right signature.
+    /// [`Forged`] without a valid signature.
     pub fn read(&self, target: &str, signature: &str, form: &[u8]) -> Result<Option<Report>, Forged> {
         let form = Form(form_urlencoded::parse(form).collect());
         self.check(target, signature, &form)?;
@@ -81,14 +75,14 @@ impl Callbacks {
             let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else { return false };
             mac.update(url.as_bytes());
             mac.update(fields.as_bytes());
-            // In constant time.
+            // Compares in constant time.
             mac.verify_slice(&signature).is_ok()
         };
         if urls.iter().any(is_signed) { Ok(()) } else { Err(Forged) }
     }
 
-    /// The URL that Twilio called: as it was given, and in the other of the two ways to write a port. Twilio signs
-    /// sometimes with the port and sometimes without, and its own libraries take either.
+    /// The URL that Twilio called, with and without the port. Twilio signs sometimes one and sometimes the other, and
+    /// its own libraries accept both.
     fn urls(&self, target: &str) -> Option<[String; 2]> {
         let (scheme, host) = (self.base.scheme(), self.base.host_str()?);
         let path = self.base.path().trim_end_matches('/');
@@ -99,18 +93,18 @@ impl Callbacks {
     }
 }
 
-/// A form as it was posted.
+/// A posted form.
 struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl Form<'_> {
-    /// All names and values as they are signed: by name, of one name by value, the same pair once.
+    /// All names and values in the signed order: by name, then by value, each pair once.
     fn signed(&self) -> String {
         let pairs: BTreeSet<(&str, &str)> =
             self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
         pairs.into_iter().flat_map(|(name, value)| [name, value]).collect()
     }
 
-    /// A field that is there and not empty.
+    /// A field that exists and is not empty.
     fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(field, value)| field == name && !value.is_empty());
         found.map(|(_, value)| value.as_ref())
@@ -119,7 +113,7 @@ impl Form<'_> {
     fn report(&self) -> Option<Report> {
         let to = self.text("To").unwrap_or_default();
         let (id, status, channel, to) = if let Some(id) = self.text("CallSid") {
-            (id, words::call_status(self.text("CallStatus")?)?, Channel::Call, to)
+            (id, wire::call_status(self.text("CallStatus")?)?, Channel::Call, to)
         } else {
             let id = self.text("MessageSid").or_else(|| self.text("SmsSid"))?;
             let word = self.text("MessageStatus").or_else(|| self.text("SmsStatus"))?;
@@ -127,10 +121,9 @@ impl Form<'_> {
                 Some(to) => (Channel::WhatsApp, to),
                 None => (Channel::Sms, to),
             };
-            (id, words::message_status(word)?, channel, to)
+            (id, wire::message_status(word)?, channel, to)
         };
-        let is_id = id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !is_id {
+        if !wire::is_id(id) {
             return None;
         }
         let to = PhoneNumber::from_e164(to);
@@ -144,8 +137,8 @@ impl Form<'_> {
         })
     }
 
-    /// Twilio's error code of a message that is lost. Of one that is not, a code is a warning and says nothing of the
-    /// number.
+    /// Twilio's error code of a failed message. On any other message a code is a warning, which says nothing about
+    /// the number.
     fn error_code(&self, status: DeliveryStatus) -> Option<u32> {
         let code = self.text("ErrorCode")?.parse().ok().filter(|code| *code != 0);
         code.filter(|_| status.is_lost())
@@ -154,15 +147,7 @@ impl Form<'_> {
     fn price(&self) -> Option<Price> {
         let (amount, unit) = (self.text("Price")?, self.text("PriceUnit")?);
         let is_unit = unit.len() == 3 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
-        (is_decimal(amount) && is_unit)
+        (wire::is_amount(amount) && is_unit)
             .then(|| Price { amount: amount.to_owned(), unit: unit.to_ascii_uppercase() })
     }
-}
-
-/// `-0.00750`: digits with at most one point between them.
-fn is_decimal(text: &str) -> bool {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    text.len() <= LONGEST_AMOUNT && is_digits(whole) && is_digits(fraction)
 }

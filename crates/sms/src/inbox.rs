@@ -1,5 +1,5 @@
-//! The test inbox: what would have gone out, kept in memory for a person or a test to read. It answers and reports as
-//! Twilio does; what becomes of a message is in `inbox/numbers.rs`.
+//! The test inbox: it keeps messages in memory instead of sending them, for a developer or a test to read. It answers
+//! and reports like Twilio; `inbox/numbers.rs` decides the result by the number.
 
 mod numbers;
 
@@ -22,58 +22,57 @@ use domain::{
 
 pub use self::numbers::Step;
 
-/// How many messages an [`Inbox`] keeps; an older one falls out. The contract's number.
+/// How many messages an [`Inbox`] keeps; older ones are dropped. The contract's number.
 pub const INBOX_CAPACITY: usize = 1_000;
 
-/// The last [`INBOX_CAPACITY`] messages, newest first. A clone is the same inbox; it is gone with the process.
+/// The last [`INBOX_CAPACITY`] messages, newest first. Clones share one inbox; it ends with the process.
 #[derive(Clone, Default)]
-pub struct Inbox(Arc<Mutex<Kept>>);
+pub struct Inbox(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct Kept {
+struct State {
     messages: VecDeque<InboxMessage>,
-    /// The steps that nobody has asked for yet, in the order of their times: looking whether one is due looks at the
-    /// first only.
-    awaited: BTreeMap<(DateTime<Utc>, Uuid), Step>,
+    /// The steps that were not reported yet, ordered by time, so that a check only looks at the first.
+    pending: BTreeMap<(DateTime<Utc>, Uuid), Step>,
 }
 
-impl Kept {
-    fn take_in(&mut self, message: InboxMessage) {
-        // What is queued was said when the message was taken.
+impl State {
+    fn insert(&mut self, message: InboxMessage) {
+        // The receipt already reported the first step, queued.
         for step in message.timeline.iter().skip(1) {
-            self.awaited.insert((step.at, message.id), *step);
+            self.pending.insert((step.at, message.id), *step);
         }
-        // Of two that are sent at once, the one that was made later may come in first.
+        // Of two concurrent messages, the one created later may be inserted first.
         let newer = self.messages.partition_point(|other| other.created_at > message.created_at);
         self.messages.insert(newer, message);
         while self.messages.len() > INBOX_CAPACITY
             && let Some(oldest) = self.messages.pop_back()
         {
             for step in &oldest.timeline {
-                self.awaited.remove(&(step.at, oldest.id));
+                self.pending.remove(&(step.at, oldest.id));
             }
         }
     }
 }
 
 impl Inbox {
-    /// Takes a message as Twilio would, or refuses it as Twilio would. Of one that it takes, the text goes to the log:
-    /// in test mode, and nowhere else, a code may be read there.
+    /// Accepts or refuses a message as Twilio would. The text of an accepted message is logged: only in test mode may
+    /// a log contain a code.
     ///
     /// # Errors
     /// The refusals of the magic numbers.
     pub fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         let (message_id, to, channel) = (message.id, &message.to, message.channel.as_str());
-        let timeline = numbers::play(message).map_err(|provider_error| {
+        let timeline = numbers::simulate(message).map_err(|provider_error| {
             let (provider_code, hint) = (provider_error.error.provider_code(), provider_error.hint);
-            info!(%message_id, %to, channel, provider_code, hint, "test mode: message refused, as Twilio would");
+            info!(%message_id, %to, channel, provider_code, hint, "test mode: message refused as Twilio would refuse it");
             provider_error.error
         })?;
         let body = message.text.body.expose_secret();
-        // Not as a quoted text, which would take the signs of Hindi apart.
+        // Not as a quoted string, which would escape the Hindi characters.
         let line = body.replace('\n', " / ");
         info!(%message_id, %to, channel, body = %line, "test mode: message put into the inbox, not sent");
-        self.lock().take_in(InboxMessage::new(message, timeline));
+        self.lock().insert(InboxMessage::new(message, timeline));
         let segments = match message.channel {
             Channel::Sms => i64::try_from(measure(body).segments).ok(),
             Channel::WhatsApp | Channel::Call => None,
@@ -81,13 +80,12 @@ impl Inbox {
         Ok(Receipt { provider_id: None, status: DeliveryStatus::Queued, segments, price: None })
     }
 
-    /// The reports that have come due by this time, each once, in the order of their times. A message that has fallen
-    /// out of the inbox reports no more.
+    /// The reports that are due at this time, each once, ordered by time. A dropped message reports no more.
     #[must_use]
     pub fn due(&self, now: DateTime<Utc>) -> Vec<Report> {
-        let mut kept = self.lock();
+        let mut state = self.lock();
         let mut reports = Vec::new();
-        while let Some(first) = kept.awaited.first_entry().filter(|first| first.key().0 <= now) {
+        while let Some(first) = state.pending.first_entry().filter(|first| first.key().0 <= now) {
             let ((_, id), step) = first.remove_entry();
             reports.push(Report {
                 of: ReportOf::Message(id),
@@ -103,12 +101,12 @@ impl Inbox {
     /// The messages, newest first; with a phone, only those to it.
     #[must_use]
     pub fn list(&self, phone: Option<&PhoneNumber>) -> Vec<InboxMessage> {
-        let is_meant = |message: &&InboxMessage| phone.is_none_or(|phone| message.to == *phone);
-        self.lock().messages.iter().filter(is_meant).cloned().collect()
+        let matches_phone = |message: &&InboxMessage| phone.is_none_or(|phone| message.to == *phone);
+        self.lock().messages.iter().filter(matches_phone).cloned().collect()
     }
 
-    /// A panic elsewhere leaves whole messages behind, so a poisoned lock is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    /// A panic while the lock was held leaves only whole messages behind, so a poisoned lock can be used.
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,14 +117,14 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// A message as the dev inbox shows it, the code in clear; its `Debug` hides the text and the code.
+/// A message in the inbox, with the code in clear; its `Debug` hides the text and the code.
 #[derive(Clone)]
 pub struct InboxMessage {
     /// The id of the [`Message`].
     pub id: Uuid,
-    /// Who would have got it.
+    /// The recipient.
     pub to: PhoneNumber,
-    /// By which way.
+    /// The channel.
     pub channel: Channel,
     /// The language of the text.
     pub language: String,
@@ -134,22 +132,22 @@ pub struct InboxMessage {
     pub body: String,
     /// The code alone; a notice has none.
     pub otp_code: Option<String>,
-    /// When the flow made it.
+    /// When the use case created it.
     pub created_at: DateTime<Utc>,
-    /// All that will become of it, in the order of its times; the first step is that it was taken.
+    /// All its steps, ordered by time; the first one is queued.
     timeline: Vec<Step>,
 }
 
 impl InboxMessage {
-    /// What has become of it by this time.
+    /// The steps up to this time.
     pub fn happened(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Step> {
         self.timeline.iter().take_while(move |step| step.at <= now)
     }
 
-    /// How far it has got by this time.
+    /// The delivery status at this time.
     #[must_use]
     pub fn status(&self, now: DateTime<Utc>) -> DeliveryStatus {
-        // It is taken as soon as it is here, whatever the clock says.
+        // It counts as queued from the start, whatever the clock says.
         self.happened(now).last().map_or(DeliveryStatus::Queued, |step| step.status)
     }
 

@@ -1,15 +1,16 @@
-//! Sending: one message to one phone, through Twilio or into the test inbox.
+//! Sends one message to one phone, through Twilio or into the test inbox.
 //!
-//! This room knows the provider's wire format and what its error codes mean. It knows no challenge, no budget and no
-//! database: whoever sends decides what a [`SendError`] gives back.
+//! This crate knows the provider's wire format and the meaning of its error codes. It knows no challenges, budgets or
+//! database: the caller decides what to refund after a [`SendError`].
 //!
-//! To add
-//! 1. an error code: one row in the table of `refusal.rs`, with what it means and a line in the tests;
-//! 2. a kind of failure: a variant of [`SendError`]; every match on it stops compiling until someone has decided;
+//! To add:
+//! 1. an error code: one row in the table of `provider_error.rs`, with its meaning and a line in the tests;
+//! 2. a kind of failure: a variant of [`SendError`]; the compiler then finds every match that must handle it;
 //! 3. a field of the request: `twilio/request.rs`, and the test that compares the whole form;
-//! 4. a provider: a variant of [`Sms`] and a file beside `twilio.rs`. There is no trait: two providers need none.
+//! 4. a provider: a variant of [`Sms`] and a file beside `twilio.rs`. There is no trait, because two providers do
+//!    not need one.
 //!
-//! What the messages say is in `text.rs`, how much of it fits into a message in `segments.rs`.
+//! The texts are in `text.rs`, their length in segments is in `segments.rs`.
 
 mod callback;
 mod inbox;
@@ -19,7 +20,7 @@ mod segments;
 mod tests;
 mod text;
 mod twilio;
-mod words;
+mod wire;
 
 use std::time::Duration;
 
@@ -46,27 +47,27 @@ pub use self::{
     },
 };
 
-/// A message on its way to a person. Its `Debug` shows neither the words nor the code, and the phone masked.
+/// A message to send. Its `Debug` shows neither the text nor the code, and masks the phone.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Names the message in our own rows and logs; the provider never sees it.
+    /// The id in our own rows and logs; the provider never sees it.
     pub id: Uuid,
-    /// Who gets it.
+    /// The recipient.
     pub to: PhoneNumber,
-    /// By which way it goes.
+    /// The channel.
     pub channel: Channel,
-    /// What the person reads or hears.
+    /// What the user reads or hears.
     pub text: Text,
-    /// The code alone: for the test inbox, for templates that a provider keeps, and for a voice that spells it. A notice
-    /// has none, and goes as a text message only.
+    /// The code alone: for the test inbox, for templates stored at the provider, and for the voice that spells it. A
+    /// notice has none, and can only be sent by SMS.
     pub otp_code: Option<SecretString>,
-    /// The remaining life of the code, or of the news. What is not delivered by then is not to be delivered at all.
+    /// The remaining validity of the code or the notice. A message must not be delivered later than that.
     pub valid_for: Duration,
-    /// When the flow made it, by the flow's clock.
+    /// When the use case created it, by its clock.
     pub created_at: DateTime<Utc>,
 }
 
-/// Where messages go.
+/// The provider that sends messages.
 #[derive(Debug)]
 pub enum Sms {
     /// To phones, through Twilio.
@@ -80,7 +81,7 @@ impl Sms {
     ///
     /// # Errors
     ///
-    /// [`SendError`] when the message was refused, or when it is not known whether it was taken. It has been logged.
+    /// [`SendError`] if the message was refused, or if it is unknown whether it was accepted. It has been logged.
     pub async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         match self {
             Self::Twilio(twilio) => twilio.send(message).await,
@@ -88,7 +89,7 @@ impl Sms {
         }
     }
 
-    /// The test inbox, when messages go there.
+    /// The test inbox, if messages go there.
     #[must_use]
     pub fn inbox(&self) -> Option<&Inbox> {
         match self {
@@ -107,38 +108,38 @@ impl Sms {
     }
 }
 
-/// What the provider said when it took the message. Taken is not delivered.
+/// The provider's confirmation that it accepted a message. This does not mean that the message was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The provider's id of the message (Twilio: `SM`, `MM` or `CA` and 32 hex digits), at most 64 ASCII letters and
-    /// digits. Nothing for the test inbox, and when the answer that took the message could not be read.
+    /// digits. `None` for the test inbox, and if the provider's response could not be read.
     pub provider_id: Option<String>,
-    /// How far the message had got: queued, sent or delivered.
+    /// The delivery status: queued, sent or delivered.
     pub status: DeliveryStatus,
-    /// How many parts the provider counts.
+    /// The number of segments, as the provider counts them.
     pub segments: Option<i64>,
-    /// What it costs, when that is known already.
+    /// The price, if it is known already.
     pub price: Option<Price>,
 }
 
-/// What the provider tells of a message later on.
+/// A delivery report about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Which message.
+    /// The message it is about.
     pub of: ReportOf,
-    /// How far it got.
+    /// The delivery status.
     pub status: DeliveryStatus,
     /// The provider's own error code.
     pub error_code: Option<u32>,
-    /// What the error code says of the number.
+    /// What the error code says about the number.
     pub reason: Option<UnreachableReason>,
-    /// What it cost, when the report says so.
+    /// The price, if the report has it.
     pub price: Option<Price>,
 }
 
 impl Report {
-    /// Whether a message that came back may be followed by one by another channel. Not to somebody who asked to get none,
-    /// nor where Twilio suspects that somebody earns by our messages.
+    /// Whether a failed message may be followed by one on another channel. It may not if the user opted out, or if
+    /// Twilio suspects SMS pumping.
     #[must_use]
     pub fn may_be_followed(&self) -> bool {
         self.reason != Some(UnreachableReason::OptedOut)
@@ -146,29 +147,29 @@ impl Report {
     }
 }
 
-/// Which message a report is about.
+/// The message that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportOf {
-    /// The test inbox knows our own ids.
+    /// The test inbox uses our own ids.
     Message(Uuid),
-    /// A provider knows its own, and whom it sent the message to by which way.
+    /// A provider uses its own ids, and names recipient and channel.
     Provider {
         /// The provider's id of the message.
         id: String,
-        /// Whom it went to, as far as the report says.
+        /// The recipient, if the report names one.
         to: Option<PhoneNumber>,
-        /// By which way.
+        /// The channel.
         channel: Channel,
     },
 }
 
-/// Why a message did not go out, sorted by who can do something about it.
+/// Why a message was not sent, classified by who can fix it.
 ///
-/// Neither `Display` nor `Debug` holds anything of the provider's text, our account, its host or the phone: an answer
-/// that showed them was a fault of the original.
+/// Neither `Display` nor `Debug` contains the provider's text, our account, its host or the phone, because the
+/// original service leaked these in its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
-    /// The person must use another number: this one gets no messages. The contract's `phone_unreachable`.
+    /// The user must use another number, because this one cannot get messages. The contract's `phone_unreachable`.
     #[error("this number cannot get messages ({})", .reason.as_str())]
     Unreachable {
         /// What is wrong with the number.
@@ -176,20 +177,20 @@ pub enum SendError {
         /// The provider's own error code.
         provider_code: Option<u32>,
     },
-    /// The operator must mend something: credentials, sender, registration, money. The contract's `sms_rejected`.
+    /// The operator must fix something: credentials, sender, registration or money. The contract's `sms_rejected`.
     #[error("the SMS provider refuses our messages")]
     Rejected {
         /// The provider's own error code.
         provider_code: Option<u32>,
-        /// The HTTP status of its answer.
+        /// The HTTP status of its response.
         http_status: Option<u16>,
     },
-    /// It passes by itself. The contract's `sms_unavailable`.
+    /// A temporary failure. The contract's `sms_unavailable`.
     #[error("the SMS provider is not available")]
     Unavailable {
-        /// Whether the message may have gone out all the same.
+        /// Whether the message may have been sent all the same.
         outcome: Outcome,
-        /// Seconds to wait, when the provider named them: 1 to 3,600.
+        /// Seconds to wait, if the provider named them: 1 to 3,600.
         retry_after: Option<u64>,
         /// The provider's own error code.
         provider_code: Option<u32>,
@@ -197,7 +198,7 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether it is certain that nobody got it. If not, the person may still get the message, and it may be billed.
+    /// Whether the message certainly was not sent. If not, the user may still receive it, and it may be billed.
     #[must_use]
     pub fn definitely_not_sent(&self) -> bool {
         match self {
@@ -206,7 +207,7 @@ impl SendError {
         }
     }
 
-    /// A word for it, for counting.
+    /// The label for metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -217,7 +218,7 @@ impl SendError {
         }
     }
 
-    /// What is wrong with the number, if that is what stopped it.
+    /// Why the number is unreachable, if that is the error.
     #[must_use]
     pub fn reason(&self) -> Option<UnreachableReason> {
         match self {
@@ -226,7 +227,7 @@ impl SendError {
         }
     }
 
-    /// The provider's own error code, when it gave one. For rows and logs, not for clients.
+    /// The provider's own error code, if it gave one. For rows and logs, not for clients.
     #[must_use]
     pub fn provider_code(&self) -> Option<u32> {
         match self {
@@ -237,11 +238,12 @@ impl SendError {
     }
 }
 
-/// What is known of a message that was not confirmed.
+/// Whether an unconfirmed message was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A definite refusal, or a connection that failed before anything was said.
+    /// Certainly not sent: it was refused, or the connection failed before the request.
     NotSent,
-    /// A time-out, a cut connection or the provider's own fault (5xx): it may be on its way, and billed.
+    /// Unknown: after a time-out, a cut connection or the provider's own error (5xx) it may have been sent, and
+    /// billed.
     Unknown,
 }

@@ -1,39 +1,39 @@
-//! How many segments a text takes on the air. Each is paid for, and long texts arrive in parts, if they do.
+//! Counts the segments of a text message. Each segment is billed, and a long text arrives in parts.
 //!
-//! A text whose characters are all in the GSM 7-bit alphabet (3GPP TS 23.038, section 6.2.1) is sent as septets, 160 to
-//! a segment. One other character, and the whole of it is sent in UCS-2, 70 units to a segment. Where a text takes
-//! several segments, each loses some room to a header that numbers them.
+//! A text whose characters are all in the GSM 7-bit alphabet (3GPP TS 23.038, section 6.2.1) is sent as septets, 160
+//! per segment. With one other character, the whole text is sent in UCS-2, 70 units per segment. If a text needs
+//! several segments, each loses some capacity to a header that numbers it.
 
-/// The alphabet without its escape; each character is one septet.
+/// The alphabet without its escape character; each character is one septet.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
     ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
-/// The extension table; each character is the escape and a septet.
+/// The extension table; each character is the escape and one septet.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// How a text is sent.
+/// The encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// As septets.
     Gsm7,
     /// As UTF-16 units.
     Ucs2 {
-        /// The first character that is not in the GSM alphabet.
+        /// The first character outside of the GSM alphabet.
         because_of: char,
     },
 }
 
 impl Encoding {
-    /// What fits into the only segment of a text.
-    pub(super) fn room(self) -> usize {
+    /// The capacity of a single segment.
+    pub(super) fn capacity(self) -> usize {
         match self {
             Self::Gsm7 => 160,
             Self::Ucs2 { .. } => 70,
         }
     }
 
-    /// What fits into each of several segments.
-    fn room_of_a_part(self) -> usize {
+    /// The capacity of each of several segments.
+    fn capacity_per_part(self) -> usize {
         match self {
             Self::Gsm7 => 153,
             Self::Ucs2 { .. } => 67,
@@ -47,7 +47,7 @@ impl Encoding {
         }
     }
 
-    /// The bytes of so many units, as a phone hands them to an app: it unpacks septets.
+    /// The bytes that an app receives for this many units: the phone unpacks septets.
     pub(super) fn bytes(self, units: usize) -> usize {
         match self {
             Self::Gsm7 => units,
@@ -56,30 +56,31 @@ impl Encoding {
     }
 }
 
-/// What a text takes.
+/// The size of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Measure {
     pub(super) encoding: Encoding,
-    /// Septets, or units of UTF-16.
+    /// Septets, or UTF-16 units.
     pub(super) units: usize,
     pub(super) segments: usize,
 }
 
-/// Measures a text as the carrier does that bills it.
+/// Measures a text in the same way as carriers bill it.
 pub(super) fn measure(text: &str) -> Measure {
-    let foreign = text.chars().find(|character| septets(*character).is_none());
-    let encoding = foreign.map_or(Encoding::Gsm7, |because_of| Encoding::Ucs2 { because_of });
+    let first_outside = text.chars().find(|character| septets(*character).is_none());
+    let encoding = first_outside.map_or(Encoding::Gsm7, |because_of| Encoding::Ucs2 { because_of });
     let units = text.chars().map(|character| encoding.units(character)).sum();
-    let segments = if units <= encoding.room() { 1 } else { parts(text, encoding) };
+    let segments = if units <= encoding.capacity() { 1 } else { parts(text, encoding) };
     Measure { encoding, units, segments }
 }
 
-/// The segments of a text that does not fit into one. An escape and its septet stay together, and so do surrogates.
+/// Counts the segments of a text that does not fit into one. An escape and its septet, and the two halves of a
+/// surrogate pair, stay in one segment.
 fn parts(text: &str, encoding: Encoding) -> usize {
-    let room = encoding.room_of_a_part();
+    let capacity = encoding.capacity_per_part();
     let (parts, _) =
         text.chars().map(|character| encoding.units(character)).fold((1, 0), |(parts, used), units| {
-            if used + units > room { (parts + 1, units) } else { (parts, used + units) }
+            if used + units > capacity { (parts + 1, units) } else { (parts, used + units) }
         });
     parts
 }
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_alphabet_is_whole() {
-        // 128 places, less the escape.
+        // 128 places minus the escape.
         assert_eq!(BASIC.chars().count(), 127);
         assert_eq!(EXTENSION.chars().count(), 10);
         let mut all: Vec<char> = BASIC.chars().chain(EXTENSION.chars()).collect();
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn one_character_decides_for_the_whole_text() {
-        // Of the cedillas only the capital is in the alphabet; the back quote is not, nor are typographic quotes.
+        // Only the capital cedilla is in the alphabet; the back quote and typographic quotes are not.
         for (text, because_of) in [("Ça va, ça", 'ç'), ("a `b`", '`'), ("don’t", '’'), ("a\tb", '\t')]
         {
             assert_eq!(measure(text), ucs2(because_of, text.chars().count(), 1));

@@ -1,4 +1,4 @@
-//! The room against a stub that speaks Twilio's shapes, and against connections that go wrong.
+//! Tests of this crate against a stub that answers like Twilio, and against broken connections.
 
 use std::{
     io::{Read, Write},
@@ -80,14 +80,14 @@ fn sms_at(settings: TwilioSettings, clock: Clock) -> Sms {
     Sms::Twilio(Box::new(Twilio::new(settings, clock).unwrap()))
 }
 
-/// A Twilio that gives every request this answer.
+/// A stub that gives every request this answer.
 async fn stub(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(matchers::any()).respond_with(answer).mount(&server).await;
     server
 }
 
-/// A Twilio that gives these answers, one after the other, and the last one from then on.
+/// A stub that gives these answers in turn, and then repeats the last one.
 async fn stub_in_turn(answers: impl IntoIterator<Item = ResponseTemplate>) -> MockServer {
     let server = MockServer::start().await;
     let mut answers = answers.into_iter().peekable();
@@ -102,16 +102,16 @@ async fn count(server: &MockServer) -> usize {
     server.received_requests().await.unwrap().len()
 }
 
-/// What becomes of a message when the first answer is final.
+/// The result of a message if the first answer is final.
 async fn answered(answer: ResponseTemplate) -> Result<Receipt, SendError> {
     let server = stub(answer).await;
     let result = sms(settings(&server.uri())).send(&message()).await;
-    // One request: a second one could be a second message.
+    // Exactly one request: a second one could be a second message.
     assert_eq!(count(&server).await, 1);
     result
 }
 
-/// What becomes of a message when every answer is this one, which does not end the matter.
+/// The result of a message if every answer is this one and allows retries.
 async fn answered_each_time(answer: ResponseTemplate) -> Result<Receipt, SendError> {
     let server = stub(answer).await;
     let result = sms(settings(&server.uri())).send(&message()).await;
@@ -119,7 +119,7 @@ async fn answered_each_time(answer: ResponseTemplate) -> Result<Receipt, SendErr
     result
 }
 
-/// The refusal in Twilio's shape; its text names the phone, as Twilio's does.
+/// A refusal as Twilio writes it; like Twilio's, its text contains the phone.
 fn refused(http_status: u16, code: impl Into<Value>) -> ResponseTemplate {
     ResponseTemplate::new(http_status).set_body_json(json!({
         "code": code.into(),
@@ -136,7 +136,7 @@ fn created(status: &str, error_code: impl Into<Value>) -> ResponseTemplate {
     }))
 }
 
-/// A server for one connection: reads what comes until it has seen `until`, says `answer`, hangs up. Its base URL.
+/// A server for one connection. It reads until it has seen `until`, writes `answer` and closes. Returns its base URL.
 fn hangs_up(until: &'static [u8], answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

@@ -1,18 +1,21 @@
-//! What the messages say.
+//! The texts of the messages.
 //!
-//! Each language is one small file, named by its BCP 47 tag: ours are `sms/texts/en.json` and `sms/texts/hi.json`, an
-//! operator's are in the folder `SMS_TEXTS_DIR` names. To add a language: a file like them, with the keys
+//! Each language is one small file, named by its BCP 47 tag: ours are `sms/texts/en.json` and `sms/texts/hi.json`; an
+//! operator's are in the folder `SMS_TEXTS_DIR`. To add a language, add such a file with these keys:
 //!
-//! - `sms`: the text message. `sms_one`, where the language wants it: the same when one minute remains.
+//! - `sms`: the text message. Optional `sms_one`: the same for one remaining minute, if the language needs another
+//!   form.
 //! - `call`: what the voice says. The code in it is spelled digit by digit.
-//! - `whatsapp`: what the test inbox shows. The template itself lies at Twilio.
-//! - `voice`: the voice, as Twilio's `<Say language>` names it.
-//! - `phone_changed`: the notice to the old number of an account that has a new one, by SMS. It may be left out: then the
-//!   text that it replaces is sent, or the English one. Of the places below it has `{product}` only.
+//! - `whatsapp`: what the test inbox shows. Twilio stores the real template.
+//! - `voice`: the voice, by its name in Twilio's `<Say language>`.
+//! - `phone_changed`: the SMS notice to the old number after a change of phone. Optional: without it, the text that
+//!   the file replaces is sent, or else the English one. It may contain `{product}` only.
 //!
-//! In them `{product}`, `{code}` and `{minutes}` stand for what differs.
+//! The placeholders are `{product}`, `{code}` and `{minutes}`.
 
 mod file;
+
+pub(crate) use self::file::is_language_tag;
 
 use std::{
     fs,
@@ -22,41 +25,41 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-use self::file::{Words, is_language_tag};
+use self::file::Language;
 use super::segments::{Encoding, measure};
 use domain::delivery::{Channel, Platform};
 
-/// Our own texts. The first is for whoever reads none of the others.
+/// Our own texts. The first is the default for users who read none of the languages.
 const BUILT_IN: [(&str, &str); 2] =
     [("en", include_str!("texts/en.json")), ("hi", include_str!("texts/hi.json"))];
 
-/// How the files end.
+/// The extension of the files.
 const ENDING: &str = ".json";
 
-/// What Android's SMS Retriever reads of a message, in bytes.
+/// The largest message that Android's SMS Retriever reads, in bytes.
 /// <https://developers.google.com/identity/sms-retriever/verify>
 const RETRIEVER_BYTES: usize = 140;
 
-/// The name of the text in the rows of messages.
+/// The template name of a code in the rows of messages.
 pub const TEMPLATE: &str = "otp";
 
-/// The name of the notice to an old number in the rows of messages.
+/// The template name of the notice to an old number in the rows of messages.
 pub const PHONE_CHANGED: &str = "phone_changed";
 
-/// What the texts are made with.
+/// The settings for the texts.
 #[derive(Debug, Clone, Default)]
 pub struct TextSettings {
     /// `PRODUCT_NAME`
     pub product: String,
-    /// `SMS_WEBOTP_DOMAIN`: the last line `@example.com #1097`.
+    /// `SMS_WEBOTP_DOMAIN`: adds the last line `@example.com #1097`.
     pub webotp_domain: Option<String>,
-    /// `SMS_ANDROID_APP_HASH`: ends the texts to Android apps.
+    /// `SMS_ANDROID_APP_HASH`: added to the end of texts to Android apps.
     pub android_app_hash: Option<String>,
     /// `SMS_TEXTS_DIR`: a folder of texts that replace ours or add languages.
     pub folder: Option<PathBuf>,
 }
 
-/// Why the texts cannot be used. Found at start.
+/// Why the texts cannot be used. Found at the start.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct TextsError(String);
@@ -66,47 +69,47 @@ pub struct TextsError(String);
 pub struct Texts {
     settings: TextSettings,
     /// The languages, English first.
-    languages: Vec<Words>,
+    languages: Vec<Language>,
 }
 
-/// What a text is to say.
+/// The input for composing a text.
 #[derive(Debug, Clone, Copy)]
 pub struct Wording<'a> {
-    /// By which way it goes.
+    /// The channel.
     pub channel: Channel,
-    /// The languages that the person reads, the best first, as BCP 47 tags.
+    /// The user's languages as BCP 47 tags, the preferred one first.
     pub languages: &'a [String],
-    /// What the app runs on.
+    /// The platform of the app.
     pub platform: Option<Platform>,
     /// The code.
     pub code: &'a SecretString,
-    /// What remains of the code, in whole minutes.
+    /// The remaining validity of the code, in whole minutes.
     pub minutes: i64,
 }
 
-/// Words in a language. `Debug` does not show them.
+/// A composed text. `Debug` does not show it.
 #[derive(Debug, Clone)]
 pub struct Text {
     /// The language's tag, `hi`.
     pub language: String,
-    /// The voice that reads it out, as Twilio's `<Say language>` names it, `hi-IN`.
+    /// The voice that reads it out, by its name in Twilio's `<Say language>`, `hi-IN`.
     pub voice: String,
-    /// What the person reads or hears, the code included.
+    /// What the user reads or hears, including the code.
     pub body: SecretString,
 }
 
-/// What stands behind the words of a text message, in a line of its own.
+/// What follows the text of an SMS on a line of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LastLine<'a> {
     None,
-    /// The origin that may read the code, and the code: the origin-bound one-time code format of `WebOTP` and iOS.
+    /// The origin that may read the code, then the code: the origin-bound one-time code format of `WebOTP` and iOS.
     WebOtp(&'a str),
     /// The hash of the app that may read the message.
     Android(&'a str),
 }
 
 impl LastLine<'_> {
-    fn after(self, code: &str) -> String {
+    fn suffix(self, code: &str) -> String {
         match self {
             Self::None => String::new(),
             Self::WebOtp(domain) => format!("\n@{domain} #{code}"),
@@ -114,7 +117,7 @@ impl LastLine<'_> {
         }
     }
 
-    fn name(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
             Self::None => "",
             Self::WebOtp(_) => " with the WebOTP line",
@@ -124,19 +127,23 @@ impl LastLine<'_> {
 }
 
 impl Texts {
-    /// Reads the texts.
+    /// Loads the texts.
     ///
     /// # Errors
-    /// When the folder is not there, a file in it is no text, or a setting is not right; all of it at once.
+    /// All problems at once: a missing folder, an invalid file, an invalid setting.
     pub fn load(settings: TextSettings) -> Result<Self, TextsError> {
-        let mut errors = wrong_settings(&settings);
+        let mut errors = setting_errors(&settings);
         let mut languages = Vec::new();
         for (tag, json) in BUILT_IN {
-            add(&mut languages, Words::read(tag, &format!("our own {tag}{ENDING}"), json), &mut errors);
+            add_or_replace(
+                &mut languages,
+                Language::read(tag, &format!("our own {tag}{ENDING}"), json),
+                &mut errors,
+            );
         }
         if let Some(folder) = &settings.folder {
-            for words in read_folder(folder) {
-                add(&mut languages, words, &mut errors);
+            for language in read_folder(folder) {
+                add_or_replace(&mut languages, language, &mut errors);
             }
         }
         let texts = Self { settings, languages };
@@ -144,39 +151,40 @@ impl Texts {
         if errors.is_empty() { Ok(texts) } else { Err(TextsError(errors.join("; "))) }
     }
 
-    /// The words for this occasion, in the first language of the person that there is a text in, else in English.
+    /// Composes a text in the user's first available language, else in English.
     #[must_use]
     pub fn compose(&self, wording: &Wording<'_>) -> Text {
         let found = wording.languages.iter().find_map(|tag| self.lookup(tag));
-        let Some(words) = found.or(self.languages.first()) else {
-            // There is always English: `load` fails without it.
+        let Some(language) = found.or(self.languages.first()) else {
+            // English always exists, because `load` fails without it.
             return Text { language: String::new(), voice: String::new(), body: String::new().into() };
         };
         let (code, minutes) = (wording.code.expose_secret(), wording.minutes);
         let body = match wording.channel {
-            Channel::Sms => self.sms(words, code, minutes, self.last_line(wording.platform)),
-            Channel::WhatsApp => words.whatsapp.fill(&self.settings.product, code, minutes),
-            Channel::Call => words.call.fill(&self.settings.product, &spelled(code), minutes),
+            Channel::Sms => self.sms(language, code, minutes, self.last_line(wording.platform)),
+            Channel::WhatsApp => language.whatsapp.fill(&self.settings.product, code, minutes),
+            Channel::Call => language.call.fill(&self.settings.product, &spelled(code), minutes),
         };
-        Text { language: words.tag.clone(), voice: words.voice.clone(), body: body.into() }
+        Text { language: language.tag.clone(), voice: language.voice.clone(), body: body.into() }
     }
 
-    /// The notice to the old number of an account, in the first language of the person that there is one in.
+    /// Composes the notice to the old number in the user's first language that has one.
     #[must_use]
     pub fn phone_changed(&self, languages: &[String]) -> Text {
         let read = languages.iter().filter_map(|tag| self.lookup(tag));
-        let found =
-            read.chain(&self.languages).find_map(|words| Some((words, words.phone_changed.as_ref()?)));
-        let Some((words, notice)) = found else {
-            // There is always ours in English: a file that replaces the others keeps it.
+        let found = read
+            .chain(&self.languages)
+            .find_map(|language| Some((language, language.phone_changed.as_ref()?)));
+        let Some((language, notice)) = found else {
+            // The English notice always exists, because a file that replaces ours keeps it.
             return Text { language: String::new(), voice: String::new(), body: String::new().into() };
         };
         let body = notice.fill(&self.settings.product, "", 0).into();
-        Text { language: words.tag.clone(), voice: words.voice.clone(), body }
+        Text { language: language.tag.clone(), voice: language.voice.clone(), body }
     }
 
-    /// What the operator should know: every text that takes more than one segment with codes of so many digits and so
-    /// many minutes, or is too long for Android's SMS Retriever. Notices are rare, so two segments are no matter.
+    /// Warnings for the operator: texts that need more than one segment for this code length and validity, or that
+    /// are too long for Android's SMS Retriever. Notices are not checked, because they are rare.
     #[must_use]
     pub fn warnings(&self, digits: usize, minutes: i64) -> Vec<String> {
         let code = "0".repeat(digits);
@@ -186,23 +194,23 @@ impl Texts {
             self.settings.android_app_hash.as_deref().map(LastLine::Android),
         ];
         let mut warnings = Vec::new();
-        for words in &self.languages {
+        for language in &self.languages {
             for line in lines.into_iter().flatten() {
-                let text = self.sms(words, &code, minutes, line);
-                warnings.extend(too_much(&words.name, line, &text));
+                let text = self.sms(language, &code, minutes, line);
+                warnings.extend(segment_warnings(&language.name, line, &text));
             }
         }
         warnings
     }
 
-    fn sms(&self, words: &Words, code: &str, minutes: i64, line: LastLine<'_>) -> String {
-        let one = words.sms_one.as_ref().filter(|_| minutes == 1);
-        let mut text = one.unwrap_or(&words.sms).fill(&self.settings.product, code, minutes);
-        text.push_str(&line.after(code));
+    fn sms(&self, language: &Language, code: &str, minutes: i64, line: LastLine<'_>) -> String {
+        let one = language.sms_one.as_ref().filter(|_| minutes == 1);
+        let mut text = one.unwrap_or(&language.sms).fill(&self.settings.product, code, minutes);
+        text.push_str(&line.suffix(code));
         text
     }
 
-    /// Both would be in each other's way: each has to be the last line.
+    /// Never both lines, because each must be the last one.
     fn last_line(&self, platform: Option<Platform>) -> LastLine<'_> {
         let TextSettings { webotp_domain, android_app_hash, .. } = &self.settings;
         match (platform, android_app_hash, webotp_domain) {
@@ -212,25 +220,27 @@ impl Texts {
         }
     }
 
-    /// Whether there is a text in a language.
+    /// Whether a language has a text.
     #[must_use]
     pub fn has(&self, tag: &str) -> bool {
         self.lookup(tag).is_some()
     }
 
-    /// The languages that there are, English first.
+    /// The tags of all languages, English first.
     #[must_use]
     pub fn tags(&self) -> Vec<&str> {
-        self.languages.iter().map(|words| words.tag.as_str()).collect()
+        self.languages.iter().map(|language| language.tag.as_str()).collect()
     }
 
-    /// The language of a tag, or of what remains of it when subtags are cut off from the right (RFC 4647, section 3.4):
+    /// Looks up the language of a tag, cutting off subtags from the right until one matches (RFC 4647, section 3.4):
     /// `hi-Latn-IN`, `hi-Latn`, `hi`.
-    fn lookup(&self, tag: &str) -> Option<&Words> {
+    fn lookup(&self, tag: &str) -> Option<&Language> {
         let mut range = tag;
         loop {
-            if let Some(words) = self.languages.iter().find(|words| words.tag.eq_ignore_ascii_case(range)) {
-                return Some(words);
+            if let Some(language) =
+                self.languages.iter().find(|language| language.tag.eq_ignore_ascii_case(range))
+            {
+                return Some(language);
             }
             (range, _) = range.rsplit_once('-')?;
         }
@@ -241,28 +251,32 @@ impl Texts {
         // A line feed, `@`, the domain, ` #` and eight digits; a line feed and the hash.
         let webotp = webotp_domain.as_ref().map_or(0, |domain| domain.len() + 12);
         let android = android_app_hash.as_ref().map_or(0, |hash| hash.len() + 1);
-        self.languages.iter().flat_map(|words| words.too_long(product, webotp.max(android))).collect()
+        self.languages.iter().flat_map(|language| language.too_long(product, webotp.max(android))).collect()
     }
 }
 
-/// Takes a language in, in the place of the one that it replaces.
-fn add(languages: &mut Vec<Words>, words: Result<Words, Vec<String>>, errors: &mut Vec<String>) {
-    let words = match words {
-        Ok(words) => words,
+/// Adds a language or replaces the existing one, whose notice is kept if the new one has none.
+fn add_or_replace(
+    languages: &mut Vec<Language>,
+    language: Result<Language, Vec<String>>,
+    errors: &mut Vec<String>,
+) {
+    let language = match language {
+        Ok(language) => language,
         Err(more) => return errors.extend(more),
     };
-    match languages.iter_mut().find(|other| other.tag.eq_ignore_ascii_case(&words.tag)) {
+    match languages.iter_mut().find(|other| other.tag.eq_ignore_ascii_case(&language.tag)) {
         Some(other) => {
             let kept = other.phone_changed.take();
-            let phone_changed = words.phone_changed.or(kept);
-            *other = Words { phone_changed, ..words };
+            let phone_changed = language.phone_changed.or(kept);
+            *other = Language { phone_changed, ..language };
         }
-        None => languages.push(words),
+        None => languages.push(language),
     }
 }
 
-/// What is wrong with the settings themselves.
-fn wrong_settings(settings: &TextSettings) -> Vec<String> {
+/// The errors in the settings themselves.
+fn setting_errors(settings: &TextSettings) -> Vec<String> {
     let mut errors = Vec::new();
     if settings.android_app_hash.as_deref().is_some_and(|hash| !is_app_hash(hash)) {
         errors.push("SMS_ANDROID_APP_HASH must be 11 letters, digits, + and /".to_owned());
@@ -273,8 +287,8 @@ fn wrong_settings(settings: &TextSettings) -> Vec<String> {
     errors
 }
 
-/// The files of the folder, in the order of their names.
-fn read_folder(folder: &Path) -> Vec<Result<Words, Vec<String>>> {
+/// Reads the files of the folder, sorted by name.
+fn read_folder(folder: &Path) -> Vec<Result<Language, Vec<String>>> {
     let unreadable = |error| vec![Err(vec![format!("SMS_TEXTS_DIR {}: {error}", folder.display())])];
     let entries = match fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
         Ok(entries) => entries,
@@ -286,14 +300,14 @@ fn read_folder(folder: &Path) -> Vec<Result<Words, Vec<String>>> {
     names.sort_by_cached_key(|name| (name.to_ascii_lowercase(), name.clone()));
     let twice = names.windows(2).filter_map(|pair| match pair {
         [one, next] if one.eq_ignore_ascii_case(next) => {
-            Some(Err(vec![format!("{one} and {next} are of one language")]))
+            Some(Err(vec![format!("{one} and {next} are the same language")]))
         }
         _ => None,
     });
     twice.collect::<Vec<_>>().into_iter().chain(names.iter().map(|name| read_file(folder, name))).collect()
 }
 
-fn read_file(folder: &Path, name: &str) -> Result<Words, Vec<String>> {
+fn read_file(folder: &Path, name: &str) -> Result<Language, Vec<String>> {
     let tag = name.strip_suffix(ENDING).unwrap_or(name);
     if !is_language_tag(tag) {
         return Err(vec![format!(
@@ -301,14 +315,14 @@ fn read_file(folder: &Path, name: &str) -> Result<Words, Vec<String>> {
         )]);
     }
     let json = fs::read_to_string(folder.join(name)).map_err(|error| vec![format!("{name}: {error}")])?;
-    Words::read(tag, name, &json)
+    Language::read(tag, name, &json)
 }
 
-/// The sentences about a text that takes more than it should.
-fn too_much(name: &str, line: LastLine<'_>, text: &str) -> Vec<String> {
+/// Warnings about a text that is longer than it should be.
+fn segment_warnings(name: &str, line: LastLine<'_>, text: &str) -> Vec<String> {
     let measured = measure(text);
-    let (units, segments, variant) = (measured.units, measured.segments, line.name());
-    let (room, bytes) = (measured.encoding.room(), measured.encoding.bytes(units));
+    let (units, segments, variant) = (measured.units, measured.segments, line.description());
+    let (capacity, bytes) = (measured.encoding.capacity(), measured.encoding.bytes(units));
     let mut sentences = Vec::new();
     if segments > 1 {
         let why = match measured.encoding {
@@ -318,7 +332,7 @@ fn too_much(name: &str, line: LastLine<'_>, text: &str) -> Vec<String> {
             }
         };
         sentences.push(format!(
-            "the SMS of {name}{variant} takes {segments} segments: it has {units} {why}; one segment holds {room}"
+            "the SMS of {name}{variant} takes {segments} segments: it has {units} {why}; one segment holds {capacity}"
         ));
     }
     if matches!(line, LastLine::Android(_)) && bytes > RETRIEVER_BYTES {
@@ -329,17 +343,18 @@ fn too_much(name: &str, line: LastLine<'_>, text: &str) -> Vec<String> {
     sentences
 }
 
-/// The digits for a voice, which would read `1097` as a number.
-fn spelled(code: &str) -> String {
+/// Separates the digits for a voice, which would read `1097` as a number.
+pub(crate) fn spelled(code: &str) -> String {
     code.chars().map(String::from).collect::<Vec<_>>().join(", ")
 }
 
-/// What Google's tools print for an app: the first 11 characters of a hash in base64.
+/// The app hash that Google's tools print: the first 11 characters of a hash in base64.
 fn is_app_hash(text: &str) -> bool {
     text.len() == 11 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
-/// Labels of letters, digits and hyphens with dots between; neither an address nor an origin with scheme or port.
+/// Whether the text is a host name: labels of letters, digits and hyphens, separated by dots; no IP address, no
+/// scheme and no port.
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,9 +1,9 @@
-//! Twilio's REST API, version 2010-04-01: messages and calls.
+//! Sends messages and calls through Twilio's REST API, version 2010-04-01.
 //!
-//! A message is asked for with one request (`twilio/request.rs`), whose answer says what became of it
-//! (`twilio/answer.rs`). Another request follows only when the first cannot have been taken, or when Twilio said that it
-//! has a fault: a second message costs money and trust, though it carries the same code. Around it stand a deadline
-//! over all tries, a limit of requests under way, and a breaker (`twilio/breaker.rs`).
+//! One request (`twilio/request.rs`) sends a message, and its response tells the result (`twilio/answer.rs`). A retry
+//! follows only if the first request cannot have been accepted, or if Twilio reported an error on its side: a second
+//! message costs money and trust, although it contains the same code. A deadline covers all tries, a semaphore limits
+//! concurrent requests, and a circuit breaker (`twilio/breaker.rs`) stops requests while Twilio is down.
 
 mod account;
 mod answer;
@@ -44,35 +44,35 @@ pub use self::{
     settings::{Credentials, DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT, RiskCheck, TwilioSettings},
 };
 
-/// Of the deadline, how long a connection may take to stand, TLS included, so that a host that is gone is found out
-/// early, and asked again.
+/// How long connecting may take, TLS included. It is a part of the deadline, so that an unreachable host is detected
+/// early enough for a retry.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Connections that lie unused for longer are closed by us: one that Twilio closes first would cut a message in two.
+/// We close connections that are idle for longer: if Twilio closed one first, it could cut off a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The part of the deadline that must be left for a message's first request, as a divisor: a half. Twilio may be slow, and
-/// a request that is cut short only makes it unknown whether a message went out.
-const LEAST_TIME_AT_FIRST: u32 = 2;
+/// The first request needs at least one half of the deadline (this is the divisor). Twilio may be slow, and a request
+/// that is cut short only makes it unknown whether the message was sent.
+const FIRST_TRY_DIVISOR: u32 = 2;
 
-/// The same for a further one: a tenth. Whoever was asked a moment ago answers as fast as it did then.
-const LEAST_TIME_AGAIN: u32 = 10;
+/// A retry needs at least one tenth of the deadline. Twilio has just answered, so it is probably as fast again.
+const RETRY_DIVISOR: u32 = 10;
 
-/// How often Twilio is asked for one message, at most.
+/// The most requests for one message.
 const MAX_TRIES: u32 = 3;
 
-/// Why there is no [`Twilio`]. Found at start.
+/// Why [`Twilio::new`] failed. Found at the start.
 #[derive(Debug, Error)]
 pub enum SetupError {
-    /// Not `http` or `https`, without a host, or with a user or password in it.
+    /// The URL is not `http` or `https`, has no host, or contains a user or password.
     #[error("TWILIO_API_BASE_URL must be an http or https address without a user and password")]
     BaseUrl,
-    /// The HTTP client could not be made, most likely for want of CA certificates.
+    /// The HTTP client could not be built, most likely because CA certificates are missing.
     #[error("the HTTP client for Twilio could not be made")]
     Client(#[source] reqwest::Error),
 }
 
-/// A Twilio account to send with. One per process: it keeps its connections. Its `Debug` shows no setting.
+/// A client for one Twilio account. One per process, because it keeps its connections. Its `Debug` shows no setting.
 pub struct Twilio {
     client: Client,
     account: Url,
@@ -80,8 +80,8 @@ pub struct Twilio {
     calls: Url,
     settings: TwilioSettings,
     clock: Clock,
-    /// A turn for each request that may be under way. Tests hold them.
-    pub(super) turns: Semaphore,
+    /// One permit per concurrent request. Tests hold them.
+    pub(super) permits: Semaphore,
     breaker: Breaker,
 }
 
@@ -92,11 +92,7 @@ impl fmt::Debug for Twilio {
 }
 
 impl Twilio {
-    /// Makes the one client, without a word to Twilio.
-    ///
-    /// # Errors
-    ///
-    /// [`SetupError`] when the base URL is of no use or the client cannot be made.
+    /// Builds the client, without a request to Twilio.
     pub fn new(settings: TwilioSettings, clock: Clock) -> Result<Self, SetupError> {
         let account_json = format!("{}.json", settings.account_sid);
         let account = resource(&settings, &[&account_json])?;
@@ -107,112 +103,115 @@ impl Twilio {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(settings.timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            // A redirect would carry the text to wherever it points; a proxy in the environment is no setting of ours.
+            // A redirect would send the text to another host, and a proxy from the environment is not one of our
+            // settings.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
             .map_err(SetupError::Client)?;
-        let turns = Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
+        let permits = Semaphore::new(settings.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
         let breaker = Breaker::new(settings.breaker);
-        Ok(Self { client, account, messages, calls, settings, clock, turns, breaker })
+        Ok(Self { client, account, messages, calls, settings, clock, permits, breaker })
     }
 
-    /// Sends the message, and logs why it was not taken.
+    /// Sends the message, and logs why it was not accepted.
     pub(super) async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
         let deadline = Instant::now() + self.settings.timeout;
         let now = self.clock.now();
-        let not_asked = |failure: Failure| {
+        let fail = |failure: Failure| {
             failure.report(message, 0);
             failure.provider_error.error
         };
-        // What the settings do not allow is refused before anybody waits for it.
-        Form::new(&self.settings, message, now).map_err(Failure::not_asked).map_err(not_asked)?;
-        let pass = self.breaker.admit(now).map_err(Failure::shut).map_err(not_asked)?;
-        let (result, health) = self.try_to_send(message, deadline, &pass).await;
+        // Refuse what the settings do not allow before waiting for a permit.
+        Form::new(&self.settings, message, now).map_err(Failure::not_attempted).map_err(fail)?;
+        let pass = self.breaker.admit(now).map_err(Failure::circuit_open).map_err(fail)?;
+        let (result, health) = self.send_with_retries(message, deadline, &pass).await;
         match health {
-            Health::Answered => pass.answered(),
-            Health::Away => pass.failed(self.clock.now()),
-            Health::NotAsked => drop(pass),
+            Health::Up => pass.answered(),
+            Health::Down => pass.failed(self.clock.now()),
+            Health::Unknown => drop(pass),
         }
         result
     }
 
-    /// Asks until the message is taken or refused, or no further try makes sense. With what was learnt of Twilio last.
-    async fn try_to_send(
+    /// Tries until the message is accepted or refused, or until no retry makes sense. Also returns the last known
+    /// state of Twilio.
+    async fn send_with_retries(
         &self,
         message: &Message,
         deadline: Instant,
         pass: &Pass<'_>,
     ) -> (Result<Receipt, SendError>, Health) {
-        let (mut tries, mut health, mut may_be_sent) = (0, Health::NotAsked, false);
+        let (mut tries, mut health, mut may_be_sent) = (0, Health::Unknown, false);
         loop {
-            let part = if tries == 0 { LEAST_TIME_AT_FIRST } else { LEAST_TIME_AGAIN };
-            let least = self.settings.timeout / part;
-            let failure = match self.try_once(message, deadline, least, pass).await {
-                Ok(receipt) => return (Ok(receipt), Health::Answered),
+            let divisor = if tries == 0 { FIRST_TRY_DIVISOR } else { RETRY_DIVISOR };
+            let min_left = self.settings.timeout / divisor;
+            let failure = match self.attempt(message, deadline, min_left, pass).await {
+                Ok(receipt) => return (Ok(receipt), Health::Up),
                 Err(failure) => failure,
             };
-            if failure.health != Health::NotAsked {
+            if failure.health != Health::Unknown {
                 health = failure.health;
                 tries += 1;
             }
             may_be_sent |= failure.may_be_sent();
-            let wait = failure.again.filter(|_| tries < MAX_TRIES);
-            let wait = wait.map(|asked_for| backoff::wait(message.id, tries, asked_for));
-            let last_start = deadline - self.settings.timeout / LEAST_TIME_AGAIN;
+            let wait = failure.retry_after.filter(|_| tries < MAX_TRIES);
+            let wait = wait.map(|at_least| backoff::wait(message.id, tries, at_least));
+            let last_start = deadline - self.settings.timeout / RETRY_DIVISOR;
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < last_start) else {
-                let failure = if may_be_sent { failure.after_one_that_may_be_sent() } else { failure };
+                let failure = if may_be_sent { failure.after_unknown_outcome() } else { failure };
                 failure.report(message, tries);
                 return (Err(failure.provider_error.error), health);
             };
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            debug!(message_id = %message.id, tries, millis, "SMS provider is asked again");
+            debug!(message_id = %message.id, tries, millis, "SMS provider: trying again");
             sleep(wait).await;
         }
     }
 
-    /// One request, in its turn.
-    async fn try_once(
+    /// Sends one request as soon as it has a permit.
+    async fn attempt(
         &self,
         message: &Message,
         deadline: Instant,
-        least: Duration,
+        min_left: Duration,
         pass: &Pass<'_>,
     ) -> Result<Receipt, Failure> {
-        let Ok(Ok(_turn)) = timeout_at(deadline - least, self.turns.acquire()).await else {
-            return Err(Failure::too_late());
+        let Ok(Ok(_permit)) = timeout_at(deadline - min_left, self.permits.acquire()).await else {
+            return Err(Failure::no_time_left());
         };
-        // While it waited, others may have found out that Twilio is away.
+        // The breaker may have opened while this request waited.
         let now = self.clock.now();
-        if let Some(seconds) = pass.shut(now) {
-            return Err(Failure::shut(seconds));
+        if let Some(seconds) = pass.blocked_for(now) {
+            return Err(Failure::circuit_open(seconds));
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let form = Form::new(&self.settings, message, now).map_err(Failure::not_asked)?;
+        let form = Form::new(&self.settings, message, now).map_err(Failure::not_attempted)?;
         let url = match message.channel {
             Channel::Sms | Channel::WhatsApp => &self.messages,
             Channel::Call => &self.calls,
         };
-        let request = self.asking(Method::POST, url.clone()).form(form.fields()).timeout(left);
-        // A request that had to wait for its turn has less time than Twilio is given.
-        let is_whole = left > self.settings.timeout * 9 / 10;
-        let response = request.send().await.map_err(|error| Failure::from_no_answer(&error, is_whole))?;
+        let request = self.authorized_request(Method::POST, url.clone()).form(form.fields()).timeout(left);
+        // A request that waited for its permit has less time than Twilio may take.
+        let has_full_timeout = left > self.settings.timeout * 9 / 10;
+        let response =
+            request.send().await.map_err(|error| Failure::from_no_answer(&error, has_full_timeout))?;
         let answer = Answer::from_response(response, now).await;
-        answer.read(message).map_err(|provider_error| Failure::from_answer(provider_error, &answer))
+        answer.receipt(message).map_err(|provider_error| Failure::from_answer(provider_error, &answer))
     }
 
-    /// A request with the credentials.
-    fn asking(&self, method: Method, url: Url) -> RequestBuilder {
+    /// Creates a request with the credentials.
+    fn authorized_request(&self, method: Method, url: Url) -> RequestBuilder {
         let Credentials { user, password } = &self.settings.credentials;
         self.client.request(method, url).basic_auth(user, Some(password.expose_secret()))
     }
 }
 
-/// The address of something under the base URL's accounts.
+/// The URL of a resource under the base URL.
 fn resource(settings: &TwilioSettings, path: &[&str]) -> Result<Url, SetupError> {
     let mut url = settings.api_base_url.clone();
-    let spoken = matches!(url.scheme(), "http" | "https");
-    if !spoken || !url.username().is_empty() || url.password().is_some() {
+    let is_http = matches!(url.scheme(), "http" | "https");
+    if !is_http || !url.username().is_empty() || url.password().is_some() {
         return Err(SetupError::BaseUrl);
     }
     url.set_query(None);

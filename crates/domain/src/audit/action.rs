@@ -1,4 +1,4 @@
-//! The kinds of entries.
+//! The actions that the audit log records, with their names and facts.
 
 use std::{fmt, str::FromStr};
 
@@ -7,73 +7,74 @@ use thiserror::Error;
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
-    /// A code went to the provider.
+    /// The provider accepted a code.
     CodeSent,
-    /// A code was to be sent, and the provider did not take it.
+    /// The provider did not accept a code.
     CodeNotSent,
-    /// A code was asked for, and a budget or a region stopped it.
+    /// A budget or a region rule refused to send a code.
     CodeRefused,
-    /// A code was judged and is another.
+    /// A wrong code was given.
     WrongCode,
-    /// A code came, and a budget kept it from being judged.
+    /// A budget refused to judge a code.
     GuessRefused,
     /// Wrong guesses locked a phone.
     PhoneLocked,
-    /// Somebody of the staff lifted a lock.
+    /// Staff lifted a lock.
     PhoneUnlocked,
     /// A session was opened.
     SignedIn,
-    /// Who she is was proved, or could not be tried, and she was not let in.
+    /// A sign-in was refused although the credentials were right, or before they were checked.
     SignInRefused,
-    /// A password was judged and is another, or there is no such name.
+    /// The name or the password was wrong.
     WrongPassword,
-    /// An account was made.
+    /// An account was registered.
     Registered,
-    /// A budget stopped a registration.
+    /// A budget refused a registration.
     RegistrationRefused,
-    /// A retired refresh token was used: its session was ended.
+    /// A retired refresh token was used, so its session was ended.
     RefreshReused,
-    /// Somebody ended her sessions.
+    /// A user ended their sessions.
     LoggedOutEverywhere,
-    /// An account has another phone.
+    /// An account's phone was changed.
     PhoneChanged,
-    /// An account has another password, or its first.
+    /// An account's password was set or changed.
     PasswordChanged,
-    /// Somebody proved again who holds the session.
+    /// A user verified again that they hold the session.
     Confirmed,
-    /// Somebody left, and her account is gone.
+    /// A user deleted their account.
     AccountDeleted,
-    /// A recycled number was taken from the account that had it.
+    /// A recycled number was taken from its previous account.
     AccountUnlinked,
-    /// Somebody of the staff gave an account its number back.
+    /// Staff gave an account its number back.
     AccountReunited,
-    /// Somebody of the staff changed what an account is called.
+    /// Staff changed the names or the e-mail address of an account.
     AccountEdited,
-    /// An account may do more or less than before.
+    /// An account's role was changed.
     RoleChanged,
-    /// Somebody of the staff switched an account off.
+    /// Staff deactivated an account.
     AccountDeactivated,
-    /// Somebody of the staff switched an account on.
+    /// Staff activated an account.
     AccountActivated,
     /// A session was opened with the fixed code of a review number.
     ReviewSignIn,
-    /// Codes to a prefix do not come back: it gets no more.
+    /// A prefix was closed: it gets no messages, because too few of its codes are verified or because staff closed
+    /// it.
     PrefixClosed,
     /// A closed prefix gets messages again.
     PrefixOpened,
-    /// Somebody of the staff keeps a prefix open, whatever comes back.
+    /// Staff keep a prefix open, however few of its codes are verified.
     PrefixHeldOpen,
-    /// The messages of a day are used up, or nearly.
+    /// A daily cap on messages is reached, or nearly.
     CapReached,
-    /// A proof that no program asks was not given.
+    /// A required bot proof was missing or wrong.
     ChallengeFailed,
-    /// The server started with other settings than the last time.
+    /// The server started with different settings than the last time.
     SettingsChanged,
     /// A server started.
     ServerStarted,
-    /// Old months of this log were dropped.
+    /// Old months of the audit log were dropped.
     AuditDropped,
-    /// The database was away for too long: entries were lost.
+    /// Entries were lost, because the database was unavailable for too long.
     AuditLost,
 }
 
@@ -116,7 +117,7 @@ impl Action {
         Self::AuditLost,
     ];
 
-    /// The name in the row. It must never change.
+    /// The name in rows. It must never change.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -157,11 +158,11 @@ impl Action {
         }
     }
 
-    /// What else an entry may tell, by name. `docs/AUDIT.md` says what each means.
+    /// The names of the facts that an entry may have. `docs/AUDIT.md` describes each.
     #[must_use]
     #[expect(
         clippy::match_same_arms,
-        reason = "each action has a line of its own, whichever others tell the same"
+        reason = "each action has its own line, even if its facts equal another's"
     )]
     pub fn facts(self) -> &'static [&'static str] {
         match self {
@@ -205,7 +206,7 @@ impl Action {
     }
 }
 
-/// It is no action.
+/// The text is not an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be one of {}", Action::ALL.map(Action::as_str).join(", "))]
 pub struct UnknownAction;

@@ -1,4 +1,4 @@
-//! Months of the audit log, which goes by whole ones.
+//! Months of the audit log, which is dropped by whole months.
 
 use std::{fmt, str::FromStr};
 
@@ -7,11 +7,11 @@ use thiserror::Error;
 
 use crate::calendar::start_of_day;
 
-/// A month of the calendar.
+/// A calendar month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Month(NaiveDate);
 
-/// It is no month.
+/// The text is not a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be a month such as 2026-05")]
 pub struct MonthError;
@@ -40,43 +40,43 @@ impl fmt::Display for Month {
 }
 
 impl Month {
-    /// The month that it is there.
+    /// The local month at this time.
     #[must_use]
     pub fn from_time(now: DateTime<Utc>, zone: chrono_tz::Tz) -> Self {
         let today = now.with_timezone(&zone).date_naive();
         Self(today.with_day(1).unwrap_or(today))
     }
 
-    /// When it begins there.
+    /// When it begins in this time zone.
     #[must_use]
     pub fn begins(self, zone: chrono_tz::Tz) -> DateTime<Utc> {
         start_of_day(self.0, zone)
     }
 }
 
-/// Leave to drop the months before one. Only [`Dropping::before`] gives it.
+/// Permission to drop the months before one. Only [`Dropping::before`] creates it.
 #[derive(Debug, Clone, Copy)]
 pub struct Dropping(DateTime<Utc>);
 
-/// That month has not ended yet.
+/// The month has not ended yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("only months that are over can be dropped: before {current} at most")]
 pub struct NotYet {
-    /// The month that goes on.
+    /// The current month.
     pub current: Month,
 }
 
 impl Dropping {
-    /// Leave to drop all months before this one, if they are over.
+    /// Permits dropping all months before this one, if they are over.
     ///
     /// # Errors
-    /// When the month that goes on would be among them.
+    /// [`NotYet`] if the current month would be dropped.
     pub fn before(month: Month, now: DateTime<Utc>, zone: chrono_tz::Tz) -> Result<Self, NotYet> {
         let current = Month::from_time(now, zone);
         if month > current { Err(NotYet { current }) } else { Ok(Self(month.begins(zone))) }
     }
 
-    /// The first moment that stays.
+    /// The first moment that is kept.
     #[must_use]
     pub fn begins(self) -> DateTime<Utc> {
         self.0

@@ -1,4 +1,4 @@
-//! Which settings are other ones than at the last start.
+//! Finds the settings that changed since the last start.
 
 use std::collections::BTreeMap;
 
@@ -8,82 +8,79 @@ use serde_json::{Map, Value, json};
 use super::{Detail, Fact};
 use crate::pseudonym::Pseudonyms;
 
-/// A setting that was given.
+/// A setting with its given value.
 #[derive(Debug, Clone)]
 pub struct Setting {
     /// Its name.
     pub name: &'static str,
-    /// What was given.
+    /// Its value.
     pub value: Shown,
 }
 
-/// How much of a value may be kept.
+/// How much of a value may be stored.
 #[derive(Debug, Clone)]
 pub enum Shown {
-    /// All of it.
+    /// The whole value.
     Plain(String),
-    /// Only a fingerprint, which tells that it has changed.
+    /// Only a fingerprint, which reveals whether the value changed.
     Secret(SecretString),
 }
 
-/// How a fingerprint begins where the settings are kept.
+/// The prefix of a stored fingerprint.
 const FINGERPRINT: &str = "fingerprint:";
 
-/// The settings that were given at a start. Those that are not among them have their defaults.
+/// The settings given at a start. All others have their defaults.
 #[derive(Debug, Clone, Default)]
 pub struct Settings(Vec<Setting>);
 
 impl Settings {
-    /// These settings.
+    /// Creates the list.
     #[must_use]
     pub fn new(given: Vec<Setting>) -> Self {
         Self(given)
     }
 
-    /// What was given for a setting, if anything was.
+    /// The given value of a setting, if any.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Shown> {
         self.0.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
     }
 
-    /// What changed since the entry of this detail was written, and everything that is set now, for the next entry.
-    /// `None` when all is as it was. Without an entry everything that is set has changed.
+    /// What changed since the entry with this detail was written, and all current settings for the next entry. `None`
+    /// if nothing changed. Without an earlier entry, every given setting counts as changed.
     #[must_use]
     pub fn since(&self, last: Option<&Detail>, pseudonyms: &Pseudonyms) -> Option<Changes> {
-        let nothing = Map::new();
+        let empty = Map::new();
         let before = last.and_then(|detail| detail.get("settings")).and_then(Value::as_object);
-        let before = before.unwrap_or(&nothing);
+        let before = before.unwrap_or(&empty);
         let mut now = BTreeMap::new();
         let mut changed = Vec::new();
         for Setting { name, value } in &self.0 {
             let old = before.get(*name).and_then(Value::as_str);
-            let (new, is_as_it_was) = match value {
+            let (new, is_unchanged) = match value {
                 Shown::Plain(text) => (text.clone(), old == Some(text)),
                 Shown::Secret(secret) => {
-                    // A fingerprint may be of before a change of `SECRET_KEY`.
-                    let phone_hashes = pseudonyms.setting_with_all(name, secret.expose_secret());
-                    let phone_hashes: Vec<_> = phone_hashes
-                        .iter()
-                        .map(|phone_hash| format!("{FINGERPRINT}{}", phone_hash.as_str()))
-                        .collect();
-                    let is_known =
-                        old.is_some_and(|old| phone_hashes.iter().any(|phone_hash| phone_hash == old));
-                    (phone_hashes.into_iter().next().unwrap_or_default(), is_known)
+                    // The stored fingerprint may come from before a change of `SECRET_KEY`.
+                    let hmacs = pseudonyms.setting_with_all(name, secret.expose_secret());
+                    let fingerprints: Vec<_> =
+                        hmacs.iter().map(|hmac| format!("{FINGERPRINT}{}", hmac.as_str())).collect();
+                    let is_known = old.is_some_and(|old| fingerprints.iter().any(|new| new == old));
+                    (fingerprints.into_iter().next().unwrap_or_default(), is_known)
                 }
             };
-            if !is_as_it_was {
+            if !is_unchanged {
                 changed.push(change(name, old, Some(&new)));
             }
             now.insert(*name, new);
         }
-        let gone = before.iter().filter(|(name, _)| !now.contains_key(name.as_str()));
-        changed.extend(gone.map(|(name, old)| change(name, old.as_str(), None)));
+        let removed = before.iter().filter(|(name, _)| !now.contains_key(name.as_str()));
+        changed.extend(removed.map(|(name, old)| change(name, old.as_str(), None)));
         (last.is_none() || !changed.is_empty())
             .then(|| Changes { changed: changed.into(), settings: json!(now) })
     }
 }
 
-/// A fingerprint is for the program to compare: of a secret a person is told only that it changed.
+/// The entry for one change. Fingerprints are for comparison only: for a secret it says only that it changed.
 fn change(name: &str, old: Option<&str>, new: Option<&str>) -> Value {
     let shown = |text: Option<&str>| match text {
         Some(text) if text.starts_with(FINGERPRINT) => json!("secret"),
@@ -93,7 +90,7 @@ fn change(name: &str, old: Option<&str>, new: Option<&str>) -> Value {
     json!({ "name": name, "old": shown(old), "new": shown(new) })
 }
 
-/// What an entry says of a change.
+/// The changed settings and all current ones.
 #[derive(Debug, Clone)]
 pub struct Changes {
     changed: Value,

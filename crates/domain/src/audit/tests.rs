@@ -1,4 +1,4 @@
-//! Names, months and settings of the audit log.
+//! Action names, months and settings of the audit log.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ fn an_action_has_a_name_of_its_own_and_is_read_by_it() {
     assert!(unknown.contains("code_sent, ") && unknown.contains("refresh_reused"), "{unknown}");
 }
 
-/// The rows of the table: the action in back quotes, what it means, its facts in back quotes.
+/// Reads the rows of the table: the action in back quotes, its meaning, its facts in back quotes.
 #[test]
 fn the_document_has_every_action_with_its_facts() {
     let document = include_str!("../../../../docs/AUDIT.md");
@@ -103,7 +103,7 @@ fn a_month_begins_where_the_product_lives() {
         ("2026-05", Tz::UTC, "2026-05-01T00:00:00Z"),
         ("2026-05", Tz::Asia__Kolkata, "2026-04-30T18:30:00Z"),
         ("2026-05", Tz::America__New_York, "2026-05-01T04:00:00Z"),
-        // Clocks were put forward at midnight: there was no 00:00.
+        // Clocks went forward at midnight, so 00:00 did not exist.
         ("2017-10", Tz::America__Asuncion, "2017-10-01T04:00:00Z"),
     ] {
         assert_eq!(month.parse::<Month>().unwrap().begins(zone), time(begins), "{month} in {zone}");
@@ -117,7 +117,7 @@ fn only_months_that_are_over_are_dropped() {
     for (now, current) in [("2026-04-30T18:29:59.999999Z", "2026-04"), ("2026-04-30T18:30:00Z", "2026-05")] {
         let current: Month = current.parse().unwrap();
         assert_eq!(Month::from_time(time(now), zone), current);
-        for (month, may) in [
+        for (month, is_allowed) in [
             ("2025-12", true),
             ("2026-04", true),
             ("2026-05", current.to_string() == "2026-05"),
@@ -125,7 +125,7 @@ fn only_months_that_are_over_are_dropped() {
         ] {
             let month: Month = month.parse().unwrap();
             let permission = Dropping::before(month, time(now), zone);
-            assert_eq!(permission.is_ok(), may, "{month} at {now}");
+            assert_eq!(permission.is_ok(), is_allowed, "{month} at {now}");
             match permission {
                 Ok(permission) => assert_eq!(permission.begins(), month.begins(zone)),
                 Err(not_yet) => assert_eq!(not_yet, NotYet { current }),
@@ -173,7 +173,7 @@ fn a_change_of_a_setting_is_told_and_of_a_secret_only_that_it_changed() {
         ]))
     );
 
-    // A server without any setting says so at its first start, and not at its second.
+    // A server without any given setting writes an entry at its first start, and none at its second.
     let entry = next(&given(&[], &[]), None, &keys).unwrap();
     assert_eq!(entry.get("changed"), Some(&json!([])));
     assert_eq!(next(&given(&[], &[]), Some(&entry), &keys), None);

@@ -1,4 +1,4 @@
-//! Password hashes.
+//! Password hashes: Argon2id, stored as PHC strings.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use super::password::{Password, normalised};
 /// The length of a salt (RFC 9106, section 3.1).
 pub const SALT_BYTES: usize = 16;
 
-/// What a hash costs: Argon2id with 19 MiB, two passes, one lane, as OWASP's Password Storage Cheat Sheet has it.
-/// Raised here, it is raised for every account at her next sign-in.
+/// The cost of a hash: Argon2id with 19 MiB, two passes and one lane, as in OWASP's Password Storage Cheat Sheet. If
+/// it is raised here, each account gets a new hash at its next sign-in.
 const PARAMS: Params = Params::DEFAULT;
 
-/// A password's hash as a PHC string: algorithm, cost, salt and hash. `Debug` shows nothing of it.
+/// A password hash as a PHC string: algorithm, cost, salt and hash. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
@@ -25,13 +25,12 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// A password could not be hashed. With our own parameters it can be, so nobody is told more.
+/// A password could not be hashed. This never happens with the parameters of this server.
 #[derive(Debug, thiserror::Error)]
 #[error("a password could not be hashed")]
 pub struct HashError(#[from] argon2::password_hash::Error);
 
-/// The 19 MiB that a hash is made in, to be used again. Memory that each thread takes for itself is memory that each
-/// thread keeps.
+/// The 19 MiB of memory for hashing, reused between hashes, because each thread would keep the memory it allocates.
 pub struct Workspace(Vec<Block>);
 
 impl fmt::Debug for Workspace {
@@ -47,31 +46,25 @@ impl Default for Workspace {
 }
 
 impl PasswordHash {
-    /// Hashes a password. It takes tens of milliseconds, so it is nothing for a thread that others wait for.
-    ///
-    /// # Errors
-    /// Never with the parameters and salts of this server.
+    /// Hashes a password. It takes tens of milliseconds, so it must not run on an async thread.
     pub fn make(
         password: &Password,
         salt: &[u8; SALT_BYTES],
         space: &mut Workspace,
     ) -> Result<Self, HashError> {
-        Self::written(salt, &output(password.expose().as_bytes(), salt, space)?)
+        Self::from_parts(salt, &output(password.expose().as_bytes(), salt, space)?)
     }
 
-    /// A hash that no password is known to give, to be compared with in the place of one that is not there: it costs
-    /// as much as every other.
-    ///
-    /// # Errors
-    /// As [`PasswordHash::make`].
+    /// A hash of no known password, to be compared when an account has none. The comparison costs as much as any
+    /// other.
     pub fn dummy(
         salt: &[u8; SALT_BYTES],
         output: &[u8; Params::DEFAULT_OUTPUT_LEN],
     ) -> Result<Self, HashError> {
-        Self::written(salt, output)
+        Self::from_parts(salt, output)
     }
 
-    fn written(salt: &[u8], output: &[u8]) -> Result<Self, HashError> {
+    fn from_parts(salt: &[u8], output: &[u8]) -> Result<Self, HashError> {
         let hash = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
@@ -82,19 +75,20 @@ impl PasswordHash {
         Ok(Self(hash.to_string()))
     }
 
-    /// A hash as it was kept.
+    /// A hash from the database.
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The PHC string: for the row, and for nothing else.
+    /// The PHC string, for the database only.
     #[must_use]
     pub fn phc(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is this password's. It takes as long as making one. A hash that cannot be read is nobody's.
+    /// Whether the password matches. It takes as long as [`PasswordHash::make`]. A hash that cannot be parsed never
+    /// matches.
     #[must_use]
     pub fn matches(&self, typed: &SecretString, space: &mut Workspace) -> bool {
         let typed = normalised(typed.expose_secret());
@@ -105,12 +99,13 @@ impl PasswordHash {
         match (&hash.salt, &hash.hash) {
             (Some(salt), Some(known)) if self.is_current() => output(typed, salt, space)
                 .is_ok_and(|output| bool::from(output.as_slice().ct_eq(known.as_bytes()))),
-            // One of another cost takes what memory it needs, once: then it is made anew.
+            // A hash of another cost allocates its own memory. It happens once, because the sign-in then replaces the
+            // hash.
             _ => hasher().verify_password(typed, &hash).is_ok(),
         }
     }
 
-    /// Whether it costs what a hash costs today. One that does not is made anew when its password is known.
+    /// Whether the hash has today's cost. If not, the next sign-in replaces it.
     #[must_use]
     pub fn is_current(&self) -> bool {
         let Ok(hash) = phc::PasswordHash::new(&self.0) else {

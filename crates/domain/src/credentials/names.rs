@@ -1,4 +1,4 @@
-//! The names that an account is found by, and what else a person says of herself at registration.
+//! The names that identify an account, and the other names given at registration.
 
 use std::fmt;
 
@@ -10,61 +10,58 @@ use crate::{
     phone::{PhoneNumber, Region},
 };
 
-/// The longest username and the longest first or last name, in characters: Django's.
+/// The longest username, first name and last name, in characters (Django's limit).
 pub const LONGEST_NAME: usize = 150;
 
-/// The longest e-mail address, in characters: what fits into the path of SMTP (RFC 5321, section 4.5.3.1.3).
+/// The longest e-mail address, in characters: the limit of a path in SMTP (RFC 5321, section 4.5.3.1.3).
 pub const LONGEST_EMAIL: usize = 254;
 
-/// The longest phone that nobody proved, in characters.
+/// The longest unverified phone, in characters.
 pub const LONGEST_PHONE: usize = 32;
 
-/// What is wrong with a name; `Display` is a sentence for the person who wrote it.
+/// Why a name is invalid; `Display` is a sentence for the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// There is none.
+    /// The username is empty.
     #[error("Username is required")]
     NoUsername,
-    /// More than 150 characters.
+    /// The username has more than 150 characters.
     #[error("Username must be at most 150 characters long")]
     LongUsername,
-    /// Another character.
+    /// The username has another character than those allowed.
     #[error("Username may hold only the letters a-z, digits and . _ + -")]
     UsernameCharacter,
-    /// Password sign-in takes a phone too, and no name may be taken for one.
+    /// The username could be read as a phone, which password sign-in also accepts.
     #[error("Username must not look like a phone number: it needs a letter")]
     LikeAPhone,
-    /// No address.
+    /// Not an e-mail address.
     #[error("Enter a valid e-mail address")]
     Email,
-    /// More than 254 characters.
+    /// The e-mail address has more than 254 characters.
     #[error("E-mail address must be at most {LONGEST_EMAIL} characters long")]
     LongEmail,
-    /// More than 150 characters.
+    /// The first or last name has more than 150 characters.
     #[error("Must be at most 150 characters long")]
     LongName,
-    /// A control character.
+    /// The first or last name has a control character.
     #[error("Control characters are not allowed")]
     Control,
-    /// More than 32 characters.
+    /// The phone has more than 32 characters.
     #[error("Phone must be at most {LONGEST_PHONE} characters long")]
     LongPhone,
-    /// Not even like a phone.
+    /// The text does not look like a phone.
     #[error("Phone may hold only digits, a plus in front, and spaces, dashes, dots and parentheses between")]
     Phone,
 }
 
-/// A username. Two that differ in case only are one.
+/// A username. Names that differ only in case are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username(String);
 
 impl Username {
-    /// Reads a username: up to 150 of the letters a-z in either case, digits and `. _ + -`, at least one of them a
-    /// letter or `_`. Without one it could be a phone; with one it is none in any region, so no change of
-    /// `PHONE_DEFAULT_REGION` makes one of it.
-    ///
-    /// # Errors
-    /// What is wrong with it.
+    /// Reads a username: up to 150 ASCII letters, digits and `. _ + -`, at least one of them a letter or `_`. Without
+    /// one it could be a phone number; with one it is a phone number in no region, whatever `PHONE_DEFAULT_REGION`
+    /// is.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         if text.is_empty() {
@@ -80,24 +77,24 @@ impl Username {
         }
     }
 
-    /// As its owner wrote it.
+    /// The username as the user typed it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What usernames are compared by.
+    /// The folded form, for comparison.
     #[must_use]
     pub fn key(&self) -> String {
         fold(&self.0)
     }
 }
 
-/// An e-mail address. Nobody proved it.
+/// An e-mail address. It is never verified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
 
-// By hand, because an address in a log is a leak.
+// Written by hand: addresses must not get into logs.
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Email(..)")
@@ -106,9 +103,6 @@ impl fmt::Debug for Email {
 
 impl Email {
     /// Reads an address of up to 254 characters.
-    ///
-    /// # Errors
-    /// When it is none.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let text = text.trim();
         if text.len() > LONGEST_EMAIL {
@@ -120,20 +114,20 @@ impl Email {
         }
     }
 
-    /// As its owner wrote it.
+    /// The address as the user typed it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What addresses are compared by.
+    /// The folded form, for comparison.
     #[must_use]
     pub fn key(&self) -> String {
         fold(&self.0)
     }
 }
 
-/// A first or a last name as its owner gave it. Nobody is found by it.
+/// A first or last name as the user typed it. No lookup uses it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonName(String);
 
@@ -144,10 +138,7 @@ impl fmt::Debug for PersonName {
 }
 
 impl PersonName {
-    /// Reads a name; an empty one is none.
-    ///
-    /// # Errors
-    /// When it is longer than 150 characters, or holds a control character.
+    /// Reads a name of up to 150 characters without control characters; an empty one is `None`.
     pub fn parse(text: &str) -> Result<Option<Self>, NameError> {
         let text = text.trim();
         if text.chars().nth(LONGEST_NAME).is_some() {
@@ -166,7 +157,7 @@ impl PersonName {
     }
 }
 
-/// A phone that somebody says is hers. It is shown to her and used for nothing.
+/// An unverified phone. Only its user sees it, and nothing uses it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClaimedPhone(String);
 
@@ -177,11 +168,8 @@ impl fmt::Debug for ClaimedPhone {
 }
 
 impl ClaimedPhone {
-    /// Reads a phone: in E.164 if it is one that text messages reach, else as it was written, if it looks like a phone.
-    /// An empty one is none.
-    ///
-    /// # Errors
-    /// When it is longer than 32 characters, or does not look like a phone.
+    /// Reads a phone of up to 32 characters: in E.164 if it is a number that can get text messages, else as typed if
+    /// it looks like a phone. An empty text is `None`.
     pub fn parse(text: &str, region: Region) -> Result<Option<Self>, NameError> {
         let text = text.trim();
         if text.is_empty() {
@@ -206,15 +194,15 @@ impl ClaimedPhone {
     }
 }
 
-/// Whom somebody says she is when she signs in with a password. Each account is found by at most one of the three, as
-/// an address has an `@`, a phone has digits only, and a username has neither.
+/// The name in a password sign-in. The three kinds never overlap: an e-mail address has an `@`, a phone has digits
+/// only, and a username has neither, so it matches at most one account.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Login {
-    /// The account with this username's key.
+    /// The key of a username.
     Username(String),
-    /// The account with this address's key.
+    /// The key of an e-mail address.
     Email(String),
-    /// The account that this phone is verified for.
+    /// A verified phone.
     Phone(PhoneNumber),
 }
 
@@ -225,7 +213,7 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// Reads what was typed. There is nothing that it cannot be: what no account can have is looked for like the rest.
+    /// Reads the typed name. This never fails: a name that no account can have is looked up like any other.
     #[must_use]
     pub fn parse(text: &str, region: Region) -> Self {
         let text = text.trim();

@@ -1,4 +1,4 @@
-//! What a password must be (NIST SP 800-63B, section 5.1.1.2; Django's validators).
+//! The rules for passwords (NIST SP 800-63B, section 5.1.1.2; Django's validators).
 
 use std::{collections::HashMap, fmt};
 
@@ -6,27 +6,27 @@ use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
 use zxcvbn::{Score, matching::patterns::MatchPattern, zxcvbn};
 
-/// The least length in characters.
+/// The minimum length in characters.
 const SHORTEST: usize = 8;
 
-/// The greatest length in characters: more is no safer, and somebody has to hash it.
+/// The maximum length in characters: a longer password is no safer, and hashing it costs time.
 const LONGEST: usize = 128;
 
-/// From here on a part of a name counts as a word that a password must not hold, in characters.
+/// The shortest part of a name, in characters, that a password must not contain.
 const SHORTEST_WORD: usize = 4;
 
-/// How like a name a password may be, in tenths: Django's `max_similarity`.
-const MOST_ALIKE: usize = 7;
+/// The maximum similarity to a name, in tenths (Django's `max_similarity`).
+const MAX_SIMILARITY: usize = 7;
 
-/// What would be found in so many guesses is as good as on a list: `password!` and `Summer2024` are, by the estimate of
-/// `zxcvbn`. Whoever may guess a hundred times a quarter of an hour is there in three days.
-const GUESSABLE: u64 = 30_000;
+/// A password that needs fewer guesses than this counts as common, such as `password!` and `Summer2024` by the
+/// estimate of `zxcvbn`. A client with a hundred guesses per quarter of an hour needs three days for this many.
+const MIN_GUESSES: u64 = 30_000;
 
-/// The longest text that is looked for among the common passwords, in characters: none of them is longer, and the
-/// search takes longer the longer the text.
+/// The longest password that is looked up in the common passwords, in characters: none of them is longer, and the
+/// search slows down with the length.
 const LONGEST_COMMON: usize = 32;
 
-/// A password that keeps the rules, in the form in which it is hashed. `Debug` shows nothing of it.
+/// A password that satisfies the rules, in the normalised form that is hashed. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
@@ -37,12 +37,12 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// Checks a new password of somebody with these names: username, e-mail address, what she is called.
+    /// Checks a new password. `names` are the user's username, e-mail address, and first and last name.
     ///
     /// # Errors
-    /// A sentence for each rule that it breaks.
+    /// A sentence for each broken rule.
     pub fn check(text: &str, names: &[&str]) -> Result<Self, Vec<String>> {
-        // Before anything looks at each character of it.
+        // First, so that no later check scans a very long text.
         if text.chars().nth(LONGEST).is_some() {
             return Err(vec![format!("Password must be at most {LONGEST} characters long")]);
         }
@@ -64,42 +64,42 @@ impl Password {
         if errors.is_empty() { Ok(Self(password)) } else { Err(errors) }
     }
 
-    /// The password of somebody who signs in with it, for hashing it anew. Rules are for new passwords: whoever has an
-    /// old one keeps it.
+    /// A typed password that already matched, to be hashed again. The rules apply to new passwords only, so existing
+    /// ones stay valid.
     #[must_use]
     pub fn known(typed: &SecretString) -> Self {
         Self(normalised(typed.expose_secret()))
     }
 
-    /// The password: to be hashed, and for nothing else.
+    /// The password, for hashing only.
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// The form in which passwords are compared (`OpaqueString`, RFC 8265, section 4.2): a keyboard that composes an accent
-/// and one that does not type the same password.
+/// The normalised form for comparison (`OpaqueString`, RFC 8265, section 4.2): composed and decomposed accents give
+/// the same password.
 pub(super) fn normalised(text: &str) -> SecretString {
     let one_space = |c: char| if c.is_whitespace() && !c.is_ascii() { ' ' } else { c };
     text.chars().map(one_space).nfc().collect::<String>().into()
 }
 
-/// Whether somebody who knows this name would soon guess the password: it is much like the name or a part of it, as
-/// Django's `UserAttributeSimilarityValidator` has it, or holds a word of it.
+/// Whether the password is easy to guess from this name: it is similar to the name or a part of it (Django's
+/// `UserAttributeSimilarityValidator`), or contains a word of it.
 fn is_like(password: &str, name: &str) -> bool {
     let (password, name) = (password.to_lowercase(), name.nfc().collect::<String>().to_lowercase());
-    // Where an address is kept is no word of its owner's.
-    let own = name.split_once('@').map_or(name.as_str(), |(own, _)| own);
+    // A password may contain a word of the e-mail address's domain.
+    let local_part = name.split_once('@').map_or(name.as_str(), |(local_part, _)| local_part);
     let is_word = |part: &&str| part.chars().count() >= SHORTEST_WORD;
-    words(own).chain([own]).filter(is_word).any(|part| password.contains(part))
-        || words(&name).chain([own, name.as_str()]).any(|part| is_similar(&password, part))
+    words(local_part).chain([local_part]).filter(is_word).any(|part| password.contains(part))
+        || words(&name).chain([local_part, name.as_str()]).any(|part| is_similar(&password, part))
 }
 
 fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// Whether 70 % of the letters of both are the same, in whatever order: `quick_ratio` of Python's `difflib`.
+/// Whether the two texts share 70 % of their letters in any order, like `quick_ratio` of Python's `difflib`.
 fn is_similar(one: &str, other: &str) -> bool {
     let mut letters: HashMap<char, usize> = HashMap::new();
     for letter in other.chars() {
@@ -113,17 +113,17 @@ fn is_similar(one: &str, other: &str) -> bool {
         }
     }
     let all = one.chars().count() + other.chars().count();
-    2 * shared * 10 >= MOST_ALIKE * all
+    2 * shared * 10 >= MAX_SIMILARITY * all
 }
 
-/// Whether it is among the common passwords: of the lists of `zxcvbn`, with its eye for capitals, or one word, one row
-/// of keys, one date, one repetition and nothing else; or such a word with a little behind it, as in `letmein123`.
+/// Whether the password is common: in the lists of `zxcvbn` (in any case), or just one word, one keyboard row, one
+/// date or one repetition, or such a pattern with a short suffix, as in `letmein123`.
 fn is_common(password: &str) -> bool {
     if password.is_empty() || password.chars().nth(LONGEST_COMMON).is_some() {
         return false;
     }
     let estimate = zxcvbn(password, &[]);
-    if estimate.guesses() < GUESSABLE {
+    if estimate.guesses() < MIN_GUESSES {
         return true;
     }
     match estimate.sequence() {

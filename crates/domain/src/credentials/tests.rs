@@ -1,4 +1,4 @@
-//! Names and passwords, as tables of what is taken and what is not.
+//! Tables of accepted and refused names and passwords.
 
 use secrecy::SecretString;
 
@@ -13,7 +13,7 @@ fn phone(text: &str) -> PhoneNumber {
     PhoneNumber::from_e164(text).unwrap()
 }
 
-/// What of a password is refused, as the first words of each sentence.
+/// The broken rules, by the first words of each sentence.
 fn errors(text: &str, names: &[&str]) -> Vec<&'static str> {
     let sentences = Password::check(text, names).err().unwrap_or_default();
     let known = ["at least", "at most", "only digits", "too much like", "too common"];
@@ -77,7 +77,7 @@ fn what_is_typed_is_one_of_three_kinds() {
         ("+916205829376", Login::Phone(phone("+916205829376"))),
         ("062058 29376", Login::Phone(phone("+916205829376"))),
         ("12", Login::Username("12".to_owned())),
-        ("447911123456", Login::Username("447911123456".to_owned())), // of another country: it needs its plus
+        ("447911123456", Login::Username("447911123456".to_owned())), // a foreign number without its plus
     ] {
         assert!(Login::parse(text, india()) == login, "{text}");
     }
@@ -91,7 +91,7 @@ fn a_claimed_phone_only_looks_like_one() {
     for (text, kept) in [
         ("062058 29376", Some("+916205829376")),
         ("1234567890", Some("1234567890")),
-        ("447911123456", Some("447911123456")), // nobody says that it is British
+        ("447911123456", Some("447911123456")), // without a plus it is not read as British
         (digits.as_str(), Some(digits.as_str())),
         (" (0) 12-34 ", Some("(0) 12-34")),
         ("", None),
@@ -166,7 +166,7 @@ fn a_password_is_not_like_a_name() {
         "gauravk!",
         "xx-GAURAVK-77",
         "mykumar85!z",
-        "vaguark9",     // the letters of the username
+        "vaguark9",     // the letters of the username in another order
         "JOSÉ-2fast4u", // composed or not, in any case
         "JOSE\u{301}-2fast4u",
         "singh#of#pune",
@@ -174,7 +174,7 @@ fn a_password_is_not_like_a_name() {
     ] {
         assert_eq!(errors(text, &names), ["too much like"], "{text}");
     }
-    // Where an address is kept, and words of three letters, are nothing of hers.
+    // The domain of an e-mail address and words of three letters do not count.
     for text in ["best example ever", "ann-likes-tea"] {
         assert_eq!(errors(text, &["gaurav@example.com", "Ann Lee", ""]), [""; 0], "{text}");
     }
@@ -204,14 +204,14 @@ fn hashes_say_what_they_cost() {
         hash != PasswordHash::make(&password, &[8; 16], &mut Workspace::default()).unwrap(),
         "the salt counts"
     );
-    let nobody = PasswordHash::dummy(&[1; 16], &[2; 32]).unwrap();
+    let dummy = PasswordHash::dummy(&[1; 16], &[2; 32]).unwrap();
     assert!(
-        nobody.is_current()
-            && !nobody.matches(&SecretString::from("correct horse battery"), &mut Workspace::default())
+        dummy.is_current()
+            && !dummy.matches(&SecretString::from("correct horse battery"), &mut Workspace::default())
     );
-    assert_eq!(nobody.phc().len(), hash.phc().len());
+    assert_eq!(dummy.phc().len(), hash.phc().len());
     assert_eq!(format!("{hash:?} {password:?}"), "PasswordHash(..) Password(..)");
-    // The test vector of RFC 9106 is the crate's business; that older and broken ones are told apart is ours.
+    // The crate tests the vectors of RFC 9106. Telling apart older and broken hashes is our own code.
     let cheap =
         "$argon2id$v=19$m=8,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
     for text in [cheap, "", "$argon2id$", "pbkdf2_sha256$1000000$salt$hash"] {

@@ -1,26 +1,26 @@
-//! What has become of a code that was sent.
+//! The state of a sent code, for the test inbox.
 
 use chrono::{DateTime, Utc};
 
 use super::{Challenge, OtpPolicy};
 
-/// Whether a code that was sent is still taken, and why not.
+/// Whether a sent code is still valid, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeState {
-    /// It is taken.
+    /// It is valid.
     Live,
-    /// It was taken.
+    /// It was used.
     Used,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Too many wrong codes came.
+    /// All guesses were used.
     Exhausted,
-    /// Another code took its place, or nobody waits for it any more.
+    /// A newer code replaced it, or its challenge was deleted.
     Replaced,
 }
 
 impl CodeState {
-    /// The state of the code of a challenge, which is not there any more once another one took its place.
+    /// The state of a challenge's code. `None` means that another challenge has replaced it.
     #[must_use]
     pub fn from_challenge(challenge: Option<&Challenge>, policy: &OtpPolicy, now: DateTime<Utc>) -> Self {
         match challenge {
@@ -32,7 +32,7 @@ impl CodeState {
         }
     }
 
-    /// The word for it.
+    /// The word in the test inbox.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

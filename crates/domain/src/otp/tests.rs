@@ -1,4 +1,4 @@
-//! Codes: how they are derived, and how guesses are judged. The vectors were computed with Python's `hmac`.
+//! Deriving codes and judging guesses. The vectors were computed with Python's `hmac`.
 
 use chrono::TimeZone;
 
@@ -105,8 +105,8 @@ fn phone_purpose_and_holder_each_make_another_code() {
 
 #[test]
 fn truncation_is_that_of_rfc_4226() {
-    // Appendix D of RFC 4226 goes through HMAC-SHA-1, so only its truncation can be asked here: the example of
-    // section 5.4, with its twenty bytes at the front and its last byte, 0x5a, at the end.
+    // Appendix D of RFC 4226 uses HMAC-SHA-1, so only its truncation can be tested here: the example of section 5.4,
+    // with its twenty bytes at the front and its last byte, 0x5a, at the end.
     let mut digest = [0; 32];
     digest[..20].copy_from_slice(&[
         0x1f, 0x86, 0x98, 0x69, 0x0e, 0x02, 0xca, 0x16, 0x61, 0x85, 0x50, 0xef, 0x7f, 0x19, 0xda, 0x8e, 0x94,
@@ -114,7 +114,7 @@ fn truncation_is_that_of_rfc_4226() {
     ]);
     digest[31] = 0x5a;
     assert_eq!(truncate(&digest, length(6)), "872921");
-    // The highest bit is not taken along, and the last place to read from still fits.
+    // The highest bit is cleared, and the last possible offset still fits.
     let mut digest = [0xff; 32];
     assert_eq!(truncate(&digest, length(8)), "47483647");
     digest[31] = 0x00;
@@ -152,12 +152,12 @@ fn another_secret_is_another_code_and_another_version() {
     assert_ne!(other.current_version(), VERSION);
     let phone = phone(PHONE);
     let of = ChallengeKey::sign_in(&phone);
-    // The older key still verifies what it made.
+    // The older key still gives the codes derived from it.
     let old = other.code(&challenge(1), of, length(8)).unwrap();
     assert_eq!(old.expose().expose_secret(), "42168041");
     let new = Challenge { key_version: other.current_version().to_owned(), ..challenge(1) };
     assert_ne!(other.code(&new, of, length(8)).unwrap().expose().expose_secret(), "42168041");
-    // A key that is listed no more makes nothing.
+    // A key that is no longer listed gives no code.
     assert!(keys().code(&new, of, length(8)).is_none());
     let unnamed = Challenge { key_version: String::new(), ..challenge(1) };
     assert!(keys().code(&unnamed, of, length(8)).is_none());
@@ -212,8 +212,8 @@ fn a_code_is_exactly_so_many_ascii_digits() {
     assert!(OtpCode::parse("00001097", length(8)).is_ok());
 }
 
-/// The verdict on a guess, as a word that a table can hold.
-fn judged(claim: Claim, code: &str) -> String {
+/// The verdict on a guess, as a word for the tables.
+fn verdict_on(claim: Claim, code: &str) -> String {
     let phone = phone(PHONE);
     let code = OtpCode::parse(code, length(4)).unwrap();
     match judge(claim, &code, ChallengeKey::sign_in(&phone), &keys(), &policy(), now()) {
@@ -227,7 +227,7 @@ fn judged(claim: Claim, code: &str) -> String {
 
 #[test]
 fn a_taken_attempt_is_judged() {
-    let second = Duration::microseconds(1);
+    let moment = Duration::microseconds(1);
     for (claimed, code, verdict) in [
         (challenge(1), "8041", "accepted 1"),
         (challenge(1), "8042", "wrong, 2 left"),
@@ -238,13 +238,13 @@ fn a_taken_attempt_is_judged() {
         // The last attempt can still be right.
         (Challenge { attempts: 3, ..challenge(1) }, "8041", "accepted 1"),
         (Challenge { expires_at: now(), ..challenge(1) }, "8041", "accepted 1"),
-        (Challenge { expires_at: now() - second, ..challenge(1) }, "8041", "expired"),
-        (Challenge { expires_at: now() - second, ..challenge(1) }, "0000", "expired"),
+        (Challenge { expires_at: now() - moment, ..challenge(1) }, "8041", "expired"),
+        (Challenge { expires_at: now() - moment, ..challenge(1) }, "0000", "expired"),
         (Challenge { consumed_at: Some(now()), ..challenge(1) }, "8041", "none requested"),
         (Challenge { key_version: "gone".to_owned(), ..challenge(1) }, "8041", "none requested"),
     ] {
         let shown = format!("{claimed:?}");
-        assert_eq!(judged(Claim::Taken(claimed), code), verdict, "{code} {shown}");
+        assert_eq!(verdict_on(Claim::Taken(claimed), code), verdict, "{code} {shown}");
     }
 }
 
@@ -263,7 +263,7 @@ fn without_an_attempt_no_code_is_right() {
         ),
     ] {
         for code in ["8041", "0000"] {
-            assert_eq!(judged(Claim::NotTaken(found.clone()), code), verdict, "{found:?}");
+            assert_eq!(verdict_on(Claim::NotTaken(found.clone()), code), verdict, "{found:?}");
         }
     }
 }
@@ -321,7 +321,7 @@ fn the_next_code_may_be_asked_for_after_the_cooldown() {
         let challenge = Challenge { sent_at: Some(now() - Duration::seconds(ago)), ..challenge(1) };
         assert_eq!(challenge.resend_in(&policy(), now()), seconds, "{ago}");
     }
-    // A send that was given back is none.
+    // A refunded send does not count.
     let given_back = Challenge { sent_at: None, ..challenge(1) };
     assert_eq!(given_back.resend_in(&policy(), now()), 1);
 }
@@ -355,7 +355,7 @@ fn a_mark_tells_a_phone_apart_and_does_not_tell_it() {
     let phone_hashes = keys.phone_hashes(&phones[0]);
     assert_eq!(phone_hashes, keys.phone_hashes(&phones[0]));
     assert_eq!(phone_hashes.len(), 2);
-    assert_eq!(phone_hashes[1..], old.phone_hashes(&phones[0]), "an older key makes the mark that it made");
+    assert_eq!(phone_hashes[1..], old.phone_hashes(&phones[0]), "an older key gives the same hash as before");
     assert_ne!(phone_hashes[0], phone_hashes[1]);
     assert_ne!(phone_hashes, keys.phone_hashes(&phones[1]));
     for phone_hash in phone_hashes {
@@ -376,15 +376,17 @@ fn an_opening_says_what_is_kept_and_what_is_refused() {
     assert_eq!(opening.1, now() + RESEND_NEEDS);
     assert_eq!(opening.2, Some(now() - Duration::seconds(30)));
     assert_eq!(opening.3, keys.versions().into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let patient = OtpPolicy { resend_after: Duration::zero(), ..policy() };
+    let without_cooldown = OtpPolicy { resend_after: Duration::zero(), ..policy() };
     assert_eq!(
-        patient.opening(Uuid::from_u128(7), &keys, ChallengeKey::sign_in(&phone), now()).refuse_if_sent_after,
+        without_cooldown
+            .opening(Uuid::from_u128(7), &keys, ChallengeKey::sign_in(&phone), now())
+            .refuse_if_sent_after,
         None
     );
 }
 
 impl Opening<'_> {
-    /// When it dies, what it keeps, what it refuses, under which keys.
+    /// When it expires, what it keeps, what it refuses, and the key versions.
     fn to_owned_parts(&self) -> (DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Vec<String>) {
         (
             self.expires_at,

@@ -1,4 +1,4 @@
-//! Which challenge is meant: of which phone, for what, and whose.
+//! The key of a challenge: phone, purpose and holder.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use uuid::Uuid;
 use super::Purpose;
 use crate::phone::PhoneNumber;
 
-/// Whom a challenge is bound to, beside the phone.
+/// What a challenge is bound to besides the phone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// The account that asked for it, signed in.
+    /// The signed-in account that requested it.
     Account(Uuid),
-    /// A device that was signed in before: strangers can neither see nor use up its guesses.
+    /// A known device. Clients without this device can neither see its challenge nor use up its guesses.
     Device(Uuid),
 }
 
 impl Holder {
-    /// How the text of a device's begins, in rows.
+    /// The prefix of a device's text in rows.
     pub const DEVICE: &'static str = "device:";
 
-    /// Reads the text of a row.
+    /// Reads the text from a row.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix(Self::DEVICE) {
@@ -29,7 +29,7 @@ impl Holder {
         }
     }
 
-    /// The account, where it is one.
+    /// The account, unless the holder is a device.
     #[must_use]
     pub fn account(self) -> Option<Uuid> {
         match self {
@@ -38,7 +38,7 @@ impl Holder {
         }
     }
 
-    /// What codes are derived from. A device's is longer than an account's, so neither is ever the other.
+    /// The bytes for deriving a code. A device's bytes are longer than an account's, so the two never collide.
     pub(super) fn bytes(self) -> Vec<u8> {
         match self {
             Self::Account(id) => id.as_bytes().to_vec(),
@@ -47,7 +47,7 @@ impl Holder {
     }
 }
 
-/// The text in the row. It must never change.
+/// The text in rows. It must never change.
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -57,14 +57,14 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Which challenge is meant: one kind of challenge never disturbs or opens another.
+/// The key of a challenge. Challenges with different keys never affect each other.
 #[derive(Debug, Clone, Copy)]
 pub struct ChallengeKey<'a> {
-    /// The phone that gets the code.
+    /// The phone that receives the code.
     pub phone: &'a PhoneNumber,
-    /// What the code is for.
+    /// The purpose of the code.
     pub purpose: Purpose,
-    /// The account or device that the challenge is bound to, where there is one.
+    /// The account or device that the challenge is bound to, if any.
     pub holder: Option<Holder>,
 }
 
@@ -75,19 +75,19 @@ impl<'a> ChallengeKey<'a> {
         Self { phone, purpose: Purpose::SignIn, holder: None }
     }
 
-    /// The challenge of the same purpose that belongs to a device which was signed in before.
+    /// The sign-in challenge of a known device, or the shared one without a device.
     #[must_use]
     pub fn sign_in_by(phone: &'a PhoneNumber, device: Option<Uuid>) -> Self {
         Self { holder: device.map(Holder::Device), ..Self::sign_in(phone) }
     }
 
-    /// The challenge that proves again who holds a session of this account. Its phone gets the code.
+    /// The challenge that verifies again who holds a session of this account. The account's phone receives the code.
     #[must_use]
     pub fn confirm(phone: &'a PhoneNumber, account: Uuid) -> Self {
         Self { phone, purpose: Purpose::Confirm, holder: Some(Holder::Account(account)) }
     }
 
-    /// The challenge that proves that this account may have this number.
+    /// The challenge that verifies a new phone for this account.
     #[must_use]
     pub fn change_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {
         Self { phone, purpose: Purpose::ChangePhone, holder: Some(Holder::Account(account)) }

@@ -1,10 +1,10 @@
-//! The world's numbering plans, asked with whole numbers only.
+//! The world's numbering plans, for lookups of whole numbers.
 //!
-//! They are libphonenumber's, in `plans/plans.json`. libphonenumber's parser is not used: it drops digits that stand
-//! behind a country code, so that a number that was written wrong becomes somebody's.
+//! The data is libphonenumber's, in `plans/plans.json`. libphonenumber's parser is not used: it drops digits after a
+//! country code, so a mistyped number can become another user's.
 //!
-//! To change: `tests/numbering_plans/update.sh` fetches the newest plans, and `tests/numbering_plans/run.sh` compares
-//! what is read here with libphonenumber. Which kinds of line are taken is decided in `Plan::line` alone.
+//! To update: `tests/numbering_plans/update.sh` fetches the newest plans, and `tests/numbering_plans/run.sh` compares
+//! the results of this module with libphonenumber. `Plan::line` alone decides which kinds of numbers are accepted.
 
 use std::{
     collections::BTreeMap,
@@ -15,27 +15,28 @@ use chrono::NaiveDate;
 use regex_lite::Regex;
 use serde::{Deserialize, Deserializer};
 
-/// What a numbering plan says a number is for.
+/// The kind of a number in its numbering plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Line {
-    /// A person's: mobile, mobile or fixed line (where the plan does not tell them apart), internet telephony, personal.
+    /// A personal number: mobile, mobile or fixed line (where the plan does not distinguish them), internet
+    /// telephony, personal.
     Personal,
-    /// In the plan, but not a person's: fixed line, premium rate, toll-free, shared cost, pager, company, voicemail.
+    /// Any other number of the plan: fixed line, premium rate, toll-free, shared cost, pager, company, voicemail.
     Other,
 }
 
-/// The longest number of E.164, country code included (ITU-T E.164, 6.2.1). Some plans have longer ones that can be
-/// dialled at home only.
+/// The longest number in E.164, country code included (ITU-T E.164, 6.2.1). Some plans have longer ones that can only
+/// be dialled inside the country.
 pub(super) const LONGEST: usize = 15;
 
-/// All plans, by country code; those that share one in libphonenumber's order, the main one first.
+/// All plans by country code. Plans that share a code are in libphonenumber's order, the main one first.
 struct Plans {
     version: String,
     released: NaiveDate,
     by_code: BTreeMap<String, Vec<Plan>>,
 }
 
-/// The file as it is written.
+/// The format of the file.
 #[derive(Deserialize)]
 struct File {
     libphonenumber: String,
@@ -43,8 +44,8 @@ struct File {
     plans: Vec<Plan>,
 }
 
-/// Read at the first use, which takes about a millisecond. A test reads the same file, so the empty plans that stand
-/// for a broken one are never in use; with them no region would be known, and no server would start.
+/// Loaded at the first use, which takes about a millisecond. A test parses the same file, so the empty fallback for a
+/// broken file is never in use; with it no region would be known, and no server would start.
 static PLANS: LazyLock<Plans> = LazyLock::new(|| {
     let file: Option<File> = serde_json::from_str(include_str!("plans/plans.json")).ok();
     let mut plans = Plans { version: String::new(), released: NaiveDate::MIN, by_code: BTreeMap::new() };
@@ -58,36 +59,35 @@ static PLANS: LazyLock<Plans> = LazyLock::new(|| {
     plans
 });
 
-/// The version of libphonenumber that the plans come from, and the day of its release.
+/// The version of libphonenumber that the plans come from, and its release date.
 pub(super) fn edition() -> (&'static str, NaiveDate) {
     (&PLANS.version, PLANS.released)
 }
 
-/// The plan of a region by its two letters, if there is one.
+/// The plan of a region, by its two letters.
 pub(super) fn for_region(region: &str) -> Option<&'static Plan> {
-    // The plans of networks that belong to no country share the name 001.
+    // Plans of networks without a country share the name 001.
     let is_a_country = region.bytes().all(|byte| byte.is_ascii_uppercase());
     PLANS.by_code.values().flatten().find(|plan| is_a_country && plan.region == region)
 }
 
-/// Takes the country code off international digits: `916205829376` is `91` and `6205829376`. No country code is the
-/// beginning of another, so there is one way at most.
+/// Splits international digits into country code and national number: `916205829376` into `91` and `6205829376`. No
+/// country code is a prefix of another, so there is at most one way.
 pub(super) fn split(digits: &str) -> Option<(&str, &str)> {
     (1..=3)
         .filter_map(|length| digits.split_at_checked(length))
         .find(|(code, _)| PLANS.by_code.contains_key(*code))
 }
 
-/// The plan that has these international digits, exactly as they stand, and what they are in it; `None` when no plan
-/// has them.
+/// The plan that has exactly these international digits, and their kind in it; `None` if no plan has them.
 pub(super) fn find(digits: &str) -> Option<(&'static Plan, Line)> {
     let (code, national) = split(digits).filter(|_| digits.len() <= LONGEST)?;
     let plans = PLANS.by_code.get(code)?;
     if let [only] = plans.as_slice() {
         return only.line(national).map(|line| (only, line));
     }
-    // Several regions share the code. As libphonenumber has it: the first whose leading digits fit decides, and of
-    // those without leading digits the first that has the number.
+    // Several regions share the code. As in libphonenumber, the first plan with matching leading digits decides;
+    // among plans without leading digits it is the first that has the number.
     for plan in plans {
         match &plan.leading_digits {
             Some(leading) if leading.is_match(national) => {
@@ -104,21 +104,22 @@ pub(super) fn find(digits: &str) -> Option<(&'static Plan, Line)> {
     None
 }
 
-/// The numbering plan of a region, or of a network that belongs to none.
+/// The numbering plan of a region, or of a network without a country.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plan {
     region: String,
     country_code: String,
-    /// How its numbers begin where several regions share the country code.
+    /// The leading digits of its numbers, where several regions share the country code.
     #[serde(default, deserialize_with = "beginning")]
     leading_digits: Option<Pattern>,
-    /// What is dialled at home before a national number, with the carrier's code that some countries put behind it.
+    /// What is dialled inside the country before a national number, including the carrier code that some countries
+    /// add.
     #[serde(default, deserialize_with = "beginning")]
     national_prefix: Option<Pattern>,
-    /// What takes the place of that prefix, if anything does.
+    /// The replacement for that prefix, if any.
     prefix_becomes: Option<String>,
-    /// Whether 00 leads abroad, and nothing else that begins with 00 does.
+    /// Whether 00 is the way to dial abroad and no other dialling prefix begins with 00.
     #[serde(default)]
     pub(super) abroad_by_00: bool,
     general: Numbers,
@@ -135,7 +136,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The region's two letters; `001` where there is no region.
+    /// The region's two letters; `001` for a network without a country.
     pub(super) fn region(&self) -> &str {
         &self.region
     }
@@ -145,34 +146,35 @@ impl Plan {
         &self.country_code
     }
 
-    /// Digits dialled inside the region, with the national prefix or without, as international digits. Whether some
-    /// plan has them is not asked.
+    /// Converts digits in national format, with or without the national prefix, to international digits. It does not
+    /// check that a plan has them.
     pub(super) fn national(&self, digits: &str) -> String {
         format!("{}{}", self.country_code, self.without_prefix(digits))
     }
 
-    /// Drops the national prefix, or rewrites it by the plan's rule: at home an Argentine mobile is `011 15 …`, abroad
-    /// it is `9 11 …`; in Bermuda seven digits want their `441`. As in libphonenumber, the prefix stays where what
-    /// remains without it is no number, because there it belongs to the number.
+    /// Removes the national prefix, or rewrites it by the plan's rule: an Argentine mobile is `011 15 …` inside the
+    /// country and `9 11 …` from abroad; in Bermuda seven digits need their `441`. As in libphonenumber, the prefix
+    /// stays if the rest alone is not a number, because then it is part of the number.
     fn without_prefix(&self, digits: &str) -> String {
-        let cooldown = || {
+        let rest = || {
             let prefix = self.national_prefix.as_ref()?.regex()?;
             let found = prefix.captures(digits)?;
             let last_group = found.get(found.len() - 1);
-            let cooldown = match &self.prefix_becomes {
+            let rest = match &self.prefix_becomes {
                 Some(rule) if last_group.is_some() => prefix.replace(digits, rule).into_owned(),
                 _ => digits.get(found.get(0)?.end()..)?.to_owned(),
             };
-            let belongs = self.general.pattern.is_match(digits) && !self.general.pattern.is_match(&cooldown);
-            (!belongs && self.general.lengths.contains(&cooldown.len())).then_some(cooldown)
+            let belongs = self.general.pattern.is_match(digits) && !self.general.pattern.is_match(&rest);
+            (!belongs && self.general.lengths.contains(&rest.len())).then_some(rest)
         };
-        cooldown().unwrap_or_else(|| digits.to_owned())
+        rest().unwrap_or_else(|| digits.to_owned())
     }
 
-    /// What the national number is in this plan. The order of the questions is libphonenumber's, since patterns overlap.
+    /// The kind of the national number. The checks are in libphonenumber's order, because the patterns overlap.
     fn line(&self, national: &str) -> Option<Line> {
-        let is = |numbers: &Option<Numbers>| numbers.as_ref().is_some_and(|numbers| numbers.have(national));
-        if !self.general.have(national) {
+        let is =
+            |numbers: &Option<Numbers>| numbers.as_ref().is_some_and(|numbers| numbers.contains(national));
+        if !self.general.contains(national) {
             None
         } else if is(&self.premium_rate) || is(&self.toll_free) || is(&self.shared_cost) {
             Some(Line::Other)
@@ -181,7 +183,7 @@ impl Plan {
         } else if is(&self.pager) || is(&self.company) || is(&self.voicemail) {
             Some(Line::Other)
         } else if is(&self.mobile) {
-            // Also where the pattern of fixed lines fits as well.
+            // Even if the pattern of fixed lines also matches.
             Some(Line::Personal)
         } else if is(&self.fixed_line) {
             Some(Line::Other)
@@ -191,7 +193,7 @@ impl Plan {
     }
 }
 
-/// Which national numbers are of one kind.
+/// The national numbers of one kind.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Numbers {
@@ -201,12 +203,12 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn have(&self, national: &str) -> bool {
+    fn contains(&self, national: &str) -> bool {
         self.lengths.contains(&national.len()) && self.pattern.is_match(national)
     }
 }
 
-/// A pattern that is compiled when a number first asks for it and then kept: all of them together are a few megabytes.
+/// A pattern that is compiled at its first use and then kept. All of them together take a few megabytes.
 #[derive(Debug)]
 struct Pattern {
     text: String,
@@ -218,7 +220,7 @@ impl Pattern {
         Self { text, regex: OnceLock::new() }
     }
 
-    /// A test compiles them all, so there is one.
+    /// Never `None`, because a test compiles every pattern.
     fn regex(&self) -> Option<&Regex> {
         self.regex.get_or_init(|| Regex::new(&self.text).ok()).as_ref()
     }
@@ -228,12 +230,12 @@ impl Pattern {
     }
 }
 
-/// Ties a pattern to the start: as it stands it would fit anywhere.
+/// Anchors a pattern at the start.
 fn beginning<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Pattern>, D::Error> {
     Ok(Some(Pattern::new(format!("^(?:{})", String::deserialize(from)?))))
 }
 
-/// Ties a pattern to both ends.
+/// Anchors a pattern at both ends.
 fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Pattern, D::Error> {
     Ok(Pattern::new(format!("^(?:{})$", String::deserialize(from)?)))
 }

@@ -8,7 +8,8 @@ fn read(text: &str, letters: &str) -> Result<String, PhoneError> {
     PhoneNumber::parse(text, region(letters)).map(|number| number.full().to_owned())
 }
 
-/// The rows of `examples.txt`: region, mobile in E.164, the same as written at home, a number that is refused.
+/// The rows of `examples.txt`: region, mobile number in E.164, the same number in national format, a number that is
+/// refused.
 fn examples() -> impl Iterator<Item = [&'static str; 4]> {
     include_str!("examples.txt").lines().filter(|line| !line.starts_with('#')).map(|line| {
         let columns: Vec<_> = line.split('\t').collect();
@@ -21,10 +22,10 @@ fn every_spelling_of_an_indian_number_is_one_number() {
     for text in [
         "+916205829376",
         "00916205829376",
-        "916205829376",  // without its plus
+        "916205829376",  // without the plus
         "6205829376",    // national
         "06205829376",   // with the national prefix
-        "0 62058-29376", // as it is written
+        "0 62058-29376", // as usually written
         "+91 62058 29376",
         "(+91) 62058.29376",
         "+91-62058-29376",
@@ -33,22 +34,22 @@ fn every_spelling_of_an_indian_number_is_one_number() {
         "+91 62058\u{2014}29376",                // em dash
         "+91\u{2009}62058\u{2212}29376",         // thin space, minus
         "\u{202A}+91 62058 29376\u{202C}",       // copied from an address book
-        "\u{2066}+91\u{200B}6205829376\u{2069}", // and from another
+        "\u{2066}+91\u{200B}6205829376\u{2069}", // copied from another one
         "  +916205829376  ",
     ] {
         assert_eq!(read(text, "IN").as_deref(), Ok("+916205829376"), "{text:?}");
     }
 }
 
-/// Series that became mobile lately, among fixed lines.
+/// Series that became mobile recently, among fixed lines.
 #[test]
 fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
     for national in [
-        "7931300000", // an island of mobiles among fixed lines
+        "7931300000", // mobile numbers among fixed lines
         "7931399999",
-        "7960000000", // the whole of 796, once fixed lines in Ahmedabad
+        "7960000000", // all of 796, formerly fixed lines in Ahmedabad
         "7969999999",
-        "7970000000", // the whole of 797
+        "7970000000", // all of 797
         "7970999999",
         "7971000000",
         "7971234567",
@@ -60,7 +61,7 @@ fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
         "7979699999",
         "7979700000",
         "7979999999",
-        "7980000000", // mobile of old
+        "7980000000", // mobile for a long time
         "7909999999",
     ] {
         let number = format!("+91{national}");
@@ -74,7 +75,7 @@ fn newer_indian_mobiles_are_taken_and_their_fixed_neighbours_refused() {
         );
     }
     for national in [
-        "7910000000", // fixed lines in Ahmedabad still
+        "7910000000", // still fixed lines in Ahmedabad
         "7931299999",
         "7931400000",
         "7950000000",
@@ -141,8 +142,8 @@ fn each_country_has_its_own_way_to_write_at_home() {
 #[test]
 fn international_digits_are_kept_as_they_stand() {
     for number in [
-        "+24106031234",   // Gabon: without the 0 it would be somebody else's, +2416031234
-        "+2416031234",    // and this is that other number
+        "+24106031234",   // Gabon: without the 0 it would be another user's number, +2416031234
+        "+2416031234",    // which is this number
         "+2250123456789", // Côte d'Ivoire
         "+2290195123456", // Benin
         "+242061234567",  // Congo
@@ -152,7 +153,7 @@ fn international_digits_are_kept_as_they_stand() {
         "+15005550009",
         "+12025550101", // numbers for films, and for app reviewers
         "+12025550199",
-        "+881612345678", // a network of no country
+        "+881612345678", // a network without a country
     ] {
         assert_eq!(read(number, "IN").as_deref(), Ok(number));
         assert_eq!(read(&number.replacen('+', "00", 1), "IN").as_deref(), Ok(number));
@@ -254,8 +255,9 @@ fn every_region_has_its_mobile_number_taken_in_each_spelling() {
         ] {
             assert_eq!(read(&text, at).as_deref(), Ok(number), "{text} at {at}");
         }
-        // Without its plus it is the same number at home, unless the plan has those digits: Germany has a fixed line for
-        // 49 15123456789. Elsewhere it is refused, unless the digits are an own number: some are Indian mobiles.
+        // Without the plus it is the same number in its own region, unless the plan has those digits: Germany has a
+        // fixed line for 49 15123456789. In other regions it is refused, unless the digits are a number of that
+        // region: some are Indian mobiles.
         match read(digits, home) {
             Ok(read) => assert_eq!(read, number, "{digits} at {home}"),
             Err(error) => assert_eq!(error, PhoneError::NotPersonal, "{digits} at {home}"),
@@ -301,7 +303,7 @@ fn a_number_of_another_country_needs_its_plus() {
     assert!(PhoneError::NoPlus.to_string().contains("with a plus"));
 }
 
-/// Each of these is valid since a release of libphonenumber in 2025 or 2026.
+/// Each of these became valid with a release of libphonenumber in 2025 or 2026.
 #[test]
 fn numbers_of_new_series_are_taken() {
     for number in [
@@ -323,7 +325,7 @@ fn two_zeros_are_a_plus_only_where_they_alone_lead_abroad() {
     for home in ["IN", "GB", "DE", "CN", "FR", "GA", "FI", "NZ", "TA"] {
         assert_eq!(read("0014155550123", home).as_deref(), Ok("+14155550123"), "{home}");
     }
-    // Elsewhere one dials abroad otherwise, or with a carrier's code behind the zeros.
+    // Elsewhere the prefix for calls abroad is another, or a carrier code follows the zeros.
     for home in ["BR", "CO", "CV", "HK", "KH", "KR", "SG", "TH", "WS", "US", "JP", "AU", "BO", "RU", "KE"] {
         for text in ["0014155550123", "00916205829376", "00447911123456", "00"] {
             assert_eq!(read(text, home), Err(PhoneError::NoPlus), "{text} at {home}");
@@ -332,7 +334,7 @@ fn two_zeros_are_a_plus_only_where_they_alone_lead_abroad() {
     assert_eq!(read("006581234567", "SG"), Err(PhoneError::NoPlus), "even an own number");
 }
 
-/// Whatever is put in, nothing panics, and what comes out of international digits is those digits.
+/// No input causes a panic, and international digits are returned unchanged.
 #[test]
 fn no_text_panics_and_no_number_becomes_another() {
     let alphabet: Vec<char> =
@@ -347,7 +349,7 @@ fn no_text_panics_and_no_number_becomes_another() {
     };
     let mut taken = 0;
     for round in 0..60_000 {
-        // Every other text is of digits alone, else hardly one would be a number.
+        // Every second text has digits only, because hardly any other text is a number.
         let choice = if round % 2 == 0 { 20 } else { alphabet.len() };
         let mut text: String = (0..random(18)).map(|_| alphabet[random(choice)]).collect();
         text.insert_str(0, ["", "+", "00", "0", "+1", "+91", "91"][random(7)]);

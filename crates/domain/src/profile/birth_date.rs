@@ -1,31 +1,31 @@
-//! The birth date, and what day it is.
+//! The birth date, and the current local day.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use super::{FieldErrors, unless};
+use super::{FieldErrors, ok_unless};
 
-/// The age from which a person may use the service, from the contract.
+/// The minimum age, from the contract.
 const MIN_YEARS: i32 = 18;
 
-/// The age that nobody exceeds, from the contract.
+/// The maximum age, from the contract.
 const MAX_YEARS: i32 = 120;
 
-/// A birth date: 18 or more and not over 120 years ago, from the contract.
+/// A birth date, 18 to 120 years ago (the contract's limits).
 ///
-/// Whoever was born on 29 February has the birthday on that day in leap years and on 1 March in others.
+/// A birthday on 29 February is on that day in leap years and on 1 March in others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BirthDate(NaiveDate);
 
 personal!(BirthDate);
 
 impl BirthDate {
-    /// Reads `YYYY-MM-DD`, exactly four, two and two ASCII digits, and judges it on the day `today`, which is
-    /// the person's own: see [`today_in`].
+    /// Reads `YYYY-MM-DD`, exactly four, two and two ASCII digits, and checks the age on the local day `today` (see
+    /// [`today_in`]).
     ///
     /// # Errors
     ///
-    /// One sentence: each fault rules the others out.
+    /// One sentence, because the errors exclude each other.
     pub fn parse(raw: &str, today: NaiveDate) -> Result<Self, FieldErrors> {
         if !is_iso_date(raw) {
             return Err(vec!["Birth date must have the form YYYY-MM-DD".into()]);
@@ -42,11 +42,10 @@ impl BirthDate {
         } else if birthday(date, MAX_YEARS).is_none_or(|day| day < today) {
             errors.push(format!("Birth date must not be more than {MAX_YEARS} years ago"));
         }
-        unless(errors, Self(date))
+        ok_unless(errors, Self(date))
     }
 
-    /// A birth date from the database. It was judged when it was written, and age takes nobody's profile
-    /// away.
+    /// A birth date from the database. It is not checked again: a stored profile stays valid at any age.
     #[must_use]
     pub fn stored(date: NaiveDate) -> Self {
         Self(date)
@@ -59,13 +58,13 @@ impl BirthDate {
     }
 }
 
-/// The day that it is at `now` in `zone`, the setting `TIME_ZONE`.
+/// The day at `now` in `zone` (the setting `TIME_ZONE`).
 #[must_use]
 pub fn today_in(now: DateTime<Utc>, zone: Tz) -> NaiveDate {
     now.with_timezone(&zone).date_naive()
 }
 
-/// Chrono alone would also read `1995-1-1`, `+1995-01-01` and a date with spaces in it.
+/// Chrono alone would also accept `1995-1-1`, `+1995-01-01` and a date with spaces in it.
 fn is_iso_date(text: &str) -> bool {
     text.len() == "YYYY-MM-DD".len()
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -74,7 +73,7 @@ fn is_iso_date(text: &str) -> bool {
         })
 }
 
-/// The day on which someone born on `date` turns `years`. `None` is past the end of the calendar.
+/// The day on which a person born on `date` turns `years`. `None` is beyond the calendar.
 fn birthday(date: NaiveDate, years: i32) -> Option<NaiveDate> {
     let year = date.year().checked_add(years)?;
     // Only 29 February is missing from some years.
@@ -144,13 +143,13 @@ mod tests {
             ("1905-10-02", "2025-10-03", OLD),
             ("2007-12-31", "2025-12-31", None),
             ("2008-01-01", "2025-12-31", YOUNG),
-            // 29 February: on 1 March, as 18 years later is never a leap year.
+            // 29 February: the birthday is on 1 March, because 18 years later is never a leap year.
             ("2008-02-29", "2026-02-28", YOUNG),
             ("2008-02-29", "2026-03-01", None),
             // Today is 29 February.
             ("2006-02-28", "2024-02-29", None),
             ("2006-03-01", "2024-02-29", YOUNG),
-            // The other end: 1904 and 2024 are leap years, 1900 is none.
+            // The upper limit: 1904 and 2024 are leap years, 1900 is not.
             ("1904-02-29", "2024-02-29", None),
             ("1904-02-29", "2024-03-01", OLD),
             ("1900-03-01", "2020-02-29", None),

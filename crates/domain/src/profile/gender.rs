@@ -2,7 +2,7 @@
 
 use super::FieldErrors;
 
-/// One of the three that the contract knows.
+/// One of the three genders of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gender {
     /// `male`
@@ -13,7 +13,7 @@ pub enum Gender {
     Other,
 }
 
-/// A stored text that is no gender: the row was not written by this program.
+/// The stored text is not a gender, so this program did not write the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stored gender is none of male, female, other")]
 pub struct UnknownGender;
@@ -22,12 +22,11 @@ impl Gender {
     /// Every gender, in the order of the contract.
     pub const ALL: [Self; 3] = [Self::Male, Self::Female, Self::Other];
 
-    /// Reads male, female or other, in any letter case of ASCII and without white space around it, from the
-    /// contract.
+    /// Reads male, female or other, in any ASCII letter case and without white space around it.
     ///
     /// # Errors
     ///
-    /// One sentence that names the three.
+    /// One sentence that names the three genders.
     pub fn parse(raw: &str) -> Result<Self, FieldErrors> {
         Self::ALL
             .into_iter()
@@ -39,12 +38,12 @@ impl Gender {
     ///
     /// # Errors
     ///
-    /// [`UnknownGender`] for any other text, other letter cases included.
+    /// [`UnknownGender`] for any other text, including other letter cases.
     pub fn stored(text: &str) -> Result<Self, UnknownGender> {
         Self::ALL.into_iter().find(|gender| text == gender.as_str()).ok_or(UnknownGender)
     }
 
-    /// The lower-case word that is stored and answered, from the contract.
+    /// The lower-case word of the contract, also in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
-//! The event interests that a person chose.
+//! The event interests that a user chose.
 
 use std::collections::HashSet;
 
 use validator::ValidateLength;
 
-use super::{FieldErrors, unless};
+use super::{FieldErrors, ok_unless};
 
 /// The fewest interests of a profile, from the contract.
 const MIN: u64 = 1;
@@ -12,17 +12,17 @@ const MIN: u64 = 1;
 /// The most interests of a profile, from the contract.
 const MAX: u64 = 5;
 
-/// One to five distinct ids of active interests, in the order in which they were sent, from the contract.
+/// One to five distinct ids of active interests, in the order sent (the contract's limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterestIds(Vec<i64>);
 
 impl InterestIds {
-    /// Reads the ids; `active` says whether an id is that of an active interest.
+    /// Reads the ids; `active` tells whether an id belongs to an active interest.
     ///
     /// # Errors
     ///
-    /// Every fault: none, too many, one twice, one that is not active. A repeated id and an inactive one are
-    /// different mistakes, so they have different sentences.
+    /// All errors: no id, too many, a repeated one, an inactive one. A repeated id and an inactive one have different
+    /// sentences.
     pub fn parse(ids: &[i64], active: impl Fn(i64) -> bool) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::new();
         if !ids.validate_length(Some(MIN), None, None) {
@@ -35,14 +35,14 @@ impl InterestIds {
         if distinct.len() < ids.len() {
             errors.push("Each event interest may be chosen only once".into());
         }
-        // One sentence for all of them: a body has room for thousands.
+        // One sentence for all inactive ids, because a body has room for thousands.
         if !distinct.into_iter().all(active) {
             errors.push("Every event interest must be one of the active ones".into());
         }
-        unless(errors, Self(ids.to_vec()))
+        ok_unless(errors, Self(ids.to_vec()))
     }
 
-    /// The ids in the order in which they were sent.
+    /// The ids in the order sent.
     #[must_use]
     pub fn as_slice(&self) -> &[i64] {
         &self.0
@@ -58,7 +58,7 @@ mod tests {
     const TWICE: &str = "Each event interest may be chosen only once";
     const INACTIVE: &str = "Every event interest must be one of the active ones";
 
-    /// Ten interests, as after the first start, of which staff switched off the tenth.
+    /// Ten interests, as after the first start, with the tenth deactivated.
     fn active(id: i64) -> bool {
         (1..=9).contains(&id)
     }

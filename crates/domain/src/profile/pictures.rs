@@ -1,11 +1,11 @@
-//! The addresses of a person's pictures. They are kept and answered; this service never fetches one.
+//! The URLs of a user's pictures. They are stored and returned; this service never fetches one.
 
 use std::collections::HashSet;
 
 use url::Url;
 use validator::ValidateLength;
 
-use super::{FieldErrors, public_host::is_public, text::misleads, unless};
+use super::{FieldErrors, ok_unless, public_host::is_public, text::is_deceptive};
 
 /// The fewest pictures of a profile, from the contract.
 const MIN: u64 = 1;
@@ -13,39 +13,38 @@ const MIN: u64 = 1;
 /// The most pictures of a profile, from the contract.
 const MAX: u64 = 6;
 
-/// The most characters of one address, from the contract. Counted in the text that is stored, not in the
-/// parser's normal form.
+/// The most characters of one URL, from the contract. Counted in the stored text, not in the parser's normal form.
 const MAX_CHARS: u64 = 2048;
 
-/// Which hosts a picture may be on.
+/// The hosts that a picture may be on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PictureHosts {
-    /// Any, for `dev`, where pictures may lie on one's own machine.
+    /// Any host, for `dev`, where pictures may be on the developer's machine.
     Any,
-    /// Only those of the public internet, for `prod`, so that whatever loads a picture is not led into its
+    /// Only hosts of the public internet, for `prod`, so that a client that loads a picture is not directed into its
     /// own network.
     ///
-    /// A name is judged by how it is written. Whether it resolves to a private address only its lookup can
-    /// tell, so what fetches pictures on a server has to look again.
+    /// A name is judged by its spelling. Only a lookup shows whether it resolves to a private address, so a server
+    /// that fetches pictures must check again.
     PublicOnly,
 }
 
-/// One to six distinct `http` or `https` addresses of at most 2,048 characters each, from the contract.
+/// One to six distinct `http` or `https` URLs of at most 2,048 characters each (the contract's limits).
 ///
-/// Each is kept as it was sent, without the white space around it.
+/// Each is stored as sent, without the white space around it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PictureUrls(Vec<String>);
 
 personal!(PictureUrls);
 
 impl PictureUrls {
-    /// Reads the addresses. Two are the same if their normal forms are: `HTTPS://CDN.company:443` and
+    /// Reads the URLs. Two are the same if their normal forms are equal: `HTTPS://CDN.company:443` and
     /// `https://cdn.company/`.
     ///
     /// # Errors
     ///
-    /// Every fault: none, too many, one twice, and those of each address under its number. Of too many
-    /// addresses only the first six are read, which bounds the answer.
+    /// All errors: no URL, too many, a repeated one, and the errors of each URL with its number. Only the first six
+    /// URLs are read, which bounds the length of the answer.
     pub fn parse(raw: &[String], hosts: PictureHosts) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::new();
         if !raw.validate_length(Some(MIN), None, None) {
@@ -68,27 +67,27 @@ impl PictureUrls {
         if repeated {
             errors.push("Each profile picture may be given only once".into());
         }
-        unless(errors, Self(raw.iter().map(|text| text.trim().to_owned()).collect()))
+        ok_unless(errors, Self(raw.iter().map(|text| text.trim().to_owned()).collect()))
     }
 
-    /// The addresses in the order in which they were sent.
+    /// The URLs in the order sent.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }
 }
 
-/// The normal form of one address, or the ends of the sentences that say what is wrong with it.
+/// The normal form of one URL, or its errors, each without the beginning of the sentence.
 fn parse_one(raw: &str, hosts: PictureHosts) -> Result<Url, FieldErrors> {
     let text = raw.trim();
     let mut errors = FieldErrors::new();
     if !text.validate_length(None, Some(MAX_CHARS), None) {
         errors.push(format!("must be at most {MAX_CHARS} characters long"));
     }
-    // The parser drops line breaks, and takes a backslash for a slash where others take it for part of a
-    // name: https://cdn.company\@localhost/ has two hosts. Past this point all parsers read the same address.
+    // The parser drops line breaks, and reads a backslash as a slash where others read it as part of a name:
+    // https://cdn.company\@localhost/ has two hosts. After this check all parsers agree on the URL.
     if raw.contains(char::is_control)
-        || text.contains(|c: char| c.is_whitespace() || c == '\\' || misleads(c))
+        || text.contains(|c: char| c.is_whitespace() || c == '\\' || is_deceptive(c))
     {
         errors.push("must not contain spaces, control characters or backslashes".into());
         return Err(errors);
@@ -97,28 +96,28 @@ fn parse_one(raw: &str, hosts: PictureHosts) -> Result<Url, FieldErrors> {
         errors.push("must be an http or https URL".into());
         return Err(errors);
     };
-    // Looked for in the text: the parser forgets an empty user name.
+    // Checked in the text, because the parser drops an empty user name.
     if authority.contains('@') {
         errors.push("must not contain a user name or password".into());
     }
     match Url::parse(text) {
         Err(_) => errors.push("must be a URL with a valid host".into()),
-        Ok(url) if hosts_allow(hosts, &url) => return unless(errors, url),
+        Ok(url) if is_allowed(hosts, &url) => return ok_unless(errors, url),
         Ok(_) => errors.push("must be on a public host".into()),
     }
     Err(errors)
 }
 
-/// What stands between `http://` or `https://` and the path, if the text begins so. The parser would also
-/// take `https:cdn.company` and any number of slashes.
+/// The part between `http://` or `https://` and the path, if the text begins with one of these. The parser would also
+/// accept `https:cdn.company` and any number of slashes.
 fn authority(text: &str) -> Option<&str> {
-    let (scheme, cooldown) = text.split_once("://")?;
+    let (scheme, rest) = text.split_once("://")?;
     let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let authority = cooldown.split(['/', '?', '#']).next()?;
+    let authority = rest.split(['/', '?', '#']).next()?;
     (known && !authority.is_empty()).then_some(authority)
 }
 
-fn hosts_allow(hosts: PictureHosts, url: &Url) -> bool {
+fn is_allowed(hosts: PictureHosts, url: &Url) -> bool {
     match hosts {
         PictureHosts::Any => true,
         PictureHosts::PublicOnly => url.host().is_some_and(|host| is_public(&host)),
@@ -172,9 +171,9 @@ mod tests {
             ("javascript://cdn.company/%0aalert(1)", SCHEME),
             ("data:image/png;base64,AAAA", SCHEME),
             ("file:///etc/passwd", SCHEME),
-            ("https:cdn.company/a.jpg", SCHEME), // the parser would take it
+            ("https:cdn.company/a.jpg", SCHEME), // the parser would accept it
             ("https:/cdn.company/a.jpg", SCHEME),
-            ("https:///cdn.company/a.jpg", SCHEME), // so would it this; others see no host
+            ("https:///cdn.company/a.jpg", SCHEME), // the parser would accept it; others see no host
             ("https://", SCHEME),
             ("https://?a", SCHEME),
             ("https://#a", SCHEME),
@@ -188,14 +187,14 @@ mod tests {
             ("https://cdn%00.company/a.jpg", HOST),
             ("https://asha@cdn.company/a.jpg", USER),
             ("https://asha:secret@cdn.company/a.jpg", USER),
-            ("https://@cdn.company/a.jpg", USER), // empty, which the parser forgets
+            ("https://@cdn.company/a.jpg", USER), // empty, which the parser drops
             ("https://:@cdn.company/a.jpg", USER),
-            ("https://cdn.company\\@localhost/", SPACES), // two hosts, depending on the reader
+            ("https://cdn.company\\@localhost/", SPACES), // two hosts, depending on the parser
             ("https:\\\\cdn.company\\a.jpg", SPACES),
             ("https://cdn.company/a b.jpg", SPACES),
             ("https://cdn.company/a\u{a0}b.jpg", SPACES),
-            ("https://cdn.com\npany/a.jpg", SPACES), // which the parser drops
-            ("https://cdn.company/a.jpg\n", SPACES), // trimming does not wash it
+            ("https://cdn.com\npany/a.jpg", SPACES), // the parser drops the line break
+            ("https://cdn.company/a.jpg\n", SPACES), // trimming does not remove it
             ("\thttps://cdn.company/a.jpg", SPACES),
             ("https://cdn.company/\0", SPACES),
             ("https://cdn.company/\u{202e}gpj.exe", SPACES),
@@ -249,7 +248,7 @@ mod tests {
             let found = PictureUrls::parse(&urls[..count], PictureHosts::PublicOnly).err();
             assert_eq!(found.unwrap_or_default(), why, "{count}");
         }
-        // However many there are, the answer stays short.
+        // The answer stays short for any number of URLs.
         assert_eq!(errors(&vec!["x"; 5000], PictureHosts::Any).len(), 7);
     }
 

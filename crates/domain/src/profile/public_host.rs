@@ -1,7 +1,7 @@
-//! Whether a host is one of the public internet, as far as its writing tells.
+//! Whether a host belongs to the public internet, as far as its spelling tells.
 //!
-//! The URL parser has already seen through the disguises: `0x7f.1`, `2130706433` and wide digits come here as
-//! 127.0.0.1.
+//! The URL parser has already decoded disguised addresses: `0x7f.1`, `2130706433` and full-width digits arrive here
+//! as 127.0.0.1.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -10,18 +10,18 @@ use url::Host;
 /// The longest label of a host name, from RFC 1035.
 const MAX_LABEL: usize = 63;
 
-/// Top-level domains that are not of the public DNS.
+/// Top-level domains outside of the public DNS.
 ///
-/// `.example` is not among them, nor are `example.com` and its like: RFC 6761 asks programs to treat them as
-/// ordinary names, documents and tests use them, and they lead nowhere.
+/// `.example` is not among them, nor are `example.com` and similar names: by RFC 6761 programs treat them as ordinary
+/// names, documents and tests use them, and they lead nowhere.
 const PRIVATE_DOMAINS: [&str; 14] = [
-    // RFC 6761. `test` is for networks of one's own, `invalid` never exists.
+    // RFC 6761. `test` is for private networks, `invalid` never exists.
     "localhost",
-    // What many systems call themselves where nobody named them.
+    // The default domain of many systems.
     "localdomain",
     "test",
     "invalid",
-    // RFC 6762: multicast DNS, and in appendix G what networks commonly use as private top-level domains.
+    // RFC 6762: multicast DNS, and in appendix G the common private top-level domains.
     "local",
     "intranet",
     "private",
@@ -37,17 +37,18 @@ const PRIVATE_DOMAINS: [&str; 14] = [
     "alt",
 ];
 
-/// What the IANA IPv4 Special-Purpose Address Registry and RFC 5771 (multicast) take from the public space.
+/// The blocks that the IANA IPv4 Special-Purpose Address Registry and RFC 5771 (multicast) exclude from the public
+/// space.
 const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::UNSPECIFIED, 8),           // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
     (Ipv4Addr::new(100, 64, 0, 0), 10),   // shared by carriers' NAT
     (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback
-    (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local; clouds keep their metadata here
+    (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local; cloud metadata services are here
     (Ipv4Addr::new(172, 16, 0, 0), 12),   // private
     (Ipv4Addr::new(192, 0, 0, 0), 24),    // IETF protocols
     (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation
-    (Ipv4Addr::new(192, 88, 99, 0), 24),  // once 6to4 relays
+    (Ipv4Addr::new(192, 88, 99, 0), 24),  // formerly 6to4 relays
     (Ipv4Addr::new(192, 168, 0, 0), 16),  // private
     (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarks
     (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
@@ -56,11 +57,11 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, with the broadcast address
 ];
 
-/// All that IANA gives out as global unicast. Loopback, unspecified, unique local, link-local and multicast
-/// addresses lie outside.
+/// Everything that IANA assigns as global unicast. Loopback, unspecified, unique local, link-local and multicast
+/// addresses are outside of it.
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What the IANA IPv6 Special-Purpose Address Registry takes from [`GLOBAL_V6`].
+/// The blocks that the IANA IPv6 Special-Purpose Address Registry excludes from [`GLOBAL_V6`].
 const SPECIAL_V6: [(Ipv6Addr, u32); 3] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // IETF protocols: Teredo, benchmarks, ORCHID
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -76,11 +77,11 @@ pub(super) fn is_public(host: &Host<&str>) -> bool {
     }
 }
 
-/// The parser has made `name` lower-case ASCII. A name with a dot at its end is the same name.
+/// The parser has made `name` lower-case ASCII. A dot at the end does not change the name.
 fn is_public_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let Some((_, top)) = name.rsplit_once('.') else {
-        return false; // one label is a machine of one's own network
+        return false; // a single label names a machine in the local network
     };
     let well_formed = name.split('.').all(|label| (1..=MAX_LABEL).contains(&label.len()));
     well_formed && !PRIVATE_DOMAINS.contains(&top)
@@ -99,8 +100,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     within(GLOBAL_V6) && !SPECIAL_V6.into_iter().any(within)
 }
 
-/// The IPv4 address that an IPv6 address leads to: mapped (`::ffff:0:0/96`), NAT64 (`64:ff9b::/96`, RFC 6052)
-/// or 6to4 (`2002::/16`, RFC 3056).
+/// The IPv4 address inside of an IPv6 address: mapped (`::ffff:0:0/96`), NAT64 (`64:ff9b::/96`, RFC 6052) or 6to4
+/// (`2002::/16`, RFC 3056).
 fn inner_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low]
@@ -250,7 +251,7 @@ mod tests {
             ("[fc00::1]", false), // unique local
             ("[fd12:3456::1]", false),
             ("[fe80::1]", false), // link-local
-            ("[fec0::1]", false), // once site-local
+            ("[fec0::1]", false), // formerly site-local
             ("[ff02::1]", false), // multicast
             // IPv4 inside: mapped, NAT64, 6to4.
             ("[::ffff:127.0.0.1]", false),
@@ -259,7 +260,7 @@ mod tests {
             ("[::ffff:0:8.8.8.8]", false), // translated, used within one network only
             ("[64:ff9b::10.0.0.1]", false),
             ("[64:ff9b::8.8.8.8]", true),
-            ("[64:ff9b:1::8.8.8.8]", false), // NAT64 of one's own network
+            ("[64:ff9b:1::8.8.8.8]", false), // NAT64 inside of a private network
             ("[2002:7f00:1::1]", false),
             ("[2002:a9fe:a9fe::1]", false),
             ("[2002:c0a8:101::]", false),

@@ -1,8 +1,8 @@
-//! Free text that a person may leave out: bio and location.
+//! Optional free text: bio and location.
 
 use validator::ValidateLength;
 
-use super::{FieldErrors, unless};
+use super::{FieldErrors, ok_unless};
 
 /// The most characters of a bio, from the contract.
 const BIO_MAX_CHARS: u64 = 500;
@@ -10,79 +10,79 @@ const BIO_MAX_CHARS: u64 = 500;
 /// The most characters of a location, from the contract.
 const LOCATION_MAX_CHARS: u64 = 100;
 
-/// What a person says about themselves: at most 500 characters (Unicode scalar values) after trimming, on one
-/// line, from the contract, which refuses every control character and so the line break too.
+/// A text about the user: at most 500 characters (Unicode scalar values) after trimming, on one line. The contract
+/// refuses every control character, and so line breaks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bio(String);
 
 personal!(Bio);
 
 impl Bio {
-    /// Reads a bio. Nothing but white space is no bio.
+    /// Reads a bio. A blank text is `None`.
     ///
     /// # Errors
     ///
-    /// Every fault: too long, a line break or other control character, a character that text must not have.
+    /// All errors: too long, a line break or other control character, a deceptive character.
     pub fn parse(raw: &str) -> Result<Option<Self>, FieldErrors> {
         Ok(parse("Bio", raw, BIO_MAX_CHARS)?.map(Self))
     }
 
-    /// The bio, trimmed, otherwise as it was typed; never empty.
+    /// The bio, trimmed but otherwise as typed; never empty.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where a person is: at most 100 characters (Unicode scalar values) after trimming, on one line, from the
-/// contract.
+/// The user's location: at most 100 characters (Unicode scalar values) after trimming, on one line (the contract's
+/// limits).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Location(String);
 
 personal!(Location);
 
 impl Location {
-    /// Reads a location. Nothing but white space is no location.
+    /// Reads a location. A blank text is `None`.
     ///
     /// # Errors
     ///
-    /// Every fault: too long, a line break or other control character, a character that text must not have.
+    /// All errors: too long, a line break or other control character, a deceptive character.
     pub fn parse(raw: &str) -> Result<Option<Self>, FieldErrors> {
         Ok(parse("Location", raw, LOCATION_MAX_CHARS)?.map(Self))
     }
 
-    /// The location, trimmed, otherwise as it was typed; never empty.
+    /// The location, trimmed but otherwise as typed; never empty.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Control characters are looked for before trimming, which would take a line break at the end away unseen.
+/// Control characters are searched before trimming, which would silently remove a line break at the end.
 fn parse(field: &str, raw: &str, max_chars: u64) -> Result<Option<String>, FieldErrors> {
     let text = raw.trim();
     let mut errors = FieldErrors::new();
     if !text.validate_length(None, Some(max_chars), None) {
         errors.push(format!("{field} must be at most {max_chars} characters long"));
     }
-    if raw.contains(breaks_the_line) {
+    if raw.contains(is_line_break_or_control) {
         errors.push(format!("{field} must not contain line breaks or other control characters"));
     }
-    if raw.contains(misleads) {
+    if raw.contains(is_deceptive) {
         errors.push(format!("{field} contains a character that is not allowed"));
     }
-    unless(errors, (!text.is_empty()).then(|| text.to_owned()))
+    ok_unless(errors, (!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// The control characters, and Unicode's own line and paragraph separator.
-fn breaks_the_line(c: char) -> bool {
+/// A control character, or Unicode's line or paragraph separator.
+fn is_line_break_or_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Characters that no honest text needs: the overrides, which make text read as what it is not, and the
-/// noncharacters, which Unicode keeps for use inside programs. The other direction marks pass, since phones
-/// put them into what they copy.
-pub(super) fn misleads(c: char) -> bool {
+/// Characters that legitimate text does not need: the directional overrides, which make text read as something else,
+/// and the noncharacters, which Unicode reserves for internal use. Other direction marks are accepted, because phones
+/// add them to copied text.
+pub(super) fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{202d}' | '\u{202e}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
@@ -100,8 +100,8 @@ mod tests {
             ("I like long walks & short talks!", Some("I like long walks & short talks!")),
             ("  Namaste  ", Some("Namaste")),
             ("नमस्ते 🙏🏽 👩‍👩‍👧", Some("नमस्ते 🙏🏽 👩‍👩‍👧")),
-            ("\u{2068}Asha\u{2069} \u{200f}שלום", Some("\u{2068}Asha\u{2069} \u{200f}שלום")), // phones write these
-            ("<script>alert(1)</script>", Some("<script>alert(1)</script>")), // a text; what shows it escapes it
+            ("\u{2068}Asha\u{2069} \u{200f}שלום", Some("\u{2068}Asha\u{2069} \u{200f}שלום")), // phones add these marks
+            ("<script>alert(1)</script>", Some("<script>alert(1)</script>")), // plain text; the client must escape it
             ("", None),
             ("   ", None),
             ("\u{a0}\u{3000}", None),
@@ -116,7 +116,7 @@ mod tests {
             ("a\0b", vec![CONTROL]),
             ("\0", vec![CONTROL]),
             ("two\nlines", vec![CONTROL]),
-            ("one line\n", vec![CONTROL]), // trimming does not wash it
+            ("one line\n", vec![CONTROL]), // trimming does not remove it
             ("\n", vec![CONTROL]),
             ("a\r\nb", vec![CONTROL]),
             ("a\tb", vec![CONTROL]),

@@ -43,8 +43,8 @@ fn account(role: Role) -> Account {
     }
 }
 
-/// Somebody who came in this way with the first role, and has the second now.
-fn somebody(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
+/// A caller whose session was opened this way with the first role, and whose account has the second role now.
+fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
     let policy = TokenPolicy {
         access_life: Duration::minutes(30),
         refresh_life: Duration::days(7),
@@ -63,7 +63,7 @@ fn somebody(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
 }
 
 fn with_password(role: Role) -> SignedIn {
-    somebody(OpenedBy::Password, role, role)
+    signed_in(OpenedBy::Password, role, role)
 }
 
 fn over(permission: Result<EditPermission, Forbidden>) -> Result<Vec<Role>, Forbidden> {
@@ -75,11 +75,11 @@ fn rights_are_the_lesser_of_session_and_account() {
     for then in ROLES {
         for now in ROLES {
             assert_eq!(
-                effective(&somebody(OpenedBy::Password, then, now)),
+                effective(&signed_in(OpenedBy::Password, then, now)),
                 then.min(now),
                 "{then:?}, {now:?}"
             );
-            assert_eq!(effective(&somebody(OpenedBy::Code, then, now)), Role::User, "a code gives none");
+            assert_eq!(effective(&signed_in(OpenedBy::Code, then, now)), Role::User, "a code gives none");
         }
     }
 }
@@ -89,8 +89,8 @@ fn who_may_do_what_to_whom() {
     let all = || Ok(ROLES.to_vec());
     let users = || Ok(vec![Role::User]);
     let no = || Err(Forbidden);
-    // What each may do to an account of another, as far as the roles of that are concerned: list, read, edit, switch off
-    // and on, set the role.
+    // What each role may do to another account, by the roles that this account may have: list, read, edit, activate
+    // or deactivate, set the role.
     for (role, sees, edits, switches, promotes) in [
         (Role::User, false, no(), no(), no()),
         (Role::Staff, true, users(), users(), no()),
@@ -109,7 +109,7 @@ fn who_may_do_what_to_whom() {
 fn everybody_may_edit_herself_and_nobody_may_switch_or_promote_herself() {
     for role in ROLES {
         for opened_by in [OpenedBy::Code, OpenedBy::Password] {
-            let who = somebody(opened_by, role, role);
+            let who = signed_in(opened_by, role, role);
             assert_eq!(may_read(&who, ME).map(ReadPermission::target), Ok(ME));
             assert_eq!(over(may_edit(&who, ME)), Ok(ROLES.to_vec()), "{role:?}");
             assert_eq!(over(may_deactivate(&who, ME)), Err(Forbidden), "{role:?}");

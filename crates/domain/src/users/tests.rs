@@ -22,7 +22,7 @@ fn names_are_compared_without_regard_to_case_and_composition() {
     for (one, other) in [("n", "ñ"), ("e", "é"), ("a", "b")] {
         assert_ne!(fold(one), fold(other), "{one} and {other}");
     }
-    // What was folded stays as it is: a word of a search is folded once, a name was folded when it was written.
+    // Folding is idempotent: a search word is folded once, a name was folded when it was stored.
     for text in ["İstanbul", "ıﬀΰſ", "ǰ", "ŉ", "ΐ"] {
         assert_eq!(fold(&fold(text)), fold(text), "{text}");
     }
@@ -72,7 +72,7 @@ fn a_search_is_words_and_perhaps_a_phone() {
         ("12", Some("12")),
         ("+", None),
         ("62058 29376 x", None),
-        ("٣٤", None), // digits of another script are in no phone
+        ("٣٤", None), // no phone contains digits of another script
     ] {
         assert_eq!(parse(text).digits(), digits, "{text}");
     }

@@ -1,7 +1,8 @@
-//! What becomes of a message in test mode: it depends on the number alone, so that an app's every screen can be tried.
+//! The result of a message in test mode. It depends on the number alone, so that a developer can try every screen of
+//! an app.
 //!
-//! The first five numbers are Twilio's own magic numbers, refused with Twilio's codes; the others are ours. All of them
-//! are personal numbers of the North American plan (+1 500), which no phone of a person has.
+//! The first five numbers are Twilio's own magic numbers, refused with Twilio's codes; the others are ours. All of
+//! them are personal numbers of the North American plan (+1 500), which no real phone has.
 //!
 //! | number | |
 //! |---|---|
@@ -11,7 +12,7 @@
 //! | `+15005550004` | by SMS refused with 21610: opted out; other channels reach it |
 //! | `+15005550009` | by SMS refused with 21614: not a mobile; other channels reach it |
 //! | `+15005550010` | slow: queued for 20 s, delivered after 30 s |
-//! | `+15005550011` | by SMS it comes back after 3 s with 30005, an unknown handset; other channels reach it |
+//! | `+15005550011` | by SMS it fails after 3 s with 30005, an unknown handset; other channels reach it |
 //! | `+15005550012` | Twilio cannot be reached |
 //! | `+15005550013` | Twilio refuses us with 20003, wrong credentials |
 //! | every other | queued, sent after 300 ms, delivered after 1 s |
@@ -27,32 +28,32 @@ use domain::delivery::{
     DeliveryStatus::{self, Delivered, Queued, Sent, Undelivered},
 };
 
-/// Twilio's code for a handset that nobody knows.
+/// Twilio's code for an unknown handset.
 const UNKNOWN_HANDSET: u32 = 30_005;
 
-/// One step of a message on its way.
+/// One step in the life of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// How far it got.
+    /// The delivery status.
     pub status: DeliveryStatus,
-    /// When.
+    /// When it happens.
     pub at: DateTime<Utc>,
-    /// Twilio's code for what went wrong.
+    /// Twilio's error code, if it failed.
     pub error_code: Option<u32>,
 }
 
-/// Refuses a message, or says how it will go.
-pub(super) fn play(message: &Message) -> Result<Vec<Step>, ProviderError> {
-    let answers =
+/// Returns the refusal of a message, or its steps.
+pub(super) fn simulate(message: &Message) -> Result<Vec<Step>, ProviderError> {
+    let refused =
         |http_status: u16, code: u32| Err(provider_error::from_answer(http_status, Some(code), None));
     let steps = match (message.to.full(), message.channel) {
-        ("+15005550001", _) => return answers(400, 21_211),
-        ("+15005550002", _) => return answers(400, 21_612),
-        ("+15005550003", _) => return answers(400, 21_408),
-        ("+15005550004", Channel::Sms) => return answers(400, 21_610),
-        ("+15005550009", Channel::Sms) => return answers(400, 21_614),
+        ("+15005550001", _) => return refused(400, 21_211),
+        ("+15005550002", _) => return refused(400, 21_612),
+        ("+15005550003", _) => return refused(400, 21_408),
+        ("+15005550004", Channel::Sms) => return refused(400, 21_610),
+        ("+15005550009", Channel::Sms) => return refused(400, 21_614),
         ("+15005550012", _) => return Err(provider_error::from_no_answer(Outcome::NotSent)),
-        ("+15005550013", _) => return answers(401, 20_003),
+        ("+15005550013", _) => return refused(401, 20_003),
         ("+15005550010", _) => [(Queued, 0, None), (Sent, 20_000, None), (Delivered, 30_000, None)],
         ("+15005550011", Channel::Sms) => {
             [(Queued, 0, None), (Sent, 300, None), (Undelivered, 3_000, Some(UNKNOWN_HANDSET))]

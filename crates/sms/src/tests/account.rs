@@ -1,4 +1,4 @@
-//! What `doctor` asks.
+//! The account check of the `doctor` command.
 
 use super::*;
 
@@ -58,7 +58,7 @@ async fn what_is_wrong_is_told_in_our_own_words() {
         ),
         (ResponseTemplate::new(503), unavailable(Outcome::Unknown), "status.twilio.com"),
         (
-            // Somebody else's success.
+            // A success that is not Twilio's.
             ResponseTemplate::new(200).set_body_string("<html>It works!</html>"),
             SendError::Rejected { provider_code: None, http_status: Some(200) },
             "TWILIO_API_BASE_URL",
@@ -67,8 +67,8 @@ async fn what_is_wrong_is_told_in_our_own_words() {
         let server = stub(answer).await;
         let result = checked(settings(&server.uri())).await;
         assert_eq!(result, Err(error.clone()));
-        let told = explain(&error);
-        assert!(told.contains(words), "{told}");
-        assert!(!told.contains(SID) && !told.contains("127.0.0.1"), "{told}");
+        let explanation = explain(&error);
+        assert!(explanation.contains(words), "{explanation}");
+        assert!(!explanation.contains(SID) && !explanation.contains("127.0.0.1"), "{explanation}");
     }
 }

@@ -1,4 +1,4 @@
-//! What Twilio answers, and what it means.
+//! Twilio's responses and their meaning.
 
 use super::*;
 
@@ -129,7 +129,7 @@ async fn what_is_ours_to_mend_is_rejected() {
     for code in [
         10001, 10005, 20003, 20008, 20404, 21205, 21210, 21212, 21219, 21609, 21626, 21655, 21601, 21603,
         21604, 21606, 21608, 21617, 21659, 21660, 21661, 21701, 21703, 21705, 30002, 30007, 30032, 30034,
-        63007, 63013, 63015, 63016, 63038, 63049, 70051, 572_002, // Not in the table, and 4xx.
+        63007, 63013, 63015, 63016, 63038, 63049, 70051, 572_002, // not in the table, and 4xx
         29_999,
     ] {
         let error = answered(refused(400, code)).await.unwrap_err();
@@ -169,8 +169,8 @@ async fn without_a_known_code_the_status_decides() {
     assert_eq!(answered(ResponseTemplate::new(408)).await, Err(unavailable(Outcome::Unknown)));
     let passing =
         [(429, Outcome::NotSent), (500, Outcome::Unknown), (502, Outcome::Unknown), (504, Outcome::Unknown)];
-    let asked = passing.map(|(status, _)| answered_each_time(ResponseTemplate::new(status)));
-    for (result, (status, outcome)) in join_all(asked).await.into_iter().zip(passing) {
+    let sending = passing.map(|(status, _)| answered_each_time(ResponseTemplate::new(status)));
+    for (result, (status, outcome)) in join_all(sending).await.into_iter().zip(passing) {
         assert_eq!(result, Err(unavailable(outcome)), "{status}");
     }
 }
@@ -184,8 +184,8 @@ async fn wrong_credentials_are_rejected() {
 #[tokio::test]
 async fn no_code_makes_a_fault_of_twilios_own_definite() {
     let codes = [20500, 20429, 21211];
-    let asked = codes.map(|code| answered_each_time(refused(500, code)));
-    for (result, code) in join_all(asked).await.into_iter().zip(codes) {
+    let sending = codes.map(|code| answered_each_time(refused(500, code)));
+    for (result, code) in join_all(sending).await.into_iter().zip(codes) {
         let error = result.unwrap_err();
         assert!(!error.definitely_not_sent(), "{error:?}");
         assert_eq!(error.provider_code(), Some(code));
@@ -215,8 +215,8 @@ async fn retry_after_is_kept_in_seconds_and_bounded() {
         SendError::Unavailable { retry_after, .. } => retry_after,
         error => panic!("{error:?}"),
     };
-    // Past the deadline of this test's settings, so there is no second request.
-    // The clock of these tests stands at the beginning of 1970.
+    // The waits exceed the deadline of these settings, so there is no second request. The test clock is at the
+    // beginning of 1970.
     let known = [
         ("7", 7),
         (" 7 ", 7),
@@ -233,9 +233,9 @@ async fn retry_after_is_kept_in_seconds_and_bounded() {
         }
     }
     let others = [("0", Some(1)), ("Wed, 31 Dec 1969 23:59:00 GMT", Some(1)), ("-1", None), ("soon", None)];
-    let asked = others
+    let sending = others
         .map(|(header, _)| answered_each_time(refused(429, 20429).insert_header("Retry-After", header)));
-    for (result, (header, expected)) in join_all(asked).await.into_iter().zip(others) {
+    for (result, (header, expected)) in join_all(sending).await.into_iter().zip(others) {
         assert_eq!(retry_after(result), expected, "{header}");
     }
 }
@@ -290,7 +290,7 @@ async fn a_success_that_is_not_twilios_is_no_message() {
         let error = answered(answer).await.unwrap_err();
         assert!(matches!(error, SendError::Rejected { .. }), "{error:?}");
     }
-    // A 200 with a message in it is one.
+    // A 200 with a message in it is accepted.
     let taken = ResponseTemplate::new(200).set_body_json(json!({ "sid": MESSAGE_SID, "status": "queued" }));
     assert!(answered(taken).await.is_ok());
 }

@@ -1,4 +1,4 @@
-//! Connections that go wrong.
+//! Broken connections.
 
 use super::{scripted::Step, *};
 use domain::delivery::DeliveryStatus;
@@ -7,7 +7,7 @@ use domain::delivery::DeliveryStatus;
 async fn a_slow_answer_is_an_unknown_outcome() {
     let server = stub(created("queued", Value::Null).set_delay(Duration::from_mins(1))).await;
     let settings = TwilioSettings { timeout: Duration::from_millis(500), ..settings(&server.uri()) };
-    // The first look at the numbering plans loads them, which is no part of this.
+    // Load the numbering plans first, because that time is not part of this test.
     assert!(message().to.region().is_some());
     assert_eq!(sms(settings).send(&message()).await, Err(unavailable(Outcome::Unknown)));
     assert_eq!(count(&server).await, 1);
@@ -39,7 +39,7 @@ async fn a_refused_connection_sent_nothing() {
 
 #[tokio::test]
 async fn a_failed_tls_handshake_sent_nothing_and_is_tried_again() {
-    // 0x16 begins a TLS handshake record; what comes back is none.
+    // 0x16 begins a TLS handshake record; the server's answer is not one.
     let (base, tries) = scripted::no_tls();
     assert_eq!(sms(settings(&base)).send(&message()).await, Err(unavailable(Outcome::NotSent)));
     assert_eq!(tries.try_iter().count(), 3);

@@ -1,5 +1,5 @@
-//! Reports: who may make them, and what they say. The first signatures are Twilio's own, from its documentation and the
-//! tests of its libraries; the others are made here, by the recipe in the documentation.
+//! Delivery reports: signatures and contents. The first signatures are Twilio's own, from its documentation and the
+//! tests of its libraries; the others are computed here as the documentation describes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -24,14 +24,14 @@ fn ours() -> Callbacks {
     callbacks("https://auth.example.com", "token")
 }
 
-/// The signature of a text that is written out by the test.
+/// The signature of a text that the test has written out.
 fn hmac(text: &str) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(b"token").unwrap();
     mac.update(text.as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// The signature of a form whose fields are in order already.
+/// The signature of a form whose fields are already in order.
 fn signature(url: &str, form: &str) -> String {
     let fields: Vec<(String, String)> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
     assert!(fields.is_sorted(), "{fields:?}");
@@ -59,17 +59,17 @@ fn the_example_of_twilios_documentation_is_signed_right() {
     let read = |base, signature| callbacks(base, "12345").read(target, signature, form);
     for (base, signature) in [
         ("https://mycompany.com", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
-        // Those of Twilio's libraries: a port that was given and is not signed, and the other way round.
+        // Signatures from Twilio's libraries: the port was given but not signed, and the other way round.
         ("https://mycompany.com:1234", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
         ("https://mycompany.com", "kvajT1Ptam85bY51eRf/AJRuM3w="),
         ("http://mycompany.com", "0ZXoZLH/DfblKGATFgpif+LLRf4="),
         ("http://mycompany.com:1234", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="),
-        // Ways to write the same address.
+        // Other spellings of the same address.
         ("https://mycompany.com/", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
         ("https://MyCompany.com:443", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
         ("https://mycompany.com", " RSOYDt4T1cUTdK1PDd93/VVr8B8= "),
     ] {
-        // Right, and without a word on how far a call got.
+        // Valid, but without a call status.
         assert_eq!(read(base, signature), Ok(None), "{base} {signature}");
     }
     for (base, signature) in [
@@ -113,7 +113,7 @@ fn a_report_without_the_right_signature_is_forged() {
     {
         assert_eq!(read(TARGET, wrong, REPORT), Err(Forged), "{wrong}");
     }
-    // Another account's token.
+    // The token of another account.
     let other = callbacks("https://auth.example.com", "tokem");
     assert_eq!(other.read(TARGET, &right, REPORT.as_bytes()), Err(Forged));
 }
@@ -167,7 +167,7 @@ fn the_query_is_signed_as_it_came() {
 
 #[test]
 fn behind_a_proxy_the_public_address_counts() {
-    // The proxy takes the prefix off, so the server is asked for the same target.
+    // The proxy removes the path prefix, so the server gets the same target.
     let prefixed = callbacks("https://example.com:8443/auth/", "token");
     let read = |url: &str| prefixed.read(TARGET, &signature(url, REPORT), REPORT.as_bytes());
     assert!(read("https://example.com:8443/auth/api/twilio/status").is_ok());
@@ -184,15 +184,15 @@ fn behind_a_proxy_the_public_address_counts() {
 
 #[test]
 fn twilio_is_told_the_address_that_it_will_sign() {
-    for (base, told) in [
+    for (base, address) in [
         ("https://auth.example.com", "https://auth.example.com/api/twilio/status"),
         ("https://auth.example.com:443/", "https://auth.example.com/api/twilio/status"),
         ("https://example.com:8443/auth/", "https://example.com:8443/auth/api/twilio/status"),
         ("http://[::1]:8000", "http://[::1]:8000/api/twilio/status"),
     ] {
         let callbacks = callbacks(base, "token");
-        assert_eq!(callbacks.status_url().unwrap().as_str(), told);
-        assert!(callbacks.read(TARGET, &signature(told, REPORT), REPORT.as_bytes()).is_ok(), "{base}");
+        assert_eq!(callbacks.status_url().unwrap().as_str(), address);
+        assert!(callbacks.read(TARGET, &signature(address, REPORT), REPORT.as_bytes()).is_ok(), "{base}");
     }
 }
 
@@ -256,7 +256,7 @@ fn a_lost_message_needs_no_error_code() {
         assert!(report.status.is_lost());
         assert_eq!((report.error_code, report.reason), (code, None), "{form}");
     }
-    // A code beside a message that arrived says nothing of the number.
+    // A code on a delivered message says nothing about the number.
     let report = signed("ErrorCode=30003&MessageSid=SM1&MessageStatus=delivered").unwrap();
     assert_eq!((report.error_code, report.reason), (None, None));
 }

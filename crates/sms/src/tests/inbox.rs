@@ -3,8 +3,8 @@
 use super::*;
 use domain::delivery::DeliveryStatus::{self, Delivered, Queued, Sent, Undelivered};
 
-/// A message that was made so many milliseconds after the beginning.
-fn made(phone: &str, id: u128, channel: Channel, millis: i64) -> Message {
+/// A message created this many milliseconds after the start.
+fn message_at(phone: &str, id: u128, channel: Channel, millis: i64) -> Message {
     Message {
         id: Uuid::from_u128(id),
         to: PhoneNumber::from_e164(phone).unwrap(),
@@ -25,10 +25,10 @@ fn at(millis: i64) -> DateTime<Utc> {
 }
 
 fn by_sms(phone: &str, id: u128) -> Message {
-    made(phone, id, Channel::Sms, 0)
+    message_at(phone, id, Channel::Sms, 0)
 }
 
-/// What came due by this time: which message, and how far it got.
+/// The reports due at this time: message id and status.
 fn due(inbox: &Inbox, millis: i64) -> Vec<(u128, DeliveryStatus)> {
     let plain = |report: Report| match report.of {
         ReportOf::Message(id) => (id.as_u128(), report.status),
@@ -69,7 +69,7 @@ async fn the_inbox_gives_the_newest_first_and_by_phone() {
 fn of_two_sent_at_once_the_one_made_later_is_newer_whichever_came_in_first() {
     let inbox = Inbox::default();
     for (id, seconds) in [(1, 10), (3, 30), (2, 20)] {
-        inbox.send(&made(PHONE, id, Channel::Sms, seconds * 1_000)).unwrap();
+        inbox.send(&message_at(PHONE, id, Channel::Sms, seconds * 1_000)).unwrap();
     }
     let ids: Vec<u128> = inbox.list(None).iter().map(|message| message.id.as_u128()).collect();
     assert_eq!(ids, [3, 2, 1]);
@@ -110,9 +110,9 @@ fn a_report_comes_when_it_is_due_and_once() {
 #[test]
 fn reports_of_several_messages_come_in_the_order_of_their_times() {
     let inbox = Inbox::default();
-    inbox.send(&made("+15005550010", 1, Channel::Sms, 0)).unwrap();
-    inbox.send(&made("+15005550011", 2, Channel::Sms, 500)).unwrap();
-    inbox.send(&made(PHONE, 3, Channel::Call, 400)).unwrap();
+    inbox.send(&message_at("+15005550010", 1, Channel::Sms, 0)).unwrap();
+    inbox.send(&message_at("+15005550011", 2, Channel::Sms, 500)).unwrap();
+    inbox.send(&message_at(PHONE, 3, Channel::Call, 400)).unwrap();
     assert_eq!(due(&inbox, 700), [(3, Sent)]);
     assert_eq!(due(&inbox, 60_000), [(2, Sent), (3, Delivered), (2, Undelivered), (1, Sent), (1, Delivered)]);
 }
@@ -134,7 +134,7 @@ fn every_number_plays_what_it_is_there_for() {
         ("+15005550011", Channel::Call, arrives),
     ] {
         let inbox = Inbox::default();
-        let receipt = inbox.send(&made(phone, 1, channel, 5)).unwrap();
+        let receipt = inbox.send(&message_at(phone, 1, channel, 5)).unwrap();
         assert_eq!(receipt.segments, (channel == Channel::Sms).then_some(1));
         let message = &inbox.list(None)[0];
         let seen: Vec<_> = message
@@ -170,11 +170,11 @@ fn the_magic_numbers_fail_as_twilios_do() {
         let inbox = Inbox::default();
         let is_of_sms = ["+15005550004", "+15005550009"].contains(&phone);
         for channel in Channel::ALL {
-            let sent = inbox.send(&made(phone, 1, channel, 0));
+            let sent = inbox.send(&message_at(phone, 1, channel, 0));
             if channel == Channel::Sms || !is_of_sms {
                 assert_eq!(sent, Err(expected.clone()), "{phone} {channel:?}");
             } else {
-                // An app offers these when the text message is refused.
+                // Apps offer these channels after the SMS was refused.
                 assert!(sent.is_ok(), "{phone} {channel:?}");
             }
         }
@@ -184,7 +184,7 @@ fn the_magic_numbers_fail_as_twilios_do() {
     }
 }
 
-/// Whoever types one of them in must come as far as the inbox.
+/// A typed magic number must reach the inbox.
 #[test]
 fn a_client_can_name_every_one_of_these_numbers() {
     let region = "IN".parse().unwrap();

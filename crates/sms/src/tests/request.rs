@@ -1,4 +1,4 @@
-//! What Twilio is asked.
+//! The requests to Twilio.
 
 use super::*;
 
@@ -212,7 +212,7 @@ async fn a_call_that_is_too_long_for_twilio_is_ours_to_mend() {
     let server = stub(created("queued", Value::Null)).await;
     let sms = sms(by_call(&server.uri()));
     let rejected = Err(SendError::Rejected { provider_code: None, http_status: None });
-    // 4,000 characters of TwiML hold about 3,400 of words, which are said twice.
+    // 4,000 characters of TwiML have room for about 3,400 of text, which is said twice.
     for (length, is_taken) in [(1_700, true), (1_900, false)] {
         let result = sms.send(&call(&format!("{} 1, 0, 9, 7", "ए".repeat(length)))).await;
         assert_eq!(result.is_ok(), is_taken, "{length}");

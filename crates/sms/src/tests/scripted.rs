@@ -1,4 +1,4 @@
-//! Servers below HTTP, for what a well-behaved one cannot do.
+//! Servers below HTTP, for behaviour that an HTTP stub cannot simulate.
 
 use std::{io::Read, io::Write, sync::mpsc as blocking, thread};
 
@@ -8,20 +8,21 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-/// What becomes of one request; each has a connection of its own.
+/// What happens to one request; each request has its own connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
-    /// The connection is closed without a word.
+    /// The connection is closed without an answer.
     Cut,
-    /// It stays open without a word.
+    /// It stays open without an answer.
     Hold,
-    /// The message is taken.
+    /// The message is accepted.
     Take,
     /// An answer with this status and no body.
     Say(&'static str),
 }
 
-/// A server that takes one step for each request and is gone after the last. Its base URL, and every request's form.
+/// A server that takes one step per request and closes after the last. Returns its base URL and a channel with the
+/// form of each request.
 pub(super) async fn server<const N: usize>(steps: [Step; N]) -> (String, UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -48,14 +49,14 @@ pub(super) fn serve<const N: usize>(listener: TcpListener, steps: [Step; N]) -> 
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
         drop(listener);
-        // What is held stays so until the test is over.
+        // Held connections stay open until the test ends.
         std::future::pending::<()>().await;
         drop(held);
     });
     requests
 }
 
-/// Reads one request and tells its form.
+/// Reads one request and sends its form to the channel.
 async fn read(stream: &mut TcpStream, seen: &UnboundedSender<String>) {
     let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -66,14 +67,15 @@ async fn read(stream: &mut TcpStream, seen: &UnboundedSender<String>) {
         if let Some((_, form)) = text.split_once("\r\n\r\n")
             && form.contains("ValidityPeriod=")
         {
-            // A test that has seen enough does not listen any more.
+            // The test may have dropped the receiver.
             let _ = seen.send(form.to_owned());
             return;
         }
     }
 }
 
-/// A server that answers a TLS handshake with something else. Its base URL, and one word for each connection.
+/// A server that answers a TLS handshake with something else. Returns its base URL and a channel with one message per
+/// connection.
 pub(super) fn no_tls() -> (String, blocking::Receiver<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
@@ -82,7 +84,7 @@ pub(super) fn no_tls() -> (String, blocking::Receiver<()>) {
         while let Ok((mut stream, _)) = listener.accept() {
             let mut first = [0];
             if stream.read_exact(&mut first).is_ok() && first == [0x16] {
-                // It is counted before it is answered.
+                // Counted before it is answered.
                 if seen.send(()).is_err() {
                     return;
                 }

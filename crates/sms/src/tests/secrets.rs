@@ -6,12 +6,12 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
 
-/// Where a test's log goes.
+/// Collects the log of a test.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// From now on everything logged on this thread goes here, at every level, other crates' lines included.
+    /// Collects everything logged on this thread from now on, at every level, including other crates' lines.
     pub(super) fn begin(&self) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
@@ -24,7 +24,7 @@ impl Log {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    /// Everything logged on this thread while `sending` runs.
+    /// Runs `sending`, and returns everything that was logged on this thread meanwhile.
     pub(super) async fn capture<T>(sending: impl Future<Output = T>) -> (T, String) {
         let log = Self::default();
         let guard = log.begin();

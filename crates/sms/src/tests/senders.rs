@@ -1,4 +1,4 @@
-//! Who messages come from, as the settings write it.
+//! Reading senders and templates from the settings.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn a_sender_is_a_number_a_service_or_a_name() {
         ("MG0123", Sender::Alphanumeric("MG0123".into())),
     ] {
         assert_eq!(text.parse(), Ok(sender.clone()), "{text}");
-        // The kind is not shown, so it is compared.
+        // `Debug` does not show the sender, so the values are compared.
         assert!(text.parse::<Sender>().unwrap() == sender);
     }
     for (text, why) in [
@@ -94,7 +94,7 @@ fn a_template_is_chosen_by_language() {
     {
         assert_eq!(all.content_for(language), Some(other(end).as_str()), "{language}");
     }
-    // Without one for all others: the English one, and without that the first.
+    // Without a template for all others: the English one, else the first.
     let some = whatsapp(content[..2].to_vec());
     assert_eq!(some.content_for("fr"), Some(other("1").as_str()));
     let hindi = whatsapp(content[1..2].to_vec());

@@ -1,4 +1,4 @@
-//! What the messages say.
+//! The texts of the messages.
 
 use std::{fs, path::PathBuf};
 
@@ -39,7 +39,7 @@ fn body(text: &Text) -> &str {
     text.body.expose_secret()
 }
 
-/// A folder of texts that goes with the test.
+/// A folder of texts that is deleted with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -63,7 +63,7 @@ impl Drop for Folder {
     }
 }
 
-/// A whole file with this text message.
+/// A complete file with this text message.
 fn file(sms: &str) -> String {
     json!({ "sms": sms, "call": "{code}", "whatsapp": "{code}", "voice": "ta-IN" }).to_string()
 }
@@ -122,11 +122,11 @@ fn the_language_is_looked_up_from_the_tags_end() {
         (&["hi-Latn-IN"], "hi"),
         (&["hi-Deva-IN-x-mine"], "hi"),
         (&["ta-IN", "hi"], "ta"),
-        // Nobody speaks the first, so the second counts; the order is hers.
+        // The first has no text, so the second is used; the user's order counts.
         (&["fr-FR", "hi-IN", "ta"], "hi"),
         (&["en", "hi"], "en"),
         (&["PT-br"], "pt-BR"),
-        // Cut off from the right only: Portuguese as such is not Brazil's.
+        // Subtags are cut off from the right only: `pt` does not match `pt-BR`.
         (&["pt"], "en"),
         (&["pt-PT", "hi"], "hi"),
         (&["hindi"], "en"),
@@ -189,7 +189,7 @@ fn a_folder_replaces_our_texts_and_adds_languages() {
         ],
     );
     let texts = texts(folder.settings());
-    // Nothing of ours is left where a text is registered word for word: not even the singular.
+    // Our singular form is replaced too, because a text may be registered word for word.
     for (minutes, expected) in [(10, "Loopin: 1097 (10)"), (1, "Loopin: 1097 (1)")] {
         assert_eq!(body(&composed(&texts, Channel::Sms, &["fr"], None, minutes)), expected);
     }
@@ -200,18 +200,18 @@ fn a_folder_replaces_our_texts_and_adds_languages() {
 
 #[test]
 fn a_notice_to_an_old_number_is_in_the_first_language_that_has_one() {
-    let told = |texts: &Texts, tags: &[&str]| {
+    let notice_for = |texts: &Texts, tags: &[&str]| {
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
         let text = texts.phone_changed(&tags);
         (text.language.clone(), body(&text).to_owned())
     };
     let ours = texts(settings());
-    let (language, english) = told(&ours, &["fr", "en"]);
+    let (language, english) = notice_for(&ours, &["fr", "en"]);
     assert_eq!(language, "en");
     assert!(english.starts_with("The phone number of your Loopin account was changed."), "{english}");
-    assert_eq!(told(&ours, &["hi-IN"]).0, "hi");
-    assert_eq!(told(&ours, &[]).1, english);
-    // A file without one, be it a new language or in the place of ours, changes nothing of it.
+    assert_eq!(notice_for(&ours, &["hi-IN"]).0, "hi");
+    assert_eq!(notice_for(&ours, &[]).1, english);
+    // A file without a notice keeps the existing one, whether its language is new or replaces ours.
     let tamil = file("{code}").replacen('{', "{\"phone_changed\": \"ta {product}\",", 1);
     let files = [
         ("en.json", file("{code}")),
@@ -222,9 +222,9 @@ fn a_notice_to_an_old_number_is_in_the_first_language_that_has_one() {
     let files = files.each_ref().map(|(name, content)| (*name, content.as_str()));
     let folder = Folder::new("notice", &files);
     let mixed = texts(folder.settings());
-    assert_eq!(told(&mixed, &["te"]), ("en".to_owned(), english));
-    assert_eq!(told(&mixed, &["hi"]).0, "hi");
-    assert_eq!(told(&mixed, &["te", "ta"]).1, "ta Loopin");
+    assert_eq!(notice_for(&mixed, &["te"]), ("en".to_owned(), english));
+    assert_eq!(notice_for(&mixed, &["hi"]).0, "hi");
+    assert_eq!(notice_for(&mixed, &["te", "ta"]).1, "ta Loopin");
 }
 
 #[test]
@@ -277,8 +277,8 @@ fn a_fault_names_the_file_and_the_key() {
         (".json", good.clone(), ".json: the name must be a BCP 47 language tag"),
     ] {
         let folder = Folder::new("faults", &[(name, &content)]);
-        let told = errors(folder.settings());
-        assert!(told.starts_with(expected), "{expected}\n{told}");
+        let message = errors(folder.settings());
+        assert!(message.starts_with(expected), "{expected}\n{message}");
     }
 }
 
@@ -286,7 +286,7 @@ fn a_fault_names_the_file_and_the_key() {
 fn all_faults_are_told_at_once() {
     let folder =
         Folder::new("all", &[("TA.json", &file("code")), ("b.json", "{"), ("ta.json", &file("{x}"))]);
-    let told = errors(TextSettings {
+    let message = errors(TextSettings {
         webotp_domain: Some("https://example.com".to_owned()),
         android_app_hash: Some("short".to_owned()),
         ..folder.settings()
@@ -294,20 +294,20 @@ fn all_faults_are_told_at_once() {
     for expected in [
         "SMS_ANDROID_APP_HASH must be",
         "SMS_WEBOTP_DOMAIN must be",
-        "TA.json and ta.json are of one language",
+        "TA.json and ta.json are the same language",
         "TA.json: sms has no {code}",
         "b.json: the name must be",
         "ta.json: sms has a placeholder that is not known: {x}",
     ] {
-        assert!(told.contains(expected), "{expected}\n{told}");
+        assert!(message.contains(expected), "{expected}\n{message}");
     }
 }
 
 #[test]
 fn a_folder_that_is_not_there_is_a_fault() {
     let folder = std::env::temp_dir().join("loopin-auth-texts-that-are-not-there");
-    let told = errors(TextSettings { folder: Some(folder.clone()), ..settings() });
-    assert!(told.starts_with(&format!("SMS_TEXTS_DIR {}: ", folder.display())), "{told}");
+    let message = errors(TextSettings { folder: Some(folder.clone()), ..settings() });
+    assert!(message.starts_with(&format!("SMS_TEXTS_DIR {}: ", folder.display())), "{message}");
 }
 
 #[test]
@@ -381,13 +381,13 @@ fn a_text_over_one_segment_is_named() {
         texts(folder.settings()).warnings(5, 10),
         ["the SMS of ta.json takes 2 segments: it has 161 GSM-7 characters; one segment holds 160"]
     );
-    let told = loaded(TextSettings {
+    let warnings = loaded(TextSettings {
         webotp_domain: Some("accounts.identity.example.com".to_owned()),
         android_app_hash: Some(HASH.to_owned()),
         ..folder.settings()
     });
     assert_eq!(
-        told,
+        warnings,
         [
             "the SMS of our own hi.json with the WebOTP line takes 2 segments: it has 74 UCS-2 characters, since 'क' \
              is not in GSM-7; one segment holds 70",
@@ -405,8 +405,8 @@ fn a_text_for_the_retriever_has_at_most_140_bytes() {
     for (length, is_warned) in [(124, false), (125, true)] {
         let folder = Folder::new("bytes", &[("ta.json", &file(&format!("{}{{code}}", "a".repeat(length))))]);
         let settings = TextSettings { android_app_hash: Some(HASH.to_owned()), ..folder.settings() };
-        let told = texts(settings).warnings(4, 10);
-        assert_eq!(!told.is_empty(), is_warned, "{told:?}");
-        assert!(told.iter().all(|sentence| sentence.contains("141 bytes")), "{told:?}");
+        let warnings = texts(settings).warnings(4, 10);
+        assert_eq!(!warnings.is_empty(), is_warned, "{warnings:?}");
+        assert!(warnings.iter().all(|sentence| sentence.contains("141 bytes")), "{warnings:?}");
     }
 }

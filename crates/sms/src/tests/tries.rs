@@ -1,4 +1,4 @@
-//! When Twilio is asked again, and when it is not.
+//! When a request is retried, and when not.
 
 use std::sync::{
     Arc,
@@ -87,10 +87,11 @@ async fn a_definite_refusal_is_not_asked_again_whatever_its_status() {
 #[tokio::test]
 async fn a_later_try_tells_twilio_that_less_of_the_codes_life_is_left() {
     let clock = Clock::fixed(DateTime::UNIX_EPOCH);
-    let (server, asked, hand) = (MockServer::start().await, AtomicUsize::new(0), clock.clone());
+    let (server, requests_seen, server_clock) =
+        (MockServer::start().await, AtomicUsize::new(0), clock.clone());
     let respond = move |_: &wiremock::Request| {
-        hand.advance(chrono::Duration::seconds(30));
-        match asked.fetch_add(1, Ordering::SeqCst) {
+        server_clock.advance(chrono::Duration::seconds(30));
+        match requests_seen.fetch_add(1, Ordering::SeqCst) {
             0 | 1 => said(500),
             _ => created("queued", Value::Null),
         }
@@ -108,7 +109,7 @@ async fn a_later_try_tells_twilio_that_less_of_the_codes_life_is_left() {
 
 #[tokio::test]
 async fn a_connection_that_stands_at_the_second_try_sends_the_message() {
-    // Bound, and not yet listening: connections are refused, and nobody else gets the port.
+    // Bound but not listening yet: connections are refused, and no other program gets the port.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let base = format!("http://{}", socket.local_addr().unwrap());
@@ -118,7 +119,7 @@ async fn a_connection_that_stands_at_the_second_try_sends_the_message() {
     let sms = sms(settings(&base));
     let message = message();
     let listening = async {
-        while !log.text().contains("SMS provider is asked again") {
+        while !log.text().contains("SMS provider: trying again") {
             tokio::task::yield_now().await;
         }
         scripted::serve(socket.listen(8).unwrap(), [Step::Take])
@@ -126,7 +127,7 @@ async fn a_connection_that_stands_at_the_second_try_sends_the_message() {
     let (result, mut requests) = tokio::join!(sms.send(&message), listening);
     assert!(result.is_ok(), "{result:?}");
     assert!(requests.recv().await.unwrap().contains("ValidityPeriod=599"));
-    assert_eq!(log.text().matches("SMS provider is asked again").count(), 1);
+    assert_eq!(log.text().matches("SMS provider: trying again").count(), 1);
 }
 
 #[tokio::test]
@@ -144,12 +145,12 @@ async fn no_more_requests_are_under_way_than_may_be() {
     for _ in 0..LIMIT {
         requests.recv().await.unwrap();
     }
-    // Meanwhile another provider is asked and answers, many times: enough time for a third request to turn up.
+    // Meanwhile another server answers many requests, which is enough time for a third request to arrive here.
     for _ in 0..20 {
         assert!(answered(created("queued", Value::Null)).await.is_ok());
     }
     assert!(requests.try_recv().is_err());
-    // Whoever gives up makes room for the next.
+    // A cancelled message returns its permit.
     for task in &sending {
         task.abort();
     }
@@ -157,7 +158,7 @@ async fn no_more_requests_are_under_way_than_may_be() {
         assert!(task.await.unwrap_err().is_cancelled());
     }
     let Sms::Twilio(twilio) = sms.as_ref() else { unreachable!() };
-    assert_eq!(twilio.turns.available_permits(), LIMIT);
+    assert_eq!(twilio.permits.available_permits(), LIMIT);
 }
 
 #[tokio::test]
@@ -166,8 +167,8 @@ async fn a_message_whose_turn_does_not_come_in_time_was_not_sent() {
     let settings =
         TwilioSettings { timeout: Duration::from_millis(50), max_in_flight: 1, ..settings(&server.uri()) };
     let Sms::Twilio(twilio) = sms(settings) else { unreachable!() };
-    let turn = twilio.turns.acquire().await.unwrap();
+    let permit = twilio.permits.acquire().await.unwrap();
     assert_eq!(twilio.send(&message()).await, Err(unavailable(Outcome::NotSent)));
-    drop(turn);
+    drop(permit);
     assert_eq!(count(&server).await, 0);
 }

@@ -1,18 +1,19 @@
-//! One file of texts: its keys, and the templates in it.
+//! Reads the text file of one language: its keys and templates.
 
 use serde::Deserialize;
 
-/// The longest text that Twilio takes, in characters (its error 21617).
+/// The longest text that Twilio accepts, in characters (its error 21617).
 const MAX_CHARACTERS: usize = 1_600;
 
-/// A minute of talk. It is said twice, and Twilio takes at most 4,000 characters of `TwiML`.
+/// The longest text of a call, about a minute. It is said twice, and Twilio accepts at most 4,000 characters of
+/// `TwiML`.
 const MAX_SPOKEN: usize = 1_000;
 
-/// What fills a text up as far as it goes: `OTP_LENGTH` is at most 8, `OTP_EXPIRE_MINUTES` at most 60.
+/// The longest values of the placeholders: `OTP_LENGTH` is at most 8, `OTP_EXPIRE_MINUTES` at most 60.
 const LONGEST_CODE: &str = "00000000";
 const LONGEST_LIFE: i64 = 60;
 
-/// The keys of a file, as it is written. One that nobody knows is a slip of the pen that would go unnoticed.
+/// The format of a file. An unknown key is an error, because a typing error would otherwise go unnoticed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -26,39 +27,39 @@ struct File {
 
 /// The texts of one language.
 #[derive(Debug)]
-pub(super) struct Words {
-    /// The language's tag, as the file's name writes it.
+pub(super) struct Language {
+    /// The language tag, as in the file name.
     pub(super) tag: String,
-    /// What to call the file to the operator.
+    /// The name of the file in messages to the operator.
     pub(super) name: String,
     pub(super) sms: Template,
-    /// For when one minute remains, in a language whose plural differs.
+    /// For one remaining minute, if the language needs another form.
     pub(super) sms_one: Option<Template>,
     pub(super) call: Template,
     pub(super) whatsapp: Template,
-    /// The notice to the old number. Without one, another language's is sent.
+    /// The notice to the old number. Without one, that of another language is sent.
     pub(super) phone_changed: Option<Template>,
-    /// What Twilio's `<Say language>` calls the voice.
+    /// The voice, by its name in Twilio's `<Say language>`.
     pub(super) voice: String,
 }
 
-impl Words {
-    /// Reads a file; all faults at once, each with the file's name and the key.
+impl Language {
+    /// Reads a file. Returns all errors at once, each with the file name and the key.
     pub(super) fn read(tag: &str, name: &str, json: &str) -> Result<Self, Vec<String>> {
-        // Some editors begin a file with a mark of its byte order.
+        // Some editors write a byte order mark at the start of a file.
         let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         let file: File = serde_json::from_str(json).map_err(|error| vec![format!("{name}: {error}")])?;
         let mut errors = Vec::new();
-        let mut whole = |key: &str, read: Result<Template, String>| {
+        let mut checked = |key: &str, read: Result<Template, String>| {
             read.unwrap_or_else(|why| {
                 errors.push(format!("{name}: {key} {why}"));
                 Template::default()
             })
         };
         let phone_changed =
-            file.phone_changed.as_deref().map(|text| whole("phone_changed", Template::read_notice(text)));
-        let mut template = |key: &str, text: &str| whole(key, Template::read(text));
-        let words = Self {
+            file.phone_changed.as_deref().map(|text| checked("phone_changed", Template::read_notice(text)));
+        let mut template = |key: &str, text: &str| checked(key, Template::read(text));
+        let language = Self {
             sms: template("sms", &file.sms),
             sms_one: file.sms_one.as_deref().map(|text| template("sms_one", text)),
             call: template("call", &file.call),
@@ -68,24 +69,23 @@ impl Words {
             name: name.to_owned(),
             voice: file.voice,
         };
-        if !is_language_tag(&words.voice) {
+        if !is_language_tag(&language.voice) {
             errors.push(format!("{name}: voice must be a language that Twilio can speak, such as en-IN"));
         }
-        if errors.is_empty() { Ok(words) } else { Err(errors) }
+        if errors.is_empty() { Ok(language) } else { Err(errors) }
     }
 
-    /// The faults of texts that are too long to be sent, with this name of the product and so many characters behind
-    /// the text of a message.
-    pub(super) fn too_long(&self, product: &str, behind: usize) -> Vec<String> {
+    /// The errors of texts that are too long to send with this product name. `extra` is the length of the last line.
+    pub(super) fn too_long(&self, product: &str, extra: usize) -> Vec<String> {
         let texts = [
-            ("sms", Some(&self.sms), behind, MAX_CHARACTERS),
-            ("sms_one", self.sms_one.as_ref(), behind, MAX_CHARACTERS),
+            ("sms", Some(&self.sms), extra, MAX_CHARACTERS),
+            ("sms_one", self.sms_one.as_ref(), extra, MAX_CHARACTERS),
             ("call", Some(&self.call), 0, MAX_SPOKEN),
             ("phone_changed", self.phone_changed.as_ref(), 0, MAX_CHARACTERS),
         ];
-        let errors = texts.into_iter().filter_map(|(key, template, behind, most)| {
+        let errors = texts.into_iter().filter_map(|(key, template, extra, most)| {
             let text = template?.fill(product, LONGEST_CODE, LONGEST_LIFE);
-            let length = text.encode_utf16().count() + behind;
+            let length = text.encode_utf16().count() + extra;
             let name = &self.name;
             (length > most).then(|| format!("{name}: {key} can be {length} characters long, over {most}"))
         });
@@ -93,7 +93,7 @@ impl Words {
     }
 }
 
-/// A text with places for what differs.
+/// A text with placeholders.
 #[derive(Debug, Default)]
 pub(super) struct Template(Vec<Part>);
 
@@ -106,14 +106,14 @@ enum Part {
 }
 
 impl Template {
-    /// A text that carries a code.
+    /// Reads a text that must contain the code.
     fn read(text: &str) -> Result<Self, String> {
         let template = Self::parse(text)?;
         let has_code = template.0.iter().any(|part| matches!(part, Part::Code));
         if has_code { Ok(template) } else { Err("has no {code}".to_owned()) }
     }
 
-    /// A text that tells some news, and has nothing to fill in but the product.
+    /// Reads a notice, which may contain no placeholder but the product.
     fn read_notice(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Err("says nothing".to_owned());
@@ -123,7 +123,7 @@ impl Template {
         if has_code { Err("has a {code} or {minutes}, and there are none".to_owned()) } else { Ok(template) }
     }
 
-    /// Reads `{product}`, `{code}` and `{minutes}` out of a text.
+    /// Splits a text at its placeholders.
     fn parse(text: &str) -> Result<Self, String> {
         if text.contains(|c: char| c.is_control() && c != '\n') {
             return Err("holds a control character other than a line feed".to_owned());
@@ -144,7 +144,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// The text itself.
+    /// Fills in the placeholders.
     pub(super) fn fill(&self, product: &str, code: &str, minutes: i64) -> String {
         let mut text = String::new();
         for part in &self.0 {
@@ -159,14 +159,14 @@ impl Template {
     }
 }
 
-/// Words between two placeholders.
+/// The text between two placeholders.
 fn plain(words: &str) -> Result<String, String> {
     if words.contains('}') { Err("has a } without its {".to_owned()) } else { Ok(words.to_owned()) }
 }
 
-/// Whether a text has the shape of a BCP 47 tag: a language of two or three letters, then subtags of at most eight
-/// letters and digits (RFC 5646; it reserves longer languages and has given none out).
-pub(super) fn is_language_tag(text: &str) -> bool {
+/// Whether a text has the form of a BCP 47 tag: a language of two or three letters, then subtags of at most eight
+/// letters and digits (RFC 5646 reserves longer languages and has assigned none).
+pub(crate) fn is_language_tag(text: &str) -> bool {
     let mut subtags = text.split('-');
     let language = subtags.next().unwrap_or_default();
     (2..=3).contains(&language.len())

@@ -1,4 +1,4 @@
-//! Whether the credentials are good, for the operator's command:
+//! Checks the credentials for the operator's command:
 //! <https://www.twilio.com/docs/iam/api/account#fetch-an-account-resource>.
 
 use reqwest::Method;
@@ -6,7 +6,7 @@ use reqwest::Method;
 use super::{Twilio, answer::Answer, failure::Failure};
 use crate::{SendError, provider_error};
 
-/// What Twilio tells of the account. Nothing is known of either where an API key asks.
+/// What Twilio reports about the account. Both are unknown with an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountCheck {
     /// Whether it may be used.
@@ -18,36 +18,36 @@ pub struct AccountCheck {
 /// Whether an account may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountStatus {
-    /// It may.
+    /// It may be used.
     Active,
-    /// Twilio stopped it, most likely for want of money.
+    /// Twilio has suspended it, most likely for lack of money.
     Suspended,
-    /// For good.
+    /// It is closed permanently.
     Closed,
 }
 
 /// Whether an account is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountKind {
-    /// It only reaches numbers that were verified with Twilio.
+    /// It can only send to numbers that were verified with Twilio.
     Trial,
-    /// It reaches all.
+    /// It can send to all numbers.
     Full,
 }
 
 impl Twilio {
-    /// Asks Twilio once whether it knows the credentials. Nothing is sent, and nothing logged.
+    /// Asks Twilio once whether the credentials are valid. It sends no message and logs nothing.
     ///
     /// # Errors
-    /// [`SendError`], which [`crate::explain`] puts in words.
+    /// [`SendError`]; [`crate::explain`] turns it into a sentence.
     pub async fn check_account(&self) -> Result<AccountCheck, SendError> {
-        // A standard API key may read everything but the account, so it reads one message.
+        // A standard API key cannot read the account, so it reads one message.
         let is_key = self.settings.credentials.user.starts_with("SK");
         let mut url = if is_key { self.messages.clone() } else { self.account.clone() };
         if is_key {
             url.set_query(Some("PageSize=1"));
         }
-        let request = self.asking(Method::GET, url).timeout(self.settings.timeout);
+        let request = self.authorized_request(Method::GET, url).timeout(self.settings.timeout);
         let response = request
             .send()
             .await
@@ -58,7 +58,7 @@ impl Twilio {
         }
         let sid = answer.text("sid");
         if !is_key && sid != Some(&self.settings.account_sid) {
-            // A success of something that is not Twilio.
+            // A success response from something that is not Twilio.
             return Err(provider_error::from_answer(answer.status.as_u16(), None, None).error);
         }
         Ok(AccountCheck {

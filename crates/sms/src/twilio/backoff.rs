@@ -1,23 +1,22 @@
-//! How long to wait before Twilio is asked again.
+//! The wait before a retry.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-/// The wait before the second try, at most; it doubles for each one after it.
+/// The longest wait before the second try; it doubles for each later one.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// The wait after so many tries: between a half and the whole of what it doubles to, and not before what the answer
-/// asked for.
+/// The wait after this many tries: `at_least`, plus half of the doubled wait, plus a jitter of up to the other half.
 ///
-/// The jitter keeps messages that failed together from coming back together. There is no rng in this room; the id of a
-/// message ends in random bits, and each try takes others of them.
-pub(super) fn wait(id: Uuid, tries: u32, asked_for: Duration) -> Duration {
+/// The jitter keeps messages that failed together from being retried together. This crate has no source of
+/// randomness; the jitter comes from the random bits at the end of the message id, different ones for each try.
+pub(super) fn wait(id: Uuid, tries: u32, at_least: Duration) -> Duration {
     let earlier = tries.saturating_sub(1).min(8);
     let half = FIRST_WAIT * 2_u32.pow(earlier) / 2;
     let bits = (id.as_u128() >> (16 * earlier)) & 0xFFFF;
     let jitter = half * u32::try_from(bits).unwrap_or(0) / 0xFFFF;
-    asked_for + half + jitter
+    at_least + half + jitter
 }
 
 #[cfg(test)]
@@ -44,8 +43,8 @@ mod tests {
 
     #[test]
     fn nobody_comes_back_before_the_answer_said() {
-        let asked_for = Duration::from_secs(3);
-        assert!(wait(LEAST, 1, asked_for) > asked_for);
-        assert!(wait(LEAST, 1, asked_for) < wait(MOST, 1, asked_for));
+        let at_least = Duration::from_secs(3);
+        assert!(wait(LEAST, 1, at_least) > at_least);
+        assert!(wait(LEAST, 1, at_least) < wait(MOST, 1, at_least));
     }
 }

@@ -1,54 +1,56 @@
-//! A circuit breaker: when Twilio is away, nobody waits for it, and it is not asked by everybody at once when it is back.
+//! A circuit breaker: while Twilio is down, messages fail at once instead of waiting, and when it recovers it does
+//! not get all requests at the same time.
 //!
-//! After [`FAILURES`] messages in a row that got no answer, or a 5xx or 429 for one, it opens, and messages are answered
-//! at once. After [`FIRST_PAUSE`] one message is let through, the probe. If it is answered, whatever the answer, the
-//! breaker closes; if not, it stays open for twice as long, at most for [`LONGEST_PAUSE`].
+//! It opens after [`FAILURES`] messages in a row that got no response, a 5xx or a 429; messages then fail at once.
+//! After [`FIRST_PAUSE`] it lets one message through, the probe. Any answer to the probe closes the breaker;
+//! otherwise it stays open for twice as long, at most for [`LONGEST_PAUSE`].
 //!
-//! It reads no clock: whoever asks it brings the time. That may be a wall clock that somebody sets back, so a pause that
-//! would last longer than it was meant to is over.
+//! It reads no clock: the caller passes the time. The caller's clock may be set back, so a remaining pause that is
+//! longer than the whole pause counts as over.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::{error, info};
 
-/// So many messages in a row open it.
+/// This many failed messages in a row open it.
 const FAILURES: u32 = 5;
 
-/// How long it is open at first, and at most.
+/// The first pause, and the longest.
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(2);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
 #[derive(Debug)]
 pub(super) struct Breaker {
-    /// `None` is one that never opens.
+    /// `None` if the breaker is switched off.
     state: Option<Mutex<State>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
     circuit: Circuit,
-    /// How many probes there were, so that each has a number of its own.
+    /// The number of probes so far, so that each has its own number.
     probes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Circuit {
     Closed {
-        /// Messages in a row that failed.
+        /// Failed messages in a row.
         failures: u32,
     },
     Open {
-        /// When the next probe may go.
+        /// When the next probe may be sent.
         until: DateTime<Utc>,
-        /// How long it was opened for.
+        /// The length of this pause.
         pause: TimeDelta,
-        /// The probe that is under way.
+        /// The current probe.
         probe: Option<u64>,
     },
 }
 
-/// A message's leave to ask Twilio. Dropped without a word, a probe makes room for the next one.
+/// Permission to send one message to Twilio. If a probe's pass is dropped without a result, the next message can be
+/// the probe.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
     breaker: &'a Breaker,
@@ -61,10 +63,10 @@ impl Breaker {
         Self { state: is_on.then(|| Mutex::new(state)) }
     }
 
-    /// Lets a message ask Twilio.
+    /// Admits a message.
     ///
     /// # Errors
-    /// While the breaker is open, with the seconds until the next probe, at least 1.
+    /// The seconds until the next probe, at least 1, while the breaker is open.
     pub(super) fn admit(&self, now: DateTime<Utc>) -> Result<Pass<'_>, u64> {
         let probe = match self.lock() {
             None => None,
@@ -73,15 +75,16 @@ impl Breaker {
         Ok(Pass { breaker: self, probe })
     }
 
-    /// A thread that panicked with the lock held has changed the state whole or not at all.
+    /// A panic never leaves a half-changed state behind, so a poisoned lock can be used.
     fn lock(&self) -> Option<MutexGuard<'_, State>> {
         Some(self.state.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Pass<'_> {
-    /// The seconds until the next probe, if the breaker has opened since and this is not the probe.
-    pub(super) fn shut(&self, now: DateTime<Utc>) -> Option<u64> {
+    /// The seconds until the next probe, if the breaker has opened since this pass was given and this is not the
+    /// probe.
+    pub(super) fn blocked_for(&self, now: DateTime<Utc>) -> Option<u64> {
         match self.breaker.lock()?.circuit {
             Circuit::Open { until, pause, probe } if probe.is_none() || probe != self.probe => {
                 Some(seconds_left(until, pause, now))
@@ -90,18 +93,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Twilio gave an answer of its own, be it a refusal.
+    /// Twilio answered, even if it refused the message.
     pub(super) fn answered(self) {
         let Some(mut state) = self.breaker.lock() else { return };
         let was_open = matches!(state.circuit, Circuit::Open { .. });
         state.circuit = Circuit::Closed { failures: 0 };
         drop(state);
         if was_open {
-            info!("SMS provider is back: messages are sent again");
+            info!("SMS provider is up again: messages are sent");
         }
     }
 
-    /// Twilio gave no answer, or said that it could not.
+    /// Twilio did not answer, or answered with a 5xx or 429.
     pub(super) fn failed(self, now: DateTime<Utc>) {
         let Some(mut state) = self.breaker.lock() else { return };
         let has_opened = state.fail(self.probe, now);
@@ -109,7 +112,7 @@ impl Pass<'_> {
         if has_opened {
             error!(
                 failures = FAILURES,
-                "SMS provider is away: messages are refused until one of them, let through now and then, is answered"
+                "SMS provider is down: messages are refused until a probe is answered"
             );
         }
     }
@@ -125,7 +128,7 @@ impl Drop for Pass<'_> {
 }
 
 impl State {
-    /// The number of the probe, if this message is to be one.
+    /// The number of the probe, if this message becomes one.
     fn admit(&mut self, now: DateTime<Utc>) -> Result<Option<u64>, u64> {
         let Circuit::Open { until, pause, probe } = &mut self.circuit else { return Ok(None) };
         if probe.is_some() || !is_over(*until, *pause, now) {
@@ -136,8 +139,8 @@ impl State {
         Ok(*probe)
     }
 
-    /// Whether this failure opened it. What fails while it is open and is not the probe began before: it says nothing
-    /// new.
+    /// Records a failure, and returns whether it opened the breaker. While it is open, only the probe's failure
+    /// counts: other messages were sent before it opened.
     fn fail(&mut self, own: Option<u64>, now: DateTime<Utc>) -> bool {
         match self.circuit {
             Circuit::Closed { failures } if failures + 1 < FAILURES => {
@@ -161,7 +164,7 @@ impl State {
         self.circuit = Circuit::Open { until: now + pause, pause, probe: None };
     }
 
-    /// A probe that came to no end. The next message may be one at once.
+    /// Ends a probe without a result, so that the next message can be one.
     fn forget(&mut self, own: u64) {
         if let Circuit::Open { probe, .. } = &mut self.circuit
             && *probe == Some(own)
@@ -176,7 +179,7 @@ fn is_over(until: DateTime<Utc>, pause: TimeDelta, now: DateTime<Utc>) -> bool {
     left <= TimeDelta::zero() || left > pause
 }
 
-/// Rounded up; 1 while a probe is under way.
+/// The seconds until the next probe, rounded up; 1 while a probe is under way.
 fn seconds_left(until: DateTime<Utc>, pause: TimeDelta, now: DateTime<Utc>) -> u64 {
     if is_over(until, pause, now) {
         return 1;
@@ -193,7 +196,7 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
     }
 
-    /// One that opened at this time.
+    /// A breaker that opened at this time.
     fn opened(seconds: i64) -> Breaker {
         let breaker = Breaker::new(true);
         for _ in 0..FAILURES {
@@ -202,7 +205,7 @@ mod tests {
         breaker
     }
 
-    fn provider_error(breaker: &Breaker, now: DateTime<Utc>) -> Option<u64> {
+    fn refused_for(breaker: &Breaker, now: DateTime<Utc>) -> Option<u64> {
         breaker.admit(now).err()
     }
 
@@ -217,9 +220,9 @@ mod tests {
             breaker.admit(at(0)).unwrap().failed(at(0));
         }
         let fifth = breaker.admit(at(0)).unwrap();
-        assert_eq!(fifth.shut(at(0)), None);
+        assert_eq!(fifth.blocked_for(at(0)), None);
         fifth.failed(at(0));
-        assert_eq!(provider_error(&breaker, at(0)), Some(2));
+        assert_eq!(refused_for(&breaker, at(0)), Some(2));
     }
 
     #[test]
@@ -228,19 +231,19 @@ mod tests {
         for _ in 0..20 {
             drop(breaker.admit(at(0)).unwrap());
         }
-        assert_eq!(provider_error(&breaker, at(0)), None);
+        assert_eq!(refused_for(&breaker, at(0)), None);
     }
 
     #[test]
     fn after_the_pause_one_message_is_let_through() {
         let breaker = opened(0);
         let almost = at(2) - TimeDelta::milliseconds(1);
-        assert_eq!(provider_error(&breaker, almost), Some(1));
+        assert_eq!(refused_for(&breaker, almost), Some(1));
         let probe = breaker.admit(at(2)).unwrap();
-        assert_eq!(probe.shut(at(2)), None);
-        assert_eq!(provider_error(&breaker, at(2)), Some(1));
+        assert_eq!(probe.blocked_for(at(2)), None);
+        assert_eq!(refused_for(&breaker, at(2)), Some(1));
         probe.answered();
-        assert_eq!(provider_error(&breaker, at(2)), None);
+        assert_eq!(refused_for(&breaker, at(2)), None);
     }
 
     #[test]
@@ -248,16 +251,16 @@ mod tests {
         let breaker = opened(0);
         let mut now = at(0);
         for pause in [2, 4, 8, 16, 30, 30] {
-            assert_eq!(provider_error(&breaker, now), Some(pause));
+            assert_eq!(refused_for(&breaker, now), Some(pause));
             now += TimeDelta::seconds(i64::try_from(pause).unwrap());
             breaker.admit(now).unwrap().failed(now);
         }
         breaker.admit(now + LONGEST_PAUSE).unwrap().answered();
-        // Closed, it begins anew.
+        // After closing, it starts with the first pause again.
         for _ in 0..FAILURES {
             breaker.admit(now).unwrap().failed(now);
         }
-        assert_eq!(provider_error(&breaker, now), Some(2));
+        assert_eq!(refused_for(&breaker, now), Some(2));
     }
 
     #[test]
@@ -267,10 +270,10 @@ mod tests {
         for (second, pass) in (0..).zip(passes) {
             pass.failed(at(second));
         }
-        // The fifth opened it; the fifteen after it neither lengthen the pause nor begin it anew.
+        // The fifth failure opened it; the fifteen after it neither lengthen nor restart the pause.
         let probe = breaker.admit(at(4 + 2)).unwrap();
         probe.failed(at(6));
-        assert_eq!(provider_error(&breaker, at(6)), Some(4));
+        assert_eq!(refused_for(&breaker, at(6)), Some(4));
     }
 
     #[test]
@@ -278,9 +281,9 @@ mod tests {
         let breaker = opened(0);
         drop(breaker.admit(at(2)).unwrap());
         let probe = breaker.admit(at(2)).unwrap();
-        assert_eq!(provider_error(&breaker, at(2)), Some(1));
+        assert_eq!(refused_for(&breaker, at(2)), Some(1));
         probe.failed(at(2));
-        assert_eq!(provider_error(&breaker, at(2)), Some(4));
+        assert_eq!(refused_for(&breaker, at(2)), Some(4));
     }
 
     #[test]
@@ -290,15 +293,15 @@ mod tests {
         for _ in 0..FAILURES {
             breaker.admit(at(0)).unwrap().failed(at(0));
         }
-        assert_eq!(late_answer.shut(at(1)), Some(1));
+        assert_eq!(late_answer.blocked_for(at(1)), Some(1));
         let probe = breaker.admit(at(2)).unwrap();
         late_failure.failed(at(2));
-        assert_eq!(probe.shut(at(2)), None, "it is still the probe");
+        assert_eq!(probe.blocked_for(at(2)), None, "it is still the probe");
         late_answer.answered();
-        assert_eq!(provider_error(&breaker, at(2)), None);
-        // The probe's number means nothing any more.
+        assert_eq!(refused_for(&breaker, at(2)), None);
+        // The probe's number is no longer current.
         probe.failed(at(2));
-        assert_eq!(provider_error(&breaker, at(2)), None);
+        assert_eq!(refused_for(&breaker, at(2)), None);
     }
 
     #[test]
@@ -312,7 +315,7 @@ mod tests {
         let breaker = Breaker::new(false);
         for _ in 0..100 {
             let pass = breaker.admit(at(0)).unwrap();
-            assert_eq!(pass.shut(at(0)), None);
+            assert_eq!(pass.blocked_for(at(0)), None);
             pass.failed(at(0));
         }
     }

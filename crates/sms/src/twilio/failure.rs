@@ -1,4 +1,4 @@
-//! A try that failed: what it means, and whether there may be another one.
+//! A failed try: its meaning, whether a retry is allowed, and its log line.
 
 use std::{error::Error as _, time::Duration};
 
@@ -10,15 +10,15 @@ use crate::{
     provider_error::{self, ProviderError},
 };
 
-/// What a try says of Twilio, whatever it says of the message.
+/// What a try shows about Twilio itself, whatever happened to the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
-    /// It answered.
-    Answered,
-    /// It gave no answer, or said that it could not.
-    Away,
-    /// It was not asked.
-    NotAsked,
+    /// Twilio answered.
+    Up,
+    /// Twilio did not answer, or answered that it is overloaded or has an error.
+    Down,
+    /// The try shows nothing: no request was sent, or it was cut short by us.
+    Unknown,
 }
 
 pub(super) struct Failure {
@@ -26,76 +26,76 @@ pub(super) struct Failure {
     http_status: Option<u16>,
     cause: Option<String>,
     pub(super) health: Health,
-    /// How long to wait at least before the next try; `None` when there is to be none.
-    pub(super) again: Option<Duration>,
+    /// The minimum wait before a retry; `None` if there must be no retry.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Failure {
-    pub(super) fn not_asked(provider_error: ProviderError) -> Self {
-        Self { provider_error, http_status: None, cause: None, health: Health::NotAsked, again: None }
+    pub(super) fn not_attempted(provider_error: ProviderError) -> Self {
+        Self { provider_error, http_status: None, cause: None, health: Health::Unknown, retry_after: None }
     }
 
     /// The breaker is open.
-    pub(super) fn shut(retry_after: u64) -> Self {
-        let hint = "Twilio did not answer the messages before: it is asked again now and then";
-        Self::not_asked(provider_error::of_not_asked(hint, Some(retry_after)))
+    pub(super) fn circuit_open(retry_after: u64) -> Self {
+        let hint = "Twilio did not answer the last messages: it is probed now and then";
+        Self::not_attempted(provider_error::not_attempted(hint, Some(retry_after)))
     }
 
-    /// The deadline came before the message's turn.
-    pub(super) fn too_late() -> Self {
-        let hint = "too many messages at once: the time was over before Twilio could be asked";
-        Self::not_asked(provider_error::of_not_asked(hint, None))
+    /// The deadline came before the message got its permit.
+    pub(super) fn no_time_left() -> Self {
+        let hint = "too many messages at once: the time was over before this one could be sent";
+        Self::not_attempted(provider_error::not_attempted(hint, None))
     }
 
-    /// An answer that is a refusal. 429 and 5xx may be tried again; the first was not processed, and if the second was,
-    /// the next try sends the same code once more.
+    /// A response that is a refusal. 429 and 5xx may be retried: after a 429 the request was not processed, and if it
+    /// was after a 5xx, the retry only sends the same code once more.
     pub(super) fn from_answer(provider_error: ProviderError, answer: &Answer) -> Self {
-        let is_passing = matches!(provider_error.error, SendError::Unavailable { .. });
-        let is_away = is_passing && answer.is_away();
+        let is_temporary = matches!(provider_error.error, SendError::Unavailable { .. });
+        let is_down = is_temporary && answer.is_unavailable();
         Self {
             provider_error,
             http_status: Some(answer.status.as_u16()),
             cause: None,
-            health: if is_away { Health::Away } else { Health::Answered },
-            again: is_away.then(|| Duration::from_secs(answer.retry_after.unwrap_or(0))),
+            health: if is_down { Health::Down } else { Health::Up },
+            retry_after: is_down.then(|| Duration::from_secs(answer.retry_after.unwrap_or(0))),
         }
     }
 
-    /// No answer. Only a connection that never stood proves that Twilio got nothing, so only that may be tried again;
-    /// `is_connect` covers DNS, TCP, TLS and their time-out. `is_builder` is a request that could not be written.
-    /// A time-out of a request that did not have the whole time says nothing of Twilio.
-    pub(super) fn from_no_answer(failure: &reqwest::Error, had_the_whole_time: bool) -> Self {
-        let is_unsent = failure.is_connect() || failure.is_builder();
-        let outcome = if is_unsent { Outcome::NotSent } else { Outcome::Unknown };
+    /// No response. Only a failed connection proves that Twilio received nothing, so only that may be retried.
+    /// `is_connect` covers DNS, TCP, TLS and their time-outs; `is_builder` is a request that could not be written. A
+    /// time-out of a request with less than the full time shows nothing about Twilio.
+    pub(super) fn from_no_answer(failure: &reqwest::Error, had_full_timeout: bool) -> Self {
+        let is_not_sent = failure.is_connect() || failure.is_builder();
+        let outcome = if is_not_sent { Outcome::NotSent } else { Outcome::Unknown };
         Self {
             provider_error: provider_error::from_no_answer(outcome),
             http_status: None,
             cause: Some(root_cause(failure)),
-            health: if failure.is_builder() || (failure.is_timeout() && !had_the_whole_time) {
-                Health::NotAsked
+            health: if failure.is_builder() || (failure.is_timeout() && !had_full_timeout) {
+                Health::Unknown
             } else {
-                Health::Away
+                Health::Down
             },
-            again: failure.is_connect().then_some(Duration::ZERO),
+            retry_after: failure.is_connect().then_some(Duration::ZERO),
         }
     }
 
-    /// Whether the message may have gone out all the same.
+    /// Whether the message may have been sent all the same.
     pub(super) fn may_be_sent(&self) -> bool {
         !self.provider_error.error.definitely_not_sent()
     }
 
-    /// An earlier try may have sent it, whatever became of this one. A definite refusal stays one: the number or the
-    /// settings did not change in between.
-    pub(super) fn after_one_that_may_be_sent(mut self) -> Self {
+    /// Adjusts the outcome if an earlier try may have sent the message. A definite refusal stays one, because number
+    /// and settings did not change in between.
+    pub(super) fn after_unknown_outcome(mut self) -> Self {
         if let SendError::Unavailable { outcome, .. } = &mut self.provider_error.error {
             *outcome = Outcome::Unknown;
         }
         self
     }
 
-    /// One line for a message that was not taken, at the level of whoever must act. Twilio's own text is left out: it
-    /// names the phone.
+    /// Writes one log line for a message that was not accepted, at the level of who must act. Twilio's own text is
+    /// left out, because it contains the phone.
     pub(super) fn report(&self, message: &Message, tries: u32) {
         let (message_id, to, channel) = (message.id, &message.to, message.channel.as_str());
         let Self { provider_error: ProviderError { error, hint }, http_status, .. } = self;
@@ -106,13 +106,13 @@ impl Failure {
                 let reason = reason.as_str();
                 info!(
                     %message_id, %to, channel, reason, provider_code, http_status, hint,
-                    "SMS refused: this number gets none"
+                    "SMS refused: this number cannot get messages"
                 );
             }
             SendError::Rejected { .. } => {
                 error!(
                     %message_id, %to, channel, provider_code, http_status, hint,
-                    "SMS refused: something of ours is to mend"
+                    "SMS refused: the operator must fix account, sender or settings"
                 );
             }
             SendError::Unavailable { outcome, retry_after, .. } => {
@@ -129,7 +129,7 @@ impl Failure {
     }
 }
 
-/// The innermost cause, such as "Connection refused". The outer layers name the URL, and the account with it.
+/// The innermost cause, such as "Connection refused". The outer errors contain the URL, and with it the account.
 fn root_cause(failure: &reqwest::Error) -> String {
     let mut cause = failure.source();
     while let Some(inner) = cause.and_then(std::error::Error::source) {

@@ -1,8 +1,8 @@
-//! What Twilio is asked: one form for each channel.
+//! Builds the form of a request: one for each channel.
 //!
 //! <https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource> and
-//! <https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>. Twilio ignores a field that it does not
-//! know, so a misspelt one is only found by a test that compares the whole form.
+//! <https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>. Twilio ignores unknown fields, so
+//! only a test that compares the whole form finds a misspelt one.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -21,24 +21,25 @@ use crate::{
 };
 use domain::delivery::Channel;
 
-/// `ValidityPeriod` in seconds, as Twilio allows it. Left out it is the longest.
+/// The range of `ValidityPeriod` in seconds. Twilio's default is the maximum.
 const MIN_VALIDITY_SECONDS: u64 = 1;
 const MAX_VALIDITY_SECONDS: u64 = 36_000;
 
-/// How long a call rings, in seconds: not so long that most mailboxes pick up, because a code must not be read to one.
+/// How long a call rings, in seconds: short enough that most mailboxes do not pick up, because a code must not be
+/// left on one.
 const RINGING_SECONDS: &str = "20";
 
-/// What Twilio is to report of a call; without these it only tells of the end.
+/// The events that Twilio reports for a call; by default it only reports the end.
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
 
-/// The fields in their order. It holds the code and has no `Debug`.
+/// The fields in order. It contains the code and has no `Debug`.
 pub(super) struct Form<'a>(Vec<(&'static str, Cow<'a, str>)>);
 
 impl<'a> Form<'a> {
-    /// The form that asks for this message at this time.
+    /// The form for this message at this time.
     ///
     /// # Errors
-    /// A refusal of our own when the settings do not allow it.
+    /// A refusal of our own if the settings do not allow the message.
     pub(super) fn new(
         settings: &'a TwilioSettings,
         message: &'a Message,
@@ -60,8 +61,7 @@ impl<'a> Form<'a> {
         message: &'a Message,
         now: DateTime<Utc>,
     ) -> Result<Self, ProviderError> {
-        let sender =
-            settings.senders.for_phone(&message.to).ok_or_else(provider_error::of_unserved_country)?;
+        let sender = settings.senders.for_phone(&message.to).ok_or_else(provider_error::unserved_country)?;
         let mut form = Self(vec![("To", message.to.full().into())]);
         form.0.push(match sender {
             Sender::MessagingService(sid) => ("MessagingServiceSid", sid.into()),
@@ -93,7 +93,7 @@ impl<'a> Form<'a> {
             Sender::MessagingService(sid) => ("MessagingServiceSid", sid.into()),
             Sender::Number(from) | Sender::Alphanumeric(from) => ("From", format!("whatsapp:{from}").into()),
         });
-        // The text is the template's; only the code is ours.
+        // The template contains the text; we only send the code.
         let code = message.otp_code.as_ref().ok_or_else(no_template)?;
         let variables = json!({ "1": code.expose_secret() });
         form.0.push(("ContentSid", content.into()));
@@ -103,7 +103,7 @@ impl<'a> Form<'a> {
         Ok(form)
     }
 
-    /// A call is made at once or not at all: there is no validity.
+    /// A call has no validity period, because it is made at once or not at all.
     fn call(settings: &'a TwilioSettings, message: &'a Message) -> Result<Self, ProviderError> {
         let from = settings
             .voice_number
@@ -123,7 +123,7 @@ impl<'a> Form<'a> {
         Ok(form)
     }
 
-    /// Names the address for reports, where there is one.
+    /// Adds the address for reports, if there is one.
     fn report_to(&mut self, settings: &'a TwilioSettings) -> bool {
         let Some(address) = &settings.status_callback else { return false };
         self.0.push(("StatusCallback", address.as_str().into()));
@@ -135,14 +135,14 @@ fn no_whatsapp() -> ProviderError {
     provider_error::from_settings("no WhatsApp: set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID")
 }
 
-/// `WhatsApp` takes templates only, and the one that there is carries a code.
+/// `WhatsApp` accepts templates only, and ours contains a code.
 fn no_template() -> ProviderError {
     provider_error::from_settings("no WhatsApp template for a message without a code")
 }
 
-/// What remains of the code's life now; less at a later try.
+/// The remaining validity of the message, which is less at a retry.
 fn validity(message: &Message, now: DateTime<Utc>) -> Cow<'static, str> {
-    // A clock that was set back does not make the code older.
+    // If the clock was set back, the age counts as zero.
     let age = (now - message.created_at).to_std().unwrap_or(Duration::ZERO);
     let left = message.valid_for.saturating_sub(age).as_secs();
     left.clamp(MIN_VALIDITY_SECONDS, MAX_VALIDITY_SECONDS).to_string().into()

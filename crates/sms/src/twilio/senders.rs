@@ -1,18 +1,19 @@
-//! Who messages come from.
+//! The senders of messages, by country, and the WhatsApp templates, by language.
 
 use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
+use crate::text::is_language_tag;
 use domain::phone::{PhoneNumber, Region};
 
-/// The country that stands for all others.
+/// The key for all other countries or languages.
 const OTHERS: &str = "*";
 
-/// The longest alphanumeric sender that networks take, in characters.
+/// The longest alphanumeric sender that networks accept, in characters.
 const LONGEST_NAME: usize = 11;
 
-/// Who a message comes from. Its `Debug` shows only the kind.
+/// The sender of a message. Its `Debug` shows only the kind.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Sender {
     /// A number of the account in E.164, or a short code of 3 to 8 digits.
@@ -20,7 +21,7 @@ pub enum Sender {
     /// An alphanumeric sender: at most 11 letters, digits, spaces and `& + - _`, with a letter among them. Twilio's
     /// rules: <https://www.twilio.com/docs/messaging/services/api/alphasender-resource>.
     Alphanumeric(String),
-    /// `MG` and 32 hex digits; the service picks the number.
+    /// A messaging service (`MG` and 32 hex digits), which selects the number.
     MessagingService(String),
 }
 
@@ -34,7 +35,7 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// The text is no sender.
+/// The text is not a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "must be a number in E.164 (+ and digits), a short code, a messaging service (MG and 32 hex digits) or an \
@@ -59,7 +60,7 @@ impl FromStr for Sender {
     }
 }
 
-/// Two letters and 32 hex digits, as Twilio names what it keeps.
+/// Whether the text is a Twilio SID of this kind: two letters and 32 hex digits.
 fn is_sid(text: &str, kind: &str) -> bool {
     text.strip_prefix(kind)
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -85,28 +86,28 @@ fn is_name(text: &str) -> bool {
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Who messages come from, by the country that they go to: `IN=MG…,US=+1…,*=+1…`. Its `Debug` shows only the countries.
+/// The senders by destination country: `IN=MG…,US=+1…,*=+1…`. Its `Debug` shows only the countries.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Senders {
     /// The senders of single countries.
     pub by_region: Vec<(Region, Sender)>,
-    /// The sender of all others; without one they are not served.
+    /// The sender for all other countries; without one they are not served.
     pub others: Option<Sender>,
 }
 
-/// What is wrong with `TWILIO_SENDERS`. It names the item by its country or its place, never by its sender.
+/// What is wrong with `TWILIO_SENDERS`. It names the item by its country or position, never by its sender.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendersError {
-    /// No `=` in it.
+    /// The item has no `=`.
     #[error("item {0} must be a country and a sender, such as IN=MG… or *=+1…")]
     NoPair(usize),
-    /// The left side is no country.
+    /// The left side is not a country.
     #[error("{0} is no country: {OTHERS} or two letters such as IN")]
     NoCountry(String),
-    /// The right side is no sender.
+    /// The right side is not a sender.
     #[error("the sender of {0} {NoSender}")]
     NoSender(String),
-    /// It has a sender already.
+    /// The country has two senders.
     #[error("{0} has two senders")]
     Twice(String),
 }
@@ -119,9 +120,6 @@ impl Senders {
     }
 
     /// Reads `IN=MG…,US=+1…,*=+1…`.
-    ///
-    /// # Errors
-    /// When an item is not of that shape, or a country stands in two of them.
     pub fn parse(text: &str) -> Result<Self, SendersError> {
         let mut senders = Self::default();
         for (place, item) in text.split(',').enumerate() {
@@ -144,7 +142,7 @@ impl Senders {
         Ok(senders)
     }
 
-    /// Who writes to this phone. `None` when its country is not served.
+    /// The sender for this phone. `None` if its country is not served.
     #[must_use]
     pub fn for_phone(&self, phone: &PhoneNumber) -> Option<&Sender> {
         let region = phone.region();
@@ -160,7 +158,8 @@ impl fmt::Debug for Senders {
     }
 }
 
-/// How codes go by WhatsApp: by approved templates, whose first variable is the code. Its `Debug` shows nothing.
+/// The WhatsApp settings: codes are sent with approved templates, whose first variable is the code. Its `Debug` shows
+/// nothing.
 #[derive(Clone)]
 pub struct WhatsApp {
     /// `TWILIO_WHATSAPP_SENDER`: a number, or a messaging service.
@@ -169,28 +168,25 @@ pub struct WhatsApp {
     pub content: Vec<(String, String)>,
 }
 
-/// What is wrong with `TWILIO_WHATSAPP_CONTENT_SID`. It names the item by its language or its place.
+/// What is wrong with `TWILIO_WHATSAPP_CONTENT_SID`. It names the item by its language or position.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ContentError {
-    /// Several items, and one of them has no `=`.
+    /// There are several items, and this one has no `=`.
     #[error("item {0} must be a language and a template, such as hi=HX… or *=HX…")]
     NoPair(usize),
-    /// The left side is no language.
+    /// The left side is not a language.
     #[error("{0} is no language: {OTHERS} or a tag such as hi")]
     NoLanguage(String),
-    /// The right side is no template.
+    /// The right side is not a template.
     #[error("the template of {0} must be HX and 32 hex digits")]
     NoContent(String),
-    /// It has a template already.
+    /// The language has two templates.
     #[error("{0} has two templates")]
     Twice(String),
 }
 
 impl WhatsApp {
     /// Reads `HX…` (one template for all languages) or `en=HX…,hi=HX…,*=HX…`.
-    ///
-    /// # Errors
-    /// When an item is not of that shape, or a language stands in two of them.
     pub fn parse_content(text: &str) -> Result<Vec<(String, String)>, ContentError> {
         let text = text.trim();
         if is_sid(text, "HX") {
@@ -200,7 +196,7 @@ impl WhatsApp {
         for (place, item) in text.split(',').enumerate() {
             let (language, sid) = item.split_once('=').ok_or(ContentError::NoPair(place + 1))?;
             let (language, sid) = (language.trim().to_ascii_lowercase(), sid.trim());
-            if language != OTHERS && !is_language(&language) {
+            if language != OTHERS && !is_language_tag(&language) {
                 return Err(ContentError::NoLanguage(language));
             }
             if !is_sid(sid, "HX") {
@@ -214,30 +210,19 @@ impl WhatsApp {
         Ok(content)
     }
 
-    /// The template for a language: its own, else that of the language without its region or script, else that for all
-    /// others, else the English one, else the first. A code in a foreign language is better than none: its digits are
-    /// read all the same.
+    /// The template for a language: its own, else that of the language without region or script, else that for all
+    /// others, else the English one, else the first. A code in a foreign language is better than none, because its
+    /// digits can still be read.
     #[must_use]
     pub fn content_for(&self, language: &str) -> Option<&str> {
         let primary = language.split(['-', '_']).next().unwrap_or(language);
-        let own = |wanted: &str| {
+        let own = |tag: &str| {
             let mut all = self.content.iter();
-            all.find(|(known, _)| known.eq_ignore_ascii_case(wanted)).map(|(_, sid)| sid.as_str())
+            all.find(|(known, _)| known.eq_ignore_ascii_case(tag)).map(|(_, sid)| sid.as_str())
         };
-        let wanted = [language, primary, OTHERS, "en"];
-        wanted.into_iter().find_map(own).or_else(|| self.content.first().map(|(_, sid)| sid.as_str()))
+        let tags = [language, primary, OTHERS, "en"];
+        tags.into_iter().find_map(own).or_else(|| self.content.first().map(|(_, sid)| sid.as_str()))
     }
-}
-
-/// The shape of a BCP 47 tag: `hi`, `pt-br`, `zh-hant`.
-fn is_language(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let is_primary =
-        |part: &str| (2..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    parts.next().is_some_and(is_primary)
-        && parts.all(|part| {
-            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        })
 }
 
 impl fmt::Debug for WhatsApp {

@@ -1,4 +1,4 @@
-//! What a Twilio account is set up with.
+//! The settings of a Twilio account.
 
 use std::{fmt, time::Duration};
 
@@ -7,39 +7,39 @@ use url::Url;
 
 use super::senders::{Senders, WhatsApp};
 
-/// How long all tries for one message may take by default, bodies and waits included. The server's own deadline is
-/// longer, so that there is time for the database and the way back.
+/// The default deadline for all tries of one message, including reading bodies and waiting. The server's own deadline
+/// is longer, which leaves time for the database and the response.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many requests to Twilio are under way at once by default. More wait for their turn, as long as their deadline
-/// lets them: a connection costs memory and a file descriptor, a wait costs next to nothing.
+/// The default limit of concurrent requests to Twilio. Others wait for a permit as long as their deadline allows: a
+/// connection costs memory and a file descriptor, waiting costs almost nothing.
 pub const DEFAULT_MAX_IN_FLIGHT: usize = 1024;
 
-/// What [`super::Twilio::new`] needs. Its `Debug` shows neither the account nor a secret nor a sender.
+/// The settings for [`super::Twilio::new`]. Its `Debug` shows neither the account nor a secret nor a sender.
 #[derive(Clone)]
 pub struct TwilioSettings {
     /// `TWILIO_ACCOUNT_SID`: `AC` and 32 hex digits.
     pub account_sid: String,
-    /// Who asks.
+    /// The credentials for the API.
     pub credentials: Credentials,
-    /// Who messages come from, by the country that they go to.
+    /// The senders by destination country.
     pub senders: Senders,
-    /// How codes go by WhatsApp, where that is on.
+    /// The WhatsApp settings, if WhatsApp is enabled.
     pub whatsapp: Option<WhatsApp>,
-    /// `TWILIO_VOICE_NUMBER`: who calls, where calls are on; a number in E.164.
+    /// `TWILIO_VOICE_NUMBER`: the caller's number in E.164, if calls are enabled.
     pub voice_number: Option<String>,
-    /// Where Twilio reports to: `/api/twilio/status` under `PUBLIC_BASE_URL`. Only where its reports can be told from
-    /// forged ones, which needs the auth token.
+    /// The address for Twilio's reports: `/api/twilio/status` under `PUBLIC_BASE_URL`. Only set if reports can be
+    /// verified, which needs the auth token.
     pub status_callback: Option<Url>,
-    /// `TWILIO_RISK_CHECK`: Twilio's own protection against SMS pumping; not mentioned to it when not set.
+    /// `TWILIO_RISK_CHECK`: Twilio's own protection against SMS pumping; not sent if not set.
     pub risk_check: Option<RiskCheck>,
-    /// `TWILIO_API_BASE_URL`: `http` or `https`, a path is kept, user and password are refused.
+    /// `TWILIO_API_BASE_URL`: `http` or `https`. A path is kept, user and password are refused.
     pub api_base_url: Url,
-    /// How long all tries for one message may take; see [`DEFAULT_TIMEOUT`].
+    /// The deadline for all tries of one message; see [`DEFAULT_TIMEOUT`].
     pub timeout: Duration,
-    /// How many requests are under way at once; see [`DEFAULT_MAX_IN_FLIGHT`].
+    /// The limit of concurrent requests; see [`DEFAULT_MAX_IN_FLIGHT`].
     pub max_in_flight: usize,
-    /// Whether repeated failures stop the asking for a while. `RATE_LIMITS_ENABLED=false` switches that off.
+    /// Whether the circuit breaker is on. `RATE_LIMITS_ENABLED=false` switches it off.
     pub breaker: bool,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Debug for TwilioSettings {
     }
 }
 
-/// Who asks Twilio. Its `Debug` shows nothing.
+/// The credentials for Twilio. Its `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Credentials {
     /// The account SID, or the SID of an API key (`SK` and 32 hex digits).
@@ -64,11 +64,11 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// `RiskCheck`
+/// The value of Twilio's field `RiskCheck`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RiskCheck {
-    /// Twilio holds back what looks like SMS pumping.
+    /// Twilio blocks messages that look like SMS pumping.
     Enable,
-    /// It does not, whatever the account is set to.
+    /// Twilio does not block them, whatever the account's setting is.
     Disable,
 }

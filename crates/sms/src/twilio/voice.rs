@@ -1,34 +1,31 @@
-//! What a call says, in `TwiML`: <https://www.twilio.com/docs/voice/twiml/say>.
+//! Builds the `TwiML` of a call: <https://www.twilio.com/docs/voice/twiml/say>.
 
 use std::fmt::Write as _;
 
 use secrecy::ExposeSecret;
 
-use crate::Message;
+use crate::{Message, text::spelled};
 
-/// Twilio takes no longer `Twiml`, in characters.
+/// The longest `Twiml` that Twilio accepts, in characters.
 const LONGEST: usize = 4_000;
 
-/// How many times the whole is said.
+/// How many times the whole text is said.
 const TIMES: usize = 2;
 
-/// What stands between the digits in the words of a call.
-pub(super) const BETWEEN_DIGITS: &str = ", ";
-
-/// A second of silence, long enough to write a digit down.
+/// One second of silence, enough time to write a digit down.
 const PAUSE: &str = r#"<Pause length="1"/>"#;
 
-/// The document that reads the message out, twice, with a pause around each digit. `None` when it is too long, or
-/// when there is no code: nobody is called for anything else.
+/// The document that reads the message out twice, with a pause after each digit. `None` if it is too long, or if the
+/// message has no code: calls are only made for codes.
 ///
-/// The digits are said one by one, because a voice that is given `1097` says a number of its language.
+/// The digits are said one by one, because a voice would read `1097` as a number.
 pub(super) fn twiml(message: &Message) -> Option<String> {
     let voice = escaped(&message.text.voice);
     let body = message.text.body.expose_secret();
     let code = message.otp_code.as_ref()?;
     let digits: Vec<String> = code.expose_secret().chars().map(String::from).collect();
-    let spelled = digits.join(BETWEEN_DIGITS);
-    // Words without the code in them would be a poor call: the code follows.
+    let spelled = spelled(code.expose_secret());
+    // If the text does not contain the code, the digits follow after it.
     let (before, after) = body.split_once(spelled.as_str()).unwrap_or((body, ""));
 
     let mut once = String::new();
@@ -37,7 +34,7 @@ pub(super) fn twiml(message: &Message) -> Option<String> {
         say(&mut once, &voice, digit);
         once.push_str(PAUSE);
     }
-    // The end of the sentence that the code stood in.
+    // The rest of the sentence around the code.
     say(&mut once, &voice, after.trim_start_matches(|character: char| !character.is_alphanumeric()));
 
     let whole = vec![once; TIMES].join(PAUSE);
@@ -48,12 +45,12 @@ pub(super) fn twiml(message: &Message) -> Option<String> {
 fn say(document: &mut String, voice: &str, words: &str) {
     let words = words.trim();
     if !words.is_empty() {
-        // Writing to a text does not fail.
+        // Writing to a `String` does not fail.
         let _ = write!(document, r#"<Say language="{voice}">{}</Say>"#, escaped(words));
     }
 }
 
-/// For text and attributes. What XML has no place for becomes a space.
+/// Escapes text for XML content and attributes. Characters that XML does not allow become spaces.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -8,7 +8,7 @@ const NO_LETTER: &str = "Name must contain at least one letter";
 const PLACE: &str = "Name has an accent, vowel sign or joiner that belongs to no letter";
 const MARKS: &str = "Name must not have more than 8 marks on one letter";
 
-/// By the usual setting.
+/// Parses with the default minimum length.
 fn read(text: &str) -> Result<Name, FieldErrors> {
     Name::parse(text, 3)
 }
@@ -47,7 +47,7 @@ fn names_that_people_have() {
         "דָּוִד",        // Hebrew with points
         "Kaʻahumanu", // okina, a modifier letter
         "山田\u{3000}太郎",
-        "渡邉\u{e0100}太郎", // the way this family writes its name
+        "渡邉\u{e0100}太郎", // a family's own variant of the character
         "မြွှေ့စိန်",             // Burmese, five marks on the first letter
         "Jean\u{a0}Paul",
         "Anna   Maria", // inner runs are kept
@@ -85,7 +85,7 @@ fn names_that_nobody_has() {
     for (input, why) in [
         ("", vec![SHORT]),
         ("  \u{3000} ", vec![SHORT]),
-        ("Ōe", vec![SHORT]), // a real name: NAME_MIN_CHARACTERS lets it in
+        ("Ōe", vec![SHORT]), // a real name: a lower NAME_MIN_CHARACTERS accepts it
         ("4u", vec![SHORT, CHARACTERS]),
         ("42", vec![SHORT, CHARACTERS, NO_LETTER]),
         ("1234", vec![CHARACTERS, NO_LETTER]),
@@ -93,7 +93,7 @@ fn names_that_nobody_has() {
         ("Asha\u{967}", vec![CHARACTERS]), // a Devanagari digit
         ("Henry Ⅷ", vec![CHARACTERS]),     // a number by category
         ("Asha\nRao", vec![CHARACTERS]),
-        ("Asha Rao\n", vec![CHARACTERS]), // trimming does not wash it
+        ("Asha Rao\n", vec![CHARACTERS]), // trimming does not remove it
         ("\tAsha", vec![CHARACTERS]),
         ("Asha\u{85}", vec![CHARACTERS]), // a control character that is white space too
         ("Asha\0", vec![CHARACTERS]),
@@ -110,8 +110,8 @@ fn names_that_nobody_has() {
         ("Asha\u{20e3}", vec![CHARACTERS]),    // keycap, an enclosing mark
         ("Asha\u{e000}", vec![CHARACTERS]),    // private use
         ("Asha\u{ffff}", vec![CHARACTERS]),    // noncharacter
-        ("Asha\u{fffd}", vec![CHARACTERS]),    // what a broken decoder leaves
-        ("\u{3164}\u{3164}\u{3164}", vec![CHARACTERS, NO_LETTER]), // Hangul fillers, letters that show nothing
+        ("Asha\u{fffd}", vec![CHARACTERS]),    // the replacement character of a broken decoder
+        ("\u{3164}\u{3164}\u{3164}", vec![CHARACTERS, NO_LETTER]), // Hangul fillers: invisible letters
         ("Asha_Rao", vec![CHARACTERS]),
         ("asha@example.com", vec![CHARACTERS]),
         ("<b>Asha</b>", vec![CHARACTERS]),
@@ -137,7 +137,7 @@ fn names_that_nobody_has() {
         ("Asha-\u{200d}Rao", vec![PLACE]),
         ("As\u{200d}\u{200d}ha", vec![PLACE]),
         ("As\u{200c}\u{200d}ha", vec![PLACE]),
-        ("राजन\u{94d}\u{200d}\u{200d}", vec![PLACE]), // one joiner closes a word, not two
+        ("राजन\u{94d}\u{200d}\u{200d}", vec![PLACE]), // only one joiner may end a word
         ("a1\u{301}", vec![CHARACTERS, PLACE]),
     ] {
         let why: Vec<String> = why.into_iter().map(String::from).collect();
@@ -166,14 +166,14 @@ fn three_to_a_hundred_characters_after_trimming() {
 
 #[test]
 fn eight_marks_on_one_letter() {
-    for (phone_hashes, why) in [(8, None), (9, Some(MARKS))] {
-        let phone_hashes = "\u{301}".repeat(phone_hashes);
-        let errors = read(&format!("Asha{phone_hashes}a{phone_hashes} Rao")).err();
+    for (count, why) in [(8, None), (9, Some(MARKS))] {
+        let marks = "\u{301}".repeat(count);
+        let errors = read(&format!("Asha{marks}a{marks} Rao")).err();
         assert_eq!(errors, why.map(|s| vec![s.to_owned()]));
     }
-    // Joiners in between start no new letter.
-    let woven = "\u{301}\u{200d}".repeat(9);
-    assert_eq!(read(&format!("a{woven}a")), Err(vec![MARKS.to_owned()]));
+    // Joiners between marks do not start a new letter.
+    let interleaved = "\u{301}\u{200d}".repeat(9);
+    assert_eq!(read(&format!("a{interleaved}a")), Err(vec![MARKS.to_owned()]));
 }
 
 #[test]
