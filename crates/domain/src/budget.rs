@@ -6,6 +6,7 @@
 //! not just for those of a calendar.
 
 mod charges;
+mod key;
 mod limits;
 mod odds;
 mod prefix;
@@ -17,9 +18,10 @@ mod tests;
 
 pub use self::{
     charges::{Guess, REMEMBERED, SMS_ALARM_PERCENT, Send, alarm_at},
+    key::{BudgetKey, CountryPrefix, Network, NetworkError},
     limits::{BudgetPolicy, Limit, LimitError, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
     odds::{ACCEPTED, Odds},
-    prefix::{Country, LONGEST_HOLD, PREFIX_KEYS, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
+    prefix::{Country, LONGEST_HOLD, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
     row::{Bound, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Rule, Settlement, decide},
     spent::Spent,
 };

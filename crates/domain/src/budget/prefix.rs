@@ -10,10 +10,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Duration, Utc};
 use thiserror::Error;
 
-use super::{BudgetRow, PrefixPolicy};
-
-/// Where the key of a prefix's row begins: `prefix/IN/+916205`.
-pub const PREFIX_KEYS: &str = "prefix/";
+use super::{BudgetKey, BudgetRow, CountryPrefix, PrefixPolicy};
 
 /// For how long staff may hold a prefix open.
 pub const LONGEST_HOLD: Duration = Duration::hours(720);
@@ -61,7 +58,7 @@ impl BudgetRow {
 }
 
 /// A country code and four digits, as somebody names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PrefixName(String);
 
 /// It is none.
@@ -79,6 +76,14 @@ impl FromStr for PrefixName {
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
         fits.then(|| Self(format!("+{digits}"))).ok_or(PrefixError)
+    }
+}
+
+impl PrefixName {
+    /// The plus and the digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -113,11 +118,13 @@ impl Prefix {
     /// What a row says; `None` when it is no prefix's.
     #[must_use]
     pub fn from_prefix(row: &BudgetRow, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Self> {
-        let (country, prefix) = row.key.strip_prefix(PREFIX_KEYS)?.split_once('/')?;
+        let BudgetKey::Prefix(CountryPrefix { country, prefix }) = &row.key else {
+            return None;
+        };
         let state = row.prefix_state(now);
         Some(Self {
-            country: country.to_owned(),
-            prefix: prefix.to_owned(),
+            country: country.clone(),
+            prefix: prefix.to_string(),
             state,
             sent: row.count,
             verified: row.answered,

@@ -4,49 +4,28 @@ use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Budget, Kind, LONGEST_HOLD, Limit, PrefixPolicy, PrefixState};
+use super::{Budget, BudgetKey, Kind, LONGEST_HOLD, Limit, PrefixPolicy, PrefixState};
 use crate::{clocks::is_ahead, otp::seconds_up};
 
-/// The name of one charge in a log: its time in microseconds, 16 digits, and 8 hexadecimal digits of chance, so that it can
-/// be taken back without taking back another of the same moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChargeId(String);
-
-impl ChargeId {
-    /// How long a stamp is, in bytes.
-    pub const LENGTH: usize = Self::TIME + 8;
-    /// How much of it is the time.
-    pub const TIME: usize = 16;
-
-    /// A charge at this time.
-    #[must_use]
-    pub fn new(at: DateTime<Utc>, chance: u32) -> Self {
-        Self(format!("{}{chance:08x}", Self::time(at)))
-    }
-
-    /// How a time stands in a log. These texts are in the order of their times.
-    #[must_use]
-    pub fn time(at: DateTime<Utc>) -> String {
-        format!("{:016}", at.timestamp_micros().max(0))
-    }
-
-    /// As a log holds it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Identifies a charge, so that it can be refunded without another one of the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChargeId {
+    /// When it was charged.
+    pub at: DateTime<Utc>,
+    /// A random number.
+    pub chance: u32,
 }
 
-/// A row that counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The row of a budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetRow {
-    /// Whose it is.
-    pub key: String,
+    /// What it is kept for.
+    pub key: BudgetKey,
     /// When it was charged, the newest first.
     pub log: Vec<DateTime<Utc>>,
     /// How often it was charged in all; of guesses, since the last right one.
     pub count: i64,
-    /// How many messages to a prefix came back verified. Of a daily cap: 1 once the operator was told that it is nearly spent.
+    /// How many messages to a prefix were verified.
     pub answered: i64,
     /// Since when a cooldown runs.
     pub cooldown_started_at: Option<DateTime<Utc>>,
@@ -55,33 +34,24 @@ pub struct BudgetRow {
     /// Until when a prefix stays as it is whatever comes back, because staff said so: closed, where `closed_until` says so
     /// too, else open.
     pub held_until: Option<DateTime<Utc>>,
+    /// Whether the operator was told that a daily cap is nearly spent.
+    pub is_alarm_sent: bool,
 }
 
 impl BudgetRow {
-    /// Reads a log as a row holds it.
+    /// A row that was never charged.
     #[must_use]
-    pub fn read_log(log: &str) -> Vec<DateTime<Utc>> {
-        let stamps = log.as_bytes().chunks(ChargeId::LENGTH);
-        stamps
-            .filter_map(|charge_id| {
-                let micros = std::str::from_utf8(charge_id.get(..ChargeId::TIME)?).ok()?.parse().ok()?;
-                DateTime::from_timestamp_micros(micros)
-            })
-            .collect()
-    }
-
-    /// The same log, where what lies in the future was charged now.
-    #[must_use]
-    pub fn log_until(log: &str, now: DateTime<Utc>) -> String {
-        let (now, mut past) = (ChargeId::time(now), String::with_capacity(log.len()));
-        let mut cooldown = log;
-        while let Some((charge_id, others)) = cooldown.split_at_checked(ChargeId::LENGTH) {
-            let (time, chance) = charge_id.split_at_checked(ChargeId::TIME).unwrap_or((charge_id, ""));
-            past.push_str(time.min(now.as_str()));
-            past.push_str(chance);
-            cooldown = others;
+    pub fn empty(key: BudgetKey) -> Self {
+        Self {
+            key,
+            log: Vec::new(),
+            count: 0,
+            answered: 0,
+            cooldown_started_at: None,
+            closed_until: None,
+            held_until: None,
+            is_alarm_sent: false,
         }
-        past
     }
 
     /// Whether a clock that was wrong wrote some of it.
@@ -129,8 +99,8 @@ pub struct Rule {
 /// What a request wants of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// Whose row.
-    pub key: String,
+    /// Which row.
+    pub key: BudgetKey,
     /// All of these must hold. None: it is counted, and never refused.
     pub rules: Vec<Rule>,
     /// Whether it is charged, or only looked at.
@@ -146,8 +116,8 @@ pub struct Charge {
 /// What becomes of a charge afterwards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// Whose row.
-    pub key: String,
+    /// Which row.
+    pub key: BudgetKey,
     /// What happens to it.
     pub change: Change,
 }
@@ -251,10 +221,10 @@ fn open(row: &BudgetRow, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Un
 /// that whoever waits as told is not refused again.
 #[must_use]
 pub fn decide(charges: &[Charge], rows: &[BudgetRow], now: DateTime<Utc>) -> Option<BudgetExceeded> {
-    let nothing = BudgetRow::default();
     let refusing = charges.iter().flat_map(|charge| {
-        let row = rows.iter().find(|row| row.key == charge.key).unwrap_or(&nothing);
-        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(row, now)?)))
+        let stored = rows.iter().find(|row| row.key == charge.key).cloned();
+        let row = stored.unwrap_or_else(|| BudgetRow::empty(charge.key.clone()));
+        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(&row, now)?)))
     });
     let (rule, until) = refusing.max_by_key(|(rule, until)| (rule.budget.kind() == Kind::Lock, *until))?;
     Some(BudgetExceeded {
