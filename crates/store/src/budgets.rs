@@ -126,7 +126,7 @@ pub async fn mark_remembered(
     Ok(bounded.filter(Column::Key.in_subquery(these)).exec(db).await?.rows_affected)
 }
 
-/// The keys of up to `most` rows that nobody holds at the moment.
+/// The keys of up to `most` rows that no other transaction has locked.
 fn some(which: SimpleExpr, most: u64) -> SelectStatement {
     Entity::find()
         .select_only()
@@ -166,6 +166,6 @@ fn read(row: Model) -> Option<BudgetRow> {
         cooldown_started_at: row.cooldown_started_at,
         closed_until: row.closed_until,
         held_until: row.held_until,
-        is_alarm_sent: row.answered > 0,
+        is_alarm_sent: row.is_alarm_sent,
     })
 }

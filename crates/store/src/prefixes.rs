@@ -173,9 +173,9 @@ pub async fn list_countries(
 /// Remembers that the operator was told that a cap is nearly spent. False when this was remembered before.
 pub async fn set_alarm_sent(db: &impl ConnectionTrait, key: &BudgetKey) -> Result<bool, StoreError> {
     let marked = Entity::update_many()
-        .col_expr(Column::Answered, Expr::value(1_i64))
+        .col_expr(Column::IsAlarmSent, Expr::value(true))
         .filter(has_key(key))
-        .filter(Column::Answered.eq(0_i64))
+        .filter(Column::IsAlarmSent.eq(false))
         .exec(db)
         .await?;
     Ok(marked.rows_affected == 1)

@@ -83,6 +83,7 @@ impl Updates {
             .add(col(Column::Count).lte(1_i64))
             .add(log_without(charge_id).eq(""))
             .add(col(Column::Answered).eq(0_i64))
+            .add(col(Column::IsAlarmSent).not())
             .add(col(Column::CooldownStartedAt).is_null().or(col(Column::CooldownStartedAt).eq(charge_id.at)))
             .add(col(Column::ClosedUntil).is_null())
             .add(col(Column::HeldUntil).is_null());
