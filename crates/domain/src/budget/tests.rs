@@ -91,7 +91,7 @@ fn a_prefix_closes_half_opens_and_is_held_open() {
     let rule = || vec![Rule { budget: Budget::Prefix, bound: Bound::Open(policy) }];
     assert_eq!(wait(rule(), charged(&[0, 1]), after(2)), None);
     let full = || charged(&[0, 1, 2]);
-    // It is about to be closed for the whole time.
+    // The refusal is about to close it for the full time.
     assert_eq!(wait(rule(), full(), after(3)), Some((Budget::Prefix, Some(7200))));
     let closed = |log: &[i64]| BudgetRow { closed_until: Some(after(100)), ..charged(log) };
     assert_eq!(wait(rule(), closed(&[]), after(40)), Some((Budget::Prefix, Some(60))));
