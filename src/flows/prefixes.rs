@@ -1,6 +1,6 @@
 //! Prefixes of numbers, which close when their codes are not verified, and the alarms of daily caps.
 //!
-//! Every function fails when the database does not answer; what staff requested is then not done.
+//! What staff request fails, and changes nothing, when the database does not answer.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! For staff: why a phone gets no code, and lifting its locks.
+//!
+//! Both fail, and change nothing, when the database does not answer.
 
 use std::sync::Arc;
 
@@ -26,9 +28,6 @@ pub struct PhoneStatus {
 }
 
 /// Looks up a phone.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn look(services: &Services, phone: &PhoneNumber) -> Result<PhoneStatus, Error> {
     let now = services.clock.now();
     let phone_hash = services.pseudonyms.phone(phone);
@@ -50,9 +49,6 @@ pub struct Unlocked(pub Vec<&'static str>);
 
 /// Lifts every lock of a phone: forgets wrong guesses at it from all addresses, and failures in a row. Sends to it still
 /// count.
-///
-/// # Errors
-/// When the database does not answer: then nothing is changed.
 pub async fn unlock(
     services: &Arc<Services>,
     phone: PhoneNumber,
