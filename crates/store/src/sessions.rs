@@ -175,12 +175,12 @@ pub async fn close_oldest(
     let stay = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(otof_its_account())
+        .filter(others())
         .order_by_desc(Column::LastUsedAt)
         .order_by_desc(Column::Id)
         .limit(left)
         .into_query();
-    end(db, otof_its_account().add(Column::Id.not_in_subquery(stay)), now).await
+    end(db, others().add(Column::Id.not_in_subquery(stay)), now).await
 }
 
 /// Stores that the user of a live session authenticated again. False when the session has ended.
