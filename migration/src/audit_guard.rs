@@ -1,10 +1,10 @@
-//! What keeps the audit log as it was written: the triggers of both databases. The migration puts them there, and the
-//! retention takes them away and puts them back inside of one transaction, so both have their text from here. Like a
-//! step that was released it is never edited: a database that has a trigger keeps the text that it was made with.
+//! The triggers that keep the audit log append-only, for both databases. The migration creates them, and the retention drops
+//! and creates them again inside of one transaction, so both take their text from here. Like a released migration it is never
+//! edited: a database keeps the trigger text that it was created with.
 
 use sea_orm_migration::sea_orm::DbBackend;
 
-/// The same act, as each database wants to be told.
+/// The same change, in the SQL of each database.
 #[derive(Debug, Clone, Copy)]
 pub struct Statements {
     sqlite: &'static [&'static str],
@@ -12,14 +12,14 @@ pub struct Statements {
 }
 
 impl Statements {
-    /// One after the other, for this database.
+    /// The statements for this database, in their order.
     #[must_use]
     pub fn of(self, backend: DbBackend) -> &'static [&'static str] {
         if backend == DbBackend::Postgres { self.postgres } else { self.sqlite }
     }
 }
 
-/// Makes what the triggers are made of.
+/// Creates the function that the triggers call.
 pub(crate) const MAKING: Statements = Statements {
     sqlite: &[],
     postgres: &["CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -28,15 +28,15 @@ pub(crate) const MAKING: Statements = Statements {
          END $$"],
 };
 
-/// Takes that away again.
+/// Drops that function.
 pub(crate) const UNMAKING: Statements =
     Statements { sqlite: &[], postgres: &["DROP FUNCTION audit_append_only()"] };
 
-/// From here on rows can only be added.
+/// Creates the triggers: from then on rows can only be added.
 ///
-/// On SQLite `INSERT OR REPLACE` removes the row that is in its way without asking the triggers of DELETE, so the third
-/// one passes over a row that is there already. On PostgreSQL the trigger fires for replicated sessions too, which
-/// otherwise skip triggers, and `ON CONFLICT DO UPDATE` is an update.
+/// On SQLite `INSERT OR REPLACE` removes a conflicting row without firing the DELETE triggers, so the third trigger skips a row
+/// that exists already. On PostgreSQL the trigger also fires in replication sessions, which otherwise skip triggers, and `ON
+/// CONFLICT DO UPDATE` counts as an update.
 pub const CLOSING: Statements = Statements {
     sqlite: &[
         "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN \
@@ -54,7 +54,7 @@ pub const CLOSING: Statements = Statements {
     ],
 };
 
-/// Undoes [`CLOSING`]: until they are closed again, which has to be in the same transaction, rows can be removed.
+/// Drops the triggers of [`CLOSING`], so that rows can be removed. The same transaction has to create them again.
 pub const OPENING: Statements = Statements {
     sqlite: &[
         "DROP TRIGGER audit_no_update",

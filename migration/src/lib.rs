@@ -1,8 +1,8 @@
-//! The schema of loopin-auth, as append-only steps that run on SQLite and on PostgreSQL.
+//! The schema of loopin-auth, as append-only migrations that run on SQLite and on PostgreSQL.
 //!
 //! To change the schema: add a file `mYYYYMMDD_NNNNNN_what.rs`, list it last in [`Migrator`], and write both
-//! directions. Never edit a step that has been released: a database that ran it will not run it again. Expand
-//! first (a new nullable column), contract in a later release, so that two versions can serve at once.
+//! directions. Never edit a released migration: a database that ran it does not run it again. Expand first (a new
+//! nullable column) and contract in a later release, so that two versions can serve at once.
 
 #![forbid(unsafe_code)]
 
@@ -22,10 +22,11 @@ mod m20261121_000009_budgets;
 mod m20261121_000010_audit;
 mod m20261121_000011_safety;
 mod m20261127_000012_retention;
+mod m20261127_000013_cap_alarms;
 
 use sea_orm_migration::prelude::*;
 
-/// All steps, oldest first.
+/// All migrations, oldest first.
 #[derive(Debug)]
 pub struct Migrator;
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_audit::Migration),
             Box::new(m20261121_000011_safety::Migration),
             Box::new(m20261127_000012_retention::Migration),
+            Box::new(m20261127_000013_cap_alarms::Migration),
         ]
     }
 }

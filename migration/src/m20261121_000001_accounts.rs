@@ -1,4 +1,4 @@
-//! Accounts and the sessions that people hold on them.
+//! Accounts and their sessions.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
@@ -27,9 +27,9 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// One row holds the account and its profile. They are born together, so that no stop between two inserts leaves
-/// half a person behind, and every request that shows a token reads both in one statement. Interests and pictures
-/// are short ordered lists that are only ever replaced whole, so they are JSON in the row.
+/// One row holds the account and its profile. They are created together, so that no crash between two inserts leaves half of
+/// them, and every request with a token reads both in one statement. Interests and pictures are short ordered lists that are
+/// only replaced as a whole, so they are JSON in the row.
 fn accounts() -> TableCreateStatement {
     Table::create()
         .table("accounts")
@@ -55,7 +55,7 @@ fn accounts() -> TableCreateStatement {
         .take()
 }
 
-/// A session keeps the ids of its two refresh tokens that may still come back: the newest, and the one it replaced.
+/// A session keeps the ids of the two refresh tokens that are still accepted: the newest, and the one that it replaced.
 fn sessions() -> TableCreateStatement {
     Table::create()
         .table("sessions")

@@ -1,4 +1,4 @@
-//! The codes that are being waited for.
+//! Challenges: the codes that were sent and can be entered.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
@@ -28,9 +28,9 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// One row per phone, purpose and holder. There is no code here: it is derived from `id`, 128 random bits, and the
-/// key that `key_version` names. `holder` is the user or device that a challenge is bound to, empty where none is
-/// (a primary key has no nulls).
+/// One row per phone, purpose and holder. The code is not stored: it is derived from `id`, 128 random bits, and the key that
+/// `key_version` names. `holder` is the account or device that a challenge is bound to, empty for none (a primary key has no
+/// nulls).
 fn challenges() -> TableCreateStatement {
     Table::create()
         .table("challenges")

@@ -1,4 +1,4 @@
-//! Everyone who asked for a code. A lead outlives the codes and the messages, so it keeps its own counts.
+//! Leads: every phone that requested a code. A lead outlives codes and messages, so it has its own counts.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{

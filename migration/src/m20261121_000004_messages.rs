@@ -1,4 +1,4 @@
-//! What was sent, to whom, and what the provider said of it. Never a text: the template's name stands for it.
+//! Messages: recipient, template and status. The text is never stored, only the name of its template.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer_null, text, text_null, timestamp_with_time_zone, uuid};

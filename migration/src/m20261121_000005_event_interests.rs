@@ -1,4 +1,4 @@
-//! What people like to go to, with the ten that every Loopin app starts with.
+//! Interests that users can choose, with the ten that every Loopin app starts with.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_pk_auto, boolean, text};

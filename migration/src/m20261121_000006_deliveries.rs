@@ -1,4 +1,4 @@
-//! What became of a message after the provider had taken it.
+//! Deliveries: the status of messages after the provider accepted them.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
@@ -15,7 +15,7 @@ impl MigrationTrait for Migration {
         for column in columns() {
             manager.alter_table(Table::alter().table("messages").add_column(column).take()).await?;
         }
-        // Decides who sends the next message of a wish when two reports say that the last one came back.
+        // Decides who sends the next message of a delivery when two reports say that the last one was lost.
         manager
             .create_index(
                 Index::create()
@@ -47,8 +47,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// `delivery_id` is what a client may ask after; the first message of a wish and those by other channels share it, and
-/// `attempt` counts them. A status has a time of its own, so that reports in any order make one timeline.
+/// A client can query a `delivery_id`. The first message of a delivery and those by other channels share it, and `attempt`
+/// counts them. Each status has a time of its own, so that reports in any order make one timeline.
 fn columns() -> Vec<ColumnDef> {
     vec![
         uuid_null("delivery_id"),

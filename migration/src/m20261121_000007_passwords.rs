@@ -1,4 +1,4 @@
-//! Passwords, roles, and what a person sees of her sessions.
+//! Passwords, roles, and what a user sees of a session.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone_null, uuid_null};
@@ -9,7 +9,7 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // One at a time: SQLite adds one column a statement.
+        // One at a time: SQLite adds one column per statement.
         for (table, column) in columns() {
             manager.alter_table(Table::alter().table(table).add_column(column).take()).await?;
         }
@@ -32,14 +32,14 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Two accounts never share one of these.
+/// Unique indexes.
 const KEYS: [(&str, &str); 2] =
     [("accounts_username_key_key", "username_key"), ("accounts_email_key_key", "email_key")];
 
-/// `username_key` and `email_key` are what names are compared by, without regard to case. `claimed_phone` is what
-/// somebody said at registration, proved by nobody, so any number of accounts may hold the same. `proved_at` is when the
-/// holder of a session last proved who she is; `opened_by` says how she came in. A message has
-/// an `account_id` where it is an account's and not just a phone's: a code that is bound to it, a notice.
+/// `username_key` and `email_key` are the folded forms by which names are compared. `claimed_phone` is what the user entered at
+/// registration and is not verified, so any number of accounts can have the same. `proved_at` is when the user of a session
+/// last authenticated; `opened_by` is how the session was opened. A message has an `account_id` if it belongs to an account and
+/// not only to a phone: a code that is bound to the account, or a notice.
 fn columns() -> Vec<(&'static str, ColumnDef)> {
     vec![
         ("accounts", text_null("username_key")),

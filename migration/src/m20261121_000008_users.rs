@@ -1,4 +1,4 @@
-//! What users are searched by and listed by.
+//! Columns and an index for searching and listing users.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
@@ -7,8 +7,8 @@ use unicode_normalization::UnicodeNormalization;
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
-/// A column that is searched, and the one that holds what of it is compared. SQLite knows the small letters of ASCII
-/// only, PostgreSQL those of its locale, so neither is asked: texts are folded before they are written.
+/// A column that is searched, and the column with its folded form. SQLite lowers ASCII letters only, and PostgreSQL those of its
+/// locale, so texts are folded before they are written.
 const KEYS: [(&str, &str); 3] =
     [("name", "name_key"), ("first_name", "first_name_key"), ("last_name", "last_name_key")];
 
@@ -40,7 +40,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Writes the keys of the accounts that are there already.
+/// Fills the folded columns of existing accounts.
 async fn fill(
     db: &SchemaManagerConnection<'_>,
     column: &'static str,
@@ -71,7 +71,7 @@ async fn fill(
     }
 }
 
-/// As the server folds what it writes and what it looks for.
+/// The same folding as in the server.
 fn fold(text: &str) -> String {
     text.nfc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
 }

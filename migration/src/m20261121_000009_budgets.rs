@@ -1,4 +1,4 @@
-//! What is counted by phone, address, device, prefix and day.
+//! Budgets: what is counted by phone, address, device, prefix and day.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, text, timestamp_with_time_zone, timestamp_with_time_zone_null};
@@ -19,9 +19,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// One row per key. `log` holds the times of the charges, the newest first, 24 characters each; text and not an array,
-/// so that one statement on both databases looks at the nth of them and puts another before it. A phone is in a key as an
-/// HMAC only.
+/// One row per key. `log` holds an entry per charge, the newest first, 24 characters each. It is a text and not an array, so
+/// that one statement on both databases can read the nth entry and add another. A key contains a phone only as an HMAC.
 fn budgets() -> TableCreateStatement {
     Table::create()
         .table("budgets")

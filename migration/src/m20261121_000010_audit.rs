@@ -1,4 +1,4 @@
-//! Who did what, when and from where. Rows are added and never changed: triggers see to it on both databases.
+//! The audit log: who did what, when and from where. On both databases triggers allow only inserts.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone, uuid, uuid_null};
@@ -11,7 +11,7 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // No foreign keys: an entry stays true when the account that it is about is gone.
+        // No foreign keys: an entry stays when its account is deleted.
         manager
             .create_table(
                 Table::create()
@@ -44,7 +44,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // Its triggers go with it.
+        // This drops its triggers too.
         manager.drop_table(Table::drop().table("audit").take()).await?;
         let backend = manager.get_database_backend();
         for statement in audit_guard::UNMAKING.of(backend) {
@@ -54,7 +54,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// By time, which is how it is read; and by what somebody looks for, in the order of time.
+/// By time, the order in which it is read; and by account and by phone, each in the order of time.
 const INDEXES: [(&str, &[&str]); 3] = [
     ("audit_at_id_idx", &["at", "id"]),
     ("audit_user_id_at_idx", &["user_id", "at"]),

@@ -1,4 +1,4 @@
-//! What keeps an account apart from whoever gets its number next, and from the numbers of app reviewers.
+//! Columns that separate an account from the next owner of its number, and from the numbers of app reviewers.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, boolean, text_null, timestamp_with_time_zone_null};
@@ -11,7 +11,7 @@ const FORMER_PHONE: &str = "accounts_former_phone_idx";
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // One at a time: SQLite adds one column a statement.
+        // One at a time: SQLite adds one column per statement.
         for column in columns() {
             manager.alter_table(Table::alter().table("accounts").add_column(column).take()).await?;
         }
@@ -29,9 +29,9 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// `device_epoch` counts up when what devices were given is to be worth nothing any more. `seen_at` is the last use that
-/// no session says any more, because it was forgotten. `former_phone` is the number that an account lost to whoever got it
-/// next, at `unlinked_at`; any number of accounts may have lost the same one.
+/// `device_epoch` is increased to end all device tokens. `seen_at` is the last use that was known from sessions that have been
+/// removed. `former_phone` is the number that an account lost to its next owner, at `unlinked_at`; any number of accounts can
+/// have lost the same number.
 fn columns() -> Vec<ColumnDef> {
     vec![
         big_integer("device_epoch").default(0).take(),

@@ -1,4 +1,4 @@
-//! What purging, exports and deletions look for by, and who purges.
+//! Indexes for purging, exports and deletions, and the leases that decide which server purges.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{text, timestamp_with_time_zone};
@@ -28,8 +28,8 @@ impl MigrationTrait for Migration {
             }
             manager.create_index(index).await?;
         }
-        // Challenges are purged by when they were opened: the statement that takes an attempt names its challenge by the
-        // primary key and also compares `expires_at`, and must not be tempted to look there.
+        // Challenges are purged by the time they were opened. The statement that takes an attempt finds its challenge by the
+        // primary key and also compares `expires_at`: the planner must not use an index on that column.
         manager.drop_index(Index::drop().name(EXPIRES_AT).table("challenges").if_exists().to_owned()).await?;
         collate(manager, "\"C\"").await?;
         manager.create_table(leases()).await
@@ -47,8 +47,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-/// Keys of budgets are looked for by how they begin, as a range. That is right, and served by the primary key, only where
-/// texts are in the order of their bytes. SQLite has no other order.
+/// Keys of budgets are searched by their beginning, as a range. The range is right and uses the primary key only if texts are
+/// ordered by their bytes. SQLite has no other order.
 async fn collate(manager: &SchemaManager<'_>, collation: &str) -> Result<(), DbErr> {
     if manager.get_database_backend() != DbBackend::Postgres {
         return Ok(());
@@ -58,7 +58,7 @@ async fn collate(manager: &SchemaManager<'_>, collation: &str) -> Result<(), DbE
     Ok(())
 }
 
-/// What one server at a time does, and until when the others leave it alone.
+/// A background task that one server at a time runs, and until when it has the task.
 fn leases() -> TableCreateStatement {
     Table::create()
         .table("leases")

@@ -1,13 +1,13 @@
-//! `loopin-auth prefixes`: what is known of prefixes of numbers, as tables.
+//! `loopin-auth prefixes`: the state and the statistics of prefixes, as tables.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::domain::budget::{Country, Prefix};
 
-/// The prefixes, one a line.
+/// The prefixes, one per line.
 #[must_use]
 pub fn table(prefixes: &[Prefix], zone: chrono_tz::Tz) -> String {
-    let mut said = format!(
+    let mut table = format!(
         "{:<10}{:<9}{:<11}{:>9}{:>10}{:>12}  UNTIL\n",
         "PREFIX", "COUNTRY", "STATE", "SENT", "VERIFIED", "UNANSWERED"
     );
@@ -18,13 +18,13 @@ pub fn table(prefixes: &[Prefix], zone: chrono_tz::Tz) -> String {
         let until = closed_until.or(*held_until).map_or_else(String::new, |until| local(until, zone));
         let line =
             format!("{name:<10}{country:<9}{state:<11}{sent:>9}{verified:>10}{unanswered:>12}  {until}");
-        said.push_str(line.trim_end());
-        said.push('\n');
+        table.push_str(line.trim_end());
+        table.push('\n');
     }
-    said
+    table
 }
 
-/// The sums of countries, one a line.
+/// The sums of countries, one per line.
 #[must_use]
 pub fn sums(countries: &[Country]) -> String {
     let head = format!("{:<10}{:>9}{:>9}{:>9}{:>10}\n", "COUNTRY", "PREFIXES", "CLOSED", "SENT", "VERIFIED");

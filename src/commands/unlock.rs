@@ -1,8 +1,8 @@
-//! `loopin-auth unlock`: what it says.
+//! `loopin-auth unlock`: its output.
 
 use crate::domain::phone::PhoneNumber;
 
-/// What had locked a phone, as a sentence. The number is masked: terminals are shared and recorded.
+/// What locked a phone, as a sentence. The number is masked, because terminals are shared and recorded.
 #[must_use]
 pub fn said(phone: &PhoneNumber, unlocked: &[&'static str]) -> String {
     if unlocked.is_empty() {

@@ -3,7 +3,7 @@
 //!
 //! While the database does not answer nothing is claimed, and so nothing is sent and nothing is judged.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::SecretString;
 
 use super::{Error, Services, bot_check::ChallengeResponse, code::SendRequest};
@@ -12,8 +12,8 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::{
-            Budget, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Guess, Kind, Send, Settlement,
-            decide,
+            Budget, BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Guess, Kind, Send,
+            Settlement, decide,
         },
         calendar::end_of_day,
         otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
@@ -21,7 +21,7 @@ use crate::{
         profile::today_in,
         pseudonym::Pseudonym,
     },
-    store::{self, budgets::Occasion},
+    store,
 };
 
 /// How often a claim is tried that met others at the very same rows.
@@ -102,7 +102,7 @@ pub(super) struct BudgetClaim {
 impl BudgetClaim {
     /// Nothing: the limits are off.
     fn nothing(now: DateTime<Utc>) -> Self {
-        Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId::new(now, 0), at: now }
+        Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId { at: now, chance: 0 }, at: now }
     }
 
     /// What would stop the same from being claimed once more.
@@ -151,8 +151,8 @@ pub(super) async fn claim(
     }
     for _ in 0..TRIES {
         let charge_id = charge_id(services, now);
-        let occasion = Occasion { charge_id: &charge_id, kept: services.budgets.kept(), now };
-        if let Some(rows) = store::budgets::claim(&services.store, &charges, occasion).await? {
+        let kept = services.budgets.kept();
+        if let Some(rows) = store::budgets::claim(&services.store, &charges, charge_id, kept).await? {
             mend(services, &rows, now).await?;
             super::prefixes::watch(services, &rows, now).await;
             return Ok(Ok(BudgetClaim { charges, rows, charge_id, at: now }));
@@ -251,8 +251,7 @@ pub(super) async fn settle_guess(
     if !services.budgets.is_on {
         return;
     }
-    let phone_hash = services.pseudonyms.phone(phone);
-    let failures = format!("phone/{}/guesses", phone_hash.as_str());
+    let failures = BudgetKey::PhoneGuesses(services.pseudonyms.phone(phone));
     // Where the right guess is in the count itself, one more is no lock: else the last one allowed would lock her out.
     let is_counted = budget_claim.rows.iter().any(|row| row.key == failures);
     let locked_at = services.budgets.failures_in_a_row + i64::from(is_counted);
@@ -266,22 +265,19 @@ pub(super) async fn settle_guess(
     if is_used {
         let ends_at = budget_claim.at + services.budgets.phone_guesses.per;
         settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
-        if let Some(key) = Charge::prefix_key(phone) {
+        if let Some(key) = BudgetKey::of_prefix(phone) {
             let forgiven =
                 if judge_guess == GuessOutcome::Used { services.budgets.prefix.forgiven } else { 0 };
             settlements.push(Settlement { key, change: Change::Answer { forgiven } });
         }
     }
-    let settled =
-        match store::budgets::settle(&services.store, &settlements, &budget_claim.charge_id, budget_claim.at)
-            .await
-        {
-            Ok(rows) if judge_guess == GuessOutcome::Used => {
-                super::prefixes::open_if_closed(services, &rows, services.clock.now()).await
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
+    let settled = match store::budgets::settle(&services.store, &settlements, budget_claim.charge_id).await {
+        Ok(rows) if judge_guess == GuessOutcome::Used => {
+            super::prefixes::open_if_closed(services, &rows, services.clock.now()).await
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
     if let Err(error) = settled {
         tracing::error!(%error, "the charges of a right code could not be given back");
     }
@@ -305,7 +301,7 @@ pub(super) async fn claim_message(
     is_known: bool,
     now: DateTime<Utc>,
 ) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
-    let charges = services.budgets.message(phone, is_known, &day(services, now), now);
+    let charges = services.budgets.message(phone, is_known, day(services, now), now);
     claim(services, charges, now).await
 }
 
@@ -319,7 +315,7 @@ pub(super) async fn count_notice(
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
-    let mut charges = services.budgets.message(phone, true, &day(services, now), now);
+    let mut charges = services.budgets.message(phone, true, day(services, now), now);
     for charge in &mut charges {
         charge.rules.clear();
     }
@@ -337,7 +333,7 @@ pub(super) async fn clear_cooldown(services: &Services, budget_claim: &BudgetCla
 async fn settle_all(services: &Services, budget_claim: &BudgetClaim, change: Change) -> Result<(), Error> {
     let all = budget_claim.rows.iter().map(|row| Settlement { key: row.key.clone(), change });
     let all: Vec<Settlement> = all.collect();
-    store::budgets::settle(&services.store, &all, &budget_claim.charge_id, budget_claim.at).await?;
+    store::budgets::settle(&services.store, &all, budget_claim.charge_id).await?;
     Ok(())
 }
 
@@ -367,15 +363,15 @@ pub(super) async fn send_wait(
 /// # Errors
 /// When the database does not answer.
 pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Result<Option<BudgetRow>, Error> {
-    let Some(key) = Charge::prefix_key(phone) else {
+    let Some(key) = BudgetKey::of_prefix(phone) else {
         return Ok(None);
     };
     Ok(store::budgets::find(&services.store, &key).await?)
 }
 
 /// Which day it is where the product lives, and when that ends.
-pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (String, DateTime<Utc>) {
-    (today_in(now, services.zone).to_string(), end_of_day(now, services.zone))
+pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (NaiveDate, DateTime<Utc>) {
+    (today_in(now, services.zone), end_of_day(now, services.zone))
 }
 
 /// A wish as budgets see it.
@@ -427,7 +423,7 @@ async fn close_if_prefix(
 
 fn charge_id(services: &Services, now: DateTime<Utc>) -> ChargeId {
     let (chance, ..) = services.random.bits().as_fields();
-    ChargeId::new(now, chance)
+    ChargeId { at: now, chance }
 }
 
 /// Others are charged and given back at this very moment, so that nobody can say which budget it was.

@@ -1,4 +1,6 @@
-//! Number prefixes whose codes do not come back, and the caps of a day.
+//! Prefixes of numbers, which close when their codes are not verified, and the alarms of daily caps.
+//!
+//! What staff request fails, and changes nothing, when the database does not answer.
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Actor, Event, Fact},
         budget::{
-            Budget, BudgetRow, Country, PREFIX_KEYS, Prefix, PrefixName, PrefixState, SMS_ALARM_PERCENT,
+            Budget, BudgetKey, BudgetRow, Country, Prefix, PrefixName, PrefixState, SMS_ALARM_PERCENT,
             Wanted, alarm_at,
         },
         roles::AbusePermission,
@@ -19,16 +21,16 @@ use crate::{
     store,
 };
 
-/// Looks at what was just charged: a prefix that is tried again, and a cap that is nearly spent. The message goes out
-/// whatever becomes of this.
+/// Notes what a charge means: the first trial message of a prefix, and a cap that is nearly spent. The message is sent even
+/// if this fails.
 pub(super) async fn watch(services: &Services, charged: &[BudgetRow], now: DateTime<Utc>) {
     for row in charged {
         let is_first = row.log.len() == 1 && row.prefix_state(now) == PrefixState::HalfOpen;
-        if is_first && row.key.starts_with(PREFIX_KEYS) {
+        if is_first && matches!(row.key, BudgetKey::Prefix(_)) {
             note_opened(services, row, true, now);
         }
         if let Some((region, cap)) = cap_of(services, &row.key)
-            && let Err(error) = watch_cap(services, row, region.as_deref(), cap, now).await
+            && let Err(error) = watch_cap(services, row, region, cap, now).await
         {
             tracing::error!(%error, "a cap that is nearly spent could not be written down");
         }
@@ -46,15 +48,14 @@ async fn watch_cap(
     let scope = region.unwrap_or("all");
     #[expect(clippy::cast_precision_loss, reason = "a share for a gauge")]
     services.metrics.cap_used(scope, row.count as f64 / cap as f64);
-    // A message that is given back and another may reach the mark twice, and so may two servers.
-    let is_news = row.count >= alarm_at(cap) && row.answered == 0;
-    if !is_news {
+    // A refund and another message can reach this count twice, and so can two servers.
+    if row.count < alarm_at(cap) || row.is_alarm_sent {
         return Ok(());
     }
     match store::prefixes::set_alarm_sent(&services.store, &row.key).await {
         Ok(true) => {}
         Ok(false) => return Ok(()),
-        // It may be remembered now or not. To be told twice is better than never.
+        // The row may be marked or not. A second alarm is better than none.
         Err(error) if error.may_have_happened() => {}
         Err(error) => return Err(error.into()),
     }
@@ -69,20 +70,20 @@ async fn watch_cap(
     Ok(())
 }
 
-/// What a row of a day counts, if it is one, and its cap: a region, or all of them.
-fn cap_of(services: &Services, key: &str) -> Option<(Option<String>, i64)> {
-    let mut parts = key.strip_prefix("day/")?.split('/').skip(1);
-    Some(match parts.next() {
-        None => (None, services.budgets.day?),
-        Some(region) => (Some(region.to_owned()), *services.budgets.countries.get(region)?),
-    })
+/// The country and the cap that a row counts for, if it counts a day; no country for the cap of all messages.
+fn cap_of<'a>(services: &Services, key: &'a BudgetKey) -> Option<(Option<&'a str>, i64)> {
+    if let BudgetKey::Day(_) = key {
+        Some((None, services.budgets.day?))
+    } else if let BudgetKey::Country(_, country) = key {
+        Some((Some(country.as_str()), *services.budgets.countries.get(country)?))
+    } else {
+        None
+    }
 }
 
-/// Closes a prefix that has refused somebody. Of several at once one does, and writes it down.
-///
-/// # Errors
-/// When the database does not answer: the next refusal closes it.
-pub(super) async fn close(services: &Services, key: &str, now: DateTime<Utc>) -> Result<(), Error> {
+/// Closes a prefix that refused a message. Of several requests at once one closes it and notes it. If this fails, the next
+/// refusal closes it.
+pub(super) async fn close(services: &Services, key: &BudgetKey, now: DateTime<Utc>) -> Result<(), Error> {
     let policy = &services.budgets.prefix;
     if let Some(row) = store::prefixes::close(&services.store, key, policy, now).await? {
         let (country, prefix) = parts(&row.key);
@@ -90,21 +91,19 @@ pub(super) async fn close(services: &Services, key: &str, now: DateTime<Utc>) ->
         let until = until.map_or_else(String::new, |until| until.to_rfc3339());
         tracing::warn!(country, prefix, sent, verified, until, "prefix closed: its codes do not come back");
         services.metrics.prefix_closed(country);
-        services.audit.note(closed(&row, Actor::System, None), now);
+        services.audit.note(closed_event(&row, Actor::System, None), now);
     }
     Ok(())
 }
 
-/// Opens the prefix of a code that came back, if it is among these rows and closed.
-///
-/// # Errors
-/// When the database does not answer: the next one opens it.
+/// Opens the prefix of a verified code, if it is among these rows and closed. If this fails, the next verified code opens
+/// it.
 pub(super) async fn open_if_closed(
     services: &Services,
     settled: &[BudgetRow],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let mut prefixes = settled.iter().filter(|row| row.key.starts_with(PREFIX_KEYS));
+    let mut prefixes = settled.iter().filter(|row| matches!(row.key, BudgetKey::Prefix(_)));
     if let Some(row) = prefixes.find(|row| row.closed_until.is_some())
         && let Some(row) = store::prefixes::open(&services.store, &row.key, now).await?
     {
@@ -117,123 +116,115 @@ fn note_opened(services: &Services, row: &BudgetRow, half: bool, now: DateTime<U
     let (country, prefix) = parts(&row.key);
     tracing::info!(country, prefix, half, "prefix opened");
     services.metrics.prefix_opened(country);
-    services.audit.note(about(Action::PrefixOpened, row, Actor::System, None).with("half", half), now);
+    services.audit.note(prefix_event(Action::PrefixOpened, row, Actor::System, None).with("half", half), now);
 }
 
-/// The region and the prefix that a row is about.
-fn parts(key: &str) -> (&str, &str) {
-    key.strip_prefix(PREFIX_KEYS).and_then(|cooldown| cooldown.split_once('/')).unwrap_or(("--", ""))
+/// The country and the prefix of a row; `--` for a row of another kind.
+fn parts(key: &BudgetKey) -> (&str, &str) {
+    if let BudgetKey::Prefix(of) = key { (&of.country, of.prefix.as_str()) } else { ("--", "") }
 }
 
-fn about(action: Action, row: &BudgetRow, actor: Actor, from: Option<ClientAddress>) -> Event {
+fn prefix_event(action: Action, row: &BudgetRow, actor: Actor, from: Option<ClientAddress>) -> Event {
     let (country, prefix) = parts(&row.key);
     let event = Event::new(action, actor).from(from).with("prefix", Fact::shown(&prefix));
     event.with("country", Fact::shown(&country))
 }
 
-fn closed(row: &BudgetRow, actor: Actor, from: Option<ClientAddress>) -> Event {
-    about(Action::PrefixClosed, row, actor, from)
+fn closed_event(row: &BudgetRow, actor: Actor, from: Option<ClientAddress>) -> Event {
+    prefix_event(Action::PrefixClosed, row, actor, from)
         .with("sent", row.count)
         .with("verified", row.answered)
         .with_known("until", row.closed_until)
 }
 
-/// What is known of prefixes.
+/// A page of prefixes.
 #[derive(Debug)]
 pub struct Listed {
-    /// A page of them, those with the most messages first.
+    /// Those with the most messages first.
     pub prefixes: Vec<Prefix>,
-    /// How many there are.
+    /// How many prefixes there are in all.
     pub total: u64,
-    /// Their sums by country.
+    /// The sums of all prefixes by country.
     pub countries: Vec<Country>,
 }
 
 /// Lists a page of prefixes, and the sums of all by country.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn list(services: &Services, wanted: Wanted, page: PageOf) -> Result<Listed, Error> {
     let now = services.clock.now();
     let (found, total) = store::prefixes::list_page(&services.store, wanted, page, now).await?;
     let countries = store::prefixes::list_countries(&services.store, now).await?;
-    Ok(Listed { prefixes: shown(services, &found, now), total, countries })
+    Ok(Listed { prefixes: to_prefixes(services, &found, now), total, countries })
 }
 
-fn shown(services: &Services, found: &[BudgetRow], now: DateTime<Utc>) -> Vec<Prefix> {
-    found.iter().filter_map(|row| Prefix::from_prefix(row, &services.budgets.prefix, now)).collect()
+fn to_prefixes(services: &Services, rows: &[BudgetRow], now: DateTime<Utc>) -> Vec<Prefix> {
+    rows.iter().filter_map(|row| Prefix::from_prefix(row, &services.budgets.prefix, now)).collect()
 }
 
-/// Opens a prefix at once, and holds it open for so many hours whatever comes back, if some are given. What comes back is
-/// how it stands then, for each country that shares its code; nothing when no message was ever sent to it.
-///
-/// # Errors
-/// When the database does not answer: then nothing is changed.
+/// Opens a prefix at once. If `hours` is given, it stays open for so long even if no code is verified. Returns its new state
+/// for each country that shares its code; nothing when no message was ever sent to it.
 pub async fn open(
     services: &Arc<Services>,
     prefix: PrefixName,
     hours: Option<i64>,
-    delete_account: AbusePermission,
+    permission: AbusePermission,
 ) -> Result<Vec<Prefix>, Error> {
     run_to_completion(services, move |services| async move {
-        transaction(|| hold_open(&services, &prefix, hours, delete_account)).await
+        transaction(|| open_in_transaction(&services, &prefix, hours, permission)).await
     })
     .await
 }
 
-async fn hold_open(
+async fn open_in_transaction(
     services: &Services,
     prefix: &PrefixName,
     hours: Option<i64>,
-    delete_account: AbusePermission,
+    permission: AbusePermission,
 ) -> Result<Vec<Prefix>, Error> {
     let now = services.clock.now();
     let held_until = hours.map(|hours| now + Duration::hours(hours));
     let txn = services.store.begin().await?;
     let opened = store::prefixes::set_open(&txn, prefix, held_until, now).await?;
     let event = |row| match held_until {
-        Some(until) => about(Action::PrefixHeldOpen, row, delete_account.actor(), delete_account.from())
+        Some(until) => prefix_event(Action::PrefixHeldOpen, row, permission.actor(), permission.from())
             .with("until", until),
-        None => about(Action::PrefixOpened, row, delete_account.actor(), delete_account.from())
-            .with("half", false),
+        None => {
+            prefix_event(Action::PrefixOpened, row, permission.actor(), permission.from()).with("half", false)
+        }
     };
     services.audit.write_all(&txn, opened.iter().map(event).collect(), now).await?;
     txn.commit().await?;
     for row in &opened {
         services.metrics.prefix_opened(parts(&row.key).0);
     }
-    Ok(shown(services, &opened, now))
+    Ok(to_prefixes(services, &opened, now))
 }
 
-/// Closes a prefix for as long as one is closed by itself. A code that comes back does not open it before.
-///
-/// # Errors
-/// When the database does not answer: then nothing is changed.
+/// Closes a prefix for as long as the server itself closes one. A verified code does not open it earlier.
 pub async fn close_by_hand(
     services: &Arc<Services>,
     prefix: PrefixName,
-    delete_account: AbusePermission,
+    permission: AbusePermission,
 ) -> Result<Vec<Prefix>, Error> {
     run_to_completion(services, move |services| async move {
-        transaction(|| shut(&services, &prefix, delete_account)).await
+        transaction(|| close_in_transaction(&services, &prefix, permission)).await
     })
     .await
 }
 
-async fn shut(
+async fn close_in_transaction(
     services: &Services,
     prefix: &PrefixName,
-    delete_account: AbusePermission,
+    permission: AbusePermission,
 ) -> Result<Vec<Prefix>, Error> {
     let now = services.clock.now();
     let until = now + services.budgets.prefix.closed_for;
     let txn = services.store.begin().await?;
-    let shut = store::prefixes::set_closed(&txn, prefix, until, now).await?;
-    let event = |row| closed(row, delete_account.actor(), delete_account.from());
-    services.audit.write_all(&txn, shut.iter().map(event).collect(), now).await?;
+    let closed = store::prefixes::set_closed(&txn, prefix, until, now).await?;
+    let event = |row| closed_event(row, permission.actor(), permission.from());
+    services.audit.write_all(&txn, closed.iter().map(event).collect(), now).await?;
     txn.commit().await?;
-    for row in &shut {
+    for row in &closed {
         services.metrics.prefix_closed(parts(&row.key).0);
     }
-    Ok(shown(services, &shut, now))
+    Ok(to_prefixes(services, &closed, now))
 }

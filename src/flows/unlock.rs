@@ -1,4 +1,6 @@
-//! What stands between a phone and its code, for whoever is asked; and lifting its locks.
+//! For staff: why a phone gets no code, and lifting its locks.
+//!
+//! Both fail, and change nothing, when the database does not answer.
 
 use std::sync::Arc;
 
@@ -6,38 +8,32 @@ use super::{Error, Services, run_to_completion, transaction};
 use crate::{
     domain::{
         audit::{Action, Event},
-        budget::{Charge, Prefix, Spent},
+        budget::{BudgetKey, Prefix, Spent},
         delivery::UnreachableReason,
         phone::PhoneNumber,
-        pseudonym::Pseudonym,
         roles::AbusePermission,
     },
     store,
 };
 
-/// How a phone stands.
+/// What stops messages to a phone, and guesses at it.
 #[derive(Debug)]
 pub struct PhoneStatus {
-    /// Why the settings leave it out, if they do.
+    /// Why the settings exclude it, if they do.
     pub not_served: Option<UnreachableReason>,
-    /// Its budgets, as far as something of them is used.
+    /// Its budgets of which a part is used.
     pub spent: Vec<Spent>,
-    /// What is known of its prefix.
+    /// Its prefix, if a message was ever sent to it.
     pub prefix: Option<Prefix>,
 }
 
-/// Looks at a phone.
-///
-/// # Errors
-/// When the database does not answer.
+/// Looks up a phone.
 pub async fn look(services: &Services, phone: &PhoneNumber) -> Result<PhoneStatus, Error> {
     let now = services.clock.now();
     let phone_hash = services.pseudonyms.phone(phone);
-    let rows =
-        store::budgets::list_under(&services.store, &format!("phone/{}/", phone_hash.as_str())).await?;
-    let key = Charge::prefix_key(phone);
-    let prefix = match &key {
-        Some(key) => store::budgets::find(&services.store, key).await?,
+    let rows = store::budgets::list_of_phone(&services.store, &phone_hash).await?;
+    let prefix = match BudgetKey::of_prefix(phone) {
+        Some(key) => store::budgets::find(&services.store, &key).await?,
         None => None,
     };
     Ok(PhoneStatus {
@@ -47,48 +43,39 @@ pub async fn look(services: &Services, phone: &PhoneNumber) -> Result<PhoneStatu
     })
 }
 
-/// What a phone was locked by, by name, each once.
+/// The names of the budgets that locked a phone, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unlocked(pub Vec<&'static str>);
 
-/// Lifts every lock of a phone: wrong guesses at it are forgotten, from whatever address they came, and so are failures in
-/// a row. What was sent to it is not.
-///
-/// # Errors
-/// When the database does not answer: then nothing is changed.
+/// Lifts every lock of a phone: forgets wrong guesses at it from all addresses, and failures in a row. Sends to it still
+/// count.
 pub async fn unlock(
     services: &Arc<Services>,
     phone: PhoneNumber,
-    delete_account: AbusePermission,
+    permission: AbusePermission,
 ) -> Result<Unlocked, Error> {
     run_to_completion(services, move |services| async move {
-        transaction(|| clear_cooldown(&services, &phone, delete_account)).await
+        transaction(|| unlock_in_transaction(&services, &phone, permission)).await
     })
     .await
 }
 
-async fn clear_cooldown(
+async fn unlock_in_transaction(
     services: &Services,
     phone: &PhoneNumber,
-    delete_account: AbusePermission,
+    permission: AbusePermission,
 ) -> Result<Unlocked, Error> {
     let now = services.clock.now();
     let phone_hash = services.pseudonyms.phone(phone);
     let txn = services.store.begin().await?;
-    let gone = store::budgets::purge_under(&txn, &guesses(&phone_hash)).await?;
-    let spent = services.budgets.spent(&phone_hash, &gone, services.otp.resend_after, now);
+    let removed = store::budgets::purge_phone_guesses(&txn, &phone_hash).await?;
+    let spent = services.budgets.spent(&phone_hash, &removed, services.otp.resend_after, now);
     let mut budgets: Vec<&'static str> =
         spent.iter().filter(|spent| spent.is_lock()).map(|spent| spent.budget.as_str()).collect();
     budgets.sort_unstable();
     budgets.dedup();
-    let event =
-        Event::new(Action::PhoneUnlocked, delete_account.actor()).phone(phone).from(delete_account.from());
+    let event = Event::new(Action::PhoneUnlocked, permission.actor()).phone(phone).from(permission.from());
     services.audit.write(&txn, event.with("budget", budgets.as_slice()), now).await?;
     txn.commit().await?;
     Ok(Unlocked(budgets))
-}
-
-/// Where the rows of guesses at a phone begin.
-fn guesses(phone_hash: &Pseudonym) -> String {
-    format!("phone/{}/guesses", phone_hash.as_str())
 }

@@ -59,6 +59,7 @@ mod jwks;
 mod jws;
 mod leads;
 mod lengths;
+mod migrated_budgets;
 mod moved_clock;
 mod password_login;
 mod phones;

@@ -2,7 +2,11 @@
 
 use futures_util::future::join_all;
 use loopin_auth::{
-    domain::audit::{Action, Entry, Filter},
+    domain::{
+        audit::{Action, Entry, Filter},
+        budget::BudgetKey,
+        phone::PhoneNumber,
+    },
     store,
 };
 
@@ -140,7 +144,8 @@ on_both! {
         verify(&server, 0).await.assert_ok();
         // What a request does that was refused a moment before that.
         let (db, policy) = (&server.services.store, &server.services.budgets.prefix);
-        let closed = store::prefixes::close(db, "prefix/IN/+917000", policy, server.now()).await.unwrap();
+        let key = BudgetKey::of_prefix(&PhoneNumber::from_e164(&phone(0)).unwrap()).unwrap();
+        let closed = store::prefixes::close(db, &key, policy, server.now()).await.unwrap();
         assert_eq!(closed, None);
         served(&server, 50..51).await;
     }

@@ -11,10 +11,11 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 6] = ["accounts", "sessions", "challenges", "leads", "messages", "event_interests"];
+const TABLES: [&str; 7] =
+    ["accounts", "sessions", "challenges", "leads", "messages", "event_interests", "budgets"];
 
-/// A connection of the test's own to the house's database.
-async fn connect(server: &TestServer) -> DatabaseConnection {
+/// A connection of the test's own to the server's database.
+pub async fn connect(server: &TestServer) -> DatabaseConnection {
     let mut options = ConnectOptions::new(server.setting("DATABASE_URL"));
     options.max_connections(1).sqlx_logging(false);
     Driver::connect(options).await.expect("the database answers")
@@ -57,7 +58,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark says that it may hold nothing. The same on both databases.
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -78,6 +79,7 @@ const COLUMNS: [(&str, &str); 6] = [
          updated_at",
     ),
     ("event_interests", "description id is_active name"),
+    ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
 ];
 
 on_both! {

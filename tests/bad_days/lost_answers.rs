@@ -45,7 +45,7 @@ async fn a_cap_gives_its_alarm_although_the_answer_that_it_is_remembered_was_los
     for number in 0..3 {
         server.signup(&format!("+91987650000{number}")).await.assert_ok();
     }
-    proxy.lose_the_answer_to(r#"UPDATE "budgets" SET "answered""#);
+    proxy.lose_the_answer_to(r#"UPDATE "budgets" SET "is_alarm_sent""#);
     server.signup("+919876500009").await.assert_ok();
     assert!(proxy.has_lost_it());
     server.services.audit.flush().await.unwrap();

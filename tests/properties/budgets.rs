@@ -1,20 +1,21 @@
-//! Budgets: what the database charges in one statement is what the rule of the domain says, whatever comes in which order.
+//! Budgets: the statement that charges rows and the rule of the domain agree, for any requests in any order.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use loopin_auth::{
-    domain::budget::{Budget, BudgetRow, Charge, ChargeId, Limit, Rule, decide},
-    store::budgets::{self, Occasion},
+    domain::budget::{Budget, BudgetKey, BudgetRow, Charge, ChargeId, Limit, Rule, decide},
+    store::budgets,
 };
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use crate::holds_in_a_house;
 
-/// So many times a log keeps, more than any limit here.
+/// How many entries a log keeps: more than any limit here.
 const KEPT: usize = 16;
 
-/// A request: how long after the one before, and which rows it wants charged.
+/// A request: the seconds since the one before, and which rows it charges.
 type Step = (i64, Vec<usize>);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -31,10 +32,15 @@ fn limits() -> impl Strategy<Value = Vec<Vec<Limit>>> {
     prop::collection::vec(prop::collection::vec(limit, 1..=2), 3)
 }
 
-fn charge(key: &str, limits: &[Limit], now: DateTime<Utc>) -> Charge {
+/// The key of a row. The cases of a test share a database.
+fn key(case: u32, row: usize) -> BudgetKey {
+    BudgetKey::DeviceSends(Uuid::from_u64_pair(u64::from(case), row as u64))
+}
+
+fn charge(key: BudgetKey, limits: &[Limit], now: DateTime<Utc>) -> Charge {
     let longest = limits.iter().map(|limit| limit.per).max().unwrap_or_default();
     Charge {
-        key: key.to_owned(),
+        key,
         rules: limits.iter().map(|limit| Rule::window(Budget::AddressRequests, *limit)).collect(),
         is_charged: true,
         is_logged: true,
@@ -45,62 +51,53 @@ fn charge(key: &str, limits: &[Limit], now: DateTime<Utc>) -> Charge {
 
 #[test]
 fn the_database_and_the_rule_agree() {
-    holds_in_a_house(
-        &[],
-        60,
-        &(limits(), steps(), any::<u32>()),
-        async |server, (limits, steps, house_of)| {
-            let store = &server.services.store;
-            let mut now = server.now();
-            let mut model: BTreeMap<String, BudgetRow> = BTreeMap::new();
-            for (number, (wait, rows)) in steps.into_iter().enumerate() {
-                now += Duration::seconds(wait);
-                let charges: Vec<Charge> = rows
-                    .iter()
-                    .map(|row| charge(&format!("test/{house_of}/{row}"), &limits[*row], now))
-                    .collect();
-                let known: Vec<BudgetRow> = model.values().cloned().collect();
-                let refusal = decide(&charges, &known, now);
-                let charge_id = ChargeId::new(now, u32::try_from(number).unwrap());
-                let occasion = Occasion { charge_id: &charge_id, kept: KEPT, now };
-                let taken = budgets::claim(store, &charges, occasion).await.expect("the database answers");
-                let expected = if refusal.is_none() { charges.len() } else { 0 };
-                let taken = taken.map(|rows| rows.len());
-                prop_assert_eq!(
-                    taken,
-                    refusal.is_none().then_some(expected),
-                    "step {} at {}: {:?}",
-                    number,
-                    now,
-                    refusal
-                );
-                // Whoever waits as told is not refused for this again.
-                if let Some(seconds) = refusal.and_then(|refusal| refusal.retry_after) {
-                    prop_assert!(decide(&charges, &known, now + Duration::seconds(seconds)).is_none());
-                }
-                for charge in &charges[..expected] {
-                    let row = model.entry(charge.key.clone()).or_default();
-                    row.key.clone_from(&charge.key);
-                    row.log.insert(0, now);
-                    row.count += 1;
+    holds_in_a_house(&[], 60, &(limits(), steps(), any::<u32>()), async |server, (limits, steps, case)| {
+        let store = &server.services.store;
+        let mut now = server.now();
+        let mut model: BTreeMap<BudgetKey, BudgetRow> = BTreeMap::new();
+        for (number, (wait, rows)) in steps.into_iter().enumerate() {
+            now += Duration::seconds(wait);
+            let charges: Vec<Charge> =
+                rows.iter().map(|row| charge(key(case, *row), &limits[*row], now)).collect();
+            let known: Vec<BudgetRow> = model.values().cloned().collect();
+            let refusal = decide(&charges, &known, now);
+            let charge_id = ChargeId { at: now, chance: u32::try_from(number).unwrap() };
+            let taken = budgets::claim(store, &charges, charge_id, KEPT).await.expect("the database answers");
+            let expected = if refusal.is_none() { charges.len() } else { 0 };
+            let taken = taken.map(|rows| rows.len());
+            prop_assert_eq!(
+                taken,
+                refusal.is_none().then_some(expected),
+                "step {} at {}: {:?}",
+                number,
+                now,
+                refusal
+            );
+            // After the time to wait this budget no longer refuses.
+            if let Some(seconds) = refusal.and_then(|refusal| refusal.retry_after) {
+                prop_assert!(decide(&charges, &known, now + Duration::seconds(seconds)).is_none());
+            }
+            for charge in &charges[..expected] {
+                let empty = || BudgetRow::empty(charge.key.clone());
+                let row = model.entry(charge.key.clone()).or_insert_with(empty);
+                row.log.insert(0, now);
+                row.count += 1;
+            }
+        }
+        // No window of a limit's length ever held more than the limit, wherever it begins.
+        for (row, limits) in limits.iter().enumerate() {
+            let Some(row) = model.get(&key(case, row)) else {
+                continue;
+            };
+            for limit in limits {
+                for end in &row.log {
+                    let within = row.log.iter().filter(|at| *at <= end && **at > *end - limit.per).count();
+                    prop_assert!(within <= limit.most, "{within} in {limit:?}");
                 }
             }
-            // No window of a limit's length ever held more than the limit, wherever it begins.
-            for (row, limits) in limits.iter().enumerate() {
-                let Some(row) = model.get(&format!("test/{house_of}/{row}")) else {
-                    continue;
-                };
-                for limit in limits {
-                    for end in &row.log {
-                        let within =
-                            row.log.iter().filter(|at| *at <= end && **at > *end - limit.per).count();
-                        prop_assert!(within <= limit.most, "{within} in {limit:?}");
-                    }
-                }
-            }
-            Ok(())
-        },
-    );
+        }
+        Ok(())
+    });
 }
 
 #[test]

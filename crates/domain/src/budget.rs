@@ -1,11 +1,12 @@
 //! Budgets: how often something may happen, by phone, address, device, prefix and day.
 //!
-//! A budget is kept in a [`BudgetRow`], one row of the database. A request names what it wants as [`Charge`]s, and one guarded
-//! statement of the store takes all of them or none; that statement and [`decide`] are the same rule, once for the race and
-//! once for the answer. Windows slide: what is kept is the time of each charge, so "10 in 24 hours" holds for any 24 hours,
-//! not just for those of a calendar.
+//! A budget is a [`BudgetRow`], one row of the database. A request charges rows ([`Charge`]), and one guarded statement of the
+//! store takes all charges or none. That statement and [`decide`] are the same rule: the statement decides races, and
+//! [`decide`] explains a refusal. Windows slide: a row keeps the time of each charge, so "10 in 24 hours" holds for any 24
+//! hours.
 
 mod charges;
+mod key;
 mod limits;
 mod odds;
 mod prefix;
@@ -17,14 +18,15 @@ mod tests;
 
 pub use self::{
     charges::{Guess, REMEMBERED, SMS_ALARM_PERCENT, Send, alarm_at},
+    key::{BudgetKey, CountryPrefix, Network, NetworkError},
     limits::{BudgetPolicy, Limit, LimitError, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
     odds::{ACCEPTED, Odds},
-    prefix::{Country, LONGEST_HOLD, PREFIX_KEYS, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
+    prefix::{Country, LONGEST_HOLD, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
     row::{Bound, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Rule, Settlement, decide},
     spent::Spent,
 };
 
-/// Which budget: the name in answers' headers, the log, metrics and the audit log. It must never change.
+/// A budget. Its name is in response headers, the log, metrics and the audit log, and must never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Budget {
     /// Wrong guesses at one phone from one address.
@@ -35,21 +37,21 @@ pub enum Budget {
     PhoneFailures,
     /// Wrong guesses from one address.
     AddressGuesses,
-    /// The wait between two sends to one phone.
+    /// The cooldown between two sends to one phone.
     Cooldown,
     /// Sends to one phone.
     PhoneSends,
-    /// Sends to one phone that one address asked for.
+    /// Sends to one phone that one address requests.
     PhoneSendsFromAddress,
     /// `signup` and `login` requests of one address.
     AddressRequests,
     /// Wrong guesses of a device that was signed in before.
     DeviceGuesses,
-    /// Sends to it.
+    /// Sends that such a device requests.
     DeviceSends,
-    /// Messages to a prefix whose codes do not come back.
+    /// Messages to a prefix whose codes are not verified.
     Prefix,
-    /// Sends of a day, in all.
+    /// All sends of a day.
     Day,
     /// Sends of a day to a country.
     Country,
@@ -61,18 +63,18 @@ pub enum Budget {
     AddressPasswords,
     /// Registrations from one address.
     Registrations,
-    /// A proof that was spent already.
+    /// A proof of work, which can be spent once.
     Proof,
 }
 
-/// What a spent budget means for whoever asks.
+/// What a spent budget means for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Wrong guesses lock the phone.
     Lock,
     /// A code was sent a moment ago.
     Cooldown,
-    /// Everything else.
+    /// Any other limit.
     Rate,
 }
 
@@ -124,7 +126,7 @@ impl Budget {
         }
     }
 
-    /// What it means to whoever asks that it is spent.
+    /// What it means for the client that it is spent.
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {

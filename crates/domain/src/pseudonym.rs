@@ -13,6 +13,13 @@ use super::{derived::DerivedKey, phone::PhoneNumber};
 pub struct Pseudonym(String);
 
 impl Pseudonym {
+    /// Reads what a row holds; `None` when it is not 32 hexadecimal digits.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 32 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
+    }
+
     /// The form stored in rows.
     #[must_use]
     pub fn as_str(&self) -> &str {

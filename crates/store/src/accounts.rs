@@ -1,4 +1,6 @@
-//! Rows of `accounts`: who there is.
+//! Rows of `accounts`: finding and opening accounts, and their passwords.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -24,19 +26,16 @@ use domain::{
     users::fold,
 };
 
-/// The ids that a new account would get.
+/// The ids of a new account.
 #[derive(Debug, Clone, Copy)]
 pub struct NewIds {
-    /// Of the account.
+    /// The id of the account.
     pub account: Uuid,
-    /// Of its profile.
+    /// The id of its profile.
     pub profile: Uuid,
 }
 
-/// The account that this phone is verified for, if it was used after this time.
-///
-/// # Errors
-/// When the database does not answer.
+/// The account with this verified phone, if it was used after the given time.
 pub async fn find_by_phone(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -47,22 +46,19 @@ pub async fn find_by_phone(
     row.map(account).transpose()
 }
 
-/// An account that a code opens.
+/// What [`open`] needs for an account.
 #[derive(Debug, Clone, Copy)]
 pub struct ByCode {
-    /// The ids that it gets when it is new.
+    /// The ids of the account if it is new.
     pub ids: NewIds,
     /// Whether the code is the fixed one of a review number.
     pub is_review: bool,
-    /// Nothing is opened if it was not used after this time.
+    /// An account that was not used after this time is not opened.
     pub used_after: Option<DateTime<Utc>>,
 }
 
-/// Finds the account of this phone or makes it, in one statement, so that two of these at once are one account. `None`
-/// when it was not used for too long: it is held until the transaction ends, as it was.
-///
-/// # Errors
-/// When the database does not answer.
+/// Finds the account of this phone or creates it, in one statement, so that two requests at once get one account. `None`
+/// when the account was unused for too long: it is unchanged, and locked until the transaction ends.
 pub async fn open(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -85,14 +81,14 @@ pub async fn open(
     row.map(|row| account(Model::from_query_result(&row, "")?)).transpose()
 }
 
-/// When an account was seen, if somebody comes in now. Nobody comes into one that is disabled.
+/// The new `seen_at` of a sign-in. A disabled account keeps its old one, because it cannot be signed in to.
 pub(super) fn seen(now: DateTime<Utc>) -> SimpleExpr {
     let is_active = Expr::col((Entity, Column::IsActive)).eq(true);
     Expr::case(is_active, Expr::value(now)).finally(Expr::col((Entity, Column::SeenAt))).into()
 }
 
-/// Whether an account was used after this time: by a sign-in, a refresh, or before either was written down, by a change of
-/// it. One that staff disabled stays what it is, however long nobody comes in: a ban does not run out by waiting.
+/// Whether an account was used after this time: by a sign-in or a refresh; for older rows, which hold neither, by a change.
+/// A disabled account always counts as used, so that a ban does not run out by waiting.
 pub(super) fn used(after: Option<DateTime<Utc>>) -> Condition {
     let Some(after) = after else {
         return Condition::all();
@@ -110,7 +106,7 @@ pub(super) fn used(after: Option<DateTime<Utc>>) -> Condition {
         .add(Expr::exists(in_a_session))
 }
 
-/// An account of somebody who signs in by a password.
+/// A new account with a password.
 #[derive(Debug, Clone, Copy)]
 pub struct NewAccount<'a> {
     /// Its ids.
@@ -119,34 +115,31 @@ pub struct NewAccount<'a> {
     pub username: &'a Username,
     /// Its e-mail address.
     pub email: Option<&'a Email>,
-    /// As the owner gave it.
+    /// As the user entered it.
     pub first_name: Option<&'a PersonName>,
-    /// As the owner gave it.
+    /// As the user entered it.
     pub last_name: Option<&'a PersonName>,
-    /// A phone that nobody proved.
+    /// A phone that is not verified.
     pub claimed_phone: Option<&'a ClaimedPhone>,
     /// The hash of its password.
     pub password: &'a PasswordHash,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
 }
 
-/// What became of a new account.
+/// The result of [`insert`].
 #[derive(Debug)]
 pub enum Inserted {
-    /// It is there.
+    /// The account was created.
     Account(Box<Account>),
-    /// The username is another account's.
+    /// Another account has the username.
     UsernameTaken,
-    /// The e-mail address is another account's.
+    /// Another account has the e-mail address.
     EmailTaken,
 }
 
-/// Makes an account, if no other has its username or its e-mail address. One statement decides, so that of two at once
-/// one is made.
-///
-/// # Errors
-/// When the database does not answer.
+/// Creates an account, if no other account has its username or e-mail address. One statement decides, so of two requests at
+/// once one creates it.
 pub async fn insert(
     db: &impl ConnectionTrait,
     new: NewAccount<'_>,
@@ -170,7 +163,7 @@ pub async fn insert(
         ..blank(ids, now)
     };
     let model = row.clone().try_into_model()?;
-    // A conflict is no error here: on PostgreSQL an error would end the transaction around it.
+    // A conflict must not be an error: on PostgreSQL an error would abort the surrounding transaction.
     let unless_taken = OnConflict::new().do_nothing().to_owned();
     if Entity::insert(row).on_conflict(unless_taken).exec_without_returning(db).await? == 1 {
         return Ok(Inserted::Account(Box::new(account(model)?)));
@@ -179,10 +172,7 @@ pub async fn insert(
     Ok(if by_username.is_some() || email.is_none() { Inserted::UsernameTaken } else { Inserted::EmailTaken })
 }
 
-/// Whoever this is, and the hash of her password, in one statement.
-///
-/// # Errors
-/// When the database does not answer.
+/// The account of this name and its password hash, in one statement.
 pub async fn find_credentials(
     db: &impl ConnectionTrait,
     login: &Login,
@@ -196,10 +186,7 @@ pub async fn find_credentials(
     row.map(with_hash).transpose()
 }
 
-/// An account, and the hash of its password.
-///
-/// # Errors
-/// When the database does not answer.
+/// An account and its password hash.
 pub async fn find_with_hash(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -207,11 +194,8 @@ pub async fn find_with_hash(
     Entity::find_by_id(id).one(db).await?.map(with_hash).transpose()
 }
 
-/// The account, if this still is the hash of its password (`None`: if it still has none), held until the transaction
-/// ends: whoever was judged by a password that was changed meanwhile does not come in by it.
-///
-/// # Errors
-/// When the database does not answer.
+/// Locks the account until the transaction ends, if its password hash is still this one (`None`: if it still has none). A
+/// password that was changed after it was checked therefore opens no session.
 pub async fn claim_with_hash(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -225,10 +209,7 @@ pub async fn claim_with_hash(
     row.map(account).transpose()
 }
 
-/// Gives an account another password.
-///
-/// # Errors
-/// When the database does not answer.
+/// Changes the password hash of an account.
 pub async fn set_password(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -244,11 +225,8 @@ pub async fn set_password(
     Ok(())
 }
 
-/// Gives an account another password because its owner wants one: whoever knew the old one may have signed in by a code
-/// too, so what devices were given ends with it.
-///
-/// # Errors
-/// When the database does not answer.
+/// Changes the password of an account at its owner's request. Device tokens end too, because someone who knew the old
+/// password may also have signed in by a code.
 pub async fn set_new_password(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -270,7 +248,7 @@ fn with_hash(row: Model) -> Result<(Account, Option<PasswordHash>), StoreError> 
     Ok((account(row)?, hash))
 }
 
-/// An account that nothing is known of.
+/// A new account without any data.
 fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
     ActiveModel {
         id: Set(ids.account),
@@ -306,7 +284,7 @@ fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
     }
 }
 
-/// The account that a row says.
+/// Reads an account from a row.
 pub(super) fn account(row: Model) -> Result<Account, StoreError> {
     let unreadable = |column| StoreError::Unreadable { table: "accounts", column };
     let number = |text: Option<String>, column| {

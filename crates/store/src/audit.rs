@@ -1,4 +1,6 @@
-//! Rows of `audit`. They are added and read; triggers refuse everything else, but for whole months.
+//! Rows of `audit`. They are added and read. Triggers refuse everything else, except that whole months are dropped.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use migration::audit_guard;
 use sea_orm::{
@@ -15,11 +17,8 @@ use domain::{
     pseudonym::Pseudonym,
 };
 
-/// Adds entries, all in one statement. One that is there already, because the answer to an earlier try was lost, is
-/// passed over.
-///
-/// # Errors
-/// When the database does not answer: then they may be there or not.
+/// Adds entries in one statement. An entry that exists already, because the answer to an earlier try was lost, is skipped.
+/// After an error the entries may exist or not.
 pub async fn insert_many(db: &impl ConnectionTrait, entries: &[Entry]) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Ok(());
@@ -42,17 +41,14 @@ pub async fn insert_many(db: &impl ConnectionTrait, entries: &[Entry]) -> Result
     Ok(())
 }
 
-/// So many entries before a place, or before the end: newest first.
-///
-/// # Errors
-/// When the database does not answer.
+/// Entries before a position, or the last ones: newest first.
 pub async fn list_before(
     db: &impl ConnectionTrait,
     filter: &Filter,
     before: Option<Place>,
     limit: u64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let mut wanted = wanted(filter);
+    let mut wanted = matches(filter);
     if let Some(Place(at, id)) = before {
         let same_moment = Condition::all().add(Column::At.eq(at)).add(Column::Id.lt(id));
         wanted = wanted.add(Condition::any().add(Column::At.lt(at)).add(same_moment));
@@ -61,17 +57,14 @@ pub async fn list_before(
     select.limit(limit).all(db).await?.into_iter().map(entry).collect()
 }
 
-/// So many entries after a place, or from the beginning: oldest first.
-///
-/// # Errors
-/// When the database does not answer.
+/// Entries after a position, or the first ones: oldest first.
 pub async fn list_after(
     db: &impl ConnectionTrait,
     filter: &Filter,
     after: Option<Place>,
     limit: u64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let mut wanted = wanted(filter);
+    let mut wanted = matches(filter);
     if let Some(Place(at, id)) = after {
         let same_moment = Condition::all().add(Column::At.eq(at)).add(Column::Id.gt(id));
         wanted = wanted.add(Condition::any().add(Column::At.gt(at)).add(same_moment));
@@ -80,33 +73,30 @@ pub async fn list_after(
     select.limit(limit).all(db).await?.into_iter().map(entry).collect()
 }
 
-/// The last entry of a kind.
-///
-/// # Errors
-/// When the database does not answer.
+/// The newest entry of this action.
 pub async fn find_last(db: &impl ConnectionTrait, action: Action) -> Result<Option<Entry>, StoreError> {
     let filter = Filter { action: Some(action), ..Filter::default() };
     Ok(list_before(db, &filter, None, 1).await?.pop())
 }
 
-/// Removes the months that may be dropped, and says how many entries they had. The triggers are away only inside of this
-/// transaction; meanwhile nobody else can write to the table.
+/// Removes the months that may be dropped. Returns how many entries they had. The triggers are removed only inside of this
+/// transaction; until it ends nothing else can write to the table.
 ///
 /// # Errors
-/// When the database does not answer, or its role does not own the table: then nothing has changed.
+/// Also when the database's role does not own the table. Nothing has changed then.
 pub async fn purge_before(txn: &Txn, permission: Dropping) -> Result<u64, StoreError> {
     let backend = txn.get_database_backend();
     for statement in audit_guard::OPENING.of(backend) {
         txn.execute_unprepared(statement).await?;
     }
-    let gone = Entity::delete_many().filter(Column::At.lt(permission.begins())).exec(txn).await?;
+    let deleted = Entity::delete_many().filter(Column::At.lt(permission.begins())).exec(txn).await?;
     for statement in audit_guard::CLOSING.of(backend) {
         txn.execute_unprepared(statement).await?;
     }
-    Ok(gone.rows_affected)
+    Ok(deleted.rows_affected)
 }
 
-fn wanted(filter: &Filter) -> Condition {
+fn matches(filter: &Filter) -> Condition {
     let mut wanted = Condition::all();
     if let Some(since) = filter.since {
         wanted = wanted.add(Column::At.gte(since));

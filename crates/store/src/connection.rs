@@ -1,4 +1,6 @@
-//! The connection pool, and how it survives a database that goes away.
+//! The connection pool, transactions, and repeating statements after a lost connection.
+//!
+//! Unless a function says more, it fails with [`StoreError`] when the database does not answer.
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +20,7 @@ use super::{
     start::{from_store, probe},
 };
 
-/// Any number, the same in every server: who holds it migrates, the others wait.
+/// The advisory lock of the migrations: an arbitrary number, the same in every server.
 const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
 
 /// A pool of connections. Cheap to clone.
@@ -39,16 +41,16 @@ impl fmt::Debug for Store {
     }
 }
 
-/// How the schema of a database and that of this version differ.
+/// How the schema of a database differs from that of this version.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Migrations {
-    /// Those that have not run yet, oldest first.
+    /// Migrations that have not run yet, oldest first.
     pub pending: Vec<String>,
-    /// Those that another version ran.
+    /// Migrations that another version ran.
     pub unknown: Vec<String>,
 }
 
-/// A transaction: dropped without [`Txn::commit`], it never was.
+/// A transaction. It is rolled back if it is dropped without [`Txn::commit`].
 pub struct Txn(Kind);
 
 enum Kind {
@@ -63,11 +65,10 @@ impl fmt::Debug for Txn {
 }
 
 impl Store {
-    /// Opens the pool. No connection is made yet, so that a database that is away is met by the first statement, which
-    /// knows how to say so.
+    /// Opens the pool. It does not connect yet, so that the first statement reports an outage.
     ///
     /// # Errors
-    /// When the URL is not understood.
+    /// When the URL is not valid.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
         let url = settings.url.expose_secret();
         if !url.starts_with("sqlite:") {
@@ -81,12 +82,12 @@ impl Store {
         let mut options = sqlite::options(settings, if is_in_memory { 1 } else { settings.max_connections });
         options.test_before_acquire(false).map_sqlx_sqlite_opts(|options| {
             options
-                // Made above, once: a file that goes away later is an outage, not a new and empty database.
+                // The file was created above, once: a file that disappears later is an outage, not a new and empty database.
                 .create_if_missing(false)
                 .journal_mode(SqliteJournalMode::Wal)
-                // What a person had removed is not to be read from free pages of the file.
+                // Data that a user deleted must not stay readable in free pages of the file.
                 .pragma("secure_delete", "ON")
-                // With WAL this loses nothing in a crash of the process, which is what an embedded default owes.
+                // With WAL a crash of the process loses nothing, which is enough for an embedded default.
                 .synchronous(SqliteSynchronous::Normal)
                 .busy_timeout(Duration::from_secs(5))
         });
@@ -96,10 +97,10 @@ impl Store {
         Ok(Self { pool: Pool::Sqlite(sqlite::open(options).await?) })
     }
 
-    /// Opens a database to look at it: nothing is made or changed. `None` when it is an SQLite file that is not there.
+    /// Opens a database for reading: nothing is created or changed. `None` when the SQLite file does not exist.
     ///
     /// # Errors
-    /// When the URL is not understood, or why there is no connection to PostgreSQL, and what to do about it.
+    /// When the URL is not valid, or with why there is no connection to PostgreSQL and what to do.
     pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, Unready> {
         let url = settings.url.expose_secret();
         if sqlite::file(url).map_err(from_store)?.is_some_and(|file| !file.exists()) {
@@ -107,8 +108,8 @@ impl Store {
         }
         probe(settings).await?;
         if !url.starts_with("sqlite:") {
-            // PostgreSQL's own switch is a parameter of the start, which poolers such as PgBouncer refuse; what asks
-            // through this reads only.
+            // The read-only switch of PostgreSQL is a startup parameter, which poolers such as PgBouncer refuse. The callers
+            // only read.
             let postgres = Postgres::new(settings, 1).map_err(|error| from_store(error.into()))?;
             return Ok(Some(Self { pool: Pool::Postgres(Box::new(postgres)) }));
         }
@@ -118,17 +119,14 @@ impl Store {
         Ok(Some(Self { pool: Pool::Sqlite(pool) }))
     }
 
-    /// Whether the database is an SQLite file that is not there.
+    /// Whether the database is an SQLite file that does not exist.
     #[must_use]
     pub fn is_missing(settings: &DatabaseSettings) -> bool {
         let file = sqlite::file(settings.url.expose_secret()).ok().flatten();
         file.is_some_and(|file| !file.exists())
     }
 
-    /// Whether a connection pooler such as PgBouncer stands before the database, whatever the settings say.
-    ///
-    /// # Errors
-    /// When the database does not answer.
+    /// Whether a connection pooler such as PgBouncer is in front of the database, whatever the settings say.
     pub async fn find_pooler(&self) -> Result<bool, StoreError> {
         match &self.pool {
             Pool::Sqlite(_) => Ok(false),
@@ -136,7 +134,7 @@ impl Store {
         }
     }
 
-    /// Whether an SQLite file that is not there could be made: its folder is there. Says nothing of other databases.
+    /// Whether an SQLite file could be created: its folder exists. Says nothing about other databases.
     #[must_use]
     pub fn can_be_made(settings: &DatabaseSettings) -> bool {
         let file = sqlite::file(settings.url.expose_secret()).ok().flatten();
@@ -144,11 +142,8 @@ impl Store {
         folder.is_some_and(|folder| folder.as_os_str().is_empty() || folder.is_dir())
     }
 
-    /// Which migrations have not run yet, and which ran that this version does not know. Changes nothing, not even to
-    /// make the list of them, as the migrator's own question would.
-    ///
-    /// # Errors
-    /// When the database does not answer.
+    /// Which migrations have not run yet, and which ran that this version does not know. Changes nothing: the migrator's own
+    /// function would create its table.
     pub async fn find_migrations(&self) -> Result<Migrations, StoreError> {
         let backend = self.get_database_backend();
         let is_there = match backend {
@@ -162,7 +157,7 @@ impl Store {
         };
         let mut ran: Vec<String> = Vec::new();
         if self.query_one_raw(Statement::from_string(backend, is_there)).await?.is_some() {
-            // The migrator's own question makes the table first, which needs a right that is not needed here.
+            // The migrator's own function creates the table first, which needs a right that the role may lack.
             let all =
                 Statement::from_string(backend, "SELECT version FROM seaql_migrations ORDER BY version");
             for row in self.query_all_raw(all).await? {
@@ -176,10 +171,10 @@ impl Store {
         Ok(Migrations { pending, unknown: ran })
     }
 
-    /// Runs the migrations that have not run yet, all in one transaction, and one server at a time.
+    /// Runs the migrations that have not run yet, in one transaction, and in one server at a time.
     ///
     /// # Errors
-    /// When the database does not answer or a step fails; nothing has changed then.
+    /// Also when a migration fails. Nothing has changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.pool {
             Pool::Sqlite(pool) => {
@@ -197,11 +192,8 @@ impl Store {
         }
     }
 
-    /// Begins a transaction. On SQLite it takes the write lock at once, because one that reads first and then wants to
-    /// write can be refused for what others wrote in between.
-    ///
-    /// # Errors
-    /// When the database does not answer.
+    /// Begins a transaction. On SQLite it takes the write lock at once: a transaction that reads first and writes later is
+    /// refused if another one wrote in between.
     pub async fn begin(&self) -> Result<Txn, StoreError> {
         Ok(Txn(match &self.pool {
             Pool::Sqlite(pool) => Kind::Sqlite(sqlite::begin(pool).await?),
@@ -209,10 +201,10 @@ impl Store {
         }))
     }
 
-    /// Asks the database for an answer, and PostgreSQL whether it can be written to.
+    /// Checks that the database answers, and that PostgreSQL takes writes.
     ///
     /// # Errors
-    /// When there is none, or it cannot.
+    /// Also when it takes no writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         match &self.pool {
             Pool::Sqlite(pool) => {
@@ -223,7 +215,7 @@ impl Store {
         Ok(())
     }
 
-    /// How many connections are open, and how many of these nobody uses at the moment.
+    /// How many connections are open, and how many of them are idle.
     #[must_use]
     pub fn count_connections(&self) -> (u32, u32) {
         let (open, idle) = match &self.pool {
@@ -236,14 +228,14 @@ impl Store {
         (open, u32::try_from(idle).unwrap_or(open))
     }
 
-    /// The same database for a statement that may run twice: its caller is told the same, or what is told is no worse.
-    /// Other statements are repeated only when they surely had no effect.
+    /// The same database, for a statement that may run twice without harm. Other statements are repeated only when they
+    /// certainly had no effect.
     #[must_use]
     pub fn repeating(&self) -> Repeating<'_> {
         Repeating(self)
     }
 
-    /// Closes all connections, once their work is done.
+    /// Closes all connections when their work is done.
     pub async fn close(&self) {
         match &self.pool {
             Pool::Sqlite(pool) => {
@@ -256,8 +248,8 @@ impl Store {
     }
 }
 
-/// The isolation level comes first: a server that waited for the lock must see what the other one did. The lock is the
-/// transaction's, not the session's.
+/// Runs the migrations on PostgreSQL. The isolation level is set first: a server that waited for the lock must see what the
+/// other one did. The lock belongs to the transaction, not to the session.
 async fn migrate_postgres(pool: &DatabaseConnection, around: &[&str]) -> Result<(), DbErr> {
     let txn = pool.begin().await?;
     txn.execute_unprepared("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
@@ -273,10 +265,7 @@ async fn migrate_postgres(pool: &DatabaseConnection, around: &[&str]) -> Result<
 }
 
 impl Txn {
-    /// Makes it so.
-    ///
-    /// # Errors
-    /// When the database does not answer: then it may or may not have happened.
+    /// Commits. After an error the transaction may or may not have been committed.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
             Kind::Sqlite(txn) => txn.commit().await?,
@@ -285,10 +274,7 @@ impl Txn {
         Ok(())
     }
 
-    /// Makes it never have been, now rather than when the connection is used next.
-    ///
-    /// # Errors
-    /// When the database does not answer: then it never was, either.
+    /// Rolls back now rather than when the connection is used next. After an error the transaction is rolled back too.
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self.0 {
             Kind::Sqlite(txn) => txn.rollback().await?,
@@ -302,32 +288,32 @@ impl Store {
     async fn execute(&self, stmt: Statement, may_repeat: bool) -> Result<ExecResult, DbErr> {
         match &self.pool {
             Pool::Sqlite(pool) => pool.execute_raw(stmt).await,
-            Pool::Postgres(postgres) => Ok(postgres.ask(&stmt, may_repeat).await?.summary.into()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, may_repeat).await?.summary.into()),
         }
     }
 
     async fn query_one(&self, stmt: Statement, may_repeat: bool) -> Result<Option<QueryResult>, DbErr> {
         match &self.pool {
             Pool::Sqlite(pool) => pool.query_one_raw(stmt).await,
-            Pool::Postgres(postgres) => Ok(postgres.ask(&stmt, may_repeat).await?.first_row()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, may_repeat).await?.first_row()),
         }
     }
 
     async fn query_all(&self, stmt: Statement, may_repeat: bool) -> Result<Vec<QueryResult>, DbErr> {
         match &self.pool {
             Pool::Sqlite(pool) => pool.query_all_raw(stmt).await,
-            Pool::Postgres(postgres) => Ok(postgres.ask(&stmt, may_repeat).await?.all_rows()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, may_repeat).await?.all_rows()),
         }
     }
 }
 
-/// Whether a statement only reads. Ours that begin so have no effect outside of a transaction.
+/// Whether a statement only reads. Our statements that begin like this have no effect outside of a transaction.
 fn reads(stmt: &Statement) -> bool {
     stmt.sql.starts_with("SELECT")
 }
 
-/// A statement outside of a transaction that meets a connection which had died, or a database that rolled it back, is
-/// asked once more: whatever it is where it had no effect, and where it may have had one only what reads.
+/// A statement outside of a transaction runs once more after a dead connection or a rollback: any statement if the first try
+/// had no effect, and only one that reads if it may have had one.
 #[async_trait::async_trait]
 impl ConnectionTrait for Store {
     fn get_database_backend(&self) -> DbBackend {
@@ -399,7 +385,7 @@ impl ConnectionTrait for Txn {
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         match &self.0 {
             Kind::Sqlite(txn) => txn.execute_raw(stmt).await,
-            Kind::Postgres(txn) => Ok(txn.ask(&stmt).await?.summary.into()),
+            Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.summary.into()),
         }
     }
 
@@ -413,14 +399,14 @@ impl ConnectionTrait for Txn {
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &self.0 {
             Kind::Sqlite(txn) => txn.query_one_raw(stmt).await,
-            Kind::Postgres(txn) => Ok(txn.ask(&stmt).await?.first_row()),
+            Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.first_row()),
         }
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &self.0 {
             Kind::Sqlite(txn) => txn.query_all_raw(stmt).await,
-            Kind::Postgres(txn) => Ok(txn.ask(&stmt).await?.all_rows()),
+            Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.all_rows()),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What `DATABASE_URL` says, checked before a driver sees it: drivers repeat a URL that they do not understand, with its
-//! password.
+//! Reads `DATABASE_URL` and checks it before a driver sees it: the errors of drivers repeat a URL with its password.
 
 use std::fmt::Write as _;
 
@@ -29,27 +28,27 @@ const PARAMETERS: &[&str] = &[
     "user",
 ];
 
-/// What `sslmode` may be.
+/// The values of `sslmode`.
 const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// A URL that a driver understands. Its `Debug` shows no password.
+/// A valid URL. Its `Debug` shows no password.
 #[derive(Debug, Clone)]
 pub struct DatabaseUrl {
     /// For the driver.
     pub url: SecretString,
-    /// For people: without a password and without parameters.
+    /// For display: without password and parameters.
     pub shown: String,
-    /// Parameters that the driver does not know; they are left out.
+    /// Parameters that the driver does not know. They are not passed on.
     pub ignored: Vec<String>,
 }
 
-/// What is wrong with a URL. Each reads on from `DATABASE_URL`, and none repeats a part of it.
+/// What is wrong with a URL. Each text continues a sentence that begins with `DATABASE_URL`, and none repeats a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme.
     #[error("must begin with sqlite:, postgres:// or postgresql://")]
     Scheme,
-    /// Most likely a password as it is.
+    /// Probably a password with special characters.
     #[error(
         "has a user or a password that is not percent-encoded: write / as %2F, # as %23, ? as %3F, @ as %40, : as %3A \
          and % as %25"
@@ -58,24 +57,24 @@ pub enum UrlError {
     /// Spaces and line feeds.
     #[error("must not hold a space or a line break; in a password write a space as %20")]
     Space,
-    /// The driver connects to one.
+    /// The driver connects to one host.
     #[error("must name one host, not several")]
     SeveralHosts,
-    /// The place of a host is empty.
+    /// The host is missing.
     #[error(
         "names no host: write postgres://user:password@host:5432/name, or ?host=/directory after the name for a Unix socket"
     )]
     NoHost,
-    /// No number, or too great a number.
+    /// The port is not a number, or too large.
     #[error("must have a number from 1 to 65535 as its port; a : in a password is written as %3A")]
     Port,
-    /// Another mode.
+    /// An unknown `sslmode`.
     #[error("must have disable, allow, prefer, require, verify-ca or verify-full as its sslmode")]
     SslMode,
     /// Anything else.
     #[error("is not understood: write postgres://user:password@host:5432/name")]
     Postgres,
-    /// A path or a parameter that SQLite's driver refuses.
+    /// A path or a parameter that the SQLite driver refuses.
     #[error("is not understood: write sqlite://file, or sqlite:///folder/file")]
     Sqlite,
 }
@@ -90,26 +89,26 @@ impl DatabaseUrl {
             text.parse::<SqliteConnectOptions>().map_err(|_| UrlError::Sqlite)?;
             return Ok(Self { url: text.into(), shown: text.to_owned(), ignored: Vec::new() });
         }
-        let (scheme, cooldown) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
         if !matches!(scheme, "postgres" | "postgresql") {
             return Err(UrlError::Scheme);
         }
-        if cooldown.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(UrlError::Space);
         }
-        postgres(scheme, cooldown)
+        postgres(scheme, rest)
     }
 }
 
-fn postgres(scheme: &str, cooldown: &str) -> Result<DatabaseUrl, UrlError> {
-    let (before_query, query) = cooldown.split_once('?').unwrap_or((cooldown, ""));
+fn postgres(scheme: &str, rest: &str) -> Result<DatabaseUrl, UrlError> {
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = before_query.split_once('/').unwrap_or((before_query, ""));
     let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    // The host ends at the first of these, and an @ after it was meant to stand before the host.
+    // The host ends at the first of these characters. An @ after it probably belongs to the password.
     let holds_stray_at = query.split('&').any(|pair| pair.contains('@') && !is_known(pair));
-    if cooldown.contains('#') || path.contains('@') || holds_stray_at {
+    if rest.contains('#') || path.contains('@') || holds_stray_at {
         return Err(UrlError::NotEncoded);
     }
     let (user, place) =
@@ -127,7 +126,7 @@ fn postgres(scheme: &str, cooldown: &str) -> Result<DatabaseUrl, UrlError> {
         return Err(UrlError::NoHost);
     }
     check_parameters(&pairs)?;
-    // A user without a host is no URL; the parameter wins over this one.
+    // A URL with a user needs a host. The `host` parameter overrides it.
     let host = if has_place { String::new() } else { "localhost".to_owned() };
     let user_at = user.map(|user| format!("{user}@")).unwrap_or_default();
     let mut url =
@@ -150,7 +149,7 @@ fn postgres(scheme: &str, cooldown: &str) -> Result<DatabaseUrl, UrlError> {
     Ok(DatabaseUrl { url: url.as_str().into(), shown, ignored })
 }
 
-/// Whether a parameter, or one with its value, is one of the driver's.
+/// Whether the driver knows this parameter, written alone or with its value.
 fn is_known(parameter: &str) -> bool {
     let name = parameter.split_once('=').map_or(parameter, |(name, _)| name);
     PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'))
@@ -167,7 +166,7 @@ fn check_parameters(pairs: &[(String, String)]) -> Result<(), UrlError> {
     Ok(())
 }
 
-/// Without the password, with the host that counts.
+/// The URL without the password, with the host that is used.
 fn shown(url: &Url, made_up: &str, host: Option<&str>) -> String {
     let mut shown = format!("{}://", url.scheme());
     if !url.username().is_empty() || url.password().is_some() {
@@ -200,7 +199,7 @@ mod tests {
             ("postgresql://me:hunter2@db/loopin?sslmode=require", "postgresql://me:****@db/loopin"),
             ("postgres://me@db/loopin?password=hunter2", "postgres://me@db/loopin"),
             ("postgres://db/loopin?user=me%40team&password=hunter2@b", "postgres://db/loopin"),
-            // The last @ before the host is the one that counts, as for every reader of URLs.
+            // The last @ before the host separates it, as in every URL parser.
             ("postgres://me:hunter2@hunter2@db/loopin", "postgres://me:****@db/loopin"),
             ("postgres://me:hunter2:hunter2@db/loopin", "postgres://me:****@db/loopin"),
             ("postgres://:hunter2@db/loopin", "postgres://:****@db/loopin"),
@@ -269,7 +268,7 @@ mod tests {
             Some("/cloudsql/a:b:c")
         );
         assert_eq!((options.get_username(), options.get_database()), ("me", Some("loopin")));
-        // What needs no change is not changed.
+        // A URL that needs no change is not changed.
         let text = "postgresql://me:hunter2@db/loopin?sslmode=verify-full&sslrootcert=/ca.pem";
         assert_eq!(DatabaseUrl::parse(text).unwrap().url.expose_secret(), text);
     }

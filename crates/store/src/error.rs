@@ -1,19 +1,19 @@
-//! What can go wrong with a database, as far as anybody outside has to care.
+//! The error of this crate, and what the databases' error codes mean.
 
 use std::error::Error;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-/// A statement that did not do what it should.
+/// A statement failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database does not answer, or not in time. Trying again later helps.
     #[error("the database does not answer")]
     Unavailable(#[source] DbErr),
-    /// The database answered that it will not do this. Trying again does not help: it is a fault of ours.
+    /// The database refused the statement. Trying again does not help: it is an error of this program.
     #[error("the database refused a statement")]
     Refused(#[source] DbErr),
-    /// A row holds what this version does not know.
+    /// A row holds a value that this version does not know.
     #[error("a row of {table} has an unknown {column}")]
     Unreadable {
         /// The table.
@@ -29,7 +29,7 @@ impl From<DbErr> for StoreError {
     }
 }
 
-/// The error that the driver gave, where there is one.
+/// The error of the driver, if there is one.
 pub(super) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))
@@ -75,26 +75,26 @@ pub(super) fn is_locked(error: &DbErr) -> bool {
     error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
-/// Whether PostgreSQL was to read a value from a text that holds none (`invalid_text_representation`).
+/// Whether PostgreSQL could not convert a text (`invalid_text_representation`).
 pub(super) fn is_bad_text(error: &DbErr) -> bool {
     let Some(sqlx::Error::Database(error)) = driver_error(error) else { return false };
     error.code().is_some_and(|code| code == "22P02")
 }
 
-/// What became of a statement of PostgreSQL that failed.
+/// What happened to a statement of PostgreSQL that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// The database rolled it back, and its transaction with it, because others were in the way. The connection is good.
+    /// The database rolled back its transaction because of concurrent ones. The connection is usable.
     Undone,
-    /// It had no effect, and the connection is of no use: it was dead before, or the database takes no writes through it.
+    /// It had no effect, and the connection is unusable: it was dead before, or the database takes no writes through it.
     NeverRan,
-    /// The connection was lost. It may have run.
+    /// The connection was lost. The statement may have run.
     Unknown,
-    /// The database said what is wrong with it.
+    /// The database reported what is wrong with it.
     Answered,
 }
 
-/// What became of a statement that failed with this error.
+/// What happened to a statement that failed with this error.
 pub(super) fn fate(error: &DbErr) -> Fate {
     match driver_error(error) {
         Some(sqlx::Error::Database(error)) => error.code().map_or(Fate::Answered, |code| fate_of(&code)),
@@ -108,25 +108,25 @@ pub(super) fn fate_of(code: &str) -> Fate {
     match code {
         // A serialization failure or a deadlock. The rest of class 40 does not say that nothing happened.
         "40001" | "40P01" => Fate::Undone,
-        // Takes no writes, or no connections yet. Or told to end by the administrator, or because its time was over. PostgreSQL says so as an error only where it
-        // rolled back: what ends it in the middle of a commit (a crash, an immediate shutdown, a standby that is waited for)
-        // is a notice, and the connection is lost after it.
+        // The database takes no writes, or no connections yet; or an administrator or a timeout ended the session. PostgreSQL
+        // reports this as an error only if it rolled back. What ends it in the middle of a commit (a crash, an immediate
+        // shutdown, waiting for a standby) is a notice, and then the connection is lost.
         "25006" | "57P03" | "57P01" | "57P05" | "25P03" | "25P04" => Fate::NeverRan,
         "57P02" | "57P04" => Fate::Unknown,
-        // What a pooler says when it lost its own connection.
+        // A pooler reports this when it lost its own connection.
         code if code.starts_with("08") => Fate::Unknown,
         _ => Fate::Answered,
     }
 }
 
 impl StoreError {
-    /// Whether the statement that ended with this may have had its effect: its answer was lost.
+    /// Whether the statement may have taken effect although it failed: its answer was lost.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::Unavailable(error) if fate(error) == Fate::Unknown)
     }
 
-    /// What the database said, for the log.
+    /// The error with its cause, for the log.
     #[must_use]
     pub fn with_cause(&self) -> String {
         match self {
@@ -135,8 +135,8 @@ impl StoreError {
         }
     }
 
-    /// Whether nothing of the transaction that ended with this has happened, and it may go well if it is run again: it met
-    /// others, or a connection that was of no use.
+    /// Whether the transaction that failed had no effect and may succeed if it runs again: it met concurrent ones, or an
+    /// unusable connection.
     #[must_use]
     pub fn left_nothing(&self) -> bool {
         match self {

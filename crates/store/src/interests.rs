@@ -1,17 +1,16 @@
-//! Rows of `event_interests`: what people can choose from.
+//! Rows of `event_interests`: what users can choose from.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{StoreError, entities::event_interest::Entity};
 use domain::interests::Interest;
 
-/// Every interest by name, those that cannot be chosen any more included.
-///
-/// # Errors
-/// When the database does not answer.
+/// All interests in the order of their names, including those that can no longer be chosen.
 pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<Interest>, StoreError> {
     let mut rows = Entity::find().all(db).await?;
-    // Sorted here, because the order of "&" and capitals is another one in every database's collation.
+    // Sorted here, because collations of databases order "&" and capital letters differently.
     rows.sort_by_cached_key(|row| row.name.to_lowercase());
     let interest = |row: super::entities::event_interest::Model| Interest {
         id: row.id,

@@ -1,4 +1,6 @@
-//! Rows of `leads`: everyone who asked for a code.
+//! Rows of `leads`: every phone that requested a code.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -18,10 +20,7 @@ use domain::{
     phone::PhoneNumber,
 };
 
-/// Opens the lead of this phone, or counts one more request of it. Its state and source stay what they were.
-///
-/// # Errors
-/// When the database does not answer.
+/// Creates the lead of this phone, or counts one more request. The state and source of an existing lead do not change.
 pub async fn open(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -48,10 +47,7 @@ pub async fn open(
     Ok(())
 }
 
-/// The code came back: the lead of this phone, if there is one, is converted.
-///
-/// # Errors
-/// When the database does not answer.
+/// Marks the lead of this phone, if there is one, as converted: its code was verified.
 pub async fn set_converted(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -68,10 +64,7 @@ pub async fn set_converted(
     Ok(())
 }
 
-/// The lead of this phone: when and how often a code was asked for.
-///
-/// # Errors
-/// When the database does not answer.
+/// The lead of this phone: when and how often a code was requested.
 pub async fn find(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Option<Lead>, StoreError> {
     let row = Entity::find().filter(Column::Phone.eq(phone.full())).one(db).await?;
     Ok(row.map(|row| Lead {
@@ -85,10 +78,7 @@ pub async fn find(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Opti
     }))
 }
 
-/// A lead follows its person to her new phone. Where that has a lead of its own, the old one is given up for it.
-///
-/// # Errors
-/// When the database does not answer.
+/// Moves the lead of a user to the new phone. If that phone has a lead already, the old lead is removed.
 pub async fn set_moved(
     db: &impl ConnectionTrait,
     from: &PhoneNumber,
@@ -99,8 +89,8 @@ pub async fn set_moved(
     };
     purge_of(db, from).await?;
     let moved = ActiveModel { phone: Set(to.full().to_owned()), ..lead.into() }.reset_all();
-    // Somebody may ask for a code for the new phone in this moment. That is no error here: on PostgreSQL an error would
-    // end the transaction around it.
+    // A code can be requested for the new phone at this moment. The conflict must not be an error: on PostgreSQL an error
+    // would abort the surrounding transaction.
     let mut unless_there = OnConflict::column(Column::Phone);
     unless_there.do_nothing();
     Entity::insert(moved).on_conflict(unless_there).exec_without_returning(db).await?;
@@ -108,9 +98,6 @@ pub async fn set_moved(
 }
 
 /// Removes the lead of this phone.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn purge_of(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
     Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
     Ok(())

@@ -1,4 +1,6 @@
-//! Rows of `leases`: what one server at a time does.
+//! Rows of `leases`: background tasks that one server at a time runs.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -12,11 +14,8 @@ use super::{
     entities::lease::{ActiveModel, Column, Entity},
 };
 
-/// Takes a lease until then, if nobody has it. A lease that ends later than one that is taken now was taken by a clock that
-/// was wrong, and is over.
-///
-/// # Errors
-/// When the database does not answer.
+/// Takes a lease, if no server holds it. A lease that ends later than one taken now was taken with a wrong clock and counts as
+/// ended.
 pub async fn claim(
     db: &impl ConnectionTrait,
     name: &str,

@@ -1,16 +1,17 @@
-//! ROWS. The only room that knows there is a database, let alone two kinds of it.
+//! All SQL, for SQLite and PostgreSQL. No other crate knows that there is a database.
 //!
-//! It decides nothing: no time of its own, no "is it expired". What a statement must compare with is an argument, and
-//! what it found goes back as a value of the domain.
+//! This crate decides no rule and has no clock: what a statement compares with is an argument, and what it finds is
+//! returned as a value of the domain. Unless a function says more, it fails with [`StoreError`] when the database does not
+//! answer.
 //!
 //! To add a query:
-//! 1. name it with one of the verbs `find`, `list`, `count`, `insert`, `open`, `claim`, `consume`, `mark`, `close`,
-//!    `purge`, in the file of the rows that it touches;
-//! 2. take `&impl ConnectionTrait`, so that it runs alone or inside a transaction; a look-up returns
+//! 1. name it with one of the words `find`, `list`, `count`, `insert`, `open`, `claim`, `consume`, `mark`, `close`,
+//!    `purge`, in the file of the table that it touches;
+//! 2. take `&impl ConnectionTrait`, so that it runs alone or inside a transaction; a lookup returns
 //!    `Result<Option<T>>`, so that an outage is never "not found";
-//! 3. where two requests can race, let one guarded statement decide and look at the count: never read, decide and
+//! 3. where two requests can race, let one guarded statement decide and check its row count: never read, decide and
 //!    write back;
-//! 4. test it on SQLite and on PostgreSQL, through HTTP where a person can meet it.
+//! 4. test it on SQLite and on PostgreSQL, through HTTP where a request can reach it.
 
 mod connection;
 mod database_url;

@@ -1,4 +1,6 @@
-//! Rows of `messages`: what was sent and what became of it.
+//! Rows of `messages`: what was sent, and its delivery status. Texts of messages are never stored.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -18,72 +20,69 @@ use domain::{
     phone::PhoneNumber,
 };
 
-/// A message that is about to go out.
+/// A message that is about to be sent.
 #[derive(Debug)]
 pub struct NewMessage<'a> {
     /// Its id.
     pub id: Uuid,
-    /// The wish that it belongs to.
+    /// The delivery that it belongs to.
     pub delivery_id: Uuid,
-    /// Which message of the wish it is, from 1.
+    /// Its number within the delivery, from 1.
     pub attempt: i64,
-    /// The challenge whose code it carries, if it carries one.
+    /// The challenge whose code it contains, if it contains one.
     pub challenge_id: Option<Uuid>,
-    /// Whose it is, where it is not just a phone's.
+    /// The account that it belongs to, if it does not belong to the phone alone.
     pub account_id: Option<Uuid>,
-    /// Whom it goes to.
+    /// The recipient.
     pub phone: &'a PhoneNumber,
-    /// By which way.
+    /// The channel.
     pub channel: Channel,
     /// The language of its text.
     pub language: &'a str,
-    /// What kind of app reads it.
+    /// The platform of the app.
     pub platform: Option<Platform>,
-    /// The template's name, which stands for the text.
+    /// The name of the template, stored instead of the text.
     pub template: &'static str,
-    /// Who carries it.
+    /// The provider that sends it.
     pub provider: &'static str,
 }
 
-/// Which message a piece of news is about.
+/// How a message is identified.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
-    /// The one of this id of ours.
+    /// By our id.
     Id(Uuid),
-    /// The one of this id of the provider's.
+    /// By the provider's id.
     ProviderId(&'a str),
 }
 
-/// What was learnt of a message.
+/// What a report says about a message.
 #[derive(Debug, Clone)]
 pub struct StatusUpdate {
-    /// How far it got.
+    /// The delivery status.
     pub status: DeliveryStatus,
-    /// The provider's id of the message; one that is known stays.
+    /// The provider's id of the message. An id that is stored already stays.
     pub provider_id: Option<String>,
     /// The provider's code of the failure.
     pub error_code: Option<i64>,
-    /// What the failure says of the number.
+    /// What the failure says about the number.
     pub reason: Option<UnreachableReason>,
-    /// How many parts the provider counts.
+    /// The number of segments that the provider counts.
     pub segments: Option<i64>,
-    /// What it cost.
+    /// The price.
     pub price: Option<Price>,
 }
 
 impl StatusUpdate {
-    /// News of which nothing but the status is known.
+    /// A report that has nothing but a status.
     #[must_use]
     pub fn from_status(status: DeliveryStatus) -> Self {
         Self { status, provider_id: None, error_code: None, reason: None, segments: None, price: None }
     }
 }
 
-/// Writes down that a message is about to go out. False when the wish has a message of this attempt already: another
-/// request was first, and nothing is to be sent.
-///
-/// # Errors
-/// When the database does not answer: then nothing may be sent.
+/// Inserts a message that is about to be sent. False when the delivery has a message of this attempt already: another
+/// request was first, and nothing may be sent. Nothing may be sent after an error either.
 pub async fn insert(
     db: &impl ConnectionTrait,
     message: NewMessage<'_>,
@@ -112,11 +111,8 @@ pub async fn insert(
     Ok(inserted == 1)
 }
 
-/// Writes down what was learnt of a message, and says what is known of it now. `None` when there is no such message, or
-/// when the same was known before: then nothing has changed.
-///
-/// # Errors
-/// When the database does not answer.
+/// Stores a report about a message, and returns the message as it is then. `None` when there is no such message, or when the
+/// report says nothing new: nothing has changed then.
 pub async fn update_status(
     db: &impl ConnectionTrait,
     which: Which<'_>,
@@ -146,7 +142,7 @@ pub async fn update_status(
         .col_expr(Column::Segments, or_as_it_was(Column::Segments, update.segments.into()))
         .col_expr(Column::Price, or_as_it_was(Column::Price, given(amount).into()))
         .col_expr(Column::PriceUnit, or_as_it_was(Column::PriceUnit, given(unit).into()))
-        .filter(meant(which));
+        .filter(is_message(which));
     statement = match time_of(update.status) {
         Some(at) => statement.col_expr(at, now.into()).filter(at.is_null()),
         None => statement.filter(gives_way.clone()),
@@ -155,10 +151,7 @@ pub async fn update_status(
     rows.into_iter().next().map(delivery).transpose()
 }
 
-/// The message that says what [`mark`] would have written at this time: perhaps it did.
-///
-/// # Errors
-/// When the database does not answer.
+/// The message, if it holds what [`update_status`] writes at this time: the lost answer may have been a success.
 pub async fn find_marked(
     db: &impl ConnectionTrait,
     which: Which<'_>,
@@ -166,21 +159,18 @@ pub async fn find_marked(
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, StoreError> {
     let at = time_of(status).unwrap_or(Column::UpdatedAt);
-    let row = Entity::find().filter(meant(which)).filter(at.eq(now)).one(db).await?;
+    let row = Entity::find().filter(is_message(which)).filter(at.eq(now)).one(db).await?;
     row.map(delivery).transpose()
 }
 
-fn meant(which: Which<'_>) -> SimpleExpr {
+fn is_message(which: Which<'_>) -> SimpleExpr {
     match which {
         Which::Id(id) => Column::Id.eq(id),
         Which::ProviderId(id) => Column::ProviderId.eq(id),
     }
 }
 
-/// The message of a wish that says most of it: one that arrived, else the last.
-///
-/// # Errors
-/// When the database does not answer.
+/// The message that decides the status of a delivery: a delivered one, otherwise the last.
 pub async fn find_by_delivery(
     db: &impl ConnectionTrait,
     delivery_id: Uuid,
@@ -196,10 +186,7 @@ pub async fn find_by_delivery(
     row.map(delivery).transpose()
 }
 
-/// All messages that carried the code of a challenge, the first first.
-///
-/// # Errors
-/// When the database does not answer.
+/// All messages with the code of a challenge, oldest first.
 pub async fn list_by_challenge(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -215,10 +202,7 @@ pub async fn list_by_challenge(
     rows.into_iter().map(delivery).collect()
 }
 
-/// Which challenge the code of each of these messages belongs to, for those that carry one.
-///
-/// # Errors
-/// When the database does not answer.
+/// The challenges of those of these messages that contain a code.
 pub async fn list_challenges(
     db: &impl ConnectionTrait,
     messages: Vec<Uuid>,
@@ -235,10 +219,7 @@ pub async fn list_challenges(
     Ok(found)
 }
 
-/// The message that the provider knows by this id.
-///
-/// # Errors
-/// When the database does not answer.
+/// The message with this id of the provider.
 pub async fn find_by_provider_id(
     db: &impl ConnectionTrait,
     provider_id: &str,
@@ -247,11 +228,8 @@ pub async fn find_by_provider_id(
     row.map(delivery).transpose()
 }
 
-/// The messages that went to this phone by this channel of late. At most two, because whoever asks wants to know whether
-/// there is only one.
-///
-/// # Errors
-/// When the database does not answer.
+/// The recent messages to this phone by this channel: at most two, because the caller only needs to know whether there is
+/// exactly one.
 pub async fn list_recent(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -268,28 +246,25 @@ pub async fn list_recent(
     rows.into_iter().map(delivery).collect()
 }
 
-/// A message, for the person who got it.
+/// A message, as its recipient sees it.
 #[derive(Debug)]
 pub struct Received {
-    /// What it was: the template's name.
+    /// The name of its template.
     pub template: String,
-    /// By which way it came.
+    /// The channel.
     pub channel: String,
     /// The language of its text.
     pub language: String,
-    /// How far it got.
+    /// The delivery status.
     pub status: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When its status was last news.
+    /// When its status last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// Every message of a person, the first first: to her phone, and to numbers that she was about to have or had before. What
-/// went to her phone when it was another account's is that one's.
-///
-/// # Errors
-/// When the database does not answer.
+/// All messages of a user, oldest first: to the user's phone, and to numbers that the user had or was changing to. A message
+/// that was sent to the phone while another account had it belongs to that account.
 pub async fn list_of(
     db: &impl ConnectionTrait,
     phone: Option<&PhoneNumber>,
@@ -312,10 +287,7 @@ pub async fn list_of(
     Ok(rows.into_iter().map(received).collect())
 }
 
-/// Removes every message of a person.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes all messages of a user.
 pub async fn purge_of(
     db: &impl ConnectionTrait,
     phone: Option<&PhoneNumber>,
@@ -325,11 +297,8 @@ pub async fn purge_of(
     Ok(())
 }
 
-/// What went to a phone up to this time is this account's, which loses the phone: whoever gets it next is told nothing of
-/// it.
-///
-/// # Errors
-/// When the database does not answer.
+/// Assigns the messages to a phone up to this time to the account that loses the phone, so that the next owner of the number
+/// does not see them.
 pub async fn set_owner(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -351,19 +320,13 @@ fn belongs_to(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
     Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)
 }
 
-/// Removes every message to this phone.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes all messages to this phone.
 pub async fn purge_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
     Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
     Ok(())
 }
 
-/// Removes so many of the messages that were made before this time, and says how many they were.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes up to `most` messages that were created before this time. Returns how many.
 pub async fn purge(
     db: &impl ConnectionTrait,
     made_before: DateTime<Utc>,
@@ -381,7 +344,7 @@ pub async fn purge(
     Ok(purge.exec(db).await?.rows_affected)
 }
 
-/// Where the time of a status is kept.
+/// The column with the time of a status.
 fn time_of(status: DeliveryStatus) -> Option<Column> {
     match status {
         DeliveryStatus::Pending | DeliveryStatus::Unknown => None,
@@ -398,7 +361,7 @@ fn delivery(row: Model) -> Result<Delivery, StoreError> {
     let reason = row.reason.map(|text| text.parse().map_err(|_| unreadable("reason"))).transpose()?;
     Ok(Delivery {
         message_id: row.id,
-        // Messages from before deliveries were kept are their own, and no code is sent again for them.
+        // A message of a version without deliveries is its own delivery, and its code is not sent again.
         delivery_id: row.delivery_id.unwrap_or(row.id),
         challenge_id: row.challenge_id.unwrap_or_default(),
         attempt: row.attempt,

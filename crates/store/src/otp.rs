@@ -1,4 +1,6 @@
-//! Rows of `challenges`. Each verb is one guarded statement: the database decides every race.
+//! Rows of `challenges`. Each function is one guarded statement: the database decides every race.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -19,11 +21,8 @@ use domain::{
     phone::PhoneNumber,
 };
 
-/// Opens a challenge, or keeps the open one for a resend, and counts the send. `None` when the phone was sent a code
+/// Opens a challenge, or keeps the open one for a resend, and stores the time of the send. `None` when the last code was sent
 /// too recently: nothing has changed then.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn open(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
@@ -38,7 +37,7 @@ pub async fn open(
         let kept = Expr::case(still_open.clone(), Expr::col((Entity, column)));
         (column, kept.finally(Expr::col((Alias::new("excluded"), column))).into())
     };
-    // A clock that was set back meanwhile gives nobody a code that lives longer than a new one.
+    // After the clock was set back, a code must not live longer than a new one.
     let end = || Expr::col((Entity, Column::ExpiresAt));
     let new_end = || Expr::col((Alias::new("excluded"), Column::ExpiresAt));
     let kept_end = Expr::case(still_open.clone().and(end().lte(new_end())), end()).finally(new_end());
@@ -58,7 +57,7 @@ pub async fn open(
     Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
 }
 
-/// The insert of a new challenge. As a SELECT, so that the mark of a deleted account stops it in the same statement.
+/// The insert of a new challenge. It is a SELECT, so that the tombstone of a deleted account stops it in the same statement.
 fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertStatement, StoreError> {
     let values: [(Column, Value); 10] = [
         (Column::Phone, key.phone.full().into()),
@@ -82,10 +81,7 @@ fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<Inse
     Ok(insert)
 }
 
-/// Leaves the mark of a phone whose account is deleted: until then, no code of this purpose is sent to it.
-///
-/// # Errors
-/// When the database does not answer.
+/// Inserts the tombstone of a phone whose account is deleted: until it ends, no code of this purpose is sent to the phone.
 pub async fn insert_tombstone(
     db: &impl ConnectionTrait,
     update: &str,
@@ -111,10 +107,7 @@ pub async fn insert_tombstone(
     Ok(())
 }
 
-/// Until when one of these marks holds.
-///
-/// # Errors
-/// When the database does not answer.
+/// When the last of these tombstones ends.
 pub async fn find_tombstone(
     db: &impl ConnectionTrait,
     phone_hashes: &[String],
@@ -125,10 +118,7 @@ pub async fn find_tombstone(
     Ok(row.map(|row| row.expires_at))
 }
 
-/// Lets none of these marks hold longer than until then.
-///
-/// # Errors
-/// When the database does not answer.
+/// Makes these tombstones end at the given time at the latest.
 pub async fn mark_shorter(
     db: &impl ConnectionTrait,
     phone_hashes: &[String],
@@ -151,17 +141,14 @@ fn is_tombstone(phone_hashes: &[String], purpose: Purpose, now: DateTime<Utc>) -
         .add(Column::ExpiresAt.gt(now))
 }
 
-/// The challenges that a person can have asked for: those of her phone and those that are bound to her.
-///
-/// # Errors
-/// When the database does not answer.
+/// The challenges of a user: those of the user's phone, and those that are bound to the account.
 pub async fn list_of(
     db: &impl ConnectionTrait,
     phone: Option<&PhoneNumber>,
     holder: Uuid,
 ) -> Result<Vec<IssuedCode>, StoreError> {
     let rows = Entity::find()
-        .filter(hers(phone, holder))
+        .filter(of_user(phone, holder))
         .order_by_asc(Column::OpenedAt)
         .order_by_asc(Column::Purpose);
     let rows = rows.all(db).await?;
@@ -175,40 +162,34 @@ pub async fn list_of(
 }
 
 /// Removes the challenges of a phone and those that are bound to this account.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn purge_of(
     db: &impl ConnectionTrait,
     phone: Option<&PhoneNumber>,
     holder: Uuid,
 ) -> Result<(), StoreError> {
-    Entity::delete_many().filter(hers(phone, holder)).exec(db).await?;
+    Entity::delete_many().filter(of_user(phone, holder)).exec(db).await?;
     Ok(())
 }
 
-/// Removes the challenges of a phone that are bound to no account: those of strangers and of devices.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes the challenges of a phone that are bound to no account: those without a holder and those of devices.
 pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
     Entity::delete_many().filter(unbound(phone)).exec(db).await?;
     Ok(())
 }
 
-/// What is bound to another account is that one's, whichever phone it goes to.
-fn hers(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
+/// A challenge that is bound to another account belongs to that account, to whichever phone it was sent.
+fn of_user(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
     let own = Holder::Account(holder).to_string();
     Condition::any().add(Column::Holder.eq(own)).add_option(phone.map(unbound))
 }
 
-/// The challenges of whoever holds a phone. A device's are hers: it was signed in to the account that has it.
+/// The challenges of the owner of a phone. Those of a device count: it was signed in to the account with this phone.
 fn unbound(phone: &PhoneNumber) -> Condition {
     let dummy = Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
     Condition::all().add(Column::Phone.eq(phone.full())).add(dummy)
 }
 
-/// A challenge, for the person who asked for it.
+/// A challenge, as its user sees it.
 #[derive(Debug)]
 pub struct IssuedCode {
     /// What it is for.
@@ -219,11 +200,8 @@ pub struct IssuedCode {
     pub challenge: Challenge,
 }
 
-/// Takes an attempt, if the challenge waits for one and these rows bear another charge, in a statement of its own that no
-/// later failure takes back.
-///
-/// # Errors
-/// When the database does not answer: then nobody may be let in.
+/// Takes an attempt, if the challenge accepts one and no row of these charges refuses. Runs in a statement of its own, so that
+/// no later failure undoes it. After an error no code may be judged.
 pub async fn claim_attempt(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
@@ -231,12 +209,12 @@ pub async fn claim_attempt(
     charges: &[Charge],
     now: DateTime<Utc>,
 ) -> Result<Claim, StoreError> {
-    // One that a clock opened which was wrong is as good as one that is opened now.
+    // A challenge that a wrong clock opened lives no longer than one opened now.
     let (end, latest) = (|| Expr::col(Column::ExpiresAt), now + policy.life);
     let mut take = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::ExpiresAt, Expr::case(end().gt(latest), Expr::value(latest)).finally(end()).into())
-        .filter(waits(key, policy.max_attempts, now));
+        .filter(accepts_guess(key, policy.max_attempts, now));
     if let Some(refusing) = budgets::refusing(charges, now) {
         take = take.filter(Expr::not_exists(refusing));
     }
@@ -247,33 +225,27 @@ pub async fn claim_attempt(
     }
 }
 
-/// Whether the challenge waits for a guess.
-fn waits(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
+/// Whether the challenge accepts a guess.
+fn accepts_guess(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
     has_key(key)
         .add(Column::ConsumedAt.is_null())
         .add(Column::ExpiresAt.gte(now))
         .add(Column::Attempts.lt(max_attempts))
 }
 
-/// The challenge, whatever its state.
-///
-/// # Errors
-/// When the database does not answer.
+/// The challenge, in any state.
 pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Option<Challenge>, StoreError> {
     Ok(Entity::find().filter(has_key(key)).one(db).await?.map(Challenge::from))
 }
 
-/// The challenge of this id, with what it is for and whom it is bound to.
-///
-/// # Errors
-/// When the database does not answer.
+/// The challenge of this id, with its purpose and holder.
 pub async fn find_by_id(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
     id: Uuid,
 ) -> Result<Option<(Purpose, Option<Holder>, Challenge)>, StoreError> {
     let unreadable = |column| StoreError::Unreadable { table: "challenges", column };
-    // By the first part of the primary key: a phone has a handful of challenges.
+    // Found by the first part of the primary key: a phone has few challenges.
     let found =
         Entity::find().filter(Column::Phone.eq(phone.full())).filter(Column::Id.eq(id)).one(db).await?;
     let Some(row) = found else {
@@ -287,19 +259,13 @@ pub async fn find_by_id(
     Ok(Some((purpose, holder, row.into())))
 }
 
-/// The challenges of these ids that are there, in no order. It looks at every row: only the inbox of test mode asks.
-///
-/// # Errors
-/// When the database does not answer.
+/// The challenges with these ids, in no order. It reads every row of the table: only the inbox of test mode calls it.
 pub async fn list_by_ids(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<Challenge>, StoreError> {
     let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
     Ok(rows.into_iter().map(Challenge::from).collect())
 }
 
-/// Uses the challenge up. False when another request used it up first.
-///
-/// # Errors
-/// When the database does not answer.
+/// Uses up the challenge. False when another request used it up first.
 pub async fn consume(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
@@ -316,11 +282,8 @@ pub async fn consume(
     Ok(used.rows_affected == 1)
 }
 
-/// Gives the last attempt back to a challenge that was answered rightly but not used up, so that it can still be
-/// answered. Whoever gave the right answer gains nothing by it, and wrong answers stay counted.
-///
-/// # Errors
-/// When the database does not answer.
+/// Returns the last attempt to a challenge whose right code was not used up, so that the code can still be entered. Wrong
+/// guesses stay counted, and a client that has the right code gains nothing.
 pub async fn set_last_attempt_unused(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
@@ -337,10 +300,7 @@ pub async fn set_last_attempt_unused(
     Ok(())
 }
 
-/// Takes back that a code was sent at this time, so that the next may be asked for at once.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes the time at which a code was sent, so that the next one can be requested at once.
 pub async fn set_unsent(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
@@ -350,10 +310,7 @@ pub async fn set_unsent(
     mark_sent(db, key, id, (sent_at, None)).await
 }
 
-/// Changes when a code was sent, if that still is the old time.
-///
-/// # Errors
-/// When the database does not answer.
+/// Replaces the time at which a code was sent, if it is still the old one.
 pub async fn mark_sent(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
@@ -370,11 +327,7 @@ pub async fn mark_sent(
     Ok(())
 }
 
-/// Removes so many of the challenges that were opened before this time and are dead since before it, and says how many they
-/// were.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes up to `most` challenges that were opened before this time and had ended by then. Returns how many.
 pub async fn purge(
     db: &impl ConnectionTrait,
     died_before: DateTime<Utc>,
@@ -384,7 +337,7 @@ pub async fn purge(
     let these = Entity::find()
         .select_only()
         .columns(key)
-        // By the index on that: there is none on the end of a challenge.
+        // In the order of the index: there is none on the end of a challenge.
         .filter(Column::OpenedAt.lt(died_before))
         .filter(Column::ExpiresAt.lt(died_before))
         .order_by_asc(Column::OpenedAt)
@@ -394,7 +347,7 @@ pub async fn purge(
     Ok(Entity::delete_many().filter(is_one).exec(db).await?.rows_affected)
 }
 
-/// The row, by its primary key. Statements that mean one challenge in it name its id too, which has no index.
+/// The row, by its primary key. A statement for one challenge also compares its id, which has no index.
 fn has_key(key: ChallengeKey<'_>) -> Condition {
     Condition::all()
         .add(Column::Phone.eq(key.phone.full()))

@@ -1,9 +1,11 @@
-//! Rows of `accounts`, as what hangs on them holds, moves and removes them.
+//! Rows of `accounts`: locking an account for a transaction, moving its phone, and removing it.
 //!
-//! Whoever decides by what hangs on an account (how many sessions it has, whether it may leave) claims it first, at the
-//! beginning of the transaction: others who do the same wait until it ends. PostgreSQL locks the row; on SQLite a
-//! transaction is alone anyway. A transaction that uses up or removes a challenge does that before: one order for all, so
-//! that no two wait for each other.
+//! A transaction that decides by what belongs to an account (how many sessions it has, whether it may be deleted) claims the
+//! account first; others that do the same wait until it ends. PostgreSQL locks the row; on SQLite a writing transaction is
+//! alone. A transaction that uses up or removes a challenge does that before the claim: one lock order for all, so that no
+//! two deadlock.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -23,22 +25,16 @@ use domain::{
     phone::PhoneNumber,
 };
 
-/// Any number, the same in every server and not the one of the migrations: who holds it may take an admin away.
+/// The advisory lock for removing an admin: an arbitrary number, the same in every server, other than that of the migrations.
 const ADMINS_LOCK: i64 = 0x0061_646d_696e;
 
-/// The account, held until the transaction ends.
-///
-/// # Errors
-/// When the database does not answer.
+/// The account, locked until the transaction ends.
 pub async fn claim(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account>, StoreError> {
-    held(Entity::find_by_id(id)).one(db).await?.map(account).transpose()
+    for_update(Entity::find_by_id(id)).one(db).await?.map(account).transpose()
 }
 
-/// The account that this phone is verified for, if it was used after this time, held until the transaction ends; it is
-/// used now.
-///
-/// # Errors
-/// When the database does not answer.
+/// The account with this verified phone, if it was used after the given time. It is locked until the transaction ends, and
+/// counts as used now.
 pub async fn claim_by_phone(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -54,24 +50,18 @@ pub async fn claim_by_phone(
     claimed.into_iter().next().map(account).transpose()
 }
 
-/// This account, and the one that has the phone which it lost; both held until the transaction ends, in the order of their
-/// ids, so that no two who ask wait for each other.
-///
-/// # Errors
-/// When the database does not answer.
+/// This account, and the account that has the phone which it lost. Both are locked until the transaction ends, in the order of
+/// their ids, so that no two transactions deadlock.
 pub async fn claim_with_successor(db: &impl ConnectionTrait, id: Uuid) -> Result<Vec<Account>, StoreError> {
     let lost =
         Entity::find().select_only().column(Column::FormerPhone).filter(Column::Id.eq(id)).into_query();
     let either = Condition::any().add(Column::Id.eq(id)).add(Column::Phone.in_subquery(lost));
-    let both = held(Entity::find().filter(either).order_by_asc(Column::Id)).all(db).await?;
+    let both = for_update(Entity::find().filter(either).order_by_asc(Column::Id)).all(db).await?;
     both.into_iter().map(account).collect()
 }
 
-/// Takes a phone from the account that has it, if that was not used after this time, and says which it was. What its devices
-/// were given ends with it; its sessions are to be ended in the same transaction.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes a phone from its account, if the account was not used after the given time. Returns that account. Its device tokens
+/// end; the caller ends its sessions in the same transaction.
 pub async fn unlink_unused(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
@@ -83,10 +73,7 @@ pub async fn unlink_unused(
     unlinked.into_iter().next().map(account).transpose()
 }
 
-/// Takes the phone of this account and deactivates it, likewise.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes the phone of this account and deactivates it, with the same effects.
 pub async fn unlink_one(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     let off = unlinked(now).col_expr(Column::IsActive, Expr::value(false));
     off.filter(Column::Id.eq(id)).exec(db).await?;
@@ -101,11 +88,8 @@ fn unlinked(now: DateTime<Utc>) -> UpdateMany<Entity> {
         .col_expr(Column::DeviceEpoch, Expr::col((Entity, Column::DeviceEpoch)).add(1_i64))
 }
 
-/// Gives an account back the phone that it lost, as one that is used now. False when that is another's: the transaction is
-/// of no use any more then.
-///
-/// # Errors
-/// When the database does not answer.
+/// Returns to an account the phone that it lost; it counts as used now. False when another account has the phone: the
+/// transaction can only be rolled back then.
 pub async fn set_reunited(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -124,10 +108,7 @@ pub async fn set_reunited(
     unless_taken(reunited)
 }
 
-/// Ends what devices were given when somebody signed in on them.
-///
-/// # Errors
-/// When the database does not answer.
+/// Ends the device tokens of an account.
 pub async fn end_devices(db: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::DeviceEpoch, Expr::col((Entity, Column::DeviceEpoch)).add(1_i64))
@@ -137,7 +118,7 @@ pub async fn end_devices(db: &impl ConnectionTrait, id: Uuid) -> Result<(), Stor
     Ok(())
 }
 
-/// The phone is the only column here that two accounts may not share.
+/// False for a unique violation: the phone is the only unique column that is written here.
 fn unless_taken(moved: Result<UpdateResult, DbErr>) -> Result<bool, StoreError> {
     match moved {
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
@@ -145,13 +126,9 @@ fn unless_taken(moved: Result<UpdateResult, DbErr>) -> Result<bool, StoreError> 
     }
 }
 
-/// The active admins. Whoever takes one away asks for them first of all, and others who do wait until its transaction
-/// ends: of two at once, the second sees that the first has gone. Not their rows are locked but a number: a row that was
-/// waited for stays locked when it turns out to be no admin's any more, and whoever wants it next then waits in the
-/// other order.
-///
-/// # Errors
-/// When the database does not answer.
+/// The active admins. A transaction that removes an admin calls this first, and others that do wait until it ends: of two at
+/// once, the second sees what the first did. It takes an advisory lock instead of locking the rows: a row that was waited for
+/// stays locked even if it is no longer an admin's, and the next lock on it could then be taken in the wrong order.
 pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreError> {
     if db.get_database_backend() == DbBackend::Postgres {
         db.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADMINS_LOCK})")).await?;
@@ -164,12 +141,8 @@ pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreE
     Ok(admins.into_tuple().all(db).await?)
 }
 
-/// Gives an account another verified phone; what it claimed, or had before somebody else got it, is no longer of interest,
-/// and what devices were given ends. False when the phone is another
-/// account's: the transaction is of no use any more then.
-///
-/// # Errors
-/// When the database does not answer.
+/// Changes the verified phone of an account. Its claimed and former phones are cleared, and its device tokens end. False when
+/// another account has the phone: the transaction can only be rolled back then.
 pub async fn set_phone(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -189,16 +162,13 @@ pub async fn set_phone(
     unless_taken(moved)
 }
 
-/// Removes an account with its profile and its sessions.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes an account with its profile and sessions.
 pub async fn purge(db: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
-    // The sessions go with it: their foreign key says so.
+    // The foreign key removes its sessions.
     Entity::delete_by_id(id).exec(db).await?;
     Ok(())
 }
 
-fn held(select: Select<Entity>) -> Select<Entity> {
+fn for_update(select: Select<Entity>) -> Select<Entity> {
     select.lock(LockType::NoKeyUpdate)
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL: its pool, its statements and its transactions, directly or through a connection pooler.
 //!
-//! The statements go to sqlx without SeaORM in between, because SeaORM names every prepared statement, and a pooler in
-//! transaction mode hands each transaction another backend, where that name is unknown or means another statement.
+//! Statements go to sqlx directly, because SeaORM names every prepared statement. A pooler in transaction mode can give each
+//! transaction another backend, where that name is unknown or belongs to another statement.
 
 use std::{
     str::FromStr,
@@ -32,38 +32,38 @@ use super::{
     settings::{DatabaseSettings, Pooler},
 };
 
-/// Half a second of silence, and a pooled connection is asked whether it still lives before it is used. Busy
-/// connections are not asked: a ping costs as much as a statement.
+/// A connection that was idle for so long is checked before it is used. Busy connections are not: a ping costs as much as a
+/// statement.
 const PING_AFTER_IDLE: Duration = Duration::from_millis(500);
 
-/// After a loss so many connections are asked whether they live: more than a pool has.
+/// How many connections are checked after one was lost: more than a pool has.
 const MOST_SUSPECTS: u32 = 1000;
 
-/// Every transaction names its isolation level, because the database may have another default, and our guarded
-/// statements are written for this one. In the same round trip as the BEGIN.
+/// Every transaction names its isolation level, in the round trip of BEGIN: the default of the database can differ, and our
+/// guarded statements are written for this level.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The same for single statements. It is a property of the session, so it is not used through a pooler that shares
-/// sessions. No parameter of the start-up, which PgBouncer refuses.
+/// The same for single statements. It is a property of the session, so it is not used through a pooler that shares sessions.
+/// It is not a startup parameter, because PgBouncer refuses those.
 const READ_COMMITTED: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-/// A parameter of our own. PostgreSQL keeps what the start-up packet says of it; poolers refuse it or leave it out.
+/// A parameter of our own. PostgreSQL keeps its value from the startup packet; poolers refuse it or leave it out.
 const PROBE: &str = "loopin_auth.direct";
-const ASK_PROBE: &str = "SELECT current_setting('loopin_auth.direct', true)";
+const SELECT_PROBE: &str = "SELECT current_setting('loopin_auth.direct', true)";
 
-/// How many more pooled connections are asked whether they still live and may write, however briefly they were idle. A
-/// lost connection is rarely alone: whatever cut it cut its neighbors too, and the next try must not meet one of those.
+/// How many more pooled connections are checked, however briefly they were idle: do they still live and take writes? What
+/// cuts one connection usually cuts others too, and the next try must not get one of those.
 #[derive(Clone, Default)]
 struct Suspects(Arc<AtomicU32>);
 
 impl Suspects {
-    /// A connection was lost: every other one is suspected.
-    fn arise(&self) {
+    /// A connection was lost: every other one has to be checked.
+    fn suspect_all(&self) {
         self.0.store(MOST_SUSPECTS, Ordering::Relaxed);
     }
 
-    /// Whether the next connection is one of them; it is not any more.
-    fn has_next(&self) -> bool {
+    /// Whether the next connection has to be checked. Counts it as checked.
+    fn take_one(&self) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
@@ -79,7 +79,7 @@ pub(super) struct Postgres {
     suspects: Suspects,
 }
 
-/// What a statement gave.
+/// What a statement returned.
 pub(super) struct Answer {
     pub(super) summary: PgQueryResult,
     rows: Vec<PgRow>,
@@ -95,18 +95,18 @@ impl Answer {
     }
 }
 
-/// Why a statement gave no answer.
+/// Why a statement failed.
 struct Failure {
     error: DbErr,
-    /// Whether it was sent at all. If not, it had no effect.
+    /// Whether the statement was sent. If not, it had no effect.
     was_sent: bool,
 }
 
 impl Postgres {
-    /// Makes the pool. No connection is made yet.
+    /// Creates the pool. It does not connect yet.
     pub(super) fn new(settings: &DatabaseSettings, max_connections: u32) -> Result<Self, DbErr> {
         let options = PgConnectOptions::from_str(settings.url.expose_secret()).map_err(connection_error)?;
-        // PgBouncer refuses it as it comes, and nothing here is a float.
+        // PgBouncer refuses this parameter of sqlx, and no column here is a float.
         let options = options.extra_float_digits(None).disable_statement_logging();
         let suspects = Suspects::default();
         let pooler = Arc::new(OnceCell::new_with(settings.pooler));
@@ -130,7 +130,7 @@ impl Postgres {
                 let suspects = suspects.clone();
                 move |connection, metadata| {
                     let was_idle = metadata.idle_for >= PING_AFTER_IDLE;
-                    let is_suspect = suspects.has_next();
+                    let is_suspect = suspects.take_one();
                     Box::pin(async move {
                         if is_suspect {
                             return can_write(connection).await;
@@ -146,7 +146,7 @@ impl Postgres {
         Ok(Self { pool, options, patience: settings.acquire_timeout, pooler, suspects })
     }
 
-    /// How many connections are open, and how many of these nobody uses at the moment.
+    /// How many connections are open, and how many of them are idle.
     pub(super) fn count_connections(&self) -> (u32, usize) {
         (self.pool.size(), self.pool.num_idle())
     }
@@ -155,15 +155,15 @@ impl Postgres {
         self.pool.close().await;
     }
 
-    /// Whether a pooler stands in between: what the start-up packet says of a parameter does not arrive. That is so
-    /// however busy the pooler is. It does not tell what mode the pooler is in.
+    /// Whether there is a pooler: a parameter of the startup packet does not arrive then, however busy the pooler is. This does
+    /// not show the pooler's mode.
     pub(super) async fn find_pooler(&self) -> Result<bool, DbErr> {
-        let looking = look_for_pooler(&self.options);
+        let looking = detect_pooler(&self.options);
         tokio::time::timeout(self.patience, looking).await.map_err(|_| too_late())?.map_err(connection_error)
     }
 
-    /// What stands in between: as the settings say, or as it is found. A pooler that is found is taken for one in
-    /// transaction mode, because what is right there is right in session mode too.
+    /// The pooler that the settings name, or that is detected. A detected pooler is treated as one in transaction mode, because
+    /// what works there works in session mode too.
     async fn pooler(&self) -> Result<Pooler, DbErr> {
         let finding = self.pooler.get_or_try_init(|| async {
             if !self.find_pooler().await? {
@@ -175,7 +175,7 @@ impl Postgres {
             );
             Ok(Pooler::Transaction)
         });
-        // Those who wait for somebody else's attempt wait no longer than for their own.
+        // Waiting for another task's attempt takes no longer than an attempt of its own.
         let found: Result<&Pooler, DbErr> =
             tokio::time::timeout(self.patience, finding).await.map_err(|_| too_late())?;
         found.copied()
@@ -191,40 +191,40 @@ impl Postgres {
         Ok((connection, pooler))
     }
 
-    /// Asks a statement of its own transaction. One that had no effect is asked once more on a fresh connection; one
-    /// that may have had its effect only if it `bears_repetition`.
-    pub(super) async fn ask(&self, stmt: &Statement, bears_repetition: bool) -> Result<Answer, DbErr> {
-        let Failure { error, was_sent } = match self.try_to_ask(stmt).await {
+    /// Runs a statement as a transaction of its own. It runs once more on a fresh connection if it had no effect; if it may have
+    /// had one, only with `may_repeat`.
+    pub(super) async fn run(&self, stmt: &Statement, may_repeat: bool) -> Result<Answer, DbErr> {
+        let Failure { error, was_sent } = match self.try_once(stmt).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
-        let may_ask_again = match fate(&error) {
+        let runs_again = match fate(&error) {
             Fate::Undone | Fate::NeverRan => true,
-            Fate::Unknown => bears_repetition || !was_sent,
+            Fate::Unknown => may_repeat || !was_sent,
             Fate::Answered => false,
         };
-        if !may_ask_again {
+        if !runs_again {
             return Err(error);
         }
-        self.try_to_ask(stmt).await.map_err(|failure| failure.error)
+        self.try_once(stmt).await.map_err(|failure| failure.error)
     }
 
-    async fn try_to_ask(&self, stmt: &Statement) -> Result<Answer, Failure> {
+    async fn try_once(&self, stmt: &Statement) -> Result<Answer, Failure> {
         let not_sent = |error| Failure { error, was_sent: false };
         let (mut connection, pooler) = self.acquire().await.map_err(not_sent)?;
-        let asked = match pooler {
+        let result = match pooler {
             Pooler::None | Pooler::Session => {
-                let asked = answer(&mut connection, stmt, true).await;
-                asked.map_err(|error| Failure { error: query_error(error), was_sent: true })
+                let result = run_on(&mut connection, stmt, true).await;
+                result.map_err(|error| Failure { error: query_error(error), was_sent: true })
             }
-            Pooler::Transaction => ask_in_transaction(&mut connection, stmt).await,
+            Pooler::Transaction => run_in_transaction(&mut connection, stmt).await,
         };
-        if let Err(failure) = &asked
+        if let Err(failure) = &result
             && self.is_broken(&failure.error)
         {
             connection.close_on_drop();
         }
-        asked
+        result
     }
 
     /// Runs texts without arguments, in one round trip.
@@ -243,7 +243,7 @@ impl Postgres {
         }
     }
 
-    /// Asks whether the database can be written to; a connection on which it cannot is replaced once.
+    /// Checks that the database takes writes. A connection on which it does not is replaced once.
     pub(super) async fn ping(&self) -> Result<(), DbErr> {
         let mut tries_left = 2;
         loop {
@@ -254,14 +254,14 @@ impl Postgres {
                 Ok(false) if tries_left == 0 => return Err(read_only()),
                 Err(error) if tries_left == 0 => return Err(query_error(error)),
                 Ok(false) | Err(_) => {
-                    self.suspects.arise();
+                    self.suspects.suspect_all();
                     connection.close_on_drop();
                 }
             }
         }
     }
 
-    /// Begins a transaction. Nothing has run in it yet, so a lost connection costs nothing.
+    /// Begins a transaction, on a fresh connection if the first one is lost: nothing has run in it yet.
     pub(super) async fn begin(&self) -> Result<PostgresTxn, DbErr> {
         let begin = async || {
             let (connection, pooler) = self.acquire().await?;
@@ -276,9 +276,8 @@ impl Postgres {
         Ok(PostgresTxn { txn: Mutex::new(txn), names_statements, suspects: self.suspects.clone() })
     }
 
-    /// A pool of one connection for the migrations, which go through SeaORM, and what has to run at their beginning and
-    /// end. SeaORM names their statements. Through a pooler these names may be there already, from an earlier start, and
-    /// must not stay for others.
+    /// A pool of one connection for the migrations, and the statements to run before and after them. The migrations go through
+    /// SeaORM, which names prepared statements: behind a pooler names of an earlier start may exist, and must not remain.
     pub(super) async fn for_migrations(
         &self,
     ) -> Result<(DatabaseConnection, &'static [&'static str]), DbErr> {
@@ -289,17 +288,17 @@ impl Postgres {
         Ok((pool, if is_shared { &["DEALLOCATE ALL"] } else { &[] }))
     }
 
-    /// Whether a connection that gave this error is of no use any more. Then its neighbors are suspected of the same.
+    /// Whether a connection with this error is unusable. Other connections then have to be checked too.
     fn is_broken(&self, error: &DbErr) -> bool {
         let is_broken = matches!(fate(error), Fate::NeverRan | Fate::Unknown);
         if is_broken {
-            self.suspects.arise();
+            self.suspects.suspect_all();
         }
         is_broken
     }
 }
 
-/// A transaction: dropped without a commit, it never was.
+/// A transaction. It is rolled back if it is dropped without a commit.
 pub(super) struct PostgresTxn {
     txn: Mutex<sqlx::Transaction<'static, sqlx::Postgres>>,
     names_statements: bool,
@@ -307,43 +306,43 @@ pub(super) struct PostgresTxn {
 }
 
 impl PostgresTxn {
-    pub(super) async fn ask(&self, stmt: &Statement) -> Result<Answer, DbErr> {
+    pub(super) async fn run(&self, stmt: &Statement) -> Result<Answer, DbErr> {
         let mut txn = self.txn.lock().await;
-        self.noting(answer(&mut txn, stmt, self.names_statements).await.map_err(query_error))
+        self.note_loss(run_on(&mut txn, stmt, self.names_statements).await.map_err(query_error))
     }
 
     pub(super) async fn execute_text(&self, sql: &str) -> Result<PgQueryResult, DbErr> {
         let mut txn = self.txn.lock().await;
-        self.noting(txn.execute(AssertSqlSafe(sql)).await.map_err(execution_error))
+        self.note_loss(txn.execute(AssertSqlSafe(sql)).await.map_err(execution_error))
     }
 
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { txn, suspects, .. } = self;
-        noting(&suspects, txn.into_inner().commit().await.map_err(query_error))
+        note_loss(&suspects, txn.into_inner().commit().await.map_err(query_error))
     }
 
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         self.txn.into_inner().rollback().await.map_err(query_error)
     }
 
-    fn noting<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
-        noting(&self.suspects, result)
+    fn note_loss<T>(&self, result: Result<T, DbErr>) -> Result<T, DbErr> {
+        note_loss(&self.suspects, result)
     }
 }
 
-/// A broken connection goes back to the pool with its transaction. It is asked there before it is used again.
-fn noting<T>(suspects: &Suspects, result: Result<T, DbErr>) -> Result<T, DbErr> {
+/// Notes a broken connection. It returns to the pool with its transaction, and is checked before it is used again.
+fn note_loss<T>(suspects: &Suspects, result: Result<T, DbErr>) -> Result<T, DbErr> {
     if let Err(error) = &result
         && matches!(fate(error), Fate::NeverRan | Fate::Unknown)
     {
-        suspects.arise();
+        suspects.suspect_all();
     }
     result
 }
 
-/// Asks a statement, and leaves a named one prepared on the connection, or none. Without a name sqlx takes two round
+/// Runs a statement, and keeps it prepared on the connection by a name, or not at all. Without a name sqlx takes two round
 /// trips, which need the same backend.
-async fn answer(
+async fn run_on(
     connection: &mut PgConnection,
     stmt: &Statement,
     is_named: bool,
@@ -361,36 +360,36 @@ async fn answer(
     Ok(answer)
 }
 
-/// Asks a statement in a transaction of its own, which keeps its round trips on one backend.
-async fn ask_in_transaction(connection: &mut PgConnection, stmt: &Statement) -> Result<Answer, Failure> {
+/// Runs a statement in a transaction of its own, which keeps its round trips on one backend.
+async fn run_in_transaction(connection: &mut PgConnection, stmt: &Statement) -> Result<Answer, Failure> {
     let failed = |was_sent| move |error| Failure { error: query_error(error), was_sent };
     let mut txn = connection.begin_with(BEGIN).await.map_err(failed(false))?;
-    match answer(&mut txn, stmt, false).await {
+    match run_on(&mut txn, stmt, false).await {
         Ok(answer) => {
             txn.commit().await.map_err(failed(true))?;
             Ok(answer)
         }
         Err(error) => {
-            // What went wrong first is what counts; a connection that is lost cannot roll back.
+            // The first error counts; a lost connection cannot roll back.
             let _ = txn.rollback().await;
-            // Without the COMMIT it has had no effect.
+            // Without the COMMIT the statement had no effect.
             Err(failed(false)(error))
         }
     }
 }
 
-/// Whether this connection can write: it cannot on a standby, or on a primary that was told to take no writes.
+/// Whether this connection takes writes: it does not on a standby or a read-only primary.
 async fn can_write(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let row = connection.fetch_one("SHOW transaction_read_only").await?;
     Ok(row.try_get::<String, _>(0)? == "off")
 }
 
-async fn look_for_pooler(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+async fn detect_pooler(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let probing = options.clone().options([(PROBE, "on")]);
     let mut connection = match PgConnection::connect_with(&probing).await {
         Ok(connection) => connection,
-        // PgBouncer refuses unknown parameters (08P01), other poolers all of them (0A000). It is that if a start
-        // without one is not refused.
+        // PgBouncer refuses unknown parameters (08P01), other poolers all of them (0A000). It is a pooler if a start without
+        // the parameter succeeds.
         Err(sqlx::Error::Database(error))
             if error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("0A")) =>
         {
@@ -399,7 +398,7 @@ async fn look_for_pooler(options: &PgConnectOptions) -> Result<bool, sqlx::Error
         }
         Err(error) => return Err(error),
     };
-    let seen: Option<String> = connection.fetch_one(ASK_PROBE).await?.try_get(0)?;
+    let seen: Option<String> = connection.fetch_one(SELECT_PROBE).await?.try_get(0)?;
     connection.close().await?;
     Ok(seen.as_deref() != Some("on"))
 }

@@ -1,4 +1,6 @@
-//! Rows of `budgets` that are prefixes of numbers, and those of daily caps as far as the operator is told of them.
+//! Rows of `budgets` that belong to prefixes of numbers, and the alarm of a daily cap.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -9,64 +11,55 @@ use sea_orm::{
 
 use super::{
     StoreError,
-    budgets::{is_after, is_full, under},
+    budgets::{PREFIX, begins_with, has_key, is_after, is_full, readable},
     entities::budget::{Column, Entity},
 };
 use domain::{
-    budget::{BudgetRow, Country, PREFIX_KEYS, PrefixName, PrefixPolicy, REMEMBERED, Wanted},
+    budget::{BudgetKey, BudgetRow, Country, PrefixName, PrefixPolicy, REMEMBERED, Wanted},
     users::PageOf,
 };
 
-/// Closes a prefix until then, if it has as many messages without an answer as it may have and is not closed. `None` when
-/// somebody else was first, or an answer came meanwhile.
-///
-/// # Errors
-/// When the database does not answer.
+/// Closes a prefix that has as many unanswered messages as it may have, and is neither closed nor held open. `None` when
+/// another request was first, or an answer came meanwhile.
 pub async fn close(
     db: &impl ConnectionTrait,
-    key: &str,
+    key: &BudgetKey,
     policy: &PrefixPolicy,
     now: DateTime<Utc>,
 ) -> Result<Option<BudgetRow>, StoreError> {
     let closed = Entity::update_many()
         .col_expr(Column::ClosedUntil, Expr::value(now + policy.closed_for))
-        // What is let through after that is judged by itself.
+        // The trial messages after that are counted on their own.
         .col_expr(Column::Log, Expr::value(""))
-        .filter(Column::Key.eq(key))
+        .filter(has_key(key))
         .filter(is_after(Column::ClosedUntil, now).not())
         .filter(is_after(Column::HeldUntil, now).not())
         .filter(is_full(policy, now))
         .exec_with_returning(db)
         .await?;
-    Ok(closed.into_iter().next().map(BudgetRow::from))
+    Ok(readable(closed).pop())
 }
 
-/// Opens a prefix of which a code came back, if it is closed or half open and staff do not hold it so. `None` when
-/// somebody else was first.
-///
-/// # Errors
-/// When the database does not answer.
+/// Opens a prefix after a code of it was verified, if it is closed or half open and staff do not hold it closed. `None`
+/// when another request was first.
 pub async fn open(
     db: &impl ConnectionTrait,
-    key: &str,
+    key: &BudgetKey,
     now: DateTime<Utc>,
 ) -> Result<Option<BudgetRow>, StoreError> {
     let opened = Entity::update_many()
         .col_expr(Column::ClosedUntil, Expr::value(Option::<DateTime<Utc>>::None))
         .col_expr(Column::Log, Expr::value(""))
-        .filter(Column::Key.eq(key))
+        .filter(has_key(key))
         .filter(Column::ClosedUntil.is_not_null())
         .filter(is_after(Column::HeldUntil, now).not())
         .exec_with_returning(db)
         .await?;
-    Ok(opened.into_iter().next().map(BudgetRow::from))
+    Ok(readable(opened).pop())
 }
 
-/// Opens the rows of a prefix, whatever they were, and holds them open until then. A prefix of a country code that several
-/// countries share may have a row for each.
-///
-/// # Errors
-/// When the database does not answer.
+/// Opens the rows of a prefix, whatever their state, and holds them open until the given time. A prefix of a country code
+/// that several countries share can have a row for each country.
 pub async fn set_open(
     db: &impl ConnectionTrait,
     prefix: &PrefixName,
@@ -76,10 +69,7 @@ pub async fn set_open(
     update(db, prefix, None, held_until, now).await
 }
 
-/// Closes the rows of a prefix until then, whatever comes back.
-///
-/// # Errors
-/// When the database does not answer.
+/// Closes the rows of a prefix until the given time, even if codes are verified.
 pub async fn set_closed(
     db: &impl ConnectionTrait,
     prefix: &PrefixName,
@@ -96,31 +86,24 @@ async fn update(
     held_until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Vec<BudgetRow>, StoreError> {
-    let is_tombstone = Entity::update_many()
+    let updated = Entity::update_many()
         .col_expr(Column::ClosedUntil, Expr::value(closed_until))
         .col_expr(Column::HeldUntil, Expr::value(held_until))
         .col_expr(Column::Log, Expr::value(""))
-        // Or it might be forgotten with the row before its time.
+        // Otherwise a purge could remove the row, and with it the decision of staff, too early.
         .col_expr(Column::EndsAt, Expr::value(now + REMEMBERED))
         .filter(is_prefix(prefix))
         .exec_with_returning(db)
         .await?;
-    Ok(is_tombstone.into_iter().map(BudgetRow::from).collect())
+    Ok(readable(updated))
 }
 
-/// The rows of a prefix: one, unless several countries share its code.
-///
-/// # Errors
-/// When the database does not answer.
+/// The rows of a prefix: one for each country that shares its country code.
 pub async fn list(db: &impl ConnectionTrait, prefix: &PrefixName) -> Result<Vec<BudgetRow>, StoreError> {
-    let rows = Entity::find().filter(is_prefix(prefix)).order_by_asc(Column::Key).all(db).await?;
-    Ok(rows.into_iter().map(BudgetRow::from).collect())
+    Ok(readable(Entity::find().filter(is_prefix(prefix)).order_by_asc(Column::Key).all(db).await?))
 }
 
-/// A page of prefixes, those with the most messages first, and how many there are.
-///
-/// # Errors
-/// When the database does not answer.
+/// A page of prefixes, those with the most messages first, and how many prefixes there are.
 pub async fn list_page(
     db: &impl ConnectionTrait,
     wanted: Wanted,
@@ -141,7 +124,7 @@ pub async fn list_page(
         .limit(page.size())
         .all(db)
         .await?;
-    Ok((rows.into_iter().map(BudgetRow::from).collect(), total))
+    Ok((readable(rows), total))
 }
 
 #[derive(FromQueryResult)]
@@ -154,14 +137,11 @@ struct Sums {
 }
 
 /// The sums of each country, those with the most messages first.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn list_countries(
     db: &impl ConnectionTrait,
     now: DateTime<Utc>,
 ) -> Result<Vec<Country>, StoreError> {
-    // Sums of whole numbers are of a type without bounds in PostgreSQL.
+    // In PostgreSQL a sum of bigint is numeric.
     let sum = |what: SimpleExpr| Func::cast_as(Func::sum(what), "bigint");
     let closed = Expr::case(is_after(Column::ClosedUntil, now), 1_i64).finally(0_i64);
     let sums = Entity::find()
@@ -190,32 +170,29 @@ pub async fn list_countries(
     Ok(countries)
 }
 
-/// Remembers that the operator was told of a cap. False when that was so before.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn set_alarm_sent(db: &impl ConnectionTrait, key: &str) -> Result<bool, StoreError> {
-    let told = Entity::update_many()
-        .col_expr(Column::Answered, Expr::value(1_i64))
-        .filter(Column::Key.eq(key))
-        .filter(Column::Answered.eq(0_i64))
+/// Remembers that the operator was told that a cap is nearly spent. False when this was remembered before.
+pub async fn set_alarm_sent(db: &impl ConnectionTrait, key: &BudgetKey) -> Result<bool, StoreError> {
+    let marked = Entity::update_many()
+        .col_expr(Column::IsAlarmSent, Expr::value(true))
+        .filter(has_key(key))
+        .filter(Column::IsAlarmSent.eq(false))
         .exec(db)
         .await?;
-    Ok(told.rows_affected == 1)
+    Ok(marked.rows_affected == 1)
 }
 
 fn all() -> Condition {
-    under(PREFIX_KEYS)
+    begins_with(PREFIX)
 }
 
-/// `prefix/IN/+916205`: of any country.
+/// The keys of a prefix in any country.
 fn is_prefix(prefix: &PrefixName) -> Condition {
-    all().add(Column::Key.like(format!("{PREFIX_KEYS}__/{prefix}")))
+    all().add(Column::Key.like(format!("{PREFIX}__/{prefix}")))
 }
 
-/// The two letters in the key.
+/// The two letters of the country in the key.
 fn region() -> SimpleExpr {
-    let start = i32::try_from(PREFIX_KEYS.len()).unwrap_or(i32::MAX).saturating_add(1);
+    let start = i32::try_from(PREFIX.len()).unwrap_or(i32::MAX).saturating_add(1);
     Func::cust("substr")
         .arg(Expr::col(Column::Key))
         .arg(Expr::cust(start.to_string()))

@@ -1,4 +1,6 @@
-//! The part of `accounts` that people write about themselves. Nothing here takes an id: only whoever is signed in.
+//! The profile columns of `accounts`. No function takes an id: a [`SignedIn`] proves whose profile it is.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -17,11 +19,8 @@ use domain::{
     users::fold,
 };
 
-/// Writes what changed into the profile of whoever is signed in, and answers the account as it is now. `None` when the
-/// account is gone.
-///
-/// # Errors
-/// When the database does not answer.
+/// Writes changes into the profile of the signed-in user, and returns the account as it is then. `None` when the account is
+/// gone.
 pub async fn update(
     db: &impl ConnectionTrait,
     who: &SignedIn,

@@ -1,4 +1,6 @@
-//! Rows of `sessions`: what stands behind every pair of tokens.
+//! Rows of `sessions`: one for each pair of tokens.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -22,11 +24,8 @@ use domain::{
     account::{Account, Role},
 };
 
-/// Opens a session, and says how many other live ones its account has. Whoever goes by that number holds the account
-/// ([`super::owners::claim`]): of two that open at once on PostgreSQL, neither sees the other's.
-///
-/// # Errors
-/// When the database does not answer.
+/// Opens a session. Returns how many other live ones its account has. A caller that uses this number claims the account first
+/// ([`super::owners::claim`]): of two sessions that are opened at once on PostgreSQL, neither sees the other.
 pub async fn open(
     db: &impl ConnectionTrait,
     session: &Session,
@@ -48,7 +47,7 @@ pub async fn open(
         address: Set(session.client.address.clone()),
         recent_auth_at: Set(session.recent_auth_at),
     };
-    // PostgreSQL does not see the new row in here and SQLite does.
+    // In this statement SQLite sees the new row and PostgreSQL does not.
     let others = Entity::find()
         .select_only()
         .column_as(Column::Id.count(), "others")
@@ -61,10 +60,7 @@ pub async fn open(
     Ok(u64::try_from(others).unwrap_or_default())
 }
 
-/// The live sessions of an account, the one that was used last first.
-///
-/// # Errors
-/// When the database does not answer.
+/// The live sessions of an account, the last used first.
 pub async fn list(
     db: &impl ConnectionTrait,
     account_id: Uuid,
@@ -79,10 +75,7 @@ pub async fn list(
     rows.iter().map(session).collect()
 }
 
-/// Every session of an account that was not purged yet, the first first.
-///
-/// # Errors
-/// When the database does not answer.
+/// All sessions of an account that were not purged yet, oldest first.
 pub async fn list_all(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec<Session>, StoreError> {
     let rows = Entity::find()
         .filter(Column::AccountId.eq(account_id))
@@ -93,10 +86,7 @@ pub async fn list_all(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec
     rows.iter().map(session).collect()
 }
 
-/// A session and whose it is, in one statement.
-///
-/// # Errors
-/// When the database does not answer: then nobody may be let in.
+/// A session and its account, in one statement. After an error no request may be let in.
 pub async fn find_with_account(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -105,11 +95,8 @@ pub async fn find_with_account(
     row.map(|(row, owner)| Ok((session(&row)?, account(owner)?))).transpose()
 }
 
-/// Puts a new refresh token in the place of the newest one, if that still is `old`'s and the session goes on. False
-/// when another request was faster.
-///
-/// # Errors
-/// When the database does not answer.
+/// Replaces the newest refresh token, if it is still that of `old` and the session is live. False when another request was
+/// first.
 pub async fn set_rotated(
     db: &impl ConnectionTrait,
     old: &Session,
@@ -130,10 +117,7 @@ pub async fn set_rotated(
     Ok(rotated.rows_affected == 1)
 }
 
-/// Writes down what a session is once what lay in the future counts as now, if it was not refreshed meanwhile.
-///
-/// # Errors
-/// When the database does not answer.
+/// Stores a session whose times in the future were replaced by now, if it was not refreshed meanwhile.
 pub async fn mark_past(db: &impl ConnectionTrait, session: &Session) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::CreatedAt, Expr::value(session.created_at))
@@ -148,10 +132,7 @@ pub async fn mark_past(db: &impl ConnectionTrait, session: &Session) -> Result<(
     Ok(())
 }
 
-/// Ends a session. One that has ended stays as it was.
-///
-/// # Errors
-/// When the database does not answer.
+/// Ends a session. A session that has ended does not change.
 pub async fn close(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::EndedAt, Expr::value(now))
@@ -162,10 +143,7 @@ pub async fn close(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> R
     Ok(())
 }
 
-/// Ends a live session of this account. False when it has none of this id.
-///
-/// # Errors
-/// When the database does not answer.
+/// Ends a live session of this account. False when the account has no live session with this id.
 pub async fn close_own(
     db: &impl ConnectionTrait,
     account_id: Uuid,
@@ -175,10 +153,7 @@ pub async fn close_own(
     Ok(end(db, live(account_id, now).add(Column::Id.eq(id)), now).await? == 1)
 }
 
-/// Ends the live sessions of an account, all of them or all but one, and says how many they were.
-///
-/// # Errors
-/// When the database does not answer.
+/// Ends the live sessions of an account, all of them or all but one. Returns how many.
 pub async fn close_all(
     db: &impl ConnectionTrait,
     account_id: Uuid,
@@ -189,10 +164,7 @@ pub async fn close_all(
     end(db, live(account_id, now).add_option(others), now).await
 }
 
-/// Ends the live sessions of an account that were used longest ago, so that so many are left beside the new one.
-///
-/// # Errors
-/// When the database does not answer.
+/// Ends the least recently used live sessions of an account, so that the given number is left beside the new one.
 pub async fn close_oldest(
     db: &impl ConnectionTrait,
     new: &Session,
@@ -211,10 +183,7 @@ pub async fn close_oldest(
     end(db, others().add(Column::Id.not_in_subquery(stay)), now).await
 }
 
-/// Writes down that the holder of a live session has proved who she is. False when it has ended.
-///
-/// # Errors
-/// When the database does not answer.
+/// Stores that the user of a live session authenticated again. False when the session has ended.
 pub async fn set_recent_auth(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -229,11 +198,8 @@ pub async fn set_recent_auth(
     Ok(accepted.rows_affected == 1)
 }
 
-/// Removes so many of the sessions that died of disuse or were ended before this time, and says how many they were. When an
-/// account was last used is written down before: it is asked for when its number has been given to somebody else.
-///
-/// # Errors
-/// When the database does not answer.
+/// Removes up to `most` sessions that expired or were ended before this time. Returns how many. The last use of their accounts
+/// is stored first: it decides whether a number may have a new owner.
 pub async fn purge(
     db: &impl ConnectionTrait,
     died_before: DateTime<Utc>,
@@ -257,7 +223,7 @@ pub async fn purge(
     let is_kept = Query::select()
         .expr(Expr::val(1_i32))
         .from(account::Entity)
-        .and_where(hers())
+        .and_where(of_its_account())
         .and_where(Expr::col(owner()).gte(Expr::col((Entity, Column::LastUsedAt))))
         .take();
     let these = Entity::find()
@@ -271,18 +237,18 @@ pub async fn purge(
     Ok(purge.exec(db).await?.rows_affected)
 }
 
-fn hers() -> SimpleExpr {
+fn of_its_account() -> SimpleExpr {
     Expr::col((Entity, Column::AccountId)).equals((account::Entity, account::Column::Id))
 }
 
-/// Writes down in these accounts when their sessions were last used, where nothing later is known. One that somebody else
-/// holds at the moment is passed over.
+/// Stores in these accounts when their sessions were last used, unless a later time is stored. An account that another
+/// transaction has locked is skipped.
 async fn keep_last_use(db: &impl ConnectionTrait, accounts: Vec<Uuid>) -> Result<(), StoreError> {
     let last = || {
         let uses = Query::select()
             .expr(Expr::col((Entity, Column::LastUsedAt)).max())
             .from(Entity)
-            .and_where(hers())
+            .and_where(of_its_account())
             .take();
         SimpleExpr::SubQuery(None, Box::new(uses.into()))
     };
@@ -302,7 +268,7 @@ async fn keep_last_use(db: &impl ConnectionTrait, accounts: Vec<Uuid>) -> Result
     Ok(())
 }
 
-/// The sessions of an account that go on at this time.
+/// The sessions of an account that are live at this time.
 fn live(account_id: Uuid, now: DateTime<Utc>) -> Condition {
     Condition::all()
         .add(Column::AccountId.eq(account_id))

@@ -1,4 +1,4 @@
-//! Where the database is, and what stands before it.
+//! The settings of the database connection.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ pub struct DatabaseSettings {
     pub url: SecretString,
     /// The most connections that are open at once.
     pub max_connections: u32,
-    /// How long a request waits for a connection before it is told that the database does not answer.
+    /// How long a request waits for a connection before it fails.
     pub acquire_timeout: Duration,
-    /// What stands between the server and PostgreSQL. `None`: it is found out.
+    /// What stands between the server and PostgreSQL. `None`: it is detected.
     pub pooler: Option<Pooler>,
 }
 
 /// What stands between the server and PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooler {
-    /// Nothing that pools connections.
+    /// No pooler.
     None,
-    /// A pooler that gives each client a backend of its own for as long as it is connected.
+    /// A pooler in session mode: each client keeps one backend while it is connected.
     Session,
-    /// A pooler that gives each transaction a backend. Nothing that belongs to a session is relied on.
+    /// A pooler in transaction mode: each transaction can get another backend, so no state of a session is used.
     Transaction,
 }

@@ -1,4 +1,4 @@
-//! SQLite: its file, and how it is opened.
+//! SQLite: its file, its options, and its transactions.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -11,11 +11,11 @@ use secrecy::ExposeSecret;
 
 use super::{StoreError, error::is_locked, settings::DatabaseSettings};
 
-/// How often an SQLite file is opened that another process keeps locked: for five seconds, as a statement waits.
+/// How often opening a file is tried that another process has locked: five seconds in all, like the busy timeout.
 const MOST_OPENINGS: u32 = 100;
 
-/// Opens the pool. Turning an SQLite file to WAL does not wait for another process that does the same, whatever the busy
-/// time-out says, so of two that start at once on a new file one is told to try again.
+/// Opens the pool. Switching a file to WAL ignores the busy timeout when another process does the same, so of two processes
+/// that start at once on a new file one has to try again.
 pub(super) async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     let mut tries = 1;
     loop {
@@ -50,7 +50,7 @@ pub(super) async fn begin(pool: &DatabaseConnection) -> Result<DatabaseTransacti
     .await
 }
 
-/// The file of an SQLite database; `None` for every other one.
+/// The file of an SQLite database; `None` for any other database.
 pub(super) fn file(url: &str) -> Result<Option<PathBuf>, StoreError> {
     if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
         return Ok(None);
@@ -59,7 +59,7 @@ pub(super) fn file(url: &str) -> Result<Option<PathBuf>, StoreError> {
     Ok(Some(options.get_filename().to_owned()))
 }
 
-/// Makes the file of an SQLite database that does not exist yet. An empty file is an empty database.
+/// Creates the file of an SQLite database if it does not exist. An empty file is an empty database.
 pub(super) fn make_file(url: &str) -> Result<(), StoreError> {
     let Some(file) = file(url)? else { return Ok(()) };
     match std::fs::File::create_new(&file) {

@@ -1,5 +1,5 @@
-//! Whether a database can be used, asked before it is: past the pool, which tries again and again and tells in the end only
-//! that it took too long.
+//! Checks at the start whether a database can be used. The check does not use the pool, which retries and in the end only
+//! reports a timeout.
 
 use std::{io::ErrorKind, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
     error::{driver_error, is_locked},
 };
 
-/// What is asked of PostgreSQL first.
+/// The first statement on PostgreSQL.
 const FACTS: &str = "SELECT current_database()::text AS database, current_user::text AS role, \
      current_schema()::text AS schema, pg_encoding_to_char(encoding)::text AS encoding, \
      COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create \
@@ -24,10 +24,10 @@ const FACTS: &str = "SELECT current_database()::text AS database, current_user::
 /// Why a database cannot be used.
 #[derive(Debug, Error)]
 pub enum Unready {
-    /// It does not answer, or not yet. Waiting may help.
+    /// It does not answer, or not yet. Waiting can help.
     #[error(transparent)]
     Away(StoreError),
-    /// Somebody has to do something first: what was found, and what to do.
+    /// The operator has to do something first: what was found, and what to do.
     #[error("{0}")]
     Hopeless(String),
 }
@@ -38,11 +38,11 @@ impl From<StoreError> for Unready {
     }
 }
 
-/// What PostgreSQL says of itself and of us.
+/// What PostgreSQL reports about the database and the role.
 struct Facts {
     database: String,
     role: String,
-    /// Where tables are made; `None` where the role may use no schema of its search path.
+    /// The schema in which tables are created; `None` if the role may use no schema of its search path.
     schema: Option<String>,
     may_create: bool,
 }
@@ -71,17 +71,17 @@ impl Facts {
 }
 
 impl Store {
-    /// Runs the migrations that have not run yet, once it is known that the database can be used; which ran. Where none has
-    /// to run no right to make tables is needed.
+    /// Checks that the database can be used and runs the migrations that have not run yet. Returns their names. If there are
+    /// none, the role needs no right to create tables.
     ///
     /// # Errors
-    /// Whether waiting may help, and if not what will.
+    /// With whether waiting can help, and if not, what to do.
     pub async fn prepare(
         &self,
         settings: &DatabaseSettings,
         patience: Duration,
     ) -> Result<Vec<String>, Unready> {
-        let facts = ask(settings, patience).await?;
+        let facts = check(settings, patience).await?;
         let at_work = |error: StoreError| match (&facts, refusal_code(&error).as_deref()) {
             (Some(facts), Some("42501")) if driver_said(&error).contains("for schema") => facts.grant(),
             (Some(facts), Some("42501")) => facts.not_the_owner(&driver_said(&error)),
@@ -105,18 +105,18 @@ impl Store {
     }
 }
 
-/// Whether there is a connection, and whether the database on its other end is one for us.
+/// Checks that there is a connection, and that the database can be used.
 pub(super) async fn probe(settings: &DatabaseSettings) -> Result<(), Unready> {
-    ask(settings, settings.acquire_timeout).await.map(drop)
+    check(settings, settings.acquire_timeout).await.map(drop)
 }
 
-/// `None` for SQLite, which is met by the first statement.
-async fn ask(settings: &DatabaseSettings, patience: Duration) -> Result<Option<Facts>, Unready> {
+/// `None` for SQLite, which the first statement checks.
+async fn check(settings: &DatabaseSettings, patience: Duration) -> Result<Option<Facts>, Unready> {
     let url = settings.url.expose_secret();
     if url.starts_with("sqlite:") {
         return Ok(None);
     }
-    // Was checked when the settings were read; what the driver says of it could repeat it.
+    // The URL was checked with the settings. The driver's error is not shown, because it can contain the password.
     let Ok(options) = url.parse::<PgConnectOptions>() else {
         return Err(Unready::Hopeless("DATABASE_URL is not understood".to_owned()));
     };
@@ -124,7 +124,7 @@ async fn ask(settings: &DatabaseSettings, patience: Duration) -> Result<Option<F
     let options = options.extra_float_digits(None);
     let asking = async {
         let mut connection = PgConnection::connect_with(&options).await?;
-        // Not prepared, which poolers may not bear.
+        // Not prepared, because some poolers do not support that.
         let row = sqlx::Executor::fetch_one(&mut connection, sqlx::raw_sql(FACTS)).await?;
         connection.close().await?;
         let encoding: String = row.try_get("encoding")?;
@@ -154,7 +154,7 @@ async fn ask(settings: &DatabaseSettings, patience: Duration) -> Result<Option<F
     Ok(Some(facts))
 }
 
-/// What came of connecting to PostgreSQL.
+/// What an error of connecting to PostgreSQL means.
 fn from_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
     let remedy = match &error {
         sqlx::Error::Database(refusal) => {
@@ -165,7 +165,7 @@ fn from_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
                         .to_owned(),
                 ),
                 Some("3D000") => Some(no_database(options)),
-                // How PgBouncer says the same.
+                // PgBouncer's text for the same error.
                 Some("08P01") if said.contains("no such database") => Some(no_database(options)),
                 Some("08P01") if said.contains("no such user") => {
                     Some("check the user of DATABASE_URL, and the pooler's list of users".to_owned())
@@ -179,7 +179,7 @@ fn from_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
             }
         }
         sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Some(TLS.to_owned()),
-        // How rustls says that a certificate is not good.
+        // The text of rustls for an invalid certificate.
         sqlx::Error::Io(error) if error.kind() == ErrorKind::InvalidData => Some(TLS.to_owned()),
         sqlx::Error::Io(error) if error.kind() == ErrorKind::NotFound && options.get_socket().is_none() => {
             Some("check the files that sslrootcert, sslcert and sslkey of DATABASE_URL name".to_owned())
@@ -215,7 +215,7 @@ fn no_database(options: &PgConnectOptions) -> String {
     )
 }
 
-/// What came of a statement. PostgreSQL's outages pass; of SQLite's only a lock does.
+/// What an error of a statement means. Outages of PostgreSQL are temporary; of those of SQLite only a lock is.
 pub(super) fn from_store(error: StoreError) -> Unready {
     let (StoreError::Unavailable(cause) | StoreError::Refused(cause)) = &error else {
         return Unready::Hopeless(error.to_string());
@@ -259,7 +259,7 @@ fn driver_said(error: &StoreError) -> String {
     }
 }
 
-/// A name as SQL takes it.
+/// A name, quoted for SQL.
 fn quoted(name: &str) -> String {
     let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');

@@ -1,4 +1,4 @@
-//! The schema that the migrations make is the one that the entities read, and migrating is harmless.
+//! Tests of the schema: the entities read what the migrations create, and migrating again changes nothing.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use sea_orm::{
 
 use super::{
     DatabaseSettings, Store,
-    entities::{account, audit, challenge, event_interest, lead, message, session},
+    entities::{account, audit, budget, challenge, event_interest, lead, message, session},
     error::{Fate, fate_of, is_outage_code},
 };
 
-/// A database in memory: one connection, and gone with it.
+/// A database in memory: it exists as long as its only connection.
 async fn empty() -> DatabaseConnection {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1).sqlx_logging(false);
@@ -26,14 +26,14 @@ async fn migrated() -> DatabaseConnection {
     db
 }
 
-/// Every statement that made something in this database.
+/// The statements that created everything in this database.
 async fn schema_of(db: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT COALESCE(sql, name) FROM sqlite_master ORDER BY 1";
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
     rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
-/// The columns of a table: name, and whether it may hold nothing. Those of a primary key never do.
+/// The columns of a table: name, and whether it can be null. Columns of a primary key cannot.
 async fn columns_of(db: &DatabaseConnection, table: &str) -> Vec<(String, bool)> {
     let sql =
         format!("SELECT name, \"notnull\" = 0 AND pk = 0 FROM pragma_table_info('{table}') ORDER BY name");
@@ -43,7 +43,7 @@ async fn columns_of(db: &DatabaseConnection, table: &str) -> Vec<(String, bool)>
     rows.iter().map(column).collect()
 }
 
-/// Selects every column of an entity, and makes its table as the entity would have it, to compare the two.
+/// Selects every column of an entity, and compares its table with the one that the entity would create.
 async fn check<E: EntityTrait>(entity: E) {
     let db = migrated().await;
     assert!(E::Column::iter().count() > 0);
@@ -59,6 +59,7 @@ async fn check<E: EntityTrait>(entity: E) {
 async fn every_entity_reads_what_the_migrations_made() {
     check(account::Entity).await;
     check(audit::Entity).await;
+    check(budget::Entity).await;
     check(challenge::Entity).await;
     check(event_interest::Entity).await;
     check(lead::Entity).await;
@@ -113,7 +114,7 @@ async fn a_store_in_memory_is_one_database_and_shows_no_address() {
     store.migrate().await.unwrap();
     store.migrate().await.unwrap();
     store.ping().await.unwrap();
-    // Every connection would be another database, so there is one.
+    // Each connection would be a database of its own, so there is only one.
     let asked = futures_util::future::join_all((0..8).map(|_| super::interests::list(&store))).await;
     assert!(asked.into_iter().all(|list| list.unwrap().len() == 10));
     assert!(!format!("{store:?} {settings:?}").contains("memory"));

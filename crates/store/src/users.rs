@@ -1,4 +1,7 @@
-//! Rows of `accounts`, as staff see and change them. Nothing here takes an id: only a leave that the rules gave.
+//! Rows of `accounts`, as staff see and change them. No function takes an id alone: each takes a permission of
+//! `domain::roles`.
+//!
+//! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -23,31 +26,27 @@ use domain::{
     users::{Edit, PageOf, Search, User, fold},
 };
 
-/// A part of the list, and how many there are in all.
+/// A page of the list.
 #[derive(Debug)]
 pub struct Found {
     /// The users of the page, newest first.
     pub users: Vec<User>,
-    /// How many the search finds.
+    /// How many users the search finds in all.
     pub total: u64,
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Updated {
-    /// It was made.
+    /// The account was changed.
     Done,
-    /// There is no such account, or the leave is not good for its role, or it is the last active admin's.
+    /// There is no such account, the permission does not cover its role, or it is the last active admin.
     Guarded,
-    /// The address is another account's. A transaction around it is of no use any more.
+    /// Another account has the e-mail address. A surrounding transaction can only be rolled back.
     EmailTaken,
 }
 
-/// The users that a search finds, newest first, with their number: in one statement, or in two where the page is past the
-/// end.
-///
-/// # Errors
-/// When the database does not answer.
+/// The users that a search finds, newest first, and how many there are: one statement, or two if the page is past the end.
 pub async fn list(
     db: &impl ConnectionTrait,
     _leave: &ListPermission,
@@ -65,7 +64,7 @@ pub async fn list(
     let rows = db.query_all(select.as_query()).await?;
     let total: i64 = match rows.first() {
         Some(row) => row.try_get("", "total")?,
-        // Nobody on the first page is nobody at all.
+        // An empty first page means that there are none.
         None if page.offset() == 0 => 0,
         None => match db.query_one(&total).await? {
             Some(row) => row.try_get_by_index(0)?,
@@ -77,20 +76,14 @@ pub async fn list(
 }
 
 /// One user.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn find(db: &impl ConnectionTrait, permission: ReadPermission) -> Result<Option<User>, StoreError> {
     let select = users().filter(Column::Id.eq(permission.target()));
     db.query_one(select.as_query()).await?.as_ref().map(user).transpose()
 }
 
-/// Changes an account, if the leave is good for its role, and an active admin is left. Whoever takes one away claims the
-/// admins first ([`super::owners::claim_admins`]): of two who take away each other on PostgreSQL at once, neither would
+/// Changes an account, if the permission covers its role and an active admin is left. A caller that removes an admin claims the
+/// admins first ([`super::owners::claim_admins`]): of two admins who remove each other at once on PostgreSQL, neither would
 /// see what the other does.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn update(
     db: &impl ConnectionTrait,
     permission: EditPermission,
@@ -119,7 +112,7 @@ pub async fn update(
     if edit.takes_an_admin_away() {
         guard = guard.add(no_active_admin().add(Expr::exists(another_admin(permission))));
     }
-    // The code of a review number is known to many: nobody who came in by it may do more than a user.
+    // Many people know the code of a review number, so its account never gets more rights than a user.
     if edit.role.is_some_and(|role| role > Role::User) {
         guard = guard.add(Column::IsReview.eq(false));
     }
@@ -128,7 +121,7 @@ pub async fn update(
         update = update.col_expr(Column::DeviceEpoch, Expr::col((Entity, Column::DeviceEpoch)).add(1_i64));
     }
     match update.filter(guard).exec(db).await {
-        // The address is the only column here that two accounts may not share.
+        // The e-mail address is the only unique column that is written here.
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
             Ok(Updated::EmailTaken)
         }
@@ -174,7 +167,7 @@ fn number_of(search: &Search) -> SelectStatement {
     Query::select().expr(Func::count(Expr::col(Asterisk))).from(Entity).cond_where(found_by(search)).take()
 }
 
-/// Where a number may stand that somebody is searched by.
+/// The columns that a phone number is searched in.
 const PHONES: [Column; 3] = [Column::Phone, Column::ClaimedPhone, Column::FormerPhone];
 
 fn found_by(search: &Search) -> Condition {
@@ -189,12 +182,12 @@ fn found_by(search: &Search) -> Condition {
     if let Some(digits) = search.digits() {
         found = PHONES.into_iter().fold(found, |found, column| found.add(holds(column, digits)));
     }
-    // Of no words all are there.
+    // Without words every account matches.
     found.add(in_words)
 }
 
-/// Whether one of the names, the address or a phone holds this word. Of a text that is like a phone the words are no
-/// phones of their own: they are looked for in one piece.
+/// Whether one of the names, the e-mail address or a phone contains this word. A text that looks like a phone is searched in
+/// phones as a whole, not word by word.
 fn in_a_text(word: &str, search: &Search) -> Condition {
     let names =
         [Column::NameKey, Column::UsernameKey, Column::EmailKey, Column::FirstNameKey, Column::LastNameKey];
@@ -202,7 +195,7 @@ fn in_a_text(word: &str, search: &Search) -> Condition {
     names.into_iter().chain(phones).fold(Condition::any(), |any, key| any.add(holds(key, word)))
 }
 
-/// Whether a column holds this text as it stands: what patterns are made of means itself in it.
+/// Whether a column contains this text literally: wildcards in it are escaped.
 fn holds(column: Column, text: &str) -> SimpleExpr {
     let mut pattern = String::from("%");
     for c in text.chars() {
@@ -215,5 +208,5 @@ fn holds(column: Column, text: &str) -> SimpleExpr {
     column.into_expr().like(LikeExpr::new(pattern).escape(ESCAPE))
 }
 
-/// Not the backslash, which PostgreSQL's texts may take for more than itself.
+/// The escape character: not the backslash, which PostgreSQL can treat specially in texts.
 const ESCAPE: char = '!';

@@ -1,62 +1,62 @@
-//! Which rows a request is charged to, by what it wants.
+//! Which rows a request is charged to.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use uuid::Uuid;
 
-use super::{Bound, Budget, BudgetPolicy, Charge, Limit, PREFIX_KEYS, Rule};
+use super::{Bound, Budget, BudgetKey, BudgetPolicy, Charge, Limit, Network, Rule};
 use crate::{address::ClientAddress, phone::PhoneNumber, pseudonym::Pseudonym};
 
-/// From this share of a daily cap on, the rest is for phones that have an account, and the operator is told.
+/// From this share of a daily cap on, only phones that have an account get messages, and the operator is told.
 pub const SMS_ALARM_PERCENT: i64 = 80;
 
-/// How long a row is kept that has nothing left to say but how many there were.
+/// How long a row is kept when only its count is of use.
 pub const REMEMBERED: Duration = Duration::days(400);
 
-/// A message that somebody wants.
+/// A message that a user requests.
 #[derive(Debug, Clone)]
 pub struct Send<'a> {
-    /// To whom.
+    /// The recipient.
     pub phone: &'a PhoneNumber,
-    /// What stands for that in rows.
+    /// The hash of the phone.
     pub phone_hash: &'a Pseudonym,
-    /// From where she asks.
+    /// The address of the client.
     pub address: ClientAddress,
     /// The device, if it was signed in before.
     pub device: Option<Uuid>,
     /// Whether the phone has an account.
     pub is_known: bool,
-    /// The wait between two sends; zero is none.
+    /// The cooldown between two sends; zero for none.
     pub resend_after: Duration,
-    /// Which day it is where the product lives, and when that ends.
-    pub day: (String, DateTime<Utc>),
-    /// A proof of work that is spent with it.
+    /// The current day in the product's time zone, and when it ends.
+    pub day: (NaiveDate, DateTime<Utc>),
+    /// A proof of work that the request spends.
     pub proof: Option<Uuid>,
 }
 
 /// A guess at a code.
 #[derive(Debug, Clone, Copy)]
 pub struct Guess<'a> {
-    /// What stands for the phone in rows.
+    /// The hash of the phone.
     pub phone_hash: &'a Pseudonym,
-    /// From where it comes.
+    /// The address of the client.
     pub address: ClientAddress,
     /// The device, if it was signed in before.
     pub device: Option<Uuid>,
 }
 
-/// At how many of a daily cap the operator is told: when the next stranger is refused.
+/// The count of a daily cap at which the operator is told: from then on phones without an account are refused.
 #[must_use]
 pub fn alarm_at(cap: i64) -> i64 {
     for_strangers(cap).max(1)
 }
 
-/// How much of a daily cap is for phones without an account.
+/// How much of a daily cap phones without an account can use.
 fn for_strangers(cap: i64) -> i64 {
     cap * SMS_ALARM_PERCENT / 100
 }
 
 impl Charge {
-    fn new(key: String, rules: Vec<Rule>, now: DateTime<Utc>) -> Self {
+    fn new(key: BudgetKey, rules: Vec<Rule>, now: DateTime<Utc>) -> Self {
         let longest = rules.iter().filter_map(|rule| match &rule.bound {
             Bound::Window(limit) => Some(limit.per),
             Bound::Cooldown(cooldown) => Some(*cooldown),
@@ -69,19 +69,12 @@ impl Charge {
         Self { key, rules, is_charged: true, is_logged, starts_cooldown, ends_at }
     }
 
-    fn windows(key: String, budget: Budget, limits: &[Limit], now: DateTime<Utc>) -> Self {
+    fn windows(key: BudgetKey, budget: Budget, limits: &[Limit], now: DateTime<Utc>) -> Self {
         Self::new(key, limits.iter().map(|limit| Rule::window(budget, *limit)).collect(), now)
     }
 
-    /// The row of a number's prefix.
-    #[must_use]
-    pub fn prefix_key(phone: &PhoneNumber) -> Option<String> {
-        let region = phone.region().map_or_else(|| "--".to_owned(), |region| region.to_string());
-        Some(format!("{PREFIX_KEYS}{region}/{}", phone.prefix()?))
-    }
-
-    /// The same rows, looked at and not charged.
-    fn watched(mut charges: Vec<Self>) -> Vec<Self> {
+    /// The same rows, checked and not charged.
+    fn check_only(mut charges: Vec<Self>) -> Vec<Self> {
         for charge in &mut charges {
             charge.is_charged = false;
         }
@@ -90,34 +83,33 @@ impl Charge {
 }
 
 impl BudgetPolicy {
-    /// A request of `signup` or `login`, whatever becomes of it.
+    /// A request of `signup` or `login`, whatever its result.
     #[must_use]
     pub fn request(&self, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
-        let key = format!("address/{}/requests", address.network());
+        let key = BudgetKey::AddressRequests(address.into());
         vec![Charge::windows(key, Budget::AddressRequests, &[self.address_requests], now)]
     }
 
-    /// The locks of a phone, as they stand for whoever asks.
+    /// The locks of a phone that apply to this client.
     fn locks(&self, guess: Guess<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let phone_hash = guess.phone_hash.as_str();
         if let Some(device) = guess.device {
-            let key = format!("device/{device}/guesses");
+            let key = BudgetKey::DeviceGuesses(device);
             return vec![Charge::windows(key, Budget::DeviceGuesses, &[self.device_guesses], now)];
         }
+        let phone_hash = || guess.phone_hash.clone();
         let in_a_row = Bound::Count { most: self.failures_in_a_row, until: None };
         let rules = vec![
             Rule::window(Budget::PhoneGuesses, self.phone_guesses),
             Rule { budget: Budget::PhoneFailures, bound: in_a_row },
         ];
-        let from_address = format!("phone/{phone_hash}/guesses/{}", guess.address.network());
         vec![
             Charge {
-                // Failures in a row are counted until a success, and forgotten where nobody guesses for so long.
+                // Failures in a row are counted until a success. Without further guesses they are forgotten after this time.
                 ends_at: now + REMEMBERED,
-                ..Charge::new(format!("phone/{phone_hash}/guesses"), rules, now)
+                ..Charge::new(BudgetKey::PhoneGuesses(phone_hash()), rules, now)
             },
             Charge::windows(
-                from_address,
+                BudgetKey::PhoneGuessesFromAddress(phone_hash(), guess.address.into()),
                 Budget::PhoneGuessesFromAddress,
                 &[self.phone_guesses_from_address],
                 now,
@@ -125,22 +117,21 @@ impl BudgetPolicy {
         ]
     }
 
-    /// A guess. The first row of a phone's is the one that counts failures in a row.
+    /// A guess. The first charge of a phone is the one that counts failures in a row.
     #[must_use]
     pub fn guess(&self, guess: Guess<'_>, now: DateTime<Utc>) -> Vec<Charge> {
         let mut charges = self.locks(guess, now);
-        // A device that was signed in before has its own guesses, whoever else shares its address.
+        // A device that was signed in before has guesses of its own, so other users of its address cannot lock it out.
         if guess.device.is_none() {
-            let key = format!("address/{}/guesses", guess.address.network());
+            let key = BudgetKey::AddressGuesses(guess.address.into());
             charges.push(Charge::windows(key, Budget::AddressGuesses, &[self.address_guesses], now));
         }
         charges
     }
 
-    /// The rows that hold how often a phone may be sent a code.
+    /// The rows that limit how often a phone gets a code.
     #[must_use]
     pub fn phone_sends(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let phone_hash = send.phone_hash.as_str();
         let cooldown = (send.resend_after > Duration::zero())
             .then_some(Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(send.resend_after) });
         let rules = |budget, limits: &[Limit]| -> Vec<Rule> {
@@ -148,12 +139,13 @@ impl BudgetPolicy {
         };
         if let Some(device) = send.device {
             let rules = rules(Budget::DeviceSends, &[self.device_sends]);
-            return vec![Charge::new(format!("device/{device}/sends"), rules, now)];
+            return vec![Charge::new(BudgetKey::DeviceSends(device), rules, now)];
         }
-        let from_address = format!("phone/{phone_hash}/sends/{}", send.address.network());
+        let phone_hash = || send.phone_hash.clone();
+        let from_address = BudgetKey::PhoneSendsFromAddress(phone_hash(), send.address.into());
         vec![
             Charge::new(
-                format!("phone/{phone_hash}/sends"),
+                BudgetKey::PhoneSends(phone_hash()),
                 rules(Budget::PhoneSends, &self.phone_sends),
                 now,
             ),
@@ -161,78 +153,78 @@ impl BudgetPolicy {
         ]
     }
 
-    /// A message. Everything that it is charged to, and the locks, which refuse it too.
+    /// A message that a user requests: everything that it is charged to, and the locks, which refuse it too.
     #[must_use]
     pub fn send(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
         let guess = Guess { phone_hash: send.phone_hash, address: send.address, device: send.device };
         let mut charges = self.phone_sends(send, now);
         if send.device.is_none() {
-            charges.extend(Charge::watched(self.locks(guess, now)));
+            charges.extend(Charge::check_only(self.locks(guess, now)));
         }
         charges.extend(self.traffic(send, now));
         if let Some(proof) = send.proof {
             let once = Limit { most: 1, per: Duration::hours(1) };
-            charges.push(Charge::windows(format!("proof/{proof}"), Budget::Proof, &[once], now));
+            charges.push(Charge::windows(BudgetKey::Proof(proof), Budget::Proof, &[once], now));
         }
         charges
     }
 
-    /// What every message is charged to, be it a person's wish or the next channel of one: its prefix and its day.
+    /// The part of [`Self::send`] that every message is charged to: its prefix and its day.
     #[must_use]
     pub fn traffic(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        self.message(send.phone, send.is_known, &send.day, now)
+        self.message(send.phone, send.is_known, send.day, now)
     }
 
-    /// The same, of a message that nobody asked for just now.
+    /// A message that no user requests at the moment, such as the next channel of a code.
     #[must_use]
     pub fn message(
         &self,
         phone: &PhoneNumber,
         is_known: bool,
-        (day, until): &(String, DateTime<Utc>),
+        (day, until): (NaiveDate, DateTime<Utc>),
         now: DateTime<Utc>,
     ) -> Vec<Charge> {
         let mut charges = Vec::new();
-        if let Some(key) = Charge::prefix_key(phone) {
+        if let Some(key) = BudgetKey::of_prefix(phone) {
             let open = Rule { budget: Budget::Prefix, bound: Bound::Open(self.prefix) };
             let mut charge = Charge::new(key, vec![open], now);
             if is_known {
-                // It is counted, and served; and it is not held against the strangers of that prefix. Else a prefix whose
-                // people log in all the time would find its trial messages used up, and never open again.
+                // The message is counted and always sent, and not held against the prefix. Otherwise the logins of a closed
+                // prefix's users would use up its trial messages, and it would never open again.
                 charge.rules.clear();
                 charge.is_logged = false;
             }
             charges.push(charge);
         }
-        let mut cap = |key: String, budget, most: i64| {
+        let mut cap = |key: BudgetKey, budget, most: i64| {
             let most = if is_known { most } else { for_strangers(most) };
-            let bound = Bound::Count { most, until: Some(*until) };
+            let bound = Bound::Count { most, until: Some(until) };
             let charge = Charge::new(key, vec![Rule { budget, bound }], now);
-            charges.push(Charge { ends_at: *until + Duration::days(1), ..charge });
+            charges.push(Charge { ends_at: until + Duration::days(1), ..charge });
         };
         if let Some(most) = self.day {
-            cap(format!("day/{day}"), Budget::Day, most);
+            cap(BudgetKey::Day(day), Budget::Day, most);
         }
         let region = phone.region().map(|region| region.to_string());
         if let Some((region, most)) = region.and_then(|region| self.countries.get_key_value(&region)) {
-            cap(format!("day/{day}/{region}"), Budget::Country, *most);
+            cap(BudgetKey::Country(day, region.clone()), Budget::Country, *most);
         }
         charges
     }
 
-    /// A password that may be wrong. `name` stands for what was typed, be it known or not.
+    /// A password that may be wrong. `name` is the hash of what the user typed, whether it is a known name or not.
     #[must_use]
     pub fn password(&self, name: &Pseudonym, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
-        let (name, network) = (name.as_str(), address.network());
+        let network = Network::from(address);
         let limits = &self.passwords;
         [
-            (format!("name/{name}/passwords"), Budget::NamePasswords, limits.name),
+            (BudgetKey::NamePasswords(name.clone()), Budget::NamePasswords, limits.name),
             (
-                format!("name/{name}/passwords/{network}"),
+                BudgetKey::NamePasswordsFromAddress(name.clone(), network.clone()),
                 Budget::NamePasswordsFromAddress,
                 limits.name_from_address,
             ),
-            (format!("address/{network}/passwords"), Budget::AddressPasswords, limits.address),
+            (BudgetKey::AddressPasswords(network), Budget::AddressPasswords, limits.address),
         ]
         .map(|(key, budget, limit)| Charge::windows(key, budget, &[limit], now))
         .into()
@@ -241,7 +233,7 @@ impl BudgetPolicy {
     /// A new account with a password.
     #[must_use]
     pub fn registration(&self, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
-        let key = format!("address/{}/registrations", address.network());
+        let key = BudgetKey::Registrations(address.into());
         vec![Charge::windows(key, Budget::Registrations, &[self.registrations], now)]
     }
 }

@@ -1,21 +1,21 @@
-//! The limits themselves, as the settings give them.
+//! The limits, as the settings give them.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chrono::Duration;
 
-/// The most that a limit may allow in its window: the row keeps the time of each.
+/// The most that a limit can allow in its window: a row keeps the time of each charge.
 pub const MOST_OF_A_LIMIT: usize = 1000;
 
 /// The longest window.
 const LONGEST: Duration = Duration::days(30);
 
-/// At most so many in any span of this length.
+/// At most so many charges in any span of this length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// How many, 1 to [`MOST_OF_A_LIMIT`].
+    /// How many charges, 1 to [`MOST_OF_A_LIMIT`].
     pub most: usize,
-    /// The length of the window: it slides.
+    /// The length of the sliding window.
     pub per: Duration,
 }
 
@@ -25,7 +25,7 @@ impl Limit {
     }
 }
 
-/// What is wrong with a limit.
+/// The text is not a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be a number from 1 to {MOST_OF_A_LIMIT}, a slash and a time of at most 30 days in s, m, h or d, such as 10/24h"
@@ -68,20 +68,21 @@ impl fmt::Display for Limit {
     }
 }
 
-/// When a prefix closes whose codes do not come back.
+/// When a prefix closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrefixPolicy {
-    /// So many messages without a verification close it.
+    /// So many messages without a verified code close it.
     pub unanswered: Limit,
-    /// Each verification lets it forget so many of them: a prefix of which more than one in so many come back stays open.
+    /// Each verified code lets it forget so many of them: a prefix where more than one message in so many is verified stays
+    /// open.
     pub forgiven: usize,
     /// For how long it is closed.
     pub closed_for: Duration,
-    /// How many messages are let through after that; one that comes back opens it, else it closes again.
+    /// How many trial messages are sent after that. A verified one opens it; otherwise it closes again.
     pub probes: usize,
 }
 
-/// How many wrong passwords are borne.
+/// The limits of wrong passwords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passwords {
     /// For one name from one address.
@@ -95,25 +96,25 @@ pub struct Passwords {
 /// Every budget's limit. The defaults are those of the security rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetPolicy {
-    /// `RATE_LIMITS_ENABLED`: false switches all of them off, for load tests.
+    /// `RATE_LIMITS_ENABLED`: false switches all limits off, for load tests.
     pub is_on: bool,
     /// Wrong guesses at one phone from one address.
     pub phone_guesses_from_address: Limit,
     /// Wrong guesses at one phone.
     pub phone_guesses: Limit,
-    /// Wrong guesses at one phone in a row, without a success between (NIST SP 800-63B, section 3.2.2: at most 100).
+    /// Wrong guesses at one phone in a row, without a success in between (NIST SP 800-63B, section 3.2.2: at most 100).
     pub failures_in_a_row: i64,
     /// Wrong guesses from one address.
     pub address_guesses: Limit,
-    /// Sends to one phone: each of these holds.
+    /// Sends to one phone; all of these limits apply.
     pub phone_sends: Vec<Limit>,
-    /// Of these, from one address.
+    /// Sends to one phone that one address requests; all of these limits apply.
     pub phone_sends_from_address: Vec<Limit>,
-    /// `signup` and `login` requests of one address, whatever their answer.
+    /// `signup` and `login` requests of one address, whatever their result.
     pub address_requests: Limit,
     /// Wrong guesses of a device that was signed in before.
     pub device_guesses: Limit,
-    /// Sends that it asks for.
+    /// Sends that such a device requests.
     pub device_sends: Limit,
     /// When a prefix closes.
     pub prefix: PrefixPolicy,
@@ -162,7 +163,7 @@ impl Default for BudgetPolicy {
 }
 
 impl BudgetPolicy {
-    /// How many times a log keeps: as many as the greatest limit asks for, so that no statement cuts off what another needs.
+    /// How many entries a log keeps: as many as the largest limit needs, so that no statement cuts off what another one needs.
     #[must_use]
     pub fn kept(&self) -> usize {
         let Self { prefix, passwords, .. } = self;

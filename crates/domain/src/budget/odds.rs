@@ -1,9 +1,9 @@
-//! The odds: how likely the settings let an attacker guess a code, so that four digits are a decision and not a hope.
+//! The odds: how likely an attacker guesses a code with the given settings, so that four digits are a decision.
 //!
-//! The reasoning. A code of `d` digits is one of `N = 10^d`, each as likely (RFC 4226, appendix A: the truncation of an
-//! HMAC is as good as uniform). A challenge bears `a` guesses, and an attacker who does not repeat himself hits it with
-//! `a / N`. Each challenge has a code of its own, so challenges are independent. With `g` guesses he does best to use up
-//! each challenge: `g / a` whole ones and a rest `r`, and he misses all of them with
+//! The calculation: a code of `d` digits is one of `N = 10^d`, each equally likely (RFC 4226, appendix A: the truncation of an
+//! HMAC is as good as uniform). A challenge allows `a` guesses, and an attacker who does not repeat one hits it with the
+//! chance `a / N`. Each challenge has a code of its own, so challenges are independent. With `g` guesses the best strategy is
+//! to use up each challenge: `g / a` whole ones and a rest `r`. The chance to miss all of them is
 //!
 //! ```text
 //! (1 - a/N)^(g div a) * (1 - (g mod a)/N)
@@ -11,15 +11,15 @@
 //!
 //! What bounds `g`, at one phone:
 //!
-//! - in any 24 hours, the wrong guesses that a phone bears from anywhere, and the codes that are sent to it, each good for
-//!   `a` guesses, because a challenge begins with a send;
-//! - between two sign-ins of its owner, the failures in a row: after so many, nothing is judged until staff unlock it.
+//! - in any 24 hours, the limit of wrong guesses at a phone from all addresses, and the codes that are sent to it, each good
+//!   for `a` guesses, because a challenge begins with a send;
+//! - between two sign-ins of its owner, the failures in a row: after so many, no code is judged until staff unlock the phone.
 //!
-//! The address does not count: an attacker has as many as he pays for. Nor does a device's own budget: he has not the
-//! device. Somebody who can read the messages needs no guess; no setting helps against that.
+//! Limits of an address do not count: an attacker can buy as many addresses as needed. Nor does the budget of a device: the
+//! attacker does not have it. An attacker who can read the messages needs no guess; no setting helps against that.
 //!
-//! NIST SP 800-63B (section 3.1.3.2) and OWASP ASVS 6.5.4 ask for 20 bits, six digits; four have 13. The budgets make up for
-//! it at one account, but not over many: who tries `a` codes at each of a million phones opens `a / N` of them.
+//! NIST SP 800-63B (section 3.1.3.2) and OWASP ASVS 6.5.4 require 20 bits, six digits; four digits have 13. The budgets make up
+//! for it at one account, but not over many: an attacker who tries `a` codes at each of a million phones opens `a / N` of them.
 
 use std::fmt;
 
@@ -28,18 +28,18 @@ use chrono::Duration;
 use super::{BudgetPolicy, Limit};
 use crate::otp::OtpPolicy;
 
-/// The least odds that production takes without being told to: one in a hundred, between two sign-ins.
+/// The odds that production accepts without a setting: one in a hundred, between two sign-ins.
 pub const ACCEPTED: f64 = 0.01;
 
 const DAY: Duration = Duration::hours(24);
 
-/// How often the owner of an account signs in.
+/// The days between two sign-ins of an account's owner.
 const BETWEEN_SIGN_INS: i64 = 31;
 
-/// How many accounts an attacker tries who does not mind which.
+/// How many accounts an attacker tries who wants any of them.
 const MANY: f64 = 1_000_000.0;
 
-/// What the settings give an attacker.
+/// An attacker's chances with the settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Odds {
     /// The chance that one given account is opened in a day.
@@ -50,11 +50,11 @@ pub struct Odds {
     pub in_a_year: f64,
     /// How many accounts are opened by using up one challenge at each of a million phones.
     pub of_a_million: f64,
-    /// How many hours of one address that takes; none when it is not bounded.
+    /// How many hours that takes from one address. `None`: it is not limited.
     pub address_hours: Option<f64>,
-    /// How many guesses at one account are judged in a day; `None`: no number.
+    /// How many guesses at one account are judged in a day. `None`: it is not limited.
     pub guesses_in_a_day: Option<i64>,
-    /// How many between two sign-ins.
+    /// The same, between two sign-ins.
     pub guesses_between_sign_ins: Option<i64>,
 }
 
@@ -88,22 +88,22 @@ fn guesses_in_a_day(otp: &OtpPolicy, budgets: &BudgetPolicy) -> i64 {
     by_sends.min(most_in_a_day(budgets.phone_guesses))
 }
 
-/// The most that a sliding window lets through in 24 hours.
+/// The most that a sliding window allows in 24 hours.
 fn most_in_a_day(limit: Limit) -> i64 {
     let windows = (DAY.num_seconds() + limit.per.num_seconds() - 1) / limit.per.num_seconds().max(1);
     i64::try_from(limit.most).unwrap_or(i64::MAX).saturating_mul(windows)
 }
 
-/// The chance that one of so many guesses hits. Without a bound it is certain.
+/// The chance that one of so many guesses is right; 1 if they are not limited.
 fn chance(otp: &OtpPolicy, guesses: Option<i64>) -> f64 {
     let Some(guesses) = guesses else {
         return 1.0;
     };
     let codes = 10_f64.powi(i32::try_from(otp.length.digits()).unwrap_or(i32::MAX));
-    let (whole, cooldown) = (guesses / otp.max_attempts, guesses % otp.max_attempts);
+    let (whole, rest) = (guesses / otp.max_attempts, guesses % otp.max_attempts);
     let misses_one = 1.0 - real(otp.max_attempts) / codes;
     let whole = i32::try_from(whole).unwrap_or(i32::MAX);
-    1.0 - misses_one.powi(whole) * (1.0 - real(cooldown) / codes)
+    1.0 - misses_one.powi(whole) * (1.0 - real(rest) / codes)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of guesses are far below 2^52")]
@@ -116,7 +116,7 @@ fn size(number: usize) -> f64 {
     number as f64
 }
 
-/// A chance as people say it: `1 in 101`.
+/// A chance in words: `1 in 101`.
 struct OneIn(f64);
 
 impl fmt::Display for OneIn {

@@ -1,33 +1,30 @@
-//! Prefixes of numbers, and what is known of them.
+//! Prefixes of numbers: their states and statistics.
 //!
-//! A prefix is open until too many of its codes do not come back. Then it is closed for a while, then half open: a few
-//! messages are let through. The first code that comes back opens it again, and when none does it closes once more. Only
-//! phones without an account are judged: those that have one are served all the time, and what they do opens nothing, or
-//! whoever has one account could let ten thousand messages through.
+//! A prefix is open until too many of its codes are not verified. Then it is closed for a while, then half open: a few trial
+//! messages are sent. The first verified code opens it again; without one it closes again. Only phones without an account
+//! count. Phones with an account always get messages, and their codes open nothing: otherwise an attacker with one account
+//! could open the prefix for ten thousand messages.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Duration, Utc};
 use thiserror::Error;
 
-use super::{BudgetRow, PrefixPolicy};
+use super::{BudgetKey, BudgetRow, CountryPrefix, PrefixPolicy};
 
-/// Where the key of a prefix's row begins: `prefix/IN/+916205`.
-pub const PREFIX_KEYS: &str = "prefix/";
-
-/// For how long staff may hold a prefix open.
+/// The longest time for which staff can hold a prefix open.
 pub const LONGEST_HOLD: Duration = Duration::hours(720);
 
-/// How a prefix stands.
+/// The state of a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrefixState {
-    /// It gets messages.
+    /// Messages are sent.
     Open,
-    /// It gets none.
+    /// No messages are sent.
     Closed,
-    /// It gets a few, to see.
+    /// A few trial messages are sent.
     HalfOpen,
-    /// It gets messages whatever comes back, because staff said so.
+    /// Messages are sent even if codes are not verified: staff hold it open.
     HeldOpen,
 }
 
@@ -48,7 +45,7 @@ impl PrefixState {
 }
 
 impl BudgetRow {
-    /// How the prefix of this row stands.
+    /// The state of this row's prefix.
     #[must_use]
     pub fn prefix_state(&self, now: DateTime<Utc>) -> PrefixState {
         match (self.closed_until, self.held_until.is_some_and(|until| until > now)) {
@@ -60,16 +57,16 @@ impl BudgetRow {
     }
 }
 
-/// A country code and four digits, as somebody names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A country code and up to four digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PrefixName(String);
 
-/// It is none.
+/// The text is not a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("Prefix must be a country code and up to four digits, such as +916205")]
 pub struct PrefixError;
 
-/// With its plus or without: a plus in a path is easily lost.
+/// Accepts it with and without a plus, because a plus in a path is easily lost.
 impl FromStr for PrefixName {
     type Err = PrefixError;
 
@@ -82,42 +79,52 @@ impl FromStr for PrefixName {
     }
 }
 
+impl PrefixName {
+    /// The plus and the digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for PrefixName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// What is known of a prefix.
+/// The state and the statistics of a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
     /// The country, by its two letters; `--` for none.
     pub country: String,
     /// A plus, the country code and four digits.
     pub prefix: String,
-    /// How it stands.
+    /// Its state.
     pub state: PrefixState,
-    /// Messages since anything is known of it.
+    /// All messages since its row exists.
     pub sent: i64,
-    /// Codes of them that came back.
+    /// How many of them were verified.
     pub verified: i64,
-    /// Messages to phones without an account that are held against it now.
+    /// Messages to phones without an account that count against it now.
     pub unanswered: usize,
-    /// Until when it is closed, where it is.
+    /// Until when it is closed, if it is.
     pub closed_until: Option<DateTime<Utc>>,
-    /// Until when staff hold it open, where they do.
+    /// Until when staff hold it open, if they do.
     pub held_until: Option<DateTime<Utc>>,
 }
 
 impl Prefix {
-    /// What a row says; `None` when it is no prefix's.
+    /// Reads a row; `None` when it does not belong to a prefix.
     #[must_use]
     pub fn from_prefix(row: &BudgetRow, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Self> {
-        let (country, prefix) = row.key.strip_prefix(PREFIX_KEYS)?.split_once('/')?;
+        let BudgetKey::Prefix(CountryPrefix { country, prefix }) = &row.key else {
+            return None;
+        };
         let state = row.prefix_state(now);
         Some(Self {
-            country: country.to_owned(),
-            prefix: prefix.to_owned(),
+            country: country.clone(),
+            prefix: prefix.to_string(),
             state,
             sent: row.count,
             verified: row.answered,
@@ -134,37 +141,37 @@ impl Prefix {
     }
 }
 
-/// What is known of a country: the sums of its prefixes.
+/// The sums of a country's prefixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Country {
     /// Its two letters; `--` for none.
     pub country: String,
-    /// How many prefixes are known of it.
+    /// How many prefixes it has.
     pub prefixes: i64,
     /// How many of them are closed.
     pub closed: i64,
-    /// Messages.
+    /// All messages.
     pub sent: i64,
-    /// Codes of them that came back.
+    /// How many of them were verified.
     pub verified: i64,
 }
 
-/// Which prefixes are asked for.
+/// A filter for the list of prefixes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// All.
     All,
-    /// Those that get no messages now.
+    /// Prefixes that get no messages now.
     Closed,
-    /// The others: half open ones too.
+    /// All others, half open ones included.
     Open,
 }
 
 impl Wanted {
-    /// `closed` and `open`; nothing is all.
+    /// Reads `closed` or `open`; no text means all.
     ///
     /// # Errors
-    /// A sentence, for every other word.
+    /// With a sentence for any other word.
     pub fn parse(text: Option<&str>) -> Result<Self, &'static str> {
         match text {
             None => Ok(Self::All),

@@ -1,90 +1,60 @@
-//! A row that counts, what is asked of it, and the rule.
+//! The row of a budget, charges of it, and the rule that decides about them.
 
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Budget, Kind, LONGEST_HOLD, Limit, PrefixPolicy, PrefixState};
+use super::{Budget, BudgetKey, Kind, LONGEST_HOLD, Limit, PrefixPolicy, PrefixState};
 use crate::{clocks::is_ahead, otp::seconds_up};
 
-/// The name of one charge in a log: its time in microseconds, 16 digits, and 8 hexadecimal digits of chance, so that it can
-/// be taken back without taking back another of the same moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChargeId(String);
-
-impl ChargeId {
-    /// How long a stamp is, in bytes.
-    pub const LENGTH: usize = Self::TIME + 8;
-    /// How much of it is the time.
-    pub const TIME: usize = 16;
-
-    /// A charge at this time.
-    #[must_use]
-    pub fn new(at: DateTime<Utc>, chance: u32) -> Self {
-        Self(format!("{}{chance:08x}", Self::time(at)))
-    }
-
-    /// How a time stands in a log. These texts are in the order of their times.
-    #[must_use]
-    pub fn time(at: DateTime<Utc>) -> String {
-        format!("{:016}", at.timestamp_micros().max(0))
-    }
-
-    /// As a log holds it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Identifies a charge, so that it can be refunded without another one of the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChargeId {
+    /// When it was charged.
+    pub at: DateTime<Utc>,
+    /// A random number.
+    pub chance: u32,
 }
 
-/// A row that counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The row of a budget.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetRow {
-    /// Whose it is.
-    pub key: String,
-    /// When it was charged, the newest first.
+    /// What it is kept for.
+    pub key: BudgetKey,
+    /// The times of its charges, newest first.
     pub log: Vec<DateTime<Utc>>,
-    /// How often it was charged in all; of guesses, since the last right one.
+    /// How many charges there were; of guesses, how many since the last right one.
     pub count: i64,
-    /// How many messages to a prefix came back verified. Of a daily cap: 1 once the operator was told that it is nearly spent.
+    /// How many messages to a prefix were verified.
     pub answered: i64,
-    /// Since when a cooldown runs.
+    /// When its cooldown started.
     pub cooldown_started_at: Option<DateTime<Utc>>,
-    /// Until when a prefix is closed. In the past: only a few are let through, to see.
+    /// Until when a prefix is closed. A time in the past: only a few trial messages are sent.
     pub closed_until: Option<DateTime<Utc>>,
-    /// Until when a prefix stays as it is whatever comes back, because staff said so: closed, where `closed_until` says so
-    /// too, else open.
+    /// Until when staff hold a prefix in its state, whether codes are verified or not: closed if `closed_until` is in the
+    /// future, otherwise open.
     pub held_until: Option<DateTime<Utc>>,
+    /// Whether the operator was told that a daily cap is nearly spent.
+    pub is_alarm_sent: bool,
 }
 
 impl BudgetRow {
-    /// Reads a log as a row holds it.
+    /// A row that was never charged.
     #[must_use]
-    pub fn read_log(log: &str) -> Vec<DateTime<Utc>> {
-        let stamps = log.as_bytes().chunks(ChargeId::LENGTH);
-        stamps
-            .filter_map(|charge_id| {
-                let micros = std::str::from_utf8(charge_id.get(..ChargeId::TIME)?).ok()?.parse().ok()?;
-                DateTime::from_timestamp_micros(micros)
-            })
-            .collect()
-    }
-
-    /// The same log, where what lies in the future was charged now.
-    #[must_use]
-    pub fn log_until(log: &str, now: DateTime<Utc>) -> String {
-        let (now, mut past) = (ChargeId::time(now), String::with_capacity(log.len()));
-        let mut cooldown = log;
-        while let Some((charge_id, others)) = cooldown.split_at_checked(ChargeId::LENGTH) {
-            let (time, chance) = charge_id.split_at_checked(ChargeId::TIME).unwrap_or((charge_id, ""));
-            past.push_str(time.min(now.as_str()));
-            past.push_str(chance);
-            cooldown = others;
+    pub fn empty(key: BudgetKey) -> Self {
+        Self {
+            key,
+            log: Vec::new(),
+            count: 0,
+            answered: 0,
+            cooldown_started_at: None,
+            closed_until: None,
+            held_until: None,
+            is_alarm_sent: false,
         }
-        past
     }
 
-    /// Whether a clock that was wrong wrote some of it.
+    /// Whether a clock that was wrong wrote a part of the row.
     #[must_use]
     pub fn is_ahead(&self, policy: &PrefixPolicy, now: DateTime<Utc>) -> bool {
         self.log.iter().copied().chain(self.cooldown_started_at).any(|at| is_ahead(at, now))
@@ -92,83 +62,83 @@ impl BudgetRow {
             || self.held_until.is_some_and(|until| is_ahead(until, now + LONGEST_HOLD))
     }
 
-    /// How many charges lie in the window that ends now.
+    /// How many charges are in the window that ends now.
     #[must_use]
     pub fn within(&self, per: Duration, now: DateTime<Utc>) -> usize {
         self.log.iter().filter(|at| **at > now - per).count()
     }
 }
 
-/// What a row must still bear.
+/// The limit of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bound {
-    /// At most so many in any window.
+    /// At most so many charges in any window.
     Window(Limit),
-    /// At most so many in all; until then, or until somebody resets it.
+    /// At most so many charges in all.
     Count {
-        /// How many.
+        /// How many charges.
         most: i64,
-        /// When it ends by itself.
+        /// When the count ends. `None`: when something resets it.
         until: Option<DateTime<Utc>>,
     },
-    /// Nothing for so long after the last one.
+    /// No charge for so long after the last one.
     Cooldown(Duration),
-    /// A prefix that is open.
+    /// The prefix must be open.
     Open(PrefixPolicy),
 }
 
-/// A bound, and the budget that it is.
+/// A bound, and the budget that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Which budget.
     pub budget: Budget,
-    /// What it bears.
+    /// Its limit.
     pub bound: Bound,
 }
 
-/// What a request wants of one row.
+/// What a request charges to one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// Whose row.
-    pub key: String,
-    /// All of these must hold. None: it is counted, and never refused.
+    /// Which row.
+    pub key: BudgetKey,
+    /// All of these must hold. Without rules the charge is counted and never refused.
     pub rules: Vec<Rule>,
-    /// Whether it is charged, or only looked at.
+    /// Whether the row is charged, or only checked.
     pub is_charged: bool,
-    /// Whether the times are kept. A count alone needs none.
+    /// Whether the time is kept. A count alone needs no times.
     pub is_logged: bool,
-    /// Whether a cooldown begins.
+    /// Whether it starts a cooldown.
     pub starts_cooldown: bool,
-    /// When nothing of the row matters any more.
+    /// When the row can be removed.
     pub ends_at: DateTime<Utc>,
 }
 
-/// What becomes of a charge afterwards.
+/// How a charge is settled when the result of its request is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// Whose row.
-    pub key: String,
-    /// What happens to it.
+    /// Which row.
+    pub key: BudgetKey,
+    /// How the row changes.
     pub change: Change,
 }
 
-/// What happens to a row that was charged.
+/// How a row changes when its charge is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The charge is given back, and its cooldown lifted.
+    /// The charge is refunded, and the cooldown that it started ends.
     Refund,
-    /// Only its cooldown is lifted.
+    /// Only the cooldown ends.
     ClearCooldown,
-    /// The charge is given back, and failures in a row are none any more, unless there were as many as lock for good.
+    /// The charge is refunded, and failures in a row are reset, unless they have locked the phone.
     ResetFailures {
-        /// How many lock for good.
+        /// How many failures lock it until staff unlock it.
         locked_at: i64,
-        /// When nothing of the row matters any more.
+        /// When the row can be removed.
         ends_at: DateTime<Utc>,
     },
-    /// A message to this prefix came back verified.
+    /// A message to this prefix was verified.
     Answer {
-        /// How many that did not come back are forgotten for it; none where the phone had an account before.
+        /// How many unanswered messages are forgotten for it; zero if the phone had an account before.
         forgiven: usize,
     },
 }
@@ -176,11 +146,11 @@ pub enum Change {
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetExceeded {
-    /// The budget that stopped it.
+    /// The budget that is spent.
     pub budget: Budget,
-    /// Seconds after which it may be tried again, at least 1. `None`: only staff can help.
+    /// Seconds until the request can be repeated, at least 1. `None`: only staff can help.
     pub retry_after: Option<i64>,
-    /// What the budget allows, and in how many seconds, where it is a window.
+    /// What the budget allows and in how many seconds, if it is a window or a cooldown.
     pub quota: Option<(usize, i64)>,
 }
 
@@ -196,13 +166,13 @@ impl Rule {
         Self { budget, bound }
     }
 
-    /// At most so many in any window.
+    /// A rule with a window.
     #[must_use]
     pub fn window(budget: Budget, limit: Limit) -> Self {
         Self::new(budget, Bound::Window(limit))
     }
 
-    /// The window that it is, if it is one.
+    /// Its window, if it has one.
     #[must_use]
     pub fn limit(&self) -> Option<Limit> {
         match &self.bound {
@@ -212,7 +182,7 @@ impl Rule {
         }
     }
 
-    /// Until when this row refuses another charge; `None` when it bears one.
+    /// Until when this row refuses another charge; `None` when it accepts one.
     fn refuses(&self, row: &BudgetRow, now: DateTime<Utc>) -> Option<Until> {
         match &self.bound {
             Bound::Window(limit) => window(row, *limit, now),
@@ -243,18 +213,18 @@ fn open(row: &BudgetRow, policy: &PrefixPolicy, now: DateTime<Utc>) -> Option<Un
         PrefixState::HalfOpen => policy.probes,
         PrefixState::Open => policy.unanswered.most,
     };
-    // It is about to be closed for a whole time.
+    // The refusal is about to close the prefix for the full time.
     window(row, Limit { most, ..policy.unanswered }, now).map(|_| Until::Time(now + policy.closed_for))
 }
 
-/// Which budget stops these charges, if one does. A lock is told before anything else; then the one that takes longest, so
-/// that whoever waits as told is not refused again.
+/// Which budget refuses these charges, if one does. A lock comes first; among others the one with the longest wait, so that a
+/// client that waits for it is not refused again.
 #[must_use]
 pub fn decide(charges: &[Charge], rows: &[BudgetRow], now: DateTime<Utc>) -> Option<BudgetExceeded> {
-    let nothing = BudgetRow::default();
     let refusing = charges.iter().flat_map(|charge| {
-        let row = rows.iter().find(|row| row.key == charge.key).unwrap_or(&nothing);
-        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(row, now)?)))
+        let stored = rows.iter().find(|row| row.key == charge.key).cloned();
+        let row = stored.unwrap_or_else(|| BudgetRow::empty(charge.key.clone()));
+        charge.rules.iter().filter_map(move |rule| Some((rule, rule.refuses(&row, now)?)))
     });
     let (rule, until) = refusing.max_by_key(|(rule, until)| (rule.budget.kind() == Kind::Lock, *until))?;
     Some(BudgetExceeded {

@@ -1,31 +1,31 @@
-//! What a phone's budgets look like from outside: for somebody who is asked why there is no code.
+//! How much of a phone's budgets is used, for staff who look up why a user gets no code.
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::{Bound, Budget, BudgetPolicy, BudgetRow, Charge, Kind, Rule, decide};
+use super::{Bound, Budget, BudgetKey, BudgetPolicy, BudgetRow, Charge, Kind, Limit, Network, Rule, decide};
 use crate::pseudonym::Pseudonym;
 
-/// A budget of a phone of which something is used.
+/// A budget of a phone of which a part is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spent {
-    /// Which.
+    /// Which budget.
     pub budget: Budget,
-    /// The address that it is kept for, an IPv6 one as its /64; `None` for those of all addresses together.
+    /// The network that it is kept for; `None` for a budget of all addresses together.
     pub network: Option<String>,
     /// How much of it is used.
     pub used: i64,
     /// How much it allows.
     pub most: i64,
-    /// In how many seconds. `None`: until something resets it.
+    /// The length of its window in seconds. `None`: until something resets it.
     pub window: Option<i64>,
     /// Whether it refuses now.
     pub is_spent: bool,
-    /// When a spent one allows one more. `None` beside a spent one: when somebody unlocks the phone.
+    /// When a spent budget allows one more. `None` for a spent one: when staff unlock the phone.
     pub until: Option<DateTime<Utc>>,
 }
 
 impl BudgetPolicy {
-    /// What the rows below `phone/<mark>/` say. Those of which nothing is used are left out.
+    /// Which budgets of a phone these rows have used. Rows of other keys, and budgets of which nothing is used, are left out.
     #[must_use]
     pub fn spent(
         &self,
@@ -34,42 +34,60 @@ impl BudgetPolicy {
         resend_after: Duration,
         now: DateTime<Utc>,
     ) -> Vec<Spent> {
-        let beginning = format!("phone/{}/", phone_hash.as_str());
-        let rows = rows.iter().filter_map(|row| Some((row, row.key.strip_prefix(&beginning)?)));
-        rows.flat_map(|(row, place)| {
-            // A network may hold a slash itself.
-            let (what, network) =
-                place.split_once('/').map_or((place, None), |(what, network)| (what, Some(network)));
-            let rules = self.rules_of(what, network.is_some(), resend_after);
-            rules.into_iter().filter_map(move |rule| spent(row, rule, network, now))
-        })
-        .collect()
+        let of_row = |row| self.spent_of_row(phone_hash, row, resend_after, now);
+        rows.iter().flat_map(of_row).collect()
     }
 
-    fn rules_of(&self, what: &str, is_of_an_address: bool, resend_after: Duration) -> Vec<Rule> {
-        let windows = |budget, limits: &[super::Limit]| -> Vec<Rule> {
+    fn spent_of_row(
+        &self,
+        phone_hash: &Pseudonym,
+        row: &BudgetRow,
+        resend_after: Duration,
+        now: DateTime<Utc>,
+    ) -> Vec<Spent> {
+        let windows = |budget, limits: &[Limit]| -> Vec<Rule> {
             limits.iter().map(|limit| Rule::window(budget, *limit)).collect()
         };
-        match (what, is_of_an_address) {
-            ("guesses", true) => windows(Budget::PhoneGuessesFromAddress, &[self.phone_guesses_from_address]),
-            ("guesses", false) => {
+        let (of, network, rules) = match &row.key {
+            BudgetKey::PhoneGuesses(of) => {
                 let in_a_row = Bound::Count { most: self.failures_in_a_row, until: None };
                 let mut rules = windows(Budget::PhoneGuesses, &[self.phone_guesses]);
                 rules.push(Rule { budget: Budget::PhoneFailures, bound: in_a_row });
-                rules
+                (of, None, rules)
             }
-            ("sends", true) => windows(Budget::PhoneSendsFromAddress, &self.phone_sends_from_address),
-            ("sends", false) => {
+            BudgetKey::PhoneGuessesFromAddress(of, network) => {
+                let limits = &[self.phone_guesses_from_address];
+                (of, Some(network), windows(Budget::PhoneGuessesFromAddress, limits))
+            }
+            BudgetKey::PhoneSends(of) => {
                 let mut rules = windows(Budget::PhoneSends, &self.phone_sends);
                 rules.push(Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(resend_after) });
-                rules
+                (of, None, rules)
             }
-            _ => Vec::new(),
+            BudgetKey::PhoneSendsFromAddress(of, network) => {
+                (of, Some(network), windows(Budget::PhoneSendsFromAddress, &self.phone_sends_from_address))
+            }
+            BudgetKey::AddressRequests(_)
+            | BudgetKey::AddressGuesses(_)
+            | BudgetKey::AddressPasswords(_)
+            | BudgetKey::Registrations(_)
+            | BudgetKey::DeviceGuesses(_)
+            | BudgetKey::DeviceSends(_)
+            | BudgetKey::Prefix(_)
+            | BudgetKey::Day(_)
+            | BudgetKey::Country(..)
+            | BudgetKey::NamePasswords(_)
+            | BudgetKey::NamePasswordsFromAddress(..)
+            | BudgetKey::Proof(_) => return Vec::new(),
+        };
+        if of != phone_hash {
+            return Vec::new();
         }
+        rules.into_iter().filter_map(|rule| spent(row, rule, network, now)).collect()
     }
 }
 
-fn spent(row: &BudgetRow, rule: Rule, network: Option<&str>, now: DateTime<Utc>) -> Option<Spent> {
+fn spent(row: &BudgetRow, rule: Rule, network: Option<&Network>, now: DateTime<Utc>) -> Option<Spent> {
     let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
     let (used, most, window) = match &rule.bound {
         Bound::Window(limit) => (size(row.within(limit.per, now)), size(limit.most), Some(limit.per)),
@@ -83,7 +101,7 @@ fn spent(row: &BudgetRow, rule: Rule, network: Option<&str>, now: DateTime<Utc>)
         return None;
     }
     let budget = rule.budget;
-    let watched = Charge {
+    let check = Charge {
         key: row.key.clone(),
         rules: vec![rule],
         is_charged: false,
@@ -91,10 +109,10 @@ fn spent(row: &BudgetRow, rule: Rule, network: Option<&str>, now: DateTime<Utc>)
         starts_cooldown: false,
         ends_at: now,
     };
-    let refusal = decide(&[watched], std::slice::from_ref(row), now);
+    let refusal = decide(&[check], std::slice::from_ref(row), now);
     Some(Spent {
         budget,
-        network: network.map(str::to_owned),
+        network: network.map(Network::to_string),
         used,
         most,
         window: window.map(|window| window.num_seconds()),
@@ -106,7 +124,7 @@ fn spent(row: &BudgetRow, rule: Rule, network: Option<&str>, now: DateTime<Utc>)
 }
 
 impl Spent {
-    /// Whether it is a lock that holds.
+    /// Whether it locks the phone now.
     #[must_use]
     pub fn is_lock(&self) -> bool {
         self.is_spent && self.budget.kind() == Kind::Lock

@@ -1,4 +1,4 @@
-//! An entry of the audit log. Triggers keep it as it was written.
+//! An entry of the audit log. Triggers refuse changes.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `budgets`.
+//! `budgets`. `answered` counts the verified messages of a prefix; `is_alarm_sent` belongs to daily caps.
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -17,6 +17,7 @@ pub struct Model {
     pub closed_until: Option<DateTime<Utc>>,
     pub held_until: Option<DateTime<Utc>>,
     pub ends_at: DateTime<Utc>,
+    pub is_alarm_sent: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,4 +1,4 @@
-//! A code that is being waited for. The code itself is not here.
+//! A challenge that waits for its code. The code itself is not stored.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! An interest that people can choose.
+//! An interest that users can choose.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Somebody who asked for a code.
+//! A phone that requested a code.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! `leases`.
+//! A lease: until when one server has a background task.
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;

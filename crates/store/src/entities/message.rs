@@ -1,4 +1,4 @@
-//! A message that went to the provider. Its text is not here.
+//! A message that was given to the provider. Its text is not stored.
 
 use sea_orm::entity::prelude::*;
 

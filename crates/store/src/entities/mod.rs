@@ -1,6 +1,6 @@
-//! The rows, as SeaORM sees them. Private to the store: no other room knows that they exist.
+//! The tables as SeaORM entities. Private to this crate.
 //!
-//! The schema is made by the migrations alone; a test selects every column named here from a migrated database.
+//! Only the migrations create the schema. A test selects every column named here from a migrated database.
 
 pub(super) mod account;
 pub(super) mod audit;

@@ -1,4 +1,4 @@
-//! A session: what stands behind a pair of tokens.
+//! A session: the row of a pair of tokens.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,0 +1,89 @@
+//! Charging the rows of a request: one guarded statement, all of them or none.
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, ExprTrait,
+    sea_query::{Alias, BinOper, Expr, Func, OnConflict, SimpleExpr},
+};
+
+use super::{
+    guard, key, log, readable,
+    upsert::{self, NewRow},
+};
+use crate::{
+    StoreError,
+    entities::budget::{Column, Entity},
+    error,
+};
+use domain::budget::{BudgetRow, Charge, ChargeId};
+
+/// The name of the row that conflicts, in `ON CONFLICT`.
+const NEW: &str = "excluded";
+
+/// Charges all of these rows, or none of them: no row may refuse, and neither may those that are only checked. A log keeps
+/// `kept` entries. Returns the rows after the charge; `None` when nothing was charged.
+///
+/// On PostgreSQL a row can change while the statement waits for its lock. The statement then fails as a whole: others
+/// would see a part of a charge, and could be refused for a budget that is not spent.
+pub async fn claim(
+    db: &impl ConnectionTrait,
+    charges: &[Charge],
+    charge_id: ChargeId,
+    kept: usize,
+) -> Result<Option<Vec<BudgetRow>>, StoreError> {
+    let now = charge_id.at;
+    let charged = || charges.iter().filter(|charge| charge.is_charged);
+    let mut rows: Vec<NewRow> = charged().map(|charge| first_charge(charge, charge_id)).collect();
+    rows.sort_by(|one, other| one.key.cmp(&other.key));
+    if rows.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let mut select = upsert::values(rows.into_iter(), "wanted");
+    if let Some(refusing) = guard::refusing(charges, now) {
+        select.and_where(Expr::not_exists(refusing));
+    }
+    let entries = Func::cust("substr")
+        .arg(Expr::col((NEW, Column::Log)).binary(BinOper::Custom("||"), Expr::col((Entity, Column::Log))))
+        .arg(1_i32)
+        .arg(log::length(kept));
+    let cooldown_started_at = Func::coalesce([
+        Expr::col((NEW, Column::CooldownStartedAt)),
+        Expr::col((Entity, Column::CooldownStartedAt)),
+    ]);
+    let mut count: SimpleExpr = Expr::col((Entity, Column::Count)).add(1_i64);
+    if db.get_database_backend() == DbBackend::Postgres
+        && let Some(refuses) = guard::any_refuses(charged(), now)
+    {
+        count = Expr::case(refuses, failure()).finally(count).into();
+    }
+    let mut conflict = OnConflict::column(Column::Key);
+    conflict
+        .value(Column::Log, entries)
+        .value(Column::Count, count)
+        .value(Column::CooldownStartedAt, cooldown_started_at)
+        .value(Column::EndsAt, Expr::col((NEW, Column::EndsAt)));
+    match upsert::run(db, select, conflict).await {
+        Ok(charged) if charged.is_empty() => Ok(None),
+        Ok(charged) => Ok(Some(readable(charged))),
+        Err(error) if error::is_bad_text(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The row that a first charge inserts.
+fn first_charge(charge: &Charge, charge_id: ChargeId) -> NewRow {
+    NewRow {
+        key: key::encode(&charge.key),
+        log: if charge.is_logged { log::entry(charge_id) } else { String::new() },
+        count: 1,
+        cooldown_started_at: charge.starts_cooldown.then_some(charge_id.at),
+        ends_at: charge.ends_at,
+    }
+}
+
+/// Makes PostgreSQL fail where it evaluates this: a text that is no number. The text appears in PostgreSQL's log. It
+/// includes a column, because PostgreSQL evaluates a constant when it plans the statement.
+fn failure() -> SimpleExpr {
+    let text = Expr::val("a budget was spent by another request, count ")
+        .binary(BinOper::Custom("||"), Expr::col((Entity, Column::Count)));
+    text.cast_as(Alias::new("bigint"))
+}
