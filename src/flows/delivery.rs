@@ -231,7 +231,7 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
                 return Ok(());
             }
         };
-        let Some(message) = code::write_down(services, &outgoing, now).await? else {
+        let Some(message) = code::record(services, &outgoing, now).await? else {
             // Another report was first, and its message is counted.
             budget::refund(services, &budget_claim).await?;
             return Ok(());

@@ -70,7 +70,7 @@ async fn remove(
     };
     store::owners::claim(&txn, id).await?;
     // Dropping the transaction undoes it.
-    let Some((_, account)) = session::stands(&txn, who).await? else {
+    let Some((_, account)) = session::recheck(&txn, who).await? else {
         return Ok(DeleteOutcome::Ended);
     };
     if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {

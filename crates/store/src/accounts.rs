@@ -15,6 +15,7 @@ use super::{
         account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
         session,
     },
+    otp::Consumed,
 };
 use domain::{
     account::{Account, Profile, Role},
@@ -58,19 +59,19 @@ pub struct ByCode {
     pub used_after: Option<DateTime<Utc>>,
 }
 
-/// Finds the account of this phone or makes it, in one statement, so that two of these at once are one account. `None`
+/// Finds the account of a phone that a code proved or makes it, in one statement, so that two of these at once are one account. `None`
 /// when it was not used for too long: it is held until the transaction ends, as it was.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn open(
     db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
+    consumed: &Consumed,
     by: ByCode,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let new = ActiveModel {
-        phone: Set(Some(phone.full().to_owned())),
+        phone: Set(Some(consumed.phone().full().to_owned())),
         is_review: Set(by.is_review),
         seen_at: Set(Some(now)),
         ..blank(by.ids, now)

@@ -296,7 +296,23 @@ pub async fn list_by_ids(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Ve
     Ok(rows.into_iter().map(Challenge::from).collect())
 }
 
-/// Uses the challenge up. False when another request used it up first.
+/// The proof that this request consumed a challenge. Only [`consume`] makes one, so that no other code path can sign a
+/// user in by code or assign a phone.
+#[derive(Debug)]
+#[must_use = "a consumed challenge cannot be answered again: do what its code was for"]
+pub struct Consumed {
+    phone: PhoneNumber,
+}
+
+impl Consumed {
+    /// The phone that the code proved.
+    #[must_use]
+    pub fn phone(&self) -> &PhoneNumber {
+        &self.phone
+    }
+}
+
+/// Uses the challenge up. `None` when another request used it up first.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -305,7 +321,7 @@ pub async fn consume(
     key: ChallengeKey<'_>,
     proof: &Accepted,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Consumed>, StoreError> {
     let used = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
         .filter(has_key(key))
@@ -313,7 +329,7 @@ pub async fn consume(
         .filter(Column::ConsumedAt.is_null())
         .exec(db)
         .await?;
-    Ok(used.rows_affected == 1)
+    Ok((used.rows_affected == 1).then(|| Consumed { phone: key.phone.clone() }))
 }
 
 /// Gives the last attempt back to a challenge that was answered rightly but not used up, so that it can still be

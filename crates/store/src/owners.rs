@@ -17,6 +17,7 @@ use super::{
     StoreError,
     accounts::{account, seen, used},
     entities::account::{Column, Entity},
+    otp::Consumed,
 };
 use domain::{
     account::{Account, Role},
@@ -34,20 +35,20 @@ pub async fn claim(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account
     held(Entity::find_by_id(id)).one(db).await?.map(account).transpose()
 }
 
-/// The account that this phone is verified for, if it was used after this time, held until the transaction ends; it is
+/// The account of a phone that a code proved, if it was used after this time, held until the transaction ends; it is
 /// used now.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn claim_by_phone(
     db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
+    consumed: &Consumed,
     used_after: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let claimed = Entity::update_many()
         .col_expr(Column::SeenAt, seen(now))
-        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::Phone.eq(consumed.phone().full()))
         .filter(used(used_after))
         .exec_with_returning(db)
         .await?;
@@ -164,7 +165,7 @@ pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreE
     Ok(admins.into_tuple().all(db).await?)
 }
 
-/// Gives an account another verified phone; what it claimed, or had before somebody else got it, is no longer of interest,
+/// Gives an account the phone that a code proved; what it claimed, or had before somebody else got it, is no longer of interest,
 /// and what devices were given ends. False when the phone is another
 /// account's: the transaction is of no use any more then.
 ///
@@ -173,11 +174,11 @@ pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreE
 pub async fn set_phone(
     db: &impl ConnectionTrait,
     id: Uuid,
-    phone: &PhoneNumber,
+    consumed: &Consumed,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let moved = Entity::update_many()
-        .col_expr(Column::Phone, Expr::value(phone.full()))
+        .col_expr(Column::Phone, Expr::value(consumed.phone().full()))
         .col_expr(Column::ClaimedPhone, Expr::value(Option::<String>::None))
         .col_expr(Column::FormerPhone, Expr::value(Option::<String>::None))
         .col_expr(Column::UnlinkedAt, Expr::value(Option::<DateTime<Utc>>::None))
