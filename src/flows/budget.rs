@@ -86,7 +86,7 @@ pub(super) struct BudgetClaim {
 
 impl BudgetClaim {
     /// An empty claim, for when the limits are off.
-    fn nothing(now: DateTime<Utc>) -> Self {
+    fn empty(now: DateTime<Utc>) -> Self {
         Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId::new(now, 0), at: now }
     }
 
@@ -129,7 +129,7 @@ pub(super) async fn claim(
     now: DateTime<Utc>,
 ) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
     if !services.budgets.is_on {
-        return Ok(Ok(BudgetClaim::nothing(now)));
+        return Ok(Ok(BudgetClaim::empty(now)));
     }
     for _ in 0..TRIES {
         let charge_id = charge_id(services, now);

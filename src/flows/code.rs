@@ -169,8 +169,8 @@ pub(super) async fn send(
     }))
 }
 
-/// Opens the challenge of a review number. Nothing is sent, so there is no cooldown. A message row that says "delivered"
-/// answers the client's question for the delivery status.
+/// Opens the challenge of a review number. Nothing is sent, so there is no cooldown. A message row with the status
+/// "delivered" is written, so that the client can read a delivery status as usual.
 async fn open_for_review(
     services: &Services,
     request: &SendRequest<'_>,
