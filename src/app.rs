@@ -1,4 +1,5 @@
-//! The only file that names every room: from the settings to the parts, and from the parts to something that answers.
+//! Builds the server: from the settings to the services, and from those to the HTTP endpoint and the background tasks. The
+//! only file that names every module.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -38,21 +39,21 @@ use crate::{
 /// Open files that are not for connections: the log, the database and its pool.
 const OTHER_FILES: u64 = 1_200;
 
-/// More than one program has no business with the metrics.
+/// Usually a single program reads the metrics.
 const METRICS_CONNECTIONS: usize = 16;
 
-/// How long the last entries of the audit log may take to be written.
+/// How long writing the last entries of the audit log may take.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
-/// How long a database that is away at the start is waited for, and how often it is asked again meanwhile.
-const START_PATIENCE: Duration = Duration::from_mins(1);
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long the start waits for a database that does not answer, and how often it tries again.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+const START_RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// How often the test inbox is asked what a provider would have reported by now.
+/// How often test mode plays the delivery reports that are due.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
 
-/// How often a server asks whether it is time to remove what is over.
-const TEND_EVERY: Duration = Duration::from_mins(10);
+/// How often a server checks whether old rows are due to be removed.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(10);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -72,32 +73,32 @@ pub enum AppError {
     /// The SMS provider's settings.
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
-    /// The bot proof's provider.
+    /// The provider of the bot check.
     #[error(transparent)]
     Proof(#[from] bot_check::SetupError),
-    /// The settings do not say who carries messages.
+    /// The settings do not name an SMS provider.
     #[error("the settings do not say who carries messages")]
     NoProvider,
     /// The texts of the messages.
     #[error("the texts of the messages cannot be used")]
     Texts(#[from] TextsError),
-    /// The network.
+    /// The address to listen on.
     #[error("the server cannot listen on {address} ({setting}): {}", advice(*address, cause))]
     Listen {
-        /// Which setting told it to.
+        /// The setting that names the address.
         setting: &'static str,
-        /// Where it was told to.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         #[source]
         cause: std::io::Error,
     },
 }
 
-/// Makes the parts that the settings ask for. No connection is made yet.
+/// Creates the services that the settings describe. Does not connect to the database or to a provider yet.
 ///
 /// # Errors
-/// When the database's URL or the provider's is not understood.
+/// When the URL of the database or of the provider is invalid.
 pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<Services, AppError> {
     let sms = match &config.sms {
         SmsSettings::Twilio(settings) => {
@@ -155,7 +156,7 @@ fn token_keys(settings: &TokenSettings) -> TokenKeys {
     TokenKeys::new(settings.signing.clone(), settings.previous.clone(), settings.policy.clone())
 }
 
-/// Makes the endpoint that answers everything.
+/// Creates the endpoint that answers every request.
 pub fn endpoint(config: &Config, services: Arc<Services>) -> impl Endpoint<Output = Response> + use<> {
     http::endpoint(services, config.edge.clone())
 }
@@ -186,7 +187,7 @@ fn advice(address: SocketAddr, cause: &std::io::Error) -> String {
     }
 }
 
-/// What `migrate` did and where.
+/// What `migrate` did, and to which database.
 #[derive(Debug)]
 pub struct Migrated {
     steps: usize,
@@ -206,7 +207,7 @@ impl fmt::Display for Migrated {
     }
 }
 
-/// Migrates the database and does nothing else.
+/// Migrates the database, for the command `migrate`.
 ///
 /// # Errors
 /// As [`migrate`].
@@ -218,10 +219,10 @@ pub async fn migrate_alone(config: &Config) -> Result<Migrated, AppError> {
     Ok(Migrated { steps, place: config.database_without_password(), is_new })
 }
 
-/// Whether the database is there and has all of its tables. Makes and changes nothing.
+/// Whether the database exists and all migrations have run. Changes nothing.
 ///
 /// # Errors
-/// When it cannot be used, and what to do.
+/// When the database cannot be used. The error says what to do.
 pub async fn is_migrated(config: &Config) -> Result<bool, AppError> {
     let Some(store) = Store::look(&config.database).await? else { return Ok(false) };
     let migrations = store.find_migrations().await?;
@@ -229,52 +230,53 @@ pub async fn is_migrated(config: &Config) -> Result<bool, AppError> {
     Ok(migrations.pending.is_empty())
 }
 
-/// Migrates the database; one that is away is waited for, as long as waiting may help. Which migrations ran.
+/// Migrates the database and returns the names of the migrations that ran. Waits for a database that does not answer, if
+/// waiting may help.
 ///
 /// # Errors
-/// When it stays away, cannot be used, or a migration fails.
+/// When the database does not answer in time, cannot be used, or a migration fails.
 pub async fn migrate(store: &Store, settings: &DatabaseSettings) -> Result<Vec<String>, AppError> {
-    let end = Instant::now() + START_PATIENCE;
+    let end = Instant::now() + START_TIMEOUT;
     let mut tries = 1;
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match store.prepare(settings, left).await {
-            Err(Unready::Away(error)) if Instant::now() + ASK_EVERY < end => {
+            Err(Unready::Away(error)) if Instant::now() + START_RETRY_EVERY < end => {
                 let cause =
                     std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
                 tracing::warn!(tries, cause, "the database does not answer yet: it is asked again");
                 tries += 1;
-                tokio::time::sleep(ASK_EVERY).await;
+                tokio::time::sleep(START_RETRY_EVERY).await;
             }
             result => return Ok(result?),
         }
     }
 }
 
-/// Serves until it is told to stop, and then lets the requests that are under way come to their end.
+/// Serves until it is told to stop, and then completes the requests in progress.
 ///
 /// # Errors
-/// When the database cannot be migrated, or the address cannot be listened on.
+/// When the database cannot be migrated, or the server cannot listen on its address.
 pub async fn serve(config: Config) -> Result<(), AppError> {
     let services = Arc::new(services(&config, Clock::System, Random::System).await?);
-    announce(&config, &services);
+    log_start(&config, &services);
     let limits = limits(&config, raise_open_files());
     services.metrics.connections_limit(limits.connections);
     migrate(&services.store, &config.database).await?;
     let endpoint = endpoint(&config, Arc::clone(&services));
     let address = config.bind_addr;
     let listener = listen("BIND_ADDR", address).await?;
-    let telling = tell_metrics(&config, &services).await?;
+    let metrics_server = serve_metrics(&config, &services).await?;
     audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
     tracing::info!(%address, "listening");
-    let auditing = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
-    let tending = Some(tokio::spawn(tend(Arc::clone(&services))));
-    let playing = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
+    let audit_writer = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
+    let housekeeper = Some(tokio::spawn(run_housekeeping(Arc::clone(&services))));
+    let report_player = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
     let metrics = Some(services.metrics.clone());
-    server::serve(listener, endpoint, limits, metrics, told_to_stop())
+    server::serve(listener, endpoint, limits, metrics, stop_signal())
         .await
         .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
-    for task in [playing, tending, telling, Some(auditing)].into_iter().flatten() {
+    for task in [report_player, housekeeper, metrics_server, Some(audit_writer)].into_iter().flatten() {
         task.abort();
     }
     audit::finish(&services, LAST_ENTRIES).await;
@@ -287,9 +289,12 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|cause| AppError::Listen { setting, address, cause })
 }
 
-/// Serves the metrics to whoever asks at their address, until the very end: how many requests are still under way is
-/// worth to know.
-async fn tell_metrics(config: &Config, services: &Arc<Services>) -> Result<Option<JoinHandle<()>>, AppError> {
+/// Serves the metrics at their own address until the process ends, so that they show how many requests are still in
+/// progress during a shutdown.
+async fn serve_metrics(
+    config: &Config,
+    services: &Arc<Services>,
+) -> Result<Option<JoinHandle<()>>, AppError> {
     let Some(address) = config.server.metrics_addr else { return Ok(None) };
     let listener = listen("METRICS_ADDR", address).await?;
     tracing::info!(%address, "metrics");
@@ -302,8 +307,8 @@ async fn tell_metrics(config: &Config, services: &Arc<Services>) -> Result<Optio
     })))
 }
 
-/// As many connections as the settings say, or fewer where the system has no files for them: a connection is one, and
-/// its wait for the provider or the database another.
+/// The number of connections from the settings, or fewer if the limit of open files is too low for them: a connection needs
+/// one file, and its call to the provider or the database another.
 fn limits(config: &Config, open_files: Option<u64>) -> Limits {
     let wanted = config.server.max_connections;
     let room = open_files.map(|files| files.saturating_sub(OTHER_FILES.min(files / 2)) / 2);
@@ -313,38 +318,38 @@ fn limits(config: &Config, open_files: Option<u64>) -> Limits {
             wanted,
             connections = room,
             open_files,
-            "MAX_CONNECTIONS is more than the limit of open files lets be"
+            "MAX_CONNECTIONS is more than the limit of open files allows"
         );
     }
     Limits::from_connections(wanted.min(room))
 }
 
-/// Test mode has no provider that would report, so its reports are played, for as long as the server runs.
+/// Plays delivery reports in test mode, which has no provider, for as long as the server runs.
 async fn play_reports(services: Arc<Services>) {
-    let mut turns = tokio::time::interval(PLAY_EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut interval = tokio::time::interval(PLAY_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        turns.tick().await;
+        interval.tick().await;
         if let Err(error) = delivery::play(&services).await {
-            tracing::warn!(%error, "test mode: what became of messages could not be written down");
+            tracing::warn!(%error, "test mode: the status of messages could not be recorded");
         }
     }
 }
 
-/// Removes what is over, for as long as the server runs.
-async fn tend(services: Arc<Services>) {
-    let mut turns = tokio::time::interval(TEND_EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Removes old rows, for as long as the server runs.
+async fn run_housekeeping(services: Arc<Services>) {
+    let mut interval = tokio::time::interval(HOUSEKEEPING_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        turns.tick().await;
-        if let Err(error) = housekeeping::tend(&services).await {
-            tracing::warn!(%error, "what is over could not be removed");
+        interval.tick().await;
+        if let Err(error) = housekeeping::purge_if_due(&services).await {
+            tracing::warn!(%error, "old rows could not be removed");
         }
     }
 }
 
-/// Lets this process have as many open files as it may. A thousand people who wait for the provider are two thousand
-/// sockets, and a usual limit is 1,024.
+/// Raises the limit of open files as far as the system allows. A thousand requests that wait for the provider need two
+/// thousand sockets, and a common limit is 1,024.
 fn raise_open_files() -> Option<u64> {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => {
@@ -365,7 +370,8 @@ fn environment(config: &Config) -> &'static str {
     }
 }
 
-fn announce(config: &Config, services: &Services) {
+/// Logs the settings that an operator wants to see at the start, and warnings about them.
+fn log_start(config: &Config, services: &Services) {
     tracing::info!(
         version = http::VERSION,
         environment = ?config.environment,
@@ -374,7 +380,7 @@ fn announce(config: &Config, services: &Services) {
         "loopin-auth"
     );
     for phone in services.review.ended(services.clock.now()) {
-        tracing::warn!(%phone, "the date of a review number is over: take it out of OTP_REVIEW_NUMBERS");
+        tracing::warn!(%phone, "the end date of a review number has passed: remove it from OTP_REVIEW_NUMBERS");
     }
     let long_texts = services.texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
     for warning in config.warnings.iter().chain(&long_texts) {
@@ -383,8 +389,8 @@ fn announce(config: &Config, services: &Services) {
     let key = config.tokens.signing.verifying();
     tracing::info!(algorithm = %key.algorithm(), kid = key.kid(), others = config.tokens.previous.len(), "tokens");
     tracing::info!(
-        channels = words(&config.channels.on),
-        fallback = Some(words(&config.channels.fallback)).filter(|words| !words.is_empty()),
+        channels = channel_names(&config.channels.on),
+        fallback = Some(channel_names(&config.channels.fallback)).filter(|names| !names.is_empty()),
         reports = match &config.reports {
             Reports::To(url) => url.as_str(),
             Reports::Played => "played",
@@ -407,12 +413,12 @@ fn announce(config: &Config, services: &Services) {
     }
 }
 
-fn words(channels: &[Channel]) -> String {
+fn channel_names(channels: &[Channel]) -> String {
     channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>().join(",")
 }
 
-/// Ctrl-C, or the signal that process managers send.
-async fn told_to_stop() {
+/// Waits for Ctrl-C or for SIGTERM, which process managers send.
+async fn stop_signal() {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
@@ -431,5 +437,5 @@ async fn told_to_stop() {
         () = interrupt => {}
         () = terminate => {}
     }
-    tracing::info!("told to stop: requests under way come to their end");
+    tracing::info!("stopping: requests in progress are completed");
 }

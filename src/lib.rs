@@ -1,6 +1,6 @@
-//! `loopin-auth`: sign-in by phone number, hosted by yourself.
+//! `loopin-auth`: self-hosted sign-in by phone number.
 //!
-//! The rooms, and who may name whom, are described in `docs/ARCHITECTURE.md`; `tests/architecture.rs` holds the walls.
+//! `docs/ARCHITECTURE.md` describes the modules and which of them may name which; `tests/architecture.rs` checks that.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

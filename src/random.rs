@@ -1,4 +1,4 @@
-//! Chance. Everything that needs it is handed a [`Random`].
+//! Randomness. Everything that needs random bytes gets a [`Random`] passed in, so that tests can seed it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,32 +23,35 @@ impl Random {
         Self::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
-    /// So many random bytes.
+    /// An array of random bytes.
     #[must_use]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         match self {
-            #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for chance")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the only place that reads the system's random generator"
+            )]
             Self::System => rand::rng().fill_bytes(&mut bytes),
             Self::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes),
         }
         bytes
     }
 
-    /// An id that sorts by the time it was made (UUID version 7, RFC 9562).
+    /// An id that sorts by time (UUID version 7, RFC 9562).
     #[must_use]
     pub fn id(&self, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
         Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid()
     }
 
-    /// 128 random bits, all of them.
+    /// 128 random bits. Unlike a UUID version 4, none of them is fixed.
     #[must_use]
     pub fn bits(&self) -> Uuid {
         Uuid::from_bytes(self.bytes())
     }
 
-    /// A secret of 256 bits for a run that was given none.
+    /// A secret of 256 bits, for a server whose settings have none.
     #[must_use]
     pub fn secret(&self) -> SecretString {
         format!("{}{}", self.bits().simple(), self.bits().simple()).into()

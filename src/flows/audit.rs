@@ -1,8 +1,10 @@
 //! Writing the audit log.
 //!
-//! What happens to people is noted and written a moment later, many entries at a time: a request waits for none of it. What
-//! staff do is written in the transaction of the act: it has happened and is written down, or neither. A process that is
-//! killed takes the entries of its last moment with it; one that is told to stop writes them first.
+//! What users do is queued and written a moment later, many entries at a time, so no request waits for it. What staff do is
+//! written in the transaction of the change itself: either both happen or neither. A process that is killed loses the
+//! entries of its last moment; one that is told to stop writes them first.
+//!
+//! Every function that writes fails when the database does not answer.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +14,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tokio::{
-    sync::{Mutex as Turn, Notify},
+    sync::{Mutex as AsyncMutex, Notify},
     time::{sleep, timeout},
 };
 use uuid::{Builder, Uuid};
@@ -31,14 +33,14 @@ use crate::{
 /// How many entries one statement writes: enough that a busy server writes a few times a second.
 const BATCH: usize = 200;
 
-/// How long an entry waits for others. It is what a killed process may lose.
+/// How long an entry waits for others: also the time whose entries a killed process may lose.
 const GATHERING: Duration = Duration::from_millis(200);
 
-/// How long a database that is away is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait before the next try when the database does not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How many entries wait at most, which is some 25 MB. A database that is away refuses nearly every request, so this
-/// many are hours of outage.
+/// The maximum number of queued entries, some 25 MB. Nearly every request fails while the database is down, so this is
+/// enough for hours of outage.
 const MOST_WAITING: usize = 50_000;
 
 /// The audit log.
@@ -49,14 +51,14 @@ pub struct Audit {
     pseudonyms: Pseudonyms,
     metrics: Metrics,
     queue: Mutex<Queue>,
-    /// Held by whoever writes, so that entries keep their order; and the batch that is being written. It stays here until
-    /// the database has it, whoever gave up waiting.
-    writing: Turn<Vec<Entry>>,
-    /// There is something to write.
+    /// The batch that is being written. The lock keeps entries in order. The batch stays here until the database has it,
+    /// even if the task that writes it is cancelled.
+    writing: AsyncMutex<Vec<Entry>>,
+    /// Signals that the queue is not empty.
     some: Notify,
-    /// There is enough for a batch.
+    /// Signals that the queue has enough for a batch.
     enough: Notify,
-    /// How many entries may wait.
+    /// The maximum length of the queue.
     most_waiting: usize,
 }
 
@@ -64,12 +66,13 @@ pub struct Audit {
 struct Queue {
     entries: VecDeque<Entry>,
     last: LastId,
-    /// Those that found no place since there last was one, and when the last of them was noted.
+    /// How many entries were lost since the queue became full, and the time of the last of them.
     lost: Option<(u64, DateTime<Utc>)>,
+    /// How many entries were lost since the start.
     lost_in_all: u64,
 }
 
-/// What the last id was made of.
+/// The parts of the last id.
 #[derive(Debug, Clone, Copy, Default)]
 struct LastId {
     millis: u64,
@@ -80,7 +83,7 @@ impl LastId {
     /// The largest count: 12 bits, the `rand_a` of RFC 9562, section 5.7.
     const MOST: u16 = 0x0fff;
 
-    /// An id that is larger than the last one: of one millisecond they are counted (RFC 9562, section 6.2, method 1).
+    /// An id that is larger than the last one: ids of the same millisecond are counted (RFC 9562, section 6.2, method 1).
     fn next(&mut self, random: &Random, now: DateTime<Utc>) -> Uuid {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
         *self = match self.count {
@@ -88,16 +91,16 @@ impl LastId {
             Self::MOST => Self { millis: self.millis + 1, count: 0 },
             count => Self { millis: self.millis, count: count + 1 },
         };
-        let mut cooldown: [u8; 10] = random.bytes();
-        for (place, byte) in cooldown.iter_mut().zip(self.count.to_be_bytes()) {
-            *place = byte;
+        let mut tail: [u8; 10] = random.bytes();
+        for (target, byte) in tail.iter_mut().zip(self.count.to_be_bytes()) {
+            *target = byte;
         }
-        Builder::from_unix_timestamp_millis(self.millis, &cooldown).into_uuid()
+        Builder::from_unix_timestamp_millis(self.millis, &tail).into_uuid()
     }
 }
 
 impl Audit {
-    /// An audit log in this database.
+    /// An audit log that is written to this database.
     #[must_use]
     pub fn new(store: Store, random: Random, pseudonyms: Pseudonyms, metrics: Metrics) -> Self {
         Self {
@@ -106,7 +109,7 @@ impl Audit {
             pseudonyms,
             metrics,
             queue: Mutex::default(),
-            writing: Turn::default(),
+            writing: AsyncMutex::default(),
             some: Notify::new(),
             enough: Notify::new(),
             most_waiting: MOST_WAITING,
@@ -117,7 +120,7 @@ impl Audit {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what happened, to be written a moment later. Waits for nothing.
+    /// Queues an entry. Never blocks; an entry is lost if the queue is full.
     pub fn note(&self, event: Event, now: DateTime<Utc>) {
         let mut queue = self.queue();
         if queue.entries.len() >= self.most_waiting {
@@ -127,7 +130,7 @@ impl Audit {
             self.metrics.audit_lost(1);
             return;
         }
-        self.own_up(&mut queue);
+        self.report_lost(&mut queue);
         self.push(&mut queue, event, now);
         let waiting = queue.entries.len();
         drop(queue);
@@ -143,25 +146,21 @@ impl Audit {
         queue.entries.push_back(event.entry(id, &self.pseudonyms, now));
     }
 
-    /// Says how many entries were lost, now that there is room again: behind those that waited before them.
-    fn own_up(&self, queue: &mut Queue) {
+    /// Adds an entry that says how many were lost, now that there is room again. It comes after those that were queued
+    /// before the loss.
+    fn report_lost(&self, queue: &mut Queue) {
         if let Some((lost, at)) = queue.lost.take() {
             self.push(queue, Event::new(Action::AuditLost, Actor::System).with("entries", lost), at);
         }
     }
 
-    /// Writes what happened in the transaction in which it happens.
-    ///
-    /// # Errors
-    /// When the database does not answer: then the transaction must not be committed.
+    /// Writes an entry in the transaction of the change that it records. If this fails, the transaction must not be
+    /// committed.
     pub async fn write(&self, txn: &Txn, event: Event, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.write_all(txn, vec![event], now).await
     }
 
-    /// Writes several at once, in one statement; none takes none.
-    ///
-    /// # Errors
-    /// When the database does not answer: then the transaction must not be committed.
+    /// Writes several entries in one statement; no statement for none. If this fails, the transaction must not be committed.
     pub async fn write_all(
         &self,
         txn: &Txn,
@@ -176,17 +175,14 @@ impl Audit {
         store::audit::insert_many(txn, &entries).await
     }
 
-    /// Writes everything that was noted so far.
-    ///
-    /// # Errors
-    /// When the database does not answer: then the rest waits for the next time.
+    /// Writes everything that is queued. If this fails, the rest stays queued.
     pub async fn flush(&self) -> Result<(), StoreError> {
         let mut batch = self.writing.lock().await;
         loop {
             if batch.is_empty() {
                 let mut queue = self.queue();
                 if queue.entries.is_empty() {
-                    self.own_up(&mut queue);
+                    self.report_lost(&mut queue);
                 }
                 let size = queue.entries.len().min(BATCH);
                 batch.extend(queue.entries.drain(..size));
@@ -203,7 +199,8 @@ impl Audit {
         }
     }
 
-    /// A batch that the database refuses would be refused for ever: the entries that are to blame are left out.
+    /// Writes the entries of a refused batch one by one and drops those that are refused again. Otherwise the batch would
+    /// be refused forever.
     async fn write_one_by_one(&self, batch: &mut Vec<Entry>) -> Result<(), StoreError> {
         while let Some(entry) = batch.first() {
             match store::audit::insert_many(&self.store, std::slice::from_ref(entry)).await {
@@ -233,42 +230,39 @@ impl Audit {
     }
 }
 
-/// Writes what is noted, for as long as the server runs. A database that is away is asked again and again; what was noted
-/// meanwhile waits.
+/// Writes queued entries, for as long as the server runs. While the database does not answer it keeps trying, and new
+/// entries stay queued.
 pub async fn keep_writing(services: Arc<Services>) {
     let audit = &services.audit;
     loop {
         audit.some.notified().await;
-        // Until there is a batch, or it has been long enough.
+        // Until there is a full batch, or the time is over.
         let _ = timeout(GATHERING, audit.enough.notified()).await;
-        let mut is_away = false;
+        let mut is_failing = false;
         while let Err(error) = audit.flush().await {
-            if !is_away {
-                tracing::warn!(waiting = audit.waiting(), %error, "the audit log cannot be written: it is tried again");
+            if !is_failing {
+                tracing::warn!(waiting = audit.waiting(), %error, "the audit log cannot be written: trying again");
             }
-            is_away = true;
-            sleep(PAUSE).await;
+            is_failing = true;
+            sleep(RETRY_AFTER).await;
         }
-        if is_away {
+        if is_failing {
             tracing::info!(lost = audit.lost(), "the audit log is written again");
         }
     }
 }
 
-/// Writes what is left at the end, within this time.
-pub async fn finish(services: &Services, patience: Duration) {
+/// Writes the remaining entries when the server stops, within this time.
+pub async fn finish(services: &Services, limit: Duration) {
     let audit = &services.audit;
-    match timeout(patience, audit.flush()).await {
+    match timeout(limit, audit.flush()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the last entries of the audit log are lost"),
         Err(_) => tracing::error!(error = "it took too long", "the last entries of the audit log are lost"),
     }
 }
 
-/// Writes down that a server starts, and which of its settings are other ones than at the last start.
-///
-/// # Errors
-/// When the database does not answer.
+/// Records that a server starts, and which settings differ from the last start.
 pub async fn start(
     services: &Services,
     version: &'static str,
@@ -287,37 +281,37 @@ pub async fn start(
     Ok(audit.flush().await?)
 }
 
-/// What became of the wish to drop old months.
+/// The outcome of dropping old months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
-    /// So many entries are gone.
+    /// This many entries were dropped.
     Entries(u64),
-    /// The month that goes on would have been among them.
+    /// The current month would have been among them.
     NotYet(NotYet),
     /// The database is not migrated.
     NoSchema,
 }
 
-/// Drops all months before one, and writes that down.
+/// Drops all months before this one, and records that.
 ///
 /// # Errors
-/// When the database does not answer, or its role does not own the table: then nothing is dropped.
+/// When the database does not answer, or its role does not own the table. Nothing is dropped.
 pub async fn drop_before(services: &Services, month: Month, by: Actor) -> Result<Dropped, Error> {
     let now = services.clock.now();
-    let delete_account = match Dropping::before(month, now, services.zone) {
-        Ok(delete_account) => delete_account,
+    let dropping = match Dropping::before(month, now, services.zone) {
+        Ok(dropping) => dropping,
         Err(not_yet) => return Ok(Dropped::NotYet(not_yet)),
     };
     if !services.store.find_migrations().await?.pending.is_empty() {
         return Ok(Dropped::NoSchema);
     }
     let txn = services.store.begin().await?;
-    let gone = store::audit::purge_before(&txn, delete_account).await?;
+    let dropped = store::audit::purge_before(&txn, dropping).await?;
     let event = Event::new(Action::AuditDropped, by);
-    let event = event.with("before", Fact::shown(&month)).with("entries", gone);
+    let event = event.with("before", Fact::shown(&month)).with("entries", dropped);
     services.audit.write(&txn, event, now).await?;
     txn.commit().await?;
-    Ok(Dropped::Entries(gone))
+    Ok(Dropped::Entries(dropped))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
-//! Bot proof: what is asked of whom, and whether an answer will do. When it is asked is for the verbs that send codes.
+//! The bot check: when a request for a code must solve a challenge, which one, and whether its answer is accepted.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, SendOutcome, Services, budget::CountedRequest};
+use super::{
+    Error, SendOutcome, Services,
+    budget::{self, CountedRequest},
+};
 use crate::{
     bot_check::{Provider, SiteVerify, Verdict},
     domain::{
@@ -19,30 +22,30 @@ use crate::{
 
 pub use crate::domain::bot_check::{ChallengeResponse, ResponseError};
 
-/// Who judges whether a request is a program's. One for the whole server.
+/// How the server tells people from programs. One for the whole server.
 #[derive(Debug)]
 pub enum BotCheck {
-    /// Nobody.
+    /// Not at all.
     Off,
-    /// We do, by work.
+    /// By proof of work.
     Pow {
-        /// What challenges are signed with.
+        /// The keys that sign challenges.
         keys: PowKeys,
-        /// How much work.
+        /// How much work is required.
         difficulty: Difficulty,
     },
-    /// A provider does.
+    /// By a provider.
     Provider(SiteVerify),
 }
 
 impl BotCheck {
-    /// Whether anybody is ever asked.
+    /// Whether a challenge is ever required.
     #[must_use]
     pub fn is_on(&self) -> bool {
         !matches!(self, Self::Off)
     }
 
-    /// Who judges, as settings and metrics name it.
+    /// The name in settings and metrics.
     fn as_str(&self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -52,49 +55,49 @@ impl BotCheck {
     }
 }
 
-/// What a request has to show before it is let in: what `error.challenge` says.
+/// The challenge that a client must solve: `error.challenge` of the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BotChallenge {
-    /// Work.
+    /// Proof of work.
     Pow {
         /// The signed text that the work is done on.
         challenge: String,
-        /// The zero bits that are asked for.
+        /// The number of zero bits that are required.
         difficulty: u32,
-        /// Seconds until it can be answered no more.
+        /// Seconds until the challenge expires.
         expires_in: i64,
     },
-    /// A token of Turnstile's.
+    /// A token from Turnstile's widget.
     Turnstile {
         /// For the widget.
         site_key: String,
-        /// For the widget, where one is asked for.
+        /// For the widget, if the settings name one.
         action: Option<String>,
     },
-    /// A token of hCaptcha's.
+    /// A token from hCaptcha's widget.
     HCaptcha {
         /// For the widget.
         site_key: String,
     },
 }
 
-/// Whether an answer will do.
+/// Whether the answer to a challenge is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseCheck {
-    /// It does.
+    /// It is.
     Yes {
-        /// The id that has to be charged once, in the same statement as the budgets, before anything else is done. A
-        /// provider sees to that itself.
+        /// The id that must be charged once, in the same statement as the budgets, before anything else is done. `None`
+        /// with a provider, which accepts a token only once.
         spend: Option<Uuid>,
     },
-    /// It does not: ask anew.
+    /// It is not: the client gets another challenge.
     No,
-    /// Whoever judges cannot be asked, or refuses us. Nobody is let in by that.
+    /// The provider does not answer, or refuses the server. The request is refused.
     Unavailable,
 }
 
 impl ResponseCheck {
-    /// As metrics name it. A proof of work that was right counts as passed even if it had been spent before.
+    /// The name in metrics. A right proof of work counts as passed even if it was spent before.
     fn as_str(self) -> &'static str {
         match self {
             Self::Yes { .. } => "passed",
@@ -104,7 +107,7 @@ impl ResponseCheck {
     }
 }
 
-/// What to ask of this request; `None` when nobody is asked ([`BotCheck::is_on`]).
+/// A challenge for this request; `None` when the bot check is off ([`BotCheck::is_on`]).
 #[must_use]
 pub fn new_challenge(
     services: &Services,
@@ -134,7 +137,7 @@ pub fn new_challenge(
     }
 }
 
-/// Judges an answer. A provider is asked over the network, so nothing may be open in the database meanwhile.
+/// Checks the answer to a challenge. This may call a provider over the network, so no transaction may be open.
 pub async fn check(
     services: &Arc<Services>,
     response: &ChallengeResponse,
@@ -142,66 +145,67 @@ pub async fn check(
     address: ClientAddress,
     now: DateTime<Utc>,
 ) -> ResponseCheck {
-    let (provider, accepted) = match &services.bot_check {
+    let (provider, result) = match &services.bot_check {
         BotCheck::Off => return ResponseCheck::No,
         BotCheck::Pow { keys, .. } => {
             let phones = services.pseudonyms.phone_with_all(phone);
-            let accepted = match keys.check(response, &phones, address, now) {
+            let result = match keys.check(response, &phones, address, now) {
                 Ok(proof) => ResponseCheck::Yes { spend: Some(proof.id()) },
                 Err(error) => {
                     tracing::debug!(provider = "pow", why = ?error, "bot proof refused");
                     ResponseCheck::No
                 }
             };
-            ("pow", accepted)
+            ("pow", result)
         }
         BotCheck::Provider(site) => {
-            let accepted = match site.verify(response, address.ip(), services.random.bits()).await {
+            let result = match site.verify(response, address.ip(), services.random.bits()).await {
                 Verdict::Human => ResponseCheck::Yes { spend: None },
                 Verdict::Refused(_) => ResponseCheck::No,
                 Verdict::Misconfigured(_) | Verdict::Away(_) => ResponseCheck::Unavailable,
             };
-            (site.provider().as_str(), accepted)
+            (site.provider().as_str(), result)
         }
     };
-    services.metrics.challenge(provider, accepted.as_str());
-    accepted
+    services.metrics.challenge(provider, result.as_str());
+    result
 }
 
-/// What a wish for a code has to show.
+/// What the bot check requires of a request.
 #[derive(Debug)]
 pub(super) enum Requirement {
-    /// Nothing, or what it showed will do: this is to be spent with it.
+    /// Nothing more. If there is an id, it is spent with the send.
     Passed(Option<Uuid>),
-    /// This.
+    /// The answer to this challenge.
     Challenge(BotChallenge),
-    /// Whoever judges is not there.
+    /// The provider does not answer.
     Unavailable,
 }
 
-/// Asks for a proof where more than half of an address's requests, or of what a prefix bears, is used up. Whether the phone has
-/// an account changes nothing, so the question says nothing of it.
+/// Requires a challenge once more than half of the address's requests, or of what the prefix may leave unanswered, is used
+/// up. This does not depend on whether the phone has an account, so it reveals nothing about that.
 ///
 /// # Errors
-/// When the database does not answer: then nothing may be sent.
+/// When the database does not answer: nothing may be sent.
 pub(super) async fn require(
     services: &Arc<Services>,
-    admitted: &CountedRequest,
+    counted: &CountedRequest,
+    response: Option<&ChallengeResponse>,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<Requirement, Error> {
-    if !services.bot_check.is_on() || !is_suspicious(services, admitted, phone, now).await? {
+    if !services.bot_check.is_on() || !is_suspicious(services, counted, phone, now).await? {
         return Ok(Requirement::Passed(None));
     }
-    let address = admitted.requester.address;
-    let answered = match &admitted.requester.challenge_response {
+    let address = counted.address;
+    let checked = match response {
         Some(response) => check(services, response, phone, address, now).await,
         None => {
             return Ok(new_challenge(services, phone, address, now)
                 .map_or(Requirement::Passed(None), Requirement::Challenge));
         }
     };
-    Ok(match answered {
+    Ok(match checked {
         ResponseCheck::Yes { spend } => Requirement::Passed(spend),
         ResponseCheck::Unavailable => Requirement::Unavailable,
         ResponseCheck::No => {
@@ -212,8 +216,8 @@ pub(super) async fn require(
     })
 }
 
-/// What to ask of a wish that was refused because its proof let a message out before. The answer is that of any other proof
-/// that will not do: waiting would not help, and another proof does.
+/// The next challenge for a request that was refused because its proof was already spent on another message. Like any
+/// other refused proof, this needs a new proof; waiting would not help.
 pub(super) fn challenge_if_spent(
     services: &Services,
     sending: &SendOutcome,
@@ -242,18 +246,18 @@ fn note_failed(
 
 async fn is_suspicious(
     services: &Services,
-    admitted: &CountedRequest,
+    counted: &CountedRequest,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let is_over_half = |used: usize, most: usize| used * 2 > most;
-    if admitted.status.is_some_and(|status| is_over_half(status.quota - status.left, status.quota)) {
+    if counted.status.is_some_and(|status| is_over_half(status.quota - status.left, status.quota)) {
         return Ok(true);
     }
-    let Some(row) = super::budget::prefix_of(services, phone).await? else {
+    let Some(row) = budget::prefix_of(services, phone).await? else {
         return Ok(false);
     };
     let unanswered = services.budgets.prefix.unanswered;
-    // A prefix that was closed and shows whether it is honest by now is watched all the more.
+    // A prefix that was closed and is being tried again is always suspicious.
     Ok(row.closed_until.is_some() || is_over_half(row.within(unanswered.per, now), unanswered.most))
 }

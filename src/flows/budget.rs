@@ -1,12 +1,11 @@
-//! Budgets, as the verbs use them: claimed before anything is done, settled when it is known what became of it. The one
-//! place that says which budget stopped a request.
+//! Budgets, as the use cases need them: claimed before anything is done, settled when the outcome is known. The one place
+//! that decides which budget stops a request.
 //!
-//! While the database does not answer nothing is claimed, and so nothing is sent and nothing is judged.
+//! Every function fails when the database does not answer. Then nothing is claimed, so nothing may be sent or judged.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use secrecy::SecretString;
 
-use super::{Error, Services, bot_check::ChallengeResponse, code::SendRequest};
+use super::{Error, Services};
 use crate::{
     domain::{
         address::ClientAddress,
@@ -19,70 +18,55 @@ use crate::{
         otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
         phone::PhoneNumber,
         profile::today_in,
-        pseudonym::Pseudonym,
     },
     store,
 };
 
-/// How often a claim is tried that met others at the very same rows.
+/// How often a claim is tried when others change the same rows.
 const TRIES: usize = 3;
 
-/// Who asks.
-#[derive(Debug, Clone)]
-pub struct Requester {
-    /// From where.
-    pub address: ClientAddress,
-    /// What her device was given when she was last signed in on it, if it says so.
-    pub device_token: Option<SecretString>,
-    /// Her answer to a challenge, if she was asked for one.
-    pub challenge_response: Option<ChallengeResponse>,
-}
-
-/// How somebody stands with a budget.
+/// How much of a budget is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetStatus {
-    /// Which.
+    /// The name of the budget.
     pub budget: &'static str,
-    /// How many it allows in a window.
+    /// How many uses it allows in a window.
     pub quota: usize,
     /// How many of them are left.
     pub left: usize,
-    /// How long the window is, in seconds.
+    /// The length of the window in seconds.
     pub window: i64,
-    /// Seconds until there is more again.
+    /// Seconds until the next use is returned.
     pub reset: i64,
 }
 
-/// A request of `signup` or `login`, counted.
+/// The count of a request of `signup` or `login`.
 #[derive(Debug)]
 pub struct CountedRequest {
-    /// Who asks.
-    pub requester: Requester,
-    /// How her address stands.
+    /// The client's address.
+    pub address: ClientAddress,
+    /// How much of the address's budget is left.
     pub status: Option<BudgetStatus>,
-    /// Seconds until her address may ask again; none when at once.
+    /// Seconds until this address may send the next request; 0 when at once.
     pub(super) wait: i64,
-    /// What refuses her, unless she asks from a device that was signed in before.
+    /// The budget that refuses the request, unless it comes from a device that was signed in before.
     pub(super) exceeded: Option<BudgetExceeded>,
 }
 
-/// Counts a request of `signup` or `login`, whatever becomes of it.
-///
-/// # Errors
-/// When the database does not answer: then nothing may be sent.
-pub async fn admit(services: &Services, requester: Requester) -> Result<CountedRequest, Error> {
+/// Counts a request of `signup` or `login`, even if it is refused later.
+pub async fn count_request(services: &Services, address: ClientAddress) -> Result<CountedRequest, Error> {
     let now = services.clock.now();
-    let charges = services.budgets.request(requester.address, now);
+    let charges = services.budgets.request(address, now);
     let (status, exceeded) = match claim(services, charges, now).await? {
         Ok(budget_claim) => (budget_claim.status(Budget::AddressRequests), None),
         Err(exceeded) => (BudgetStatus::from_exceeded(exceeded), Some(exceeded)),
     };
     let wait = status.filter(|status| status.left == 0).map_or(0, |status| status.reset);
-    Ok(CountedRequest { requester, status, wait, exceeded })
+    Ok(CountedRequest { address, status, wait, exceeded })
 }
 
 impl BudgetStatus {
-    /// How a budget stands that refused, if there is an end to it.
+    /// The status of a budget that refused. `None` for a lock that does not end by itself.
     #[must_use]
     pub fn from_exceeded(exceeded: BudgetExceeded) -> Option<Self> {
         let ((quota, window), reset) = exceeded.quota.zip(exceeded.retry_after)?;
@@ -92,6 +76,7 @@ impl BudgetStatus {
 
 /// What was claimed, until it is settled.
 #[derive(Debug)]
+#[must_use = "a claim that is not settled stays charged"]
 pub(super) struct BudgetClaim {
     charges: Vec<Charge>,
     rows: Vec<BudgetRow>,
@@ -100,25 +85,25 @@ pub(super) struct BudgetClaim {
 }
 
 impl BudgetClaim {
-    /// Nothing: the limits are off.
-    fn nothing(now: DateTime<Utc>) -> Self {
+    /// An empty claim, for when the limits are off.
+    fn empty(now: DateTime<Utc>) -> Self {
         Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId { at: now, chance: 0 }, at: now }
     }
 
-    /// What would stop the same from being claimed once more.
+    /// What would refuse the same claim again.
     pub(super) fn refuses(&self, now: DateTime<Utc>) -> Option<BudgetExceeded> {
         decide(&self.charges, &self.rows, now)
     }
 
-    /// Seconds until the same could be claimed again; none when at once. A proof is spent for good and nothing to wait for: who
-    /// asks again is asked for another one, or for none.
+    /// Seconds until the same could be claimed again; 0 when at once. A bot proof is spent for good and nothing to wait for:
+    /// the next request needs another one, or none.
     pub(super) fn wait(&self, now: DateTime<Utc>) -> i64 {
         let is_proof = |charge: &&Charge| charge.rules.iter().any(|rule| rule.budget == Budget::Proof);
         let others: Vec<Charge> = self.charges.iter().filter(|charge| !is_proof(charge)).cloned().collect();
         decide(&others, &self.rows, now).and_then(|exceeded| exceeded.retry_after).unwrap_or(0)
     }
 
-    /// How a window stands after this claim.
+    /// How much of a budget is left after this claim.
     fn status(&self, budget: Budget) -> Option<BudgetStatus> {
         let (charge, limit) = self.charges.iter().find_map(|charge| {
             let rule = charge.rules.iter().find(|rule| rule.budget == budget)?;
@@ -138,27 +123,24 @@ impl BudgetClaim {
 }
 
 /// Claims these charges, all of them or none.
-///
-/// # Errors
-/// When the database does not answer: then what was to be claimed must not happen.
 pub(super) async fn claim(
     services: &Services,
     charges: Vec<Charge>,
     now: DateTime<Utc>,
 ) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
     if !services.budgets.is_on {
-        return Ok(Ok(BudgetClaim::nothing(now)));
+        return Ok(Ok(BudgetClaim::empty(now)));
     }
     for _ in 0..TRIES {
         let charge_id = charge_id(services, now);
         let kept = services.budgets.kept();
         if let Some(rows) = store::budgets::claim(&services.store, &charges, charge_id, kept).await? {
-            mend(services, &rows, now).await?;
+            correct_future_times(services, &rows, now).await?;
             super::prefixes::watch(services, &rows, now).await;
             return Ok(Ok(BudgetClaim { charges, rows, charge_id, at: now }));
         }
         let found = store::budgets::list(&services.store, &charges).await?;
-        mend(services, &found, now).await?;
+        correct_future_times(services, &found, now).await?;
         if let Some(exceeded) = decide(&charges, &found, now) {
             services.metrics.refused(exceeded.budget.as_str());
             return Ok(Err(close_if_prefix(services, &charges, exceeded, now).await?));
@@ -167,8 +149,13 @@ pub(super) async fn claim(
     Ok(Err(crowded(&charges)))
 }
 
-/// Lets what a clock wrote that was wrong count as charged now, so that whoever waits as told is not refused again.
-async fn mend(services: &Services, rows: &[BudgetRow], now: DateTime<Utc>) -> Result<(), Error> {
+/// Corrects charges from the future, which a wrong clock wrote: they count as charged now. Otherwise a client that waits
+/// for `retry_after` would be refused again.
+async fn correct_future_times(
+    services: &Services,
+    rows: &[BudgetRow],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let policy = &services.budgets.prefix;
     for row in rows.iter().filter(|row| row.is_ahead(policy, now)) {
         tracing::warn!(ahead = "budget", "a stored time is in the future: it counts as now");
@@ -177,23 +164,21 @@ async fn mend(services: &Services, rows: &[BudgetRow], now: DateTime<Utc>) -> Re
     Ok(())
 }
 
-/// What became of the claim of a guess.
+/// The outcome of the claim of a guess.
 #[derive(Debug)]
+#[must_use = "a guess that was taken must be judged and settled"]
 pub(super) enum GuessClaim {
-    /// An attempt was taken and charged: it is to be judged.
+    /// An attempt was taken and charged: the code is to be judged.
     Taken(Challenge, BudgetClaim),
-    /// A budget stops it.
+    /// A budget refuses it.
     Refused(BudgetExceeded),
-    /// There is nothing to guess at: the challenge, if there is one, is this.
+    /// No challenge is pending. This is the old one, if there is one.
     NotWaiting(Option<Challenge>),
 }
 
-/// Takes an attempt, if the challenge waits for one and no budget is spent, and charges the guess. The attempt comes first:
-/// so no more are charged at once than a challenge bears, and whoever guesses in a crowd keeps nobody else out, not even
-/// for a moment. An attempt that cannot be charged is not judged, and stays taken.
-///
-/// # Errors
-/// When the database does not answer: then nothing may be judged.
+/// Takes an attempt, if the challenge is pending and no budget is used up, and charges the guess. The attempt comes first:
+/// so parallel guesses never charge more than one challenge allows, and do not lock out others even for a moment. An
+/// attempt that cannot be charged is not judged, and stays taken.
 pub(super) async fn claim_guess(
     services: &Services,
     key: ChallengeKey<'_>,
@@ -203,7 +188,7 @@ pub(super) async fn claim_guess(
     let db = &services.store;
     let charges = if services.budgets.is_on { services.budgets.guess(guess, now) } else { Vec::new() };
     for _ in 0..TRIES {
-        // An attempt may be counted twice where the answer was lost, and never less than once.
+        // If the database's answer is lost, an attempt may be counted twice, but never less than once.
         match store::otp::claim_attempt(&db.repeating(), key, &services.otp, &charges, now).await? {
             Claim::Taken(challenge) => {
                 return Ok(match claim(services, charges, now).await? {
@@ -213,7 +198,7 @@ pub(super) async fn claim_guess(
             }
             Claim::NotTaken(challenge) => {
                 let found = store::budgets::list(db, &charges).await?;
-                mend(services, &found, now).await?;
+                correct_future_times(services, &found, now).await?;
                 if let Some(exceeded) = decide(&charges, &found, now) {
                     services.metrics.refused(exceeded.budget.as_str());
                     return Ok(GuessClaim::Refused(exceeded));
@@ -227,35 +212,40 @@ pub(super) async fn claim_guess(
     Ok(GuessClaim::Refused(crowded(&charges)))
 }
 
-/// What became of a guess that was claimed.
+/// The outcome of a guess that was claimed and was not wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GuessOutcome {
-    /// It was never judged: its key is not listed any more.
-    Not,
-    /// It was right, and is still to be used.
-    Right,
-    /// It was right, and did what it was for, at a phone that had no account when it was sent.
-    Used,
-    /// The same, at a phone that had one.
-    UsedByKnown,
+    /// Its charges are returned, and nothing else: it was not judged because its key is gone, or it was right but did not
+    /// do what it was for.
+    Refund,
+    /// The same, and its code stays valid for another use case: the attempt is returned, too.
+    RefundAndKeep,
+    /// It was right and did what it was for. This also ends the row of failures.
+    Used {
+        /// Whether the message was charged as one to a known phone. If not, it is credited to the number's prefix.
+        was_known: bool,
+    },
 }
 
-/// Settles a guess that was not a wrong one. A database that goes away here takes nothing from whoever was let in: her
-/// charges stay.
+/// Settles a guess that was not wrong. If the database fails here, the charges stay and the user is signed in anyway.
 pub(super) async fn settle_guess(
     services: &Services,
     budget_claim: BudgetClaim,
     phone: &PhoneNumber,
-    judge_guess: GuessOutcome,
+    outcome: GuessOutcome,
 ) {
     if !services.budgets.is_on {
         return;
     }
     let failures = BudgetKey::PhoneGuesses(services.pseudonyms.phone(phone));
-    // Where the right guess is in the count itself, one more is no lock: else the last one allowed would lock her out.
+    // If the count includes the right guess itself, the lock needs one more: otherwise the last allowed guess would lock
+    // the user out even if it is right.
     let is_counted = budget_claim.rows.iter().any(|row| row.key == failures);
     let locked_at = services.budgets.failures_in_a_row + i64::from(is_counted);
-    let is_used = matches!(judge_guess, GuessOutcome::Used | GuessOutcome::UsedByKnown);
+    let (is_used, is_credited) = match outcome {
+        GuessOutcome::Refund | GuessOutcome::RefundAndKeep => (false, false),
+        GuessOutcome::Used { was_known } => (true, !was_known),
+    };
     let mut settlements: Vec<Settlement> = budget_claim
         .rows
         .iter()
@@ -266,35 +256,28 @@ pub(super) async fn settle_guess(
         let ends_at = budget_claim.at + services.budgets.phone_guesses.per;
         settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
         if let Some(key) = BudgetKey::of_prefix(phone) {
-            let forgiven =
-                if judge_guess == GuessOutcome::Used { services.budgets.prefix.forgiven } else { 0 };
+            let forgiven = if is_credited { services.budgets.prefix.forgiven } else { 0 };
             settlements.push(Settlement { key, change: Change::Answer { forgiven } });
         }
     }
     let settled = match store::budgets::settle(&services.store, &settlements, budget_claim.charge_id).await {
-        Ok(rows) if judge_guess == GuessOutcome::Used => {
+        Ok(rows) if is_credited => {
             super::prefixes::open_if_closed(services, &rows, services.clock.now()).await
         }
         Ok(_) => Ok(()),
         Err(error) => Err(error.into()),
     };
     if let Err(error) = settled {
-        tracing::error!(%error, "the charges of a right code could not be given back");
+        tracing::error!(%error, "the charges of a right code could not be returned");
     }
 }
 
-/// Gives everything back that was claimed.
-///
-/// # Errors
-/// When the database does not answer: then the charges stay.
+/// Returns everything that was claimed. If this fails, the charges stay.
 pub(super) async fn refund(services: &Services, budget_claim: &BudgetClaim) -> Result<(), Error> {
     settle_all(services, budget_claim, Change::Refund).await
 }
 
-/// Claims a message that nobody asks for just now: the next channel of a code that came back.
-///
-/// # Errors
-/// When the database does not answer: then nothing may be sent.
+/// Claims a message that no request asks for: the same code by the next channel.
 pub(super) async fn claim_message(
     services: &Services,
     phone: &PhoneNumber,
@@ -305,11 +288,7 @@ pub(super) async fn claim_message(
     claim(services, charges, now).await
 }
 
-/// Counts a message that goes out whatever the day's count is: a notice that is owed to a person. There are no more of
-/// them than codes that came back.
-///
-/// # Errors
-/// When the database does not answer.
+/// Counts a notice, which is sent even if the caps are used up. There is at most one per code that was used.
 pub(super) async fn count_notice(
     services: &Services,
     phone: &PhoneNumber,
@@ -322,10 +301,7 @@ pub(super) async fn count_notice(
     claim(services, charges, now).await
 }
 
-/// Lifts the cooldown that was claimed, and leaves the charges.
-///
-/// # Errors
-/// When the database does not answer: then it stays.
+/// Ends the cooldown that was claimed, and leaves the charges. If this fails, the cooldown stays.
 pub(super) async fn clear_cooldown(services: &Services, budget_claim: &BudgetClaim) -> Result<(), Error> {
     settle_all(services, budget_claim, Change::ClearCooldown).await
 }
@@ -337,10 +313,7 @@ async fn settle_all(services: &Services, budget_claim: &BudgetClaim, change: Cha
     Ok(())
 }
 
-/// Seconds until a code may be asked for again, as the budgets have it.
-///
-/// # Errors
-/// When the database does not answer.
+/// Seconds until the budgets allow the next code.
 pub(super) async fn send_wait(
     services: &Services,
     send: &Send<'_>,
@@ -359,9 +332,6 @@ pub(super) async fn send_wait(
 }
 
 /// The row of a number's prefix.
-///
-/// # Errors
-/// When the database does not answer.
 pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Result<Option<BudgetRow>, Error> {
     let Some(key) = BudgetKey::of_prefix(phone) else {
         return Ok(None);
@@ -369,31 +339,12 @@ pub(super) async fn prefix_of(services: &Services, phone: &PhoneNumber) -> Resul
     Ok(store::budgets::find(&services.store, &key).await?)
 }
 
-/// Which day it is where the product lives, and when that ends.
+/// The current day in the configured time zone, and when it ends.
 pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (NaiveDate, DateTime<Utc>) {
     (today_in(now, services.zone), end_of_day(now, services.zone))
 }
 
-/// A wish as budgets see it.
-pub(super) fn send<'a>(
-    services: &Services,
-    request: &SendRequest<'a>,
-    phone_hash: &'a Pseudonym,
-    now: DateTime<Utc>,
-) -> Send<'a> {
-    Send {
-        phone: request.key.phone,
-        phone_hash,
-        address: request.address,
-        device: request.device,
-        is_known: request.is_known,
-        resend_after: services.otp.resend_after,
-        day: day(services, now),
-        proof: request.proof,
-    }
-}
-
-/// Writes down that a budget stopped a send or a guess.
+/// Records that a budget refused a message or a guess.
 pub(super) fn note_refusal(
     services: &Services,
     action: Action,
@@ -407,7 +358,7 @@ pub(super) fn note_refusal(
     services.audit.note(event.with_known("retry_after", exceeded.retry_after), now);
 }
 
-/// The first refusal by a prefix whose codes do not come back closes it for a whole time.
+/// The first refusal by a prefix whose codes do not come back closes the prefix for the full time.
 async fn close_if_prefix(
     services: &Services,
     charges: &[Charge],
@@ -426,7 +377,7 @@ fn charge_id(services: &Services, now: DateTime<Utc>) -> ChargeId {
     ChargeId { at: now, chance }
 }
 
-/// Others are charged and given back at this very moment, so that nobody can say which budget it was.
+/// The refusal when other requests kept changing the same rows, so that it is not known which budget is used up.
 fn crowded(charges: &[Charge]) -> BudgetExceeded {
     let rules = charges.iter().flat_map(|charge| &charge.rules);
     let budget = rules.map(|rule| rule.budget).find(|budget| budget.kind() == Kind::Rate);

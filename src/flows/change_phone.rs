@@ -1,4 +1,4 @@
-//! `change-phone` and `verify-change-phone`: a new number for an account that exists, or its first.
+//! `change-phone` and `verify-change-phone`: another phone for an account, or its first one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +9,9 @@ use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     budget::{self, GuessOutcome},
     code::{self, SendRequest},
-    destination, personal_data, recycled, run_to_completion, session, transaction,
-    verify::{AcceptedGuess, CodeRefused, Guesser, judge_guess},
+    destination,
+    guess::{CodeRefused, Guesser, redeem},
+    personal_data, recycled, run_to_completion, session,
 };
 use crate::{
     domain::{
@@ -18,53 +19,53 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         delivery::Channel,
-        otp::{Accepted, ChallengeKey, OtpCode},
+        otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
     },
     sms::{self, Message},
-    store::{self, messages::NewMessage},
+    store::{self, Txn, messages::NewMessage, otp::Consumed},
 };
 
-/// How long the notice to the old number is worth delivering: as long as the provider keeps a message.
-const NOTICE_HOLDS: Duration = Duration::from_hours(10);
+/// How long the provider may try to deliver the notice to the old number: as long as it keeps any message.
+const NOTICE_VALID_FOR: Duration = Duration::from_hours(10);
 
-/// What became of a wish for a new number.
+/// The outcome of `change-phone`.
 #[derive(Debug)]
 pub enum ChangeRequested {
-    /// A code was asked for.
+    /// A code was requested; what became of the message.
     Code(SendOutcome),
-    /// It cannot be hers.
+    /// The account cannot get this number.
     Refused(Refused),
 }
 
-/// What became of the code that came back.
+/// The outcome of `verify-change-phone`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
-    /// The number is hers, and the other sessions are ended.
+    /// The account has the number, and its other sessions are ended.
     Done,
-    /// The code is no good.
+    /// The code is refused.
     Code(CodeRefused),
-    /// The number cannot be hers.
+    /// The account cannot get this number.
     Refused(Refused),
-    /// The session has ended meanwhile.
+    /// The session has ended in the meantime.
     Ended,
 }
 
-/// Why she cannot have a number.
+/// Why an account cannot get a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// Who holds the session was not proved lately.
+    /// The user has not confirmed recently.
     RecentAuthRequired,
-    /// It is hers already.
+    /// The account has this number already.
     Own,
-    /// It is another account's.
+    /// Another account has it.
     Taken,
 }
 
 /// Sends a code to the new number. It is bound to this account and this number.
 ///
 /// # Errors
-/// When the database does not answer: then nothing was sent.
+/// When the database does not answer: nothing was sent.
 pub async fn request_code(
     services: &Arc<Services>,
     who: SignedIn,
@@ -78,11 +79,11 @@ pub async fn request_code(
             return Ok(ChangeRequested::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
-        if let Some(sending) = destination::refused(&services, key, from, now) {
-            return Ok(ChangeRequested::Code(sending));
+        if let Some(failure) = destination::refused(&services, key, from, now) {
+            return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
         }
-        // Only after the proof: whoever stole a token learns nothing of who has an account.
-        // Where nobody is to learn that at all, not before the right code.
+        // Only after the recent confirmation, so that a stolen token does not reveal who has an account. Where accounts
+        // are hidden, only the right code reveals it.
         let used_after = services.used_after(now);
         let found = store::accounts::find_by_phone(&services.store, &phone, used_after).await?;
         if found.is_some() && !services.hides_accounts {
@@ -103,10 +104,10 @@ pub async fn request_code(
     .await
 }
 
-/// Takes the code: the number becomes hers, the other sessions are ended, and the old number is told.
+/// Takes the code: the account gets the number, its other sessions are ended, and the old number gets a notice.
 ///
 /// # Errors
-/// When the database does not answer: then the old number stays.
+/// When the database does not answer: the account keeps the old number.
 pub async fn verify(
     services: &Arc<Services>,
     who: SignedIn,
@@ -117,22 +118,20 @@ pub async fn verify(
 ) -> Result<Changed, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        // Again: whoever stole a token must not finish what its owner began.
+        // Checked again: a stolen token must not finish what the owner began.
         if let Some(refused) = refused(&who, &phone, now) {
             return Ok(Changed::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
-        let AcceptedGuess { proof, budget_claim } =
-            match judge_guess(&services, key, &code, Guesser::address(from), now).await? {
-                Ok(accepted) => accepted,
-                Err(refused) => return Ok(Changed::Code(refused)),
-            };
-        let moving = || move_to(&services, &who, key, &proof, from, now);
-        let (changed, old) = transaction(moving).await?;
-        let judge_guess = if changed == Changed::Done { GuessOutcome::Used } else { GuessOutcome::Right };
-        budget::settle_guess(&services, budget_claim, &phone, judge_guess).await;
+        let redeemed = redeem(&services, key, &code, Guesser::address(from), now, |txn, consumed| {
+            set_phone(&services, &who, txn, consumed, from, now)
+        });
+        let (changed, old) = match redeemed.await? {
+            Ok(changed) => changed,
+            Err(refused) => return Ok(Changed::Code(refused)),
+        };
         if let Some(old) = old {
-            tell_old(&services, old, who.account().id, &languages, now).await;
+            notify_old_number(&services, old, who.account().id, &languages, now).await;
         }
         Ok(changed)
     })
@@ -149,38 +148,36 @@ fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Re
     }
 }
 
-/// One transaction: all of it has happened, or none. Says what became of it and which number is hers no longer.
-async fn move_to(
+/// Gives the account the number, in one transaction. Returns the outcome and the old number, if the account lost one.
+async fn set_phone(
     services: &Services,
     who: &SignedIn,
-    key: ChallengeKey<'_>,
-    proof: &Accepted,
+    txn: Txn,
+    consumed: Consumed,
     from: ClientAddress,
     now: DateTime<Utc>,
-) -> Result<(Changed, Option<PhoneNumber>), Error> {
-    let (phone, user_id) = (key.phone, who.account().id);
-    let txn = services.store.begin().await?;
-    // Dropping the transaction undoes it.
-    if !store::otp::consume(&txn, key, proof, now).await? {
-        return Ok((Changed::Code(CodeRefused::NoneRequested), None));
-    }
-    // Whoever gets that number next is told nothing of hers, and neither is who reads the database.
+) -> Result<((Changed, Option<PhoneNumber>), GuessOutcome), Error> {
+    let (phone, user_id) = (consumed.phone(), who.account().id);
+    // Dropping the transaction rolls it back.
+    let refused = |changed| Ok(((changed, None), GuessOutcome::Refund));
+    // The old number keeps only a hash, and only while a cooldown or guesses are owed: its next owner and a reader of the
+    // database learn nothing.
     if let Some(old) = &who.account().phone {
         personal_data::insert_tombstone_if_owed(services, &txn, old, now).await?;
         store::otp::purge_unbound(&txn, old).await?;
     }
-    // Before her own account, here as everywhere.
+    // Before the user's own account, as in every transaction, so that no two wait for each other.
     let unlinked = recycled::unlink(services, &txn, phone, now).await?;
     store::owners::claim(&txn, user_id).await?;
-    let Some((session, account)) = session::stands(&txn, who).await? else {
-        return Ok((Changed::Ended, None));
+    let Some((session, account)) = session::recheck(&txn, who).await? else {
+        return refused(Changed::Ended);
     };
-    // The unique index decides who of two gets it.
-    if !store::owners::set_phone(&txn, user_id, phone, now).await? {
-        return Ok((Changed::Refused(Refused::Taken), None));
+    // The unique index decides which of two accounts gets the number.
+    if !store::owners::set_phone(&txn, user_id, &consumed, now).await? {
+        return refused(Changed::Refused(Refused::Taken));
     }
     if let Some(old) = &account.phone {
-        // It was another one a moment ago.
+        // The phone was changed since the request was authenticated.
         if who.account().phone.as_ref() != Some(old) {
             personal_data::insert_tombstone_if_owed(services, &txn, old, now).await?;
             store::otp::purge_unbound(&txn, old).await?;
@@ -192,19 +189,19 @@ async fn move_to(
     let ended = store::sessions::close_all(&txn, user_id, Some(session.id), now).await?;
     txn.commit().await?;
     let event = Event::by_owner(Action::PhoneChanged, user_id).phone(phone).from(from).with("ended", ended);
-    let old_mark = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
+    let old_hash = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
     let event = event.with_known("old_phone", account.phone.as_ref());
-    services.audit.note(event.with_known("old_phone_mark", old_mark.as_ref()), now);
+    services.audit.note(event.with_known("old_phone_mark", old_hash.as_ref()), now);
     if let Some(old_id) = unlinked {
         recycled::note(services, phone, (old_id, user_id), from, now);
     }
     tracing::info!(%user_id, to = %phone, ended, "phone changed");
-    Ok((Changed::Done, account.phone))
+    Ok(((Changed::Done, account.phone), GuessOutcome::Used { was_known: false }))
 }
 
-/// Tells the old number, so that its owner learns of it if it was not she. The number is changed, whatever becomes of
-/// this.
-async fn tell_old(
+/// Sends a notice to the old number, so that its owner learns of a change by another person. The phone stays changed even
+/// if this fails.
+async fn notify_old_number(
     services: &Services,
     old: PhoneNumber,
     user_id: Uuid,
@@ -216,7 +213,7 @@ async fn tell_old(
         return;
     }
     if services.destinations.refuses(&old).is_some() {
-        tracing::warn!(to = %old, "no notice to the old number: the settings leave it out");
+        tracing::warn!(to = %old, "no notice to the old number: the settings exclude it");
         return;
     }
     if let Err(error) = budget::count_notice(services, &old, now).await {
@@ -238,7 +235,7 @@ async fn tell_old(
     };
     let id = row.id;
     if let Err(error) = store::messages::insert(&services.store, row, now).await {
-        tracing::error!(to = %old, %error, "the notice to the old number could not be written down");
+        tracing::error!(to = %old, %error, "the notice to the old number could not be recorded");
     }
     let message = Message {
         id,
@@ -246,9 +243,9 @@ async fn tell_old(
         channel: Channel::Sms,
         text,
         otp_code: None,
-        valid_for: NOTICE_HOLDS,
+        valid_for: NOTICE_VALID_FOR,
         created_at: now,
     };
-    // A failure has been logged, and the row says it.
+    // A failure is in the log and in the row.
     let _ = code::hand_over(services, &message).await;
 }

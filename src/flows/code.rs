@@ -1,4 +1,5 @@
-//! Sending a code: what signing up and logging in share, and what happens when a message comes back.
+//! Sending a code, for every use case that sends one: charges, challenge and message row are committed first, then the
+//! message is handed to the provider.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,7 +9,7 @@ use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
-        budget::{Budget, BudgetExceeded},
+        budget::{Budget, BudgetExceeded, Send},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
@@ -20,70 +21,69 @@ use crate::{
     },
 };
 
-/// What stands in a row where nobody was sent anything, because the code is a fixed one.
-const REVIEW: &str = "review";
-const NOBODY: &str = "none";
+/// Template and provider of a message row for a fixed code, which is never sent.
+const REVIEW_TEMPLATE: &str = "review";
+const NO_PROVIDER: &str = "none";
 
-/// How a person wants her code.
+/// How the user wants to get the code.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryPreferences {
-    /// By which way, where she says so. It is on.
+    /// The channel, if the request names one. It is switched on.
     pub channel: Option<Channel>,
-    /// What her app runs on.
+    /// The platform of the app.
     pub platform: Option<Platform>,
-    /// The languages that she reads, the best first.
+    /// The user's languages, the preferred one first.
     pub languages: Vec<String>,
 }
 
-/// A code is on its way.
+/// A code was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct CodeSent {
-    /// Seconds until the code dies.
+    /// Seconds until the code expires.
     pub expires_in: i64,
-    /// Seconds until the next one may be asked for.
+    /// Seconds until the next code may be requested.
     pub resend_in: i64,
-    /// By which a client may ask what becomes of the message.
+    /// The id by which the client can read the delivery status.
     pub delivery_id: Uuid,
 }
 
-/// What became of a wish for a code.
+/// The outcome of sending a code.
 #[derive(Debug)]
 pub enum SendOutcome {
-    /// It is on its way.
+    /// The provider took the message.
     Sent(CodeSent),
-    /// The phone was sent one too recently.
+    /// A code was sent to this phone too recently.
     TooSoon {
-        /// Seconds until the next one may be asked for, at least 1.
+        /// Seconds until the next code may be requested, at least 1.
         retry_after: i64,
     },
-    /// A budget is spent.
+    /// A budget is used up.
     Refused(BudgetExceeded),
-    /// The provider would not or could not. The next one may be asked for at once.
+    /// The message was not sent. The next code may be requested at once.
     Failed(SendError),
 }
 
-/// A wish as the verbs have looked at it.
+/// A code to send, as the use cases request it.
 pub(super) struct SendRequest<'a> {
-    /// Which challenge it is.
+    /// The challenge that the code belongs to.
     pub(super) key: ChallengeKey<'a>,
-    /// By which way a lead comes. Whoever asks without one is no lead: she has an account.
+    /// Where the lead comes from. `None` if the request makes no lead.
     pub(super) source: Option<Source>,
-    /// How she wants it.
     pub(super) preferences: &'a DeliveryPreferences,
-    /// From where she asks.
+    /// The client's address.
     pub(super) address: ClientAddress,
-    /// The device, if she was signed in on it before.
+    /// The device, if the account was signed in on it before.
     pub(super) device: Option<Uuid>,
-    /// Whether the phone has an account, and it may be told from one that has none.
+    /// Whether the phone has an account, and the caller may know.
     pub(super) is_known: bool,
-    /// Whether the code is a fixed one, which nobody is sent.
+    /// Whether the code is a fixed one, which is not sent.
     pub(super) is_review: bool,
-    /// A proof of work that is spent with it.
+    /// A proof of work that is spent with this send.
     pub(super) proof: Option<Uuid>,
 }
 
 impl SendOutcome {
-    /// The same, where the next code may be asked for after this many seconds at the earliest.
+    /// The same outcome, but the next code may be requested after this many seconds at the earliest.
     pub(super) fn not_before(mut self, seconds: i64) -> Self {
         if let Self::Sent(sent) = &mut self {
             sent.resend_in = sent.resend_in.max(seconds);
@@ -92,7 +92,7 @@ impl SendOutcome {
     }
 }
 
-/// A message that is to carry the code of a challenge.
+/// A message that carries the code of a challenge.
 pub(super) struct Outgoing<'a> {
     pub(super) key: ChallengeKey<'a>,
     pub(super) challenge: &'a Challenge,
@@ -103,7 +103,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) languages: &'a [String],
 }
 
-/// Claims the send, commits, sends, and writes down what became of it.
+/// Claims the charges, commits, sends the message, and records the outcome.
 pub(super) async fn send(
     services: &Services,
     request: &SendRequest<'_>,
@@ -112,16 +112,25 @@ pub(super) async fn send(
     if request.is_review {
         return Ok(SendOutcome::Sent(open_for_review(services, request, now).await?));
     }
-    if let Some(refused) = destination::refused(services, request.key, request.address, now) {
-        return Ok(refused);
+    if let Some(failure) = destination::refused(services, request.key, request.address, now) {
+        return Ok(SendOutcome::Failed(failure));
     }
     let phone_hash = services.pseudonyms.phone(request.key.phone);
-    let send = budget::send(services, request, &phone_hash, now);
+    let send = Send {
+        phone: request.key.phone,
+        phone_hash: &phone_hash,
+        address: request.address,
+        device: request.device,
+        is_known: request.is_known,
+        resend_after: services.otp.resend_after,
+        day: budget::day(services, now),
+        proof: request.proof,
+    };
     let budget_claim = match budget::claim(services, services.budgets.send(&send, now), now).await? {
         Ok(budget_claim) => budget_claim,
         Err(exceeded) => return Ok(refused(services, request, &exceeded, now)),
     };
-    let challenge = match open(services, request.key, now).await? {
+    let challenge = match open_challenge(services, request.key, now).await? {
         Ok(challenge) => challenge,
         Err(retry_after) => {
             budget::refund(services, &budget_claim).await?;
@@ -137,7 +146,7 @@ pub(super) async fn send(
         platform: request.preferences.platform,
         languages: &request.preferences.languages,
     };
-    let message = match write_down_first(services, &outgoing, request.source, now).await {
+    let message = match record_first(services, &outgoing, request.source, now).await {
         Ok(message) => message,
         Err(error) => {
             refund_send(services, request.key, &challenge, &budget_claim, true, now).await;
@@ -151,7 +160,7 @@ pub(super) async fn send(
             .await;
         return Ok(SendOutcome::Failed(failure));
     }
-    // The provider may have taken seconds, which are gone from the code's life and from the wait.
+    // The provider may have taken seconds, which count towards the code's life and the wait.
     let after = services.clock.now();
     Ok(SendOutcome::Sent(CodeSent {
         expires_in: challenge.seconds_left(after),
@@ -160,8 +169,8 @@ pub(super) async fn send(
     }))
 }
 
-/// The challenge of a review number. There is nothing to send, so there is nothing to wait for, either; a row says that it
-/// has arrived, for whoever asks what became of it.
+/// Opens the challenge of a review number. Nothing is sent, so there is no cooldown. A message row with the status
+/// "delivered" is written, so that the client can read a delivery status as usual.
 async fn open_for_review(
     services: &Services,
     request: &SendRequest<'_>,
@@ -184,8 +193,8 @@ async fn open_for_review(
         channel: request.preferences.channel.unwrap_or_else(|| services.channels.usual()),
         language: "",
         platform: request.preferences.platform,
-        template: REVIEW,
-        provider: NOBODY,
+        template: REVIEW_TEMPLATE,
+        provider: NO_PROVIDER,
     };
     let (id, delivery_id) = (row.id, row.delivery_id);
     store::messages::insert(db, row, now).await?;
@@ -200,8 +209,8 @@ async fn open_for_review(
     Ok(CodeSent { expires_in: challenge.seconds_left(now), resend_in: 0, delivery_id })
 }
 
-/// The challenge of a send, or the seconds to wait for one.
-async fn open(
+/// The challenge of a send, or the seconds until one may be sent.
+async fn open_challenge(
     services: &Services,
     key: ChallengeKey<'_>,
     now: DateTime<Utc>,
@@ -213,11 +222,11 @@ async fn open(
     }
     if let Some(waiting) = store::otp::find(db, key).await? {
         if let Some(ahead) = waiting.sent_ahead(now) {
-            // The budgets hold the wait already, where they are on; else it begins now.
-            let is_held = services.budgets.is_on;
-            let sent_at = (!is_held).then_some(now);
+            // A wrong clock wrote this time. If the budgets are on, they keep the cooldown; otherwise it begins now.
+            let has_budgets = services.budgets.is_on;
+            let sent_at = (!has_budgets).then_some(now);
             store::otp::mark_sent(db, key, waiting.id, (ahead, sent_at)).await?;
-            if is_held && let Some(challenge) = store::otp::open(db, key, &opening).await? {
+            if has_budgets && let Some(challenge) = store::otp::open(db, key, &opening).await? {
                 return Ok(Ok(challenge));
             }
         }
@@ -232,7 +241,7 @@ async fn open(
     Ok(Err(until.map_or(1, |until| seconds_up(until - now).max(1))))
 }
 
-/// What a spent budget says to whoever asks for a code.
+/// The outcome of a request for a code when a budget is used up.
 fn refused(
     services: &Services,
     request: &SendRequest<'_>,
@@ -241,7 +250,7 @@ fn refused(
 ) -> SendOutcome {
     match (exceeded.budget, exceeded.retry_after) {
         (Budget::Cooldown, Some(retry_after)) => SendOutcome::TooSoon { retry_after },
-        // Whoever asked for the proof writes it down, and asks for another.
+        // The caller records it and requires another proof.
         (Budget::Proof, _) => SendOutcome::Refused(*exceeded),
         _ => {
             budget::note_refusal(services, Action::CodeRefused, exceeded, request.key, request.address, now);
@@ -250,7 +259,7 @@ fn refused(
     }
 }
 
-/// Writes down that a code went out, or did not.
+/// Records that a code was sent, or was not.
 fn note(
     services: &Services,
     request: &SendRequest<'_>,
@@ -274,8 +283,8 @@ fn note(
     services.metrics.message(outgoing.channel.as_str(), outcome);
 }
 
-/// Writes down the lead and the first message of a wish.
-async fn write_down_first(
+/// Writes the lead and the row of the first message.
+async fn record_first(
     services: &Services,
     outgoing: &Outgoing<'_>,
     source: Option<Source>,
@@ -285,12 +294,12 @@ async fn write_down_first(
     if let Some(source) = source {
         store::leads::open(db, outgoing.key.phone, source, services.random.id(now), now).await?;
     }
-    // A wish is new, so nobody else can have sent its first message.
-    write_down(services, outgoing, now).await?.ok_or(Error::Collision)
+    // The delivery id is new, so no other request can have its first message.
+    record(services, outgoing, now).await?.ok_or(Error::Collision)
 }
 
-/// Writes down the message that is about to go out. `None` when another request sends this one.
-pub(super) async fn write_down(
+/// Writes the row of the message that is about to be sent. `None` when another request sends this one.
+pub(super) async fn record(
     services: &Services,
     outgoing: &Outgoing<'_>,
     now: DateTime<Utc>,
@@ -333,7 +342,7 @@ pub(super) async fn write_down(
     }))
 }
 
-/// Hands the message to the provider and writes down what became of it.
+/// Hands the message to the provider and records the outcome.
 pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<(), SendError> {
     let sent = services.sms.send(message).await;
     if let Ok(receipt) = &sent {
@@ -345,20 +354,20 @@ pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<
             "message taken"
         );
     }
-    // When it was learnt, which is seconds after it was asked where the provider is slow.
+    // Read again: a slow provider takes seconds.
     let now = services.clock.now();
-    // The message may be out, so a database that goes away no longer changes the answer.
+    // The message may be sent already, so an error of the database does not change the answer.
     let db = services.store.repeating();
-    let marked = store::messages::update_status(&db, Which::Id(message.id), update(&sent), now).await;
-    if let Err(error) = marked {
-        tracing::error!(message_id = %message.id, %error, "what became of a message could not be written down");
+    let updated = store::messages::update_status(&db, Which::Id(message.id), status_update(&sent), now).await;
+    if let Err(error) = updated {
+        tracing::error!(message_id = %message.id, %error, "the status of a message could not be recorded");
     }
     sent.map(|_| ())
 }
 
-/// What is given back of a send that came to nothing, or of which nothing is known: the cooldown always, so that the
-/// person may try again at once, and the charges if nothing can have been sent. The code stays the same, so a message that
-/// arrives after all still works.
+/// Returns what a failed send was charged. The cooldown always ends, so that the user may try again at once. The charges
+/// are returned only if nothing can have been sent. The code stays the same, so a message that arrives after all still
+/// works.
 async fn refund_send(
     services: &Services,
     key: ChallengeKey<'_>,
@@ -374,11 +383,11 @@ async fn refund_send(
     };
     let cooldown = store::otp::set_unsent(&services.store.repeating(), key, challenge.id, now).await;
     if let Err(error) = charges.and(cooldown.map_err(Error::from)) {
-        tracing::error!(%error, "the cooldown of a failed send could not be lifted");
+        tracing::error!(%error, "the cooldown of a failed send could not be ended");
     }
 }
 
-fn update(sent: &Result<sms::Receipt, SendError>) -> StatusUpdate {
+fn status_update(sent: &Result<sms::Receipt, SendError>) -> StatusUpdate {
     match sent {
         Ok(receipt) => StatusUpdate {
             provider_id: receipt.provider_id.clone(),

@@ -1,16 +1,19 @@
-//! `confirm-code` and `confirm`: proving again who holds a session.
+//! `confirm-code` and `confirm`: a signed-in user proves again that the session is their own. Changing the phone, setting
+//! a first password and deleting the account need such a proof.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
-    budget::{self, GuessOutcome},
+    budget::GuessOutcome,
     code::{self, SendRequest},
-    device, password, run_to_completion, session, transaction,
-    verify::{AcceptedGuess, CodeRefused, Guesser, judge_guess},
+    device,
+    guess::{CodeRefused, Guesser, redeem},
+    password, run_to_completion, session, transaction,
 };
 use crate::{
     domain::{
@@ -21,42 +24,42 @@ use crate::{
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
     },
-    store,
+    store::{self, Txn},
 };
 
-/// What became of a wish for a code.
+/// The outcome of `confirm-code`.
 #[derive(Debug)]
 pub enum CodeAsked {
-    /// It was asked for.
+    /// A code was requested.
     Code {
-        /// Her verified phone, which it goes to.
+        /// The account's verified phone, which gets the code.
         phone: PhoneNumber,
-        /// What became of that.
+        /// What became of the message.
         sending: SendOutcome,
     },
-    /// She has no verified phone: she confirms with her password.
+    /// The account has no verified phone: the user confirms with the password.
     NoPhone,
 }
 
-/// What became of a proof.
+/// The outcome of `confirm`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmed {
-    /// It is she, and that holds until then.
+    /// Confirmed until this time.
     Until(DateTime<Utc>),
-    /// The code is no good.
+    /// The code is refused.
     Code(CodeRefused),
-    /// The password is another, or there is none.
+    /// The password is wrong, or the account has none.
     WrongPassword,
-    /// Too many wrong passwords were tried. This one was not looked at.
+    /// Too many wrong passwords were tried. This one was not compared.
     Refused(BudgetExceeded),
-    /// The session has ended meanwhile.
+    /// The session has ended in the meantime.
     Ended,
 }
 
-/// Sends a code to her verified phone.
+/// Sends a code to the account's verified phone.
 ///
 /// # Errors
-/// When the database does not answer: then nothing was sent.
+/// When the database does not answer: nothing was sent.
 pub async fn send_code(
     services: &Arc<Services>,
     who: SignedIn,
@@ -85,10 +88,10 @@ pub async fn send_code(
     .await
 }
 
-/// Takes the code that was sent to her phone.
+/// Confirms by the code that was sent to the account's phone.
 ///
 /// # Errors
-/// When the database does not answer: then nothing is proved.
+/// When the database does not answer: nothing is confirmed.
 pub async fn by_code(
     services: &Arc<Services>,
     who: SignedIn,
@@ -102,35 +105,30 @@ pub async fn by_code(
         };
         let key = ChallengeKey::confirm(phone, who.account().id);
         let fixed = device::fixed_code(&services, who.account(), now);
-        let by = Guesser { fixed, ..Guesser::address(from) };
-        let AcceptedGuess { proof, budget_claim } = match judge_guess(&services, key, &code, by, now).await? {
-            Ok(accepted) => accepted,
-            Err(refused) => return Ok(Confirmed::Code(refused)),
-        };
-        let has_recent_auth = transaction(|| async {
-            let txn = services.store.begin().await?;
-            if !store::otp::consume(&txn, key, &proof, now).await? {
-                txn.rollback().await?;
-                return Ok(None);
-            }
-            let has_recent_auth = store::sessions::set_recent_auth(&txn, who.session().id, now).await?;
-            txn.commit().await?;
-            Ok(Some(has_recent_auth))
+        let guesser = Guesser { fixed, ..Guesser::address(from) };
+        let redeemed = redeem(&services, key, &code, guesser, now, |txn, _consumed| {
+            set_recent_auth(txn, who.session().id, now)
         });
-        let Some(has_recent_auth) = has_recent_auth.await? else {
-            budget::settle_guess(&services, budget_claim, phone, GuessOutcome::Right).await;
-            return Ok(Confirmed::Code(CodeRefused::NoneRequested));
-        };
-        budget::settle_guess(&services, budget_claim, phone, GuessOutcome::UsedByKnown).await;
-        Ok(confirmed(&services, &who, "code", has_recent_auth, from, now))
+        Ok(match redeemed.await? {
+            Ok(is_live) => confirmed(&services, &who, "code", is_live, from, now),
+            Err(refused) => Confirmed::Code(refused),
+        })
     })
     .await
 }
 
-/// Takes her password. Who has none is told that it is wrong. It is charged before it is compared.
+/// Records the confirmation, unless the session has ended.
+async fn set_recent_auth(txn: Txn, session: Uuid, now: DateTime<Utc>) -> Result<(bool, GuessOutcome), Error> {
+    let is_live = store::sessions::set_recent_auth(&txn, session, now).await?;
+    txn.commit().await?;
+    Ok((is_live, GuessOutcome::Used { was_known: true }))
+}
+
+/// Confirms by the password. An account without a password gets the answer of a wrong one. The guess is charged before the
+/// password is compared.
 ///
 /// # Errors
-/// When the database does not answer: then nothing is proved.
+/// When the database does not answer: nothing is confirmed.
 pub async fn by_password(
     services: &Arc<Services>,
     who: SignedIn,
@@ -141,7 +139,7 @@ pub async fn by_password(
         let event = Event::by_owner(Action::WrongPassword, who.account().id).from(from);
         event.with("for", "confirm")
     };
-    // Whoever stole a session must not try passwords without end.
+    // A stolen session must not allow unlimited guesses.
     let (now, id) = (services.clock.now(), who.account().id);
     let budget_claim =
         match password::claim_password_guess(services, &services.pseudonyms.account(id), from, now).await? {
@@ -159,25 +157,24 @@ pub async fn by_password(
     }
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        let has_recent_auth = transaction(|| async {
+        let is_live = transaction(|| async {
             let txn = services.store.begin().await?;
-            // What was right a moment ago may have been changed since, by somebody who shuts others out.
+            // The password may have been changed since it was compared.
             if store::accounts::claim_with_hash(&txn, who.account().id, hash.as_ref()).await?.is_none() {
                 txn.rollback().await?;
                 return Ok(None);
             }
-            let is_there = session::stands(&txn, &who).await?.is_some();
-            let has_recent_auth =
-                is_there && store::sessions::set_recent_auth(&txn, who.session().id, now).await?;
+            let is_live = session::recheck(&txn, &who).await?.is_some()
+                && store::sessions::set_recent_auth(&txn, who.session().id, now).await?;
             txn.commit().await?;
-            Ok(Some(has_recent_auth))
+            Ok(Some(is_live))
         });
-        let Some(has_recent_auth) = has_recent_auth.await? else {
+        let Some(is_live) = is_live.await? else {
             services.audit.note(wrong(&who), now);
             return Ok(Confirmed::WrongPassword);
         };
         password::refund_password_guess(&services, &budget_claim).await;
-        Ok(confirmed(&services, &who, "password", has_recent_auth, from, now))
+        Ok(confirmed(&services, &who, "password", is_live, from, now))
     })
     .await
 }
@@ -186,11 +183,11 @@ fn confirmed(
     services: &Services,
     who: &SignedIn,
     by: &'static str,
-    has_recent_auth: bool,
+    is_live: bool,
     from: ClientAddress,
     now: DateTime<Utc>,
 ) -> Confirmed {
-    if !has_recent_auth {
+    if !is_live {
         return Confirmed::Ended;
     }
     let event = Event::by_owner(Action::Confirmed, who.account().id).from(from);

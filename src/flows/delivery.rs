@@ -1,5 +1,5 @@
-//! What becomes of a message after the provider has taken it: reports are written down, and when a message comes back
-//! the next channel is tried.
+//! Delivery of messages after the provider took them: reports are recorded, and when a message is lost the next channel is
+//! tried.
 
 use std::sync::Arc;
 
@@ -24,26 +24,26 @@ use crate::{
     },
 };
 
-/// How long a message waits for the provider's id of it. Longer than a code lives, and than any queue of the provider
-/// is told to keep one.
-const UNNAMED_FOR: Duration = Duration::hours(2);
+/// How long a message without the provider's id may still be matched with a report. Longer than a code lives, and than the
+/// provider is told to keep a message in its queue.
+const UNMATCHED_FOR: Duration = Duration::hours(2);
 
-/// What became of a report that came over the network.
+/// The outcome of a report that came over the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
-    /// It was the provider's. Whether it said anything new is nobody's business.
+    /// It is from the provider. The answer does not depend on whether it says anything new.
     Taken,
-    /// It was not the provider's, or there is no way to tell.
+    /// It is not from the provider, or that cannot be verified.
     Forged,
 }
 
-/// How long the provider waits for an answer to a report while the next channel is tried; that goes on without it.
-const FOLLOWED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long the answer to a report waits for the next channel. After that, sending continues in the background.
+const FALLBACK_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Takes a report of the provider. `target` is the path and query that it asked for, `form` the body as it came.
+/// Takes a report of the provider. `target` is the path and query of its request, `form` the raw body.
 ///
 /// # Errors
-/// When the database does not answer: the report was not taken.
+/// When the database does not answer: the report was not recorded.
 pub async fn take(
     services: &Arc<Services>,
     target: &str,
@@ -58,26 +58,27 @@ pub async fn take(
     };
     let now = services.clock.now();
     let lost =
-        run_to_completion(services, |services| async move { note(&services, report, now).await }).await?;
+        run_to_completion(services, |services| async move { record(&services, report, now).await }).await?;
     if let Some(lost) = lost {
-        let following =
-            run_to_completion(services, |services| async move { follow(&services, &lost, now).await });
-        // The report was taken whatever becomes of this.
-        let _ = tokio::time::timeout(FOLLOWED_WITHIN, following).await;
+        let fallback = run_to_completion(services, |services| async move {
+            try_next_channel(&services, &lost, now).await;
+        });
+        // The report was taken, even if this fails.
+        let _ = tokio::time::timeout(FALLBACK_WITHIN, fallback).await;
     }
     Ok(Reported::Taken)
 }
 
-/// Plays what a provider would report by now of the messages in the test inbox.
+/// Plays the reports that a provider would have sent by now about the messages in the test inbox.
 ///
 /// # Errors
-/// When the database does not answer. What was due is lost then, as a report to a server that is down would be.
+/// When the database does not answer. The reports that were due are lost, like a report to a server that is down.
 pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
     let now = services.clock.now();
     for report in services.sms.inbox().map(|inbox| inbox.due(now)).unwrap_or_default() {
         run_to_completion(services, |services| async move {
-            if let Some(lost) = note(&services, report, now).await? {
-                follow(&services, &lost, now).await;
+            if let Some(lost) = record(&services, report, now).await? {
+                try_next_channel(&services, &lost, now).await;
             }
             Ok::<(), Error>(())
         })
@@ -86,9 +87,9 @@ pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes a report down. The message is the answer if it came back and may be followed by another one. A report that says
-/// what is known changes nothing.
-async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result<Option<Delivery>, Error> {
+/// Records a report. Returns the message if it is lost and may be followed by another one. A report that says nothing new
+/// changes nothing.
+async fn record(services: &Services, report: Report, now: DateTime<Utc>) -> Result<Option<Delivery>, Error> {
     let (status, error_code) = (report.status, report.error_code);
     let mut may_be_followed = report.may_be_followed();
     let update = StatusUpdate {
@@ -98,24 +99,24 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
         ..StatusUpdate::from_status(status)
     };
     let db = &services.store;
-    let marked = match &report.of {
-        ReportOf::Message(id) => phone_hash(db, Which::Id(*id), update, now).await?,
+    let updated = match &report.of {
+        ReportOf::Message(id) => update_status(db, Which::Id(*id), update, now).await?,
         ReportOf::Provider { id, to, channel } => {
-            match phone_hash(db, Which::ProviderId(id), update.clone(), now).await? {
+            match update_status(db, Which::ProviderId(id), update.clone(), now).await? {
                 Some(delivery) => Some(delivery),
-                None => match unnamed(services, id, to.as_ref(), *channel, now).await? {
+                None => match find_unmatched(services, id, to.as_ref(), *channel, now).await? {
                     None => None,
                     Some(message) => {
-                        // Whoever waits for the provider's own answer is told by that.
+                        // If the request still waits for the provider's own answer, it learns the failure from that.
                         may_be_followed &= message.status.is_taken();
                         let update = StatusUpdate { provider_id: Some(id.clone()), ..update };
-                        phone_hash(db, Which::Id(message.message_id), update, now).await?
+                        update_status(db, Which::Id(message.message_id), update, now).await?
                     }
                 },
             }
         }
     };
-    let Some(delivery) = marked else {
+    let Some(delivery) = updated else {
         return Ok(None);
     };
     tracing::info!(
@@ -130,9 +131,9 @@ async fn note(services: &Services, report: Report, now: DateTime<Utc>) -> Result
     Ok((is_lost && may_be_followed).then_some(delivery))
 }
 
-/// Writes news down. A report comes once, and what follows it must not get lost: where the answer of the database was lost,
-/// the news are written again, or found as they were written a moment ago.
-async fn phone_hash(
+/// Updates the status of a message. A report comes only once, and the fallback after it must not get lost: if the answer
+/// of the database was lost, the update is repeated, or found as it was written before.
+async fn update_status(
     db: &Store,
     which: Which<'_>,
     update: StatusUpdate,
@@ -150,10 +151,10 @@ async fn phone_hash(
     }
 }
 
-/// The message that a report is about whose id nobody knows. It may have overtaken the provider's own answer, or that
-/// answer was lost: then the only message that went to this phone by this channel of late is meant. If there are two,
-/// it could be about either.
-async fn unnamed(
+/// The message that a report with an unknown id is about. The report may be ahead of the provider's own answer, or that
+/// answer was lost. Then it means the only recent message to this phone by this channel. If there are two, it could mean
+/// either.
+async fn find_unmatched(
     services: &Services,
     id: &str,
     to: Option<&PhoneNumber>,
@@ -167,25 +168,25 @@ async fn unnamed(
     if store::messages::find_by_provider_id(db, id).await?.is_some() {
         return Ok(None);
     }
-    let mut recent = store::messages::list_recent(db, phone, channel, now - UNNAMED_FOR).await?;
+    let mut recent = store::messages::list_recent(db, phone, channel, now - UNMATCHED_FOR).await?;
     let is_only = recent.len() == 1;
-    let unnamed = recent.pop().filter(|message| is_only && message.provider_id.is_none());
-    if unnamed.is_none() {
-        tracing::warn!(to = %phone, "delivery report of a message that is not known");
+    let unmatched = recent.pop().filter(|message| is_only && message.provider_id.is_none());
+    if unmatched.is_none() {
+        tracing::warn!(to = %phone, "delivery report for an unknown message");
     }
-    Ok(unnamed)
+    Ok(unmatched)
 }
 
-/// Tries the next channel. What goes wrong with that is written into the log: the report was taken.
-async fn follow(services: &Services, lost: &Delivery, now: DateTime<Utc>) {
+/// Tries the next channel. An error only goes to the log, because the report itself was taken.
+async fn try_next_channel(services: &Services, lost: &Delivery, now: DateTime<Utc>) {
     if let Err(error) = fall_back(services, lost, now).await {
         tracing::error!(message_id = %lost.message_id, %error, "the next channel could not be tried");
     }
 }
 
-/// Sends the code by the next channel that it did not go by yet, if it can still be answered. Two reports at once send
-/// one message: the database takes each attempt of a delivery once. A person who has asked again since is not sent
-/// another one beside what she asked for, and one that has arrived after all is enough.
+/// Sends the code by the next channel that was not tried yet, if there is still time to enter it. Two parallel reports
+/// send one message: the database accepts each attempt of a delivery once. Nothing is sent if the user has requested a
+/// code again since, or if a message has arrived after all.
 async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> Result<(), Error> {
     if services.channels.fallback.is_empty() {
         return Ok(());
@@ -220,7 +221,7 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
             platform: lost.platform,
             languages: std::slice::from_ref(&lost.language),
         };
-        // It costs as much as the first one: an attacker whose numbers take no message must not get two for one.
+        // It costs as much as the first one: an attacker whose numbers accept no message must not get two for one.
         let budget_claim = match budget::claim_message(services, key.phone, is_known, now).await? {
             Ok(budget_claim) => budget_claim,
             Err(exceeded) => {
@@ -231,14 +232,14 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
                 return Ok(());
             }
         };
-        let Some(message) = code::write_down(services, &outgoing, now).await? else {
-            // Another report was first, and its message is counted.
+        let Some(message) = code::record(services, &outgoing, now).await? else {
+            // Another report was first, and its message is charged.
             budget::refund(services, &budget_claim).await?;
             return Ok(());
         };
         tracing::info!(message_id = %message.id, to = %message.to, channel = channel.as_str(), "next channel");
         let sent = code::hand_over(services, &message).await;
-        note_followed(services, &outgoing, sent.as_ref().err(), now);
+        note(services, &outgoing, sent.as_ref().err(), now);
         match sent {
             Err(failure) if failure.definitely_not_sent() => budget::refund(services, &budget_claim).await?,
             Ok(()) | Err(_) => return Ok(()),
@@ -247,13 +248,8 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// Writes down that a code went out by the next channel, or did not.
-fn note_followed(
-    services: &Services,
-    outgoing: &Outgoing<'_>,
-    failure: Option<&SendError>,
-    now: DateTime<Utc>,
-) {
+/// Records that a code was sent by the next channel, or was not.
+fn note(services: &Services, outgoing: &Outgoing<'_>, failure: Option<&SendError>, now: DateTime<Utc>) {
     let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
     let event = Event::new(action, Actor::System)
         .phone(outgoing.key.phone)

@@ -1,17 +1,14 @@
-//! Who asks by a phone: whether on a device that was signed in before, and whether the phone is one of app reviewers.
+//! Who sends a request for a phone: whether from a device that was signed in before, and whether the phone is a review
+//! number.
 
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{
-    Error, Services,
-    budget::{CountedRequest, Requester},
-};
+use super::{Error, Services};
 use crate::{
     domain::{
         account::Account,
-        budget::BudgetExceeded,
         device::Device,
         otp::OtpCode,
         phone::PhoneNumber,
@@ -20,70 +17,50 @@ use crate::{
     store,
 };
 
-/// What is known of whoever asks.
+/// What is known about the sender of a request.
 pub(super) struct Caller<'a> {
-    /// The account of the phone. One that was not used for too long is none.
+    /// The account of the phone. An account that was not used for too long counts as none.
     pub(super) account: Option<Account>,
-    /// The device, if it was signed in to that account, and nothing has ended that since.
+    /// The device, if it was signed in to that account and its token is still valid.
     pub(super) device: Option<Uuid>,
-    /// The code of the phone, if it is a fixed one.
+    /// The fixed code, if the phone is a review number.
     pub(super) fixed: Option<&'a OtpCode>,
     /// An account counts if it was used after this time.
     pub(super) used_after: Option<DateTime<Utc>>,
 }
 
-/// What a device token says that came with a request. Anything but a good one is as none.
-fn presented(services: &Services, requester: &Requester, now: DateTime<Utc>) -> Option<Device> {
-    services.devices.read(requester.device_token.as_ref()?.expose_secret(), now)
-}
-
-/// What refuses a request for a code that shows no device, before anything is looked up.
-pub(super) fn stranger_refused(
+/// Reads a device token. An invalid one counts as none.
+pub(super) fn read_token(
     services: &Services,
-    admitted: &CountedRequest,
+    token: Option<&SecretString>,
     now: DateTime<Utc>,
-) -> Option<BudgetExceeded> {
-    admitted.exceeded.filter(|_| presented(services, &admitted.requester, now).is_none())
+) -> Option<Device> {
+    services.devices.read(token?.expose_secret(), now)
 }
 
-/// Whether the phone is one of app reviewers: it may be where no message goes.
-pub(super) fn is_listed(services: &Services, phone: &PhoneNumber, now: DateTime<Utc>) -> bool {
+/// Whether the phone is a review number. Such a number needs no message, so it may be one that gets none.
+pub(super) fn is_review_number(services: &Services, phone: &PhoneNumber, now: DateTime<Utc>) -> bool {
     matches!(services.review.find(phone, now), Listed::Yes(_))
 }
 
-/// Looks at a request for a code that was counted. What refuses its address is not for a device that was signed in before:
-/// strangers behind the same address cannot keep it out.
-pub(super) async fn admitted<'a>(
+/// Finds out who sends a code back. Reads the account only if the device or a fixed code depends on it.
+pub(super) async fn caller_with_code<'a>(
     services: &'a Services,
     phone: &PhoneNumber,
-    admitted: &CountedRequest,
-    now: DateTime<Utc>,
-) -> Result<Result<Caller<'a>, BudgetExceeded>, Error> {
-    let device = presented(services, &admitted.requester, now);
-    let caller = look(services, phone, device, now).await?;
-    Ok(match admitted.exceeded {
-        Some(exceeded) if caller.device.is_none() => Err(exceeded),
-        Some(_) | None => Ok(caller),
-    })
-}
-
-/// Looks at a request that brings a code. The account is asked only where something hangs on it.
-pub(super) async fn bringing_a_code<'a>(
-    services: &'a Services,
-    phone: &PhoneNumber,
-    requester: &Requester,
+    token: Option<&SecretString>,
     now: DateTime<Utc>,
 ) -> Result<Caller<'a>, Error> {
-    let device = presented(services, requester, now);
+    let device = read_token(services, token, now);
     match services.review.find(phone, now) {
         Listed::No | Listed::Ended if device.is_none() => {
             Ok(Caller { account: None, device: None, fixed: None, used_after: services.used_after(now) })
         }
-        Listed::No | Listed::Ended | Listed::Yes(_) => look(services, phone, device, now).await,
+        Listed::No | Listed::Ended | Listed::Yes(_) => find_caller(services, phone, device, now).await,
     }
 }
 
-async fn look<'a>(
+/// Finds the account of the phone, and whether the device was signed in to it.
+pub(super) async fn find_caller<'a>(
     services: &'a Services,
     phone: &PhoneNumber,
     device: Option<Device>,
@@ -91,9 +68,9 @@ async fn look<'a>(
 ) -> Result<Caller<'a>, Error> {
     let listed = services.review.find(phone, now);
     if let Listed::Ended = listed {
-        tracing::warn!(%phone, "the date of a review number is over: it is one as any other");
+        tracing::warn!(%phone, "the end date of a review number has passed: it is treated like any other number");
     }
-    // A fixed code takes no account from anybody, however long it was not used.
+    // A fixed code takes the phone from no account, however long the account was not used.
     let used_after = match listed {
         Listed::Yes(_) => None,
         Listed::No | Listed::Ended => services.used_after(now),
@@ -108,7 +85,7 @@ async fn look<'a>(
     Ok(Caller { account, device, fixed, used_after })
 }
 
-/// The fixed code by which somebody who is signed in confirms, if her phone has one.
+/// The fixed code with which a signed-in user confirms, if the phone is a review number.
 pub(super) fn fixed_code<'a>(
     services: &'a Services,
     account: &Account,

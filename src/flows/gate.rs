@@ -1,4 +1,4 @@
-//! The gate: from an access token to somebody who is signed in.
+//! Authentication of a request: from an access token to a signed-in user.
 
 use super::{
     Error, Services,
@@ -6,11 +6,10 @@ use super::{
 };
 use crate::domain::access::{Revoked, SignedIn, TokenType, admit};
 
-/// Asks the session row whether the holder of this token may come in. It changes nothing, unless a clock that was wrong
-/// wrote the row.
+/// Verifies an access token and its session row. Changes nothing, except for times in the row that a wrong clock wrote.
 ///
 /// # Errors
-/// When the database does not answer: then nobody is let in, and nobody is told that his token is bad.
+/// When the database does not answer: the request is refused, but not because of its token.
 pub async fn enter(services: &Services, token: &str) -> Result<Result<SignedIn, TokenRefused>, Error> {
     let now = services.clock.now();
     let claims = match services.tokens.read(token, TokenType::Access, now) {

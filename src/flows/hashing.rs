@@ -1,5 +1,5 @@
-//! Password hashing: tens of milliseconds of work and 19 MiB each, so it is done aside, a few at a time. Whoever waits
-//! for a turn and gives up, or whose request has come to its deadline, leaves the queue.
+//! Password hashing. A hash takes tens of milliseconds and 19 MiB, so it runs in threads of its own, a few at a time. A
+//! request that is cancelled or reaches its deadline leaves the queue.
 
 use std::{
     fmt,
@@ -20,20 +20,20 @@ use crate::{
     random::Random,
 };
 
-/// So many hashes are made at once on a machine with one core.
+/// How many hashes run in parallel on a machine with one core.
 const FEWEST_AT_ONCE: usize = 2;
 
-/// Makes and compares password hashes, as many at once as there are cores.
+/// Makes and compares password hashes, as many in parallel as there are cores.
 pub struct Hasher {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     dummy: Arc<PasswordHash>,
-    spaces: Arc<Mutex<Vec<Workspace>>>,
+    workspaces: Arc<Mutex<Vec<Workspace>>>,
     made: AtomicU64,
 }
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher").field("turns", &self.turns.available_permits()).finish_non_exhaustive()
+        f.debug_struct("Hasher").field("permits", &self.permits.available_permits()).finish_non_exhaustive()
     }
 }
 
@@ -45,9 +45,9 @@ impl Hasher {
     pub fn new(random: &Random) -> Result<Self, HashError> {
         let cores = thread::available_parallelism().map_or(FEWEST_AT_ONCE, NonZeroUsize::get);
         Ok(Self {
-            turns: Arc::new(Semaphore::new(cores.max(FEWEST_AT_ONCE))),
+            permits: Arc::new(Semaphore::new(cores.max(FEWEST_AT_ONCE))),
             dummy: Arc::new(PasswordHash::dummy(&random.bytes(), &random.bytes())?),
-            spaces: Arc::default(),
+            workspaces: Arc::default(),
             made: AtomicU64::new(0),
         })
     }
@@ -58,37 +58,38 @@ impl Hasher {
     /// Never with the parameters of this server.
     pub async fn hash(&self, password: &Password, salt: [u8; SALT_BYTES]) -> Result<PasswordHash, Error> {
         let password = password.clone();
-        Ok(self.aside(move |space| PasswordHash::make(&password, &salt, space)).await?)
+        Ok(self.run(move |workspace| PasswordHash::make(&password, &salt, workspace)).await?)
     }
 
-    /// Whether this is the password of the hash. Where there is no hash the answer is no, and takes as long.
+    /// Whether the hash is that of this password. Without a hash the answer is no, and takes just as long.
     pub async fn verify(&self, hash: Option<&PasswordHash>, typed: &SecretString) -> bool {
-        let is_there = hash.is_some();
+        let has_hash = hash.is_some();
         let hash = hash.map_or_else(|| Arc::clone(&self.dummy), |hash| Arc::new(hash.clone()));
         let typed = typed.clone();
-        self.aside(move |space| hash.matches(&typed, space)).await && is_there
+        self.run(move |workspace| hash.matches(&typed, workspace)).await && has_hash
     }
 
-    /// How many hashes have been made, to be kept or to be compared.
+    /// How many hashes have been made, to be stored or compared.
     #[must_use]
     pub fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Waits for a turn, and works where nobody else waits for the thread. The turn is over when the work is, be it that
-    /// nobody waits for it any more.
-    async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> T {
+    /// Waits for a permit and runs the work in a blocking thread. The permit is released when the work is done, even if the
+    /// request was cancelled.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> T {
         // The semaphore is never closed.
-        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         self.made.fetch_add(1, Ordering::Relaxed);
         let span = tracing::Span::current();
-        let spaces = Arc::clone(&self.spaces);
+        let workspaces = Arc::clone(&self.workspaces);
         let task = tokio::task::spawn_blocking(move || {
-            // There are never more of them than turns.
-            let mut space = spaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-            let result = span.in_scope(|| work(&mut space));
-            spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
-            drop(turn);
+            // There are never more workspaces than permits.
+            let mut workspace =
+                workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let result = span.in_scope(|| work(&mut workspace));
+            workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+            drop(permit);
             result
         });
         match task.await {

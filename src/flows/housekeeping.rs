@@ -1,4 +1,4 @@
-//! What a server does for as long as it runs, whether anybody asks or not.
+//! The periodic work of a running server.
 
 use chrono::Duration;
 
@@ -8,23 +8,24 @@ use super::{
 };
 use crate::{domain::audit::Actor, store};
 
-/// How often what is over is removed, by all servers together.
+/// How often old rows are removed, by all servers together.
 pub const PURGE_EVERY: Duration = Duration::hours(1);
 
-const PURGING: &str = "purge";
+/// The name of the lease.
+const PURGE_LEASE: &str = "purge";
 
-/// Removes what is over, if no server did within the last hour. The lease is not given back: it also says when it was done.
-/// `None` when it is not time yet.
+/// Removes old rows, if no server did within the last hour; `None` if one did. The lease is not released early, because it
+/// also records when this was last done.
 ///
 /// # Errors
-/// When the database does not answer: then the rest is there for the next time.
-pub async fn tend(services: &Services) -> Result<Option<Purged>, Error> {
+/// When the database does not answer: the rest is removed the next time.
+pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> {
     let now = services.clock.now();
-    if !store::leases::claim(&services.store, PURGING, now + PURGE_EVERY, now).await? {
+    if !store::leases::claim(&services.store, PURGE_LEASE, now + PURGE_EVERY, now).await? {
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
     let Purged { challenges, messages, sessions, budgets, audit } = purged;
-    tracing::info!(challenges, messages, sessions, budgets, audit, "what was over was removed");
+    tracing::info!(challenges, messages, sessions, budgets, audit, "old rows were removed");
     Ok(Some(purged))
 }

@@ -1,4 +1,4 @@
-//! The inbox of test mode: the messages that went nowhere else.
+//! The inbox of test mode: messages that were not sent to a provider.
 
 use std::collections::HashMap;
 
@@ -14,25 +14,25 @@ use crate::{
     store::{self, StoreError},
 };
 
-/// Which messages are wanted.
+/// Which messages to list.
 #[derive(Debug)]
 pub enum Wanted {
-    /// All.
+    /// All messages.
     All,
-    /// Those to this phone.
+    /// Messages to this phone.
     To(PhoneNumber),
-    /// Those to phones that have these digits in their number.
+    /// Messages to phones whose number contains these digits.
     Part(String),
 }
 
-/// Whether messages go to the inbox.
+/// Whether the server is in test mode, so that messages go to the inbox.
 #[must_use]
 pub fn is_there(services: &Services) -> bool {
     services.sms.inbox().is_some()
 }
 
-/// The messages, newest first, each with the state of its code, if it has one that is known. `None` when messages go to
-/// phones.
+/// The messages, newest first, each with the state of its code if that is known. `None` when the server is not in test
+/// mode.
 pub async fn list(services: &Services, wanted: &Wanted) -> Option<Vec<(InboxMessage, Option<CodeState>)>> {
     let inbox = services.sms.inbox()?;
     let messages = match wanted {
@@ -42,7 +42,7 @@ pub async fn list(services: &Services, wanted: &Wanted) -> Option<Vec<(InboxMess
             inbox.list(None).into_iter().filter(|message| message.to.full().contains(digits)).collect()
         }
     };
-    // A message can be read without the database, too.
+    // Messages can be shown even if the database does not answer.
     let challenges = challenges_of(services, &messages).await.ok();
     let now = services.clock.now();
     let state = |message: &InboxMessage| {
@@ -52,20 +52,24 @@ pub async fn list(services: &Services, wanted: &Wanted) -> Option<Vec<(InboxMess
     Some(
         messages
             .into_iter()
-            .map(|message| (state(&message), message))
-            .map(|(state, it)| (it, state))
+            .map(|message| {
+                let state = state(&message);
+                (message, state)
+            })
             .collect(),
     )
 }
 
-/// The challenges of messages, by the ids of these.
+/// The challenges of messages, by message id.
 async fn challenges_of(
     services: &Services,
     messages: &[InboxMessage],
 ) -> Result<HashMap<Uuid, Challenge>, StoreError> {
     let ids = messages.iter().filter(|message| message.otp_code.is_some()).map(|message| message.id);
-    let of = store::messages::list_challenges(&services.store, ids.collect()).await?;
-    let challenges = store::otp::list_by_ids(&services.store, of.iter().map(|(_, id)| *id).collect()).await?;
-    let known: HashMap<Uuid, Challenge> = challenges.into_iter().map(|one| (one.id, one)).collect();
-    Ok(of.into_iter().filter_map(|(message, id)| Some((message, known.get(&id)?.clone()))).collect())
+    let pairs = store::messages::list_challenges(&services.store, ids.collect()).await?;
+    let challenges =
+        store::otp::list_by_ids(&services.store, pairs.iter().map(|(_, id)| *id).collect()).await?;
+    let by_id: HashMap<Uuid, Challenge> =
+        challenges.into_iter().map(|challenge| (challenge.id, challenge)).collect();
+    Ok(pairs.into_iter().filter_map(|(message, id)| Some((message, by_id.get(&id)?.clone()))).collect())
 }

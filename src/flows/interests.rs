@@ -1,4 +1,4 @@
-//! Event interests. Everybody asks for them and they hardly ever change, so they are remembered for a while.
+//! Event interests. Every client requests them and they rarely change, so they are cached.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,26 +7,26 @@ use chrono::{DateTime, Duration, Utc};
 use super::{Error, Services};
 use crate::{domain::interests::Interest, store};
 
-/// For how long the interests are remembered: a change in the database shows within this time on every server.
-pub const REMEMBERED_FOR: Duration = Duration::seconds(60);
+/// How long the interests are cached: a change in the database shows within this time on every server.
+pub const CACHED_FOR: Duration = Duration::seconds(60);
 
-type Remembered = Option<(DateTime<Utc>, Arc<[Interest]>)>;
+type Cached = Option<(DateTime<Utc>, Arc<[Interest]>)>;
 
-/// The interests, as they were a moment ago.
+/// The cached interests, and when they were read.
 #[derive(Debug, Default)]
-pub struct Cache(Mutex<Remembered>);
+pub struct Cache(Mutex<Cached>);
 
-/// Every interest by name, those that cannot be chosen any more included.
+/// Every interest by name, including those that can no longer be chosen.
 ///
 /// # Errors
-/// When the database does not answer and nothing is remembered yet. An old list is better than none.
+/// When the database does not answer and nothing is cached yet. An old list is better than none.
 pub async fn list(services: &Services) -> Result<Arc<[Interest]>, Error> {
     let now = services.clock.now();
     let cache = &services.interests.0;
-    let remembered = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((at, list)) = &remembered
+    let cached = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((at, list)) = &cached
         && *at <= now
-        && now - at < REMEMBERED_FOR
+        && now - at < CACHED_FOR
     {
         return Ok(Arc::clone(list));
     }
@@ -36,7 +36,7 @@ pub async fn list(services: &Services) -> Result<Arc<[Interest]>, Error> {
             *cache.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&list)));
             Ok(list)
         }
-        Err(error) => match remembered {
+        Err(error) => match cached {
             Some((_, list)) => {
                 tracing::warn!(%error, "event interests could not be read again: an older list is used");
                 Ok(list)

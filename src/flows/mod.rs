@@ -1,13 +1,14 @@
-//! VERBS. What happens, in which order, in which transaction, and what follows after the commit. Both doors, the API
-//! and the admin pages, come here for every act, so that no rule is forgotten at one of them.
+//! Use cases. Each decides what happens in which order, in which transaction, and what follows the commit. The API and the
+//! admin pages both call these functions for every change, so that neither forgets a rule.
 //!
-//! No rule is here (that is `domain`), and no query (that is `store`).
+//! Rules belong to `domain` and queries to `store`; neither is here. Every function fails with [`Error`] when the database
+//! does not answer. Where that matters to the caller, its `# Errors` section says what has not happened then.
 //!
-//! To add a verb:
-//! 1. give it a file, and an enum that names every outcome a person can meet; [`Error`] is for what is nobody's choice;
-//! 2. read the clock once and hand the time down;
-//! 3. commit before anything leaves the house: nothing is sent inside a transaction;
-//! 4. run it with [`run_to_completion`], so that a client that hangs up leaves nothing half done.
+//! To add a use case:
+//! 1. Create a file for it, with an enum that names every outcome a user can meet. [`Error`] is for the other failures.
+//! 2. Read the clock once, and pass the time on.
+//! 3. Commit before anything is sent: nothing is sent inside a transaction.
+//! 4. Run it with [`run_to_completion`], so that a client that disconnects leaves nothing half done.
 
 use std::{future::Future, sync::Arc};
 
@@ -46,6 +47,7 @@ pub mod delivery;
 mod destination;
 mod device;
 pub mod gate;
+mod guess;
 pub mod hashing;
 pub mod housekeeping;
 pub mod inbox;
@@ -58,6 +60,7 @@ pub mod profile;
 pub mod purge;
 mod recycled;
 pub mod registration;
+mod request_code;
 pub mod session;
 pub mod sessions;
 pub mod signup;
@@ -66,83 +69,84 @@ pub mod users;
 pub mod verify;
 
 pub use code::{CodeSent, DeliveryPreferences, SendOutcome};
+pub use request_code::CodeRequest;
 
-/// What the doors need to know of a message that did not go out.
+/// Why a message was not sent.
 pub use crate::sms::{SendError, UnreachableReason};
 
-/// Everything that the verbs work with. One for the whole server.
+/// What the use cases work with. One for the whole server.
 #[derive(Debug)]
 pub struct Services {
     /// The database.
     pub store: Store,
-    /// Who carries messages.
+    /// The SMS provider, or the inbox of test mode.
     pub sms: Sms,
-    /// The time.
+    /// The clock. Tests set it.
     pub clock: Clock,
-    /// Chance.
+    /// The source of random bytes. Tests seed it.
     pub random: Random,
-    /// How codes are made and how long they live.
+    /// Length, life and attempts of codes.
     pub otp: OtpPolicy,
-    /// What codes are derived with.
+    /// The keys that codes are derived with.
     pub otp_keys: OtpKeys,
-    /// What phones and names are called where they may not be kept.
+    /// The keys that hash phones and names where they must not be stored.
     pub pseudonyms: Pseudonyms,
-    /// How often what may happen.
+    /// All rate limits.
     pub budgets: BudgetPolicy,
-    /// What device tokens are signed with.
+    /// The keys that sign device tokens.
     pub devices: DeviceKeys,
-    /// The numbers of app reviewers.
+    /// The phones with a fixed code, for app reviewers.
     pub review: ReviewNumbers,
-    /// For how long a number may go unused before it is taken for somebody else's; `None`: for ever.
+    /// How long an account may be unused before its phone counts as recycled; `None`: never.
     pub stale_after: Option<Duration>,
-    /// For how long what is over is kept.
+    /// How long old rows are kept.
     pub retention: Retention,
-    /// Whether nobody is told who has an account before she has proved that the phone is hers.
+    /// Whether a caller learns that a phone has an account only after the right code.
     pub hides_accounts: bool,
     /// Which numbers get messages at all.
     pub destinations: Destinations,
-    /// What is written down of what happens.
+    /// The audit log.
     pub audit: audit::Audit,
-    /// Who judges whether a request is a program's.
+    /// The bot check.
     pub bot_check: bot_check::BotCheck,
-    /// What passwords are hashed with.
+    /// Hashes passwords in threads of its own.
     pub hasher: hashing::Hasher,
-    /// What tokens are signed with.
+    /// The keys that sign access and refresh tokens.
     pub tokens: TokenKeys,
-    /// What messages say.
+    /// The texts of messages.
     pub texts: Texts,
-    /// By which ways they go.
+    /// Which channels are on, and which follow a lost message.
     pub channels: ChannelPolicy,
-    /// How the provider's reports are told from forged ones; `None` when none can come.
+    /// Verifies the provider's delivery reports; `None` when none can come.
     pub callbacks: Option<Callbacks>,
-    /// Where a phone without a country code is from.
+    /// The region of a phone without a country code.
     pub region: Region,
-    /// Where it is decided which day it is.
+    /// The time zone that decides when a day begins.
     pub zone: chrono_tz::Tz,
-    /// How short a name may be, in characters.
+    /// The minimum length of a name in characters.
     pub name_min_chars: u64,
-    /// Which hosts pictures may be on.
+    /// The hosts that pictures may be on.
     pub picture_hosts: PictureHosts,
-    /// The interests, as they were a moment ago.
+    /// The cached list of interests.
     pub interests: interests::Cache,
-    /// What is counted for the operator.
+    /// The counters and gauges for the operator.
     pub metrics: Metrics,
 }
 
 impl Services {
-    /// Today's date where the product lives.
+    /// Today's date in the configured time zone.
     #[must_use]
     pub fn today(&self) -> NaiveDate {
         today_in(self.clock.now(), self.zone)
     }
 
-    /// An account has its phone still if it was used after this time. `None`: it has it always.
+    /// An account keeps its phone if it was used after this time. `None`: it always does.
     fn used_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.stale_after.map(|after| now - after)
     }
 }
 
-/// What stops a verb and is nobody's choice.
+/// Why a use case failed, apart from the outcomes that its own enum names.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database.
@@ -154,19 +158,19 @@ pub enum Error {
     /// The password hash.
     #[error(transparent)]
     Hashing(#[from] HashError),
-    /// A challenge was kept although the key of its code is not listed any more: nobody could answer it.
+    /// A challenge was kept although the key of its code is not listed any more, so it cannot be answered.
     #[error("an open challenge was kept whose key is not listed")]
     KeyGone,
-    /// An account that had gone unused for too long came back at the very moment in which it was to lose its phone, twice.
+    /// An account that was not used for too long was used again just when it was to lose its phone, twice in a row.
     #[error("the account of a phone changed while it was looked at")]
     Crowded,
-    /// 128 random bits came twice.
+    /// The same 128 random bits came twice.
     #[error("a new delivery has an id that is taken")]
     Collision,
 }
 
-/// Runs a transaction, from its beginning to its commit, and once more if nothing of it happened: it met others (a
-/// deadlock), or a connection that takes no writes. What was committed before, an attempt or a charge, is no part of it.
+/// Runs a transaction from begin to commit, and retries it once if nothing of it happened: after a deadlock, or on a
+/// connection that takes no writes. What was committed before it, such as an attempt or a charge, is not repeated.
 async fn transaction<T, Run, Fut>(run: Run) -> Result<T, Error>
 where
     Run: Fn() -> Fut,
@@ -174,25 +178,25 @@ where
 {
     match run().await {
         Err(Error::Store(error)) if error.left_nothing() => {
-            tracing::info!(cause = %error.with_cause(), "a transaction is tried once more");
+            tracing::info!(cause = %error.with_cause(), "a transaction is retried");
             run().await
         }
         result => result,
     }
 }
 
-/// Runs a verb to its end even if whoever asked has hung up and nobody waits for it any more.
-async fn run_to_completion<T, F, Fut>(services: &Arc<Services>, verb: F) -> T
+/// Runs a use case in a task of its own, so that it completes even if the client disconnects.
+async fn run_to_completion<T, F, Fut>(services: &Arc<Services>, use_case: F) -> T
 where
     T: Send + 'static,
     F: FnOnce(Arc<Services>) -> Fut,
     Fut: Future<Output = T> + Send + 'static,
 {
-    let task = tokio::spawn(verb(Arc::clone(services)).in_current_span());
+    let task = tokio::spawn(use_case(Arc::clone(services)).in_current_span());
     match task.await {
         Ok(result) => result,
-        // A panic goes on where it would have gone without the task. The runtime cancels tasks only when the process
-        // ends, and then nobody waits here.
+        // A panic continues in the caller, as without the task. The runtime cancels tasks only when the process ends, and
+        // then nothing waits here.
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
     }
 }

@@ -1,8 +1,8 @@
 //! Signing in with a password, and changing it.
 //!
-//! A password is charged before it is compared, so that a hundred at once are no hundred tries. Then comes the hashing, which
-//! waits its turn: a request that is given up meanwhile has done nothing but spend its charge. Only what follows runs to
-//! its end.
+//! A guess is charged before it is compared, so that parallel requests get no extra guesses. Then the password is hashed,
+//! in a queue: a request that is cancelled in the meantime has only spent its charge. What follows the hashing runs to
+//! completion.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Client, OpenedBy, SignedIn, TokenPair},
+        access::{Client, SignedIn, TokenPair},
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
@@ -30,27 +30,28 @@ use crate::{
     store,
 };
 
+/// The audit entry of a sign-in by password.
 pub(super) fn signed_in(id: Uuid, tokens: &TokenPair, from: ClientAddress) -> Event {
     Event::by_owner(Action::SignedIn, id).from(from).with("by", "password").with("sid", tokens.sid)
 }
 
-/// What became of a name and a password.
+/// The outcome of a sign-in by name and password.
 #[derive(Debug)]
 pub enum Entered {
-    /// She is in.
+    /// The user is signed in.
     In(TokenPair),
-    /// One of them is wrong.
+    /// The name or the password is wrong.
     Wrong,
-    /// Both are right, and the account was disabled.
+    /// Both are right, but the account is disabled.
     Disabled,
-    /// Too many wrong passwords came for this name, or from this address. This one was not looked at.
+    /// Too many wrong passwords for this name, or from this address. This one was not compared.
     Refused(BudgetExceeded),
 }
 
-/// Charges a password that may be wrong, before anything is compared.
+/// Charges a guess of a password. Must be called before the password is compared.
 ///
 /// # Errors
-/// When the database does not answer: then it must not be compared.
+/// When the database does not answer: the password must not be compared.
 pub(super) async fn claim_password_guess(
     services: &Services,
     name: &Pseudonym,
@@ -60,15 +61,14 @@ pub(super) async fn claim_password_guess(
     budget::claim(services, services.budgets.password(name, from, now), now).await
 }
 
-/// Gives the charge of a right password back. A database that goes away here takes nothing from whoever was let in: the
-/// charge stays.
+/// Returns the charge of a right password. If the database fails here, the charge stays and the user is signed in anyway.
 pub(super) async fn refund_password_guess(services: &Services, budget_claim: &BudgetClaim) {
     if let Err(error) = budget::refund(services, budget_claim).await {
-        tracing::error!(%error, "the charge of a right password could not be given back");
+        tracing::error!(%error, "the charge of a right password could not be returned");
     }
 }
 
-/// What is noted of somebody who is signed in and tries passwords without end.
+/// The audit entry of a signed-in user with too many wrong passwords.
 pub(super) fn tried_too_often(who: Uuid, exceeded: &BudgetExceeded, from: ClientAddress) -> Event {
     refused_by(Event::by_owner(Action::SignInRefused, who).from(from), exceeded)
 }
@@ -78,11 +78,11 @@ fn refused_by(event: Event, exceeded: &BudgetExceeded) -> Event {
     event.with_known("retry_after", exceeded.retry_after)
 }
 
-/// Lets somebody in who knows her password. A name that nobody has costs what a wrong password costs: two statements and
-/// one hash, and it spends the same budgets.
+/// Signs in by name and password. An unknown name costs the same as a wrong password: two statements, one hash and the
+/// same budgets, so that time and limits do not reveal which names exist.
 ///
 /// # Errors
-/// When the database does not answer: then nobody is let in.
+/// When the database does not answer: no session is opened.
 pub async fn sign_in(
     services: &Arc<Services>,
     login: Login,
@@ -94,12 +94,12 @@ pub async fn sign_in(
     let mut budget_claim = match claim_password_guess(services, &name, from, services.clock.now()).await? {
         Ok(budget_claim) => budget_claim,
         Err(exceeded) => {
-            let event = refused(services, Action::SignInRefused, &login, None, from);
+            let event = refusal(services, Action::SignInRefused, &login, None, from);
             services.audit.note(refused_by(event, &exceeded), services.clock.now());
             return Ok(Entered::Refused(exceeded));
         }
     };
-    // Whoever loses to a change of the password is judged by the new one, so this ends.
+    // If the password changes in the meantime, the guess is compared with the new one, so this ends.
     loop {
         let (found, hash) = match store::accounts::find_credentials(&services.store, &login).await? {
             Some((account, hash)) => (Some(account), hash),
@@ -111,18 +111,18 @@ pub async fn sign_in(
             (SignIn::Right(account), Some(hash)) => (account, hash),
             (SignIn::Disabled, _) => {
                 refund_password_guess(services, &budget_claim).await;
-                let event = refused(services, Action::SignInRefused, &login, id, from);
+                let event = refusal(services, Action::SignInRefused, &login, id, from);
                 let event = event.with("by", "password").with("reason", "account_disabled");
                 services.audit.note(event, services.clock.now());
                 return Ok(Entered::Disabled);
             }
             (SignIn::Right(_) | SignIn::Wrong, _) => {
-                let event = refused(services, Action::WrongPassword, &login, id, from);
+                let event = refusal(services, Action::WrongPassword, &login, id, from);
                 services.audit.note(event.with("for", "sign_in"), services.clock.now());
                 return Ok(Entered::Wrong);
             }
         };
-        let renewed = if hash.is_current() {
+        let new_hash = if hash.is_current() {
             None
         } else {
             Some(self::hash(services, &Password::known(&typed)).await?)
@@ -131,15 +131,15 @@ pub async fn sign_in(
             Login::Phone(phone) => Some(phone.clone()),
             Login::Username(_) | Login::Email(_) => None,
         };
-        let right = Right { id: account.id, phone, hash, renewed, budget_claim };
-        match enter(services, right, client.clone(), from).await? {
+        let accepted = AcceptedPassword { id: account.id, phone, hash, new_hash, budget_claim };
+        match enter(services, accepted, client.clone(), from).await? {
             Ok(entered) => return Ok(entered),
-            Err(still_held) => budget_claim = still_held,
+            Err(unsettled) => budget_claim = unsettled,
         }
     }
 }
 
-/// What stands for a name as it was typed, without regard to case and to how a phone is written.
+/// The hash of a name as it was typed, independent of case and of how a phone is written.
 fn login_hash(services: &Services, login: &Login) -> Pseudonym {
     match login {
         Login::Username(name) | Login::Email(name) => services.pseudonyms.name(name),
@@ -147,8 +147,8 @@ fn login_hash(services: &Services, login: &Login) -> Pseudonym {
     }
 }
 
-/// What is noted of somebody who is not let in. What she typed as her name stands there as its mark, be it anybody's or not.
-fn refused(
+/// The audit entry of a refused sign-in. It holds only a hash of the name that was typed, whether or not the name exists.
+fn refusal(
     services: &Services,
     action: Action,
     login: &Login,
@@ -163,31 +163,31 @@ fn refused(
 }
 
 /// A right password.
-struct Right {
-    /// Whose.
+#[must_use = "the claim of a right password must be settled"]
+struct AcceptedPassword {
+    /// The account.
     id: Uuid,
-    /// By which phone she was found, if by one.
+    /// The phone that was typed as the name, if it was one.
     phone: Option<PhoneNumber>,
-    /// What it was compared with.
+    /// The hash that the password was compared with.
     hash: PasswordHash,
-    /// A hash as they are made today, where that one was made with less.
-    renewed: Option<PasswordHash>,
-    /// What was charged for it.
+    /// A hash with today's parameters, if that one has weaker ones.
+    new_hash: Option<PasswordHash>,
     budget_claim: BudgetClaim,
 }
 
-/// Opens a session for somebody whose password was right, if its hash still is this one: what was right a moment ago may
-/// have been changed since, by somebody who shuts others out. Then the charge comes back as it was.
+/// Opens a session after a right password, if the account still has the hash that was compared: the password may have been
+/// changed since. If it was, returns the claim unsettled.
 async fn enter(
     services: &Arc<Services>,
-    right: Right,
+    accepted: AcceptedPassword,
     client: Client,
     from: ClientAddress,
 ) -> Result<Result<Entered, BudgetClaim>, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        let opened = transaction(|| open_session(&services, &right, &client, now)).await?;
-        let Right { id, budget_claim, .. } = right;
+        let opened = transaction(|| open_session(&services, &accepted, &client, now)).await?;
+        let AcceptedPassword { id, budget_claim, .. } = accepted;
         let Some(opened) = opened else {
             return Ok(Err(budget_claim));
         };
@@ -205,19 +205,19 @@ async fn enter(
     .await
 }
 
-/// `None` when the hash, or whose phone it is, has changed; no tokens when the account is disabled.
+/// `None` when the account's hash or phone has changed; `Some(None)` when the account is disabled.
 async fn open_session(
     services: &Services,
-    right: &Right,
+    accepted: &AcceptedPassword,
     client: &Client,
     now: DateTime<Utc>,
 ) -> Result<Option<Option<TokenPair>>, Error> {
-    let Right { id, phone, hash, renewed, .. } = right;
+    let AcceptedPassword { id, phone, hash, new_hash, .. } = accepted;
     let txn = services.store.begin().await?;
     let claimed = store::accounts::claim_with_hash(&txn, *id, Some(hash)).await?;
-    // The phone may have become somebody else's meanwhile.
-    let is_hers = |account: &Account| phone.is_none() || account.phone == *phone;
-    let Some(account) = claimed.filter(is_hers) else {
+    // The phone may belong to another account by now.
+    let has_phone = |account: &Account| phone.is_none() || account.phone == *phone;
+    let Some(account) = claimed.filter(has_phone) else {
         txn.rollback().await?;
         return Ok(None);
     };
@@ -225,36 +225,36 @@ async fn open_session(
         txn.rollback().await?;
         return Ok(Some(None));
     }
-    if let Some(renewed) = renewed {
-        store::accounts::set_password(&txn, *id, renewed, account.updated_at).await?;
+    if let Some(new_hash) = new_hash {
+        store::accounts::set_password(&txn, *id, new_hash, account.updated_at).await?;
     }
-    let tokens = session::open(services, &txn, &account, OpenedBy::Password, client.clone(), now).await?;
+    let tokens = session::open_by_password(services, &txn, &account, client.clone(), now).await?;
     txn.commit().await?;
     Ok(Some(Some(tokens)))
 }
 
-/// What became of a new password.
+/// The outcome of a change of the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
-    /// It holds, and the other sessions are ended.
+    /// The password is changed, and the other sessions are ended.
     Done,
-    /// The old one was not given.
+    /// The old password is missing.
     OldMissing,
-    /// The old one is another.
+    /// The old password is wrong.
     OldWrong,
-    /// Too many wrong ones were tried. This one was not looked at.
+    /// Too many wrong passwords were tried. This one was not compared.
     Refused(BudgetExceeded),
-    /// It would be the first one, and who holds the session was not proved lately.
+    /// A first password needs a recent confirmation.
     RecentAuthRequired,
-    /// It would be the first one of staff: who can read their messages would have their rights by it.
+    /// Staff cannot set a first password: a person who reads their messages would get the rights of staff.
     Staff,
 }
 
-/// Sets the first password, or another one, and ends the other sessions. Whoever has a password shows the old one; a
-/// first one needs a fresh proof of who holds the session.
+/// Sets the first password, or changes it, and ends the other sessions. A change needs the old password; a first password
+/// needs a recent confirmation.
 ///
 /// # Errors
-/// When the database does not answer: then the old one holds.
+/// When the database does not answer: the old password stays.
 pub async fn change(
     services: &Arc<Services>,
     who: SignedIn,
@@ -271,7 +271,7 @@ pub async fn change(
         let Some(old) = old else {
             return Ok(Changed::OldMissing);
         };
-        // Whoever stole a session must not try passwords without end.
+        // A stolen session must not allow unlimited guesses.
         budget_claim =
             match claim_password_guess(services, &services.pseudonyms.account(id), from, now).await? {
                 Ok(budget_claim) => Some(budget_claim),
@@ -298,13 +298,13 @@ pub async fn change(
     run_to_completion(services, move |services| async move {
         transaction(|| async {
             let txn = services.store.begin().await?;
-            // Of two who change it at once the second one's old password is wrong by now.
+            // Of two parallel changes, the second one's old password is wrong by now.
             let Some(account) = store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await? else {
                 txn.rollback().await?;
                 services.audit.note(wrong(), now);
                 return Ok(Changed::OldWrong);
             };
-            // She may have become staff since the gate let her in.
+            // The account may have become staff since the request was authenticated.
             if old_hash.is_none() && account.role > Role::User {
                 txn.rollback().await?;
                 return Ok(Changed::Staff);
@@ -325,6 +325,7 @@ pub async fn change(
     .await
 }
 
+/// The hash of a new password.
 pub(super) async fn hash(services: &Services, password: &Password) -> Result<PasswordHash, Error> {
     services.hasher.hash(password, services.random.bytes()).await
 }

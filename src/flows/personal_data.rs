@@ -1,4 +1,5 @@
-//! `delete-account` and `export`: what a person may ask for of all that is held about her.
+//! `delete-account` and `export`: the rights of users over their personal data. A new table with personal data must be
+//! added to both.
 
 use std::sync::Arc;
 
@@ -19,25 +20,25 @@ use crate::{
     store::{self, Txn, messages::Received, otp::IssuedCode},
 };
 
-/// What became of the wish to leave.
+/// The outcome of `delete-account`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteOutcome {
-    /// The account is gone.
+    /// The account is deleted.
     Gone,
-    /// Who holds the session was not proved lately.
+    /// The user has not confirmed recently.
     RecentAuthRequired,
-    /// She is the only admin: somebody has to be.
+    /// It is the only admin, and there must be one.
     LastAdmin,
-    /// The session has ended meanwhile.
+    /// The session has ended in the meantime.
     Ended,
 }
 
-/// Removes her account, and with it the profile, the sessions, the lead, the messages and the codes that wait. What stays
-/// is the mark of her phone, an HMAC, while a code to it would not be sent anyway: so nobody gets sends or guesses by
-/// leaving and coming back. The audit log stays too: it says nothing of her by name.
+/// Deletes the user's account with its profile, sessions, lead, messages and pending codes. A hash of the phone (an HMAC)
+/// stays while a cooldown or guesses are owed, so that deleting an account and signing up again gives no extra messages or
+/// guesses. The audit log stays, too: it does not name the user.
 ///
 /// # Errors
-/// When the database does not answer: then the account is there.
+/// When the database does not answer: the account stays.
 pub async fn delete_account(
     services: &Arc<Services>,
     who: SignedIn,
@@ -62,24 +63,24 @@ async fn remove(
     let (id, txn) = (who.account().id, services.store.begin().await?);
     let phone = who.account().phone.as_ref();
     store::messages::purge_of(&txn, phone, id).await?;
-    forget_codes(services, &txn, phone, id, now).await?;
-    // Before her own account: two admins who leave at once must not wait for each other.
+    delete_codes(services, &txn, phone, id, now).await?;
+    // Before the user's own account: two admins who delete their accounts at once must not wait for each other.
     let admins = match who.account().role {
         Role::Admin => store::owners::claim_admins(&txn).await?,
         Role::User | Role::Staff => Vec::new(),
     };
     store::owners::claim(&txn, id).await?;
-    // Dropping the transaction undoes it.
-    let Some((_, account)) = session::stands(&txn, who).await? else {
+    // Dropping the transaction rolls it back.
+    let Some((_, account)) = session::recheck(&txn, who).await? else {
         return Ok(DeleteOutcome::Ended);
     };
     if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {
         return Ok(DeleteOutcome::LastAdmin);
     }
-    // She changed it a moment ago.
+    // The phone was changed since the request was authenticated.
     if account.phone.as_ref() != phone {
         store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
-        forget_codes(services, &txn, account.phone.as_ref(), id, now).await?;
+        delete_codes(services, &txn, account.phone.as_ref(), id, now).await?;
     }
     if let Some(phone) = &account.phone {
         store::leads::purge_of(&txn, phone).await?;
@@ -92,8 +93,8 @@ async fn remove(
     Ok(DeleteOutcome::Gone)
 }
 
-/// Removes her codes, and leaves the mark of her phone where it owes a wait.
-async fn forget_codes(
+/// Deletes the user's codes, and leaves a tombstone of the phone if one is owed.
+async fn delete_codes(
     services: &Services,
     txn: &Txn,
     phone: Option<&PhoneNumber>,
@@ -106,42 +107,39 @@ async fn forget_codes(
     Ok(store::otp::purge_of(txn, phone, id).await?)
 }
 
-/// Leaves the mark of a phone where it owes a wait.
+/// Leaves a tombstone of a phone, which holds only its hash, if a cooldown or guesses are still owed.
 pub(super) async fn insert_tombstone_if_owed(
     services: &Services,
     txn: &Txn,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let waiting = store::otp::find(txn, ChallengeKey::sign_in(phone)).await?;
-    let until = waiting.and_then(|challenge| challenge.owed_until(&services.otp, now));
+    let challenge = store::otp::find(txn, ChallengeKey::sign_in(phone)).await?;
+    let until = challenge.and_then(|challenge| challenge.owed_until(&services.otp, now));
     if let (Some(until), Some(phone_hash)) = (until, services.otp_keys.phone_hashes(phone).first()) {
         store::otp::insert_tombstone(txn, phone_hash, Purpose::SignIn, until, now).await?;
     }
     Ok(())
 }
 
-/// Everything that is held about a person.
+/// Everything that is stored about a user.
 #[derive(Debug)]
 pub struct PersonalData {
-    /// When it was put together.
+    /// When it was collected.
     pub at: DateTime<Utc>,
-    /// Her account and her profile.
+    /// The account and its profile.
     pub account: Account,
-    /// Her sessions, those too that have ended and were not forgotten yet.
+    /// The sessions, including those that have ended but are not purged yet.
     pub sessions: Vec<Session>,
-    /// The messages to her, also those to a number that she had before.
+    /// The messages, including those to a number that the account had before.
     pub messages: Vec<Received>,
-    /// What the sales team knows of her.
+    /// The lead, which the sales team works with.
     pub lead: Option<Lead>,
-    /// The codes that she asked for and that were not forgotten yet.
+    /// The codes that are not purged yet.
     pub challenges: Vec<IssuedCode>,
 }
 
-/// Puts together everything that is held about her. Only reads, so it needs no run to its end.
-///
-/// # Errors
-/// When the database does not answer.
+/// Collects everything that is stored about the user. It only reads, so it need not run to completion.
 pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData, Error> {
     let (db, at, account) = (&services.store, services.clock.now(), who.account());
     let lead = match &account.phone {

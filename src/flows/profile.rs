@@ -1,4 +1,4 @@
-//! `complete-profile` and the profile.
+//! `complete-profile`, and changes of the profile.
 
 use std::sync::Arc;
 
@@ -11,10 +11,7 @@ use crate::{
     store,
 };
 
-/// Writes the changes, and answers the account as it is then. `None` when the account is gone.
-///
-/// # Errors
-/// When the database does not answer.
+/// Writes the changes and returns the new account. `None` when the account was deleted in the meantime.
 pub async fn change(
     services: &Arc<Services>,
     who: SignedIn,

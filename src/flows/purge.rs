@@ -1,4 +1,4 @@
-//! Removing what was over long ago. Accounts and leads stay.
+//! Removing old rows, as the retention settings say. Accounts and leads stay.
 
 use std::future::Future;
 
@@ -19,29 +19,29 @@ use crate::{
 /// How many rows one statement removes, so that none holds locks for long.
 const BATCH: u64 = 1000;
 
-/// How many rows went.
+/// How many rows were removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Purged {
-    /// Challenges that were opened, and died, before.
+    /// Challenges that expired.
     pub challenges: u64,
-    /// Messages that were made before.
+    /// Messages.
     pub messages: u64,
-    /// Sessions that died or were ended before.
+    /// Sessions that expired or ended.
     pub sessions: u64,
-    /// Budgets of which nothing matters any more.
+    /// Budgets whose charges no longer count.
     pub budgets: u64,
     /// Entries of the audit log.
     pub audit: u64,
 }
 
-/// Removes what was over longer ago than it is kept. Rows that others hold at the moment are left for the next time, so
-/// several may do it at once.
+/// Removes rows that are older than the retention settings allow. Rows that are locked at the moment are left for the next
+/// time, so several servers may do this at once.
 ///
 /// # Errors
-/// When the database does not answer: then some may be gone and the rest is there for the next time.
+/// When the database does not answer: some rows may be removed, the rest is removed the next time.
 pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Result<Purged, Error> {
     let (db, now) = (&services.store, services.clock.now());
-    let before = |kept: Option<Duration>| kept.map(|kept| now - kept);
+    let before = |kept_for: Option<Duration>| kept_for.map(|kept_for| now - kept_for);
     let mut purged = Purged::default();
     in_batches(|| store::budgets::mark_remembered(db, now, BATCH)).await?;
     purged.budgets = in_batches(|| store::budgets::purge(db, now, BATCH)).await?;
@@ -60,23 +60,23 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     Ok(purged)
 }
 
-/// Until a statement finds less than it may take.
+/// Repeats a statement until it finds less than a full batch. Returns the number of all rows.
 async fn in_batches<F, Fut>(batch: F) -> Result<u64, Error>
 where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<u64, StoreError>>,
 {
-    let mut all = 0;
+    let mut total = 0;
     loop {
-        let some = batch().await?;
-        all += some;
-        if some < BATCH {
-            return Ok(all);
+        let removed = batch().await?;
+        total += removed;
+        if removed < BATCH {
+            return Ok(total);
         }
     }
 }
 
-/// Drops the months of the audit log that were over then, if there are any.
+/// Drops the months of the audit log that ended before this time, if there are any.
 async fn drop_months(services: &Services, before: DateTime<Utc>, by: Actor) -> Result<u64, Error> {
     let month = Month::from_time(before, services.zone);
     let oldest = store::audit::list_after(&services.store, &Filter::default(), None, 1).await?;

@@ -1,5 +1,5 @@
-//! Recycled numbers: carriers give a number to somebody else after some months. Whoever proves then that she has it must
-//! not find herself in the account of whoever had it before.
+//! Recycled numbers: carriers give an unused number to another person after some months. The new owner, who proves the
+//! number by a code, must not get into the account of the previous owner.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -14,8 +14,8 @@ use crate::{
     store::{self, Txn},
 };
 
-/// Takes a phone from its account, if that was not used for too long: its sessions end, what its devices were given is
-/// worth nothing, and staff can give it back ([`super::users::reunite`]). Says which account it was.
+/// Takes the phone from its account, if the account was not used for too long. The account's sessions end and its device
+/// tokens become invalid. Staff can give the phone back ([`super::users::reunite`]). Returns the account.
 pub(super) async fn unlink(
     services: &Services,
     txn: &Txn,
@@ -33,7 +33,7 @@ pub(super) async fn unlink(
     Ok(Some(old.id))
 }
 
-/// Writes it down, once it has happened.
+/// Records it, after the commit.
 pub(super) fn note(
     services: &Services,
     phone: &PhoneNumber,

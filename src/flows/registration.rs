@@ -1,6 +1,7 @@
 //! Registering with a username and a password.
 //!
-//! A registration is charged before its hash is made, which is what costs. Only what follows the hashing runs to its end.
+//! A registration is charged before its password is hashed, because hashing is expensive. Only what follows the hashing
+//! runs to completion if the client disconnects.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Client, OpenedBy, TokenPair},
+        access::{Client, TokenPair},
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
@@ -27,27 +28,27 @@ use crate::{
     },
 };
 
-/// What somebody says of herself who registers.
+/// The fields of a registration.
 #[derive(Debug)]
 pub struct Registration {
-    /// The name that she signs in with.
+    /// The name to sign in with.
     pub username: Username,
-    /// Nobody proved it.
+    /// The e-mail address, not verified.
     pub email: Option<Email>,
-    /// As she gave it.
+    /// As the user gave it.
     pub first_name: Option<PersonName>,
-    /// As she gave it.
+    /// As the user gave it.
     pub last_name: Option<PersonName>,
-    /// Nobody proved it.
+    /// A phone, not verified.
     pub phone: Option<ClaimedPhone>,
-    /// What she signs in with.
+    /// The password to sign in with.
     pub password: Password,
 }
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Debug)]
 pub enum Registered<T> {
-    /// She has an account.
+    /// The account was created.
     Made(T),
     /// The username is another account's.
     UsernameTaken,
@@ -57,10 +58,10 @@ pub enum Registered<T> {
     Refused(BudgetExceeded),
 }
 
-/// Makes an account.
+/// Creates an account.
 ///
 /// # Errors
-/// When the database does not answer: then there is none.
+/// When the database does not answer: no account is created.
 pub async fn register(
     services: &Arc<Services>,
     new: Registration,
@@ -87,10 +88,10 @@ pub async fn register(
     .await
 }
 
-/// Makes an account and lets its owner in.
+/// Creates an account and signs its owner in.
 ///
 /// # Errors
-/// When the database does not answer: then there is none.
+/// When the database does not answer: no account is created.
 pub async fn register_and_enter(
     services: &Arc<Services>,
     new: Registration,
@@ -127,7 +128,7 @@ async fn insert_and_enter(
             return Ok(Registered::EmailTaken);
         }
     };
-    let tokens = session::open(services, &txn, &account, OpenedBy::Password, client.clone(), now).await?;
+    let tokens = session::open_by_password(services, &txn, &account, client.clone(), now).await?;
     txn.commit().await?;
     services.metrics.sign_in("password");
     services.audit.note(registered(account.id, from), now);
@@ -136,7 +137,7 @@ async fn insert_and_enter(
     Ok(Registered::Made(tokens))
 }
 
-/// Counts a registration, whatever becomes of it; what refuses it, if anything does.
+/// Counts a registration, even if it fails later. Returns the budget that refuses it, if one does.
 async fn count_registration(
     services: &Services,
     from: ClientAddress,

@@ -17,14 +17,39 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
     },
-    store::{self, Txn},
+    store::{self, Txn, otp::Consumed},
 };
 
-/// Opens a session, whichever way its holder came in, and makes its first tokens. Nobody has them before the commit.
+/// Opens a session for a user who signs in by code, and issues its first tokens. `_consumed` proves that this transaction
+/// consumed a right code.
+pub(super) async fn open_by_code(
+    services: &Services,
+    txn: &Txn,
+    _consumed: &Consumed,
+    account: &Account,
+    client: Client,
+    now: DateTime<Utc>,
+) -> Result<TokenPair, Error> {
+    open(services, txn, account, OpenedBy::Code, client, now).await
+}
+
+/// Opens a session for a user who signs in by password, and issues its first tokens. The caller compared the password with
+/// the hash that the account still has, or created the account in this transaction.
+pub(super) async fn open_by_password(
+    services: &Services,
+    txn: &Txn,
+    account: &Account,
+    client: Client,
+    now: DateTime<Utc>,
+) -> Result<TokenPair, Error> {
+    open(services, txn, account, OpenedBy::Password, client, now).await
+}
+
+/// Opens a session. The tokens must not leave the server before the commit.
 ///
-/// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that made it), so that
-/// however many sign in at once no more than [`MOST_SESSIONS`] live on. The one that was used longest ago goes first.
-pub(super) async fn open(
+/// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that created it), so that
+/// parallel sign-ins leave at most [`MOST_SESSIONS`] alive. The one that was used longest ago is ended first.
+async fn open(
     services: &Services,
     txn: &Txn,
     account: &Account,
@@ -42,7 +67,7 @@ pub(super) async fn open(
     Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
 }
 
-/// A session and whose it is. What a clock wrote that was wrong counts as now, and is written down so.
+/// A session and its account. Times in the future, which a wrong clock wrote, count as now and are corrected in the row.
 pub(super) async fn find(
     services: &Services,
     id: Uuid,
@@ -60,9 +85,9 @@ pub(super) async fn find(
     Ok(Some((session, account)))
 }
 
-/// Whether somebody whom the gate let in would still be, asked again in a transaction that holds her account: her
-/// session may have ended since, or her account.
-pub(super) async fn stands(txn: &Txn, who: &SignedIn) -> Result<Option<(Session, Account)>, Error> {
+/// Reads session and account again, in a transaction that holds the account. `None` when the session has ended or the
+/// account was disabled since the request was authenticated.
+pub(super) async fn recheck(txn: &Txn, who: &SignedIn) -> Result<Option<(Session, Account)>, Error> {
     let found = store::sessions::find_with_account(txn, who.session().id).await?;
     Ok(found.filter(|(session, account)| session.ended_at.is_none() && account.is_active))
 }
@@ -70,9 +95,9 @@ pub(super) async fn stands(txn: &Txn, who: &SignedIn) -> Result<Option<(Session,
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRefused {
-    /// Not ours, altered, or a refresh token.
+    /// Not signed by this server, altered, or of the wrong type.
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
     /// Its session has ended, or its account is disabled.
     Revoked,
@@ -87,21 +112,21 @@ impl From<TokenError> for TokenRefused {
     }
 }
 
-/// What became of a refresh token.
+/// The outcome of `refresh`.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The next pair.
+    /// The next pair of tokens.
     Tokens(TokenPair),
-    /// It is no good.
+    /// The refresh token is refused.
     Refused(TokenRefused),
-    /// Its account was disabled.
+    /// The account is disabled.
     Disabled,
 }
 
-/// Answers a refresh token, which came from there, with the next pair.
+/// Exchanges a refresh token for the next pair of tokens.
 ///
 /// # Errors
-/// When the database does not answer: then the token is as good as before.
+/// When the database does not answer: the token stays valid.
 pub async fn refresh(
     services: &Arc<Services>,
     token: SecretString,
@@ -124,20 +149,20 @@ async fn rotate(
     now: DateTime<Utc>,
 ) -> Result<Refreshed, Error> {
     let (sid, user_id, presented) = (claims.sid, claims.user_id, claims.jti);
-    // Whoever loses the race below finds the winner's successor at the second look, so this ends.
+    // A request that loses the race below finds the winner's successor in the next round, so this ends.
     loop {
         let (session, account) = match find(services, sid, now).await? {
             Some((session, account)) if session.account_id == user_id => (session, account),
             Some(_) | None => return Ok(Refreshed::Refused(TokenRefused::Revoked)),
         };
-        // First, because disabling an account may end its sessions too.
+        // Checked first, because disabling an account also ends its sessions.
         if !account.is_active {
             return Ok(Refreshed::Disabled);
         }
         if session.ended_at.is_some() {
             return Ok(Refreshed::Refused(TokenRefused::Revoked));
         }
-        // Its token says another end, from when sessions were allowed to grow older.
+        // Token and row may have a later end than the settings allow now: they date from when sessions could live longer.
         if services.tokens.policy().expiry(session.created_at, now).min(session.expires_at) <= now {
             return Ok(Refreshed::Refused(TokenRefused::Expired));
         }
@@ -173,11 +198,11 @@ async fn advance(
     Ok(won.then_some(rotated))
 }
 
-/// Ends the sessions of these tokens, of either kind and any age. A token that is not ours is passed over: whoever
-/// wants to be signed out is.
+/// Ends the sessions of these tokens, of either type and any age. A token that this server did not sign is ignored: logout
+/// succeeds anyway.
 ///
 /// # Errors
-/// When the database does not answer: then the sessions may go on.
+/// When the database does not answer: the sessions may stay alive.
 pub async fn logout(services: &Arc<Services>, tokens: Vec<SecretString>) -> Result<(), Error> {
     run_to_completion(services, |services| async move {
         let now = services.clock.now();

@@ -15,10 +15,10 @@ use crate::{
     store,
 };
 
-/// Ends a live session of hers, be it the one that she asks by. False when she has none of this id.
+/// Ends one of the user's live sessions, which may be the current one. False when there is none with this id.
 ///
 /// # Errors
-/// When the database does not answer: then it may go on.
+/// When the database does not answer: the session may stay alive.
 pub async fn end_one(services: &Arc<Services>, who: &SignedIn, id: Uuid) -> Result<bool, Error> {
     let account_id = who.account().id;
     run_to_completion(services, move |services| async move {
@@ -28,24 +28,24 @@ pub async fn end_one(services: &Arc<Services>, who: &SignedIn, id: Uuid) -> Resu
     .await
 }
 
-/// Ends all of her sessions but the one that she asks by, and says how many they were.
+/// Ends all of the user's sessions except the current one. Returns their number.
 ///
 /// # Errors
-/// When the database does not answer: then they may go on.
+/// When the database does not answer: the sessions may stay alive.
 pub async fn end_others(services: &Arc<Services>, who: &SignedIn, from: ClientAddress) -> Result<u64, Error> {
     end_all_but(services, who, Some(who.session().id), from).await
 }
 
-/// Ends all of her sessions, and says how many they were.
+/// Ends all of the user's sessions. Returns their number.
 ///
 /// # Errors
-/// When the database does not answer: then they may go on.
+/// When the database does not answer: the sessions may stay alive.
 pub async fn end_all(services: &Arc<Services>, who: &SignedIn, from: ClientAddress) -> Result<u64, Error> {
     end_all_but(services, who, None, from).await
 }
 
-/// Whoever ends all of them trusts none of her devices any more. The account first, so that whoever signs in at this moment
-/// is either before both or after both.
+/// Ends all sessions and invalidates all device tokens, because the user trusts none of the devices any more. The account
+/// comes first, so that a parallel sign-in is either before both or after both.
 async fn close_all_with_devices(services: &Services, id: Uuid, now: DateTime<Utc>) -> Result<u64, Error> {
     let txn = services.store.begin().await?;
     store::owners::end_devices(&txn, id).await?;

@@ -1,4 +1,4 @@
-//! What staff do to accounts, and what people change of their own.
+//! Changes of accounts: by staff, and of names and address by the users themselves.
 
 use std::sync::Arc;
 
@@ -22,39 +22,39 @@ use crate::{
     },
 };
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub enum Changed {
-    /// The account is as it should be.
+    /// The account as it is now.
     Done(Box<User>),
     /// There is no such account.
     NotFound,
-    /// It is one of staff, whom only admins change.
+    /// The account belongs to staff, whom only admins may change.
     Forbidden,
-    /// It is the last active admin's: somebody has to be left who can say who is staff.
+    /// It is the last active admin, and there must be one.
     LastAdmin,
-    /// The address is another account's.
+    /// Another account has this e-mail address.
     EmailTaken,
 }
 
-/// Changes an account, and answers it as it is then. A change of the role, like a deactivation, ends all sessions of the
-/// account in the same transaction.
+/// Changes an account and returns it. A change of the role, like a deactivation, ends all sessions of the account in the
+/// same transaction.
 ///
 /// # Errors
-/// When the database does not answer: then nothing is changed.
+/// When the database does not answer: nothing is changed.
 pub async fn change(
     services: &Arc<Services>,
-    delete_account: EditPermission,
+    permission: EditPermission,
     edit: Edit,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
     run_to_completion(services, move |services| async move {
         if edit.is_about_rights() {
-            transaction(|| change_rights(&services, delete_account, &edit, from)).await
-        } else if delete_account.by() != delete_account.target() {
-            transaction(|| change_names_of_another(&services, delete_account, &edit, from)).await
+            transaction(|| change_rights(&services, permission, &edit, from)).await
+        } else if permission.by() != permission.target() {
+            transaction(|| change_names_of_another(&services, permission, &edit, from)).await
         } else {
-            change_names(&services, delete_account, &edit).await
+            change_names(&services, permission, &edit).await
         }
     })
     .await
@@ -62,12 +62,12 @@ pub async fn change(
 
 async fn change_names(
     services: &Services,
-    delete_account: EditPermission,
+    permission: EditPermission,
     edit: &Edit,
 ) -> Result<Changed, Error> {
-    let marked = store::users::update(&services.store, delete_account, edit, services.clock.now()).await?;
-    let found = store::users::find(&services.store, delete_account.read_permission()).await?;
-    Ok(match (marked, found) {
+    let updated = store::users::update(&services.store, permission, edit, services.clock.now()).await?;
+    let found = store::users::find(&services.store, permission.read_permission()).await?;
+    Ok(match (updated, found) {
         (_, None) => Changed::NotFound,
         (Updated::EmailTaken, Some(_)) => Changed::EmailTaken,
         (Updated::Guarded, Some(_)) => Changed::Forbidden,
@@ -75,40 +75,40 @@ async fn change_names(
     })
 }
 
-/// What staff do is written down with it.
+/// Changes the names of another account: the audit entry is written in the same transaction.
 async fn change_names_of_another(
     services: &Services,
-    delete_account: EditPermission,
+    permission: EditPermission,
     edit: &Edit,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
     let now = services.clock.now();
     let txn = services.store.begin().await?;
-    let refused = match store::users::update(&txn, delete_account, edit, now).await? {
+    let refused = match store::users::update(&txn, permission, edit, now).await? {
         Updated::Done => None,
         Updated::EmailTaken => Some(Changed::EmailTaken),
         Updated::Guarded => Some(Changed::Forbidden),
     };
     if let Some(refused) = refused {
         txn.rollback().await?;
-        let found = store::users::find(&services.store, delete_account.read_permission()).await?;
+        let found = store::users::find(&services.store, permission.read_permission()).await?;
         return Ok(found.map_or(Changed::NotFound, |_| refused));
     }
-    let Some(user) = store::users::find(&txn, delete_account.read_permission()).await? else {
+    let Some(user) = store::users::find(&txn, permission.read_permission()).await? else {
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
-    services.audit.write_all(&txn, edited(delete_account, edit, from).into_iter().collect(), now).await?;
+    services.audit.write_all(&txn, edited(permission, edit, from).into_iter().collect(), now).await?;
     txn.commit().await?;
     Ok(Changed::Done(Box::new(user)))
 }
 
-fn by_staff(action: Action, delete_account: EditPermission, from: ClientAddress) -> Event {
-    Event::new(action, Actor::Staff(delete_account.by())).about(delete_account.target()).from(from)
+fn by_staff(action: Action, permission: EditPermission, from: ClientAddress) -> Event {
+    Event::new(action, Actor::Staff(permission.by())).about(permission.target()).from(from)
 }
 
-/// What of the names and the address was set: which, never to what.
-fn edited(delete_account: EditPermission, edit: &Edit, from: ClientAddress) -> Option<Event> {
+/// The audit entry of a change of names or address. It holds the names of the fields, never their values.
+fn edited(permission: EditPermission, edit: &Edit, from: ClientAddress) -> Option<Event> {
     let set = [
         ("first_name", edit.first_name.is_some()),
         ("last_name", edit.last_name.is_some()),
@@ -117,59 +117,59 @@ fn edited(delete_account: EditPermission, edit: &Edit, from: ClientAddress) -> O
     let fields: Vec<&'static str> =
         set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
     (!fields.is_empty())
-        .then(|| by_staff(Action::AccountEdited, delete_account, from).with("fields", fields.as_slice()))
+        .then(|| by_staff(Action::AccountEdited, permission, from).with("fields", fields.as_slice()))
 }
 
-/// What a change of somebody's rights was, an entry for each.
-fn acts(
-    delete_account: EditPermission,
+/// The audit entries of a change of rights, one for each change.
+fn rights_events(
+    permission: EditPermission,
     edit: &Edit,
     before: &Account,
     ended: u64,
     from: ClientAddress,
 ) -> Vec<Event> {
     let role = edit.role.filter(|role| *role != before.role).map(|role| {
-        let event = by_staff(Action::RoleChanged, delete_account, from).with("from", before.role.as_str());
+        let event = by_staff(Action::RoleChanged, permission, from).with("from", before.role.as_str());
         event.with("to", role.as_str()).with("ended", ended)
     });
-    let switch = edit.is_active.filter(|is_active| *is_active != before.is_active).map(|is_active| {
+    let activation = edit.is_active.filter(|is_active| *is_active != before.is_active).map(|is_active| {
         if is_active {
-            by_staff(Action::AccountActivated, delete_account, from)
+            by_staff(Action::AccountActivated, permission, from)
         } else {
-            by_staff(Action::AccountDeactivated, delete_account, from).with("ended", ended)
+            by_staff(Action::AccountDeactivated, permission, from).with("ended", ended)
         }
     });
-    let mut acts: Vec<Event> =
-        role.into_iter().chain(switch).chain(edited(delete_account, edit, from)).collect();
-    for act in &mut acts {
-        act.phone.clone_from(&before.phone);
+    let mut events: Vec<Event> =
+        role.into_iter().chain(activation).chain(edited(permission, edit, from)).collect();
+    for event in &mut events {
+        event.phone.clone_from(&before.phone);
     }
-    acts
+    events
 }
 
 async fn change_rights(
     services: &Services,
-    delete_account: EditPermission,
+    permission: EditPermission,
     edit: &Edit,
     from: ClientAddress,
 ) -> Result<Changed, Error> {
     let now = services.clock.now();
     let txn = services.store.begin().await?;
-    if edit.takes_an_admin_away() && delete_account.over().contains(&Role::Admin) {
+    if edit.takes_an_admin_away() && permission.over().contains(&Role::Admin) {
         store::owners::claim_admins(&txn).await?;
     }
-    let Some(before) = store::owners::claim(&txn, delete_account.target()).await? else {
+    let Some(before) = store::owners::claim(&txn, permission.target()).await? else {
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
-    let refused = match store::users::update(&txn, delete_account, edit, now).await? {
+    let refused = match store::users::update(&txn, permission, edit, now).await? {
         Updated::Done => None,
         Updated::EmailTaken => Some(Changed::EmailTaken),
-        // The fixed code of a review number made it: it never does more than a user.
+        // An account that the fixed code of a review number created never gets more rights than a user.
         Updated::Guarded if before.is_review && edit.role.is_some_and(|role| role > Role::User) => {
             Some(Changed::Forbidden)
         }
-        Updated::Guarded if delete_account.over().contains(&before.role) => Some(Changed::LastAdmin),
+        Updated::Guarded if permission.over().contains(&before.role) => Some(Changed::LastAdmin),
         Updated::Guarded => Some(Changed::Forbidden),
     };
     if let Some(refused) = refused {
@@ -179,119 +179,119 @@ async fn change_rights(
     let is_off = edit.is_active == Some(false);
     let is_another_role = edit.role.is_some_and(|role| role != before.role);
     let ended = if is_off || is_another_role {
-        store::sessions::close_all(&txn, delete_account.target(), None, now).await?
+        store::sessions::close_all(&txn, permission.target(), None, now).await?
     } else {
         0
     };
-    let Some(user) = store::users::find(&txn, delete_account.read_permission()).await? else {
+    let Some(user) = store::users::find(&txn, permission.read_permission()).await? else {
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
-    services.audit.write_all(&txn, acts(delete_account, edit, &before, ended, from), now).await?;
+    services.audit.write_all(&txn, rights_events(permission, edit, &before, ended, from), now).await?;
     txn.commit().await?;
     let (by, user_id, role, is_active) =
-        (delete_account.by(), delete_account.target(), user.account.role.as_str(), user.account.is_active);
+        (permission.by(), permission.target(), user.account.role.as_str(), user.account.is_active);
     tracing::info!(%by, %user_id, role, is_active, ended, "the rights of an account were set");
     Ok(Changed::Done(Box::new(user)))
 }
 
-/// What became of the wish to give an account its phone back.
+/// The outcome of giving an account its phone back.
 #[derive(Debug)]
 pub enum Reunited {
-    /// The phone is its own; it may have been before.
+    /// The account has the phone. It may have had it before.
     Done(Box<User>),
     /// There is no such account.
     NotFound,
-    /// It, or the one that has the phone now, is not one that whoever asks may act on.
+    /// The caller may not change this account, or the one that has the phone now.
     Forbidden,
-    /// It lost no phone.
+    /// The account lost no phone.
     NothingLost,
-    /// The phone is that of an account which is older than the loss: whoever has it did not come by it through that.
+    /// Another account has the phone, and it is older than the loss: it got the phone in another way.
     Taken,
 }
 
-/// Gives an account the phone back that it lost because it was not used for too long. The account that was opened with
-/// the phone since is deactivated and loses it in its turn, and its sessions end.
+/// Gives an account back the phone that it lost because it was not used for too long. The account that was created with the
+/// phone since then loses the phone and is deactivated, and its sessions end.
 ///
 /// # Errors
-/// When the database does not answer: then nothing is changed.
+/// When the database does not answer: nothing is changed.
 pub async fn reunite(
     services: &Arc<Services>,
-    delete_account: EditPermission,
+    permission: EditPermission,
     from: ClientAddress,
 ) -> Result<Reunited, Error> {
     run_to_completion(services, move |services| async move {
-        transaction(|| refund_send(&services, delete_account, from)).await
+        transaction(|| return_phone(&services, permission, from)).await
     })
     .await
 }
 
-async fn refund_send(
+async fn return_phone(
     services: &Services,
-    delete_account: EditPermission,
+    permission: EditPermission,
     from: ClientAddress,
 ) -> Result<Reunited, Error> {
     let now = services.clock.now();
-    // Dropping the transaction undoes it.
+    // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
-    let claimed = store::owners::claim_with_successor(&txn, delete_account.target()).await?;
+    let claimed = store::owners::claim_with_successor(&txn, permission.target()).await?;
     let (mut old, mut others): (Vec<Account>, Vec<Account>) =
-        claimed.into_iter().partition(|account| account.id == delete_account.target());
+        claimed.into_iter().partition(|account| account.id == permission.target());
     let Some(old) = old.pop() else {
         return Ok(Reunited::NotFound);
     };
-    if !delete_account.over().contains(&old.role) {
+    if !permission.over().contains(&old.role) {
         return Ok(Reunited::Forbidden);
     }
     let (None, Some(phone), Some(unlinked_at)) = (&old.phone, &old.former_phone, old.unlinked_at) else {
-        return Ok(match store::users::find(&txn, delete_account.read_permission()).await? {
+        return Ok(match store::users::find(&txn, permission.read_permission()).await? {
             Some(user) if user.account.phone.is_some() => Reunited::Done(Box::new(user)),
             Some(_) => Reunited::NothingLost,
             None => Reunited::NotFound,
         });
     };
     let holder = others.pop();
-    let mut acts = Vec::new();
+    let mut events = Vec::new();
     if let Some(holder) = &holder {
-        match may_lose(delete_account, holder, unlinked_at) {
-            Ok(()) => acts.push(take_phone(&txn, delete_account, holder, from, now).await?),
+        match may_lose(permission, holder, unlinked_at) {
+            Ok(()) => events.push(take_phone(&txn, permission, holder, from, now).await?),
             Err(refused) => return Ok(refused),
         }
     }
     if !store::owners::set_reunited(&txn, old.id, now).await? {
         return Ok(Reunited::Taken);
     }
-    let Some(user) = store::users::find(&txn, delete_account.read_permission()).await? else {
+    let Some(user) = store::users::find(&txn, permission.read_permission()).await? else {
         return Ok(Reunited::NotFound);
     };
-    let event = by_staff(Action::AccountReunited, delete_account, from).phone(phone);
-    acts.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
-    services.audit.write_all(&txn, acts, now).await?;
+    let event = by_staff(Action::AccountReunited, permission, from).phone(phone);
+    events.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
+    services.audit.write_all(&txn, events, now).await?;
     txn.commit().await?;
-    tracing::info!(by = %delete_account.by(), user_id = %old.id, %phone, "an account has its number back");
+    tracing::info!(by = %permission.by(), user_id = %old.id, %phone, "an account has its number back");
     Ok(Reunited::Done(Box::new(user)))
 }
 
-/// Whether the account that has a phone now may lose it to the one that had it before.
+/// Whether the account that has the phone now may lose it to the one that had it before.
 fn may_lose(
-    delete_account: EditPermission,
+    permission: EditPermission,
     holder: &Account,
     unlinked_at: DateTime<Utc>,
 ) -> Result<(), Reunited> {
     if holder.created_at < unlinked_at {
         Err(Reunited::Taken)
-    } else if holder.id == delete_account.by() || holder.role != Role::User {
-        // Nobody acts on herself, and no act on staff is a mere consequence of another.
+    } else if holder.id == permission.by() || holder.role != Role::User {
+        // Staff do not change their own account this way, and staff accounts are never changed as a side effect.
         Err(Reunited::Forbidden)
     } else {
         Ok(())
     }
 }
 
-/// Deactivates the account that has a phone now, and takes it from it.
+/// Takes the phone from the account that has it now, and deactivates that account.
 async fn take_phone(
     txn: &Txn,
-    delete_account: EditPermission,
+    permission: EditPermission,
     holder: &Account,
     from: ClientAddress,
     now: DateTime<Utc>,
@@ -299,27 +299,27 @@ async fn take_phone(
     store::owners::unlink_one(txn, holder.id, now).await?;
     let ended = store::sessions::close_all(txn, holder.id, None, now).await?;
     let event =
-        Event::new(Action::AccountDeactivated, Actor::Staff(delete_account.by())).about(holder.id).from(from);
+        Event::new(Action::AccountDeactivated, Actor::Staff(permission.by())).about(holder.id).from(from);
     Ok(Event { phone: holder.phone.clone(), ..event }.with("ended", ended))
 }
 
-/// What became of the wish for an admin.
+/// The outcome of creating an admin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminMade {
-    /// She is there.
+    /// The admin with this id was created.
     Made(Uuid),
-    /// The username is another account's.
+    /// Another account has this username.
     UsernameTaken,
-    /// The address is another account's.
+    /// Another account has this e-mail address.
     EmailTaken,
     /// The database is not migrated.
     NoSchema,
 }
 
-/// Makes an admin, because whoever runs the server wants one. An account that exists is never made one by this.
+/// Creates an admin, for the operator's command line. It never turns an existing account into an admin.
 ///
 /// # Errors
-/// When the database does not answer: then there is none.
+/// When the database does not answer: no admin is created.
 pub async fn create_admin(
     services: &Services,
     username: &Username,

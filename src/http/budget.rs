@@ -14,22 +14,18 @@ use crate::{
     domain::budget::{self, Kind},
     flows::{
         Services,
-        budget::{BudgetStatus, CountedRequest, Requester, admit},
+        budget::{BudgetStatus, CountedRequest, count_request},
     },
 };
 
-/// Who sends a request.
-pub fn requester(request: &Request) -> Requester {
-    Requester { address: client_ip::from_request(request), device_token: None, challenge_response: None }
-}
-
 /// Counts a request for a code, and tells how its address stands.
 pub async fn counted(services: &Arc<Services>, request: &Request) -> Result<CountedRequest> {
-    let admitted = admit(services, requester(request)).await.map_err(RequestError::from)?;
-    if let Some(status) = admitted.status {
+    let counted =
+        count_request(services, client_ip::from_request(request)).await.map_err(RequestError::from)?;
+    if let Some(status) = counted.status {
         tell(request, status);
     }
-    Ok(admitted)
+    Ok(counted)
 }
 
 /// The answer to a request that a budget stopped.

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     domain::phone::PhoneNumber,
     flows::{
-        CodeSent, DeliveryPreferences, SendError, SendOutcome, Services,
-        budget::Requester,
+        CodeRequest, CodeSent, DeliveryPreferences, SendError, SendOutcome, Services,
+        budget::CountedRequest,
         login::{self, Login},
         signup::{self, Signup},
     },
@@ -232,16 +232,15 @@ impl CodeApi {
     #[oai(path = "/api/auth/signup", method = "post", operation_id = "signup")]
     async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
         let SignupRequest { phone_number, channel, platform, device_token, challenge_response } = &body.0;
-        let mut admitted = budget::counted(&self.services, request).await?;
+        let counted = budget::counted(&self.services, request).await?;
         let fields =
             DeliveryFields { phone: phone_number, channel, platform, device_token, challenge_response };
-        let (phone, preferences) = match self.preferences(request, &fields, &mut admitted.requester) {
-            Ok(preferences) => preferences,
+        let code_request = match self.code_request(request, &fields, counted) {
+            Ok(code_request) => code_request,
             Err(errors) => return Ok(SignupResponse::Invalid(errors.into_error_response())),
         };
-        let outcome = signup::signup(&self.services, phone.clone(), preferences, admitted)
-            .await
-            .map_err(RequestError::from)?;
+        let phone = code_request.phone.clone();
+        let outcome = signup::signup(&self.services, code_request).await.map_err(RequestError::from)?;
         Ok(match outcome {
             Signup::Code { sending: SendOutcome::Sent(sent), unfinished } => {
                 let message = if unfinished {
@@ -297,16 +296,15 @@ impl CodeApi {
             return Ok(LoginResponse::BadRequest(Failure::new(ErrorCode::MalformedRequest, sentence).into()));
         }
         let LoginRequest { phone_number, channel, platform, device_token, challenge_response, .. } = &body.0;
-        let mut admitted = budget::counted(&self.services, request).await?;
+        let counted = budget::counted(&self.services, request).await?;
         let fields =
             DeliveryFields { phone: phone_number, channel, platform, device_token, challenge_response };
-        let (phone, preferences) = match self.preferences(request, &fields, &mut admitted.requester) {
-            Ok(preferences) => preferences,
+        let code_request = match self.code_request(request, &fields, counted) {
+            Ok(code_request) => code_request,
             Err(errors) => return Ok(LoginResponse::Invalid(errors.into_error_response())),
         };
-        let outcome = login::login(&self.services, phone.clone(), preferences, admitted)
-            .await
-            .map_err(RequestError::from)?;
+        let phone = code_request.phone.clone();
+        let outcome = login::login(&self.services, code_request).await.map_err(RequestError::from)?;
         Ok(match outcome {
             Login::Code(SendOutcome::Sent(sent)) => {
                 let data = CodeSentData::new(&phone, sent);
@@ -348,13 +346,13 @@ impl CodeApi {
         })
     }
 
-    /// The phone and how its owner wants her code, or everything that is wrong with the fields.
-    fn preferences(
+    /// The request with all of its fields, or everything that is wrong with them.
+    fn code_request(
         &self,
         request: &Request,
         fields: &DeliveryFields<'_, impl Describe>,
-        requester: &mut Requester,
-    ) -> Result<(PhoneNumber, DeliveryPreferences), FieldErrors> {
+        counted: CountedRequest,
+    ) -> Result<CodeRequest, FieldErrors> {
         let mut errors = FieldErrors::default();
         let phone = errors.check("phone_number", fields::phone(fields.phone, self.services.region));
         let channel = errors.check("channel", fields::channel(fields.channel, &self.services.channels));
@@ -364,10 +362,9 @@ impl CodeApi {
             errors.check("challenge_response", fields::challenge_response(fields.challenge_response));
         let languages = languages(request);
         match (phone, channel, platform, device_token, response) {
-            (Some(phone), Some(channel), Some(platform), Some(device_token), Some(response)) => {
-                requester.device_token = device_token;
-                requester.challenge_response = response;
-                Ok((phone, DeliveryPreferences { channel, platform, languages }))
+            (Some(phone), Some(channel), Some(platform), Some(device_token), Some(challenge_response)) => {
+                let preferences = DeliveryPreferences { channel, platform, languages };
+                Ok(CodeRequest { counted, phone, preferences, device_token, challenge_response })
             }
             _ => Err(errors),
         }

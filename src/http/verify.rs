@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use super::{
     Tag,
     body::Json,
-    budget, client,
+    budget, client, client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure, SuccessWithToken},
     error::RequestError,
     fields::{self, Field, FieldErrors},
@@ -18,8 +18,7 @@ use crate::{
     domain::{otp::OtpCode, phone::PhoneNumber},
     flows::{
         Services,
-        budget::Requester,
-        verify::{self, CodeRefused, LoggedIn, Refused, SignedIn, SignedUp},
+        verify::{self, CodeRefused, LoggedIn, Refused, Requester, SignedIn, SignedUp},
     },
 };
 
@@ -251,7 +250,7 @@ impl VerifyApi {
         let device_token = errors.check("device_token", fields::device_token(&body.device_token));
         match (phone, code, device_token) {
             (Some(phone), Some(code), Some(device_token)) => {
-                Ok((phone, code, Requester { device_token, ..budget::requester(request) }))
+                Ok((phone, code, Requester { address: client_ip::from_request(request), device_token }))
             }
             _ => Err(errors),
         }

@@ -41,12 +41,12 @@ on_both! {
             (2, [0, 0, 0, all[3]]),
         ] {
             server.advance(days * DAY);
-            housekeeping::tend(&server.services).await.unwrap().expect("it is time");
+            housekeeping::purge_if_due(&server.services).await.unwrap().expect("it is time");
             server.services.audit.flush().await.unwrap();
             assert_eq!(rows(&server).await, expected, "{days} more days");
         }
         server.advance(31 * DAY);
-        let purged = housekeeping::tend(&server.services).await.unwrap().expect("it is time");
+        let purged = housekeeping::purge_if_due(&server.services).await.unwrap().expect("it is time");
         assert_eq!(purged.audit, u64::try_from(all[3]).unwrap());
         let entry = "SELECT COUNT(*) FROM audit WHERE action = 'audit_dropped' AND actor_kind = 'system'";
         assert_eq!((server.count("SELECT COUNT(*) FROM audit").await, server.count(entry).await), (1, 1));
@@ -56,7 +56,7 @@ on_both! {
     async fn one_server_removes_it_in_an_hour(server: TestServer) {
         let other = server.second_server(&[]).await;
         let both = async || {
-            let (one, another) = tokio::join!(housekeeping::tend(&server.services), housekeeping::tend(&other.services));
+            let (one, another) = tokio::join!(housekeeping::purge_if_due(&server.services), housekeeping::purge_if_due(&other.services));
             [one.unwrap().is_some(), another.unwrap().is_some()].into_iter().filter(|did| *did).count()
         };
         for (seconds, did) in [(0, 1), (3599, 0), (1, 1), (3599, 0), (-365 * DAY, 1), (3600, 1)] {
@@ -79,7 +79,7 @@ on_both! {
              SELECT phone, purpose, 'n' || n, id, key_version, opened_at, expires_at FROM challenges, {copies}"
         )).await;
         server.advance(8 * DAY);
-        let purged = housekeeping::tend(&server.services).await.unwrap().expect("it is time");
+        let purged = housekeeping::purge_if_due(&server.services).await.unwrap().expect("it is time");
         assert_eq!(purged.challenges, 2501);
         assert!(purged.budgets >= 2500, "{purged:?}");
     }
@@ -90,10 +90,10 @@ on_both! {
         let budgets = "SELECT COUNT(*) FROM budgets";
         let far = "UPDATE budgets SET ends_at = '2126-01-01 00:00:00.000000 +00:00'";
         server.execute(far).await;
-        housekeeping::tend(&server.services).await.unwrap().expect("it is time");
+        housekeeping::purge_if_due(&server.services).await.unwrap().expect("it is time");
         assert!(server.count(budgets).await > 0);
         server.advance(400 * DAY);
-        housekeeping::tend(&server.services).await.unwrap().expect("it is time");
+        housekeeping::purge_if_due(&server.services).await.unwrap().expect("it is time");
         assert_eq!(server.count(budgets).await, 0);
     }
 

@@ -17,6 +17,7 @@ use super::{
         account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
         session,
     },
+    otp::Consumed,
 };
 use domain::{
     account::{Account, Profile, Role},
@@ -57,16 +58,16 @@ pub struct ByCode {
     pub used_after: Option<DateTime<Utc>>,
 }
 
-/// Finds the account of this phone or creates it, in one statement, so that two requests at once get one account. `None`
-/// when the account was unused for too long: it is unchanged, and locked until the transaction ends.
+/// Finds the account of a phone that a code proved, or creates it, in one statement, so that two requests at once get one
+/// account. `None` when the account was unused for too long: it is unchanged, and locked until the transaction ends.
 pub async fn open(
     db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
+    consumed: &Consumed,
     by: ByCode,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let new = ActiveModel {
-        phone: Set(Some(phone.full().to_owned())),
+        phone: Set(Some(consumed.phone().full().to_owned())),
         is_review: Set(by.is_review),
         seen_at: Set(Some(now)),
         ..blank(by.ids, now)

@@ -265,13 +265,29 @@ pub async fn list_by_ids(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Ve
     Ok(rows.into_iter().map(Challenge::from).collect())
 }
 
-/// Uses up the challenge. False when another request used it up first.
+/// The proof that this request consumed a challenge. Only [`consume`] makes one, so that no other code path can sign a
+/// user in by code or assign a phone.
+#[derive(Debug)]
+#[must_use = "a consumed challenge cannot be answered again: do what its code was for"]
+pub struct Consumed {
+    phone: PhoneNumber,
+}
+
+impl Consumed {
+    /// The phone that the code proved.
+    #[must_use]
+    pub fn phone(&self) -> &PhoneNumber {
+        &self.phone
+    }
+}
+
+/// Uses up the challenge. `None` when another request used it up first.
 pub async fn consume(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
     proof: &Accepted,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Consumed>, StoreError> {
     let used = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
         .filter(has_key(key))
@@ -279,7 +295,7 @@ pub async fn consume(
         .filter(Column::ConsumedAt.is_null())
         .exec(db)
         .await?;
-    Ok(used.rows_affected == 1)
+    Ok((used.rows_affected == 1).then(|| Consumed { phone: key.phone.clone() }))
 }
 
 /// Returns the last attempt to a challenge whose right code was not used up, so that the code can still be entered. Wrong

@@ -19,6 +19,7 @@ use super::{
     StoreError,
     accounts::{account, seen, used},
     entities::account::{Column, Entity},
+    otp::Consumed,
 };
 use domain::{
     account::{Account, Role},
@@ -33,17 +34,17 @@ pub async fn claim(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account
     for_update(Entity::find_by_id(id)).one(db).await?.map(account).transpose()
 }
 
-/// The account with this verified phone, if it was used after the given time. It is locked until the transaction ends, and
-/// counts as used now.
+/// The account of a phone that a code proved, if it was used after the given time. It is locked until the transaction ends,
+/// and counts as used now.
 pub async fn claim_by_phone(
     db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
+    consumed: &Consumed,
     used_after: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let claimed = Entity::update_many()
         .col_expr(Column::SeenAt, seen(now))
-        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::Phone.eq(consumed.phone().full()))
         .filter(used(used_after))
         .exec_with_returning(db)
         .await?;
@@ -141,16 +142,16 @@ pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreE
     Ok(admins.into_tuple().all(db).await?)
 }
 
-/// Changes the verified phone of an account. Its claimed and former phones are cleared, and its device tokens end. False when
-/// another account has the phone: the transaction can only be rolled back then.
+/// Gives an account the phone that a code proved. Its claimed and former phones are cleared, and its device tokens end. False
+/// when another account has the phone: the transaction can only be rolled back then.
 pub async fn set_phone(
     db: &impl ConnectionTrait,
     id: Uuid,
-    phone: &PhoneNumber,
+    consumed: &Consumed,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let moved = Entity::update_many()
-        .col_expr(Column::Phone, Expr::value(phone.full()))
+        .col_expr(Column::Phone, Expr::value(consumed.phone().full()))
         .col_expr(Column::ClaimedPhone, Expr::value(Option::<String>::None))
         .col_expr(Column::FormerPhone, Expr::value(Option::<String>::None))
         .col_expr(Column::UnlinkedAt, Expr::value(Option::<DateTime<Utc>>::None))

@@ -1,4 +1,4 @@
-//! The queue: its order, its end, and what it does when the database is away or refuses.
+//! The queue: its order, its limit, and what it does when the database does not answer or refuses an entry.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn event(left: i64) -> Event {
     Event::by_stranger(Action::WrongCode).with("left", left)
 }
 
-/// Everything that was written, oldest first: the number of a wrong code, or minus the number of lost entries.
+/// Everything that was written, oldest first: the `left` of a wrong code, or minus the number of lost entries.
 async fn written(audit: &Audit) -> Vec<i64> {
     let all = store::audit::list_after(&audit.store, &Filter::default(), None, 100_000).await.unwrap();
     let number = |entry: &Entry| match entry.action.as_ref() {
@@ -44,7 +44,7 @@ async fn written(audit: &Audit) -> Vec<i64> {
 #[tokio::test]
 async fn entries_of_one_moment_keep_their_order_over_many_batches() {
     let audit = audit(MOST_WAITING).await;
-    // More than a batch, and more than a millisecond has numbers for.
+    // More than a batch, and more ids than one millisecond can count.
     let all: Vec<i64> = (0..5_000).collect();
     for left in &all {
         audit.note(event(*left), at(0));
@@ -108,7 +108,7 @@ async fn whoever_gives_up_waiting_loses_nothing() {
     for left in 0..500 {
         audit.note(event(left), at(left));
     }
-    // Given up at its first wait, and again, however often.
+    // Cancelled at its first await, many times.
     for _ in 0..20 {
         let _ = timeout(Duration::ZERO, audit.flush()).await;
     }

@@ -1,0 +1,207 @@
+//! Taking a code of any purpose: an attempt is claimed and charged, the code is judged, and the challenge of a right code
+//! is consumed in the transaction that the code is for. [`redeem`] is the only way through, so that no use case can skip
+//! a step or forget to settle the charges.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    Error, Services,
+    budget::{self, BudgetClaim, GuessClaim, GuessOutcome},
+    transaction,
+};
+use crate::{
+    domain::{
+        address::ClientAddress,
+        audit::{Action, Event},
+        budget::{BudgetExceeded, Guess, Kind, Send},
+        otp::{Accepted, ChallengeKey, Claim, OtpCode, Verdict, judge, judge_fixed},
+    },
+    store::{self, Txn, otp::Consumed},
+};
+
+/// Why a code is refused, whatever its purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeRefused {
+    /// No code is pending, or it was used.
+    NoneRequested,
+    /// The code has expired.
+    Expired,
+    /// All guesses were used.
+    Exhausted {
+        /// Seconds until the next code may be requested, at least 1.
+        retry_after: i64,
+    },
+    /// The wrong code.
+    Wrong {
+        /// Guesses left.
+        left: i64,
+    },
+    /// A budget is used up. The code was not judged.
+    Budget(BudgetExceeded),
+}
+
+/// Who guesses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guesser<'a> {
+    pub(super) address: ClientAddress,
+    /// The device, if the account was signed in on it before.
+    pub(super) device: Option<Uuid>,
+    /// The fixed code of a review number. It takes the place of the derived code.
+    pub(super) fixed: Option<&'a OtpCode>,
+}
+
+impl Guesser<'_> {
+    /// A user who is signed in: the device token plays no role.
+    pub(super) fn address(address: ClientAddress) -> Self {
+        Self { address, device: None, fixed: None }
+    }
+}
+
+/// A right code, and what was claimed to judge it.
+#[must_use = "the claim of a right guess must be settled"]
+struct AcceptedGuess {
+    proof: Accepted,
+    budget_claim: BudgetClaim,
+}
+
+/// Judges a code. If it is right, consumes its challenge and runs `work` in the same transaction, then settles the charges
+/// by the outcome. `work` commits, or rolls back: then the code is not consumed, and only the attempt stays counted.
+///
+/// The challenge is consumed before any account is locked, as in all transactions, so that no two wait for each other.
+pub(super) async fn redeem<T, Work, Fut>(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    code: &OtpCode,
+    guesser: Guesser<'_>,
+    now: DateTime<Utc>,
+    work: Work,
+) -> Result<Result<T, CodeRefused>, Error>
+where
+    Work: Fn(Txn, Consumed) -> Fut,
+    Fut: Future<Output = Result<(T, GuessOutcome), Error>>,
+{
+    let AcceptedGuess { proof, budget_claim } = match judge_guess(services, key, code, guesser, now).await? {
+        Ok(accepted) => accepted,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let (result, outcome) = transaction(|| async {
+        let txn = services.store.begin().await?;
+        let Some(consumed) = store::otp::consume(&txn, key, &proof, now).await? else {
+            txn.rollback().await?;
+            return Ok((Err(CodeRefused::NoneRequested), GuessOutcome::Refund));
+        };
+        let (result, outcome) = work(txn, consumed).await?;
+        Ok((Ok(result), outcome))
+    })
+    .await?;
+    if outcome == GuessOutcome::RefundAndKeep {
+        let most = services.otp.max_attempts;
+        store::otp::set_last_attempt_unused(&services.store, key, &proof, most).await?;
+    }
+    budget::settle_guess(services, budget_claim, key.phone, outcome).await;
+    Ok(result)
+}
+
+/// Takes an attempt and charges the budgets. Only then is the code judged.
+async fn judge_guess(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    code: &OtpCode,
+    guesser: Guesser<'_>,
+    now: DateTime<Utc>,
+) -> Result<Result<AcceptedGuess, CodeRefused>, Error> {
+    let phone_hash = services.pseudonyms.phone(key.phone);
+    let guess = Guess { phone_hash: &phone_hash, address: guesser.address, device: guesser.device };
+    let (claim, budget_claim) = match budget::claim_guess(services, key, guess, now).await? {
+        GuessClaim::Refused(exceeded) => {
+            budget::note_refusal(services, Action::GuessRefused, &exceeded, key, guesser.address, now);
+            return Ok(Err(CodeRefused::Budget(exceeded)));
+        }
+        GuessClaim::NotWaiting(challenge) => (Claim::NotTaken(challenge), None),
+        GuessClaim::Taken(challenge, budget_claim) => (Claim::Taken(challenge), Some(budget_claim)),
+    };
+    let verdict = match guesser.fixed {
+        Some(fixed) => judge_fixed(claim, code, fixed, &services.otp, now),
+        None => judge(claim, code, key, &services.otp_keys, &services.otp, now),
+    };
+    Ok(Err(match (verdict, budget_claim) {
+        (Verdict::Accepted(proof), Some(budget_claim)) => {
+            return Ok(Ok(AcceptedGuess { proof, budget_claim }));
+        }
+        (Verdict::Wrong { left }, Some(budget_claim)) => {
+            note_wrong(services, key, guesser, left, &budget_claim, now);
+            CodeRefused::Wrong { left }
+        }
+        (verdict, budget_claim) => {
+            if let Some(budget_claim) = budget_claim {
+                budget::settle_guess(services, budget_claim, key.phone, GuessOutcome::Refund).await;
+            }
+            match verdict {
+                Verdict::Expired => CodeRefused::Expired,
+                // The next code of a review number may be requested at once.
+                Verdict::Exhausted { .. } if guesser.fixed.is_some() => {
+                    CodeRefused::Exhausted { retry_after: 1 }
+                }
+                Verdict::Exhausted { challenge } => {
+                    let wait = wait_for_next(services, key, guesser, now).await?;
+                    CodeRefused::Exhausted { retry_after: challenge.resend_in(&services.otp, now).max(wait) }
+                }
+                // Nothing is judged without a claim, so neither of the first two comes here.
+                Verdict::Accepted(_) | Verdict::Wrong { .. } | Verdict::NoneRequested => {
+                    CodeRefused::NoneRequested
+                }
+            }
+        }
+    }))
+}
+
+/// Seconds until the budgets allow this caller the next code.
+async fn wait_for_next(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    guesser: Guesser<'_>,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    if !services.budgets.is_on {
+        return Ok(0);
+    }
+    let phone_hash = services.pseudonyms.phone(key.phone);
+    let used_after = services.used_after(now);
+    let is_known = guesser.device.is_some()
+        || !services.hides_accounts
+            && store::accounts::find_by_phone(&services.store, key.phone, used_after).await?.is_some();
+    let send = Send {
+        phone: key.phone,
+        phone_hash: &phone_hash,
+        address: guesser.address,
+        device: guesser.device,
+        is_known,
+        resend_after: services.otp.resend_after,
+        day: budget::day(services, now),
+        proof: None,
+    };
+    budget::send_wait(services, &send, key.purpose, now).await
+}
+
+/// Records a wrong code, and the lock if this guess caused one.
+fn note_wrong(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    guesser: Guesser<'_>,
+    left: i64,
+    budget_claim: &BudgetClaim,
+    now: DateTime<Utc>,
+) {
+    services.metrics.wrong_code();
+    let event = Event::by_stranger(Action::WrongCode).phone(key.phone).from(guesser.address);
+    let event = event.with("purpose", key.purpose.as_str()).with("left", left);
+    services.audit.note(event.with_known("device", guesser.device.map(|_| true)), now);
+    if let Some(lock) = budget_claim.refuses(now).filter(|exceeded| exceeded.budget.kind() == Kind::Lock) {
+        services.metrics.locked();
+        tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
+        budget::note_refusal(services, Action::PhoneLocked, &lock, key, guesser.address, now);
+    }
+}

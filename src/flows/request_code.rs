@@ -1,0 +1,121 @@
+//! Requesting a code: what `signup` and `login` share. The two differ only in which accounts they refuse.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::{
+    DeliveryPreferences, Error, SendOutcome, Services,
+    bot_check::{self, BotChallenge, Requirement},
+    budget::CountedRequest,
+    code::{self, SendRequest},
+    destination, device,
+};
+use crate::domain::{
+    account::Account, bot_check::ChallengeResponse, budget::BudgetExceeded, lead::Source, otp::ChallengeKey,
+    phone::PhoneNumber,
+};
+
+/// A request for a code, counted and with all of its fields.
+#[derive(Debug)]
+pub struct CodeRequest {
+    /// The count of its address.
+    pub counted: CountedRequest,
+    /// The phone that gets the code.
+    pub phone: PhoneNumber,
+    /// How the message is to be sent.
+    pub preferences: DeliveryPreferences,
+    /// The device token that the client shows, if any.
+    pub device_token: Option<SecretString>,
+    /// The answer to a bot challenge, if the client got one before.
+    pub challenge_response: Option<ChallengeResponse>,
+}
+
+/// The outcome of a request for a code.
+pub(super) enum CodeRequested<Refusal> {
+    /// A code was requested.
+    Code {
+        sending: SendOutcome,
+        /// Whether the phone has an account, and the caller may know.
+        has_account: bool,
+    },
+    /// The use case refuses this account, or that there is none.
+    Refused(Refusal),
+    /// Too many such requests came from this address.
+    RateLimited(BudgetExceeded),
+    /// The caller must solve a challenge first.
+    Challenge(BotChallenge),
+    /// The provider of the bot check does not answer.
+    BotCheckUnavailable,
+}
+
+/// Checks a request and sends the code. `refuse` gets the account of the phone and says whether the use case refuses it.
+/// Where accounts are hidden, it never gets one: every phone is sent a code, and every caller gets the same answer.
+pub(super) async fn request_code<Refusal>(
+    services: &Arc<Services>,
+    request: &CodeRequest,
+    source: Source,
+    refuse: impl FnOnce(Option<&Account>) -> Option<Refusal>,
+) -> Result<CodeRequested<Refusal>, Error> {
+    let now = services.clock.now();
+    let CodeRequest { counted, phone, .. } = request;
+    let address = counted.address;
+    let device = device::read_token(services, request.device_token.as_ref(), now);
+    // Without a device token the limit of the address decides before anything is looked up.
+    if let Some(exceeded) = counted.exceeded.filter(|_| device.is_none()) {
+        return Ok(CodeRequested::RateLimited(exceeded));
+    }
+    let key = ChallengeKey::sign_in(phone);
+    if !device::is_review_number(services, phone, now)
+        && let Some(failure) = destination::refused(services, key, address, now)
+    {
+        return Ok(CodeRequested::Code { sending: SendOutcome::Failed(failure), has_account: false });
+    }
+    let caller = device::find_caller(services, phone, device, now).await?;
+    // A device that was signed in before passes: strangers behind the same address cannot lock it out.
+    if let Some(exceeded) = counted.exceeded.filter(|_| caller.device.is_none()) {
+        return Ok(CodeRequested::RateLimited(exceeded));
+    }
+    let proof = match required_proof(services, request, caller.device, now).await? {
+        Requirement::Passed(proof) => proof,
+        Requirement::Challenge(challenge) => return Ok(CodeRequested::Challenge(challenge)),
+        Requirement::Unavailable => return Ok(CodeRequested::BotCheckUnavailable),
+    };
+    let visible = caller.account.as_ref().filter(|_| !services.hides_accounts);
+    if let Some(refusal) = refuse(visible) {
+        return Ok(CodeRequested::Refused(refusal));
+    }
+    let has_account = visible.is_some();
+    let send = SendRequest {
+        key: ChallengeKey::sign_in_by(phone, caller.device),
+        source: Some(source).filter(|_| caller.fixed.is_none()),
+        preferences: &request.preferences,
+        address,
+        device: caller.device,
+        is_known: has_account || caller.device.is_some(),
+        is_review: caller.fixed.is_some(),
+        proof,
+    };
+    let sending = code::send(services, &send, now).await?;
+    if let Some(challenge) = bot_check::challenge_if_spent(services, &sending, phone, address, now) {
+        return Ok(CodeRequested::Challenge(challenge));
+    }
+    let wait = if caller.device.is_some() { 0 } else { counted.wait };
+    Ok(CodeRequested::Code { sending: sending.not_before(wait), has_account })
+}
+
+/// The bot check. A device that was signed in before needs none.
+async fn required_proof(
+    services: &Arc<Services>,
+    request: &CodeRequest,
+    device: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<Requirement, Error> {
+    if device.is_some() {
+        return Ok(Requirement::Passed(None));
+    }
+    let response = request.challenge_response.as_ref();
+    bot_check::require(services, &request.counted, response, &request.phone, now).await
+}
