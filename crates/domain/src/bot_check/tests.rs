@@ -261,7 +261,7 @@ fn a_response_has_a_length_and_is_not_shown() {
     assert_eq!(ChallengeResponse::parse(&format!("{longest}x")).unwrap_err(), ResponseError::TooLong);
     assert_eq!(ChallengeResponse::parse("").unwrap_err(), ResponseError::Empty);
     assert_eq!(format!("{:?}", ChallengeResponse::parse("token").unwrap()), "ChallengeResponse(..)");
-    assert_eq!(format!("{:?}", ours()), "ProofKeys { .. }");
+    assert_eq!(format!("{:?}", ours()), "PowKeys { .. }");
 }
 
 #[test]
