@@ -117,11 +117,11 @@ async fn hcaptcha_is_asked_as_its_document_says() {
 
 #[tokio::test]
 async fn a_no_is_the_visitors_ours_or_the_providers() {
-    for (code, whose) in answer::CODES {
-        let expected = match whose {
-            answer::Whose::Visitor => Verdict::Refused(code),
-            answer::Whose::Ours => Verdict::Misconfigured(code),
-            answer::Whose::Provider => Verdict::Away(code),
+    for (code, cause) in answer::CODES {
+        let expected = match cause {
+            answer::Cause::Visitor => Verdict::Refused(code),
+            answer::Cause::Ours => Verdict::Misconfigured(code),
+            answer::Cause::Provider => Verdict::Away(code),
         };
         for provider in [Provider::Turnstile, Provider::HCaptcha] {
             assert_eq!(answered(provider, no(&[code])).await, expected, "{provider:?} {code}");
@@ -278,7 +278,7 @@ async fn the_operators_question_names_nobody() {
     assert_eq!(site.probe(QUESTION).await, Verdict::Refused("invalid-input-response"));
     assert_eq!(
         forms(&server).await,
-        [pairs(&[("secret", SECRET), ("response", NO_TOKEN), ("idempotency_key", KEY)])]
+        [pairs(&[("secret", SECRET), ("response", INVALID_TOKEN), ("idempotency_key", KEY)])]
     );
 }
 
