@@ -1,4 +1,4 @@
-//! Keys: which files hold one, what it is called, and that it does what the standards say.
+//! Keys: reading files, key ids, and the examples of the standards.
 
 use std::sync::LazyLock;
 
@@ -79,7 +79,7 @@ fn public(body: &str) -> Result<VerifyingKey, KeyError> {
     VerifyingKey::from_pem(&pem("PUBLIC KEY", body))
 }
 
-/// What stands between the armour of a PEM.
+/// The Base64 text of a PEM.
 fn body(pem: &SecretString) -> String {
     pem.expose_secret().lines().filter(|line| !line.starts_with("-----")).collect()
 }
@@ -104,13 +104,13 @@ pub fn signature_of(key: &SigningKey, message: &[u8]) -> String {
 fn is_signed(key: &VerifyingKey, message: &[u8], signature: &str) -> bool {
     let verified =
         jsonwebtoken::crypto::verify(signature, message, key.decoding(), key.algorithm().as_jwt_algorithm());
-    // One key is no key for another's algorithm.
+    // An error means that the key is not for this algorithm.
     verified.unwrap_or(false)
 }
 
 #[test]
 fn the_examples_of_the_standards_hold() {
-    // RFC 8037, appendix A: the key, its thumbprint, and the one signature that there is of that message.
+    // RFC 8037, appendix A: the key, its thumbprint, and the only possible signature of that message.
     let key = private(ED25519).unwrap();
     assert_eq!(key.verifying().kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
@@ -142,7 +142,7 @@ fn the_examples_of_the_standards_hold() {
 
 #[test]
 fn a_secret_is_called_something_that_does_not_give_it_away() {
-    // Python's hmac, cut to 12 bytes.
+    // Computed with Python's hmac, cut to 12 bytes.
     assert_eq!(VerifyingKey::secret(&SECRET.into()).kid(), "eaOvnn7ZhghdB888");
     assert_ne!(VerifyingKey::secret(&format!("{SECRET}!").into()).kid(), "eaOvnn7ZhghdB888");
     assert_eq!(VerifyingKey::secret(&SECRET.into()).jwk(), None);
@@ -182,7 +182,7 @@ fn older_forms_of_private_keys_are_read() {
     let modern = private(&STANDARD.encode(pair.to_pkcs8v1().unwrap().as_ref())).unwrap();
     assert_eq!(key.verifying().kid(), modern.verifying().kid());
 
-    // PKCS #8 is PKCS #1 behind 26 bytes that say that it is RSA.
+    // PKCS #8 is PKCS #1 after 26 bytes that say that it is RSA.
     let pkcs8 = STANDARD.decode(body(&PEMS[2].1)).unwrap();
     let key = SigningKey::from_pem(&pem("RSA PRIVATE KEY", &STANDARD.encode(&pkcs8[26..]))).unwrap();
     assert_eq!(key.verifying().kid(), signing(KeyAlgorithm::Rs256).verifying().kid());
