@@ -1,7 +1,7 @@
-//! Every setting of the server, read once, with every fault named at once.
+//! All settings of the server, read once. All problems are reported together.
 //!
-//! To add a setting: read it here through [`Reader`], hand it to whoever needs it in `app.rs`, and describe it in
-//! `.env.example`, which a test compares with what is read here.
+//! To add a setting: read it here through [`Reader`], pass it on in `app.rs`, and describe it in `.env.example`, which a
+//! test compares with the names that are read here.
 
 mod bot_check;
 mod database;
@@ -38,7 +38,7 @@ pub use self::{
 };
 use self::{
     reader::Reader,
-    sms::{Around, Sending},
+    sms::{OtherSettings, Sending},
 };
 use crate::{
     domain::{
@@ -58,51 +58,50 @@ use crate::{
     telemetry::LogFormat,
 };
 
-/// The least length of a secret in production, in bytes: the output of SHA-256 (RFC 2104, section 3; RFC 7518,
-/// section 3.2).
+/// The minimum length of a secret in bytes: the output length of SHA-256 (RFC 2104, section 3; RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
 
 /// Where the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// On a developer's machine: everything that is missing is made up.
+    /// Development: missing secrets are generated for the run.
     Dev,
-    /// For real: whatever is missing or weak stops the start.
+    /// Production: missing or weak settings stop the start.
     Prod,
 }
 
-/// Every setting.
+/// All settings.
 #[derive(Debug)]
 pub struct Config {
     /// `ENVIRONMENT`
     pub environment: Environment,
-    /// `DEBUG`: raises the level of the log and does nothing else.
+    /// `DEBUG`: raises the log level and does nothing else.
     pub debug: bool,
-    /// In which form the log is written: text in `dev`, JSON in `prod`.
+    /// The format of the log: text in `dev`, JSON in `prod`.
     pub log_format: LogFormat,
     /// `BIND_ADDR`
     pub bind_addr: SocketAddr,
-    /// How many connections are taken, and where the metrics are.
+    /// The connection limit and the address of the metrics.
     pub server: ServerSettings,
-    /// `DATABASE_URL` and its kin.
+    /// `DATABASE_URL` and the other settings of the database.
     pub database: DatabaseSettings,
-    /// Where the database is, without a password.
+    /// The URL of the database without its password.
     database_shown: String,
-    /// `SECRET_KEY`: what codes are derived from.
+    /// `SECRET_KEY`: codes are derived from it.
     pub secret_key: SecretString,
-    /// `SECRET_KEY_FALLBACKS`: what they were derived from before.
+    /// `SECRET_KEY_FALLBACKS`: earlier values of `SECRET_KEY`.
     pub secret_key_fallbacks: Vec<SecretString>,
-    /// What tokens are signed with, whom they name and how long they live.
+    /// The keys, issuer, audience and lifetimes of tokens.
     pub tokens: TokenSettings,
-    /// How codes are made and how long they live.
+    /// The length, lifetime and attempts of codes.
     pub otp: OtpPolicy,
-    /// What messages are made of.
+    /// The texts of messages.
     pub texts: TextSettings,
-    /// By which ways they go.
+    /// The channels of messages.
     pub channels: ChannelPolicy,
-    /// How the provider's reports are told from forged ones.
+    /// How delivery reports are verified.
     pub callbacks: Option<Callbacks>,
-    /// Whether there are any.
+    /// Whether delivery reports arrive, and from where.
     pub reports: Reports,
     /// `PHONE_DEFAULT_REGION`
     pub region: Region,
@@ -110,33 +109,33 @@ pub struct Config {
     pub zone: Tz,
     /// `NAME_MIN_CHARACTERS`
     pub name_min_chars: u64,
-    /// What keeps accounts from other people's phones, and from being found out.
+    /// Review numbers, recycled numbers, and hiding whether accounts exist.
     pub safety: SafetySettings,
-    /// For how long what is over is kept.
+    /// How long old rows are kept.
     pub retention: Retention,
-    /// Which hosts pictures may be on.
+    /// The allowed hosts of profile pictures.
     pub picture_hosts: PictureHosts,
-    /// Who carries messages.
+    /// How messages are sent.
     pub sms: SmsSettings,
-    /// Which hosts and origins are answered.
+    /// The allowed hosts and origins, trusted proxies and flood control.
     pub edge: EdgeSettings,
-    /// `RATE_LIMITS_ENABLED`. The cooldown between two sends to one phone is not among what it switches off.
+    /// `RATE_LIMITS_ENABLED`. It does not switch off the cooldown between two messages to one phone.
     pub rate_limits_enabled: bool,
-    /// Who judges whether a request is a program's.
+    /// How suspicious requests prove that they do not come from a bot.
     pub bot_check: BotCheckSettings,
-    /// How often what may happen.
+    /// The limits.
     pub budgets: BudgetPolicy,
-    /// Which numbers get messages at all.
+    /// Which numbers can get messages.
     pub destinations: Destinations,
-    /// What was given of all this, for the audit log.
+    /// The settings that were set, for the audit log.
     pub given: Settings,
-    /// What the settings give an attacker who guesses codes.
+    /// The chances of an attacker who guesses codes.
     pub odds: Odds,
-    /// What the operator should know at the start.
+    /// Warnings that are logged when the server starts.
     pub warnings: Vec<String>,
 }
 
-/// Everything that is wrong with the settings.
+/// All problems of the settings, each as a sentence that begins with the name of its setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<String>);
 
@@ -150,17 +149,17 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Config {
-    /// Reads every setting. `random` makes up the secrets that `dev` may lack.
+    /// Reads all settings. `random` generates secrets that are missing in `dev`.
     ///
     /// # Errors
-    /// All problems at once, each by the name of its setting.
+    /// All problems.
     pub fn read(get: &dyn Fn(&str) -> Option<String>, random: &Random) -> Result<Self, Problems> {
         let (config, problems) = Self::examine(get, random);
         if problems.0.is_empty() { Ok(config) } else { Err(problems) }
     }
 
-    /// Reads every setting, and what is wrong with them. Where something is, the configuration has a default in its
-    /// place: it is there to be looked at, not to be served with.
+    /// Reads all settings, and returns them with all problems. A wrong setting has its default here, so a configuration with
+    /// problems is only for commands that show or check it; a server must not use it.
     pub fn examine(get: &dyn Fn(&str) -> Option<String>, random: &Random) -> (Self, Problems) {
         let mut reader = Reader::new(get);
         let config = Self::gather(&mut reader, random);
@@ -176,8 +175,8 @@ impl Config {
     }
 
     fn gather(reader: &mut Reader<'_>, random: &Random) -> Self {
-        // Also when it is there and empty, which is how a misspelt variable of a composing file arrives: to take that for
-        // `dev` would show codes to the world.
+        // An empty value is refused too: a misspelt variable in a compose file arrives as one, and to treat it as `dev`
+        // would make codes public.
         let environment = match reader.raw("ENVIRONMENT").as_deref().map(str::trim) {
             None | Some("dev") => Environment::Dev,
             Some("prod") => Environment::Prod,
@@ -189,8 +188,9 @@ impl Config {
         let is_prod = environment == Environment::Prod;
         let public_base_url = reader.http_url("PUBLIC_BASE_URL");
         let rate_limits_enabled = reader.flag("RATE_LIMITS_ENABLED", true);
-        let around = Around { is_prod, rate_limits_enabled, public_base_url: public_base_url.as_ref() };
-        let Sending { sms, texts, channels, callbacks, reports } = sms::sending(reader, &around);
+        let others =
+            OtherSettings { is_prod, rate_limits_enabled, public_base_url: public_base_url.as_ref() };
+        let Sending { sms, texts, channels, callbacks, reports } = sms::sending(reader, &others);
         let bind_addr = bind_addr(reader, is_prod);
         let region = reader.parsed("PHONE_DEFAULT_REGION", "IN");
         let zone = zone(reader);
@@ -254,7 +254,7 @@ fn zone(reader: &mut Reader<'_>) -> Tz {
     })
 }
 
-/// A secret: given, or made up for the run where that is allowed.
+/// A secret that was set, or a generated one where that is allowed.
 fn secret(
     reader: &mut Reader<'_>,
     name: &'static str,
@@ -284,7 +284,7 @@ fn secret(
     given.into()
 }
 
-/// Earlier secrets verify codes too, so they are held to the same length.
+/// Earlier secrets still verify codes, so they need the same length.
 fn fallbacks(reader: &mut Reader<'_>, is_prod: bool) -> Vec<SecretString> {
     let given = reader.list("SECRET_KEY_FALLBACKS");
     if is_prod && given.iter().any(|secret| secret.len() < MIN_SECRET_BYTES) {
@@ -296,7 +296,7 @@ fn fallbacks(reader: &mut Reader<'_>, is_prod: bool) -> Vec<SecretString> {
 fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
     let digits = u32::try_from(reader.number("OTP_LENGTH", 4, 4, 8)).ok().and_then(CodeLength::new);
     let policy = OtpPolicy {
-        // The range above is the type's own.
+        // `reader.number` has checked the range.
         length: digits.unwrap_or_default(),
         life: Duration::minutes(reader.number("OTP_EXPIRE_MINUTES", 10, 1, 60)),
         max_attempts: reader.number("OTP_MAX_ATTEMPTS", 3, 1, 10),
@@ -309,13 +309,13 @@ fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
 }
 
 impl Config {
-    /// Whether messages go to the inbox.
+    /// Whether messages go to the inbox of test mode.
     #[must_use]
     pub fn is_test_mode(&self) -> bool {
         matches!(self.sms, SmsSettings::TestInbox)
     }
 
-    /// Where the database is, without a password, be it before the host or among the parameters.
+    /// The URL of the database without its password, which can be before the host or in a parameter.
     #[must_use]
     pub fn database_without_password(&self) -> String {
         self.database_shown.clone()

@@ -1,4 +1,4 @@
-//! The log: who writes it, in which form, and how long things take. And the metrics.
+//! The log and the metrics.
 
 mod metrics;
 mod output;
@@ -13,20 +13,20 @@ use tracing_subscriber::{EnvFilter, fmt};
 pub use self::metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics};
 use self::output::Output;
 
-/// In which form the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Lines for a person.
+    /// Lines for people.
     Text,
-    /// One JSON object a line, for a program.
+    /// One JSON object per line, for programs.
     Json,
 }
 
-/// Starts the log. `debug` raises the level of our own events; what is logged never gets more talkative about people.
+/// Starts the log. `debug` raises the level of our own events, but never adds personal data.
 pub fn start(format: LogFormat, debug: bool) {
     let filter = EnvFilter::new(filter(debug));
-    // What fails in here is counted by `Output`. The library would complain on standard error with a macro that panics
-    // where that cannot be written either, and a panic in the hook below ends the process.
+    // `Output` counts write errors. The library would report them on standard error with a macro that panics if that
+    // cannot be written either, and a panic inside the panic hook below aborts the process.
     let output = Output::new(std::io::stdout(), output::lost());
     let log = fmt().with_env_filter(filter).log_internal_errors(false);
     match format {
@@ -42,7 +42,7 @@ pub fn start(format: LogFormat, debug: bool) {
     }));
 }
 
-/// The crates that log. What another one says is only of interest when it is a warning.
+/// Our crates that log. Of other crates, only warnings are logged.
 const OURS: [&str; 3] = ["loopin_auth", "sms", "store"];
 
 fn filter(debug: bool) -> String {
@@ -50,7 +50,7 @@ fn filter(debug: bool) -> String {
     OURS.iter().fold("warn".to_owned(), |filter, ours| format!("{filter},{ours}={level}"))
 }
 
-/// Measures how long something takes. It tells durations only, so it is no clock that a rule could ask.
+/// Measures durations. It does not tell the time, so rules cannot use it as a clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -62,7 +62,7 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Since the start.
+    /// The time since the start.
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()

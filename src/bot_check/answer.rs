@@ -1,43 +1,42 @@
-//! What a provider answers, and whose fault it is where that is no yes.
+//! Reads a provider's response, and decides who causes a failure.
 
 use reqwest::{Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::{Provider, ProviderSettings, Verdict};
 
-/// Answers have some hundred bytes. What is longer is not read to its end.
+/// Responses have some hundred bytes. Longer ones are not read to the end.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Whose fault an error code is.
+/// Who causes an error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// The visitor's: another proof may do.
+pub(super) enum Cause {
+    /// The visitor: another token may be accepted.
     Visitor,
-    /// Ours: no proof will do until the operator has acted.
+    /// This server: no token is accepted until the operator acts.
     Ours,
-    /// The provider's: the same question may do later.
+    /// The provider: the same request may succeed later.
     Provider,
 }
 
-/// Every documented error code of both. hCaptcha's documents have changed their words for a token that was used; both are
-/// here.
-pub(super) const CODES: &[(&str, Whose)] = &[
-    ("missing-input-secret", Whose::Ours),
-    ("invalid-input-secret", Whose::Ours),
-    ("sitekey-secret-mismatch", Whose::Ours),
-    ("not-using-dummy-passcode", Whose::Ours),
-    ("not-using-dummy-secret", Whose::Ours),
-    ("invalid-sitekey", Whose::Ours),
-    ("missing-remoteip", Whose::Ours),
-    ("invalid-remoteip", Whose::Ours),
-    ("bad-request", Whose::Ours),
-    ("internal-error", Whose::Provider),
-    ("missing-input-response", Whose::Visitor),
-    ("invalid-input-response", Whose::Visitor),
-    ("expired-input-response", Whose::Visitor),
-    ("already-seen-response", Whose::Visitor),
-    ("invalid-or-already-seen-response", Whose::Visitor),
-    ("timeout-or-duplicate", Whose::Visitor),
+/// All documented error codes of both providers. hCaptcha has renamed its code for a used token; both names are here.
+pub(super) const CODES: &[(&str, Cause)] = &[
+    ("missing-input-secret", Cause::Ours),
+    ("invalid-input-secret", Cause::Ours),
+    ("sitekey-secret-mismatch", Cause::Ours),
+    ("not-using-dummy-passcode", Cause::Ours),
+    ("not-using-dummy-secret", Cause::Ours),
+    ("invalid-sitekey", Cause::Ours),
+    ("missing-remoteip", Cause::Ours),
+    ("invalid-remoteip", Cause::Ours),
+    ("bad-request", Cause::Ours),
+    ("internal-error", Cause::Provider),
+    ("missing-input-response", Cause::Visitor),
+    ("invalid-input-response", Cause::Visitor),
+    ("expired-input-response", Cause::Visitor),
+    ("already-seen-response", Cause::Visitor),
+    ("invalid-or-already-seen-response", Cause::Visitor),
+    ("timeout-or-duplicate", Cause::Visitor),
 ];
 
 pub(super) struct Answer {
@@ -50,7 +49,7 @@ impl Answer {
         Self { status: response.status(), body: read_json(response).await }
     }
 
-    /// What it says. Only `success: true` in a 200, from where and for what it should be, is a yes.
+    /// The verdict. Only `success: true` with status 200, for an allowed host name and action, is a success.
     pub(super) fn verdict(&self, settings: &ProviderSettings) -> Verdict {
         if self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS {
             return Verdict::Away("server-error");
@@ -60,46 +59,46 @@ impl Answer {
         }
         let success = self.body.as_ref().and_then(|body| body.get("success")).and_then(Value::as_bool);
         match success {
-            Some(true) if self.status == StatusCode::OK => self.is_ours(settings),
+            Some(true) if self.status == StatusCode::OK => self.check_origin(settings),
             Some(false) => self.failure(),
-            // A page that something else put in its place, or an answer that no document knows.
+            // The page of a proxy, or an undocumented response.
             Some(true) | None if self.status.is_success() => Verdict::Away("unreadable"),
             Some(true) | None => Verdict::Misconfigured("refused"),
         }
     }
 
-    /// A good token of somebody else's page, or for another thing, proves nothing here.
-    fn is_ours(&self, settings: &ProviderSettings) -> Verdict {
+    /// Refuses valid tokens that were made on another site or for another action.
+    fn check_origin(&self, settings: &ProviderSettings) -> Verdict {
         let hostname = self.text("hostname").unwrap_or_default();
         let is_known = |known: &String| known.eq_ignore_ascii_case(hostname);
         if !settings.hostnames.is_empty() && !settings.hostnames.iter().any(is_known) {
             return Verdict::Refused("other-hostname");
         }
-        let is_for = match (settings.provider, settings.action.as_deref()) {
+        let has_action = match (settings.provider, settings.action.as_deref()) {
             (Provider::Turnstile, Some(action)) => self.text("action") == Some(action),
             (Provider::Turnstile, None) | (Provider::HCaptcha, _) => true,
         };
-        if is_for { Verdict::Human } else { Verdict::Refused("other-action") }
+        if has_action { Verdict::Human } else { Verdict::Refused("other-action") }
     }
 
-    /// The gravest of the codes. One that no document knows is treated as ours, so that the operator hears of it.
+    /// The most serious of the codes. An undocumented code counts as ours, so that the operator learns of it.
     fn failure(&self) -> Verdict {
         let codes = self.body.as_ref().and_then(|body| body.get("error-codes")).and_then(Value::as_array);
         let codes = codes.map(Vec::as_slice).unwrap_or_default();
-        let known: Vec<(&'static str, Whose)> = codes
+        let known: Vec<(&'static str, Cause)> = codes
             .iter()
             .map(|code| {
                 let found = CODES.iter().find(|(known, _)| code.as_str() == Some(known));
-                found.copied().unwrap_or(("unknown-error-code", Whose::Ours))
+                found.copied().unwrap_or(("unknown-error-code", Cause::Ours))
             })
             .collect();
-        let first = |whose| known.iter().find(|(_, of)| *of == whose).map(|(code, _)| *code);
-        if let Some(code) = first(Whose::Ours) {
+        let first = |cause| known.iter().find(|(_, found)| *found == cause).map(|(code, _)| *code);
+        if let Some(code) = first(Cause::Ours) {
             Verdict::Misconfigured(code)
-        } else if let Some(code) = first(Whose::Provider) {
+        } else if let Some(code) = first(Cause::Provider) {
             Verdict::Away(code)
         } else {
-            Verdict::Refused(first(Whose::Visitor).unwrap_or("no-reason-given"))
+            Verdict::Refused(first(Cause::Visitor).unwrap_or("no-reason-given"))
         }
     }
 
@@ -108,7 +107,7 @@ impl Answer {
     }
 }
 
-/// The answer's JSON object. Too long, cut short, or something else: nothing.
+/// The JSON object of a response; `None` if it is too long, incomplete or something else.
 async fn read_json(mut response: Response) -> Option<Map<String, Value>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {

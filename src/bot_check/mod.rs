@@ -1,12 +1,11 @@
-//! Asking others whether a request is a person's: Cloudflare's Turnstile and hCaptcha, over their `siteverify`.
+//! Verifies tokens of Cloudflare Turnstile and hCaptcha with the providers' `siteverify` endpoints.
 //!
-//! This room knows the providers' wire formats and what their error codes mean. It knows no phone, no budget and no
-//! database, and it decides nothing but this: only a clear yes of the provider is a yes. Who is asked when, and what a
-//! client is told, is for the verbs and the doors.
+//! This module knows the providers' wire formats and error codes. It must not know phones, limits or the database. Only a
+//! clear success of the provider counts as one. Use cases decide when a token is required, and `http` what a client is told.
 //!
 //! To add
-//! 1. an error code: one row in the table of `answer.rs`, with whose fault it is and a line in the tests;
-//! 2. a provider: a variant of [`Provider`]; every match on it stops compiling until someone has decided.
+//! 1. an error code: add a row to the table in `answer.rs` that says who causes it, and a line to the tests;
+//! 2. a provider: add a variant of [`Provider`]; the compiler shows all places that need a decision.
 
 mod answer;
 #[cfg(test)]
@@ -25,23 +24,23 @@ use crate::domain::bot_check::ChallengeResponse;
 
 use self::answer::Answer;
 
-/// How long all tries for one proof may take, bodies included. The server's own deadline is longer, so that there is time
-/// left for the database, the message and the way back.
+/// How long all tries for one token may take, bodies included. The server's own deadline is longer, so that there is time
+/// left for the database, the message and the response.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of these, how long a connection may take to stand, TLS included.
+/// How much of that time connecting may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections that lie unused for longer are closed by us: one that the provider closes first would lose a request.
+/// We close connections that are idle for longer: one that the provider closes first can lose a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often one proof is asked for, at most.
+/// The maximum number of tries for one token.
 const MAX_TRIES: u32 = 2;
 
-/// A text that is no token of anybody: what [`SiteVerify::probe`] asks with.
-const NO_TOKEN: &str = "loopin-auth-doctor";
+/// The invalid token of [`SiteVerify::probe`].
+const INVALID_TOKEN: &str = "loopin-auth-doctor";
 
-/// Who is asked.
+/// A provider that verifies tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     /// <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>
@@ -51,7 +50,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// As settings, answers and logs name it.
+    /// The name in settings, responses and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +59,7 @@ impl Provider {
         }
     }
 
-    /// Where it is asked, by its own documents.
+    /// The documented URL of its endpoint.
     #[must_use]
     pub fn default_url(self) -> &'static str {
         match self {
@@ -69,7 +68,7 @@ impl Provider {
         }
     }
 
-    /// Longer tokens are none, and not worth asking about. hCaptcha names no limit.
+    /// Longer tokens are refused without asking the provider. hCaptcha documents no limit.
     fn max_token_chars(self) -> usize {
         match self {
             Self::Turnstile => 2048,
@@ -77,23 +76,22 @@ impl Provider {
         }
     }
 
-    /// Whether a question may be put twice. Each token is good for one question; only Turnstile knows a repeated one
-    /// again, by its `idempotency_key`.
-    fn may_be_asked_again(self) -> bool {
+    /// Whether a request can be repeated. A token is valid for one request; only Turnstile recognises a repetition, by its
+    /// `idempotency_key`.
+    fn is_idempotent(self) -> bool {
         match self {
             Self::Turnstile => true,
             Self::HCaptcha => false,
         }
     }
 
-    /// Whether a secret is one of those that the provider's documents give to everybody, for tests. With them every token
-    /// is good.
+    /// Whether a secret is one of the provider's documented test secrets, which accept every token.
     #[must_use]
     pub fn is_for_tests(self, secret: &SecretString) -> bool {
         let secret = secret.expose_secret();
         let digits = secret.strip_prefix("0x").unwrap_or(secret);
         match self {
-            // `1x…AA` passes all, `2x…AA` none, `3x…AA` says that each token was used.
+            // `1x…AA` accepts all tokens, `2x…AA` none, `3x…AA` reports all as used.
             Self::Turnstile => {
                 let digits = secret.get(2..).and_then(|rest| rest.strip_suffix("AA")).unwrap_or("-");
                 ["1x", "2x", "3x"].iter().any(|prefix| secret.starts_with(prefix)) && is_zeros(digits)
@@ -107,22 +105,22 @@ fn is_zeros(digits: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte == b'0')
 }
 
-/// What [`SiteVerify::new`] needs. Its `Debug` shows no secret.
+/// The settings of a [`SiteVerify`]. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct ProviderSettings {
     /// `BOT_PROOF`
     pub provider: Provider,
-    /// `BOT_PROOF_SITE_KEY`: public; clients show the provider's widget with it.
+    /// `BOT_PROOF_SITE_KEY`: public; clients need it to show the provider's widget.
     pub site_key: String,
     /// `BOT_PROOF_SECRET`
     pub secret: SecretString,
     /// `BOT_PROOF_URL`
     pub url: Url,
-    /// `BOT_PROOF_HOSTNAMES`: where a proof may have been made; empty is anywhere.
+    /// `BOT_PROOF_HOSTNAMES`: the sites on which a token can be made; empty allows all.
     pub hostnames: Vec<String>,
-    /// `BOT_PROOF_ACTION`: what a proof must have been made for, where the provider knows actions.
+    /// `BOT_PROOF_ACTION`: the action that a token must be for, if the provider supports actions.
     pub action: Option<String>,
-    /// How long all tries for one proof may take; see [`DEFAULT_TIMEOUT`].
+    /// How long all tries for one token may take; see [`DEFAULT_TIMEOUT`].
     pub timeout: Duration,
 }
 
@@ -136,25 +134,25 @@ impl fmt::Debug for ProviderSettings {
     }
 }
 
-/// Why there is no [`SiteVerify`]. Found at start.
+/// The HTTP client cannot be created, most likely because there are no CA certificates.
 #[derive(Debug, Error)]
-#[error("the HTTP client for the bot proof could not be made")]
+#[error("the HTTP client for bot proof could not be created")]
 pub struct SetupError(#[source] reqwest::Error);
 
-/// What the provider said of a token.
+/// The provider's verdict on a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// A clear yes.
+    /// Accepted.
     Human,
-    /// A clear no; the word is the provider's, or ours where it was not even asked.
+    /// Refused. The word is the provider's error code, or our own reason.
     Refused(&'static str),
-    /// It refuses us: something of ours is to mend. The word is the provider's.
+    /// The provider refuses this server's settings. The word is its error code.
     Misconfigured(&'static str),
-    /// It did not answer, or not in a way that can be read.
+    /// It does not answer, or its response is unreadable.
     Away(&'static str),
 }
 
-/// A provider to ask. One per process: it keeps its connections. Its `Debug` shows no secret.
+/// A client of a provider. There is one per process, because it reuses connections. `Debug` shows no secret.
 pub struct SiteVerify {
     client: Client,
     settings: ProviderSettings,
@@ -167,17 +165,14 @@ impl fmt::Debug for SiteVerify {
 }
 
 impl SiteVerify {
-    /// Makes the one client, without a word to the provider.
-    ///
-    /// # Errors
-    /// When the client cannot be made, most likely for want of CA certificates.
+    /// Creates the client. It does not contact the provider.
     pub fn new(settings: ProviderSettings) -> Result<Self, SetupError> {
         let client = Client::builder()
             .user_agent("loopin-auth")
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(settings.timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            // A redirect would carry the secret to wherever it points; a proxy in the environment is no setting of ours.
+            // A redirect would send the secret to another server. A proxy in the environment is not one of our settings.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .build()
@@ -185,82 +180,82 @@ impl SiteVerify {
         Ok(Self { client, settings })
     }
 
-    /// Who is asked.
+    /// The provider.
     #[must_use]
     pub fn provider(&self) -> Provider {
         self.settings.provider
     }
 
-    /// What clients show the widget with.
+    /// The site key, with which clients show the widget.
     #[must_use]
     pub fn site_key(&self) -> &str {
         &self.settings.site_key
     }
 
-    /// What the widget is to be told that it is for, if anything.
+    /// The action that clients must pass to the widget, if any.
     #[must_use]
     pub fn action(&self) -> Option<&str> {
         self.settings.action.as_deref()
     }
 
-    /// Asks about a token. `question` is a random id of this question, by which it is known again if it has to be repeated.
-    /// Logs what the operator should know.
-    pub async fn verify(&self, token: &ChallengeResponse, from: IpAddr, question: Uuid) -> Verdict {
+    /// Verifies a token. `request_id` is random; the provider recognises a repeated request by it. Logs problems for the
+    /// operator.
+    pub async fn verify(&self, token: &ChallengeResponse, from: IpAddr, request_id: Uuid) -> Verdict {
         let verdict = if token.expose().chars().count() > self.settings.provider.max_token_chars() {
             Verdict::Refused("too-long")
         } else {
-            self.ask(token.expose(), Some(from), question).await.verdict
+            self.ask(token.expose(), Some(from), request_id).await.verdict
         };
         self.report(verdict);
         verdict
     }
 
-    /// Asks about a token that is none, for the operator's command: a provider that answers and takes our secret refuses
-    /// just that token. Logs nothing.
-    pub async fn probe(&self, question: Uuid) -> Verdict {
-        self.ask(NO_TOKEN, None, question).await.verdict
+    /// Sends an invalid token, for the `doctor` command: a provider that accepts our secret refuses only the token. Logs
+    /// nothing.
+    pub async fn probe(&self, request_id: Uuid) -> Verdict {
+        self.ask(INVALID_TOKEN, None, request_id).await.verdict
     }
 
-    async fn ask(&self, token: &str, from: Option<IpAddr>, question: Uuid) -> Told {
+    async fn ask(&self, token: &str, from: Option<IpAddr>, request_id: Uuid) -> TryOutcome {
         let deadline = Instant::now() + self.settings.timeout;
         let mut tries = 1;
         loop {
-            let is_last = tries == MAX_TRIES || !self.settings.provider.may_be_asked_again();
-            // Whoever may be asked again gets a half of the time at first.
+            let is_last = tries == MAX_TRIES || !self.settings.provider.is_idempotent();
+            // If the request can be repeated, the first try gets half of the time.
             let until = if is_last { deadline } else { deadline - self.settings.timeout / 2 };
-            let told = match timeout_at(until, self.try_once(token, from, question)).await {
-                Ok(told) => told,
-                Err(_) => Told::away("time-out", false),
+            let outcome = match timeout_at(until, self.try_once(token, from, request_id)).await {
+                Ok(outcome) => outcome,
+                Err(_) => TryOutcome::away("time-out", false),
             };
-            // What never left the house may be said again to anybody.
-            let may_repeat = tries < MAX_TRIES && (!is_last || told.was_not_asked);
-            let is_away = matches!(told.verdict, Verdict::Away(_));
+            // A request that did not reach the provider can always be repeated.
+            let may_repeat = tries < MAX_TRIES && (!is_last || outcome.was_not_sent);
+            let is_away = matches!(outcome.verdict, Verdict::Away(_));
             if !is_away || !may_repeat || Instant::now() >= deadline {
-                return told;
+                return outcome;
             }
             tries += 1;
         }
     }
 
-    async fn try_once(&self, token: &str, from: Option<IpAddr>, question: Uuid) -> Told {
+    async fn try_once(&self, token: &str, from: Option<IpAddr>, request_id: Uuid) -> TryOutcome {
         let settings = &self.settings;
         let from = from.map(|address| address.to_string());
         let mut form = vec![("secret", settings.secret.expose_secret()), ("response", token)];
         form.extend(from.as_deref().map(|from| ("remoteip", from)));
-        // In the form of a version 4 (RFC 9562), as a provider may expect of a random one.
-        let question = Builder::from_random_bytes(question.into_bytes()).into_uuid().to_string();
+        // As a version 4 UUID (RFC 9562), which a provider may expect of a random id.
+        let request_id = Builder::from_random_bytes(request_id.into_bytes()).into_uuid().to_string();
         match settings.provider {
-            Provider::Turnstile => form.push(("idempotency_key", &question)),
+            Provider::Turnstile => form.push(("idempotency_key", &request_id)),
             Provider::HCaptcha => form.push(("sitekey", &settings.site_key)),
         }
         match self.client.post(settings.url.clone()).form(&form).send().await {
             Ok(response) => {
                 let answer = Answer::from_response(response).await;
-                Told { verdict: answer.verdict(settings), was_not_asked: false }
+                TryOutcome { verdict: answer.verdict(settings), was_not_sent: false }
             }
-            Err(error) if error.is_connect() => Told::away("no-connection", true),
-            Err(error) if error.is_timeout() => Told::away("time-out", false),
-            Err(_) => Told::away("no-answer", false),
+            Err(error) if error.is_connect() => TryOutcome::away("no-connection", true),
+            Err(error) if error.is_timeout() => TryOutcome::away("time-out", false),
+            Err(_) => TryOutcome::away("no-answer", false),
         }
     }
 
@@ -277,15 +272,15 @@ impl SiteVerify {
     }
 }
 
-/// What came of one question.
-struct Told {
+/// The outcome of one try.
+struct TryOutcome {
     verdict: Verdict,
-    /// No word reached the provider.
-    was_not_asked: bool,
+    /// The request did not reach the provider.
+    was_not_sent: bool,
 }
 
-impl Told {
-    fn away(why: &'static str, was_not_asked: bool) -> Self {
-        Self { verdict: Verdict::Away(why), was_not_asked }
+impl TryOutcome {
+    fn away(why: &'static str, was_not_sent: bool) -> Self {
+        Self { verdict: Verdict::Away(why), was_not_sent }
     }
 }

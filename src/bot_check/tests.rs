@@ -1,4 +1,4 @@
-//! The room against a stub that speaks the providers' shapes, and against servers that go wrong.
+//! The client against a stub of the providers, and against broken servers.
 
 use std::{
     io::Write,
@@ -14,7 +14,7 @@ use super::*;
 const SECRET: &str = "0x4AAA+the&secret=of the tests";
 const SITE_KEY: &str = "0x4AAAsitekey";
 const TOKEN: &str = "XXXX.a+token&of=the tests.XXXX";
-/// Random bits; what is asked with is a version 4 made of them.
+/// Random bits; the request contains a version 4 UUID made of them.
 const QUESTION: Uuid = Uuid::from_u128(0x1234_5678_9abc_fdef_f123_4567_89ab_cdef);
 const KEY: &str = "12345678-9abc-4def-b123-456789abcdef";
 
@@ -30,12 +30,12 @@ fn settings(provider: Provider, url: &str) -> ProviderSettings {
     }
 }
 
-/// A provider that gives each question this answer.
+/// A provider that gives every request this response.
 async fn stub(answer: ResponseTemplate) -> MockServer {
     stub_in_turn([answer]).await
 }
 
-/// A provider that gives these answers, one after the other, and the last one from then on.
+/// A provider that gives these responses one after the other, and repeats the last one.
 async fn stub_in_turn(answers: impl IntoIterator<Item = ResponseTemplate>) -> MockServer {
     let server = MockServer::start().await;
     let mut answers = answers.into_iter().peekable();
@@ -71,13 +71,13 @@ async fn asked(settings: ProviderSettings) -> Verdict {
     site.verify(&token, "203.0.113.7".parse().unwrap(), QUESTION).await
 }
 
-/// What one provider's answer comes to.
+/// The verdict of one response.
 async fn answered(provider: Provider, answer: ResponseTemplate) -> Verdict {
     let server = stub(answer).await;
     asked(settings(provider, &url(&server))).await
 }
 
-/// The forms of all requests, in their order.
+/// The forms of all requests in order.
 async fn forms(server: &MockServer) -> Vec<Vec<(String, String)>> {
     let requests = server.received_requests().await.unwrap();
     let form =
@@ -117,11 +117,11 @@ async fn hcaptcha_is_asked_as_its_document_says() {
 
 #[tokio::test]
 async fn a_no_is_the_visitors_ours_or_the_providers() {
-    for (code, whose) in answer::CODES {
-        let expected = match whose {
-            answer::Whose::Visitor => Verdict::Refused(code),
-            answer::Whose::Ours => Verdict::Misconfigured(code),
-            answer::Whose::Provider => Verdict::Away(code),
+    for (code, cause) in answer::CODES {
+        let expected = match cause {
+            answer::Cause::Visitor => Verdict::Refused(code),
+            answer::Cause::Ours => Verdict::Misconfigured(code),
+            answer::Cause::Provider => Verdict::Away(code),
         };
         for provider in [Provider::Turnstile, Provider::HCaptcha] {
             assert_eq!(answered(provider, no(&[code])).await, expected, "{provider:?} {code}");
@@ -205,7 +205,7 @@ async fn a_proof_of_another_page_or_for_another_thing_is_none() {
     ] {
         assert_eq!(asked(settings.clone()).await, expected, "{:?} {:?}", settings.hostnames, settings.action);
     }
-    // An answer that does not say where or for what is of no use to whoever asks for it.
+    // A response without host name or action is refused if one is required.
     let silent = stub(said(json!({"success": true}))).await;
     let settings = |provider| settings(provider, &url(&silent));
     let here = ProviderSettings { hostnames: vec!["app.example.com".into()], ..settings(Provider::HCaptcha) };
@@ -249,7 +249,7 @@ async fn a_provider_that_hangs_or_is_gone_is_away() {
             ProviderSettings { timeout: Duration::from_millis(200), ..settings(provider, &url(&hangs)) };
         assert_eq!(asked(settings).await, Verdict::Away("time-out"), "{provider:?}");
     }
-    // A port that was just free: nobody listens there.
+    // A port that was just free: nothing listens there.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = format!("http://{}/siteverify", listener.local_addr().unwrap());
     drop(listener);
@@ -278,11 +278,11 @@ async fn the_operators_question_names_nobody() {
     assert_eq!(site.probe(QUESTION).await, Verdict::Refused("invalid-input-response"));
     assert_eq!(
         forms(&server).await,
-        [pairs(&[("secret", SECRET), ("response", NO_TOKEN), ("idempotency_key", KEY)])]
+        [pairs(&[("secret", SECRET), ("response", INVALID_TOKEN), ("idempotency_key", KEY)])]
     );
 }
 
-/// Where a test's log goes.
+/// The log of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,21 +1,16 @@
-//! What may stand on the command line.
+//! The command line: commands, arguments and the help about them.
 
 #![expect(
     missing_docs,
-    reason = "what stands on these is printed as help, and theirs is the help of what is above"
+    reason = "clap prints doc comments as help; the fields of a command get theirs from the command"
 )]
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use uuid::Uuid;
 
-use super::{audit::Since, keys};
-use crate::domain::{
-    audit::{Action, Month},
-    budget::PrefixName,
-    delivery::Channel,
-};
+use super::{audit, createsuperuser, keys, sms};
+use crate::domain::{audit::Month, budget::PrefixName};
 
 /// Sign-in by phone number, self-hosted.
 ///
@@ -23,68 +18,13 @@ use crate::domain::{
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
-    /// `serve` where there is none.
+    /// `serve` if there is none.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    #[command(flatten)]
-    Work(Work),
-    /// Check the settings, the database, the migrations and Twilio's credentials, and say what to do
-    Doctor,
-    /// Print every setting, what is in force, and where it comes from; of a secret only whether it is set
-    Settings {
-        /// Print the page docs/SETTINGS.md, which describes every setting
-        #[arg(long)]
-        markdown: bool,
-    },
-    /// Create an admin account; asks for missing arguments and for the password
-    ///
-    /// The password is never an argument, because other users of the machine can see those. Scripts use --noinput and
-    /// --username, and set the environment variable `LOOPIN_SUPERUSER_PASSWORD`.
-    #[command(name = "createsuperuser")]
-    CreateSuperuser {
-        /// The username of the new admin
-        #[arg(long)]
-        username: Option<String>,
-        /// The e-mail address of the new admin
-        #[arg(long)]
-        email: Option<String>,
-        /// Never ask; fail if something is missing
-        #[arg(long)]
-        noinput: bool,
-    },
-    /// Print the audit log: who did what, when and from where; newest last
-    #[command(args_conflicts_with_subcommands = true)]
-    Audit {
-        #[command(subcommand)]
-        command: Option<AuditCommand>,
-        #[command(flatten)]
-        wanted: WhichEntries,
-    },
-    /// List number prefixes, most messages first, and the sums of countries; open and close prefixes
-    Prefixes {
-        #[command(subcommand)]
-        command: Option<PrefixesCommand>,
-    },
-    /// Forget the wrong guesses that lock a phone; verify the caller first
-    Unlock {
-        /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
-        phone: String,
-    },
-    /// Test sending messages
-    #[command(subcommand)]
-    Sms(SmsCommand),
-    /// Manage the keys that sign tokens
-    #[command(subcommand)]
-    Keys(KeysCommand),
-}
-
-/// What needs settings without a fault, and all parts.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum Work {
     /// Migrate the database and serve; the default command
     Serve,
     /// Migrate the database and stop
@@ -97,35 +37,44 @@ pub enum Work {
     },
     /// Print the OpenAPI document
     Openapi,
-}
-
-/// Which entries are printed, and how.
-#[derive(Debug, clap::Args)]
-pub struct WhichEntries {
-    /// Start: 30m, 2h or 7d ago, a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z
-    #[arg(long)]
-    pub since: Option<Since>,
-    // The names are many: an unknown one is told all of them.
-    #[arg(long, help = "Only this action, such as signed_in or refresh_reused")]
-    pub action: Option<Action>,
-    /// Only entries about this account or by it (UUID)
-    #[arg(long)]
-    pub user: Option<Uuid>,
-    /// Only entries about this phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
-    #[arg(long)]
-    pub phone: Option<String>,
-    /// Only entries from this client address
-    #[arg(long)]
-    pub address: Option<std::net::IpAddr>,
-    /// The maximum number of entries: the newest
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: u64,
-    /// Continue with new entries as they are written
-    #[arg(long)]
-    pub follow: bool,
-    /// Print each entry as a line of JSON, with times in UTC
-    #[arg(long)]
-    pub json: bool,
+    /// Check the settings, the database, the migrations and Twilio's credentials, and say what to do
+    Doctor,
+    /// Print every setting with its value and where that comes from; of a secret, only whether it is set
+    Settings {
+        /// Print the page docs/SETTINGS.md, which describes every setting
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Create an admin account; asks for missing arguments and for the password
+    ///
+    /// The password is never an argument, because other users of the machine can see those. Scripts use --noinput and
+    /// --username, and set the environment variable `LOOPIN_SUPERUSER_PASSWORD`.
+    #[command(name = "createsuperuser")]
+    CreateSuperuser(createsuperuser::Options),
+    /// Print the audit log: who did what, when and from where; newest last
+    #[command(args_conflicts_with_subcommands = true)]
+    Audit {
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+        #[command(flatten)]
+        options: audit::Options,
+    },
+    /// List number prefixes, most messages first, and the sums of countries; open and close prefixes
+    Prefixes {
+        #[command(subcommand)]
+        command: Option<PrefixesCommand>,
+    },
+    /// Unlock a phone that wrong guesses have locked; first make sure that the request comes from its owner
+    Unlock {
+        /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
+        phone: String,
+    },
+    /// Test sending messages
+    #[command(subcommand)]
+    Sms(SmsCommand),
+    /// Manage the keys that sign tokens
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,23 +116,14 @@ pub enum PrefixesCommand {
 #[derive(Debug, Subcommand)]
 pub enum SmsCommand {
     /// Send one message with a random code, and print the provider's answer
-    Test {
-        /// The recipient: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
-        phone: String,
-        /// The channel: sms, whatsapp or call
-        #[arg(long)]
-        channel: Option<Channel>,
-        /// The language, such as hi
-        #[arg(long)]
-        language: Option<String>,
-    },
+    Test(sms::Options),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Generate a private key, in a file that only its owner can read; never overwrites a file
     Generate {
-        // Not as a doc comment, which would want back quotes that a terminal shows.
+        // Not a doc comment: Clippy demands back quotes there, and a terminal would show them.
         #[arg(long, default_value = "EdDSA", value_parser = keys::algorithm, help = "EdDSA, ES256 or RS256, in any letter case")]
         algorithm: keys::KeyAlgorithm,
         /// The file

@@ -1,9 +1,10 @@
-//! `loopin-auth keys generate`: a new private key for tokens, in a file that only its owner may read.
+//! `loopin-auth keys generate`: a new private key for tokens, in a file that only its owner can read.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     path::Path,
+    process::ExitCode,
 };
 
 use aws_lc_rs::{
@@ -15,40 +16,41 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{CommandError, output::print};
 pub use crate::domain::access::KeyAlgorithm;
 use crate::domain::access::{KeyError, SigningKey};
 
-/// NIST SP 800-57 part 1 gives 2,048 bits until 2030 and 3,072 bits for long after.
+/// NIST SP 800-57 part 1 accepts 2,048 bits until 2030, and 3,072 bits long after that.
 const RSA_SIZE: KeySize = KeySize::Rsa3072;
 
-/// How long a line of PEM is (RFC 7468, section 2).
+/// The length of a line of PEM (RFC 7468, section 2).
 const PEM_LINE: usize = 64;
 
-/// Why there is no new key.
+/// Why no key was generated.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// HS256 has a secret, which is no key of a pair.
+    /// HS256 uses a secret and not a key pair.
     #[error(
-        "HS256 has no key file: put 32 random bytes or more into JWT_SECRET_KEY, as openssl rand -hex 32 makes them"
+        "HS256 has no key file: set JWT_SECRET_KEY to 32 random bytes or more, such as the output of openssl rand -hex 32"
     )]
     NoPair,
-    /// What is there may be in use.
-    #[error("{0} is there already and is not overwritten: name another file with --out")]
+    /// The existing file may be in use.
+    #[error("{0} exists already and is not overwritten: name another file with --out")]
     Taken(String),
     /// The file cannot be written.
     #[error("{path} cannot be written")]
     Write {
-        /// Which file.
+        /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         cause: io::Error,
     },
     /// The cryptographic library failed.
-    #[error("the key could not be made")]
+    #[error("the key could not be generated")]
     Library(#[from] Unspecified),
-    /// The server would not take it.
-    #[error("the key that was made cannot be used")]
+    /// The server would refuse the key.
+    #[error("the generated key cannot be used")]
     Unusable(#[from] KeyError),
 }
 
@@ -57,14 +59,14 @@ pub enum Failure {
 pub struct NewKey {
     /// PKCS #8 in PEM form.
     pub pem: SecretString,
-    /// Its name in tokens.
+    /// Its id in tokens.
     pub kid: String,
 }
 
-/// An algorithm, in any letter case. HS256 is one, and gets an explanation of its own.
+/// Parses the name of an algorithm in any letter case. HS256 is accepted here, because [`make`] explains why it has no key.
 ///
 /// # Errors
-/// Which there are.
+/// When the name is unknown.
 pub fn algorithm(name: &str) -> Result<KeyAlgorithm, &'static str> {
     [KeyAlgorithm::EdDsa, KeyAlgorithm::Es256, KeyAlgorithm::Rs256, KeyAlgorithm::Hs256]
         .into_iter()
@@ -72,7 +74,7 @@ pub fn algorithm(name: &str) -> Result<KeyAlgorithm, &'static str> {
         .ok_or("must be EdDSA, ES256 or RS256")
 }
 
-/// Makes a key.
+/// Generates a key.
 ///
 /// # Errors
 /// [`Failure::NoPair`] for HS256.
@@ -104,10 +106,19 @@ fn pem(der: &[u8]) -> SecretString {
     text.into()
 }
 
-/// Makes a key, writes it down, and says how it is put to use.
+/// Generates a key and prints how to use it. It needs no settings.
 ///
 /// # Errors
-/// When there is such a file, or it cannot be written.
+/// A [`Failure`], or when the output cannot be written.
+pub fn run(algorithm: KeyAlgorithm, path: &Path) -> Result<ExitCode, CommandError> {
+    print(generate(algorithm, path)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Generates a key, writes it into a new file, and returns how to use it.
+///
+/// # Errors
+/// When the file exists or cannot be written.
 pub fn generate(algorithm: KeyAlgorithm, path: &Path) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let key = make(algorithm)?;
@@ -123,7 +134,7 @@ pub fn generate(algorithm: KeyAlgorithm, path: &Path) -> Result<String, Failure>
     Ok(how_to_use(algorithm, &whole, &key.kid))
 }
 
-/// Nobody else may read it, not even for a moment.
+/// Creates a file that only its owner can read, from the first moment on.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -140,12 +151,12 @@ For a new installation set
   JWT_ALGORITHM={algorithm}
   JWT_PRIVATE_KEY_FILE={path}
 
-Where tokens are in use, nobody is signed out if you go step by step:
+For an installation in use, these steps keep all users signed in:
   1. add {path} to JWT_PREVIOUS_KEYS on every server, restart them, and wait five minutes:
-     by then whoever keeps the public keys has this one too
-  2. set the two settings above, and put what signed until now (the file, or the secret of HS256)
-     into JWT_PREVIOUS_KEYS in its place; restart
-  3. after JWT_REFRESH_TOKEN_EXPIRE_DAYS take that out again
+     by then all services that cache the public keys have this one
+  2. set the two settings above, and in JWT_PREVIOUS_KEYS replace this file with the old key
+     (its file, or the secret of HS256); restart
+  3. after JWT_REFRESH_TOKEN_EXPIRE_DAYS remove the old key
 "
     )
 }

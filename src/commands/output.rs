@@ -1,19 +1,19 @@
-//! What a command prints. `println!` panics where nobody reads, as in `loopin-auth audit | head`.
+//! The output of commands. `println!` must not be used: it panics when the reader has gone, as in `loopin-auth audit | head`.
 
 use std::{
     fmt::Display,
     io::{self, Write},
 };
 
-/// Prints to standard output. A reader who has gone has what they wanted.
+/// Prints to standard output. That the reader has gone is not an error.
 ///
 /// # Errors
-/// When it cannot be written for another reason, such as a full disk.
+/// When the output cannot be written for another reason, such as a full disk.
 pub fn print(text: impl Display) -> io::Result<()> {
     print_to(&mut io::stdout().lock(), text)
 }
 
-/// Prints to standard error. There is nobody to tell that this failed.
+/// Prints to standard error. Errors are ignored, because there is no place left to report them.
 pub fn print_error(text: impl Display) {
     let _ = print_to(&mut io::stderr().lock(), text);
 }

@@ -1,8 +1,51 @@
 //! `loopin-auth prefixes`: the state and the statistics of prefixes, as tables.
 
+use std::process::ExitCode;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::domain::budget::{Country, Prefix};
+use super::{CommandError, Context, cli::PrefixesCommand, output::print, runtime};
+use crate::{
+    domain::{
+        budget::{Country, Prefix, Wanted},
+        roles::AbusePermission,
+        users::{Number, PageOf, Size},
+    },
+    flows::prefixes,
+};
+
+/// Lists, opens or closes prefixes, and prints the result.
+///
+/// # Errors
+/// When the settings are wrong, the database is not migrated or does not answer, or the prefix is unknown.
+pub fn run(context: &Context, command: Option<PrefixesCommand>) -> Result<ExitCode, CommandError> {
+    let config = context.config()?;
+    let command = command.unwrap_or(PrefixesCommand::List { closed: false, page: 1 });
+    let text = runtime()?.block_on(async {
+        let services = context.services(&config).await?;
+        let permission = AbusePermission::by_command();
+        let changed = match command {
+            PrefixesCommand::List { closed, page } => {
+                let wanted = if closed { Wanted::Closed } else { Wanted::All };
+                let page = PageOf::new(Number::parse(Some(&page.to_string()))?, Size::parse(Some("100"))?);
+                let listed = prefixes::list(&services, wanted, page).await?;
+                return Ok(format!("{}\n{}", table(&listed.prefixes, config.zone), sums(&listed.countries)));
+            }
+            PrefixesCommand::Open { prefix, hours } => {
+                prefixes::open(&services, prefix, hours, permission).await?
+            }
+            PrefixesCommand::Close { prefix } => {
+                prefixes::close_by_hand(&services, prefix, permission).await?
+            }
+        };
+        if changed.is_empty() {
+            return Err(CommandError::from("no message was ever sent to this prefix"));
+        }
+        Ok(table(&changed, config.zone))
+    })?;
+    print(text)?;
+    Ok(ExitCode::SUCCESS)
+}
 
 /// The prefixes, one per line.
 #[must_use]

@@ -1,26 +1,48 @@
-//! `loopin-auth settings`: what is in force and where it comes from, and the page `docs/SETTINGS.md`.
+//! `loopin-auth settings`: prints the values in use and where they come from, or the page `docs/SETTINGS.md`.
 //!
-//! `.env.example` is the one text about the settings. Each paragraph of it is a comment and the settings that it describes,
-//! with their defaults; `# ---- Title ----` begins a section.
+//! The source of that page is `.env.example`. Each of its paragraphs is a comment, and the settings that it describes with
+//! their defaults; `# ---- Title ----` begins a section.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, process::ExitCode};
 
+use super::{
+    CommandError, Context,
+    output::{print, print_error},
+};
 use crate::{config::Config, domain::audit::Shown};
 
 const TEXT: &str = include_str!("../../.env.example");
 
-/// A comment and what it describes.
+/// Prints the settings, then the problems with them; fails if there are problems.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn run(context: &Context, markdown: bool) -> Result<ExitCode, CommandError> {
+    if markdown {
+        print(page())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (config, problems) = context.inspect_config();
+    print(list(&config, &|name| context.sources.variable(name).is_some()))?;
+    if problems.0.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_error(&problems);
+    Ok(ExitCode::FAILURE)
+}
+
+/// A comment and the settings that it describes.
 struct Paragraph<'a> {
     comment: String,
-    /// Names and defaults. A default that is empty is none.
+    /// Names and defaults. An empty default means that there is none.
     settings: Vec<(&'a str, &'a str)>,
 }
 
-/// A setting, as `#NAME=value` or `NAME=value`.
+/// Parses `#NAME=value` or `NAME=value`.
 fn setting(line: &str) -> Option<(&str, &str)> {
-    let is_of_a_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let is_name_char = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let (name, default) = line.strip_prefix('#').unwrap_or(line).split_once('=')?;
-    (!name.is_empty() && name.chars().all(is_of_a_name)).then_some((name, default))
+    (!name.is_empty() && name.chars().all(is_name_char)).then_some((name, default))
 }
 
 fn paragraph(text: &str) -> Paragraph<'_> {
@@ -41,8 +63,8 @@ fn paragraphs() -> impl Iterator<Item = Paragraph<'static>> {
     TEXT.split("\n\n").map(paragraph)
 }
 
-/// The text, with the pages that it names as links.
-fn linked(text: &str) -> String {
+/// The text with links to the pages of `docs/` that it names.
+fn with_links(text: &str) -> String {
     let link = |word: &str| match word.strip_prefix("docs/").and_then(|rest| rest.split_once(".md")) {
         Some((page, after)) => format!("[{page}.md]({page}.md){after}"),
         None => word.to_owned(),
@@ -50,7 +72,7 @@ fn linked(text: &str) -> String {
     text.split(' ').map(link).collect::<Vec<_>>().join(" ")
 }
 
-/// The page about all settings.
+/// The page `docs/SETTINGS.md`.
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(
@@ -60,10 +82,10 @@ pub fn page() -> String {
     for paragraph in paragraphs() {
         let Paragraph { comment, settings } = &paragraph;
         if let Some(title) = title(&paragraph) {
-            let _ = writeln!(page, "\n## {}", linked(title));
+            let _ = writeln!(page, "\n## {}", with_links(title));
             is_in_table = false;
         } else if settings.is_empty() {
-            let _ = writeln!(page, "\n{}", linked(comment));
+            let _ = writeln!(page, "\n{}", with_links(comment));
             is_in_table = false;
         } else {
             if !is_in_table {
@@ -76,13 +98,13 @@ pub fn page() -> String {
             };
             let names = cell(settings.iter().map(|(name, _)| *name).collect());
             let defaults = cell(settings.iter().map(|(_, default)| *default).collect());
-            let _ = writeln!(page, "| {names} | {defaults} | {} |", linked(comment).replace('|', "\\|"));
+            let _ = writeln!(page, "| {names} | {defaults} | {} |", with_links(comment).replace('|', "\\|"));
         }
     }
     page
 }
 
-/// Every setting, a line each: its name, what is in force, and where that comes from. Of a secret only whether it is set.
+/// A line for every setting: its name, its value and where that comes from. Of a secret, only whether it is set.
 #[must_use]
 pub fn list(config: &Config, is_in_environment: &dyn Fn(&str) -> bool) -> String {
     let rows: Vec<(&str, String, &str)> = paragraphs()
@@ -92,7 +114,7 @@ pub fn list(config: &Config, is_in_environment: &dyn Fn(&str) -> bool) -> String
             match config.given.find(name) {
                 Some(Shown::Plain(text)) => (name, text.clone(), source),
                 Some(Shown::Secret(_)) => (name, "(set)".to_owned(), source),
-                None => (name, in_force_by_default(config, name, default), "default"),
+                None => (name, default_in_use(config, name, default), "default"),
             }
         })
         .collect();
@@ -103,8 +125,8 @@ pub fn list(config: &Config, is_in_environment: &dyn Fn(&str) -> bool) -> String
     lines.collect::<Vec<_>>().concat()
 }
 
-/// `.env.example` has the defaults of `dev`. Two of them depend on other settings.
-fn in_force_by_default(config: &Config, name: &str, default: &str) -> String {
+/// The default of a setting. `.env.example` has those of `dev`; two depend on other settings.
+fn default_in_use(config: &Config, name: &str, default: &str) -> String {
     match name {
         "BIND_ADDR" => config.bind_addr.to_string(),
         "TWILIO_TEST_MODE" => config.is_test_mode().to_string(),

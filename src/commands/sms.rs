@@ -1,10 +1,14 @@
-//! `loopin-auth sms test`: one real message, and what the provider says of it. No database is needed.
+//! `loopin-auth sms test`: sends one real message and prints the provider's answer. It needs no database.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::with_causes;
+use super::{
+    CommandError, Context,
+    output::{print, print_error},
+    runtime, with_causes,
+};
 use crate::{
     clock::Clock,
     config::{Config, Reports, SmsSettings},
@@ -13,39 +17,57 @@ use crate::{
     sms::{Inbox, Message, Receipt, SendError, Sms, Texts, Twilio, Wording, explain},
 };
 
-/// What is to be tried.
-#[derive(Debug)]
-pub struct Trial {
-    /// Who gets the message, as the operator wrote it.
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The recipient: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
     pub phone: String,
-    /// By which way; the usual one when not said.
+    /// The channel: sms, whatsapp or call
+    #[arg(long)]
     pub channel: Option<Channel>,
-    /// In which language; English when not said.
+    /// The language, such as hi
+    #[arg(long)]
     pub language: Option<String>,
 }
 
-/// What came of it, in words for a person.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Whether the message was taken.
-    pub is_taken: bool,
-    /// What happened.
-    pub said: String,
+/// The result of the test.
+struct Outcome {
+    /// Whether the provider accepted the message.
+    is_taken: bool,
+    /// What is printed.
+    text: String,
 }
 
 impl Outcome {
-    fn failed(said: impl Into<String>) -> Self {
-        Self { is_taken: false, said: said.into() }
+    fn failed(text: impl Into<String>) -> Self {
+        Self { is_taken: false, text: text.into() }
     }
 }
 
-/// Sends a message with a code that is made up.
-pub async fn test(config: &Config, trial: &Trial, clock: &Clock, random: &Random) -> Outcome {
-    let phone = match PhoneNumber::parse(&trial.phone, config.region) {
+/// Sends one message. Problems with settings that it does not need are printed, and do not stop it.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandError> {
+    let (config, problems) = context.inspect_config();
+    if !problems.0.is_empty() {
+        print_error(&problems);
+    }
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(test(&config, options, &context.clock, &context.random));
+    // A DNS look-up that is still running cannot be cancelled; do not wait for it.
+    runtime.shutdown_background();
+    print(&outcome.text)?;
+    Ok(if outcome.is_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sends a message with a random code.
+async fn test(config: &Config, options: &Options, clock: &Clock, random: &Random) -> Outcome {
+    let phone = match PhoneNumber::parse(&options.phone, config.region) {
         Ok(phone) => phone,
         Err(error) => return Outcome::failed(format!("nothing was sent: {error}\n")),
     };
-    let channel = trial.channel.unwrap_or_else(|| config.channels.usual());
+    let channel = options.channel.unwrap_or_else(|| config.channels.usual());
     let sms = match provider(config, channel, clock) {
         Ok(sms) => sms,
         Err(why) => return Outcome::failed(format!("nothing was sent: {why}\n")),
@@ -54,33 +76,33 @@ pub async fn test(config: &Config, trial: &Trial, clock: &Clock, random: &Random
         Ok(texts) => texts,
         Err(error) => return Outcome::failed(format!("nothing was sent: {error}\n")),
     };
-    if let Some(tag) = trial.language.as_ref().filter(|tag| !texts.has(tag)) {
+    if let Some(tag) = options.language.as_ref().filter(|tag| !texts.has(tag)) {
         let tags = texts.tags().join(", ");
         return Outcome::failed(format!(
             "nothing was sent: there is no text in the language {tag:?}; there are {tags}, and SMS_TEXTS_DIR adds others\n"
         ));
     }
-    let message = message(config, trial, phone, channel, &texts, clock, random);
-    let mut said = String::new();
+    let message = message(config, options, phone, channel, &texts, clock, random);
+    let mut text = String::new();
     if sms.inbox().is_some() {
-        said.push_str("test mode: nothing goes out. This is what would:\n");
+        text.push_str("test mode: nothing goes out. This is what would:\n");
     }
-    let _ = writeln!(said, "{} to {} in {}", channel.as_str(), message.to, message.text.language);
+    let _ = writeln!(text, "{} to {} in {}", channel.as_str(), message.to, message.text.language);
     if sms.inbox().is_some() {
-        let _ = writeln!(said, "  {}", message.text.body.expose_secret().replace('\n', "\n  "));
+        let _ = writeln!(text, "  {}", message.text.body.expose_secret().replace('\n', "\n  "));
     }
     if !config.channels.is_on(channel) {
-        let _ = writeln!(said, "OTP_CHANNELS does not have {}: no app can ask for it", channel.as_str());
+        let _ = writeln!(text, "OTP_CHANNELS does not have {}: no app can ask for it", channel.as_str());
     }
     let sent = sms.send(&message).await;
-    said.push_str(&told(&sms, &sent));
+    text.push_str(&describe(&sms, &sent));
     if sent.is_ok() && sms.inbox().is_none() {
-        said.push_str(later(&config.reports));
+        text.push_str(delivery_notice(&config.reports));
     }
-    Outcome { is_taken: sent.is_ok(), said }
+    Outcome { is_taken: sent.is_ok(), text }
 }
 
-/// Who carries it. Reports about it would come to a server that knows nothing of it, so none are asked for.
+/// The provider. It requests no delivery reports, because no server knows this message.
 fn provider(config: &Config, channel: Channel, clock: &Clock) -> Result<Sms, String> {
     match &config.sms {
         SmsSettings::TestInbox => Ok(Sms::TestInbox(Inbox::default())),
@@ -105,7 +127,7 @@ fn provider(config: &Config, channel: Channel, clock: &Clock) -> Result<Sms, Str
 
 fn message(
     config: &Config,
-    trial: &Trial,
+    options: &Options,
     to: PhoneNumber,
     channel: Channel,
     texts: &Texts,
@@ -114,10 +136,10 @@ fn message(
 ) -> Message {
     let now = clock.now();
     let digits = random.bytes::<8>().into_iter().take(config.otp.length.digits());
-    // Not evenly spread, and nobody's secret.
+    // Slightly uneven, but this code opens nothing.
     let otp_code: SecretString = digits.map(|byte| char::from(b'0' + byte % 10)).collect::<String>().into();
     let minutes = config.otp.life.num_minutes();
-    let languages: Vec<String> = trial.language.iter().cloned().collect();
+    let languages: Vec<String> = options.language.iter().cloned().collect();
     let text =
         texts.compose(&Wording { channel, languages: &languages, platform: None, code: &otp_code, minutes });
     Message {
@@ -131,36 +153,37 @@ fn message(
     }
 }
 
-fn told(sms: &Sms, sent: &Result<Receipt, SendError>) -> String {
+fn describe(sms: &Sms, sent: &Result<Receipt, SendError>) -> String {
     let who = match sms {
         Sms::Twilio(_) => "Twilio",
         Sms::TestInbox(_) => "the test inbox",
     };
     match sent {
         Ok(receipt) => {
-            let mut said = format!("taken by {who}, status {}", receipt.status.as_str());
+            let mut text = format!("taken by {who}, status {}", receipt.status.as_str());
             if let Some(id) = &receipt.provider_id {
-                let _ = write!(said, ", id {id}");
+                let _ = write!(text, ", id {id}");
             }
             match receipt.segments {
-                Some(1) => said.push_str(", 1 segment"),
+                Some(1) => text.push_str(", 1 segment"),
                 Some(segments) => {
-                    let _ = write!(said, ", {segments} segments");
+                    let _ = write!(text, ", {segments} segments");
                 }
                 None => {}
             }
             if let Some(price) = &receipt.price {
-                let _ = write!(said, ", price {} {}", price.amount, price.unit);
+                let _ = write!(text, ", price {} {}", price.amount, price.unit);
             }
-            said.push('\n');
-            said
+            text.push('\n');
+            text
         }
         Err(error) if error.definitely_not_sent() => format!("not taken by {who}: {}\n", explain(error)),
         Err(error) => format!("it is not known whether {who} took it: {}\n", explain(error)),
     }
 }
 
-fn later(reports: &Reports) -> &'static str {
+/// How the operator finds out whether the message arrived.
+fn delivery_notice(reports: &Reports) -> &'static str {
     match reports {
         Reports::To(_) | Reports::Played => {
             "taken is not delivered: look at the phone, or for the id in Twilio's log\n"

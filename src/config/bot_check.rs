@@ -1,4 +1,4 @@
-//! The settings of bot proof. What is set for a provider is looked at whether or not it is the one that is on.
+//! The settings of bot proof. Those of a provider are checked even if no provider is on.
 
 use secrecy::SecretString;
 use url::Url;
@@ -9,18 +9,18 @@ use crate::{
     domain::bot_check::Difficulty,
 };
 
-/// The longest action that Turnstile takes:
+/// The longest action that Turnstile accepts:
 /// <https://developers.cloudflare.com/turnstile/get-started/client-side-rendering/widget-configurations/>.
 const MAX_ACTION_CHARS: usize = 32;
 
-/// Who judges whether a request is a program's.
+/// How suspicious requests prove that they do not come from a bot.
 #[derive(Debug, Clone)]
 pub enum BotCheckSettings {
-    /// Nobody.
+    /// Not at all.
     Off,
-    /// We do, by work.
+    /// By proof of work, which this server checks.
     Pow(Difficulty),
-    /// A provider does.
+    /// By a token that a provider checks.
     Provider(Box<ProviderSettings>),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn bot_check(
             given.settings(reader, provider, is_prod)
         }
     };
-    // What it hides was looked at all the same, so that the list of problems is whole.
+    // Decided last, so that all problems are found even with limits off.
     if rate_limits_enabled { settings } else { BotCheckSettings::Off }
 }
 
@@ -70,7 +70,7 @@ fn difficulty(reader: &mut Reader<'_>) -> Difficulty {
         i64::from(Difficulty::LEAST),
         i64::from(Difficulty::MOST),
     );
-    // The range above is the type's own.
+    // `reader.number` has checked the range.
     u32::try_from(bits).ok().and_then(Difficulty::new).unwrap_or_default()
 }
 
@@ -96,8 +96,8 @@ fn hostnames(reader: &mut Reader<'_>) -> Vec<String> {
 
 fn action(reader: &mut Reader<'_>) -> Option<String> {
     let action = reader.text("BOT_PROOF_ACTION")?;
-    let is_taken = action.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if !is_taken || action.len() > MAX_ACTION_CHARS {
+    let is_valid = action.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if !is_valid || action.len() > MAX_ACTION_CHARS {
         reader.problem(format!(
             "BOT_PROOF_ACTION must have {MAX_ACTION_CHARS} letters, digits, _ and - at most"
         ));

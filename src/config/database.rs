@@ -1,15 +1,16 @@
-//! Where the database is.
+//! The settings of the database.
 
 use std::time::Duration;
 
 use super::reader::Reader;
 use crate::store::{DatabaseSettings, DatabaseUrl, Pooler};
 
-/// What a developer gets who names none.
+/// The default in `dev`.
 const DEFAULT: &str = "sqlite://loopin-auth.sqlite3";
 
-/// Parameters of libpq that the driver does not have. Only these are named: anything else may be a piece of a password.
-const OF_LIBPQ: [&str; 12] = [
+/// Parameters of libpq that the driver does not support. Only these appear in warnings: any other text may be a part of a
+/// password.
+const UNSUPPORTED: [&str; 12] = [
     "channel_binding",
     "client_encoding",
     "connect_timeout",
@@ -24,7 +25,7 @@ const OF_LIBPQ: [&str; 12] = [
     "target_session_attrs",
 ];
 
-/// The settings, and where the database is in words that hide its password.
+/// The settings, and the URL without its password.
 pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSettings, String) {
     let given = reader.text("DATABASE_URL");
     if is_prod && given.is_none() {
@@ -40,14 +41,14 @@ pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSetti
     let (url, shown) = match DatabaseUrl::parse(&text) {
         Ok(read) => {
             for name in &read.ignored {
-                let name = OF_LIBPQ.into_iter().find(|known| known == name).unwrap_or("one");
+                let name = UNSUPPORTED.into_iter().find(|known| known == name).unwrap_or("one");
                 reader.warn(format!("DATABASE_URL has a parameter that is not used: {name}"));
             }
             (read.url, read.shown)
         }
         Err(error) => {
             reader.problem(format!("DATABASE_URL {error}"));
-            // Nothing that is not understood goes on to a driver.
+            // An invalid URL is never passed to a driver.
             ("sqlite::memory:".into(), "a URL that is not understood".to_owned())
         }
     };
@@ -61,7 +62,7 @@ pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSetti
     (settings, shown)
 }
 
-/// What stands before PostgreSQL, where the operator says so.
+/// The connection pooler, if the operator names one.
 fn pooler(reader: &mut Reader<'_>) -> Option<Pooler> {
     let given = reader.text("DATABASE_POOLER")?;
     match given.as_str() {

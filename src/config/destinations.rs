@@ -1,4 +1,4 @@
-//! The settings of which numbers get messages at all. They are no limits, and hold where limits are off.
+//! The settings of which numbers can get messages. They are not limits, so they apply even if limits are off.
 
 use std::collections::BTreeSet;
 

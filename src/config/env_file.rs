@@ -1,8 +1,8 @@
-//! Reading `.env`. A value is what stands there: nothing is put in for a `$`, and what could be read in two ways is refused.
+//! Parses `.env`. Values are literal: variables (`$NAME`) are not substituted, and ambiguous lines are refused.
 //!
-//! - `NAME=value`: up to the end of the line, or to a `#` with a space before it. Quotes, `$` and `\` inside are themselves.
-//! - `NAME='value'`: everything up to the next `'` is itself.
-//! - `NAME="value"`: `\"`, `\\`, `\$` and `\n` are a quote, a backslash, a dollar sign and a line feed; all else is itself.
+//! - `NAME=value`: up to the end of the line, or to a `#` after a space. Quotes, `$` and `\` inside are literal.
+//! - `NAME='value'`: everything up to the next `'` is literal.
+//! - `NAME="value"`: `\"`, `\\`, `\$` and `\n` are a quote, a backslash, a dollar sign and a line feed; all else is literal.
 
 /// A line with a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct Line {
     pub(super) value: String,
 }
 
-/// The lines with settings, and what is wrong with others. Nothing that is said holds a value, which may be a secret.
+/// The lines with settings, and the problems of other lines. No problem contains a value, which may be a secret.
 pub(super) fn parse(bytes: &[u8]) -> (Vec<Line>, Vec<String>) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return (Vec::new(), vec![".env is not written in UTF-8: save it as UTF-8".to_owned()]);
@@ -28,14 +28,14 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<Line>, Vec<String>) {
                 lines.push(Line { number, name: name.to_owned(), value });
                 after
             }
-            Err(RequestError { name, said }) => {
+            Err(LineError { name, problem }) => {
                 let about = name.map(|name| format!(" ({name})")).unwrap_or_default();
-                problems.push(format!(".env cannot be read at line {number}{about}: {said}"));
+                problems.push(format!(".env cannot be read at line {number}{about}: {problem}"));
                 next
             }
         };
-        let read = rest.strip_suffix(after).unwrap_or(rest);
-        number += read.matches('\n').count();
+        let parsed = rest.strip_suffix(after).unwrap_or(rest);
+        number += parsed.matches('\n').count();
         rest = after;
     }
     (lines, problems)
@@ -44,22 +44,23 @@ pub(super) fn parse(bytes: &[u8]) -> (Vec<Line>, Vec<String>) {
 struct Statement<'a> {
     name: &'a str,
     value: String,
-    /// The lines below.
+    /// The text below this setting.
     after: &'a str,
 }
 
-struct RequestError<'a> {
-    /// If it is one.
+struct LineError<'a> {
+    /// The name, if it is valid.
     name: Option<&'a str>,
-    said: &'static str,
+    problem: &'static str,
 }
 
-/// One setting. `rest` begins with its line, and goes on, as a quoted value may.
-fn statement<'a>(line: &'a str, rest: &'a str) -> Result<Option<Statement<'a>>, RequestError<'a>> {
+/// Parses one setting. `rest` begins with its line and continues to the end of the file, because a quoted value may have
+/// several lines.
+fn statement<'a>(line: &'a str, rest: &'a str) -> Result<Option<Statement<'a>>, LineError<'a>> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let unnamed = |said| Err(RequestError { name: None, said });
+    let unnamed = |problem| Err(LineError { name: None, problem });
     let Some((name, _)) = line.split_once('=') else {
         return unnamed("write NAME=value");
     };
@@ -80,7 +81,7 @@ fn statement<'a>(line: &'a str, rest: &'a str) -> Result<Option<Statement<'a>>, 
         Some('"') => double(rest),
         _ => plain(rest),
     }
-    .map_err(|said| RequestError { name: Some(name), said })?;
+    .map_err(|problem| LineError { name: Some(name), problem })?;
     Ok(Some(Statement { name, value, after }))
 }
 
@@ -100,7 +101,7 @@ fn plain(rest: &str) -> Result<(String, &str), &'static str> {
 fn single(rest: &str) -> Result<(String, &str), &'static str> {
     let quoted = rest.strip_prefix('\'').unwrap_or(rest);
     let (value, after) = quoted.split_once('\'').ok_or("the single quote is never closed")?;
-    Ok((value.to_owned(), nothing_more(after)?))
+    Ok((value.to_owned(), end_of_value(after)?))
 }
 
 fn double(rest: &str) -> Result<(String, &str), &'static str> {
@@ -110,7 +111,7 @@ fn double(rest: &str) -> Result<(String, &str), &'static str> {
     loop {
         match letters.next() {
             None => return Err("the double quote is never closed"),
-            Some('"') => return Ok((value, nothing_more(letters.as_str())?)),
+            Some('"') => return Ok((value, end_of_value(letters.as_str())?)),
             Some('\\') => match letters.next() {
                 Some(letter @ ('"' | '\\' | '$')) => value.push(letter),
                 Some('n') => value.push('\n'),
@@ -125,8 +126,8 @@ fn double(rest: &str) -> Result<(String, &str), &'static str> {
     }
 }
 
-/// After a quoted value comes a comment at most.
-fn nothing_more(after: &str) -> Result<&str, &'static str> {
+/// Checks that only a comment follows a quoted value.
+fn end_of_value(after: &str) -> Result<&str, &'static str> {
     let (line, next) = after.split_once('\n').unwrap_or((after, ""));
     let more = line.trim();
     let is_comment = more.starts_with('#') && line.starts_with([' ', '\t']);

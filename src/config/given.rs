@@ -1,10 +1,10 @@
-//! Which settings were given, as far as the audit log may keep them.
+//! The settings that were set, in the form that the audit log keeps.
 
 use super::reader::Given;
 use crate::domain::audit::{Setting, Settings, Shown};
 
-/// Texts that may be kept and shown, beside numbers and what is true or false. Every other text is taken for a secret, so
-/// that nothing is shown because somebody forgot to say that it is one.
+/// Texts that can be kept and shown, in addition to numbers and booleans. Every other text counts as a secret, so a setting
+/// that is missing here is not shown by mistake.
 const PLAIN: &[&str] = &[
     "ALLOWED_HOSTS",
     "BIND_ADDR",
@@ -37,7 +37,7 @@ const PLAIN: &[&str] = &[
     "TWILIO_RISK_CHECK",
 ];
 
-/// What was given. `database` is where the database is, without its password.
+/// Converts the settings. `database` is the URL of the database without its password.
 pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
     let is_plain = |setting: &Given| {
         setting.is_plain || setting.name.starts_with("LIMIT_") || PLAIN.contains(&setting.name)
@@ -46,7 +46,7 @@ pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
         name: setting.name,
         value: match setting.name {
             "DATABASE_URL" => Shown::Plain(database.to_owned()),
-            // A user and a password in a URL are refused, and kept no more than that.
+            // A URL with a user and a password is refused, and must not be kept either.
             name if name.ends_with("_URL") && setting.text.contains('@') => {
                 Shown::Secret(setting.text.into())
             }
@@ -68,7 +68,7 @@ mod tests {
             let hints = ["SECRET", "TOKEN", "PASSWORD", "NUMBER", "SENDER", "SID", "KEYS"];
             assert!(!hints.iter().any(|hint| name.contains(hint)), "{name}");
         }
-        // Every setting with a value that is found again if it is kept; what is a fault in it does not matter.
+        // Every setting has a value that is found again if it is kept. Whether the value is valid does not matter.
         let get = |name: &str| match name {
             "DATABASE_URL" => Some("postgres://user:hidden-value@host/loopin".to_owned()),
             "ENVIRONMENT" => Some("prod".to_owned()),

@@ -1,11 +1,11 @@
-//! Which hosts and origins are answered.
+//! The settings of allowed hosts and origins.
 
 use url::Url;
 
 use super::reader::Reader;
 use crate::http::EdgeSettings;
 
-/// Schemes whose pages have no origin: browsers say `null` there.
+/// Schemes whose pages have no origin; browsers send `null` for them.
 const WITHOUT_ORIGIN: [&str; 5] = ["about", "blob", "data", "file", "javascript"];
 
 pub(super) fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Option<&Url>) -> EdgeSettings {
@@ -43,15 +43,15 @@ pub(super) fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Opti
     EdgeSettings { allowed_hosts, cors_origins, ..EdgeSettings::default() }
 }
 
-/// A name, an address (IPv6 in brackets), `.name` for all below it, or `*`.
+/// A name, an address (IPv6 in brackets), `.name` for a domain with its subdomains, or `*`.
 fn is_host(host: &str) -> bool {
     let name = host.strip_prefix('.').unwrap_or(host);
     let is_address = name.starts_with('[') && name.ends_with(']');
     host == "*" || (!name.is_empty() && (is_address || !name.contains([':', '/', '*', '@', ' '])))
 }
 
-/// As browsers write it in `Origin`: scheme, host and a port that is not the scheme's own. Apps in a web view have schemes
-/// of their own, whose origins the URL standard calls opaque and web views write like any other.
+/// An origin as browsers write it in `Origin`: scheme, host, and the port unless it is the default of the scheme. Web views
+/// have schemes of their own. The URL standard calls their origins opaque, but web views write them in the same form.
 fn is_origin(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     if text.contains('*') {

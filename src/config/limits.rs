@@ -1,4 +1,4 @@
-//! The settings of the budgets.
+//! The settings of limits.
 
 use std::{collections::BTreeMap, str::FromStr as _};
 
@@ -11,10 +11,10 @@ use crate::domain::{
     phone::Region,
 };
 
-/// NIST SP 800-63B, section 3.2.2.
+/// The most failures in a row that NIST SP 800-63B, section 3.2.2, allows.
 const NIST_FAILURES: i64 = 100;
 
-/// The most messages a day that a cap may allow.
+/// The upper bound of a daily cap.
 const MOST_A_DAY: i64 = 1_000_000_000;
 
 pub(super) fn budgets(reader: &mut Reader<'_>, is_on: bool) -> BudgetPolicy {
@@ -64,11 +64,11 @@ fn failures_in_a_row(reader: &mut Reader<'_>, default: i64) -> i64 {
     most
 }
 
-/// Holds the settings against the odds that they give an attacker.
+/// Checks that the chances of an attacker who guesses codes are acceptable.
 pub(super) fn odds(reader: &mut Reader<'_>, is_prod: bool, otp: &OtpPolicy, budgets: &BudgetPolicy) -> Odds {
     let accepted = accepted(reader);
     let odds = Odds::from_policies(otp, budgets);
-    // Without limits they are certain, and that has a problem of its own.
+    // With limits off a guess succeeds for certain, which is reported as a problem of its own.
     if is_prod && budgets.is_on && odds.between_sign_ins > accepted {
         reader.problem(format!(
             "the settings let one in {:.0} accounts be guessed open between two sign-ins, and one in {:.0} is accepted: \
@@ -111,7 +111,7 @@ fn limit(reader: &mut Reader<'_>, name: &'static str, default: Limit) -> Limit {
     }
 }
 
-/// Limits between commas: each of them holds.
+/// Limits separated by commas; all of them apply.
 fn limits(reader: &mut Reader<'_>, name: &'static str, default: Vec<Limit>) -> Vec<Limit> {
     let items = reader.list(name);
     if items.is_empty() {
@@ -146,7 +146,7 @@ fn prefix(reader: &mut Reader<'_>, default: PrefixPolicy) -> PrefixPolicy {
 }
 
 fn day(reader: &mut Reader<'_>) -> Option<i64> {
-    // Zero would be a cap of none at all, which is nobody's wish; it is how "no cap" is said.
+    // Zero means "no cap": a cap of zero messages would make no sense.
     Some(reader.number("LIMIT_SENDS_PER_DAY", 0, 0, MOST_A_DAY)).filter(|most| *most > 0)
 }
 

@@ -1,18 +1,19 @@
-//! Names that were given and are no settings: most likely misspelt, or of an older or newer version.
+//! Finds names in `.env` and the environment that are not settings: they are probably misspelt, or belong to another
+//! version.
 
 use strsim::osa_distance;
 
-/// What is read past the settings. A password has no place in a file that stays, so it is no setting.
-const ELSEWHERE: &[&str] = &["LOOPIN_SUPERUSER_PASSWORD"];
+/// Variables that commands read directly. A password must not stay in a file, so it is not a setting.
+const NOT_SETTINGS: &[&str] = &["LOOPIN_SUPERUSER_PASSWORD"];
 
-/// So many letters may differ, one where a name is this short.
-const MOST_LETTERS: usize = 2;
-const SHORT: usize = 5;
+/// How many letters of a misspelt name can differ from a setting, and up to which length of the name it is only one.
+const MAX_DISTANCE: usize = 2;
+const SHORT_NAME: usize = 5;
 
-/// A name that is no setting.
+/// A name that is not a setting.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stranger {
-    pub(super) said: String,
+pub(super) struct UnknownName {
+    pub(super) sentence: String,
     severity: Severity,
 }
 
@@ -20,13 +21,13 @@ pub(super) struct Stranger {
 enum Severity {
     /// Refused everywhere.
     Always,
-    /// Refused in `prod`.
+    /// Refused in `prod` only.
     Prod,
-    /// Never refused: platforms inject variables of their own.
+    /// Never refused: platforms set variables of their own.
     Never,
 }
 
-impl Stranger {
+impl UnknownName {
     pub(super) fn is_refused(&self, is_prod: bool) -> bool {
         match self.severity {
             Severity::Always => true,
@@ -36,60 +37,61 @@ impl Stranger {
     }
 }
 
-/// Lines of `.env` that are no settings, and variables that were meant to be some.
-pub(super) fn strangers<'a>(
+/// Lines of `.env` that are not settings, and variables that look like misspelt settings.
+pub(super) fn unknown_names<'a>(
     lines: impl Iterator<Item = (usize, &'a str)>,
     variables: impl Iterator<Item = &'a str>,
     known: &[&str],
     is_set: &dyn Fn(&str) -> bool,
-) -> Vec<Stranger> {
-    let is_strange = |name: &str| !known.contains(&name);
-    let of_lines = lines.filter(|(_, name)| is_strange(name)).map(|(number, name)| line(number, name, known));
+) -> Vec<UnknownName> {
+    let is_unknown = |name: &str| !known.contains(&name);
+    let of_lines = lines.filter(|(_, name)| is_unknown(name)).map(|(number, name)| line(number, name, known));
     let of_variables = variables
-        .filter(|name| is_strange(name) && !ELSEWHERE.contains(name))
+        .filter(|name| is_unknown(name) && !NOT_SETTINGS.contains(name))
         .filter_map(|name| variable(name, known, is_set));
     of_lines.chain(of_variables).collect()
 }
 
-fn line(number: usize, name: &str, known: &[&str]) -> Stranger {
+fn line(number: usize, name: &str, known: &[&str]) -> UnknownName {
     let place = format!(".env, line {number}: {name}");
-    if ELSEWHERE.contains(&name) {
-        let said = format!("{place} is read from the environment only: take the line out");
-        return Stranger { said, severity: Severity::Prod };
+    if NOT_SETTINGS.contains(&name) {
+        let sentence = format!("{place} is read from the environment only: take the line out");
+        return UnknownName { sentence, severity: Severity::Prod };
     }
     if let Some(meant) = nearest(name, known.iter().copied()) {
         return misspelt(&place, meant);
     }
-    let said = format!("{place} is no setting of loopin-auth: see .env.example, or take the line out");
-    Stranger { said, severity: Severity::Prod }
+    let sentence = format!("{place} is no setting of loopin-auth: see .env.example, or take the line out");
+    UnknownName { sentence, severity: Severity::Prod }
 }
 
-fn variable(name: &str, known: &[&str], is_set: &dyn Fn(&str) -> bool) -> Option<Stranger> {
-    let unset = known.iter().chain(ELSEWHERE).copied().filter(|setting| !is_set(setting));
+fn variable(name: &str, known: &[&str], is_set: &dyn Fn(&str) -> bool) -> Option<UnknownName> {
+    let unset = known.iter().chain(NOT_SETTINGS).copied().filter(|setting| !is_set(setting));
     if let Some(meant) = nearest(name, unset) {
         return Some(misspelt(name, meant));
     }
     let (beginning, _) = name.split_once('_')?;
-    // A word that only one setting begins with, such as TIME_ZONE's, is everybody's.
-    let begin_so = |setting: &&&str| setting.split_once('_').is_some_and(|(first, _)| first == beginning);
-    let is_ours = known.iter().filter(begin_so).count() > 1;
-    let said = format!("{name} is set, and is no setting of loopin-auth: see .env.example");
-    is_ours.then_some(Stranger { said, severity: Severity::Never })
+    // A first word that only one setting has, such as that of TIME_ZONE, is common in other names.
+    let has_same_beginning =
+        |setting: &&&str| setting.split_once('_').is_some_and(|(first, _)| first == beginning);
+    let is_ours = known.iter().filter(has_same_beginning).count() > 1;
+    let sentence = format!("{name} is set, and is no setting of loopin-auth: see .env.example");
+    is_ours.then_some(UnknownName { sentence, severity: Severity::Never })
 }
 
-fn misspelt(place: &str, meant: &str) -> Stranger {
-    let said = format!("{place} is no setting of loopin-auth: write {meant}");
-    // Whoever wrote ENVIROMENT=prod would get the defaults of a developer's machine, which show codes.
+fn misspelt(place: &str, meant: &str) -> UnknownName {
+    let sentence = format!("{place} is no setting of loopin-auth: write {meant}");
+    // ENVIROMENT=prod would start with the defaults of development, which show codes.
     let severity = if meant == "ENVIRONMENT" { Severity::Always } else { Severity::Prod };
-    Stranger { said, severity }
+    UnknownName { sentence, severity }
 }
 
-/// The setting that a name was most likely meant for.
+/// The setting that is most similar to a name.
 fn nearest<'a>(name: &str, settings: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_uppercase();
     let near = settings.filter_map(|setting| {
-        let most = if setting.len().min(name.len()) <= SHORT { 1 } else { MOST_LETTERS };
-        // Two letters that changed places are one mistake.
+        let most = if setting.len().min(name.len()) <= SHORT_NAME { 1 } else { MAX_DISTANCE };
+        // Two swapped letters count as one mistake.
         let distance = osa_distance(&name, setting);
         (distance <= most).then_some((distance, setting))
     });
@@ -105,8 +107,8 @@ mod tests {
 
     fn said(variable: &str, set: &[&str]) -> Option<String> {
         let found =
-            strangers(std::iter::empty(), std::iter::once(variable), &KNOWN, &|name| set.contains(&name));
-        found.into_iter().next().map(|stranger| stranger.said)
+            unknown_names(std::iter::empty(), std::iter::once(variable), &KNOWN, &|name| set.contains(&name));
+        found.into_iter().next().map(|unknown| unknown.sentence)
     }
 
     #[test]
@@ -146,9 +148,9 @@ mod tests {
     #[test]
     fn how_bad_it_is() {
         let lines = [(3, "OTP_LENGHT"), (4, "POSTGRES_PASSWORD"), (5, "LOOPIN_SUPERUSER_PASSWORD")];
-        let found = strangers(lines.into_iter(), std::iter::empty(), &KNOWN, &|_| true);
-        assert!(found.iter().all(|stranger| stranger.is_refused(true) && !stranger.is_refused(false)));
-        let said: Vec<&str> = found.iter().map(|stranger| stranger.said.as_str()).collect();
+        let found = unknown_names(lines.into_iter(), std::iter::empty(), &KNOWN, &|_| true);
+        assert!(found.iter().all(|unknown| unknown.is_refused(true) && !unknown.is_refused(false)));
+        let said: Vec<&str> = found.iter().map(|unknown| unknown.sentence.as_str()).collect();
         assert_eq!(
             said,
             [
@@ -158,9 +160,9 @@ mod tests {
             ]
         );
         let variables = ["OTP_COLOUR", "OTP_LENGHT", "ENVIROMENT"];
-        let found = strangers(std::iter::empty(), variables.into_iter(), &KNOWN, &|_| false);
+        let found = unknown_names(std::iter::empty(), variables.into_iter(), &KNOWN, &|_| false);
         let refused: Vec<(bool, bool)> =
-            found.iter().map(|stranger| (stranger.is_refused(true), stranger.is_refused(false))).collect();
+            found.iter().map(|unknown| (unknown.is_refused(true), unknown.is_refused(false))).collect();
         assert_eq!(refused, [(false, false), (true, false), (true, true)]);
     }
 }

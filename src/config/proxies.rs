@@ -1,4 +1,4 @@
-//! Who stands before the server, and how fast one address may ask.
+//! The settings of trusted proxies and of flood control.
 
 use std::num::NonZeroU32;
 
@@ -10,8 +10,8 @@ pub(super) fn proxies(reader: &mut Reader<'_>) -> TrustedProxies {
     reader.parsed("TRUSTED_PROXIES", "")
 }
 
-/// `GUARD_REQUESTS_PER_SECOND` and `GUARD_BURST`; `None` is no guard. Both are read in any case, so that what is wrong
-/// with them is said.
+/// `GUARD_REQUESTS_PER_SECOND` and `GUARD_BURST`; `None` is no flood control. Both are always read, so that their problems
+/// are found.
 pub(super) fn guard(reader: &mut Reader<'_>, rate_limits_enabled: bool) -> Option<GuardSettings> {
     let per_second = count(reader.number("GUARD_REQUESTS_PER_SECOND", 100, 0, 100_000));
     let burst = count(reader.number("GUARD_BURST", 500, 1, 1_000_000));

@@ -1,4 +1,4 @@
-//! Reading settings one by one, while keeping a list of everything that is wrong with them.
+//! Reads settings one by one and collects all problems.
 
 use std::{fmt::Display, net::SocketAddr, str::FromStr};
 
@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Problems;
 
-/// Reads settings by name and remembers names, problems and warnings.
+/// Reads settings by name, and collects names, problems and warnings.
 pub(super) struct Reader<'a> {
     get: &'a dyn Fn(&str) -> Option<String>,
     names: Vec<&'static str>,
@@ -15,11 +15,11 @@ pub(super) struct Reader<'a> {
     warnings: Vec<String>,
 }
 
-/// A setting that is not empty.
+/// A setting that was set to a value.
 pub(super) struct Given {
     pub(super) name: &'static str,
     pub(super) text: String,
-    /// Whether it is a number, or true or false, which is no secret.
+    /// Whether it is a number or a boolean, which cannot be a secret.
     pub(super) is_plain: bool,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.warnings)
     }
 
-    /// A setting as it is, be it empty.
+    /// The value of a setting, even if it is empty.
     pub(super) fn raw(&mut self, name: &'static str) -> Option<String> {
         self.names.push(name);
         let raw = (self.get)(name);
@@ -61,23 +61,23 @@ impl<'a> Reader<'a> {
         raw
     }
 
-    /// What was given so far, each setting once.
+    /// The settings that were set so far, each once.
     pub(super) fn take_given(&mut self) -> Vec<Given> {
         std::mem::take(&mut self.given)
     }
 
-    fn is_plain(&mut self, name: &'static str) {
+    fn mark_as_plain(&mut self, name: &'static str) {
         for given in self.given.iter_mut().filter(|given| given.name == name) {
             given.is_plain = true;
         }
     }
 
-    /// A setting that is empty is not set: composing files pass empty ones on.
+    /// The trimmed value. An empty one counts as not set, because compose files pass empty variables on.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         self.raw(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// Items between commas.
+    /// Items separated by commas.
     pub(super) fn list(&mut self, name: &'static str) -> Vec<String> {
         let text = self.text(name).unwrap_or_default();
         text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
         let text = self.text(name);
-        self.is_plain(name);
+        self.mark_as_plain(name);
         match text.map(|text| text.to_ascii_lowercase()).as_deref() {
             None => default,
             Some("true" | "1" | "yes" | "on") => true,
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         let Some(text) = self.text(name) else {
             return default;
         };
-        self.is_plain(name);
+        self.mark_as_plain(name);
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => number,
             _ => {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A setting of a type that says itself what is wrong with a text. `default` must be right.
+    /// A value of a type that describes its own parse errors. `default` must be valid.
     pub(super) fn parsed<T>(&mut self, name: &'static str, default: &str) -> T
     where
         T: FromStr<Err: Display>,

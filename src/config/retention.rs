@@ -1,4 +1,4 @@
-//! For how long what is over is kept.
+//! The settings of how long old rows are kept.
 
 use chrono::Duration;
 
@@ -8,8 +8,8 @@ use crate::domain::retention::Retention;
 /// Ten years.
 const LONGEST: i64 = 3_650;
 
-/// A code dies within an hour; a week is for whoever is asked why one did not work. The messages and the audit log are what
-/// abuse and bills are traced by, and India's DPDP rules ask for a year of logs.
+/// Codes expire within an hour; support needs them for a week to explain why one did not work. Messages and the audit log
+/// help to trace abuse and bills, and India's DPDP rules require a year of logs.
 pub(super) fn retention(reader: &mut Reader<'_>) -> Retention {
     let mut days = |name, default| {
         let days = reader.number(name, default, 0, LONGEST);

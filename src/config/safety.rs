@@ -1,4 +1,4 @@
-//! The settings that keep accounts safe from other people's phones, and from being found out.
+//! The settings of review numbers, of recycled numbers, and of hiding whether an account exists.
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -11,12 +11,12 @@ use crate::domain::{
     review::{ReviewNumber, ReviewNumbers},
 };
 
-/// Carriers may give a number to somebody else this many days after it was given up: 47 CFR 52.15(f)(1)(ii).
-const SHORTEST_REST_OF_A_NUMBER: i64 = 45;
+/// Carriers keep a number unused for at least this many days before they assign it again: 47 CFR 52.15(f)(1)(ii).
+const MIN_AGING_DAYS: i64 = 45;
 
 const NUMBERS: &str = "OTP_REVIEW_NUMBERS";
 
-/// What these settings say.
+/// The values of these settings.
 #[derive(Debug, Clone, Default)]
 pub struct SafetySettings {
     /// `OTP_REVIEW_NUMBERS`
@@ -42,19 +42,19 @@ pub(super) fn safety(
 
 fn stale_after(reader: &mut Reader<'_>) -> Option<Duration> {
     let days = reader.number("PHONE_STALE_DAYS", 0, 0, 3_650);
-    if (1..SHORTEST_REST_OF_A_NUMBER).contains(&days) {
+    if (1..MIN_AGING_DAYS).contains(&days) {
         reader.warn(format!(
-            "PHONE_STALE_DAYS is under {SHORTEST_REST_OF_A_NUMBER}: numbers rest longer than that before somebody else gets \
-             them, so people lose accounts for nothing"
+            "PHONE_STALE_DAYS is under {MIN_AGING_DAYS}: carriers keep numbers unused for longer than that, so users \
+             lose accounts for nothing"
         ));
     }
     (days > 0).then(|| Duration::days(days))
 }
 
-/// `+12025550100=4821@2027-01-31`, several between commas.
+/// `+12025550100=4821@2027-01-31`; several are separated by commas.
 fn review(reader: &mut Reader<'_>, length: CodeLength, region: Region, zone: Tz) -> ReviewNumbers {
     let mut numbers: Vec<ReviewNumber> = Vec::new();
-    // Items are named by their place: a phone and its code are nobody's business in a log.
+    // Problems name an item by its position: a phone and its code must not get into a log.
     for (place, item) in reader.list(NUMBERS).iter().enumerate().map(|(place, item)| (place + 1, item)) {
         let Some(((phone, code), date)) =
             item.split_once('@').and_then(|(start, date)| Some((start.split_once('=')?, date)))
@@ -89,9 +89,9 @@ fn review(reader: &mut Reader<'_>, length: CodeLength, region: Region, zone: Tz)
     ReviewNumbers::new(numbers)
 }
 
-/// When a day ends where the product lives.
+/// The end of a day in this time zone.
 fn end_of(date: &str, zone: Tz) -> Option<DateTime<Utc>> {
-    // Exactly so: chrono would take a year with a sign, and a date without its zeros.
+    // The form is exact: chrono would accept a year with a sign, and a date without leading zeros.
     let is_exact = date.len() == "2027-01-31".len() && date.starts_with(|first: char| first.is_ascii_digit());
     let date = Some(date).filter(|_| is_exact)?;
     let next = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.succ_opt()?;

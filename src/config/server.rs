@@ -1,20 +1,20 @@
-//! How many connections the server takes, and where it tells its metrics.
+//! The settings of the connection limit and of the metrics.
 
 use std::net::SocketAddr;
 
 use super::reader::Reader;
 
-/// Each connection is an open file, and a request that waits for the SMS provider or the database is another: twice this
-/// and a reserve fit well into the hard limit of 524,288 that systemd and Docker set. `app` lowers it where the limit is
-/// less.
+/// Each connection is an open file, and a request that waits for the SMS provider or the database has another one. Twice
+/// this number and a reserve fit into the hard limit of 524,288 that systemd and Docker set. `app` lowers it if the system
+/// allows fewer.
 const MAX_CONNECTIONS: i64 = 10_000;
 
 /// The limits of the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// `MAX_CONNECTIONS`: one more is cut off at once.
+    /// `MAX_CONNECTIONS`: further connections are closed at once.
     pub max_connections: usize,
-    /// `METRICS_ADDR`: where the metrics are; `None` is nowhere.
+    /// `METRICS_ADDR`: the address of the metrics; `None` if they are not served.
     pub metrics_addr: Option<SocketAddr>,
 }
 

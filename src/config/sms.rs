@@ -1,8 +1,7 @@
-//! The settings of messages: who carries them, from whom, by which ways, with what words, and whether anything is heard
-//! of them afterwards.
+//! The settings of messages: provider, senders, channels, texts and delivery reports.
 //!
-//! In test mode nothing of Twilio's is needed, but what is given is looked at all the same, so that a mistake does not
-//! wait for the day on which test mode is switched off.
+//! Test mode needs no settings of Twilio, but checks those that are set, so that a mistake is found before test mode is
+//! switched off.
 
 use std::path::PathBuf;
 
@@ -21,29 +20,29 @@ use crate::{
     },
 };
 
-/// Who carries messages.
+/// How messages are sent.
 #[derive(Debug)]
 pub enum SmsSettings {
-    /// Twilio.
+    /// By Twilio.
     Twilio(Box<TwilioSettings>),
-    /// Nobody: they go to the log and the inbox.
+    /// Not at all: they go to the log and the inbox.
     TestInbox,
-    /// Somebody should, and it is not said who. Stops the start.
+    /// Settings are missing or wrong, so the server does not start.
     Unknown,
 }
 
-/// Whether anything is heard of a message after it was taken.
+/// Whether delivery reports arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reports {
-    /// The provider reports to this address.
+    /// The provider sends them to this URL.
     To(Url),
-    /// Test mode plays them.
+    /// Test mode simulates them.
     Played,
-    /// Nothing is heard, and this is why.
+    /// They do not arrive, for this reason.
     Never(&'static str),
 }
 
-/// What is read here.
+/// The values of these settings.
 pub(super) struct Sending {
     pub(super) sms: SmsSettings,
     pub(super) texts: TextSettings,
@@ -52,46 +51,46 @@ pub(super) struct Sending {
     pub(super) reports: Reports,
 }
 
-/// What of the other settings matters here.
-pub(super) struct Around<'a> {
+/// Other settings that matter here.
+pub(super) struct OtherSettings<'a> {
     pub(super) is_prod: bool,
     pub(super) rate_limits_enabled: bool,
     pub(super) public_base_url: Option<&'a Url>,
 }
 
-pub(super) fn sending(reader: &mut Reader<'_>, around: &Around<'_>) -> Sending {
+pub(super) fn sending(reader: &mut Reader<'_>, other: &OtherSettings<'_>) -> Sending {
     let channels = channels(reader);
     let texts = texts(reader);
     let account = account(reader);
-    let carriers = carriers(reader);
+    let senders_by_channel = senders_by_channel(reader);
     let given = reader.text("TWILIO_API_BASE_URL").unwrap_or_else(|| "https://api.twilio.com".to_owned());
     let api_base_url = reader.check_http_url("TWILIO_API_BASE_URL", &given);
     let risk_check = risk_check(reader);
     let most = i64::try_from(DEFAULT_MAX_IN_FLIGHT).unwrap_or(i64::MAX);
     let max_in_flight = reader.number("TWILIO_MAX_IN_FLIGHT", most, 1, 10_000);
-    let test_by_default = !around.is_prod && account.is_empty();
+    let test_by_default = !other.is_prod && account.is_empty();
     let is_test = reader.flag("TWILIO_TEST_MODE", test_by_default);
-    if is_test && around.is_prod {
-        // What it hides is looked at all the same, so that the list of problems is whole.
+    if is_test && other.is_prod {
+        // The settings of Twilio are checked all the same, so that the list of problems is complete.
         reader.problem("TWILIO_TEST_MODE must not be true in prod: it shows codes");
     }
-    let is_twilio = !is_test || around.is_prod;
+    let is_twilio = !is_test || other.is_prod;
     if is_twilio {
-        note_missing(reader, &account, &carriers, &channels);
+        note_missing(reader, &account, &senders_by_channel, &channels);
     }
-    let callbacks = around.public_base_url.zip(account.auth_token.as_ref());
+    let callbacks = other.public_base_url.zip(account.auth_token.as_ref());
     let callbacks = callbacks.map(|(base, token)| Callbacks::new(base.clone(), token.clone()));
     let reports =
-        if is_twilio { reports(reader, around, callbacks.as_ref(), &channels) } else { Reports::Played };
+        if is_twilio { reports(reader, other, callbacks.as_ref(), &channels) } else { Reports::Played };
     let sms = match (is_test, account.credentials(), account.sid, api_base_url) {
         (true, ..) => SmsSettings::TestInbox,
         (false, Some(credentials), Some(account_sid), Some(api_base_url)) => {
             SmsSettings::Twilio(Box::new(TwilioSettings {
                 account_sid,
                 credentials,
-                senders: carriers.senders,
-                whatsapp: carriers.whatsapp,
-                voice_number: carriers.voice_number,
+                senders: senders_by_channel.senders,
+                whatsapp: senders_by_channel.whatsapp,
+                voice_number: senders_by_channel.voice_number,
                 status_callback: match &reports {
                     Reports::To(url) => Some(url.clone()),
                     Reports::Played | Reports::Never(_) => None,
@@ -100,7 +99,7 @@ pub(super) fn sending(reader: &mut Reader<'_>, around: &Around<'_>) -> Sending {
                 api_base_url,
                 timeout: DEFAULT_TIMEOUT,
                 max_in_flight: usize::try_from(max_in_flight).unwrap_or(DEFAULT_MAX_IN_FLIGHT),
-                breaker: around.rate_limits_enabled,
+                breaker: other.rate_limits_enabled,
             }))
         }
         (false, ..) => SmsSettings::Unknown,
@@ -108,7 +107,7 @@ pub(super) fn sending(reader: &mut Reader<'_>, around: &Around<'_>) -> Sending {
     Sending { sms, texts, channels, callbacks, reports }
 }
 
-/// Who we are at Twilio.
+/// The account at Twilio and its credentials.
 struct Account {
     sid: Option<String>,
     auth_token: Option<SecretString>,
@@ -121,7 +120,7 @@ impl Account {
         self.sid.is_none() && self.auth_token.is_none() && self.key_sid.is_none() && self.key_secret.is_none()
     }
 
-    /// The API key where there is one: it can be taken back by itself.
+    /// The API key if there is one, because it can be revoked separately; else the account's own token.
     fn credentials(&self) -> Option<Credentials> {
         let key = self.key_sid.clone().zip(self.key_secret.clone());
         let (user, password) = key.or_else(|| self.sid.clone().zip(self.auth_token.clone()))?;
@@ -136,8 +135,8 @@ fn account(reader: &mut Reader<'_>) -> Account {
         key_sid: reader.text("TWILIO_API_KEY_SID"),
         key_secret: reader.text("TWILIO_API_KEY_SECRET").map(SecretString::from),
     };
-    look_at_sid(reader, "TWILIO_ACCOUNT_SID", "AC", account.sid.as_deref());
-    look_at_sid(reader, "TWILIO_API_KEY_SID", "SK", account.key_sid.as_deref());
+    check_sid(reader, "TWILIO_ACCOUNT_SID", "AC", account.sid.as_deref());
+    check_sid(reader, "TWILIO_API_KEY_SID", "SK", account.key_sid.as_deref());
     match (&account.key_sid, &account.key_secret) {
         (Some(_), None) => reader.problem("TWILIO_API_KEY_SECRET must be set when TWILIO_API_KEY_SID is"),
         (None, Some(_)) => reader.problem("TWILIO_API_KEY_SID must be set when TWILIO_API_KEY_SECRET is"),
@@ -146,8 +145,8 @@ fn account(reader: &mut Reader<'_>) -> Account {
     account
 }
 
-/// A shape is only a hint: Twilio is who decides, and a stand-in for it may use others.
-fn look_at_sid(reader: &mut Reader<'_>, name: &str, prefix: &str, sid: Option<&str>) {
+/// Warns only: Twilio decides what is valid, and a test server in its place may use other ids.
+fn check_sid(reader: &mut Reader<'_>, name: &str, prefix: &str, sid: Option<&str>) {
     if sid.is_some_and(|sid| !is_sid(prefix, sid)) {
         reader.warn(format!("{name} does not look right: Twilio's are {prefix} and 32 hex digits"));
     }
@@ -158,18 +157,18 @@ fn is_sid(prefix: &str, text: &str) -> bool {
     digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Who messages come from, by each way.
-struct Carriers {
+/// The sender for each channel.
+struct ChannelSenders {
     senders: Senders,
     whatsapp: Option<WhatsApp>,
     lacks_whatsapp: bool,
     voice_number: Option<String>,
 }
 
-fn carriers(reader: &mut Reader<'_>) -> Carriers {
+fn senders_by_channel(reader: &mut Reader<'_>) -> ChannelSenders {
     let number = reader.text("TWILIO_PHONE_NUMBER");
     let service = reader.text("TWILIO_MESSAGING_SERVICE_SID");
-    look_at_sid(reader, "TWILIO_MESSAGING_SERVICE_SID", "MG", service.as_deref());
+    check_sid(reader, "TWILIO_MESSAGING_SERVICE_SID", "MG", service.as_deref());
     let by_number = number.as_ref().map(|number| {
         number.parse().unwrap_or_else(|_| {
             reader.warn(
@@ -193,14 +192,14 @@ fn carriers(reader: &mut Reader<'_>) -> Carriers {
     }
     let voice_number = voice_number.or_else(|| number.filter(|number| is_number(number)));
     let (whatsapp, lacks_whatsapp) = whatsapp(reader);
-    Carriers { senders, whatsapp, lacks_whatsapp, voice_number }
+    ChannelSenders { senders, whatsapp, lacks_whatsapp, voice_number }
 }
 
 fn is_number(text: &str) -> bool {
     PhoneNumber::from_e164(text).is_some()
 }
 
-/// Who writes by WhatsApp and with which templates, and whether either is not said.
+/// The WhatsApp sender with its templates, and whether one of the two is missing.
 fn whatsapp(reader: &mut Reader<'_>) -> (Option<WhatsApp>, bool) {
     let sender = reader.text("TWILIO_WHATSAPP_SENDER");
     let content = reader.text("TWILIO_WHATSAPP_CONTENT_SID");
@@ -237,9 +236,14 @@ fn risk_check(reader: &mut Reader<'_>) -> Option<RiskCheck> {
     }
 }
 
-/// What Twilio cannot do without.
-fn note_missing(reader: &mut Reader<'_>, account: &Account, carriers: &Carriers, channels: &ChannelPolicy) {
-    let has_sender = carriers.senders != Senders::default();
+/// Reports settings that Twilio needs and that are missing.
+fn note_missing(
+    reader: &mut Reader<'_>,
+    account: &Account,
+    senders_by_channel: &ChannelSenders,
+    channels: &ChannelPolicy,
+) {
+    let has_sender = senders_by_channel.senders != Senders::default();
     let has_key = account.key_sid.is_some() || account.key_secret.is_some();
     for (name, is_missing) in [
         ("TWILIO_ACCOUNT_SID", account.sid.is_none()),
@@ -256,22 +260,22 @@ fn note_missing(reader: &mut Reader<'_>, account: &Account, carriers: &Carriers,
             reader.problem(format!("{name} must be set when TWILIO_TEST_MODE is false"));
         }
     }
-    if channels.is_on(Channel::WhatsApp) && carriers.lacks_whatsapp {
+    if channels.is_on(Channel::WhatsApp) && senders_by_channel.lacks_whatsapp {
         reader.problem(
             "TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID must be set when OTP_CHANNELS has whatsapp",
         );
     }
-    if channels.is_on(Channel::Call) && carriers.voice_number.is_none() {
+    if channels.is_on(Channel::Call) && senders_by_channel.voice_number.is_none() {
         reader.problem(
             "TWILIO_VOICE_NUMBER must be set when OTP_CHANNELS has call and TWILIO_PHONE_NUMBER is no number",
         );
     }
 }
 
-/// Where Twilio is told to report, and warnings of why that may come to nothing.
+/// The URL for delivery reports, with warnings if none will arrive.
 fn reports(
     reader: &mut Reader<'_>,
-    around: &Around<'_>,
+    other: &OtherSettings<'_>,
     callbacks: Option<&Callbacks>,
     channels: &ChannelPolicy,
 ) -> Reports {
@@ -289,7 +293,7 @@ fn reports(
             }
             Reports::To(url)
         }
-        None if around.public_base_url.is_none() => {
+        None if other.public_base_url.is_none() => {
             Reports::Never("PUBLIC_BASE_URL is not set, so Twilio cannot be told where to report")
         }
         None => Reports::Never(
@@ -298,7 +302,7 @@ fn reports(
     };
     if let Reports::Never(why) = &reports {
         let is_underscore = callbacks.is_some();
-        if around.is_prod || is_underscore {
+        if other.is_prod || is_underscore {
             reader.warn(format!("no delivery report will come: {why}"));
         } else if !channels.fallback.is_empty() {
             reader.warn(format!("OTP_FALLBACK needs delivery reports, and none will come: {why}"));
@@ -328,7 +332,7 @@ fn channels(reader: &mut Reader<'_>) -> ChannelPolicy {
     ChannelPolicy { on, fallback }
 }
 
-/// Channels between commas. `None` when the setting is not there, or wrong.
+/// Channels separated by commas; `None` if the setting is missing or wrong.
 fn channel_list(reader: &mut Reader<'_>, name: &'static str) -> Option<Vec<Channel>> {
     let text = reader.text(name)?;
     let mut channels = Vec::new();
@@ -363,7 +367,7 @@ fn texts(reader: &mut Reader<'_>) -> TextSettings {
         android_app_hash: reader.text("SMS_ANDROID_APP_HASH"),
         folder: reader.text("SMS_TEXTS_DIR").map(PathBuf::from),
     };
-    // Read here for its faults alone, so that they stand in the one list.
+    // Loaded here only to find problems, so that all are in one list.
     if let Err(error) = Texts::load(settings.clone()) {
         let error = error.to_string();
         let is_named = error.starts_with("SMS_");

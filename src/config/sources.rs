@@ -1,4 +1,4 @@
-//! Where settings come from: the lines of `.env`, and the variables of the environment over them.
+//! Where settings come from: the lines of `.env`, and the environment, which takes precedence.
 
 use std::{collections::BTreeMap, ffi::OsString, io};
 
@@ -9,17 +9,17 @@ use super::{
 };
 use crate::random::Random;
 
-/// Everything that was given, be it a setting or not. It has no `Debug`: it is full of secrets.
+/// All lines and variables, whether they are settings or not. It has no `Debug`, because it contains secrets.
 #[derive(Default)]
 pub struct Sources {
     file: Vec<Line>,
-    /// `None` is a value that is no Unicode.
+    /// The value is `None` if it is not UTF-8.
     environment: BTreeMap<String, Option<String>>,
     problems: Vec<String>,
 }
 
 impl Sources {
-    /// What was read of `.env`, and the environment.
+    /// Takes the result of reading `.env`, and the environment.
     #[must_use]
     pub fn new(
         file: io::Result<Vec<u8>>,
@@ -37,7 +37,7 @@ impl Sources {
         Self { file, environment, problems }
     }
 
-    /// A setting, by its name. Of several lines the last counts.
+    /// The value of a setting. If `.env` has several lines for it, the last one counts.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<String> {
         match self.environment.get(name) {
@@ -46,7 +46,7 @@ impl Sources {
         }
     }
 
-    /// A variable of the environment alone.
+    /// A variable from the environment only.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).cloned().flatten()
@@ -58,16 +58,16 @@ impl Sources {
 }
 
 impl Config {
-    /// Reads every setting, and looks for what was meant to be one.
+    /// Reads all settings, and finds misspelt names.
     ///
     /// # Errors
-    /// All problems at once, each by the name of its setting.
+    /// All problems.
     pub fn load(sources: &Sources, random: &Random) -> Result<Self, Problems> {
         let (config, problems) = Self::inspect(sources, random);
         if problems.0.is_empty() { Ok(config) } else { Err(problems) }
     }
 
-    /// The same for who looks at settings that are not right; see [`Config::examine`].
+    /// As [`Config::load`], but returns the settings together with their problems; see [`Config::examine`].
     pub fn inspect(sources: &Sources, random: &Random) -> (Self, Problems) {
         let (mut config, Problems(found)) = Self::examine(&|name| sources.get(name), random);
         let mut problems = sources.problems.clone();
@@ -85,19 +85,19 @@ impl Config {
         }
         let lines = sources.file.iter().map(|line| (line.number, line.name.as_str()));
         let variables = sources.environment.keys().map(String::as_str);
-        let strangers = names::strangers(lines, variables, &known, &|name| sources.is_set(name));
-        for stranger in strangers {
-            if stranger.is_refused(config.environment == Environment::Prod) {
-                problems.push(stranger.said);
+        let unknown_names = names::unknown_names(lines, variables, &known, &|name| sources.is_set(name));
+        for unknown in unknown_names {
+            if unknown.is_refused(config.environment == Environment::Prod) {
+                problems.push(unknown.sentence);
             } else {
-                config.warnings.push(stranger.said);
+                config.warnings.push(unknown.sentence);
             }
         }
         (config, Problems(problems))
     }
 }
 
-/// Names that stand in several lines, with those.
+/// Names that are in several lines, with the numbers of these lines.
 fn repeated(file: &[Line]) -> Vec<(&str, String)> {
     let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for line in file {

@@ -1,4 +1,4 @@
-//! Settings: what is assumed when nothing is said, and what stops the start.
+//! Settings: defaults, and problems that stop the start.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ mod tokens;
 
 const SECRET: &str = "a secret of the tests, 32 bytes or more";
 
-/// What a production server needs at least.
+/// The minimum settings of a production server.
 const PROD: [(&str, &str); 9] = [
     ("ENVIRONMENT", "prod"),
     ("SECRET_KEY", SECRET),
@@ -248,7 +248,7 @@ fn the_token_secret_has_two_names() {
     assert_eq!(jwt_secret(&config), SECRET);
     let config = dev(&[("JWT_SECRET", "an older name's value, which loses"), ("JWT_SECRET_KEY", SECRET)]);
     assert_eq!(jwt_secret(&config), SECRET);
-    // One secret is never taken for the other (fault 21 of the original).
+    // One secret is never used in place of the other (fault 21 of the original).
     assert!(prod(&[("JWT_SECRET_KEY", "")]).is_err());
 }
 
@@ -297,7 +297,7 @@ fn a_database_that_is_not_understood_is_a_problem_that_repeats_nothing() {
             .warnings
             .contains(&"DATABASE_URL has a parameter that is not used: channel_binding".to_owned())
     );
-    // What stands behind a raw `&` of a password looks like a parameter.
+    // The text after an unescaped `&` in a password looks like a parameter.
     let config = dev(&[("DATABASE_URL", "postgres://db/loopin?user=me&password=ab&hunter_two")]);
     assert!(!format!("{:?}", config.warnings).contains("hunter_two"), "{:?}", config.warnings);
 }
@@ -325,7 +325,7 @@ fn the_hosts_of_production_are_its_own() {
         hosts(prod(&[("ALLOWED_HOSTS", "A.example.com, .b.example.com"), base]).unwrap()),
         Some(vec!["a.example.com".to_owned(), ".b.example.com".to_owned()])
     );
-    // With neither, nobody is answered, and the start says so.
+    // With neither, all requests are refused, and a warning says so.
     let config = prod(&[none, ("PUBLIC_BASE_URL", "")]).unwrap();
     assert!(config.warnings.iter().any(|said| said.contains("every request but health will be refused")));
     assert_eq!(hosts(config), Some(vec![]));

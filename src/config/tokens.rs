@@ -1,7 +1,7 @@
-//! What tokens are signed and verified with, and how long they live.
+//! The settings of tokens: keys, lifetimes, issuer and audience.
 //!
-//! Keys are files that are read here, once, so that whatever is wrong with them is named at the start with everything
-//! else. No message repeats a value: somebody will put the key itself where its path belongs.
+//! Key files are read here, once, so that their problems are reported with all others. No problem repeats a value, because
+//! an operator may have set the key itself instead of its path.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -20,25 +20,25 @@ const OLDER_SECRET: &str = "JWT_SECRET";
 const PRIVATE_KEY: &str = "JWT_PRIVATE_KEY_FILE";
 const PREVIOUS: &str = "JWT_PREVIOUS_KEYS";
 
-/// What an item of `JWT_PREVIOUS_KEYS` begins with that is a secret and could be taken for a path.
+/// The prefix that makes an item of `JWT_PREVIOUS_KEYS` a secret, even if it looks like a path.
 const SECRET_PREFIX: &str = "secret:";
 
-/// How the names of files with keys end.
+/// The extensions of key files.
 const KEY_FILES: [&str; 4] = ["pem", "key", "pub", "p8"];
 
-/// More than any key in PEM form takes, in bytes.
+/// The maximum size of a key file: larger than any key in PEM form.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// The keys of tokens, and the rules for tokens. Its `Debug` shows no secret.
+/// The values of these settings. `Debug` shows no secret.
 #[derive(Debug)]
 pub struct TokenSettings {
-    /// `JWT_SECRET_KEY`, also `JWT_SECRET`; `None` where a private key signs.
+    /// `JWT_SECRET_KEY` or `JWT_SECRET`; `None` if a private key signs.
     pub secret: Option<SecretString>,
-    /// What signs.
+    /// The key that signs.
     pub signing: SigningKey,
-    /// `JWT_PREVIOUS_KEYS`: what verifies beside it.
+    /// `JWT_PREVIOUS_KEYS`: other keys that verify.
     pub previous: Vec<VerifyingKey>,
-    /// Whom tokens name and how long they live.
+    /// Issuer, audience and lifetimes.
     pub policy: TokenPolicy,
 }
 
@@ -97,12 +97,12 @@ fn private_key(reader: &mut Reader<'_>, algorithm: KeyAlgorithm, random: &Random
         )),
         Some(path) => read_file(&path)
             .and_then(|file| {
-                if file.is_open {
+                if file.is_world_readable {
                     reader.warn(format!(
                         "{PRIVATE_KEY}: everybody on this machine can read the file: chmod 600"
                     ));
                 }
-                let key = SigningKey::from_pem(&file.text).map_err(in_the_file)?;
+                let key = SigningKey::from_pem(&file.text).map_err(file_problem)?;
                 let found = key.verifying().algorithm();
                 let fits = found == algorithm;
                 fits.then_some(key).ok_or_else(|| {
@@ -129,8 +129,8 @@ fn previous(reader: &mut Reader<'_>, is_prod: bool) -> Vec<VerifyingKey> {
     keys
 }
 
-/// A secret is told from a file by how it is written: a slash, the ending of a key file or a file of that name make it a
-/// path, so that a mistyped path is a fault and never a secret that others may know.
+/// An item is a path if it has a slash or the extension of a key file, or if such a file exists; else it is a secret. So a
+/// mistyped path is a problem, and never a secret that others may know.
 fn previous_key(
     reader: &mut Reader<'_>,
     item: &str,
@@ -141,12 +141,12 @@ fn previous_key(
     if named.is_none() && is_path(item) {
         let file = read_file(item)?;
         let is_private = file.text.expose_secret().contains("PRIVATE KEY");
-        if file.is_open && is_private {
+        if file.is_world_readable && is_private {
             reader.warn(format!(
                 "{PREVIOUS}: item {place}: everybody on this machine can read the file: chmod 600"
             ));
         }
-        return VerifyingKey::from_pem(&file.text).map_err(in_the_file);
+        return VerifyingKey::from_pem(&file.text).map_err(file_problem);
     }
     let secret = named.unwrap_or(item);
     if secret.len() < MIN_SECRET_BYTES {
@@ -167,41 +167,41 @@ fn is_path(item: &str) -> bool {
     item.contains(['/', '\\']) || ends_like_a_key || path.exists()
 }
 
-fn in_the_file(error: KeyError) -> String {
+fn file_problem(error: KeyError) -> String {
     format!("the file {error}")
 }
 
 struct KeyFile {
     text: SecretString,
-    /// Whether everybody may read it.
-    is_open: bool,
+    /// Whether all users of the machine can read it.
+    is_world_readable: bool,
 }
 
 fn read_file(path: &str) -> Result<KeyFile, String> {
     if path.starts_with("-----BEGIN") {
         return Err("the path of a file belongs here, not the key itself".to_owned());
     }
-    let cannot = |error: std::io::Error| {
-        // Half of the secrets that Base64 writes hold a slash.
+    let unreadable = |error: std::io::Error| {
+        // Half of all secrets in Base64 contain a slash, so they are taken for paths.
         format!("the file cannot be read: {error}; before a secret write {SECRET_PREFIX}")
     };
-    let mut file = File::open(path).map_err(cannot)?;
-    let about = file.metadata().map_err(cannot)?;
-    if !about.is_file() || about.len() > MAX_FILE_BYTES {
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err("it is not a file with a key".to_owned());
     }
     let mut text = String::new();
-    file.read_to_string(&mut text).map_err(cannot)?;
-    Ok(KeyFile { text: text.into(), is_open: may_be_read_by_all(&about) })
+    file.read_to_string(&mut text).map_err(unreadable)?;
+    Ok(KeyFile { text: text.into(), is_world_readable: is_world_readable(&metadata) })
 }
 
 #[cfg(unix)]
-fn may_be_read_by_all(about: &std::fs::Metadata) -> bool {
+fn is_world_readable(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    about.permissions().mode() & 0o004 != 0
+    metadata.permissions().mode() & 0o004 != 0
 }
 
 #[cfg(not(unix))]
-fn may_be_read_by_all(_about: &std::fs::Metadata) -> bool {
+fn is_world_readable(_metadata: &std::fs::Metadata) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! The public keys of tokens, for services that check tokens without asking.
+//! The public keys of tokens, for services that verify tokens themselves.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use poem_openapi::{
 
 use super::{Tag, body::Json};
 use crate::{
-    domain::access::{PublicNumbers, TokenKeys, VerifyingKey, fingerprint},
+    domain::access::{TokenKeys, VerifyingKey, fingerprint},
     flows::Services,
 };
 
-/// How long the keys may be kept, five minutes. A key is listed on all servers for so long before it signs; a service that
-/// meets a `kid` that it does not know asks again at once, as the usual libraries do.
+/// The keys may be cached for five minutes. Operators publish a new key on all servers at least that long before it signs;
+/// a service that finds an unknown `kid` fetches the keys again at once, as the usual libraries do.
 const CACHE: &str = "public, max-age=300";
 
-/// The operations of this page.
+/// The operations in this file.
 pub struct KeysApi {
-    /// What the verbs work with.
+    /// What the use cases need.
     pub services: Arc<Services>,
 }
 
@@ -55,27 +55,20 @@ pub struct JsonWebKey {
 }
 
 impl JsonWebKey {
-    /// A secret has no public half and is never shown.
+    /// `None` for a secret, which has no public half.
     fn from_key(key: &VerifyingKey) -> Option<Self> {
-        let plain = Self {
-            kty: String::new(),
-            alg: key.algorithm().as_str().to_owned(),
-            purpose: "sig".to_owned(),
-            kid: key.kid().to_owned(),
-            crv: None,
-            x: None,
-            y: None,
-            n: None,
-            e: None,
-        };
-        Some(match key.numbers()?.clone() {
-            PublicNumbers::Ed25519 { x } => {
-                Self { kty: "OKP".to_owned(), crv: Some("Ed25519".to_owned()), x: Some(x), ..plain }
-            }
-            PublicNumbers::P256 { x, y } => {
-                Self { kty: "EC".to_owned(), crv: Some("P-256".to_owned()), x: Some(x), y: Some(y), ..plain }
-            }
-            PublicNumbers::Rsa { n, e } => Self { kty: "RSA".to_owned(), n: Some(n), e: Some(e), ..plain },
+        let jwk = serde_json::to_value(key.jwk()?).ok()?;
+        let member = |name: &str| jwk.get(name)?.as_str().map(str::to_owned);
+        Some(Self {
+            kty: member("kty")?,
+            alg: member("alg")?,
+            purpose: member("use")?,
+            kid: member("kid")?,
+            crv: member("crv"),
+            x: member("x"),
+            y: member("y"),
+            n: member("n"),
+            e: member("e"),
         })
     }
 }
@@ -117,7 +110,7 @@ impl Example for JsonWebKeySet {
     }
 }
 
-/// What the addresses of the keys can answer.
+/// The responses of both key endpoints.
 #[derive(ApiResponse)]
 pub enum KeysResponse {
     /// The keys. They may be cached for five minutes.
@@ -131,7 +124,7 @@ pub enum KeysResponse {
         #[oai(header = "ETag")]
         String,
     ),
-    /// The keys of the `If-None-Match` are still current.
+    /// The keys have not changed since the version in `If-None-Match`.
     #[oai(status = 304)]
     Unchanged(
         /// `public, max-age=300`.
@@ -167,7 +160,7 @@ impl KeysApi {
     fn answer(&self, request: &Request) -> KeysResponse {
         let keys = JsonWebKeySet::from_keys(&self.services.tokens);
         let tag = format!("\"{}\"", fingerprint(keys.to_json_string().as_bytes()));
-        if knows(request, &tag) {
+        if is_current(request, &tag) {
             KeysResponse::Unchanged(CACHE.to_owned(), tag)
         } else {
             KeysResponse::Keys(Json(keys), CACHE.to_owned(), tag)
@@ -175,12 +168,12 @@ impl KeysApi {
     }
 }
 
-/// Whether who asks has the representation of this tag (RFC 9110, section 13.1.2). A proxy may have made the tag weak.
-fn knows(request: &Request, tag: &str) -> bool {
-    let given = request.headers().get_all(header::IF_NONE_MATCH).into_iter();
-    let mut tags = given.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    tags.any(|given| {
-        let given = given.trim();
-        given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag
+/// Whether the client has the representation with this tag (RFC 9110, section 13.1.2). A proxy may have weakened the tag.
+fn is_current(request: &Request, tag: &str) -> bool {
+    let values = request.headers().get_all(header::IF_NONE_MATCH).into_iter();
+    let mut tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    tags.any(|sent| {
+        let sent = sent.trim();
+        sent == "*" || sent.strip_prefix("W/").unwrap_or(sent) == tag
     })
 }

@@ -13,6 +13,8 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
+pub use self::markdown::escaped;
+
 use self::library::{GUIDE, LIBRARY, Page};
 use super::service::{NAME, VERSION};
 

@@ -1,7 +1,7 @@
-//! What the server counts of itself, for Prometheus to fetch from `METRICS_ADDR`.
+//! The metrics of the server, which Prometheus fetches from `METRICS_ADDR`.
 //!
-//! No label holds what a stranger typed: no phone, no address, no path. Most labels are `&'static str`, words of the
-//! program; a region is two letters or `other`. So the number of series is bounded, and nobody can be found in them.
+//! No label contains input of a client: no phone, no address, no path. Most labels are `&'static str`; a region is two
+//! letters or `other`. So the number of series is bounded, and metrics identify no user.
 //!
 //! To add a metric: a field here, its registration in [`Metrics::default`], a method, and its row in
 //! `docs/METRICS.md`, which a test compares with what is registered.
@@ -20,14 +20,14 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What the text is called when it is served: `OpenMetrics` 1.0, which Prometheus reads since its version 2.5.
+/// The content type: `OpenMetrics` 1.0, which Prometheus reads since version 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Seconds. Most answers take a few milliseconds, those that wait for the SMS provider a second or more, and none more
-/// than its deadline of fifteen.
+/// In seconds. Most responses take a few milliseconds, those that wait for the SMS provider a second or more, and none more
+/// than the deadline of 15.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0];
 
-/// The methods that are told apart; a stranger may invent others without end.
+/// The methods that get a label of their own; clients can invent any number of others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -81,7 +81,7 @@ struct StateLabel {
 
 type Histograms = Family<RouteLabel, Histogram, fn() -> Histogram>;
 
-/// Every metric. Copies count together.
+/// All metrics. Clones share their values.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -148,7 +148,7 @@ impl Default for Metrics {
     }
 }
 
-/// The registry adds the prefix, `_total` to a counter and the unit, and ends each sentence.
+/// The registry adds the prefix, `_total` to counters, the unit, and a full stop to each sentence.
 impl Inner {
     fn register_the_server(&mut self) {
         let registry = &mut self.registry;
@@ -227,7 +227,7 @@ impl Inner {
             "Prefixes of numbers that were opened again",
             self.prefixes_opened.clone(),
         );
-        // Not `Unit::Ratios`, which would end the name in `_ratios`: Prometheus' convention is `_ratio`.
+        // Not `Unit::Ratios`, which appends `_ratios`: the convention of Prometheus is `_ratio`.
         registry.register(
             "cap_used_ratio",
             "The share of a daily cap of messages that is used up",
@@ -238,16 +238,16 @@ impl Inner {
 }
 
 impl Metrics {
-    /// All of it, as `OpenMetrics` text.
+    /// All metrics as `OpenMetrics` text.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // A String takes whatever is written.
+        // Writing to a String cannot fail.
         let _ = text::encode(&mut text, &self.0.registry);
         text
     }
 
-    /// A request was answered. `route` is the pattern of a path, never the path.
+    /// Counts a response. `route` is the pattern of a path, never the path itself.
     pub fn request(&self, route: &str, method: &str, status: u16, seconds: f64) {
         let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
         let labels = RequestLabels { route: route.to_owned(), method, status };
@@ -255,98 +255,98 @@ impl Metrics {
         self.0.durations.get_or_create(&RouteLabel { route: labels.route }).observe(seconds);
     }
 
-    /// A connection is served from now on.
+    /// Counts a connection that is now served.
     pub fn connection_opened(&self) {
         self.0.accepted.inc();
         self.0.connections.inc();
     }
 
-    /// A connection that was served has ended.
+    /// Counts the end of a served connection.
     pub fn connection_closed(&self) {
         self.0.connections.dec();
     }
 
-    /// A connection was cut off because too many were open.
+    /// Counts a connection that was closed because too many were open.
     pub fn connection_refused(&self) {
         self.0.connections_refused.inc();
     }
 
-    /// A connection was cut off because of what it did, or did not do.
+    /// Counts a connection that was closed because its client was too slow.
     pub fn connection_cut(&self) {
         self.0.connections_cut.inc();
     }
 
-    /// So many connections may be open.
+    /// Sets the maximum number of connections.
     pub fn connections_limit(&self, most: usize) {
         self.0.connections_limit.set(i64::try_from(most).unwrap_or(i64::MAX));
     }
 
-    /// Something is known of a message: `sent`, `rejected`, `delivered`, …
+    /// Counts an outcome of a message: `sent`, `rejected`, `delivered`, …
     pub fn message(&self, channel: &'static str, outcome: &'static str) {
         self.0.messages.get_or_create(&MessageLabels { channel, outcome }).inc();
     }
 
-    /// A code was judged wrong.
+    /// Counts a wrong code.
     pub fn wrong_code(&self) {
         self.0.wrong_codes.inc();
     }
 
-    /// A session was opened: by `code`, `password`, …
+    /// Counts a session that was opened by `code`, `password`, …
     pub fn sign_in(&self, how: &'static str) {
         self.0.sign_ins.get_or_create(&HowLabel { how }).inc();
     }
 
-    /// A budget stopped a request.
+    /// Counts a request that a limit refused.
     pub fn refused(&self, budget: &'static str) {
         self.0.budget_refusals.get_or_create(&BudgetLabel { budget }).inc();
     }
 
-    /// A phone was locked.
+    /// Counts a phone that was locked.
     pub fn locked(&self) {
         self.0.locks.inc();
     }
 
-    /// A retired refresh token was used.
+    /// Counts the use of a retired refresh token.
     pub fn refresh_reused(&self) {
         self.0.refresh_reuses.inc();
     }
 
-    /// A prefix of numbers was closed.
+    /// Counts a number prefix that was closed.
     pub fn prefix_closed(&self, region: &str) {
-        self.0.prefixes_closed.get_or_create(&RegionLabel { region: place(region) }).inc();
+        self.0.prefixes_closed.get_or_create(&RegionLabel { region: region_label(region) }).inc();
     }
 
-    /// A prefix of numbers was opened again.
+    /// Counts a number prefix that was opened again.
     pub fn prefix_opened(&self, region: &str) {
-        self.0.prefixes_opened.get_or_create(&RegionLabel { region: place(region) }).inc();
+        self.0.prefixes_opened.get_or_create(&RegionLabel { region: region_label(region) }).inc();
     }
 
-    /// How much of a daily cap is used up, 1 being all of it. The scope is `all` or a region.
+    /// Sets the used share of a daily cap, from 0 to 1. The scope is `all` or a region.
     pub fn cap_used(&self, scope: &str, share: f64) {
-        self.0.cap_used.get_or_create(&ScopeLabel { scope: place(scope) }).set(share);
+        self.0.cap_used.get_or_create(&ScopeLabel { scope: region_label(scope) }).set(share);
     }
 
-    /// So many entries of the audit log wait to be written.
+    /// Sets the number of entries of the audit log that wait to be written.
     pub fn audit_queued(&self, entries: usize) {
         self.0.audit_queued.set(i64::try_from(entries).unwrap_or(i64::MAX));
     }
 
-    /// So many more entries of the audit log could not be written.
+    /// Counts entries of the audit log that could not be written.
     pub fn audit_lost(&self, entries: u64) {
         self.0.audit_lost.inc_by(entries);
     }
 
-    /// A proof was asked for, or one came: `asked`, `passed`, `failed`, …
+    /// Counts an event of bot proof: `asked`, `passed`, `failed`, …
     pub fn challenge(&self, provider: &'static str, outcome: &'static str) {
         self.0.challenges.get_or_create(&ChallengeLabels { provider, outcome }).inc();
     }
 
-    /// A request of a flood was refused before the database was asked.
+    /// Counts a request that flood control refused.
     pub fn shed(&self) {
         self.0.shed.inc();
     }
 
-    /// How many connections to the database are open, and how many of these nobody uses.
+    /// Sets the number of connections to the database, and how many of them are idle.
     pub fn database(&self, open: u32, idle: u32) {
         self.0.database.get_or_create(&StateLabel { state: "idle" }).set(i64::from(idle));
         self.0
@@ -356,8 +356,8 @@ impl Metrics {
     }
 }
 
-/// A region of two letters, or `all`. A label that could be anything would one day hold a phone.
-fn place(text: &str) -> String {
+/// A region of two letters, `all` or `other`. A label with any text could contain a phone one day.
+fn region_label(text: &str) -> String {
     let is_region = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
     if is_region || text == "all" { text.to_owned() } else { "other".to_owned() }
 }

@@ -1,5 +1,5 @@
-//! Where the log goes. A line that cannot be written, because the disk is full or nobody reads the pipe any more, is
-//! dropped and counted: a log is no reason to stop signing people in.
+//! Writes the log. A line that cannot be written, because the disk is full or the reader of the pipe has gone, is dropped
+//! and counted: problems of the log must not stop sign-ins.
 
 use std::{
     io::{self, Write},
@@ -9,7 +9,7 @@ use std::{
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A process has one log, and so one count of what was lost of it.
+/// A process has one log, so there is one count of lost lines.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// The lines that this process could not write.
@@ -17,7 +17,7 @@ pub(super) fn lost() -> Counter {
     LOST.clone()
 }
 
-/// A writer of whole lines that never fails.
+/// Writes whole lines and never fails.
 pub(super) struct Output<W> {
     state: Mutex<State<W>>,
     lost: Counter,
@@ -25,23 +25,23 @@ pub(super) struct Output<W> {
 
 struct State<W> {
     writer: W,
-    /// Lines that were lost since the last one that was written.
+    /// Lines lost since the last written line.
     missing: u64,
 }
 
 impl<W: Write> Output<W> {
-    /// Writes there.
+    /// Writes to this writer.
     pub(super) fn new(writer: W, lost: Counter) -> Self {
         Self { state: Mutex::new(State { writer, missing: 0 }), lost }
     }
 
-    /// Writes a line or drops it. When writing works again, this tells how many lines are missing before this one.
+    /// Writes a line or drops it. When writing works again, returns how many lines are missing before this one.
     fn put(&self, line: &[u8]) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { writer, missing } = &mut *state;
-        // Half of a line may be the last thing that was written.
-        let begun = if *missing > 0 { writer.write_all(b"\n") } else { Ok(()) };
-        if begun.and_then(|()| writer.write_all(line)).and_then(|()| writer.flush()).is_err() {
+        // The last write may have ended in the middle of a line.
+        let separated = if *missing > 0 { writer.write_all(b"\n") } else { Ok(()) };
+        if separated.and_then(|()| writer.write_all(line)).and_then(|()| writer.flush()).is_err() {
             *missing += 1;
             self.lost.inc();
             return None;
@@ -58,11 +58,11 @@ impl<'a, W: Write + 'a> MakeWriter<'a> for Output<W> {
     }
 }
 
-/// The writer of one line.
+/// Writes one line.
 pub(super) struct Line<'a, W>(&'a Output<W>);
 
 impl<W: Write> Write for Line<'_, W> {
-    /// The subscriber hands over a whole line at once.
+    /// The subscriber passes a whole line in one call.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Some(lines) = self.0.put(line) {
             tracing::warn!(parent: None, lines, "lines of the log could not be written and are lost");
@@ -79,7 +79,7 @@ impl<W: Write> Write for Line<'_, W> {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes and then fails, until it is emptied.
+    /// Accepts this many bytes and then fails.
     #[derive(Default)]
     struct Disk {
         room: usize,

@@ -1,4 +1,4 @@
-//! `GET /dev/inbox` and its JSON twin
+//! `GET /dev/inbox` and `GET /dev/inbox.json`.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::{
     support::{Answer, OTHER_PHONE, PHONE},
 };
 
-/// Whom the messages went to.
+/// The recipients of the messages.
 fn receivers(answer: &Answer) -> Vec<String> {
     answer.assert_ok();
     let messages = answer.at("/messages");
@@ -68,7 +68,7 @@ on_both! {
             message["timeline"][2],
             json!({"status": "undelivered", "at": "2026-03-14T09:26:56.589793+00:00", "error_code": 30_005})
         );
-        // The code in it is good all the same.
+        // The code is valid all the same.
         server.verify_otp(number, message["otp_code"].as_str().unwrap()).await.assert_ok();
     }
 
@@ -92,7 +92,7 @@ on_both! {
         server.signup("+15005550012").await.assert_error(503, "sms_unavailable");
         server.signup("+15005550013").await.assert_error(502, "sms_rejected");
         assert_eq!(server.get("/dev/inbox.json").await.json(), json!({"messages": []}));
-        // Nothing was sent, so nobody has to wait.
+        // Nothing was sent, so there is no cooldown.
         server.signup("+15005550004").await.assert_error(400, "phone_unreachable");
     }
 
@@ -124,7 +124,7 @@ on_both! {
         for (asked, found) in [
             ("%2B916205829376", PHONE), ("6205829376", PHONE), ("%2B91%2062058-29376", PHONE), ("916205829376", PHONE),
             ("%2B6591234567", "+6591234567"),
-            // A plus that nobody escaped is a space by the time that it arrives.
+            // A plus that is not escaped arrives as a space.
             ("+916205829376", PHONE), ("+6591234567", "+6591234567"), ("+65+9123+4567", "+6591234567"),
         ] {
             let answer = server.get(&format!("/dev/inbox.json?phone_number={asked}")).await;
@@ -202,10 +202,36 @@ on_both! {
             assert!(policy.contains(part), "{policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");
-        // What the policy forbids must not be there, or the page is broken.
+        // What the policy forbids would not work.
         for inline in ["<style", " style=", " onclick=", "javascript:", "src=\"http", "href=\"http"] {
             assert!(!page.text.contains(inline), "{inline}");
         }
+    }
+
+    async fn the_page_shows_the_messages_without_its_script(server: TestServer) {
+        let page = server.get("/dev/inbox").await;
+        assert!(page.assert_ok().text.contains("<h2>No messages yet</h2>"), "{}", page.text);
+        server.signup(PHONE).await.assert_ok();
+        server.advance(2);
+        server.signup("+6591234567").await.assert_ok();
+        let code = server.last_code_for(PHONE);
+        let page = server.get("/dev/inbox").await;
+        let expected = [
+            "2 messages", PHONE, "SMS · en", &format!(">{code}</span>"), "Works now", "2 s ago", "just now",
+            "Queued <time", ">09:26:53 UTC</time>", "Delivered <time", ">+1 s</time>",
+        ];
+        for part in expected {
+            assert!(page.text.contains(part), "{part} is not in {}", page.text);
+        }
+        for (filter, other) in [("%2B916205829376", "+6591234567"), ("9376", "+6591234567"), ("+65", PHONE)] {
+            let page = server.get(&format!("/dev/inbox?phone_number={filter}")).await;
+            assert!(page.assert_ok().text.contains("1 message<") && !page.text.contains(other), "{}", page.text);
+        }
+        let none = server.get("/dev/inbox?phone_number=%2B919876543210").await;
+        assert!(none.assert_ok().text.contains("No messages to numbers with +919876543210 yet"), "{}", none.text);
+        let wrong = server.get("/dev/inbox?phone_number=%22%3E%3Cb%3E").await;
+        assert_eq!((wrong.status.as_u16(), wrong.header("content-type")), (422, Some("text/html; charset=utf-8")));
+        assert!(wrong.text.contains("value=\"&quot;&gt;&lt;b&gt;\"") && !wrong.text.contains("<b>"), "{}", wrong.text);
     }
 
     async fn outside_of_test_mode_there_is_no_inbox(server: TestServer) {

@@ -88,9 +88,9 @@ on_both! {
 
     async fn keys_that_did_not_change_are_not_sent_again(server: TestServer) {
         let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::EdDsa);
-        let server = server.second_server(&file.settings()).await;
+        let signing = server.second_server(&file.settings()).await;
         for path in PATHS {
-            let tag = server.get(path).await.header("etag").unwrap().to_owned();
+            let tag = signing.get(path).await.header("etag").unwrap().to_owned();
             assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 20, "{tag}");
             for (given, status) in [
                 (tag.clone(), 304),
@@ -101,7 +101,7 @@ on_both! {
                 (tag.trim_matches('"').to_owned(), 200),
                 (String::new(), 200),
             ] {
-                let answer = server.send(Method::GET, path, &[("if-none-match", &given)], None).await;
+                let answer = signing.send(Method::GET, path, &[("if-none-match", &given)], None).await;
                 assert_eq!(answer.status.as_u16(), status, "{given}");
                 assert_eq!(answer.text.is_empty(), status == 304, "{given}");
                 assert_eq!(answer.header("etag"), Some(tag.as_str()));

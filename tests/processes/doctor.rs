@@ -82,7 +82,7 @@ fn with_no_settings_it_warns_and_makes_nothing() {
     is_said(&said, "settings", "ok", &["ENVIRONMENT=dev"]);
     is_said(&said, "secrets", "warn", &["SECRET_KEY is not set"]);
     is_said(&said, "secrets", "warn", &["JWT_SECRET_KEY is not set"]);
-    is_said(&said, "database", "warn", &["loopin-auth.sqlite3", "was not made", "loopin-auth migrate"]);
+    is_said(&said, "database", "warn", &["loopin-auth.sqlite3", "does not exist yet", "loopin-auth migrate"]);
     is_said(&said, "migrations", "warn", &["no database yet"]);
     is_said(&said, "Twilio", "ok", &["test mode"]);
     is_said(&said, "delivery reports", "ok", &["test mode"]);
@@ -127,11 +127,11 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
     }
     is_said(&said, "secrets", "warn", &["are the same"]);
     is_said(&said, "settings", "FAIL", &["DATABASE_URL must be set in prod"]);
-    is_said(&said, "database", "warn", &["not asked"]);
-    is_said(&said, "Twilio", "warn", &["not asked"]);
+    is_said(&said, "database", "warn", &["not checked"]);
+    is_said(&said, "Twilio", "warn", &["not checked"]);
     assert!(!said.out.contains("test mode"), "it is off: {}", said.out);
     is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
-    is_said(&said, "client addresses", "warn", &["only right if nothing stands in front", "TRUSTED_PROXIES"]);
+    is_said(&said, "client addresses", "warn", &["only right without a proxy", "TRUSTED_PROXIES"]);
     for secret in ["short-and-secret", "and secret", "not closed"] {
         assert!(!said.out.contains(secret), "{secret} in {}", said.out);
     }
@@ -140,7 +140,7 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
 #[test]
 fn trusted_proxies_are_named() {
     let said = run(&Folder::new(), &["doctor"], &[("TRUSTED_PROXIES", "10.0.0.5, 2001:db8::/48")]);
-    is_said(&said, "client addresses", "ok", &["believed from 10.0.0.5/32, 2001:db8::/48"]);
+    is_said(&said, "client addresses", "ok", &["used from 10.0.0.5/32, 2001:db8::/48"]);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn migrations_that_have_not_run_are_counted() {
 
     assert!(run(&folder, &["migrate"], &SECRETS).status.success());
     let said = run(&folder, &["doctor"], &SECRETS);
-    is_said(&said, "migrations", "ok", &["all have run"]);
+    is_said(&said, "migrations", "ok", &["all are applied"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -195,7 +195,7 @@ async fn postgres_is_looked_at_too() {
     assert_eq!(crate::crashes::count(&url, sql).await, 0, "nothing is made");
     assert!(run(&Folder::new(), &["migrate"], &settings).status.success());
     let said = run(&Folder::new(), &["doctor"], &settings);
-    is_said(&said, "migrations", "ok", &["all have run"]);
+    is_said(&said, "migrations", "ok", &["all are applied"]);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_database_that_is_away_fails_with_the_cause_and_without_the_password() {
 
     let said = run(&Folder::new(), &["doctor"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
     ended(&said, 1);
-    is_said(&said, "database", "FAIL", &["neither is its folder"]);
+    is_said(&said, "database", "FAIL", &["neither does its folder"]);
     let folder = Folder::new();
     folder.write("loopin-auth.sqlite3", &"no database at all ".repeat(100));
     is_said(&run(&folder, &["doctor"], &[]), "database", "FAIL", &["not a database"]);
@@ -218,7 +218,7 @@ fn a_database_that_is_away_fails_with_the_cause_and_without_the_password() {
         &run(&folder, &["doctor"], &[("DATABASE_URL", "mysql://x")]),
         "database",
         "warn",
-        &["mend DATABASE_URL"],
+        &["fix DATABASE_URL"],
     );
 }
 

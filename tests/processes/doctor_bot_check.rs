@@ -44,16 +44,28 @@ fn refused(code: &str) -> ResponseTemplate {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_says_whether_it_takes_the_secret() {
     for (provider, answer, word, sentence, code) in [
-        ("turnstile", refused("invalid-input-response"), "ok", "says nothing against the secret", 0),
-        ("hcaptcha", refused("invalid-input-response"), "ok", "says nothing against the secret", 0),
-        ("turnstile", refused("invalid-input-secret"), "FAIL", "refuses us (invalid-input-secret)", 1),
-        ("hcaptcha", refused("sitekey-secret-mismatch"), "FAIL", "refuses us (sitekey-secret-mismatch)", 1),
+        ("turnstile", refused("invalid-input-response"), "ok", "accepts the secret", 0),
+        ("hcaptcha", refused("invalid-input-response"), "ok", "accepts the secret", 0),
+        (
+            "turnstile",
+            refused("invalid-input-secret"),
+            "FAIL",
+            "refuses the settings (invalid-input-secret)",
+            1,
+        ),
+        (
+            "hcaptcha",
+            refused("sitekey-secret-mismatch"),
+            "FAIL",
+            "refuses the settings (sitekey-secret-mismatch)",
+            1,
+        ),
         ("turnstile", ResponseTemplate::new(503), "FAIL", "does not answer as it should (server-error)", 1),
         (
             "turnstile",
             ResponseTemplate::new(200).set_body_json(json!({"success": true, "hostname": "app.example.com"})),
             "warn",
-            "does not refuse a token that is none",
+            "does not refuse an invalid token",
             0,
         ),
     ] {

@@ -44,7 +44,7 @@ fn a_key_that_is_there_is_left_alone() {
     folder.write("mine.pem", "mine");
     let said = run(&folder, &["keys", "generate", "--out", "mine.pem"], &[]);
     assert_eq!(said.status.code(), Some(1));
-    assert!(said.err.contains("mine.pem is there already and is not overwritten"), "{}", said.err);
+    assert!(said.err.contains("mine.pem exists already and is not overwritten"), "{}", said.err);
     assert_eq!(std::fs::read_to_string(folder.0.join("mine.pem")).unwrap(), "mine");
     let said = run(&folder, &["keys", "generate", "--out", "no/such/folder.pem"], &[]);
     assert!(said.err.contains("no/such/folder.pem cannot be written"), "{}", said.err);

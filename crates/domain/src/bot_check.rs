@@ -1,14 +1,12 @@
-//! Bot proof: what is asked of a request that looks like a program's, and the answer that needs nobody else, a proof of
-//! work.
+//! Bot proof: the challenge for suspicious requests, and the proof of work, which needs no provider.
 //!
-//! A challenge is a signed text (JWT, RFC 7519) that names an end, an id, and how much work is asked for. It is bound to
-//! one phone and one network by an HMAC that says nothing of either, so work that was done for one phone from one
-//! address is of no use anywhere else. Its key is derived from `SECRET_KEY` for this alone, and its `token_type` is its
-//! own: no other token of ours passes for a challenge, and no challenge for another token.
+//! A challenge is a JWT (RFC 7519) with an expiry, an id and a difficulty. An HMAC that reveals neither binds it to one phone
+//! and one network, so the work is useless for others. Its key is derived from `SECRET_KEY` for this purpose only, and it has
+//! its own `token_type`: no other token is valid as a challenge, and no challenge as another token.
 //!
-//! The answer is the challenge, a full stop, and a number (1 to 20 digits), chosen so that the SHA-256 of that whole text
-//! begins with as many zero bits as the challenge asks for. That it is used once is for the database to hold: a proof
-//! that was accepted hands out the id to be spent.
+//! The response is the challenge, a full stop, and a number (1 to 20 digits), such that the SHA-256 of the whole text begins
+//! with as many zero bits as the challenge requires. The database makes sure that a response is used only once: checking
+//! returns the id that the caller must record as used.
 
 use std::fmt;
 
@@ -24,29 +22,29 @@ use super::{address::ClientAddress, clocks::SKEW, derived::DerivedKey, pseudonym
 /// How long a challenge can be answered.
 pub const CHALLENGE_LIFE: Duration = Duration::minutes(2);
 
-/// The longest `challenge_response`, in characters. Ours have some 270, Turnstile's up to 2,048, hCaptcha's more than
-/// that at times.
+/// The maximum length of `challenge_response` in characters. Ours have about 270, Turnstile's up to 2,048, and hCaptcha's
+/// sometimes more.
 pub const MAX_RESPONSE_CHARS: usize = 4096;
 
-/// As many digits as the greatest number of 64 bits has.
+/// The number of digits of the greatest 64-bit number.
 const MAX_NONCE_DIGITS: usize = 20;
 
 /// The `token_type` of a challenge.
 const TOKEN_TYPE: &str = "pow";
 
-/// How much work is asked for: the zero bits that the hash must begin with. One bit more is twice the work.
+/// The required work: the number of zero bits at the beginning of the hash. One more bit doubles the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Difficulty(u32);
 
 impl Difficulty {
-    /// Less is no work even for a cheap phone.
+    /// With less there is no noticeable work, even for a cheap phone.
     pub const LEAST: u32 = 8;
-    /// More would take a cheap phone longer than a challenge lives.
+    /// With more, a cheap phone takes longer than a challenge is valid.
     pub const MOST: u32 = 24;
-    /// 131,072 hashes on average: about a second for an app on a cheap phone. `docs/BOT_PROOF.md` has what was measured.
+    /// 131,072 hashes on average: about a second for an app on a cheap phone. `docs/BOT_PROOF.md` has the measurements.
     pub const DEFAULT: u32 = 17;
 
-    /// Takes [`Self::LEAST`] to [`Self::MOST`].
+    /// Accepts [`Self::LEAST`] to [`Self::MOST`].
     #[must_use]
     pub fn new(bits: u32) -> Option<Self> {
         (Self::LEAST..=Self::MOST).contains(&bits).then_some(Self(bits))
@@ -65,27 +63,23 @@ impl Default for Difficulty {
     }
 }
 
-/// What a client sent as `challenge_response`. `Debug` shows nothing: a provider's token is worth something until it is
-/// used.
+/// The `challenge_response` of a client. `Debug` shows nothing, because a provider's token is valuable until it is used.
 #[derive(Clone)]
 pub struct ChallengeResponse(SecretString);
 
-/// Why a text is no answer of any kind.
+/// Why a text is not a [`ChallengeResponse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseError {
-    /// Nothing is in it.
+    /// It is empty.
     #[error("Challenge response must not be empty")]
     Empty,
-    /// It is longer than any.
+    /// It is too long.
     #[error("Challenge response must be at most {MAX_RESPONSE_CHARS} characters long")]
     TooLong,
 }
 
 impl ChallengeResponse {
-    /// Takes a text of up to [`MAX_RESPONSE_CHARS`] characters.
-    ///
-    /// # Errors
-    /// When it is empty or longer.
+    /// Accepts a text of 1 to [`MAX_RESPONSE_CHARS`] characters.
     pub fn parse(text: &str) -> Result<Self, ResponseError> {
         if text.is_empty() {
             return Err(ResponseError::Empty);
@@ -96,7 +90,7 @@ impl ChallengeResponse {
         Ok(Self(text.into()))
     }
 
-    /// The text, for whoever judges it.
+    /// The text.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -109,21 +103,21 @@ impl fmt::Debug for ChallengeResponse {
     }
 }
 
-/// Why an answer to a challenge proves nothing.
+/// Why a proof of work is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PowError {
-    /// No challenge of ours with a number behind it, or one that was altered.
+    /// It is not one of our challenges with a number, or it was altered.
     Unreadable,
-    /// A challenge for another phone, or for another network.
+    /// The challenge is for another phone or network.
     Elsewhere,
-    /// Its two minutes are over.
+    /// The challenge has expired.
     Expired,
-    /// The hash begins with fewer zero bits than the challenge asks for.
+    /// The hash begins with too few zero bits.
     TooLittleWork,
 }
 
-/// The id of a challenge that was answered rightly. Whoever lets the request in has to spend it, and may only go on when
-/// nobody had spent it before.
+/// The id of a challenge with a correct response. The caller must record it as used, and refuse the request if it was used
+/// before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpendOnce(Uuid);
 
@@ -138,12 +132,12 @@ impl SpendOnce {
 #[derive(Serialize, Deserialize)]
 struct Claims {
     token_type: String,
-    /// Whom it is for: [`PowKey::binding`].
+    /// The phone and network that it is for: [`PowKey::binding`].
     sub: String,
     jti: Uuid,
-    /// The end, in seconds since 1970.
+    /// The expiry, in seconds since 1970.
     exp: i64,
-    /// The zero bits that are asked for.
+    /// The required zero bits.
     bits: u32,
 }
 
@@ -155,7 +149,7 @@ pub struct PowKeys {
 
 impl fmt::Debug for PowKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProofKeys").finish_non_exhaustive()
+        f.debug_struct("PowKeys").finish_non_exhaustive()
     }
 }
 
@@ -166,7 +160,7 @@ impl PowKeys {
         Self { current: PowKey::new(current), earlier: fallbacks.iter().map(PowKey::new).collect() }
     }
 
-    /// A challenge for this phone from this address. `id` is 128 random bits.
+    /// Makes a challenge for this phone and address. `id` is 128 random bits.
     #[must_use]
     pub fn challenge(
         &self,
@@ -186,11 +180,8 @@ impl PowKeys {
         self.current.signing.sign(&claims)
     }
 
-    /// Judges an answer. `phones` are the phone's pseudonyms, by every key: a challenge may be older than a change of
-    /// `SECRET_KEY`.
-    ///
-    /// # Errors
-    /// [`PowError`] says which of its properties is missing.
+    /// Checks a proof of work. `phones` are the phone's pseudonyms with every key, because the challenge may be older than a
+    /// change of `SECRET_KEY`.
     pub fn check(
         &self,
         response: &ChallengeResponse,
@@ -206,15 +197,17 @@ impl PowKeys {
             return Err(PowError::Unreadable);
         }
         let keys = std::iter::once(&self.current).chain(&self.earlier);
-        let (key, claims) =
-            keys.into_iter().find_map(|key| Some((key, key.open(challenge)?))).ok_or(PowError::Unreadable)?;
-        let is_for = |phone: &Pseudonym| {
+        let (key, claims) = keys
+            .into_iter()
+            .find_map(|key| Some((key, key.verify(challenge)?)))
+            .ok_or(PowError::Unreadable)?;
+        let is_bound_to = |phone: &Pseudonym| {
             bool::from(key.binding(claims.jti, phone, address).as_bytes().ct_eq(claims.sub.as_bytes()))
         };
-        if !phones.iter().any(is_for) {
+        if !phones.iter().any(is_bound_to) {
             return Err(PowError::Elsewhere);
         }
-        // One of a clock that was wrong could be answered for longer than its proof is remembered.
+        // A challenge made by a clock that was ahead could be valid for longer than its id is remembered.
         let latest = now + CHALLENGE_LIFE + SKEW;
         if claims.exp <= now.timestamp() || claims.exp > latest.timestamp() {
             return Err(PowError::Expired);
@@ -226,7 +219,7 @@ impl PowKeys {
     }
 }
 
-/// One key for each thing that is done with it.
+/// The keys derived from one secret, one per purpose.
 struct PowKey {
     signing: DerivedKey,
     binding: DerivedKey,
@@ -234,26 +227,26 @@ struct PowKey {
 
 impl PowKey {
     fn new(secret: &SecretString) -> Self {
-        let derive = |what: &[u8]| DerivedKey::new(secret, what);
+        let derive = |purpose: &[u8]| DerivedKey::new(secret, purpose);
         Self { signing: derive(b"loopin-auth/proof/sign"), binding: derive(b"loopin-auth/proof/bind") }
     }
 
-    /// Whom a challenge is for, so that only this server can tell. The id is in it so that two challenges for one phone
-    /// do not look alike.
+    /// Names the phone and network of a challenge in a form that only this server can verify. It contains the id, so that two
+    /// challenges for one phone differ.
     fn binding(&self, id: Uuid, phone: &Pseudonym, address: ClientAddress) -> String {
         let network = address.network();
         let parts = [id.as_bytes().as_slice(), b"/", phone.as_str().as_bytes(), b"/", network.as_bytes()];
-        self.binding.phone_hash(&parts)
+        self.binding.mac_hex(&parts)
     }
 
-    /// What a challenge says, if this key signed it.
-    fn open(&self, challenge: &str) -> Option<Claims> {
-        let claims: Claims = self.signing.open(challenge)?;
+    /// Returns the claims of a challenge that this key signed.
+    fn verify(&self, challenge: &str) -> Option<Claims> {
+        let claims: Claims = self.signing.verify(challenge)?;
         (claims.token_type == TOKEN_TYPE).then_some(claims)
     }
 }
 
-/// The zero bits that the SHA-256 of a text begins with.
+/// The number of zero bits at the beginning of the SHA-256 of a text.
 fn leading_zero_bits(text: &str) -> u32 {
     let mut bits = 0;
     for byte in Sha256::digest(text.as_bytes()) {

@@ -1,5 +1,5 @@
-//! Keys that are derived from `SECRET_KEY`, one for each thing that is done with it: what one of them makes says nothing
-//! about another, and never passes for it.
+//! Keys derived from `SECRET_KEY`, one per purpose. The output of one key reveals nothing about another, and is never valid
+//! in its place.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
@@ -7,20 +7,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 
-use super::access::signature_alone;
+use super::access::signature_only;
 
 /// A key of 256 bits. It has no `Debug`.
 pub(super) struct DerivedKey([u8; 32]);
 
 impl DerivedKey {
-    /// The key of a secret for this.
-    pub(super) fn new(secret: &SecretString, what: &[u8]) -> Self {
-        Self(mac(secret.expose_secret().as_bytes(), &[what]))
+    /// Derives the key for a purpose from a secret.
+    pub(super) fn new(secret: &SecretString, purpose: &[u8]) -> Self {
+        Self(mac(secret.expose_secret().as_bytes(), &[purpose]))
     }
 
-    /// A key of this one, for a part of what it is for.
-    pub(super) fn child(&self, what: &[u8]) -> Self {
-        Self(self.mac(&[what]))
+    /// Derives a key for a part of this key's purpose.
+    pub(super) fn child(&self, purpose: &[u8]) -> Self {
+        Self(self.mac(&[purpose]))
     }
 
     /// HMAC-SHA256 (RFC 2104).
@@ -28,25 +28,25 @@ impl DerivedKey {
         mac(&self.0, parts)
     }
 
-    /// The first half of that, 128 bits, as 32 hexadecimal digits.
-    pub(super) fn phone_hash(&self, parts: &[&[u8]]) -> String {
+    /// The first half of [`Self::mac`], 128 bits, as 32 hexadecimal digits.
+    pub(super) fn mac_hex(&self, parts: &[&[u8]]) -> String {
         let half = self.mac(parts).first_chunk().copied().unwrap_or_default();
         format!("{:032x}", u128::from_be_bytes(half))
     }
 
-    /// A token (JWT, RFC 7519) that claims this.
+    /// Signs claims as a JWT (RFC 7519).
     pub(super) fn sign(&self, claims: &impl Serialize) -> String {
         let key = EncodingKey::from_secret(&self.0);
         let Ok(token) = jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key) else {
-            unreachable!("plain members are JSON, and HMAC signs whatever it is given")
+            unreachable!("claims are valid JSON, and HMAC signs everything")
         };
         token
     }
 
-    /// What a token claims, if this key signed it. The caller checks what the claims say.
-    pub(super) fn open<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
+    /// Returns the claims of a token that this key signed. The caller checks them.
+    pub(super) fn verify<C: DeserializeOwned>(&self, token: &str) -> Option<C> {
         let key = DecodingKey::from_secret(&self.0);
-        Some(jsonwebtoken::decode(token, &key, &signature_alone(Algorithm::HS256)).ok()?.claims)
+        Some(jsonwebtoken::decode(token, &key, &signature_only(Algorithm::HS256)).ok()?.claims)
     }
 }
 

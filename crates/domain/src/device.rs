@@ -1,12 +1,12 @@
-//! Device tokens: what an app is given when somebody signs in by phone, to show when she signs in again.
+//! Device tokens: an app gets one when its user signs in by phone, and sends it at the next sign-in.
 //!
-//! Wrong guesses lock a phone, so a stranger who guesses would lock its owner out. The token tells her device from a
-//! stranger's: it has its own challenge, its own guesses and its own sends (the device cookie of OWASP's "Blocking Brute
-//! Force Attacks"). It opens nothing: a code is asked for all the same.
+//! Wrong guesses lock a phone, so an attacker could lock out its owner. The token distinguishes the owner's device, which
+//! has its own challenge, guesses and sends (the device cookie of OWASP's "Blocking Brute Force Attacks"). It does not sign
+//! anyone in: the code is still required.
 //!
-//! It is a JWT (RFC 7519) under a key of its own, derived from `SECRET_KEY`, and of a `token_type` of its own, with
-//! none of the claims of a session. So it never passes for an access or refresh token, nor one of these for it, whatever
-//! secrets are set.
+//! It is a JWT (RFC 7519) signed with its own key, derived from `SECRET_KEY`. It has its own `token_type` and none of the
+//! claims of a session, so it is never valid as an access or refresh token, nor they as a device token, whatever secrets are
+//! set.
 
 use std::fmt;
 
@@ -17,28 +17,28 @@ use uuid::Uuid;
 
 use super::{account::Account, clocks::SKEW, derived::DerivedKey, phone::PhoneNumber};
 
-/// How long a device is known after its last sign-in.
+/// How long a device stays known after its last sign-in.
 pub const DEVICE_TOKEN_LIFE: Duration = Duration::days(180);
 
 const TOKEN_TYPE: &str = "device";
 
-/// Longer ones are none of ours, and are not looked at.
-const LONGEST_TOKEN: usize = 1_024;
+/// Longer texts are refused unread: they cannot be our tokens.
+const MAX_TOKEN_BYTES: usize = 1_024;
 
-/// What a token says.
+/// The contents of a device token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
-    /// The device: the same for as long as it signs in with its token.
+    /// The device's id. It stays the same as long as the device signs in with its token.
     pub id: Uuid,
-    /// Whose account was signed in to.
+    /// The account of the last sign-in.
     pub account: Uuid,
-    /// The account's number of then.
+    /// The account's `device_epoch` at that time.
     pub epoch: i64,
 }
 
 impl Device {
-    /// Whether the account that has this phone now is the one that was signed in to, and nothing has happened since that
-    /// ends what devices were given.
+    /// Whether the account that now has this phone is still the account of the token, and its device tokens have not been
+    /// revoked since.
     #[must_use]
     pub fn is_live(&self, account: &Account, phone: &PhoneNumber) -> bool {
         account.id == self.account
@@ -79,7 +79,7 @@ impl DeviceKeys {
         Self { current: key(current), earlier: fallbacks.iter().map(key).collect() }
     }
 
-    /// The token of a device that is signed in now.
+    /// Makes the token of a device that signs in now.
     #[must_use]
     pub fn issue(&self, device: &Device, now: DateTime<Utc>) -> SecretString {
         let claims = Claims {
@@ -93,19 +93,20 @@ impl DeviceKeys {
         self.current.sign(&claims).into()
     }
 
-    /// What a token says, if it is one of ours and its time is not over. Whether it is live is for the account to say.
+    /// Reads a token that we signed and that has not expired. [`Device::is_live`] decides whether the account still accepts
+    /// it.
     #[must_use]
     pub fn read(&self, token: &str, now: DateTime<Utc>) -> Option<Device> {
-        if token.len() > LONGEST_TOKEN {
+        if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
         let mut keys = std::iter::once(&self.current).chain(&self.earlier);
-        let claims: Claims = keys.find_map(|key| key.open(token))?;
-        // One of a clock that was wrong would live longer than it may.
-        let is_live = claims.token_type == TOKEN_TYPE
+        let claims: Claims = keys.find_map(|key| key.verify(token))?;
+        // A token issued by a clock that was ahead would live too long.
+        let is_valid = claims.token_type == TOKEN_TYPE
             && claims.iat <= (now + SKEW).timestamp()
             && now.timestamp() < claims.exp;
-        is_live.then_some(Device { id: claims.device_id, account: claims.sub, epoch: claims.epoch })
+        is_valid.then_some(Device { id: claims.device_id, account: claims.sub, epoch: claims.epoch })
     }
 }
 
@@ -160,7 +161,7 @@ mod tests {
         let altered = format!("{}A", &token[..token.len() - 1]);
         let long = format!("{token}{}", "A".repeat(2_000));
         let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", token.split('.').nth(1).unwrap());
-        // Signed by the secret itself, which other tokens may be.
+        // Signed with the secret itself, as other tokens can be.
         let claims = serde_json::json!({
             "token_type": "device", "sub": Uuid::nil(), "device_id": Uuid::nil(), "epoch": 0, "iat": 0, "exp": i64::MAX,
         });

@@ -323,12 +323,12 @@ impl OtpKey {
     /// about the key.
     fn derive(secret: &SecretString) -> Self {
         let key = DerivedKey::new(secret, b"loopin-auth/otp");
-        Self { version: key.phone_hash(&[b"version"]), key }
+        Self { version: key.mac_hex(&[b"version"]), key }
     }
 
     /// Uses a separate key, so that a phone hash never equals the digest of a code.
     fn phone_hash(&self, phone: &PhoneNumber) -> String {
-        format!("hmac:{}", self.key.child(b"mark").phone_hash(&[phone.full().as_bytes()]))
+        format!("hmac:{}", self.key.child(b"mark").mac_hex(&[phone.full().as_bytes()]))
     }
 }
 

@@ -90,7 +90,7 @@ impl fmt::Debug for Pseudonyms {
 }
 
 fn hash(key: &DerivedKey, kind: &[u8], text: &str) -> Pseudonym {
-    Pseudonym(key.phone_hash(&[kind, b"/", text.as_bytes()]))
+    Pseudonym(key.mac_hex(&[kind, b"/", text.as_bytes()]))
 }
 
 #[cfg(test)]

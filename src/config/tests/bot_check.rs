@@ -142,7 +142,7 @@ fn it_is_off_where_limits_are() {
     let off = [("RATE_LIMITS_ENABLED", "false")];
     assert!(is_off(&read(&[&[("BOT_PROOF", "pow")], &off]).unwrap()));
     assert!(is_off(&read(&[&provider("turnstile"), &off]).unwrap()));
-    // What it hides is looked at all the same.
+    // The settings are checked all the same.
     let Problems(problems) = read(&[&[("BOT_PROOF", "turnstile")], &off]).unwrap_err();
     assert_eq!(problems.len(), 2, "{problems:?}");
 }

@@ -1,4 +1,4 @@
-//! Which numbers get messages at all.
+//! The settings of which numbers can get messages.
 
 use super::*;
 use crate::domain::{delivery::UnreachableReason, phone::PhoneNumber};
@@ -27,7 +27,7 @@ fn countries_and_beginnings_stand_between_commas() {
     assert_eq!(refuses(&settings, "+447400123456"), None);
     assert_eq!(refuses(&settings, "+916205829376"), Some(UnreachableReason::Blocked));
     assert_eq!(refuses(&settings, "+12025550123"), Some(UnreachableReason::RegionNotAllowed));
-    // They are no limits.
+    // They are not limits.
     let off = [("RATE_LIMITS_ENABLED", "false"), ("SMS_BLOCKED_PREFIXES", "+91")];
     assert_eq!(refuses(&off, "+916205829376"), Some(UnreachableReason::Blocked));
 }

@@ -1,4 +1,4 @@
-//! Who stands before the server, and how fast one address may ask.
+//! The settings of trusted proxies and of flood control.
 
 use super::*;
 

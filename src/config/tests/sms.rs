@@ -22,7 +22,7 @@ const WHATSAPP: [(&str, &str); 2] = [
     ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
 ];
 
-/// A production server with these settings too.
+/// A production server with these additional settings.
 fn started(settings: &[&[(&str, &str)]]) -> Config {
     let all: Vec<&[(&str, &str)]> = std::iter::once(&PROD[..]).chain(settings.iter().copied()).collect();
     read(&all).unwrap()
@@ -83,7 +83,7 @@ fn an_api_key_sends_and_the_auth_token_is_for_reports() {
 fn half_an_api_key_is_a_mistake() {
     assert_eq!(problems(&[&KEY[..1]]), ["TWILIO_API_KEY_SECRET must be set when TWILIO_API_KEY_SID is"]);
     assert_eq!(problems(&[&KEY[1..]]), ["TWILIO_API_KEY_SID must be set when TWILIO_API_KEY_SECRET is"]);
-    // In test mode, too; and there one half does not mean that Twilio is on.
+    // In test mode too; there, half of the credentials does not switch Twilio on.
     let half = [("TWILIO_TEST_MODE", "true"), KEY[0]];
     assert!(problem(&half).starts_with("TWILIO_API_KEY_SECRET must"));
     let Problems(problems) = read(&[&KEY]).unwrap_err();
@@ -107,7 +107,7 @@ fn shapes_that_are_not_twilios_are_a_warning() {
     }
     let found = warnings(&[("TWILIO_API_KEY_SID", "SKx"), KEY[1]]);
     assert!(found.len() == 1 && found[0].starts_with("TWILIO_API_KEY_SID"), "{found:?}");
-    // What looks wrong is used all the same, as it is.
+    // A value that looks wrong is still used unchanged.
     let settings = twilio(&[&[("TWILIO_PHONE_NUMBER", "the loopin app")]]);
     assert_eq!(sender_to(&settings, "+919876543210"), Some(Sender::Number("the loopin app".to_owned())));
     let settings = twilio(&[&[("TWILIO_MESSAGING_SERVICE_SID", "MGservice")]]);
@@ -120,7 +120,7 @@ fn each_country_has_its_sender_and_the_star_has_the_rest() {
     let settings = twilio(&[&[list]]);
     assert_eq!(sender_to(&settings, "+919876543210"), Some(Sender::MessagingService(SERVICE.to_owned())));
     assert_eq!(sender_to(&settings, "+12025550100"), Some(Sender::Number("+15005550007".to_owned())));
-    // No star: the service, else the number; and with neither these countries are not served.
+    // Without a star: the service, else the number; with neither, other countries are not served.
     let others = |settings: &[&[(&str, &str)]]| sender_to(&twilio(settings), "+447400123456");
     assert_eq!(others(&[&[list]]), Some(Sender::Number("+15005550006".to_owned())));
     let other = "MGffffffffffffffffffffffffffffffff";
@@ -202,7 +202,7 @@ fn without_sms_no_sender_of_sms_is_needed() {
 fn channels_are_named_once_and_fall_back_to_what_is_on() {
     let channels = |settings: &[(&str, &str)]| dev(settings).channels;
     assert_eq!(channels(&[]), ChannelPolicy { on: vec![Channel::Sms], fallback: vec![] });
-    // Test mode has them all without any account.
+    // Test mode has all channels without an account.
     assert_eq!(
         channels(&[("OTP_CHANNELS", "call, SMS ,whatsapp"), ("OTP_FALLBACK", "whatsapp,call")]),
         ChannelPolicy {
@@ -241,7 +241,7 @@ fn it_is_said_why_no_report_will_come() {
     let config = started(&[&[none]]);
     assert!(config.callbacks.is_none());
     assert!(config.warnings.iter().any(|said| said.contains("PUBLIC_BASE_URL is not set")));
-    // Twilio refuses every message that names such an address, so it is not named.
+    // Twilio refuses every message with such a URL, so it is not sent.
     let config = started(&[&[("PUBLIC_BASE_URL", "https://my_auth.example.com")]]);
     assert!(config.warnings.iter().any(|said| said.contains("underscore")), "{:?}", config.warnings);
     let SmsSettings::Twilio(settings) = &config.sms else { panic!("messages go to Twilio") };
@@ -251,7 +251,7 @@ fn it_is_said_why_no_report_will_come() {
         assert!(config.warnings.iter().any(|said| said.contains("cannot reach")), "{local}");
         assert!(matches!(config.reports, Reports::To(_)), "a tunnel or a stand-in may be there");
     }
-    // In dev only where somebody relies on reports.
+    // In dev only if a setting relies on reports.
     let account =
         [("TWILIO_ACCOUNT_SID", PROD[3].1), ("TWILIO_AUTH_TOKEN", "t"), ("TWILIO_PHONE_NUMBER", "Loopin")];
     let about_reports = |settings: &[(&str, &str)]| {
@@ -314,7 +314,7 @@ fn the_settings_of_texts_are_handed_on_and_their_faults_are_in_the_list() {
     assert_eq!(config.texts.product, "Loopin Beta");
     assert_eq!(config.texts.webotp_domain.as_deref(), Some("auth.example.com"));
     assert_eq!(config.texts.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
-    // Any folder without a text in it.
+    // Any folder without texts.
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migration");
     assert_eq!(dev(&[("SMS_TEXTS_DIR", folder)]).texts.folder.as_deref(), Some(Path::new(folder)));
     for (name, wrong) in [
@@ -337,7 +337,7 @@ fn with_problems_there_is_still_something_to_look_at() {
     let get = |name: &str| settings.get(name).map(|value| (*value).to_owned());
     let (config, Problems(problems)) = Config::examine(&get, &Random::seeded(1));
     assert_eq!(problems.len(), 2, "{problems:?}");
-    // Without a sender the credentials can still be tried.
+    // Without a sender the credentials can still be checked.
     assert!(matches!(config.sms, SmsSettings::Twilio(_)));
     let (config, _) =
         Config::examine(&|name| (name == "TWILIO_TEST_MODE").then(|| "no".to_owned()), &Random::seeded(1));

@@ -10,7 +10,7 @@ use crate::{
 
 const OLD: &str = "an-old-token-secret-of-the-tests-of-32-bytes-or-more";
 
-/// A folder with key files that goes with the test.
+/// A folder with key files that is removed with the test.
 struct Keys(PathBuf);
 
 impl Keys {
@@ -24,7 +24,7 @@ impl Keys {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
-    /// A new key, and where it is.
+    /// A new key and its path.
     fn key(&self, name: &str, algorithm: KeyAlgorithm) -> String {
         keys::generate(algorithm, &self.0.join(name)).unwrap();
         self.path(name)
@@ -57,7 +57,7 @@ fn a_private_key_needs_no_secret() {
     assert_eq!(config.tokens.signing.verifying().algorithm(), KeyAlgorithm::EdDsa);
     assert!(config.tokens.secret.is_none() && config.tokens.previous.is_empty());
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
-    // Whoever leaves the secret where it was is told that it verifies nothing any more.
+    // If the secret is still set, a warning says that it no longer verifies tokens.
     let config = prod(&settings[1..]).unwrap();
     assert!(config.warnings[0].starts_with("JWT_SECRET_KEY is not used"), "{:?}", config.warnings);
     let config = dev(&[("JWT_SECRET_KEY", OLD), ("SECRET_KEY", SECRET), ("JWT_PRIVATE_KEY_FILE", &path)]);
@@ -128,7 +128,7 @@ fn what_verified_before_is_a_list_of_files_and_secrets() {
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
-/// A path that is mistyped must not become a secret that everybody knows who knows the path.
+/// A mistyped path must not become a secret: everyone who knows the path would know it.
 #[test]
 fn a_path_is_never_taken_for_a_secret() {
     for item in [

@@ -1,7 +1,7 @@
-//! Keys: what signs tokens, what verifies them, and what of them anybody may see.
+//! Keys that sign and verify tokens, and their public halves as JWKs (RFC 7517).
 //!
-//! A key knows its algorithm, and no token can talk it into another one (RFC 8725, section 3.1). Its name, `kid`, is made
-//! from the key, so that every server that has the key calls it the same.
+//! A key has one fixed algorithm, which no token can change (RFC 8725, section 3.1). Its id, `kid`, is computed from the
+//! key, so all servers that have the key use the same id.
 
 use std::{fmt, str::FromStr};
 
@@ -15,35 +15,39 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, crypto,
+    jwk::{Jwk, PublicKeyUse, ThumbprintHash},
+};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 
-use super::jws;
-
-/// The least and the greatest length of an RSA modulus, in bits (RFC 7518, section 3.3; the library's own limit).
+/// The allowed lengths of an RSA modulus in bits (RFC 7518, section 3.3; the library's own upper limit).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// What the `kid` of a secret is the HMAC of. It holds a space, so it is never what a token is the HMAC of.
+/// The `kid` of a secret is the HMAC of this text. The text contains a space, so it can never be the signed part of a
+/// token.
 const KID_LABEL: &[u8] = b"loopin-auth kid 1";
 
-/// How much of that HMAC is shown, in bytes: enough to tell keys apart.
+/// How many bytes of that HMAC the `kid` contains: enough to tell keys apart.
 const KID_BYTES: usize = 12;
 
-/// What stands before the 32 bytes of an Ed25519 key (RFC 8410, section 4).
-const ED25519_HEAD: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// The DER bytes before the 32 bytes of an Ed25519 public key (RFC 8410, section 4).
+const ED25519_PREFIX: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// What stands before the 65 bytes of a P-256 point that is not compressed (RFC 5480, section 2).
-const P256_HEAD: &[u8] = &[
+/// The DER bytes before the 65 bytes of an uncompressed P-256 point (RFC 5480, section 2).
+const P256_PREFIX: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// How a key signs. The names are those of RFC 7518 and RFC 8037.
+/// What a new signing key signs to prove that it works.
+const PROBE: &[u8] = b"probe";
+
+/// How a key signs, named as in RFC 7518 and RFC 8037.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyAlgorithm {
-    /// HMAC with SHA-256: whoever verifies can sign.
+    /// HMAC with SHA-256: a server that can verify can also sign.
     Hs256,
     /// Ed25519.
     EdDsa,
@@ -81,7 +85,7 @@ impl fmt::Display for KeyAlgorithm {
     }
 }
 
-/// A text names no algorithm that a key here can have.
+/// The text is not the name of a supported algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be HS256, EdDSA, ES256 or RS256")]
 pub struct UnknownAlgorithm;
@@ -95,74 +99,38 @@ impl FromStr for KeyAlgorithm {
     }
 }
 
-/// Why a text is no key. Each reads on from "the file".
+/// Why a text is not a usable key. Each sentence continues "the file".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// No PEM, or none with a key.
+    /// No PEM section with a key.
     #[error("holds no key in PEM form")]
     NoKey,
-    /// Two keys: which is meant?
+    /// Several keys, so it is not clear which one is meant.
     #[error("holds more than one key")]
     SeveralKeys,
-    /// Nobody is there at the start to type the password.
-    #[error("holds a key that is encrypted: take the password off and let nobody else read the file")]
+    /// An encrypted key: the server cannot ask for a password when it starts.
+    #[error("holds an encrypted key: remove its password, and restrict who can read the file")]
     Encrypted,
     /// A public key cannot sign.
-    #[error("holds a public key, and only a private one can sign")]
+    #[error("holds a public key, but only a private key can sign")]
     PublicOnly,
-    /// Another kind of key, or a damaged one.
-    #[error("holds a key that is neither Ed25519 nor P-256 nor RSA, or is damaged")]
+    /// A key of another type, or a damaged one.
+    #[error("holds a key that is not Ed25519, P-256 or RSA, or is damaged")]
     Unusable,
-    /// RSA with a modulus that is too short.
+    /// An RSA key that is too weak.
     #[error("holds an RSA key of less than 2048 bits")]
     ShortRsa,
-    /// RSA with a modulus that takes too long.
+    /// An RSA key that is too slow.
     #[error("holds an RSA key of more than 8192 bits")]
     LongRsa,
 }
 
-/// Signing failed. With a key that was tried at the start it cannot, so nobody is told more.
+/// Signing failed. This cannot happen with a key that was tested when it was read, so there are no details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a token could not be signed")]
 pub struct SigningError;
 
-/// The public half of a key, as a JWK shows it: numbers in Base64 for URLs (RFC 7517, RFC 7518, RFC 8037).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublicNumbers {
-    /// `OKP`, curve Ed25519.
-    Ed25519 {
-        /// The key.
-        x: String,
-    },
-    /// `EC`, curve P-256.
-    P256 {
-        /// One coordinate.
-        x: String,
-        /// The other.
-        y: String,
-    },
-    /// `RSA`.
-    Rsa {
-        /// The modulus.
-        n: String,
-        /// The exponent.
-        e: String,
-    },
-}
-
-impl PublicNumbers {
-    /// The thumbprint: SHA-256 over the required members in the order of the alphabet (RFC 7638; RFC 8037, appendix A.3).
-    fn thumbprint(&self) -> String {
-        let members = match self {
-            Self::Ed25519 { x } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#),
-            Self::P256 { x, y } => format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#),
-            Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
-        };
-        fingerprint(members.as_bytes())
-    }
-}
-
-/// SHA-256 in Base64 for URLs.
+/// SHA-256 in URL-safe Base64.
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> String {
     encode(digest::digest(&digest::SHA256, bytes))
@@ -172,16 +140,17 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key that verifies.
+/// A key that verifies tokens.
 #[derive(Clone)]
 pub struct VerifyingKey {
     algorithm: KeyAlgorithm,
     kid: String,
-    numbers: Option<PublicNumbers>,
+    /// `None` for a secret.
+    jwk: Option<Jwk>,
     decoding: DecodingKey,
 }
 
-// By hand, so that no part of a key is ever in a log.
+// Written by hand so that no part of a key gets into a log.
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifyingKey")
@@ -192,7 +161,7 @@ impl fmt::Debug for VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// HS256.
+    /// Makes an HS256 key from a secret.
     #[must_use]
     pub fn secret(secret: &SecretString) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
@@ -200,15 +169,15 @@ impl VerifyingKey {
         Self {
             algorithm: KeyAlgorithm::Hs256,
             kid: encode(tag.as_ref().get(..KID_BYTES).unwrap_or_default()),
-            numbers: None,
+            jwk: None,
             decoding: DecodingKey::from_secret(secret.expose_secret().as_bytes()),
         }
     }
 
-    /// Reads the PEM of a public key, or of a private one, of which only the public half is kept.
+    /// Reads the PEM of a public key, or of a private key, and keeps the public half only.
     ///
     /// # Errors
-    /// [`KeyError`] says why it is no key.
+    /// A [`KeyError`] when the PEM does not contain exactly one usable key.
     pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
         match section(pem)? {
             (SectionKind::PublicKey, der) => Self::from_spki(&der),
@@ -218,10 +187,10 @@ impl VerifyingKey {
 
     /// Reads a `SubjectPublicKeyInfo`.
     fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
-        if let Some(key) = der.strip_prefix(ED25519_HEAD) {
+        if let Some(key) = der.strip_prefix(ED25519_PREFIX) {
             return Self::ed25519(key);
         }
-        if let Some(point) = der.strip_prefix(P256_HEAD) {
+        if let Some(point) = der.strip_prefix(P256_PREFIX) {
             return Self::p256(point);
         }
         let key = rsa::PublicKey::from_der(der).map_err(|_| KeyError::Unusable)?;
@@ -230,18 +199,12 @@ impl VerifyingKey {
 
     fn ed25519(key: &[u8]) -> Result<Self, KeyError> {
         ParsedPublicKey::new(&ED25519, key).map_err(|_| KeyError::Unusable)?;
-        let numbers = PublicNumbers::Ed25519 { x: encode(key) };
-        Ok(Self::public(KeyAlgorithm::EdDsa, numbers, DecodingKey::from_ed_der(key)))
+        Self::public(KeyAlgorithm::EdDsa, DecodingKey::from_ed_der(key))
     }
 
     fn p256(point: &[u8]) -> Result<Self, KeyError> {
         ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| KeyError::Unusable)?;
-        let [0x04, coordinates @ ..] = point else {
-            return Err(KeyError::Unusable);
-        };
-        let (x, y) = coordinates.split_at_checked(32).ok_or(KeyError::Unusable)?;
-        let numbers = PublicNumbers::P256 { x: encode(x), y: encode(y) };
-        Ok(Self::public(KeyAlgorithm::Es256, numbers, DecodingKey::from_ec_der(point)))
+        Self::public(KeyAlgorithm::Es256, DecodingKey::from_ec_der(point))
     }
 
     fn rsa(key: &RsaPublicKeyComponents<Vec<u8>>) -> Result<Self, KeyError> {
@@ -254,32 +217,35 @@ impl VerifyingKey {
             return Err(KeyError::LongRsa);
         }
         key.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyError::Unusable)?;
-        let numbers = PublicNumbers::Rsa { n: encode(&key.n), e: encode(&key.e) };
-        let decoding = DecodingKey::from_rsa_raw_components(&key.n, &key.e);
-        Ok(Self::public(KeyAlgorithm::Rs256, numbers, decoding))
+        Self::public(KeyAlgorithm::Rs256, DecodingKey::from_rsa_raw_components(&key.n, &key.e))
     }
 
-    fn public(algorithm: KeyAlgorithm, numbers: PublicNumbers, decoding: DecodingKey) -> Self {
-        let kid = numbers.thumbprint();
-        Self { algorithm, kid, numbers: Some(numbers), decoding }
+    /// Adds the JWK and its thumbprint (RFC 7638) to a public key.
+    fn public(algorithm: KeyAlgorithm, decoding: DecodingKey) -> Result<Self, KeyError> {
+        let jwk = Jwk::from_decoding_key(&decoding, Some(algorithm.as_jwt_algorithm()));
+        let mut jwk = jwk.map_err(|_| KeyError::Unusable)?;
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| KeyError::Unusable)?;
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        jwk.common.key_id = Some(kid.clone());
+        Ok(Self { algorithm, kid, jwk: Some(jwk), decoding })
     }
 
-    /// The only algorithm that it verifies.
+    /// The only algorithm that this key verifies.
     #[must_use]
     pub fn algorithm(&self) -> KeyAlgorithm {
         self.algorithm
     }
 
-    /// Its name. Of a secret it tells nothing: a part of an HMAC under it. Of a public key it is the thumbprint.
+    /// The key's id: the thumbprint of a public key, or a part of an HMAC made with a secret, which does not reveal it.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// What anybody may see; a secret has nothing of that kind.
+    /// The public key as a JWK; `None` for a secret, which must stay private.
     #[must_use]
-    pub fn numbers(&self) -> Option<&PublicNumbers> {
-        self.numbers.as_ref()
+    pub fn jwk(&self) -> Option<&Jwk> {
+        self.jwk.as_ref()
     }
 
     pub(super) fn decoding(&self) -> &DecodingKey {
@@ -287,11 +253,7 @@ impl VerifyingKey {
     }
 }
 
-/// What a new key is tried with.
-#[derive(Serialize, Deserialize)]
-struct Probe {}
-
-/// A key that signs, and verifies what it signed.
+/// A key that signs tokens, with the key that verifies them.
 #[derive(Clone)]
 pub struct SigningKey {
     verifying: VerifyingKey,
@@ -305,17 +267,17 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// HS256.
+    /// Makes an HS256 key from a secret.
     #[must_use]
     pub fn secret(secret: &SecretString) -> Self {
         let encoding = EncodingKey::from_secret(secret.expose_secret().as_bytes());
         Self { verifying: VerifyingKey::secret(secret), encoding }
     }
 
-    /// Reads the PEM of a private key: PKCS #8, also SEC 1 for P-256 and PKCS #1 for RSA.
+    /// Reads the PEM of a private key: PKCS #8, SEC 1 (P-256) or PKCS #1 (RSA).
     ///
     /// # Errors
-    /// [`KeyError`] says why it is no key.
+    /// A [`KeyError`] when the PEM does not contain exactly one private key that can sign.
     pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
         let (kind, der) = section(pem)?;
         let key = match kind {
@@ -326,10 +288,16 @@ impl SigningKey {
             SectionKind::RsaPrivateKey => Self::rsa(&RsaKeyPair::from_der(&der), pem)?,
             _ => return Err(KeyError::PublicOnly),
         };
-        // Some keys can be read and not used: an RSA key that is for PSS only, two halves that do not fit.
-        let probe = jws::sign(&key, &Probe {}).map_err(|_| KeyError::Unusable)?;
-        let read: Option<Probe> = jws::open(&probe, std::slice::from_ref(&key.verifying));
-        read.map(|_| key).ok_or(KeyError::Unusable)
+        // Some keys can be read but not used: an RSA key for PSS only, or two halves that do not belong together.
+        if key.works() { Ok(key) } else { Err(KeyError::Unusable) }
+    }
+
+    /// Whether the two halves belong together.
+    fn works(&self) -> bool {
+        let algorithm = self.verifying.algorithm.as_jwt_algorithm();
+        crypto::sign(PROBE, &self.encoding, algorithm)
+            .and_then(|signature| crypto::verify(&signature, PROBE, &self.verifying.decoding, algorithm))
+            .unwrap_or(false)
     }
 
     fn pkcs8(der: &[u8], pem: &SecretString) -> Result<Self, KeyError> {
@@ -351,7 +319,7 @@ impl SigningKey {
     }
 
     fn rsa(pair: &Result<RsaKeyPair, KeyRejected>, pem: &SecretString) -> Result<Self, KeyError> {
-        // The library tells its reasons apart by their text alone.
+        // The library only distinguishes its errors by their text.
         let pair = pair.as_ref().map_err(|rejected| match rejected.to_string().as_str() {
             "TooSmall" => KeyError::ShortRsa,
             "TooLarge" => KeyError::LongRsa,
@@ -362,7 +330,7 @@ impl SigningKey {
         Ok(Self { verifying, encoding: encoding.map_err(|_| KeyError::Unusable)? })
     }
 
-    /// The half that verifies.
+    /// The public half.
     #[must_use]
     pub fn verifying(&self) -> &VerifyingKey {
         &self.verifying
@@ -373,7 +341,7 @@ impl SigningKey {
     }
 }
 
-/// The one key of a PEM text.
+/// The only key in a PEM text.
 fn section(pem: &SecretString) -> Result<(SectionKind, Vec<u8>), KeyError> {
     let text = pem.expose_secret();
     if text.contains("ENCRYPTED") {

@@ -1,4 +1,4 @@
-//! Sessions: what opens one, how one refresh token follows another, and who is let in.
+//! Sessions: how they open, how refresh tokens rotate, and which access tokens are accepted.
 
 use std::fmt;
 
@@ -12,17 +12,17 @@ use crate::{
     clocks::is_ahead,
 };
 
-/// How long after its first use a refresh token still answers the same successor, so that parallel and repeated
-/// requests agree.
+/// How long after its first use a refresh token still returns the same successor, so that parallel and repeated requests
+/// agree.
 pub const ROTATION_GRACE: Duration = Duration::seconds(30);
 
-/// How long a proof of who holds a session holds: for changing the phone, setting a first password, leaving.
+/// How long a recent authentication is valid for changing the phone, setting a first password and deleting the account.
 pub const RECENT_AUTH_LIFE: Duration = Duration::minutes(10);
 
-/// How many sessions of an account live at once; the oldest goes first.
+/// The maximum number of live sessions of an account; a new one ends the oldest.
 pub const MOST_SESSIONS: u64 = 20;
 
-/// The ids that a new session gets.
+/// The ids of a new session.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession {
     /// `sid` of the claims.
@@ -31,48 +31,48 @@ pub struct NewSession {
     pub refresh_jti: Uuid,
 }
 
-/// A session as far as tokens are concerned.
+/// A session.
 #[derive(Debug, Clone)]
 pub struct Session {
     /// `sid` of the claims.
     pub id: Uuid,
-    /// Whose it is.
+    /// Its account.
     pub account_id: Uuid,
-    /// What it may do: never more than how it was opened allows.
+    /// Its role, which the way it was opened can limit.
     pub role: Role,
-    /// The newest refresh token.
+    /// `jti` of the newest refresh token.
     pub refresh_jti: Uuid,
-    /// When that was issued: the moment its parent was first used.
+    /// When that token was issued: the first use of its parent.
     pub refresh_issued_at: DateTime<Utc>,
-    /// The refresh token that the newest one replaced, while the newest has not been used.
+    /// `jti` of the refresh token that the newest one replaced, while the newest has not been used.
     pub parent_jti: Option<Uuid>,
-    /// When the session dies of disuse.
+    /// When the session expires if it is not used.
     pub expires_at: DateTime<Utc>,
-    /// When it was ended.
+    /// When it was ended, if it was.
     pub ended_at: Option<DateTime<Utc>>,
-    /// How its holder came in.
+    /// How it was opened.
     pub opened_by: OpenedBy,
-    /// When that was.
+    /// When it was opened.
     pub created_at: DateTime<Utc>,
     /// When it was last refreshed.
     pub last_used_at: DateTime<Utc>,
-    /// What its holder sees of it in the list of her sessions.
+    /// The client, as the user sees it in the list of sessions.
     pub client: Client,
-    /// When its holder last proved who she is: by signing in, a code or the password.
+    /// When the user last authenticated: by signing in, by a code or by the password.
     pub recent_auth_at: Option<DateTime<Utc>>,
 }
 
-/// How the holder of a session came in.
+/// How a session was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenedBy {
-    /// By a code to her phone.
+    /// By a code sent to the phone.
     Code,
-    /// By her password.
+    /// By the password.
     Password,
 }
 
 impl OpenedBy {
-    /// The name in the row.
+    /// The stored name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,24 +81,24 @@ impl OpenedBy {
         }
     }
 
-    /// Reads the name in the row.
+    /// Reads the stored name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Code, Self::Password].into_iter().find(|way| way.as_str() == name)
     }
 }
 
-/// From where somebody asks, as far as she is shown it again: nothing is decided by it. Its `Debug` shows nothing.
+/// The client of a session, for display only: nothing depends on it. `Debug` shows nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Client {
-    /// The device's name, as it says itself.
+    /// The name that the device sent.
     pub device: String,
     /// Its network address.
     pub address: String,
 }
 
 impl Client {
-    /// The network address, as the audit log keeps it.
+    /// The network address in the form of the audit log.
     #[must_use]
     pub fn origin(&self) -> Option<ClientAddress> {
         self.address.parse().ok().map(ClientAddress::new)
@@ -112,8 +112,8 @@ impl fmt::Debug for Client {
 }
 
 impl Session {
-    /// A session that opens now. By a code it is a user's, whoever she is: who can read somebody's messages has no rights
-    /// of staff by it.
+    /// Opens a session now. A session opened by a code always has the role of a user: access to the phone's messages must not
+    /// give the rights of staff.
     #[must_use]
     pub fn open(
         ids: NewSession,
@@ -143,13 +143,13 @@ impl Session {
         }
     }
 
-    /// Whether its holder proved who she is a short while ago: what a stolen token alone must not do, asks for that.
+    /// Whether the user authenticated recently. Operations that a stolen token alone must not allow require it.
     #[must_use]
     pub fn has_recent_auth(&self, now: DateTime<Utc>) -> bool {
         self.recent_auth_at.is_some_and(|at| now - at <= RECENT_AUTH_LIFE)
     }
 
-    /// Whether a clock that was wrong wrote some of it.
+    /// Whether a time of the session is in the future, because a server's clock was ahead.
     #[must_use]
     pub fn is_ahead(&self, now: DateTime<Utc>) -> bool {
         [self.created_at, self.last_used_at, self.refresh_issued_at]
@@ -158,7 +158,7 @@ impl Session {
             .any(|at| is_ahead(at, now))
     }
 
-    /// The session as it would be had all of it happened by now.
+    /// The session with all times limited to now.
     #[must_use]
     pub fn until(self, now: DateTime<Utc>, policy: &TokenPolicy) -> Self {
         let created_at = self.created_at.min(now);
@@ -172,7 +172,7 @@ impl Session {
         }
     }
 
-    /// The session as it is once a new refresh token has followed the presented one.
+    /// The session after a new refresh token has replaced the presented one.
     #[must_use]
     pub fn rotated(
         &self,
@@ -191,11 +191,11 @@ impl Session {
         }
     }
 
-    /// What presenting this refresh token means for the session.
+    /// Decides what happens when this refresh token is presented.
     ///
-    /// A token is single use. A repetition within [`ROTATION_GRACE`] gets the successor that the first use got. Later,
-    /// as long as that successor was never used (the answer was lost on the way), a new successor takes its place.
-    /// Everything else is a token that was retired: somebody kept a copy (RFC 9700, section 4.14.2).
+    /// A token is valid once. A repetition within [`ROTATION_GRACE`] returns the same successor. After that, if the
+    /// successor was never used (the response was lost), a new successor replaces it. Any other token is retired: its use
+    /// means that a copy exists (RFC 9700, section 4.14.2).
     #[must_use]
     pub fn rotation(&self, presented: Uuid, now: DateTime<Utc>) -> Rotation {
         if presented == self.refresh_jti {
@@ -210,18 +210,18 @@ impl Session {
     }
 }
 
-/// What presenting a refresh token means.
+/// The result of presenting a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotation {
-    /// A new successor is issued, and the presented token becomes its parent.
+    /// Issue a new successor; the presented token becomes its parent.
     Advance,
-    /// The successor that was issued already is the answer.
+    /// Return the existing successor.
     Repeat,
-    /// The token was retired: its session ends.
+    /// The token is retired: end the session.
     Retired,
 }
 
-/// Somebody whose access token is good, now. Only [`admit`] makes one, so whoever holds one has been let in.
+/// A user with a valid access token. Only [`admit`] creates this value, so having one proves the check.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     session: Session,
@@ -229,33 +229,30 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// Her session.
+    /// The session.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Her account, as it was when she was let in.
+    /// The account at the time of the check.
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
     }
 }
 
-/// The session behind a token is over, or the token claims what the session does not give.
+/// The session of a token has ended, or the token's claims do not match the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked;
 
-/// Lets the holder of an access token in, if the session row still says what the token claims.
-///
-/// # Errors
-/// When the session or the account is gone, ended or disabled, or is not the one of the claims.
+/// Accepts an access token if its claims match the session's row, and session and account are active.
 pub fn admit(claims: &Claims, found: Option<(Session, Account)>) -> Result<SignedIn, Revoked> {
     let (session, account) = found.ok_or(Revoked)?;
-    let agrees = session.account_id == claims.user_id
+    let matches = session.account_id == claims.user_id
         && account.id == claims.user_id
         && claims.role.as_deref() == Some(session.role.as_str());
-    if agrees && session.ended_at.is_none() && account.is_active {
+    if matches && session.ended_at.is_none() && account.is_active {
         Ok(SignedIn { session, account })
     } else {
         Err(Revoked)

@@ -1,4 +1,4 @@
-//! Tokens: what they claim, who reads them, how one refresh token follows another, and who is let in.
+//! Tokens: claims, reading, rotation of refresh tokens, and admission.
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -132,7 +132,7 @@ fn what_is_issued_is_that_very_token() {
     assert_eq!(refresh.jti, Uuid::from_u128(JTI));
     assert_eq!(refresh.exp, (now() + Duration::days(7)).timestamp());
     assert_eq!((refresh.role, refresh.phone_number), (None, None));
-    // Asked for again later, the refresh token is the same text.
+    // Issued again later, the refresh token is the same text.
     let later =
         keys().issue(&session(), &account(), Uuid::from_u128(1), now() + Duration::seconds(30)).unwrap();
     assert_eq!(later.refresh.expose_secret(), pair.refresh.expose_secret());
@@ -157,7 +157,7 @@ fn a_token_dies_at_its_second() {
         (exp - Duration::microseconds(1), None),
         (exp, Some(TokenError::Expired)),
         (exp + Duration::days(3650), Some(TokenError::Expired)),
-        // A clock that was set back, by more than clocks differ.
+        // A clock that was set back by more than the allowed skew.
         (now() - SKEW, None),
         (now() - SKEW - Duration::seconds(1), Some(TokenError::Expired)),
         (now() - Duration::days(3650), Some(TokenError::Expired)),
@@ -170,7 +170,7 @@ fn a_token_dies_at_its_second() {
 #[test]
 fn a_token_is_of_one_kind() {
     assert_eq!(keys().read(VECTOR, TokenType::Refresh, now()).err(), Some(TokenError::Invalid));
-    // Not even when it is dead: only what is right in every other respect is expired.
+    // Not even when it has expired: only a token that is valid in every other respect counts as expired.
     let late = now() + Duration::days(1);
     assert_eq!(keys().read(VECTOR, TokenType::Refresh, late).err(), Some(TokenError::Invalid));
 }
@@ -216,14 +216,14 @@ fn rotation_is_a_table() {
         (parent, ROTATION_GRACE, Rotation::Repeat),
         (parent, ROTATION_GRACE + micro, Rotation::Advance),
         (parent, Duration::days(6), Rotation::Advance),
-        // Another server's clock may be a little behind.
+        // Another server's clock can be a little behind.
         (parent, -Duration::seconds(2), Rotation::Repeat),
         (older, Duration::zero(), Rotation::Retired),
         (stranger, Duration::days(6), Rotation::Retired),
     ] {
         assert_eq!(rotated.rotation(presented, now() + after), expected, "{presented} after {after}");
     }
-    // A new session has no parent: the nil id is not one, either.
+    // A new session has no parent; the nil id is not one either.
     assert_eq!(session().rotation(Uuid::nil(), now()), Rotation::Retired);
     // The lost successor is retired by the next one, and a used successor retires its parent.
     let again = rotated.rotated(parent, older, &policy(), now() + Duration::minutes(1));

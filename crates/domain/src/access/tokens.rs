@@ -1,6 +1,5 @@
-//! Tokens: what they claim, and who may read them.
-//!
-//! JWT (RFC 7519) with the algorithm pinned by the key (RFC 8725).
+//! Access and refresh tokens: their claims, and how they are issued and read. They are JWTs (RFC 7519); the key fixes the
+//! algorithm (RFC 8725).
 
 use std::fmt;
 
@@ -15,17 +14,17 @@ use super::{
 };
 use crate::{account::Account, clocks::SKEW};
 
-/// Which of the two kinds a token is. One never passes for the other.
+/// The kind of a token. One kind is never valid as the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
-    /// Shown with every request.
+    /// Sent with every request.
     Access,
-    /// Shown once, for the next pair.
+    /// Sent once, to get the next pair.
     Refresh,
 }
 
-/// What a token says. The names are SimpleJWT's, because other services read them.
+/// The claims of a token. The names are those of SimpleJWT, because other services read them.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Claims {
     /// `access` or `refresh`.
@@ -38,9 +37,9 @@ pub struct Claims {
     pub jti: Uuid,
     /// Issued at, in seconds since 1970.
     pub iat: i64,
-    /// Expires at, in seconds since 1970. A token without it is no token.
+    /// Expires at, in seconds since 1970. Required.
     pub exp: i64,
-    /// Not valid before, in seconds since 1970. Our tokens never have it; another service that signs with the same key may set it.
+    /// Not valid before, in seconds since 1970. Our tokens do not have it, but another service with the same key may set it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
     /// The role of the session.
@@ -52,7 +51,7 @@ pub struct Claims {
     /// The e-mail address, in access tokens.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Always false where there is an address: none is ever proved here.
+    /// False if there is an address: this server never verifies addresses.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// The username, in access tokens.
@@ -66,7 +65,7 @@ pub struct Claims {
     pub aud: Option<String>,
 }
 
-/// A claim that is there has a value: null is none, and of a wrong type.
+/// Refuses null in a claim that is present: it has the wrong type.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(claim: D) -> Result<Option<T>, D::Error> {
     T::deserialize(claim).map(Some)
 }
@@ -84,39 +83,39 @@ impl fmt::Debug for Claims {
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
-    /// Not ours, altered, of the other kind, or no token at all.
+    /// It is not a token of this server, was altered, or is of the other kind.
     Invalid,
-    /// Ours, but its time is over.
+    /// It is valid except for its time.
     Expired,
 }
 
-/// How long tokens live and whom they name.
+/// The lifetimes, issuer and audience of tokens.
 #[derive(Debug, Clone)]
 pub struct TokenPolicy {
-    /// The life of an access token.
+    /// The lifetime of an access token.
     pub access_life: Duration,
-    /// The life of a refresh token, counted anew at each refresh.
+    /// The lifetime of a refresh token, which begins again with each refresh.
     pub refresh_life: Duration,
-    /// The life of a session however often it is refreshed.
+    /// The maximum lifetime of a session, however often it is refreshed.
     pub session_max: Duration,
-    /// `iss`, where configured.
+    /// `iss`, if configured.
     pub issuer: Option<String>,
-    /// `aud`, where configured.
+    /// `aud`, if configured.
     pub audience: Option<String>,
 }
 
 impl TokenPolicy {
-    /// When a session that opened then and is used now dies of disuse, or of age.
+    /// When a session that was opened at `opened` and is used now expires.
     #[must_use]
     pub fn expiry(&self, opened: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
         (now + self.refresh_life).min(opened + self.session_max)
     }
 }
 
-/// The key that signs, all that verify, and the rules for both.
+/// The key that signs, all keys that verify, and the policy.
 pub struct TokenKeys {
     signing: SigningKey,
-    /// The signing one comes first, because it is asked for most.
+    /// The signing key comes first, because it is used most.
     verifying: Vec<VerifyingKey>,
     policy: TokenPolicy,
 }
@@ -132,13 +131,13 @@ impl fmt::Debug for TokenKeys {
 
 /// An access token and a refresh token. `Debug` shows neither.
 pub struct TokenPair {
-    /// The session that they belong to.
+    /// Their session.
     pub sid: Uuid,
-    /// For every request.
+    /// The access token.
     pub access: SecretString,
-    /// For the next pair.
+    /// The refresh token.
     pub refresh: SecretString,
-    /// The life of the access token in seconds.
+    /// The lifetime of the access token in seconds.
     pub expires_in: i64,
 }
 
@@ -149,7 +148,7 @@ impl fmt::Debug for TokenPair {
 }
 
 impl TokenKeys {
-    /// `others` verify beside the key that signs: what signed before, and what will sign soon.
+    /// `others` verify too: the keys that signed before, and the key that will sign next.
     #[must_use]
     pub fn new(signing: SigningKey, others: Vec<VerifyingKey>, policy: TokenPolicy) -> Self {
         let mut verifying = vec![signing.verifying().clone()];
@@ -161,24 +160,23 @@ impl TokenKeys {
         Self { signing, verifying, policy }
     }
 
-    /// All keys that verify, the signing one first. Their public halves are for everybody.
+    /// All keys that verify, the signing key first. Their public halves are published.
     #[must_use]
     pub fn verifying(&self) -> &[VerifyingKey] {
         &self.verifying
     }
 
-    /// How long tokens live.
+    /// The policy.
     #[must_use]
     pub fn policy(&self) -> &TokenPolicy {
         &self.policy
     }
 
-    /// The pair that a session is answered with: a new access token, and the session's newest refresh token, which
-    /// says the same, `jti` and all, however often it is asked for. It is the same text, too, except with ES256, whose
-    /// signatures differ each time.
+    /// Issues a new access token and the session's newest refresh token. The refresh token has the same claims each time,
+    /// `jti` included. It is even the same text, except with ES256, whose signatures differ each time.
     ///
     /// # Errors
-    /// Never with a key that was tried when it was read.
+    /// Never: every key was tested when it was read.
     pub fn issue(
         &self,
         session: &Session,
@@ -186,7 +184,7 @@ impl TokenKeys {
         access_jti: Uuid,
         now: DateTime<Utc>,
     ) -> Result<TokenPair, SigningError> {
-        // However young a session stays by its use, no token outlives it.
+        // An access token never outlives its session.
         let access_end = (now + self.policy.access_life).min(session.expires_at);
         let access = Claims {
             role: Some(session.role.as_str().to_owned()),
@@ -241,10 +239,10 @@ impl TokenKeys {
         Ok(jws::sign(&self.signing, claims)?.into())
     }
 
-    /// Reads a token of one kind, and looks at the time.
+    /// Reads a token of one kind and checks its times.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] only for a token that is ours in every other respect.
+    /// [`TokenError::Expired`] only for a token that is valid in every other respect.
     pub fn read(&self, token: &str, expected: TokenType, now: DateTime<Utc>) -> Result<Claims, TokenError> {
         let claims = self.read_any_age(token)?;
         if claims.token_type != expected {
@@ -254,8 +252,8 @@ impl TokenKeys {
         if claims.nbf.is_some_and(|begin| begin > now.timestamp()) {
             return Err(TokenError::Invalid);
         }
-        // Of a clock that was wrong: an access token would be good for longer than it may be. The session goes on, so an app
-        // refreshes; a refresh token is measured by the session's row.
+        // An access token issued by a clock that was ahead would be valid too long. It counts as expired, so an app
+        // refreshes and the session continues. For a refresh token, the session's row decides.
         if expected == TokenType::Access && claims.iat > (now + SKEW).timestamp() {
             return Err(TokenError::Expired);
         }
@@ -266,13 +264,14 @@ impl TokenKeys {
         Ok(claims)
     }
 
-    /// Reads a token of either kind and any age: what `logout` needs to know whose session to end.
+    /// Reads a token of either kind without checking its times. `logout` uses it to find the session.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] for everything that none of these keys signed, or for others.
+    /// [`TokenError::Invalid`] when none of these keys signed the token, or its issuer or audience differs.
     pub fn read_any_age(&self, token: &str) -> Result<Claims, TokenError> {
-        let claims: Claims = jws::open(token, &self.verifying).ok_or(TokenError::Invalid)?;
-        let fits = |wanted: &Option<String>, said: &Option<String>| wanted.is_none() || wanted == said;
+        let claims: Claims = jws::verify(token, &self.verifying).ok_or(TokenError::Invalid)?;
+        let fits =
+            |required: &Option<String>, claim: &Option<String>| required.is_none() || required == claim;
         if fits(&self.policy.issuer, &claims.iss) && fits(&self.policy.audience, &claims.aud) {
             Ok(claims)
         } else {

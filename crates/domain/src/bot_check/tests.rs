@@ -1,4 +1,4 @@
-//! Challenges, and every way in which an answer to one is none.
+//! Challenges, and all ways in which a response is refused.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn challenge_of(keys: &PowKeys) -> String {
     keys.challenge(&phone("hers"), address(ADDRESS), easy(), Uuid::from_u128(7), now())
 }
 
-/// The first number whose hash has at least, or less than, so many zero bits.
+/// The first number whose hash has at least, or fewer than, this many zero bits.
 fn number(challenge: &str, is_right: impl Fn(u32) -> bool) -> u64 {
     (0..u64::MAX).find(|number| is_right(leading_zero_bits(&format!("{challenge}.{number}")))).unwrap()
 }
@@ -51,7 +51,7 @@ fn check(keys: &PowKeys, response: &str) -> Result<SpendOnce, PowError> {
     keys.check(&response, &[phone("hers")], address(ADDRESS), now())
 }
 
-/// A text signed as a challenge is, with these claims.
+/// A text with these claims, signed like a challenge.
 fn signed(claims: &serde_json::Value) -> String {
     ours().current.signing.sign(claims)
 }
@@ -61,7 +61,7 @@ fn an_answer_proves_work_and_names_what_is_to_be_spent() {
     let keys = ours();
     let answer = solve(&challenge_of(&keys));
     assert_eq!(check(&keys, &answer).map(SpendOnce::id), Ok(Uuid::from_u128(7)));
-    // That it is used once is for the database: here it is as good as before.
+    // The database makes sure that it is used once; here it stays valid.
     assert_eq!(check(&keys, &answer).map(SpendOnce::id), Ok(Uuid::from_u128(7)));
     assert!(answer.len() < 400, "{} characters", answer.len());
 }
@@ -261,7 +261,7 @@ fn a_response_has_a_length_and_is_not_shown() {
     assert_eq!(ChallengeResponse::parse(&format!("{longest}x")).unwrap_err(), ResponseError::TooLong);
     assert_eq!(ChallengeResponse::parse("").unwrap_err(), ResponseError::Empty);
     assert_eq!(format!("{:?}", ChallengeResponse::parse("token").unwrap()), "ChallengeResponse(..)");
-    assert_eq!(format!("{:?}", ours()), "ProofKeys { .. }");
+    assert_eq!(format!("{:?}", ours()), "PowKeys { .. }");
 }
 
 #[test]

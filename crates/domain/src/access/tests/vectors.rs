@@ -1,13 +1,13 @@
-//! Tokens that must be refused, whoever made them, and what happens while keys change.
+//! Tokens that must be refused, and tokens during a change of keys.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    keys::{PEMS, make, signature_of, signing},
+    keys::{PEMS, make, member, signature_of, signing},
     *,
 };
 
-/// What signs here, the Ed25519 key, and beside it a key of each other algorithm.
+/// The Ed25519 key signs; a key of each other algorithm verifies too.
 fn house() -> TokenKeys {
     let others = [KeyAlgorithm::Es256, KeyAlgorithm::Rs256].map(|other| signing(other).verifying().clone());
     let secret = VerifyingKey::secret(&SECRET.into());
@@ -25,7 +25,7 @@ fn kid(algorithm: KeyAlgorithm) -> String {
     }
 }
 
-/// A token with any header and any claims, signed by a key that does what it is told.
+/// A token with any header and any claims, signed by any key.
 fn forged(header: &str, claims: &str, key: &SigningKey) -> String {
     let message = format!("{}.{}", encode(header), encode(claims));
     let signature = signature_of(key, message.as_bytes());
@@ -87,7 +87,7 @@ fn a_key_keeps_to_its_algorithm() {
         KeyAlgorithm::Hs256 => SigningKey::secret(&SECRET.into()),
         other => signing(other),
     };
-    // Every algorithm in the header with every kid and every signer: three that agree are a token.
+    // Every algorithm in the header with every kid and every signer: a token is valid only if all three agree.
     for alg in all {
         for named in all {
             for signer in all {
@@ -102,7 +102,7 @@ fn a_key_keeps_to_its_algorithm() {
             }
         }
     }
-    // Without a name only a secret is meant: other keys never signed such tokens.
+    // Without a kid only a secret is tried: other keys never signed such tokens.
     for algorithm in all {
         let token =
             forged(&json!({ "alg": algorithm.as_str() }).to_string(), &good_claims(), &key_of(algorithm));
@@ -111,17 +111,21 @@ fn a_key_keeps_to_its_algorithm() {
     }
 }
 
-/// What is public, taken for a secret (CVE-2015-9235).
+/// A public key used as a secret (CVE-2015-9235).
 #[test]
 fn the_bytes_of_a_public_key_are_no_secret() {
     let house = house();
     for (algorithm, pem) in PEMS.iter() {
         let key = VerifyingKey::from_pem(pem).unwrap();
         let mut guesses = vec![key.kid().to_owned(), pem.expose_secret().to_owned()];
-        match key.numbers().unwrap().clone() {
-            PublicNumbers::Ed25519 { x } => guesses.push(x),
-            PublicNumbers::P256 { x, y } => guesses.extend([format!("{x}{y}"), x, y]),
-            PublicNumbers::Rsa { n, e } => guesses.extend([n, e]),
+        match algorithm {
+            KeyAlgorithm::Hs256 => panic!("a secret has no public half"),
+            KeyAlgorithm::EdDsa => guesses.push(member(&key, "x")),
+            KeyAlgorithm::Es256 => {
+                let [x, y] = ["x", "y"].map(|name| member(&key, name));
+                guesses.extend([format!("{x}{y}"), x, y]);
+            }
+            KeyAlgorithm::Rs256 => guesses.extend(["n", "e"].map(|name| member(&key, name))),
         }
         for guess in guesses {
             let secret = SigningKey::secret(&guess.into());
@@ -141,9 +145,7 @@ fn the_bytes_of_a_public_key_are_no_secret() {
 fn a_header_brings_no_key_and_makes_no_demands() {
     let house = house();
     let stranger = SigningKey::from_pem(&make(KeyAlgorithm::EdDsa)).unwrap();
-    let Some(PublicNumbers::Ed25519 { x }) = stranger.verifying().numbers() else {
-        panic!("an Ed25519 key");
-    };
+    let x = member(stranger.verifying(), "x");
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid(KeyAlgorithm::EdDsa) });
     for extra in [
         json!({ "jwk": jwk }),
@@ -236,7 +238,7 @@ fn a_token_is_not_valid_before_its_time() {
     for nbf in [second + 1, i64::MAX] {
         let read = house().read(&token(&json!(nbf)), TokenType::Access, now());
         assert_eq!(read.err(), Some(TokenError::Invalid), "{nbf}");
-        // Signing out works whatever the times in the token say.
+        // Logout works whatever the times in the token are.
         assert!(house().read_any_age(&token(&json!(nbf))).is_ok(), "{nbf}");
     }
     for nbf in [Value::Null, json!("0"), json!([0]), json!({}), json!(true), json!(0.5), json!(1e30)] {
@@ -257,7 +259,7 @@ fn a_claim_that_may_be_left_out_is_of_its_type_where_it_is_there() {
     }
 }
 
-/// Some Base64 readers pass over the bits that are left at the end, and one token has several texts then.
+/// Some Base64 decoders ignore unused bits at the end, so that one token has several texts.
 #[test]
 fn a_token_has_one_text() {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -290,11 +292,8 @@ fn every_algorithm_signs_and_an_independent_reader_agrees() {
         let header = jsonwebtoken::decode_header(token).unwrap();
         assert_eq!(header.kid.as_deref(), Some(signer.verifying()[0].kid()));
         assert_eq!(header.typ.as_deref(), Some("JWT"));
-        let (key, alg) = match signer.verifying()[0].numbers().unwrap() {
-            PublicNumbers::Ed25519 { x } => (DecodingKey::from_ed_components(x), Algorithm::EdDSA),
-            PublicNumbers::P256 { x, y } => (DecodingKey::from_ec_components(x, y), Algorithm::ES256),
-            PublicNumbers::Rsa { n, e } => (DecodingKey::from_rsa_components(n, e), Algorithm::RS256),
-        };
+        let key = DecodingKey::from_jwk(signer.verifying()[0].jwk().unwrap());
+        let alg: Algorithm = algorithm.as_str().parse().unwrap();
         assert_eq!(header.alg, alg, "{algorithm}");
         let mut validation = Validation::new(alg);
         validation.validate_exp = false;
@@ -329,12 +328,12 @@ fn keys_change_and_tokens_go_on() {
         // Signed before keys had names.
         assert_eq!(reads(VECTOR_WITHOUT_KID), reads_old);
     }
-    // The signing key may stay in the list: it is one key.
+    // The signing key can also be in the list: it counts once.
     let listed = TokenKeys::new(old.clone(), vec![old.verifying().clone(); 2], policy());
     assert_eq!(listed.verifying().len(), 1);
 }
 
-/// An ES256 signature has a second spelling, (r, n - s). It may be read; it is the same token then, by the same `jti`.
+/// An ES256 signature has a second form, (r, n - s). It is accepted, and is the same token with the same `jti`.
 #[test]
 fn another_spelling_of_a_signature_is_no_other_token() {
     let es256 = TokenKeys::new(signing(KeyAlgorithm::Es256), vec![], policy());
@@ -398,7 +397,7 @@ fn a_token_of_another_type_is_none_of_ours() {
         let token = forged(&header, &good_claims(), &signing(KeyAlgorithm::EdDsa));
         assert_eq!(house().read(&token, TokenType::Access, now()).is_ok(), is_taken, "{typ}");
     }
-    // A token inside of a token, and claims that are packed: what was signed is no object.
+    // A nested token and compressed claims: the signed content is not a JSON object.
     let inner = house().issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
     for (extra, payload) in
         [("\"cty\":\"JWT\"", inner.access.expose_secret()), ("\"zip\":\"DEF\"", "\u{1}\u{2}\0{}")]

@@ -1,0 +1,38 @@
+//! `loopin-auth purge`: removes old rows now, as the server does every hour.
+
+use std::process::ExitCode;
+
+use chrono::Duration;
+
+use super::{CommandError, Context, output::print, runtime};
+use crate::{
+    domain::{audit::Actor, retention::Retention},
+    flows::purge::{self, Purged},
+    telemetry,
+};
+
+/// Removes rows and prints how many. `older_than_days` replaces the configured retention, except that of the audit log.
+///
+/// # Errors
+/// When the settings are wrong, or the database is not migrated or does not answer.
+pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, CommandError> {
+    let config = context.config()?;
+    let runtime = runtime()?;
+    telemetry::start(config.log_format, config.debug);
+    let purged = runtime.block_on(async {
+        let services = context.services(&config).await?;
+        let configured = services.retention;
+        let retention = older_than_days.map_or(configured, |days| Retention {
+            audit: configured.audit,
+            ..Retention::new(Duration::days(i64::from(days)))
+        });
+        let purged = purge::purge(&services, &retention, Actor::Command).await?;
+        Ok::<_, CommandError>(purged)
+    })?;
+    let Purged { challenges, messages, sessions, budgets, audit } = purged;
+    print(format_args!(
+        "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
+         {audit} entries of the audit log\n"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
