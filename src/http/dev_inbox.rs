@@ -12,7 +12,7 @@ use poem::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{body::JSON, envelope::ErrorResponse, error::RequestError, fields::FieldErrors};
+use super::{envelope::ErrorResponse, error::RequestError, fields::FieldErrors, json::JSON};
 use crate::{
     domain::{
         otp::CodeState,
