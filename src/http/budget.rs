@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Who sends a request.
+/// The sender of a request.
 pub fn requester(request: &Request) -> Requester {
     Requester { address: client_ip::from_request(request), device_token: None, challenge_response: None }
 }
