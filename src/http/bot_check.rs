@@ -1,8 +1,7 @@
-//! The answer to a request that has to show that it is no program's.
+//! The bot challenge as clients see it: `error.challenge` of a `challenge_required`.
 
 use poem_openapi::{Object, Union};
 
-use super::envelope::{ErrorCode, ErrorResponse, Failure};
 use crate::flows::bot_check::BotChallenge;
 
 /// A proof of work: find a number such that the SHA-256 of `<challenge>.<number>` begins with `difficulty` zero bits,
@@ -51,8 +50,8 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// One as a client may meet it.
-    pub fn sample() -> Self {
+    /// An example.
+    pub fn example() -> Self {
         Self::Pow(PowChallenge {
             challenge: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.challenge".to_owned(),
             difficulty: 17,
@@ -62,8 +61,8 @@ impl Challenge {
 }
 
 impl From<BotChallenge> for Challenge {
-    fn from(asked: BotChallenge) -> Self {
-        match asked {
+    fn from(challenge: BotChallenge) -> Self {
+        match challenge {
             BotChallenge::Pow { challenge, difficulty, expires_in } => {
                 Self::Pow(PowChallenge { challenge, difficulty, expires_in })
             }
@@ -73,11 +72,4 @@ impl From<BotChallenge> for Challenge {
             BotChallenge::HCaptcha { site_key } => Self::HCaptcha(HCaptchaChallenge { site_key }),
         }
     }
-}
-
-/// The answer: 403 `challenge_required`, with what is asked for.
-pub fn challenge_required(asked: BotChallenge) -> ErrorResponse {
-    let mut failure = Failure::from_code(ErrorCode::ChallengeRequired);
-    failure.error.challenge = Some(asked.into());
-    ErrorResponse(failure)
 }
