@@ -1,6 +1,6 @@
 //! `HIDE_ACCOUNT_EXISTENCE`: up to the right code nobody learns whether a phone has an account.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use poem::http::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     again::post_as,
     on_both,
-    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
 };
 
 /// What a phone can be.
@@ -180,50 +180,5 @@ on_both! {
         server.sign_in_and_complete(PHONE).await;
         server.signup(PHONE).await.assert_error(409, "user_already_exists");
         server.login(OTHER_PHONE).await.assert_error(404, "user_not_found");
-    }
-}
-
-/// Run by hand: `cargo test --test api how_long_an_answer_takes -- --ignored --nocapture`. What it prints are the times of
-/// the four kinds of phones, asked in turn, so that a busy machine is busy for all of them alike.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it measures times, which no test asserts"]
-#[expect(clippy::disallowed_methods, reason = "a measurement by hand, which asserts nothing of a time")]
-async fn how_long_an_answer_takes() {
-    const ROUNDS: u32 = 250;
-    let server = TestServer::with(Database::Sqlite, &[]).await;
-    let settings = [("HIDE_ACCOUNT_EXISTENCE", "true"), ("RATE_LIMITS_ENABLED", "false")];
-    let server = server.second_server(&settings).await;
-    let mut times: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-    for round in 0..ROUNDS {
-        let mut phones = phones(&server, round * 4).await;
-        // Whoever comes first in a round has no advantage by it.
-        phones.rotate_left(usize::try_from(round % 4).unwrap());
-        for (kind, phone) in phones {
-            for route in ["signup", "login"] {
-                server.advance(30);
-                let start = Instant::now();
-                server
-                    .post(&format!("/api/auth/{route}"), json!({ "phone_number": phone }))
-                    .await
-                    .assert_ok();
-                times.entry((route, kind)).or_default().push(start.elapsed().as_secs_f64() * 1e3);
-            }
-            let code = wrong(&server.last_code_for(&phone));
-            let start = Instant::now();
-            server.verify_login(&phone, &code).await.assert_error(400, "otp_invalid");
-            times.entry(("verify-login", kind)).or_default().push(start.elapsed().as_secs_f64() * 1e3);
-        }
-    }
-    for ((route, kind), mut times) in times {
-        times.sort_by(f64::total_cmp);
-        let at = |share: usize| times[(times.len() - 1) * share / 100];
-        println!(
-            "{route:13} {kind:11} ms: p5 {:7.3}  p25 {:7.3}  p50 {:7.3}  p75 {:7.3}  p95 {:7.3}",
-            at(5),
-            at(25),
-            at(50),
-            at(75),
-            at(95)
-        );
     }
 }
