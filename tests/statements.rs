@@ -22,73 +22,89 @@ mod statements {
     use poem::http::Method;
     use serde_json::json;
 
-    use super::support::{Answer, Database, TestServer, postgres, proxy::Proxy, whole_profile, wrong};
+    use super::support::{Answer, TestServer, proxy::Proxy, whole_profile, wrong};
 
-    /// A request, the round trips that it takes, and the most that it may take.
-    const COSTS: &[(&str, u64, u64)] = &[
-        ("GET /", 0, 0),
-        ("GET /api/health", 0, 0),
-        ("GET /api/health/ready", 1, 1),
-        ("GET /api/auth/event-interests", 0, 0),
-        ("GET /api/auth/deliveries/{delivery_id}", 1, 1),
-        ("GET /api/auth/profile", 1, 1),
-        ("GET /api/auth/profile, expired", 0, 0),
-        ("PUT /api/auth/profile", 2, 3),
-        ("POST /api/auth/complete-profile", 2, 3),
-        ("POST /api/auth/signup, new", 5, 5),
-        ("POST /api/auth/signup, resend", 5, 5),
-        ("POST /api/auth/signup, cooldown", 3, 5),
-        ("POST /api/auth/signup, invalid", 0, 0),
-        ("POST /api/auth/signup, registered", 1, 5),
-        ("POST /api/auth/login", 5, 5),
-        ("POST /api/auth/login, unknown", 1, 5),
-        ("POST /api/auth/verify-otp, new account", 7, 7),
-        ("POST /api/auth/verify-otp, known account", 7, 7),
-        ("POST /api/auth/verify-otp, wrong", 1, 7),
-        ("POST /api/auth/verify-otp, exhausted", 2, 7),
-        ("POST /api/auth/verify-otp, used", 2, 7),
-        ("POST /api/auth/verify-login", 7, 7),
-        ("POST /api/auth/verify-login, no account", 6, 7),
-        ("POST /api/auth/refresh", 2, 4),
-        ("POST /api/auth/refresh, repeated", 1, 4),
-        ("POST /api/auth/refresh, retired", 2, 4),
-        ("POST /api/auth/logout", 1, 1),
-        ("GET /api/auth/sessions", 2, 2),
-        ("DELETE /api/auth/sessions", 2, 2),
-        ("DELETE /api/auth/sessions/{id}", 2, 2),
+    /// A request, and the round trips that it takes.
+    const COSTS: &[(&str, u64)] = &[
+        ("GET /", 0),
+        ("GET /api/health", 0),
+        ("GET /api/health/ready", 1),
+        ("GET /api/auth/event-interests", 0),
+        ("GET /api/auth/deliveries/{delivery_id}", 1),
+        ("GET /api/auth/profile", 1),
+        ("GET /api/auth/profile, expired", 0),
+        ("PUT /api/auth/profile", 2),
+        ("POST /api/auth/complete-profile", 2),
+        ("POST /api/auth/signup, new", 5),
+        ("POST /api/auth/signup, resend", 5),
+        ("POST /api/auth/signup, cooldown", 3),
+        ("POST /api/auth/signup, invalid", 0),
+        ("POST /api/auth/signup, registered", 1),
+        ("POST /api/auth/login", 5),
+        ("POST /api/auth/login, unknown", 1),
+        ("POST /api/auth/verify-otp, new account", 7),
+        ("POST /api/auth/verify-otp, known account", 7),
+        ("POST /api/auth/verify-otp, wrong", 1),
+        ("POST /api/auth/verify-otp, exhausted", 2),
+        ("POST /api/auth/verify-otp, used", 2),
+        ("POST /api/auth/verify-login", 7),
+        ("POST /api/auth/verify-login, no account", 6),
+        ("POST /api/auth/refresh", 2),
+        ("POST /api/auth/refresh, repeated", 1),
+        ("POST /api/auth/refresh, retired", 2),
+        ("POST /api/auth/logout", 1),
+        ("GET /api/auth/sessions", 2),
+        ("DELETE /api/auth/sessions", 2),
+        ("DELETE /api/auth/sessions/{id}", 2),
         // It ends what devices were given too, in one transaction. Rare.
-        ("POST /api/auth/logout-all", 5, 5),
-        ("POST /api/auth/confirm-code", 4, 5),
-        ("POST /api/auth/confirm", 6, 7),
-        ("GET /api/auth/export", 5, 5),
-        ("POST /api/auth/change-phone", 5, 5),
+        ("POST /api/auth/logout-all", 5),
+        ("POST /api/auth/confirm-code", 4),
+        ("POST /api/auth/confirm", 6),
+        ("GET /api/auth/export", 5),
+        ("POST /api/auth/change-phone", 5),
         // Rare: once in the life of an account.
-        ("POST /api/auth/verify-change-phone", 19, 19),
-        ("POST /api/auth/delete-account", 11, 11),
-        ("POST /api/twilio/status, forged", 0, 0),
-        ("POST /api/auth/register", 4, 5),
-        ("POST /api/auth/register, taken", 4, 5),
-        ("POST /api/register", 1, 1),
-        ("POST /api/register, taken", 2, 2),
-        ("POST /api/auth/login, by name", 5, 5),
-        ("POST /api/auth/login, wrong password", 1, 1),
-        ("POST /api/auth/login, no such name", 1, 1),
-        ("POST /api/token", 5, 5),
-        ("POST /api/auth/password", 7, 7),
-        ("POST /api/auth/password, wrong", 2, 2),
-        ("GET /api/dashboard", 1, 1),
-        ("POST /api/dashboard", 1, 1),
-        ("GET /api/users", 2, 2),
-        ("GET /api/users, searched", 2, 2),
-        ("GET /api/users, past the end", 3, 3),
-        ("GET /api/users, as a user", 1, 1),
-        ("GET /api/users/{id}", 2, 2),
-        ("GET /api/users/{id}, of another", 1, 1),
+        ("POST /api/auth/verify-change-phone", 19),
+        ("POST /api/auth/delete-account", 11),
+        ("POST /api/twilio/status, forged", 0),
+        ("POST /api/auth/register", 4),
+        ("POST /api/auth/register, taken", 4),
+        ("POST /api/register", 1),
+        ("POST /api/register, taken", 2),
+        ("POST /api/auth/login, by name", 5),
+        ("POST /api/auth/login, wrong password", 1),
+        ("POST /api/auth/login, no such name", 1),
+        ("POST /api/token", 5),
+        ("POST /api/auth/password", 7),
+        ("POST /api/auth/password, wrong", 2),
+        ("GET /api/dashboard", 1),
+        ("POST /api/dashboard", 1),
+        ("GET /api/users", 2),
+        ("GET /api/users, searched", 2),
+        ("GET /api/users, past the end", 3),
+        ("GET /api/users, as a user", 1),
+        ("GET /api/users/{id}", 2),
+        ("GET /api/users/{id}, of another", 1),
         // Staff changing another's names: the act and its entry are one transaction.
-        ("PUT /api/users/{id}", 6, 6),
-        ("PUT /api/users/{id}, role", 10, 10),
-        ("DELETE /api/users/{id}", 10, 10),
-        ("POST /api/users/{id}/activate", 7, 7),
+        ("PUT /api/users/{id}", 6),
+        ("PUT /api/users/{id}, role", 10),
+        ("DELETE /api/users/{id}", 10),
+        ("POST /api/users/{id}/activate", 7),
+    ];
+
+    /// The most round trips that the frequent requests may take, in every case of each. If a change exceeds one of these,
+    /// the request has to become cheaper; a number of `COSTS` may change.
+    const MOST: &[(&str, u64)] = &[
+        ("GET /api/auth/event-interests", 0),
+        ("GET /api/auth/deliveries", 1),
+        ("GET /api/auth/profile", 1),
+        ("PUT /api/auth/profile", 3),
+        ("POST /api/auth/complete-profile", 3),
+        ("POST /api/auth/signup", 5),
+        ("POST /api/auth/login", 5),
+        ("POST /api/auth/verify-otp", 7),
+        ("POST /api/auth/verify-login", 7),
+        ("POST /api/auth/refresh", 4),
+        ("POST /api/auth/logout", 1),
     ];
 
     /// Counts one request after the other.
@@ -101,19 +117,14 @@ mod statements {
 
     impl Meter {
         /// With the limits off or on.
-        async fn new(limits: &str) -> Self {
-            let url = postgres::new_database().await;
-            let (server, _) = postgres::through(&url, 0);
-            let proxy = Proxy::to(server).await;
-            let (_, url) = postgres::through(&url, proxy.address.port());
+        async fn new(limits: &str) -> Option<Self> {
             let settings = [
-                ("DATABASE_URL", url.as_str()),
                 // One connection, so that a statement is prepared once.
                 ("DATABASE_MAX_CONNECTIONS", "1"),
                 ("RATE_LIMITS_ENABLED", limits),
             ];
-            let server = TestServer::with(Database::Postgres, &settings).await;
-            Self { server, proxy, counted: BTreeMap::new() }
+            let (server, proxy) = TestServer::behind_proxy(&settings).await?;
+            Some(Self { server, proxy, counted: BTreeMap::new() })
         }
 
         async fn count(
@@ -406,10 +417,7 @@ mod statements {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn every_request_takes_the_round_trips_that_it_is_known_to_take() {
-        if !postgres::is_there() {
-            return;
-        }
-        let mut meter = Meter::new("false").await;
+        let Some(mut meter) = Meter::new("false").await else { return };
         for last in 10..14 {
             let phone = format!("+9198765432{last}");
             let token = meter.signing_up(&phone).await;
@@ -427,17 +435,30 @@ mod statements {
                 meter.counted.clear();
             }
         }
-        let known: BTreeMap<&str, u64> = COSTS.iter().map(|(name, exact, _)| (*name, *exact)).collect();
+        let known: BTreeMap<&str, u64> = COSTS.iter().copied().collect();
         for (name, took) in &meter.counted {
             println!("{took:>3}  {name}");
         }
         assert_eq!(meter.counted, known);
     }
 
-    #[test]
-    fn no_request_is_known_to_take_more_than_it_may() {
-        for (name, exact, most) in COSTS.iter().chain(limits::COSTS) {
-            assert!(exact <= most, "{name} takes {exact} round trips and may take {most}");
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_request_is_known_to_take_more_than_it_may() {
+        let Some(mut meter) = Meter::new("false").await else { return };
+        // The first phone prepares every statement.
+        for phone in ["+919876543210", "+919876543211"] {
+            meter.counted.clear();
+            let token = meter.signing_up(phone).await;
+            meter.profile(phone, &token).await;
+            let refresh = meter.logging_in(phone).await;
+            meter.session(&refresh).await;
+        }
+        for (route, most) in MOST {
+            let cases = || meter.counted.iter().filter(|(name, _)| name.starts_with(route));
+            assert!(cases().count() > 0, "no request to {route} was counted");
+            for (name, took) in cases() {
+                assert!(took <= most, "{name} takes {took} round trips and may take {most}");
+            }
         }
     }
 }

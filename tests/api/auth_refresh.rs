@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     forge::{altered, claim, claims, signed, signed_by, unsigned, with},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, postgres, proxy::Proxy},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer},
 };
 
 const DAY: i64 = 24 * 60 * 60;
@@ -245,17 +245,8 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_database_the_token_stays_as_good_as_it_was() {
-    if !postgres::is_there() {
-        return;
-    }
-    let (server, url) = postgres::through(&postgres::new_database().await, 0);
-    let proxy = Proxy::to(server).await;
-    let url = postgres::through(&url, proxy.address.port()).1;
-    let server = crate::support::TestServer::with(
-        crate::support::Database::Postgres,
-        &[("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")],
-    )
-    .await;
+    let settings = [("DATABASE_MAX_CONNECTIONS", "1")];
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     let token = server.sign_in(PHONE).await.refresh;
     proxy.go_away().await;
     server.refresh(&token).await.assert_error(503, "database_unavailable");

@@ -9,7 +9,7 @@ use crate::{
     again::{poke_as, post_as},
     budgets::{Guesser, HOUR, assert_judged, assert_refused, row, stranger},
     on_both,
-    sms::{answers, refuses, server_that_sends_to, takes},
+    sms::{answers, first_request, refuses, server_that_sends_to, takes},
     support::{OTHER_PHONE, PHONE, TestServer},
 };
 
@@ -154,12 +154,7 @@ on_both! {
             let one = server.from("203.0.113.7");
             async move { one.signup(PHONE).await }
         });
-        for _ in 0..500 {
-            if !stub.received_requests().await.unwrap().is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        first_request(&stub).await;
         server.from("203.0.113.8").signup(PHONE).await.assert_error(429, "otp_cooldown");
         waiting.await.unwrap().assert_error(400, "phone_unreachable");
         // Both are given back now: the one was refused by the provider, the other by us.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::{
     forge::{claims, signed_by, with},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy, whole_profile, wrong},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, proxy::Proxy, whole_profile, wrong},
 };
 
 const COMPLETE: &str = "/api/auth/complete-profile";
@@ -112,9 +112,7 @@ on_both! {
     async fn fault_08_a_lost_connection_is_replaced(server: TestServer) {
         // A file cannot be cut off.
         if server.database == Database::Postgres {
-            let (address, _) = postgres::through(server.setting("DATABASE_URL"), 0);
-            let proxy = Proxy::to(address).await;
-            let (_, url) = postgres::through(server.setting("DATABASE_URL"), proxy.address.port());
+            let (proxy, url) = Proxy::before(server.setting("DATABASE_URL")).await;
             let server = server.second_server(&[("DATABASE_URL", &url)]).await;
             server.signup(PHONE).await.assert_ok();
             proxy.go_away().await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     forge::{altered, claims, signed, signed_by, unsigned, with},
     on_both,
-    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy, whole_profile},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, whole_profile},
 };
 
 const GATED: [(Method, &str); 3] = [
@@ -209,14 +209,8 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_opens_again_when_the_database_is_back() {
-    if !postgres::is_there() {
-        return;
-    }
-    let (server, url) = postgres::through(&postgres::new_database().await, 0);
-    let proxy = Proxy::to(server).await;
-    let url = postgres::through(&url, proxy.address.port()).1;
-    let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let settings = [("DATABASE_MAX_CONNECTIONS", "1")];
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     let token = server.sign_in(PHONE).await.access;
     proxy.go_away().await;
     for answer in knock_with(&server, &token).await {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    support::{Answer, Database, PHONE, TestServer, postgres, proxy::Proxy},
+    support::{Answer, PHONE, TestServer},
 };
 
 /// What a browser says that it reads.
@@ -152,14 +152,8 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_comes_back_is_met_by_the_next_request() {
-    if !postgres::is_there() {
-        return;
-    }
-    let (server, url) = postgres::through(&postgres::new_database().await, 0);
-    let proxy = Proxy::to(server).await;
-    let url = postgres::through(&url, proxy.address.port()).1;
-    let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let settings = [("DATABASE_MAX_CONNECTIONS", "1")];
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     for _ in 0..2 {
         server.get("/api/health/ready").await.assert_ok();
         proxy.go_away().await;

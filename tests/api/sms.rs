@@ -20,7 +20,7 @@ use wiremock::{
 
 use crate::{
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, wait_until},
 };
 
 pub(crate) const SID: &str = "AC0123456789abcdef0123456789abcdef";
@@ -73,6 +73,11 @@ pub(crate) fn form(body: &[u8]) -> HashMap<String, String> {
 /// The messages that the stub was given since it last changed its mind, oldest first.
 pub(crate) async fn given(stub: &MockServer) -> Vec<HashMap<String, String>> {
     stub.received_requests().await.unwrap().iter().map(|request| form(&request.body)).collect()
+}
+
+/// Waits until the stub has received a request.
+pub(crate) async fn first_request(stub: &MockServer) {
+    wait_until("the stub has a request", async || !given(stub).await.is_empty()).await;
 }
 
 /// The code in a message.

@@ -2,18 +2,12 @@
 
 use serde_json::json;
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy};
+use crate::support::{Database, OTHER_PHONE, PHONE, TestServer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_lets_nobody_past_the_budgets() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
-    let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await.from("203.0.113.7");
+    let Some((server, proxy)) = TestServer::behind_proxy(&[]).await else { return };
+    let server = server.from("203.0.113.7");
     let register = |name: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": "purple-kettle-morning-71"});
     let log_in = json!({"username": "gaurav", "password": "copper-lantern-evening-38"});
     assert_eq!(server.post("/api/auth/register", register("gaurav")).await.status, 201);

@@ -4,7 +4,7 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::support::{
-    Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, postgres, proxy::Proxy, whole_profile, wrong,
+    Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, proxy::Proxy, whole_profile, wrong,
 };
 
 const THIRD_PHONE: &str = "+919811112222";
@@ -19,14 +19,7 @@ struct SignedUp {
 
 impl SignedUp {
     async fn new() -> Option<Self> {
-        if !postgres::is_there() {
-            return None;
-        }
-        let url = postgres::new_database().await;
-        let (server, _) = postgres::through(&url, 0);
-        let proxy = Proxy::to(server).await;
-        let (_, url) = postgres::through(&url, proxy.address.port());
-        let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+        let (server, proxy) = TestServer::behind_proxy(&[]).await?;
         let tokens = server.sign_in_and_complete(PHONE).await;
         server.signup(OTHER_PHONE).await.assert_ok();
         let code = server.last_code_for(OTHER_PHONE);

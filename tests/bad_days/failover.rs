@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use poem::http::Method;
 use serde_json::json;
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, Tokens, postgres, proxy::Proxy};
+use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, Tokens, proxy::Proxy};
 
 /// A server whose connections take no writes, while new ones could.
 struct Failover {
@@ -17,18 +17,11 @@ struct Failover {
 
 impl Failover {
     async fn new() -> Option<Self> {
-        if !postgres::is_there() {
-            return None;
-        }
-        let url = postgres::new_database().await;
-        let (server, _) = postgres::through(&url, 0);
-        let proxy = Proxy::to(server).await;
-        let (_, through) = postgres::through(&url, proxy.address.port());
-        let settings = [("DATABASE_URL", through.as_str()), ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h")];
-        let server = TestServer::with(Database::Postgres, &settings).await;
+        let settings = [("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h")];
+        let (server, proxy) = TestServer::behind_proxy(&settings).await?;
         let administrator = TestServer::with(Database::Postgres, &[]).await;
         let tokens = server.sign_in_and_complete(PHONE).await;
-        let path = url::Url::parse(&url).expect("a URL").path().to_owned();
+        let path = url::Url::parse(server.setting("DATABASE_URL")).expect("a URL").path().to_owned();
         let database = path.trim_start_matches('/').to_owned();
         Some(Self { server, proxy, administrator, database, tokens })
     }

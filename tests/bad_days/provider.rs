@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use crate::{
     on_both,
-    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, wait_until},
 };
 
 /// So long that everything else is over by then, and short for whoever waits for the test.
@@ -89,15 +89,9 @@ async fn codes(twilio: &MockServer, known: &mut HashMap<String, String>) -> usiz
     requests.len()
 }
 
-/// Waits until Twilio has been asked: from then on a message is on its way.
-async fn asked(twilio: &MockServer) {
-    for _ in 0..500 {
-        if !twilio.received_requests().await.unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("Twilio was never asked");
+/// Waits until Twilio has received a request: a message is on its way.
+async fn first_request(twilio: &MockServer) {
+    wait_until("Twilio has a request", async || !twilio.received_requests().await.unwrap().is_empty()).await;
 }
 
 on_both! {
@@ -108,20 +102,15 @@ on_both! {
             let server = Arc::clone(&server);
             async move { server.signup(PHONE).await }
         });
-        asked(&twilio).await;
+        first_request(&twilio).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'pending'").await, 1);
         asking.abort();
         assert!(asking.await.unwrap_err().is_cancelled());
 
-        let mut marked = 0;
-        for _ in 0..500 {
-            marked = server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await;
-            if marked == 1 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(marked, 1, "what became of the message was written down");
+        wait_until("the outcome of the message is recorded", async || {
+            server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await == 1
+        })
+        .await;
         // It counts as sent: the cooldown runs.
         server.signup(PHONE).await.assert_error(429, "otp_cooldown");
     }
@@ -166,7 +155,7 @@ on_both! {
             let server = Arc::clone(&server);
             async move { server.signup(PHONE).await }
         });
-        asked(&twilio).await;
+        first_request(&twilio).await;
         for _ in 0..20 {
             server.get("/api/auth/event-interests").await.assert_ok();
             server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
@@ -228,7 +217,7 @@ on_both! {
                 tokio::spawn(async move { server.signup(&phone(number)).await })
             })
             .collect();
-        asked(&twilio).await;
+        first_request(&twilio).await;
         for _ in 0..20 {
             server.get("/api/auth/event-interests").await.assert_ok();
             server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Answer, Database, TestServer, postgres, proxy::Proxy};
+use crate::support::{Answer, TestServer, proxy::Proxy};
 
 /// With limits, as `limits.rs` beside this has it.
 const SIGNUP: u64 = 7;
@@ -37,21 +37,13 @@ async fn took(server: &TestServer, proxy: &Proxy, round: u32) -> [u64; 3] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bot_proof_takes_one_round_trip_more_at_most() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
     let settings = [
-        ("DATABASE_URL", url.as_str()),
         // One connection, so that a statement is prepared once.
         ("DATABASE_MAX_CONNECTIONS", "1"),
         ("BOT_PROOF", "pow"),
         ("BOT_PROOF_DIFFICULTY", "8"),
     ];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     // What the first round took includes the preparing of every statement.
     server.signup("+919876543000").await.assert_ok();
     let mut last = [0; 3];

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Database, TestServer, postgres, proxy::Proxy, whole_profile, wrong};
+use crate::support::{Answer, TestServer, proxy::Proxy, whole_profile, wrong};
 
 /// What a phone can be.
 const KINDS: [&str; 4] = ["unknown", "unfinished", "finished", "disabled"];
@@ -26,21 +26,13 @@ async fn make(server: &TestServer, kind: &str, phone: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_phone_costs_the_same_up_to_the_right_code() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
     let settings = [
-        ("DATABASE_URL", url.as_str()),
         // One connection, so that a statement is prepared once.
         ("DATABASE_MAX_CONNECTIONS", "1"),
         ("HIDE_ACCOUNT_EXISTENCE", "true"),
         ("PHONE_STALE_DAYS", "180"),
     ];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     let mut costs = Vec::new();
     // What the first round took includes the preparing of every statement.
     for round in 0..2 {

@@ -18,6 +18,8 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use super::postgres;
+
 /// A proxy on this machine.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -35,8 +37,16 @@ type Open = (mpsc::Sender<()>, mpsc::Receiver<()>);
 type Lose = Arc<Mutex<Option<String>>>;
 
 impl Proxy {
+    /// A proxy to the PostgreSQL of this URL, and the URL of the same database through the proxy.
+    pub async fn before(url: &str) -> (Self, String) {
+        let (server, _) = postgres::through(url, 0);
+        let proxy = Self::to(server).await;
+        let (_, url) = postgres::through(url, proxy.address.port());
+        (proxy, url)
+    }
+
     /// A proxy to this server.
-    pub async fn to(server: (String, u16)) -> Self {
+    async fn to(server: (String, u16)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let round_trips = Arc::new(AtomicU64::new(0));
