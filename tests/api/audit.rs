@@ -1,4 +1,5 @@
-//! The audit log: what people and staff do is in it, nobody can change it, and it tells nothing of a person.
+//! The audit log itself: append-only, dropped by whole months, and found page by page. What requests write into it is in
+//! `audit_entries.rs`.
 
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    roles::{ADMIN, somebody},
+    roles::{ADMIN, sign_in_with_role},
     support::{OTHER_PHONE, PHONE, TestServer, wait_until},
 };
 
 const ADDRESS: &str = "203.0.113.7";
 
-/// Everything that is in the log, oldest first.
+/// All entries of the log, oldest first.
 pub(crate) async fn entries(server: &TestServer) -> Vec<Entry> {
     server.services.audit.flush().await.expect("the entries are written");
     store::audit::list_after(&server.services.store, &Filter::default(), None, 10_000)
@@ -72,7 +73,7 @@ on_both! {
                 "UPDATE",
             ),
         ] {
-            // SQLite knows no TRUNCATE, and passes over a row that is there before it asks what to do with the conflict.
+            // SQLite has no TRUNCATE, and ignores an existing row before it handles the conflict.
             if server.database == Database::Sqlite && (word == "TRUNCATE" || sql.starts_with("INSERT")) {
                 continue;
             }
@@ -80,7 +81,7 @@ on_both! {
             assert!(refused.contains("append-only") && refused.contains(word), "{sql}: {refused}");
             assert_eq!(entries(&server).await, before, "{sql}");
         }
-        // For the rows of other tables nothing has changed.
+        // Rows of other tables can still be changed.
         server.sign_in(PHONE).await;
         assert_eq!(server.execute("UPDATE accounts SET bio = 'Music.'").await, 1);
     }
@@ -107,7 +108,7 @@ on_both! {
     }
 
     async fn only_whole_months_that_are_over_are_dropped_and_the_triggers_stay(server: TestServer) {
-        // The house is in India, and it is the middle of March there.
+        // The server's time zone is India's, where it is the middle of March.
         let all = [
             ("2026-01-15T12:00:00Z", 1),
             ("2026-01-31T18:29:59.999999Z", 2), // the last moment of January
@@ -132,7 +133,7 @@ on_both! {
         assert_eq!(drop_before("2026-01").await, Dropped::Entries(0));
         assert_eq!(drop_before("2026-02").await, Dropped::Entries(2));
         assert_eq!(numbers().await, [3, 4]);
-        // March goes on, so all before it can go.
+        // March has not ended, so only entries before it can be dropped.
         assert_eq!(drop_before("2026-03").await, Dropped::Entries(1));
         assert_eq!(numbers().await, [4]);
         let dropped: Vec<Value> = entries_of(&server, Action::AuditDropped).await.iter().map(detail).collect();
@@ -180,7 +181,7 @@ on_both! {
             (none.clone(), 25),
             (Filter { action: Some(Action::WrongCode), ..none.clone() }, 20),
             (Filter { user_id: Some(id(1)), ..none.clone() }, 20),
-            // By her, and about her.
+            // Entries by this user, and entries about them.
             (Filter { user_id: Some(id(2)), ..none.clone() }, 5),
             (Filter { user_id: Some(id(3)), ..none.clone() }, 5),
             (Filter { phones: Some(pseudonyms.phone_with_all(&phone(OTHER_PHONE))), ..none.clone() }, 5),
@@ -218,11 +219,11 @@ on_both! {
     }
 
     async fn an_act_of_staff_that_cannot_be_written_down_does_not_happen(server: TestServer) {
-        let admin = somebody(&server, ADMIN, "admin").await;
-        let her = server.sign_in(PHONE).await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
+        let account = server.sign_in(PHONE).await;
         server.services.audit.flush().await.unwrap();
         server.execute("ALTER TABLE audit RENAME TO away").await;
-        let path = format!("/api/users/{}", her.user_id);
+        let path = format!("/api/users/{}", account.user_id);
         for (method, path, body) in [
             (Method::PUT, path.clone(), json!({"first_name": "Gaurav"})),
             (Method::PUT, path.clone(), json!({"role": "staff"})),
@@ -231,7 +232,7 @@ on_both! {
             server.send_as(&admin.access, method, &path, body).await.assert_error(500, "internal");
         }
         server.execute("ALTER TABLE away RENAME TO audit").await;
-        let user = server.get_as(&her.access, &path).await;
+        let user = server.get_as(&account.access, &path).await;
         assert_eq!((user.at("/role"), user.at("/is_active")), (json!("user"), json!(true)));
         assert_eq!(user.at("/first_name"), Value::Null);
     }

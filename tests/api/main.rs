@@ -1,4 +1,4 @@
-//! The server as a client meets it: one file per URL, on SQLite and on PostgreSQL.
+//! The API over HTTP: one file per route or subject, on SQLite and on PostgreSQL.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! `POST /api/twilio/status`: what Twilio reports of a message, in whatever order, and what others pretend.
+//! `POST /api/twilio/status`: reports of Twilio about a message, in any order, and forged reports.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,7 +10,7 @@ use wiremock::{
     matchers::{method, path_regex},
 };
 
-use super::sms::{SID, TOKEN, answers, given, server_that_sends_to, takes};
+use super::sms::{SID, TOKEN, accepted, sent_to, server_that_sends_to, set_answer};
 use crate::{
     on_both,
     support::{Answer, PHONE, TestServer, WIDE_LIMITS},
@@ -18,13 +18,13 @@ use crate::{
 
 const PATH: &str = "/api/twilio/status";
 
-/// Where the world sees the server; nothing in these tests is reached there.
+/// The public URL of the server. The tests send no request to it.
 const PUBLIC: &str = "https://auth.example.com";
 
-/// What the stub calls every message.
+/// The SID that the stub gives to every message.
 pub(crate) const MESSAGE: &str = "SM0123456789abcdef0123456789abcdef";
 
-/// What is wrong with it, its fields, and its signature.
+/// A description, the fields, and the signature.
 type Forgery<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
 
 /// As Twilio signs: the URL, then each field's name and value, sorted by name.
@@ -44,14 +44,14 @@ fn form(fields: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// A post of these fields with this signature.
+/// Posts these fields with this signature.
 async fn post(server: &TestServer, path: &str, fields: &[(&str, &str)], signature: Option<&str>) -> Answer {
     let mut headers = vec![("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
     headers.extend(signature.map(|signature| ("x-twilio-signature", signature)));
     server.send(Method::POST, path, &headers, Some(form(fields))).await
 }
 
-/// What Twilio posts when a message of ours got so far.
+/// Posts the report of Twilio that a message has this status.
 pub(crate) async fn report(server: &TestServer, sid: &str, status: &str, more: &[(&str, &str)]) -> Answer {
     let mut fields = vec![
         ("ApiVersion", "2010-04-01"),
@@ -69,7 +69,7 @@ pub(crate) async fn report(server: &TestServer, sid: &str, status: &str, more: &
     answer
 }
 
-/// A server that sends to the stub and takes its reports.
+/// A server that sends to the stub and accepts its reports.
 pub(crate) async fn with_twilio(
     server: &TestServer,
     stub: &MockServer,
@@ -81,9 +81,9 @@ pub(crate) async fn with_twilio(
     server_that_sends_to(server, &stub.uri(), &all).await
 }
 
-/// A server, and the answer to a sign-up whose message Twilio took.
+/// A server, and the answer to a sign-up whose message Twilio accepted.
 async fn signed_up(server: &TestServer, stub: &MockServer) -> (TestServer, Answer) {
-    answers(stub, takes()).await;
+    set_answer(&stub, accepted()).await;
     let server = with_twilio(server, stub, &[]).await;
     let answer = server.signup(PHONE).await;
     answer.assert_ok();
@@ -94,8 +94,8 @@ pub(crate) async fn status(server: &TestServer, answer: &Answer) -> String {
     server.delivery(answer).await.assert_ok().text_at("/status")
 }
 
-/// Every column of the messages that a report may change.
-async fn rows(server: &TestServer) -> i64 {
+/// The number of messages that no report has changed.
+async fn unchanged_messages(server: &TestServer) -> i64 {
     server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued' AND sent_at IS NULL AND error_code IS NULL").await
 }
 
@@ -103,7 +103,7 @@ on_both! {
     async fn twilio_is_told_where_to_report(server: TestServer) {
         let stub = MockServer::start().await;
         let (_, _) = signed_up(&server, &stub).await;
-        assert_eq!(given(&stub).await[0]["StatusCallback"], format!("{PUBLIC}{PATH}"));
+        assert_eq!(sent_to(&stub).await[0]["StatusCallback"], format!("{PUBLIC}{PATH}"));
     }
 
     async fn reports_make_a_timeline_in_any_order(server: TestServer) {
@@ -136,7 +136,7 @@ on_both! {
             report(&server, MESSAGE, word, &[("ErrorCode", "30006"), ("To", PHONE)]).await;
         }
         assert_eq!(server.delivery(&answer).await.json(), once.json());
-        // A phone that has the message after all is right.
+        // A later report that the message was delivered replaces the failure.
         report(&server, MESSAGE, "delivered", &[]).await;
         let after_all = server.delivery(&answer).await;
         assert_eq!(after_all.text_at("/status"), "delivered");
@@ -192,8 +192,8 @@ on_both! {
         let as_json = [("content-type", "application/json"), ("x-twilio-signature", right.as_str())];
         let body = json!({"MessageSid": MESSAGE, "MessageStatus": "sent"}).to_string();
         server.send(Method::POST, PATH, &as_json, Some(body)).await.assert_error(403, "forbidden");
-        assert_eq!(rows(&server).await, 1, "nothing has changed");
-        // The very same is taken with its own signature, and again.
+        assert_eq!(unchanged_messages(&server).await, 1, "nothing has changed");
+        // The same report is accepted with its own signature, also twice.
         for _ in 0..2 {
             assert_eq!(post(&server, PATH, &fields, Some(&right)).await.status.as_u16(), 204);
         }
@@ -211,12 +211,12 @@ on_both! {
 
     async fn behind_a_proxy_the_public_address_is_what_was_signed(server: TestServer) {
         let stub = MockServer::start().await;
-        answers(&stub, takes()).await;
+        set_answer(&stub, accepted()).await;
         for base in ["https://auth.example.com/loopin", "https://auth.example.com:8443", "http://auth.example.com/"] {
             let server = server_that_sends_to(&server, &stub.uri(), &[("PUBLIC_BASE_URL", base)]).await;
             let answer = server.signup(PHONE).await;
             let url = format!("{}{PATH}", base.trim_end_matches('/'));
-            assert_eq!(given(&stub).await.last().unwrap()["StatusCallback"], url);
+            assert_eq!(sent_to(&stub).await.last().unwrap()["StatusCallback"], url);
             let fields = [("MessageSid", MESSAGE), ("MessageStatus", "delivered")];
             let reached = format!("http://127.0.0.1:8000{PATH}");
             let forged = post(&server, PATH, &fields, Some(&signature(&reached, &fields))).await;
@@ -265,6 +265,6 @@ on_both! {
         report(&server, none, "delivered", &[("To", "client:anna")]).await;
         report(&server, MESSAGE, "receiving", &[]).await;
         report(&server, "' OR 1=1; --", "delivered", &[]).await;
-        assert_eq!(rows(&server).await, 1);
+        assert_eq!(unchanged_messages(&server).await, 1);
     }
 }

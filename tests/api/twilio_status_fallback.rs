@@ -7,14 +7,14 @@ use wiremock::{
     matchers::{any, path_regex},
 };
 
-use super::sms::{answers, first_request, given, takes};
+use super::sms::{accepted, first_request, sent_to, set_answer};
 use crate::{
     on_both,
     support::PHONE,
     twilio_status::{MESSAGE, report, status, with_twilio},
 };
 
-/// Twilio numbers its messages.
+/// Accepts every message, with numbers as SIDs.
 struct Numbered(std::sync::atomic::AtomicU32);
 
 impl Respond for Numbered {
@@ -30,7 +30,7 @@ on_both! {
         let stub = MockServer::start().await;
         let failed = json!({"sid": MESSAGE, "status": "failed", "error_code": 30006});
         let slow = std::time::Duration::from_millis(700);
-        answers(&stub, ResponseTemplate::new(201).set_delay(slow).set_body_json(failed)).await;
+        set_answer(&stub, ResponseTemplate::new(201).set_delay(slow).set_body_json(failed)).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
         let server = with_twilio(&server, &stub, &settings).await;
         let reporting = async {
@@ -39,7 +39,7 @@ on_both! {
         };
         let (answer, ()) = tokio::join!(server.signup(PHONE), reporting);
         answer.assert_error(400, "phone_unreachable");
-        assert_eq!(given(&stub).await.len(), 1);
+        assert_eq!(sent_to(&stub).await.len(), 1);
     }
 
     async fn a_message_that_arrived_after_all_is_enough(server: TestServer) {
@@ -57,7 +57,7 @@ on_both! {
         report(&server, &sid(1), "undelivered", &[("ErrorCode", "30003")]).await;
         report(&server, &sid(1), "delivered", &[]).await;
         report(&server, &sid(2), "undelivered", &[("ErrorCode", "63024")]).await;
-        assert_eq!(given(&stub).await.len(), 2, "no call follows a message that has arrived");
+        assert_eq!(sent_to(&stub).await.len(), 2, "no call follows a message that has arrived");
         let known = server.delivery(&answer).await;
         assert_eq!((known.text_at("/channel"), known.text_at("/status")), ("sms".into(), "delivered".into()));
     }
@@ -74,25 +74,25 @@ on_both! {
             ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu"),
         ];
         let server = with_twilio(&server, &stub, &settings).await;
-        let wish = json!({"channel": "whatsapp", "platform": "android"});
-        server.signup_with(PHONE, wish, "hi").await.assert_ok();
+        let fields = json!({"channel": "whatsapp", "platform": "android"});
+        server.signup_with(PHONE, fields, "hi").await.assert_ok();
         report(&server, &format!("SM{:032x}", 1), "undelivered", &[("ErrorCode", "63024")]).await;
-        let body = &given(&stub).await[1]["Body"];
+        let body = &sent_to(&stub).await[1]["Body"];
         assert!(body.contains("कोड") && body.ends_with("FA+9qCX9VSu"), "{body}");
     }
 
     async fn a_report_is_taken_though_nothing_can_follow(server: TestServer) {
         let stub = MockServer::start().await;
-        answers(&stub, takes()).await;
+        set_answer(&stub, accepted()).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
         let one = with_twilio(&server, &stub, &settings).await;
         let answer = one.signup(PHONE).await;
-        // The code's key is gone, so nobody can send it again.
+        // This server does not have the key of the code, so it cannot send it again.
         let other_key = [settings[0], settings[1], ("SECRET_KEY", "another secret key of 32 bytes or more")];
         let other = with_twilio(&server, &stub, &other_key).await;
         report(&other, MESSAGE, "undelivered", &[("ErrorCode", "30003")]).await;
         assert_eq!(status(&one, &answer).await, "undelivered");
-        assert_eq!(given(&stub).await.len(), 1);
+        assert_eq!(sent_to(&stub).await.len(), 1);
     }
 
     async fn a_hundred_reports_at_once_of_a_lost_message_send_one_more(server: TestServer) {
@@ -115,17 +115,17 @@ on_both! {
             report(server, &sid, word, &[("ErrorCode", "30003"), ("To", PHONE)])
         });
         join_all(reports).await;
-        let sent = given(&stub).await;
+        let sent = sent_to(&stub).await;
         let to: Vec<&str> = sent.iter().map(|form| form["To"].as_str()).collect();
         assert_eq!(to, [PHONE, &format!("whatsapp:{PHONE}")]);
         assert_eq!(one.delivery(&answer).await.text_at("/channel"), "whatsapp");
-        // When that one comes back too, the last way is tried, and then none is left.
+        // When that message is undelivered too, the last channel is tried, and then none is left.
         for sid in [2, 3] {
             let to = if sid == 2 { format!("whatsapp:{PHONE}") } else { PHONE.to_owned() };
             report(&one, &format!("SM{sid:032x}"), "undelivered", &[("To", &to)]).await;
         }
-        assert_eq!(given(&stub).await.len(), 3);
-        assert!(given(&stub).await[2].contains_key("Twiml"));
+        assert_eq!(sent_to(&stub).await.len(), 3);
+        assert!(sent_to(&stub).await[2].contains_key("Twiml"));
         assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 3);
     }
 
@@ -134,18 +134,18 @@ on_both! {
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
         let server = with_twilio(&server, &stub, &settings).await;
-        // She answered STOP, or Twilio takes it for pumping.
+        // The user answered STOP, or Twilio suspects pumping.
         for (sid, code, phone) in [(1, "21610", "+919876543211"), (2, "30450", "+919876543212")] {
             server.signup(phone).await.assert_ok();
             report(&server, &format!("SM{sid:032x}"), "undelivered", &[("ErrorCode", code)]).await;
         }
-        assert_eq!(given(&stub).await.len(), 2);
-        // She has asked for a call herself, so that her text message came back is no news.
+        assert_eq!(sent_to(&stub).await.len(), 2);
+        // The user has requested a call meanwhile, so the undelivered SMS needs no fallback.
         server.signup(PHONE).await.assert_ok();
         server.advance(30);
         server.signup_with(PHONE, json!({"channel": "call"}), "").await.assert_ok();
         report(&server, &format!("SM{:032x}", 3), "undelivered", &[("ErrorCode", "30003")]).await;
-        assert_eq!(given(&stub).await.len(), 4);
+        assert_eq!(sent_to(&stub).await.len(), 4);
     }
 
     async fn a_way_that_is_refused_is_followed_by_the_next(server: TestServer) {
@@ -166,6 +166,6 @@ on_both! {
         report(&server, &format!("SM{:032x}", 1), "undelivered", &[]).await;
         let now = server.delivery(&answer).await;
         assert_eq!((now.text_at("/channel"), now.text_at("/status")), ("call".into(), "queued".into()));
-        assert_eq!(given(&stub).await.len(), 3);
+        assert_eq!(sent_to(&stub).await.len(), 3);
     }
 }

@@ -6,7 +6,7 @@ use wiremock::{
     matchers::{any, path_regex},
 };
 
-use super::sms::{answers, first_request, given, takes};
+use super::sms::{accepted, first_request, sent_to, set_answer};
 use crate::{
     on_both,
     support::{OTHER_PHONE, PHONE},
@@ -16,18 +16,18 @@ use crate::{
 on_both! {
     async fn a_report_that_overtakes_the_answer_finds_its_message(server: TestServer) {
         let stub = MockServer::start().await;
-        let slow = takes().set_delay(std::time::Duration::from_millis(700));
+        let slow = accepted().set_delay(std::time::Duration::from_millis(700));
         Mock::given(any()).respond_with(slow).mount(&stub).await;
         let server = with_twilio(&server, &stub, &[]).await;
-        let asking = server.signup(PHONE);
+        let signing_up = server.signup(PHONE);
         let reporting = async {
             first_request(&stub).await;
             report(&server, MESSAGE, "sent", &[("To", PHONE)]).await;
             assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
         };
-        let (answer, ()) = tokio::join!(asking, reporting);
+        let (answer, ()) = tokio::join!(signing_up, reporting);
         answer.assert_ok();
-        // The answer says less than what is known, and fills in what was missing.
+        // The answer of Twilio does not replace the later status, but adds the SID.
         assert_eq!(status(&server, &answer).await, "sent");
         report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
         assert_eq!(status(&server, &answer).await, "delivered");
@@ -37,18 +37,18 @@ on_both! {
 
     async fn a_report_tells_what_became_of_a_message_whose_answer_was_lost(server: TestServer) {
         let stub = MockServer::start().await;
-        answers(&stub, ResponseTemplate::new(500)).await;
+        set_answer(&stub, ResponseTemplate::new(500)).await;
         let server = with_twilio(&server, &stub, &[("RATE_LIMITS_ENABLED", "false")]).await;
         server.signup(PHONE).await.assert_error(503, "sms_unavailable");
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
-        // Not one to another phone, nor one by another way.
+        // Reports about another phone or another channel do not match.
         report(&server, MESSAGE, "delivered", &[("To", OTHER_PHONE)]).await;
         report(&server, MESSAGE, "delivered", &[("To", &format!("whatsapp:{PHONE}"))]).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
         report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
         let known = format!("SELECT COUNT(*) FROM messages WHERE status = 'delivered' AND provider_id = '{MESSAGE}'");
         assert_eq!(server.count(&known).await, 1);
-        // Of two that wait for a name nobody can tell which is meant.
+        // With two messages without a SID, it is unknown which one the report is about.
         for _ in 0..2 {
             server.signup(OTHER_PHONE).await.assert_error(503, "sms_unavailable");
         }
@@ -59,11 +59,11 @@ on_both! {
     async fn a_report_of_an_earlier_message_is_not_taken_for_one_of_the_next(server: TestServer) {
         let stub = MockServer::start().await;
         let failed = json!({"sid": MESSAGE, "status": "failed", "error_code": 30005});
-        answers(&stub, ResponseTemplate::new(201).set_body_json(failed)).await;
+        set_answer(&stub, ResponseTemplate::new(201).set_body_json(failed)).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
         let server = with_twilio(&server, &stub, &settings).await;
         server.signup(PHONE).await.assert_error(400, "phone_unreachable");
-        // She asks again, and while Twilio takes its time the first one is reported.
+        // The user requests another code, and the report of the first message arrives before Twilio's answer.
         stub.reset().await;
         let taken = json!({"sid": "SM00000000000000000000000000000002", "status": "queued"});
         let slow = std::time::Duration::from_millis(700);
@@ -78,14 +78,14 @@ on_both! {
         let (answer, ()) = tokio::join!(server.signup(PHONE), reporting);
         answer.assert_ok();
         assert_eq!(status(&server, &answer).await, "queued");
-        assert_eq!(given(&stub).await.len(), 1, "no call follows");
+        assert_eq!(sent_to(&stub).await.len(), 1, "no call follows");
         report(&server, "SM00000000000000000000000000000002", "delivered", &[("To", PHONE)]).await;
         assert_eq!(status(&server, &answer).await, "delivered");
     }
 
     async fn a_message_whose_answer_could_not_be_read_gets_its_reports(server: TestServer) {
         let stub = MockServer::start().await;
-        answers(&stub, ResponseTemplate::new(201).set_body_string("<html>")).await;
+        set_answer(&stub, ResponseTemplate::new(201).set_body_string("<html>")).await;
         let settings = [("OTP_CHANNELS", "sms,call"), ("OTP_FALLBACK", "call")];
         let server = with_twilio(&server, &stub, &settings).await;
         let answer = server.signup(PHONE).await;

@@ -30,7 +30,7 @@ async fn what_happens_while_the_database_is_away_is_written_in_order_when_it_is_
     proxy.go_away().await;
     note(3..700);
     assert!(server.services.audit.flush().await.is_err(), "there is no database");
-    // One that a batch was on its way to when it went.
+    // The entries that a batch may have been writing when the connection was cut.
     note(700..900);
     let writer = tokio::spawn(audit::keep_writing(Arc::clone(&server.services)));
     proxy.come_back();

@@ -1,4 +1,4 @@
-//! What requests cost that the limits count.
+//! The cost of requests that the limits count.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{super::support::wrong, Meter};
 
-/// The same for requests that the limits count, with the limits on: a statement charges, and one gives back.
+/// A request, and its round trips with the limits on: one statement more charges, and one gives back.
 const COSTS: &[(&str, u64)] = &[
     ("POST /api/auth/signup, new", 7),
     ("POST /api/auth/signup, resend", 7),
@@ -21,14 +21,14 @@ const COSTS: &[(&str, u64)] = &[
     ("POST /api/auth/verify-login, no account", 8),
     ("POST /api/auth/login, by name", 7),
     ("POST /api/auth/login, wrong password", 2),
-    // Known or not: the same.
+    // The same for names with and without an account.
     ("POST /api/auth/login, no such name", 2),
     ("POST /api/auth/login, too many", 2),
     ("POST /api/auth/register", 5),
     ("POST /api/auth/register, too many", 2),
 ];
 
-/// What one person does on the way in, from an address of her own.
+/// Everything that one user does up to a session, from an address of their own.
 async fn with_limits(meter: &mut Meter, round: usize) {
     meter.server = meter.server.from(format!("2001:db8:{round:x}::1"));
     let (phone, name) = (format!("+91987654{round:04}"), format!("walker{round}"));

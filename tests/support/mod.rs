@@ -1,19 +1,19 @@
-//! The test house: the whole server in this process, with a clock that is moved by hand, seeded chance, and an inbox.
+//! The test server: the whole server in this process, with a clock that is moved by hand, seeded randomness, and an inbox.
 //!
-//! A test names the house as its argument and runs once on SQLite and once on PostgreSQL:
+//! A test takes the server as its argument and runs once on SQLite and once on PostgreSQL:
 //!
 //! ```ignore
 //! on_both! {
-//!     async fn a_code_is_used_once(house: TestHouse) { … }
+//!     async fn a_code_is_used_once(server: TestServer) { … }
 //! }
 //! ```
 //!
-//! Requests come from an address of no meaning unless a test says from where:
+//! Requests come from one default address unless a test names another:
 //!
 //! ```ignore
-//! let stranger = house.from("203.0.113.7");
+//! let stranger = server.from("203.0.113.7");
 //! stranger.signup(PHONE).await.assert_error(429, "rate_limited");
-//! house.from("2001:db8::1").signup(PHONE).await.assert_ok();
+//! server.from("2001:db8::1").signup(PHONE).await.assert_ok();
 //! ```
 
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of this")]
@@ -45,19 +45,19 @@ pub use self::{
     requests::{Tokens, whole_profile, wrong},
 };
 
-/// A phone of the README.
+/// The phone of the examples in the README.
 pub const PHONE: &str = "+916205829376";
 
-/// Another one.
+/// Another phone.
 pub const OTHER_PHONE: &str = "+919876543210";
 
-/// The address of requests that come through no socket, as the server sees it (`src/http/client_ip.rs`).
+/// The client address that the server sees for requests without a socket (`src/http/client_ip.rs`).
 const NO_SOCKET: &str = "0.0.0.0";
 
-/// The seeds of further servers: two with the same seed would make the same ids.
+/// The seeds of further servers. Two servers with the same seed would make the same ids.
 static SEEDS: AtomicU64 = AtomicU64::new(8);
 
-/// Limits that no test of something else runs into, while all of them are on.
+/// Limits so wide that a test of something else does not reach them. All limits are on.
 pub const WIDE_LIMITS: [(&str, &str); 4] = [
     ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h"),
     ("LIMIT_SENDS_PER_PHONE", "1000/1h"),
@@ -72,8 +72,8 @@ pub enum Database {
     Postgres,
 }
 
-/// Runs each test on SQLite and on PostgreSQL. Where no PostgreSQL is found, that half says so loudly and passes,
-/// unless `REQUIRE_POSTGRES` is set.
+/// Runs each test on SQLite and on PostgreSQL. Without a PostgreSQL, that half prints a warning and passes, unless
+/// `REQUIRE_POSTGRES` is set.
 #[macro_export]
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($server:ident: TestServer) $body:block)*) => {$(
@@ -109,18 +109,18 @@ pub struct TestServer {
     pub client: Arc<TestClient<BoxEndpoint<'static, Response>>>,
     pub database: Database,
     settings: HashMap<String, String>,
-    /// What `X-Forwarded-For` says of every request.
+    /// The `X-Forwarded-For` header of every request.
     address: Option<String>,
     folder: Option<Arc<Folder>>,
 }
 
 impl TestServer {
-    /// A house with the settings of `dev`.
+    /// A server with the settings of `dev`.
     pub async fn on(database: Database) -> Self {
         Self::with(database, &[]).await
     }
 
-    /// A house with other settings.
+    /// A server with further settings.
     pub async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
         let (url, folder) = match database {
             Database::Sqlite => {
@@ -133,10 +133,10 @@ impl TestServer {
             ("DATABASE_URL", url.as_str()),
             ("SECRET_KEY", "a secret key of the tests, 32 bytes or more"),
             ("JWT_SECRET_KEY", "a token secret of the tests, 32 bytes or more"),
-            // Requests in this process have no socket; this is the address that stands for it. It is trusted to say
-            // from where a request comes, as `from` does.
+            // Requests in this process have no socket, and this address stands for it. It is a trusted proxy, so that
+            // `from` can set the client's address by a header.
             ("TRUSTED_PROXIES", NO_SOCKET),
-            // The clock stands still, and many a test asks more than five hundred times. Tests of the guard set it.
+            // The clock stands still, and many tests send more requests than the burst of the guard allows.
             ("GUARD_REQUESTS_PER_SECOND", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -158,7 +158,7 @@ impl TestServer {
         Some((Self::with(Database::Postgres, &settings).await, proxy))
     }
 
-    /// A second server on the same database and the same clock, with other settings if need be.
+    /// A second server on the same database and the same clock, with changed settings.
     pub async fn second_server(&self, settings: &[(&str, &str)]) -> Self {
         let mut all = self.settings.clone();
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -167,19 +167,16 @@ impl TestServer {
         Self { address: self.address.clone(), folder: self.folder.clone(), ..server }
     }
 
-    /// A second server that counts nothing, for a test that has nothing to do with limits and would run into one. The
-    /// test says why.
+    /// A second server without limits, for a test that is not about limits and would reach one. The test says why.
     pub async fn without_limits(&self) -> Self {
         self.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await
     }
 
-    /// The same server, asked from this address: whatever is sent through what this returns comes from there. Addresses
-    /// that stand for nobody are 192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 (RFC 5737) and `2001:db8::/32` (RFC
-    /// 3849). It costs nothing to make one for each request, and clock, inbox, database and codes are the same ones.
+    /// The same server for a client with this address. Addresses for documentation are 192.0.2.0/24, 198.51.100.0/24 and
+    /// 203.0.113.0/24 (RFC 5737) and `2001:db8::/32` (RFC 3849). It is cheap: clock, inbox, database and codes are shared.
     ///
-    /// The address goes into `X-Forwarded-For` as it is, so a chain such as `"198.51.100.1, 203.0.113.7"` can be given
-    /// too; a test that sends headers of its own (`send`) may send the header itself, several times if it likes, and
-    /// then this one is left out.
+    /// The address becomes the value of `X-Forwarded-For`, so a chain such as `"198.51.100.1, 203.0.113.7"` works too. A
+    /// test that passes this header to `send` itself, once or several times, replaces it.
     #[must_use]
     pub fn from(&self, address: impl std::fmt::Display) -> Self {
         Self { address: Some(address.to_string()), ..self.clone() }
@@ -198,7 +195,7 @@ impl TestServer {
         let services = app::services(&config, clock.clone(), random).await.expect("the parts are made");
         let services = Arc::new(services);
         let endpoint = app::endpoint(&config, Arc::clone(&services));
-        // A request of HTTP/1.1 has a host; a test that sends one of its own replaces this.
+        // A request of HTTP/1.1 has a host. A test can replace it.
         let client = TestClient::new(poem::EndpointExt::boxed(endpoint)).default_header("host", "localhost");
         let client = Arc::new(client);
         Self { clock, services, client, database, settings, address: None, folder }
@@ -216,12 +213,12 @@ impl TestServer {
         self.clock.advance(Duration::seconds(seconds));
     }
 
-    /// A statement of the test's own, past the server.
+    /// Runs a statement directly on the database. Returns the number of rows.
     pub async fn execute(&self, sql: &str) -> u64 {
         self.services.store.execute_unprepared(sql).await.expect("the statement runs").rows_affected()
     }
 
-    /// A number that a statement of the test's own finds.
+    /// Reads one number directly from the database.
     pub async fn count(&self, sql: &str) -> i64 {
         let store = &self.services.store;
         let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
@@ -248,12 +245,12 @@ pub async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
     assert!(waited.is_ok(), "still waiting after a minute: {what}");
 }
 
-/// When every test begins: mid-day in India, with microseconds.
+/// The time at which every test begins: the afternoon in India, with microseconds.
 pub fn start() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 14, 9, 26, 53).unwrap() + Duration::microseconds(589_793)
 }
 
-/// A folder that goes with the test.
+/// A folder that is removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -7,7 +7,7 @@ use super::{Answer, PHONE, TestServer};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// What a person holds after she signed in.
+/// The tokens of a signed-in user.
 #[derive(Debug, Clone)]
 pub struct Tokens {
     pub access: String,
@@ -71,7 +71,7 @@ impl TestServer {
         self.post("/api/auth/login", json!({ "phone_number": phone })).await
     }
 
-    /// Signs up with more than a phone, as the browser or app of somebody who reads these languages.
+    /// Signs up with more fields than the phone, and with an `Accept-Language` header.
     pub async fn signup_with(&self, phone: &str, more: Value, languages: &str) -> Answer {
         let mut body = json!({ "phone_number": phone });
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
@@ -81,21 +81,21 @@ impl TestServer {
         self.send(Method::POST, "/api/auth/signup", &headers, Some(body.to_string())).await
     }
 
-    /// What is known of a delivery.
+    /// The status of a delivery.
     pub async fn delivery(&self, answer: &Answer) -> Answer {
         self.get(&format!("/api/auth/deliveries/{}", answer.text_at("/data/delivery_id"))).await
     }
 
-    /// Moves the clock, and lets the test inbox report what is due by then.
+    /// Moves the clock, and lets the test inbox send the reports that are due by then.
     pub async fn play(&self, seconds: i64) {
         self.advance(seconds);
-        loopin_auth::flows::delivery::play(&self.services).await.expect("the reports are written down");
+        loopin_auth::flows::delivery::play(&self.services).await.expect("the reports are recorded");
     }
 
     /// The messages of the inbox to this phone, newest first.
     pub fn inbox_of(&self, phone: &str) -> Vec<loopin_auth::sms::InboxMessage> {
         let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(phone).expect("a phone in E.164");
-        self.services.sms.inbox().expect("the house has an inbox").list(Some(&phone))
+        self.services.sms.inbox().expect("the server has an inbox").list(Some(&phone))
     }
 
     pub async fn verify_otp(&self, phone: &str, code: &str) -> Answer {
@@ -110,17 +110,17 @@ impl TestServer {
         self.post("/api/auth/refresh", json!({ "refresh": token })).await
     }
 
-    /// The codes that this phone was sent, newest first.
+    /// The codes that were sent to this phone, newest first.
     pub fn codes_for(&self, phone: &str) -> Vec<String> {
         self.inbox_of(phone).into_iter().filter_map(|message| message.otp_code).collect()
     }
 
-    /// The last code that this phone was sent.
+    /// The last code that was sent to this phone.
     pub fn last_code_for(&self, phone: &str) -> String {
         self.codes_for(phone).into_iter().next().expect("a code was sent")
     }
 
-    /// A code that is not the right one, as long as it.
+    /// A wrong code of the right length.
     pub fn wrong_code_for(&self, phone: &str) -> String {
         wrong(&self.last_code_for(phone))
     }
@@ -151,13 +151,13 @@ impl TestServer {
     }
 }
 
-/// A code that is not this one, as long as it.
+/// A wrong code of the same length.
 pub fn wrong(code: &str) -> String {
     let last = if code.ends_with('0') { '1' } else { '0' };
     format!("{}{last}", &code[..code.len() - 1])
 }
 
-/// A profile that `complete-profile` takes.
+/// A valid body for `complete-profile`.
 pub fn whole_profile() -> Value {
     json!({
         "phone_number": PHONE,
