@@ -33,7 +33,7 @@ async fn check(server: &TestServer, response: &str, of: &str, from: &str) -> Res
 
 fn solve(challenge: Option<BotChallenge>) -> String {
     let Some(BotChallenge::Pow { challenge, difficulty, expires_in }) = challenge else {
-        panic!("work is challenge for: {challenge:?}")
+        panic!("the challenge asks for work: {challenge:?}")
     };
     assert_eq!((difficulty, expires_in), (8, 120));
     // Eight zero bits are a zero byte.
@@ -120,7 +120,7 @@ async fn a_provider_judges_and_one_that_cannot_lets_nobody_in() {
             assert_eq!(check(&server, token, PHONE, FROM).await, expected, "{name} {token}");
         }
         let counted = server.services.metrics.text();
-        for (outcome, times) in [("challenge", 1), ("passed", 1), ("failed", 1), ("unavailable", 2)] {
+        for (outcome, times) in [("asked", 1), ("passed", 1), ("failed", 1), ("unavailable", 2)] {
             let line =
                 format!("loopin_challenges_total{{provider=\"{name}\",outcome=\"{outcome}\"}} {times}");
             assert!(counted.contains(&line), "{line} in {counted}");
