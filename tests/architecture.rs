@@ -1,7 +1,7 @@
-//! The walls of the house. `docs/ARCHITECTURE.md` draws them. Between crates the compiler keeps them: what a manifest does
-//! not list cannot be named. This reads the source and names file and line for what the compiler allows: the rooms of
-//! `src/`, which are modules of one crate, and parts of a crate that is listed. It also checks that the files exist that
-//! the documents and comments point to, and that modules of a folder do not go in circles.
+//! The dependency rules between modules, which `docs/ARCHITECTURE.md` describes. Between crates the compiler enforces them: a
+//! crate cannot name what its manifest does not list. This test reads the source and reports file and line for what the
+//! compiler allows: the modules of `src/`, which are one crate, and parts of a crate that is listed. It also checks that the
+//! files exist that documents and comments point to, and that modules of a folder do not depend on each other in a cycle.
 
 #[cfg(test)]
 #[path = "architecture/circles.rs"]
@@ -13,50 +13,50 @@ mod documents;
 #[path = "architecture/source.rs"]
 mod source;
 #[cfg(test)]
-mod walls {
+mod dependencies {
     use std::path::Path;
 
     use super::source::{self, MEMBERS, Named, Token};
 
-    /// What a room may name. Whatever is not listed is refused, so a new dependency of a room is decided here.
-    struct Room {
+    /// What a module may name. Everything else is refused, so a new dependency of a module is decided here.
+    struct Module {
         name: &'static str,
-        /// Other rooms, or parts of them.
-        rooms: &'static [&'static str],
-        /// Crates. `None` for a room that is a crate: its manifest is the list.
+        /// Other modules, or parts of them.
+        modules: &'static [&'static str],
+        /// Crates. `None` for a module that is a crate: its manifest is the list.
         crates: Option<&'static [&'static str]>,
-        /// Words that are refused wherever they stand, each with the reason.
+        /// Words that are refused everywhere in the module, each with the reason.
         refused: &'static [(&'static str, &'static str)],
     }
 
     const PURE: &[(&str, &str)] = &[
-        ("async", "a rule waits for nothing"),
-        ("await", "a rule waits for nothing"),
+        ("async", "a rule does no I/O"),
+        ("await", "a rule does no I/O"),
         ("SystemTime", "time comes in as an argument"),
         ("Instant", "time comes in as an argument"),
     ];
 
-    const NO_STATUS: &[(&str, &str)] = &[("StatusCode", "what a client is told is for the doors to say")];
+    const NO_STATUS: &[(&str, &str)] = &[("StatusCode", "the status of a response is decided in http")];
 
-    const ROOMS: &[Room] = &[
-        Room { name: "clock", rooms: &[], crates: None, refused: &[] },
-        Room { name: "domain", rooms: &[], crates: None, refused: PURE },
-        Room { name: "store", rooms: &["domain"], crates: None, refused: &[] },
-        Room {
+    const MODULES: &[Module] = &[
+        Module { name: "clock", modules: &[], crates: None, refused: &[] },
+        Module { name: "domain", modules: &[], crates: None, refused: PURE },
+        Module { name: "store", modules: &["domain"], crates: None, refused: &[] },
+        Module {
             name: "sms",
-            rooms: &["clock", "domain::delivery", "domain::phone"],
+            modules: &["clock", "domain::delivery", "domain::phone"],
             crates: None,
             refused: &[],
         },
-        Room {
+        Module {
             name: "flows",
-            rooms: &["domain", "store", "sms", "proof", "clock", "random", "telemetry::Metrics"],
+            modules: &["domain", "store", "sms", "bot_check", "clock", "random", "telemetry::Metrics"],
             crates: Some(&["chrono", "chrono_tz", "secrecy", "thiserror", "tokio", "tracing", "uuid"]),
             refused: NO_STATUS,
         },
-        Room {
-            name: "proof",
-            rooms: &["domain::bot_check"],
+        Module {
+            name: "bot_check",
+            modules: &["domain::bot_check"],
             crates: Some(&[
                 "reqwest",
                 "secrecy",
@@ -69,9 +69,9 @@ mod walls {
             ]),
             refused: &[],
         },
-        Room {
+        Module {
             name: "http",
-            rooms: &[
+            modules: &[
                 "domain",
                 "flows",
                 "store",
@@ -102,14 +102,14 @@ mod walls {
             ]),
             refused: &[],
         },
-        Room {
+        Module {
             name: "config",
-            rooms: &[
+            modules: &[
                 "domain",
                 "http::EdgeSettings",
                 "http::GuardSettings",
                 "http::TrustedProxies",
-                "proof",
+                "bot_check",
                 "random",
                 "sms",
                 "store::DatabaseSettings",
@@ -120,15 +120,15 @@ mod walls {
             crates: Some(&["chrono", "chrono_tz", "secrecy", "strsim", "url"]),
             refused: &[],
         },
-        Room {
+        Module {
             name: "app",
-            rooms: &[
+            modules: &[
                 "clock",
                 "config",
                 "domain",
                 "flows",
                 "http",
-                "proof",
+                "bot_check",
                 "random",
                 "sms",
                 "store",
@@ -137,9 +137,9 @@ mod walls {
             crates: Some(&["poem", "rlimit", "serde_json", "thiserror", "tokio", "tracing"]),
             refused: &[],
         },
-        Room {
+        Module {
             name: "commands",
-            rooms: &[
+            modules: &[
                 "app",
                 "bot_check",
                 "clock::Clock",
@@ -167,45 +167,45 @@ mod walls {
             ]),
             refused: &[],
         },
-        Room {
+        Module {
             name: "main",
-            rooms: &["clock::Clock", "commands", "config::Sources", "random::Random"],
+            modules: &["clock::Clock", "commands", "config::Sources", "random::Random"],
             crates: Some(&["clap"]),
             refused: &[],
         },
-        Room { name: "lib", rooms: &[], crates: Some(&[]), refused: &[] },
-        Room {
+        Module { name: "lib", modules: &[], crates: Some(&[]), refused: &[] },
+        Module {
             name: "random",
-            rooms: &[],
+            modules: &[],
             crates: Some(&["chrono", "rand", "secrecy", "uuid"]),
             refused: &[],
         },
-        Room {
+        Module {
             name: "telemetry",
-            rooms: &[],
+            modules: &[],
             crates: Some(&["prometheus_client", "tracing", "tracing_subscriber"]),
             refused: &[],
         },
     ];
 
-    fn room_of(file: &str) -> Option<&'static Room> {
-        let file = source::in_its_room(file);
+    fn module_of(file: &str) -> Option<&'static Module> {
+        let file = source::path_in_module(file);
         let first = file.split('/').next().unwrap_or_default();
-        ROOMS.iter().find(|room| room.name == first.trim_end_matches(".rs"))
+        MODULES.iter().find(|module| module.name == first.trim_end_matches(".rs"))
     }
 
-    /// Everything that is wrong with one file, as `src/file.rs:line: why`.
+    /// All violations in one file, as `src/file.rs:line: why`.
     fn errors(file: &str, source: &str, crates: &[String]) -> Vec<String> {
         if source::is_test(file) {
             return Vec::new();
         }
-        let Some(room) = room_of(file) else {
-            return vec![format!("{file}:1: no wall is drawn for this room")];
+        let Some(module) = module_of(file) else {
+            return vec![format!("{file}:1: this module is not listed here")];
         };
         let tokens = source::without_tests(&source::tokens(source));
         let mut names = source::named(&tokens, file);
-        // `main` belongs to a crate of its own.
-        if room.name == "main" {
+        // `main` is a crate of its own.
+        if module.name == "main" {
             for name in &mut names {
                 if name.path.first().is_some_and(|first| first == "crate") && name.path.len() < 2 {
                     name.path.clear();
@@ -214,73 +214,74 @@ mod walls {
         }
         let mut errors: Vec<(usize, String)> = Vec::new();
         for name in &names {
-            let why = refused_path(room, name, crates);
+            let why = refused_path(module, name, crates);
             errors.extend(why.map(|why| (name.line, why)));
         }
-        errors.extend(refused_words(room, &tokens));
-        if room.name == "http" {
-            errors.extend(reaching_behind_the_verbs(&tokens));
+        errors.extend(refused_words(module, &tokens));
+        if module.name == "http" {
+            errors.extend(bypasses_of_flows(&tokens));
         }
         errors.sort();
         errors.dedup();
         errors.into_iter().map(|(line, why)| format!("{file}:{line}: {why}")).collect()
     }
 
-    fn refused_path(room: &Room, name: &Named, crates: &[String]) -> Option<String> {
+    fn refused_path(module: &Module, name: &Named, crates: &[String]) -> Option<String> {
         let path = name.path.join("::");
         let first = name.path.first()?.as_str();
-        if name.is_below("std::env") && room.name != "main" {
+        if name.is_below("std::env") && module.name != "main" {
             return Some(format!("{path}: only main reads the environment"));
         }
         let made = ["crate::clock::Clock::System", "crate::random::Random::System"];
         let may_make = ["main", "app", "clock", "random"];
-        if made.iter().any(|made| name.is_below(made)) && !may_make.contains(&room.name) {
-            return Some(format!("{path}: time and chance are handed down, never fetched"));
+        if made.iter().any(|made| name.is_below(made)) && !may_make.contains(&module.name) {
+            return Some(format!("{path}: time and randomness are passed down, never fetched"));
         }
         if first == "crate" {
             let target = name.path.get(1)?;
-            let is_own =
-                target == room.name || !ROOMS.iter().any(|other| other.name == target) || room.name == "lib";
-            let is_allowed = room.rooms.iter().any(|allowed| name.is_below(&format!("crate::{allowed}")));
+            let is_own = target == module.name
+                || !MODULES.iter().any(|other| other.name == target)
+                || module.name == "lib";
+            let is_allowed = module.modules.iter().any(|allowed| name.is_below(&format!("crate::{allowed}")));
             if !is_own && !is_allowed {
-                return Some(format!("{path}: {} may not name this", room.name));
+                return Some(format!("{path}: {} may not name this", module.name));
             }
-            return (room.name == "http").then(|| write_of_the_store(name)).flatten();
+            return (module.name == "http").then(|| write_of_the_store(name)).flatten();
         }
         let is_crate = name.path.len() > 1 && crates.iter().any(|known| known == first);
-        (is_crate && room.crates.is_some_and(|allowed| !allowed.contains(&first)))
-            .then(|| format!("{path}: {} may not name this", room.name))
+        (is_crate && module.crates.is_some_and(|allowed| !allowed.contains(&first)))
+            .then(|| format!("{path}: {} may not name this", module.name))
     }
 
-    fn refused_words(room: &Room, tokens: &[Token]) -> Vec<(usize, String)> {
-        let refused = room.refused.iter().flat_map(|(word, why)| {
+    fn refused_words(module: &Module, tokens: &[Token]) -> Vec<(usize, String)> {
+        let refused = module.refused.iter().flat_map(|(word, why)| {
             let found = tokens.iter().filter(move |token| token.text == *word);
             found.map(move |token| (token.line, format!("{word}: {why}")))
         });
         refused.collect()
     }
 
-    fn is_reading(verb: &str) -> bool {
-        ["find", "list", "count", "ping"].iter().any(|reading| verb.starts_with(reading))
+    fn only_reads(function: &str) -> bool {
+        ["find", "list", "count", "ping"].iter().any(|prefix| function.starts_with(prefix))
     }
 
-    /// `crate::store::rows::verb`: a door may only read.
+    /// `crate::store::table::function` in `http`, which may only read.
     fn write_of_the_store(name: &Named) -> Option<String> {
-        let verb = name.path.get(3)?;
-        let is_function = verb.starts_with(char::is_lowercase);
-        (name.is_below("crate::store") && is_function && !is_reading(verb))
+        let function = name.path.get(3)?;
+        let is_function = function.starts_with(char::is_lowercase);
+        (name.is_below("crate::store") && is_function && !only_reads(function))
             .then(|| format!("{}: writes go through flows", name.path.join("::")))
     }
 
-    /// `services.sms` and `services.store.verb()`: the fields are there for the verbs.
-    fn reaching_behind_the_verbs(tokens: &[Token]) -> Vec<(usize, String)> {
+    /// `services.sms` and `services.store.function()` in `http`: these fields are for the use cases.
+    fn bypasses_of_flows(tokens: &[Token]) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         for window in tokens.windows(4) {
             let texts: Vec<&str> = window.iter().map(|token| token.text.as_str()).collect();
             match texts.as_slice() {
-                [".", "sms", ..] => found.push((window[1].line, ".sms: a door sends nothing".to_owned())),
-                [".", "store", ".", verb] if !is_reading(verb) => {
-                    found.push((window[3].line, format!(".store.{verb}: writes go through flows")));
+                [".", "sms", ..] => found.push((window[1].line, ".sms: only flows send".to_owned())),
+                [".", "store", ".", function] if !only_reads(function) => {
+                    found.push((window[3].line, format!(".store.{function}: writes go through flows")));
                 }
                 _ => {}
             }
@@ -310,7 +311,7 @@ mod walls {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let crates = crates();
         let members: Vec<&str> =
-            ROOMS.iter().filter(|room| room.crates.is_none()).map(|room| room.name).collect();
+            MODULES.iter().filter(|module| module.crates.is_none()).map(|module| module.name).collect();
         assert_eq!(members, MEMBERS);
         let mut found = Vec::new();
         for path in ["src", "crates"].iter().flat_map(|folder| source::files(&root.join(folder))) {
@@ -327,7 +328,7 @@ mod walls {
         assert!(!manifest.contains("path ="), "{manifest}");
     }
 
-    /// Else its events would only be written when they are warnings.
+    /// Of a crate that the log does not know, only warnings and errors are written.
     #[test]
     fn the_log_knows_every_crate_that_logs() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -345,7 +346,7 @@ mod walls {
         assert!(logging > 0, "no crate was found that logs");
     }
 
-    /// A checker that finds nothing proves nothing: each wall is shown a file that breaks it.
+    /// Shows that the checks above find violations: one file for each rule, which breaks it.
     #[test]
     fn a_planted_violation_is_found() {
         let planted = [
@@ -355,7 +356,7 @@ mod walls {
             ("crates/sms/src/twilio.rs", "use domain::otp::OtpCode;", "crate::domain::otp"),
             ("crates/sms/src/twilio.rs", "use domain::{otp, phone};", "crate::domain::otp"),
             ("crates/sms/src/twilio.rs", "fn f(_: domain::otp::OtpCode) {}", "crate::domain::otp"),
-            ("crates/sms/src/twilio.rs", "use clock::Clock; fn f() { Clock::System.now(); }", "handed down"),
+            ("crates/sms/src/twilio.rs", "use clock::Clock; fn f() { Clock::System.now(); }", "passed down"),
             ("src/flows/verify.rs", "use poem::Result;", "poem::Result"),
             ("src/flows/verify.rs", "fn f(_: StatusCode) {}", "StatusCode"),
             ("src/flows/verify.rs", "fn f() -> u8 { rand::random() }", "rand::random"),
@@ -364,17 +365,17 @@ mod walls {
             (
                 "src/flows/verify.rs",
                 "use crate::clock::Clock; fn f() { Clock::System.now(); }",
-                "handed down",
+                "passed down",
             ),
-            ("src/flows/verify.rs", "fn f() { clock::Clock::System.now(); }", "handed down"),
-            ("src/proof/answer.rs", "use crate::store::Store;", "crate::store::Store"),
-            ("src/proof/answer.rs", "use store::Store;", "crate::store::Store"),
-            ("src/proof/answer.rs", "use crate::domain::phone::PhoneNumber;", "crate::domain::phone"),
-            ("src/http/proof.rs", "use crate::bot_check::Verdict;", "crate::bot_check::Verdict"),
+            ("src/flows/verify.rs", "fn f() { clock::Clock::System.now(); }", "passed down"),
+            ("src/bot_check/answer.rs", "use crate::store::Store;", "crate::store::Store"),
+            ("src/bot_check/answer.rs", "use store::Store;", "crate::store::Store"),
+            ("src/bot_check/answer.rs", "use crate::domain::phone::PhoneNumber;", "crate::domain::phone"),
+            ("src/http/bot_check.rs", "use crate::bot_check::Verdict;", "crate::bot_check::Verdict"),
             ("src/http/code.rs", "use crate::sms::SendError;", "crate::sms::SendError"),
             ("src/http/code.rs", "use sms::SendError;", "crate::sms::SendError"),
             ("src/http/code.rs", "use ::sms as messages;", "crate::sms"),
-            ("src/http/code.rs", "fn f(s: &Services) { s.sms.inbox(); }", ".sms: a door"),
+            ("src/http/code.rs", "fn f(s: &Services) { s.sms.inbox(); }", ".sms: only flows"),
             ("src/http/code.rs", "fn f(s: &Services) { s.store.begin(); }", ".store.begin"),
             (
                 "src/http/code.rs",
@@ -388,14 +389,14 @@ mod walls {
             ("src/app.rs", "use poem_openapi::OpenApi;", "poem_openapi::OpenApi"),
             ("src/random.rs", "use crate::domain::otp;", "crate::domain::otp"),
             ("src/main.rs", "use loopin_auth::store::Store;", "crate::store::Store"),
-            ("src/attic/mod.rs", "", "no wall is drawn"),
-            ("crates/attic/src/lib.rs", "", "no wall is drawn"),
+            ("src/attic/mod.rs", "", "is not listed"),
+            ("crates/attic/src/lib.rs", "", "is not listed"),
         ];
         for (file, source, expected) in planted {
             let source = format!("//! A file.\n\n{source}\n");
             let found = errors(file, &source, &crates()).join("\n");
-            assert!(found.contains(expected), "{file}: {source} was let through: {found:?}");
-            assert!(found.starts_with(&format!("{file}:")), "{found} does not name its place");
+            assert!(found.contains(expected), "{file}: {source} was accepted: {found:?}");
+            assert!(found.starts_with(&format!("{file}:")), "{found} does not name the file");
         }
     }
 
@@ -403,10 +404,10 @@ mod walls {
     fn the_line_of_a_violation_is_named() {
         let source = "//! A file.\n/* a\ncomment */\nconst TEXT: &str = \"\n\";\n\nuse crate::{\n    domain::otp,\n    sms::Sms,\n};\n";
         assert_eq!(
-            errors("src/proof/answer.rs", source, &crates()),
+            errors("src/bot_check/answer.rs", source, &crates()),
             [
-                "src/proof/answer.rs:8: crate::domain::otp: proof may not name this",
-                "src/proof/answer.rs:9: crate::sms::Sms: proof may not name this",
+                "src/bot_check/answer.rs:8: crate::domain::otp: bot_check may not name this",
+                "src/bot_check/answer.rs:9: crate::sms::Sms: bot_check may not name this",
             ]
         );
     }

@@ -1,6 +1,7 @@
-//! The contract is a committed file: `docs/openapi.json`, as it is served, and `.env.example`, as it is read.
+//! Committed files that have to agree with the code: `docs/openapi.json` with the served document, `.env.example` with the
+//! settings that are read.
 //!
-//! `UPDATE_OPENAPI=1 cargo test --test contract` writes the file anew; the diff is how a change of the API is seen.
+//! `UPDATE_OPENAPI=1 cargo test --test contract` writes the file again; its diff shows how the API has changed.
 
 #[cfg(test)]
 #[path = "contract/clients.rs"]
@@ -40,12 +41,12 @@ mod contract {
         value.as_str().is_some_and(|text| !text.trim().is_empty())
     }
 
-    /// The schemas of a request or an answer, each with its examples.
+    /// The media types of a request or a response, each with its schema and examples.
     pub(super) fn media(owner: &Value) -> Vec<&Value> {
         owner["content"].as_object().into_iter().flatten().map(|(_, media)| media).collect()
     }
 
-    /// Whether a client reads an example: beside the schema, or in the schema that it names.
+    /// Whether there is an example: beside the schema, or in the schema that it references.
     fn has_example(document: &Value, media: &Value) -> bool {
         let beside = media.get("example").is_some()
             || media["examples"].as_object().is_some_and(|all| !all.is_empty());
@@ -60,7 +61,7 @@ mod contract {
         let served = format!("{:#}\n", document().await);
         #[expect(
             clippy::disallowed_methods,
-            reason = "whoever changes the API asks for the file to be written"
+            reason = "the developer who changes the API asks for the file to be written"
         )]
         if std::env::var_os("UPDATE_OPENAPI").is_some() {
             std::fs::write(&path, &served).unwrap();
@@ -208,7 +209,7 @@ mod contract {
         name.map_or(schema, |name| document.pointer(name.trim_start_matches('#')).unwrap())
     }
 
-    /// Whether a body of this schema can have something there.
+    /// Whether a body of this schema can have a value at this pointer.
     fn has_place(document: &Value, schema: &Value, pointer: &[&str]) -> bool {
         let schema = named(document, schema);
         let Some((first, rest)) = pointer.split_first() else {
@@ -341,7 +342,7 @@ mod contract {
         }
     }
 
-    /// What the settings come to, but for the list of those that were given.
+    /// The configuration that the settings result in, without the list of the settings that were given.
     fn outcome(settings: &HashMap<String, String>) -> String {
         let mut config = Config::read(&|name| settings.get(name).cloned(), &Random::seeded(1)).unwrap();
         config.given = Settings::default();
@@ -364,7 +365,7 @@ mod contract {
             ("PUBLIC_BASE_URL", "https://auth.example.com"),
         ];
         let needed = needed.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        // Their descriptions say what they are in prod.
+        // These have other defaults in prod, which their descriptions name.
         for name in ["BIND_ADDR", "TWILIO_TEST_MODE"] {
             assert!(examples.remove(name).is_some());
         }

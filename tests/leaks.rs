@@ -1,5 +1,6 @@
-//! Nothing tells a code: no line of the log at any level, no answer, no row. A binary of its own, because the log of
-//! the whole process is kept and searched, and test mode, which may show codes, must not write into it.
+//! No code, token, password or phone number leaks: into the log at any level, into a response, into a row. This is a test
+//! binary of its own, because it searches the log of the whole process, and test mode, which may show codes, must not write
+//! into it.
 
 #[cfg(test)]
 mod support;
@@ -25,7 +26,7 @@ mod leaks {
     const NAME: &str = "Gaurav Kumar";
     const PASSWORD: &str = "purple-kettle-morning-71";
     const NEW_PASSWORD: &str = "copper-lantern-evening-38";
-    const NOT_ANYBODYS: &str = "velvet-harbour-tuesday-55";
+    const WRONG_PASSWORD: &str = "velvet-harbour-tuesday-55";
     const WEAK: &str = "zx81Qw!";
     const UNREACHABLE: &str = "+919811112222";
 
@@ -69,7 +70,7 @@ mod leaks {
         String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// A walk through everything that a code and a token can meet, and every answer on the way.
+    /// Sends requests of every kind that handle codes and tokens, and keeps the responses.
     struct Walk {
         server: TestServer,
         twilio: MockServer,
@@ -93,11 +94,11 @@ mod leaks {
             ];
             let server = TestServer::with(database, &settings).await;
             let walk = Self { server, twilio, answers: Vec::new(), codes: Vec::new(), tokens: Vec::new() };
-            walk.twilio_takes_everything().await;
+            walk.twilio_accepts_everything().await;
             walk
         }
 
-        async fn twilio_takes_everything(&self) {
+        async fn twilio_accepts_everything(&self) {
             let taken = json!({"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued"});
             self.twilio_answers(ResponseTemplate::new(201).set_body_json(taken)).await;
         }
@@ -130,7 +131,7 @@ mod leaks {
             &self.answers[self.answers.len() - 1]
         }
 
-        /// With the device's token where it belongs, and where it does not.
+        /// With the device token in its field, and in fields where it does not belong.
         async fn sign_in_by_device(&mut self, device: &str) {
             let answer = self.server.signup_with(PHONE, json!({ "device_token": device }), "en").await;
             self.keep(200, answer);
@@ -184,8 +185,8 @@ mod leaks {
             self.keep(200, answer);
         }
 
-        /// Every way to send a code, a token or a phone to where it does not belong.
-        async fn misplace(&mut self) {
+        /// Sends codes, tokens and phones in fields where they do not belong.
+        async fn send_in_wrong_fields(&mut self) {
             let answer = self.server.signup(OTHER_PHONE).await;
             self.keep(200, answer);
             let code = self.code().await;
@@ -213,7 +214,7 @@ mod leaks {
                 (
                     401,
                     "/api/auth/login",
-                    format!("{{\"username\": \"{code}\", \"password\": \"{NOT_ANYBODYS}\"}}"),
+                    format!("{{\"username\": \"{code}\", \"password\": \"{WRONG_PASSWORD}\"}}"),
                 ),
                 (422, "/api/auth/signup", format!("{{\"phone_number\": [\"{OTHER_PHONE}\", \"{code}\"]}}")),
                 (401, "/api/auth/refresh", format!("{{\"refresh\": \"{token}\"}}")),
@@ -238,8 +239,8 @@ mod leaks {
             self.keep(401, answer);
         }
 
-        /// Every way in which a password comes: right, wrong, weak, and where it does not belong.
-        async fn walk_with_passwords(&mut self) {
+        /// Sends passwords that are right, wrong, weak, and in fields where they do not belong.
+        async fn use_passwords(&mut self) {
             let user = |name: &str, password: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": password});
             let answer = self.server.post("/api/auth/register", user("gaurav", PASSWORD)).await;
             let token = self.keep(201, answer).text_at("/access");
@@ -258,15 +259,15 @@ mod leaks {
                     json!({"username": "fourth", "password": PASSWORD, "password2": WEAK}),
                 ),
                 (200, "/api/token", user("gaurav", PASSWORD)),
-                (401, "/api/token", user("gaurav", NOT_ANYBODYS)),
-                (401, "/api/auth/login", user(NOT_ANYBODYS, PASSWORD)),
+                (401, "/api/token", user("gaurav", WRONG_PASSWORD)),
+                (401, "/api/auth/login", user(WRONG_PASSWORD, PASSWORD)),
                 (400, "/api/auth/login", json!({"password": PASSWORD})),
             ] {
                 let answer = self.server.post(path, body).await;
                 self.keep(status, answer);
             }
             for (status, old, new) in
-                [(422, NOT_ANYBODYS, NEW_PASSWORD), (422, PASSWORD, WEAK), (200, PASSWORD, NEW_PASSWORD)]
+                [(422, WRONG_PASSWORD, NEW_PASSWORD), (422, PASSWORD, WEAK), (200, PASSWORD, NEW_PASSWORD)]
             {
                 let body = json!({"old_password": old, "new_password": new});
                 let answer = self.server.send_as(&token, Method::POST, "/api/auth/password", body).await;
@@ -298,16 +299,16 @@ mod leaks {
                 self.code().await;
                 self.keep(status, answer);
             }
-            let nobody =
+            let unreachable =
                 self.server.second_server(&[("TWILIO_API_BASE_URL", "http://127.0.0.1:1/of/nobody")]).await;
             self.server.advance(30);
-            let answer = nobody.signup(UNREACHABLE).await;
+            let answer = unreachable.signup(UNREACHABLE).await;
             self.keep(503, answer);
         }
 
         /// A statement that the database refuses, in the middle of signing in.
         async fn fail_in_the_database(&mut self) {
-            self.twilio_takes_everything().await;
+            self.twilio_accepts_everything().await;
             self.server.advance(30);
             let answer = self.server.signup(OTHER_PHONE).await;
             self.keep(200, answer);
@@ -364,11 +365,11 @@ mod leaks {
     async fn nothing_tells_a_code(database: Database) {
         let mut walk = Walk::on(database).await;
         walk.sign_up_and_log_in().await;
-        walk.misplace().await;
-        walk.walk_with_passwords().await;
+        walk.send_in_wrong_fields().await;
+        walk.use_passwords().await;
         walk.fail_to_send().await;
         walk.fail_in_the_database().await;
-        assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "the walk saw codes and tokens");
+        assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "codes and tokens were collected");
 
         walk.server.services.audit.flush().await.unwrap();
         let rows = walk.rows().await;
@@ -397,7 +398,7 @@ mod leaks {
             assert_is_nowhere(&phone[3..], "a phone number", "the log", &log);
         }
         assert_is_nowhere(NAME, "a name", "the log", &log);
-        // What outlives whom it is about says nothing of her.
+        // The audit log stays after an account is deleted, and has no personal data.
         let entries: String =
             rows.lines().filter(|row| row.starts_with("audit: ")).collect::<Vec<_>>().join("\n");
         assert!(entries.contains("wrong_password") && entries.contains("code_sent"), "{entries}");
@@ -407,7 +408,7 @@ mod leaks {
         for name in [NAME, "Gaurav", "gaurav", "example.com", "third"] {
             assert_is_nowhere(name, "a name", "the audit log", &entries);
         }
-        for password in [PASSWORD, NEW_PASSWORD, NOT_ANYBODYS, WEAK] {
+        for password in [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, WEAK] {
             assert_is_nowhere(password, "a password", "the log", &log);
             assert_is_nowhere(password, "a password", "a row", &rows);
             for answer in &walk.answers {

@@ -1,5 +1,5 @@
-//! The odds that `domain::budget` computes, against an attacker who tries: codes, challenges and judgements are the real
-//! ones. A fixed seed, so that it is the same each time.
+//! Simulates an attacker, and compares the result with the odds that `domain::budget` computes. Codes, challenges and
+//! verdicts are the real ones. The seed is fixed, so that the result is the same each time.
 
 #[cfg(test)]
 mod odds {
@@ -23,17 +23,17 @@ mod odds {
         }
     }
 
-    /// Whether somebody with so many guesses opens the account: he uses up one challenge after the other, and tries no
-    /// code twice at one.
-    fn opens(guesses: i64, keys: &OtpKeys, chance: &mut StdRng) -> bool {
+    /// Whether an attacker with this many guesses opens the account. The attacker uses up one challenge after the other, and
+    /// tries no code twice in one challenge.
+    fn opens(guesses: i64, keys: &OtpKeys, random: &mut StdRng) -> bool {
         let policy = policy();
         let now = Utc.with_ymd_and_hms(2026, 11, 21, 6, 0, 0).unwrap();
         let phone = PhoneNumber::from_e164("+916205829376").unwrap();
         let key = ChallengeKey::sign_in(&phone);
         let mut left = guesses;
         while left > 0 {
-            let id = Uuid::from_u128(chance.random());
-            let first: u32 = chance.random_range(0..10_000);
+            let id = Uuid::from_u128(random.random());
+            let first: u32 = random.random_range(0..10_000);
             for attempt in 0..policy.max_attempts.min(left) {
                 let challenge = Challenge {
                     id,
@@ -56,10 +56,10 @@ mod odds {
     }
 
     /// The share of attackers who get in lies within four standard errors of the computed chance.
-    fn agrees(computed: f64, guesses: i64, seed: u64) {
+    fn assert_agrees(computed: f64, guesses: i64, seed: u64) {
         let keys = OtpKeys::derive(&"the key of the trials".into(), &[]);
-        let mut chance = StdRng::seed_from_u64(seed);
-        let hits = (0..TRIALS).filter(|_| opens(guesses, &keys, &mut chance)).count();
+        let mut random = StdRng::seed_from_u64(seed);
+        let hits = (0..TRIALS).filter(|_| opens(guesses, &keys, &mut random)).count();
         let trials = f64::from(TRIALS);
         let share = f64::from(u32::try_from(hits).unwrap()) / trials;
         let error = (computed * (1.0 - computed) / trials).sqrt();
@@ -72,7 +72,7 @@ mod odds {
     #[test]
     fn an_attacker_gets_in_as_often_as_computed() {
         let odds = Odds::from_policies(&policy(), &BudgetPolicy::default());
-        agrees(odds.in_a_day, odds.guesses_in_a_day.unwrap(), 1);
-        agrees(odds.between_sign_ins, odds.guesses_between_sign_ins.unwrap(), 2);
+        assert_agrees(odds.in_a_day, odds.guesses_in_a_day.unwrap(), 1);
+        assert_agrees(odds.between_sign_ins, odds.guesses_between_sign_ins.unwrap(), 2);
     }
 }

@@ -1,11 +1,11 @@
-//! SMS pumping: somebody earns by the messages that he makes us send to numbers of his own.
+//! SMS pumping: an attacker earns money from messages that we send to the attacker's own numbers.
 //!
-//! A day's attack is walked through with a clock that is moved by hand, against the whole server in this process: 10,000
+//! The test simulates a day of the attack with a clock that is moved by hand, against the whole server in this process: 10,000
 //! requests for codes to a block of premium-like mobile numbers, from 500 addresses, each number once. None of the limits by
 //! phone or by address stops it, because each phone gets one message and each address stays below its 20 requests an hour.
-//! Around it honest people of the same country sign up, and some of the very same block, who have accounts, log in.
+//! Meanwhile honest users of the same country sign up, and users of the same block who have accounts log in.
 //!
-//! `cargo test --test pumping -- --nocapture` prints what went out.
+//! `cargo test --test pumping -- --nocapture` prints how many messages were sent.
 
 #[cfg(test)]
 mod support;
@@ -19,48 +19,48 @@ mod pumping {
 
     use super::support::{Database, TestServer, postgres};
 
-    /// How many requests the attacker sends.
+    /// The number of the attacker's requests.
     const REQUESTS: usize = 10_000;
 
-    /// From how many addresses: 198.51.100.0 to 198.51.100.249 and 203.0.113.0 to 203.0.113.249.
+    /// The number of the attacker's addresses: 198.51.100.0 to 198.51.100.249 and 203.0.113.0 to 203.0.113.249.
     const ADDRESSES: usize = 500;
 
-    /// For how long: eight hours, an address 2.5 requests an hour.
+    /// The duration of the attack. Each address sends 2.5 requests an hour.
     const HOURS: usize = 8;
 
-    /// So often the clock is moved, and something happens.
+    /// The clock moves in steps of this length.
     const STEP_SECONDS: i64 = 60;
 
-    /// The steps of the attack.
+    /// The number of steps of the attack.
     const STEPS: usize = HOURS * 60;
 
-    /// His block: a country code and four digits, mobile in India's plan.
+    /// The attacker's block: a country code and four digits, mobile numbers in India's plan.
     const BLOCK: &str = "+917000";
 
-    /// Other prefixes of India, in which honest people sign up: 40 of them.
+    /// The number of other prefixes of India, in which honest users sign up.
     const HONEST_PREFIXES: usize = 40;
 
-    /// One of them each so many minutes: 160 in all, of whom three in four type their code.
+    /// One honest user signs up every so many minutes: 160 in all. Three in four enter their code.
     const HONEST_EVERY: usize = 3;
 
-    /// People of his block who have accounts, and log in once each during the attack; and as many who have none, and would like
-    /// to sign up: the price of the defence.
+    /// Users of the attacker's block who have accounts, and log in once each during the attack. As many others have no
+    /// account and want to sign up; those who are refused are the price of the defence.
     const NEIGHBOURS: usize = 24;
 
-    /// What went out.
+    /// The messages that were sent.
     #[derive(Debug, Default)]
     struct Count {
         /// To the attacker's numbers.
         attack: usize,
-        /// Honest people elsewhere, and how many of them were refused.
+        /// Honest users in other prefixes, and how many of them were refused.
         honest: (usize, usize),
-        /// Those of his block who have accounts.
+        /// Users of the attacker's block who have accounts.
         neighbours: (usize, usize),
-        /// Those of his block who have none.
+        /// Users of the attacker's block who have no account.
         newcomers: (usize, usize),
     }
 
-    fn his(nth: usize) -> String {
+    fn attacker_phone(nth: usize) -> String {
         format!("{BLOCK}{nth:06}")
     }
 
@@ -76,19 +76,18 @@ mod pumping {
         format!("+9198{:02}{nth:06}", nth % HONEST_PREFIXES)
     }
 
-    fn his_address(nth: usize) -> String {
+    fn attacker_address(nth: usize) -> String {
         let last = nth % 250;
         if (nth / 250).is_multiple_of(2) { format!("198.51.100.{last}") } else { format!("203.0.113.{last}") }
     }
 
-    /// Somebody asks for a code from an address of her own, and types it in if she is one of those who do. False when she
-    /// got none.
-    async fn person(server: &TestServer, phone: &str, types_it: bool) -> bool {
+    /// A user requests a code from an address of their own, and enters it if `enters_code`. Returns whether a code was sent.
+    async fn person(server: &TestServer, phone: &str, enters_code: bool) -> bool {
         let digits: usize = phone.trim_start_matches("+91").parse().unwrap();
         let home = server.from(format!("2001:db8:{:x}:{:x}::1", digits / 65_536 % 65_536, digits % 65_536));
         let answer = home.signup(phone).await;
         let code = (answer.status.as_u16() == 200).then(|| server.last_code_for(phone));
-        if let Some(code) = code.as_ref().filter(|_| types_it) {
+        if let Some(code) = code.as_ref().filter(|_| enters_code) {
             home.verify_otp(phone, code).await.assert_ok();
         }
         assert!(code.is_some() || answer.status.as_u16() == 429, "{}", answer.text);
@@ -110,7 +109,8 @@ mod pumping {
         for step in 0..STEPS {
             let until = REQUESTS * (step + 1) / STEPS;
             for nth in sent..until {
-                let answer = server.from(his_address(nth % ADDRESSES)).signup(&his(nth)).await;
+                let answer =
+                    server.from(attacker_address(nth % ADDRESSES)).signup(&attacker_phone(nth)).await;
                 let status = answer.status.as_u16();
                 assert!([200, 429].contains(&status), "{}", answer.text);
                 count.attack += usize::from(status == 200);
@@ -123,7 +123,7 @@ mod pumping {
             if step.is_multiple_of(STEPS / NEIGHBOURS) {
                 let nth = step * NEIGHBOURS / STEPS;
                 tally(&mut count.neighbours, person(server, &neighbour(nth), true).await);
-                // One in two of them: a code of hers that comes back would open the prefix, and rightly so.
+                // Only one in two enters the code: each code that is entered opens the prefix again.
                 tally(&mut count.newcomers, person(server, &newcomer(nth), nth.is_multiple_of(2)).await);
             }
             server.advance(STEP_SECONDS);
@@ -144,23 +144,23 @@ mod pumping {
         }
     }
 
-    /// The most that a block of one prefix can get: what it takes to close it, and the trial messages each time it half
-    /// opens. An honest stranger of the block whose code comes back opens it, and it closes again.
-    fn most(policy: &PrefixPolicy, came_back: usize) -> usize {
+    /// The most messages that can go to a block of one prefix: those until the breaker opens, and the trial messages each time
+    /// it half opens. Each code that an honest user of the block enters closes the breaker, and it has to open again.
+    fn most(policy: &PrefixPolicy, entered: usize) -> usize {
         let seconds = policy.closed_for.num_seconds();
         let times = usize::try_from(STEP_SECONDS * i64::try_from(STEPS).unwrap() / seconds).unwrap();
-        policy.unanswered.most * (1 + came_back) + policy.probes * times
+        policy.unanswered.most * (1 + entered) + policy.probes * times
     }
 
     async fn with_the_defence(database: Database) -> (usize, TestServer) {
         let server = TestServer::on(database).await;
         let count = attack(&server).await;
         report("with the defence", &count);
-        assert_eq!(count.honest.1, 0, "every honest person elsewhere got hers");
-        assert_eq!(count.neighbours.1, 0, "and everybody who has an account");
-        let came_back =
+        assert_eq!(count.honest.1, 0, "every honest user of another prefix got a code");
+        assert_eq!(count.neighbours.1, 0, "every user of the block who has an account got a code");
+        let entered =
             server.count(&format!("SELECT COUNT(*) FROM accounts WHERE phone LIKE '{BLOCK}8%'")).await;
-        let bound = most(&server.services.budgets.prefix, usize::try_from(came_back).unwrap());
+        let bound = most(&server.services.budgets.prefix, usize::try_from(entered).unwrap());
         println!("    the settings allow {bound}");
         assert!(count.attack <= bound, "{} of {bound}", count.attack);
         assert!(count.attack * 10 <= REQUESTS);
@@ -186,7 +186,7 @@ mod pumping {
         }
     }
 
-    /// All limits by phone and address are on; the breaker alone is set so that it never closes.
+    /// All limits by phone and address are on; only the breaker is set so that it never opens.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn without_the_breaker_every_message_goes_out() {
         let settings = [("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "1000/1s")];

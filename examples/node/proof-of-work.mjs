@@ -1,4 +1,4 @@
-// Answers a proof of work of loopin-auth: docs/BOT_PROOF.md says when one is asked for. Runs in browsers and React Native, too.
+// Answers a proof of work of loopin-auth: docs/BOT_PROOF.md says when one is required. Runs in browsers and React Native, too.
 //
 // usage: node proof-of-work.mjs <challenge> <difficulty>
 import { sha256 } from "@noble/hashes/sha2.js";

@@ -1,4 +1,4 @@
-// The service itself: opportunities, kept in memory. It never looks at a password and never asks who somebody is; that is
+// The service itself: opportunities, kept in memory. It handles no passwords and does not authenticate users; that is
 // in the access token. `verify(token)` comes from with-secret.mjs or with-jwks.mjs.
 //
 // Settings: PORT (3000), HOST (127.0.0.1), AUTH_URL (http://localhost:8000): where loopin-auth is.
@@ -32,11 +32,12 @@ function bearer(request) {
   return token;
 }
 
-// A token lives until its `exp`, whatever became of its session. Before what must not be done with a stolen token, ask.
+// A token is valid until its `exp`, even if its session has ended. Check the session before an operation that must not be
+// done with a stolen token.
 async function sessionLives(token) {
-  const asked = await fetch(`${AUTH_URL}/api/auth/profile`, { headers: { authorization: `Bearer ${token}` } }).catch(() => null);
-  if (asked?.status === 401) throw new Refused(401, "Session has ended");
-  if (!asked?.ok) throw new Refused(503, "Sign-in cannot be checked at the moment");
+  const profile = await fetch(`${AUTH_URL}/api/auth/profile`, { headers: { authorization: `Bearer ${token}` } }).catch(() => null);
+  if (profile?.status === 401) throw new Refused(401, "Session has ended");
+  if (!profile?.ok) throw new Refused(503, "Sign-in cannot be checked at the moment");
 }
 
 async function json(request) {
@@ -60,7 +61,7 @@ function opportunity(body, createdBy) {
     if (typeof body?.[field] !== "string" || body[field].trim() === "") throw new Refused(422, `${field} is missing`);
   }
   const { title, description, category } = body;
-  // Whoever the body says did it, `createdBy` is the token's.
+  // `createdBy` is from the token, whatever the body says.
   return { id: randomUUID(), title, description, category, createdBy, createdAt: new Date().toISOString() };
 }
 

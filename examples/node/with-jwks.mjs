@@ -9,7 +9,7 @@ import { Refused, serve } from "./service.mjs";
 
 const { JWKS_URL, JWT_ALGORITHM, JWT_ISSUER, JWT_AUDIENCE } = process.env;
 
-// Kept for five minutes; a `kid` that is not among them asks anew, at most every 30 seconds.
+// Cached for five minutes. An unknown `kid` fetches them again, at most every 30 seconds.
 const keys = createRemoteJWKSet(new URL(JWKS_URL || "http://localhost:8000/.well-known/jwks.json"), {
   cacheMaxAge: 5 * 60 * 1000,
 });
@@ -22,7 +22,7 @@ const options = {
   clockTolerance: 5, // Seconds that clocks may differ.
 };
 
-const FAULTS_OF_TOKENS = [
+const TOKEN_ERRORS = [
   errors.JWTClaimValidationFailed,
   errors.JWTInvalid,
   errors.JWSInvalid,
@@ -38,7 +38,7 @@ async function verify(token) {
     return (await jwtVerify(token, keys, options)).payload;
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new Refused(401, "Token expired");
-    if (FAULTS_OF_TOKENS.some((fault) => error instanceof fault)) throw new Refused(401, "Invalid token");
+    if (TOKEN_ERRORS.some((kind) => error instanceof kind)) throw new Refused(401, "Invalid token");
     // The keys could not be had. That is nothing that a new token would mend, so no 401.
     throw new Refused(503, "Sign-in cannot be checked at the moment");
   }

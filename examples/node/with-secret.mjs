@@ -3,7 +3,7 @@
 // Settings: JWT_SECRET, the JWT_SECRET_KEY of loopin-auth to the letter; JWT_PREVIOUS_SECRET while the secret is being
 // changed; JWT_ISSUER and JWT_AUDIENCE where loopin-auth has them; those of service.mjs.
 //
-// Whoever knows the secret can make tokens for anybody. For more than a few services of your own, take with-jwks.mjs.
+// A service that has the secret can make tokens for any user. For more than a few services of your own, use with-jwks.mjs.
 import jwt from "jsonwebtoken";
 
 import { Refused, serve } from "./service.mjs";

@@ -1,4 +1,4 @@
-"""Answers a proof of work of loopin-auth: docs/BOT_PROOF.md says when one is asked for.
+"""Answers a proof of work of loopin-auth: docs/BOT_PROOF.md says when one is required.
 
 usage: proof_of_work.py <challenge> <difficulty>
 """

@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 MAX_BODY_BYTES = 64 * 1024
 
-# What a token must have. PyJWT takes one without an end if it is not told.
+# Claims that a token must have. By default PyJWT accepts a token without an expiry.
 REQUIRED_CLAIMS = ["exp", "user_id", "token_type"]
 
 # PyJWT refuses a token that was issued in the future, which it was for a clock that is slow.
@@ -69,7 +69,7 @@ def opportunity(body, created_by):
             raise Refused(422, f"{field} is missing")
         texts[field] = text
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
-    # Whoever the body says did it, `createdBy` is the token's.
+    # `createdBy` is from the token, whatever the body says.
     return {"id": str(uuid.uuid4()), **texts, "createdBy": created_by, "createdAt": now}
 
 

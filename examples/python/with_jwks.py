@@ -12,7 +12,7 @@ import jwt
 
 from service import CLOCKS_DIFFER_SECONDS, REQUIRED_CLAIMS, Refused, serve
 
-# Kept for five minutes; a `kid` that is not among them asks anew, at most every 30 seconds.
+# Cached for five minutes. An unknown `kid` fetches them again, at most every 30 seconds.
 KEYS = jwt.PyJWKClient(os.environ.get("JWKS_URL") or "http://localhost:8000/.well-known/jwks.json", timeout=5)
 ALGORITHM = os.environ.get("JWT_ALGORITHM") or "EdDSA"
 ISSUER = os.environ.get("JWT_ISSUER") or None

@@ -3,7 +3,7 @@
 Settings: JWT_SECRET, the JWT_SECRET_KEY of loopin-auth to the letter; JWT_PREVIOUS_SECRET while the secret is being changed;
 JWT_ISSUER and JWT_AUDIENCE where loopin-auth has them; those of service.py.
 
-Whoever knows the secret can make tokens for anybody. For more than a few services of your own, take with_jwks.py.
+A service that has the secret can make tokens for any user. For more than a few services of your own, use with_jwks.py.
 """
 
 import os

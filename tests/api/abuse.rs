@@ -1,4 +1,4 @@
-//! `/api/abuse`: prefixes and locks, looked at and changed by staff.
+//! `/api/abuse`: staff read and change the state of prefixes and locks.
 
 use chrono::Duration;
 use loopin_auth::{
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    prefixes::{ask, entries, phone, served},
-    roles::{ADMIN, STAFF, somebody},
+    prefixes::{assert_sent, entries, phone, request_code},
+    roles::{ADMIN, STAFF, sign_in_with_role},
     support::{Answer, PHONE, TestServer, Tokens, start},
 };
 
-/// Removes budgets that are over, and says how many they were.
+/// Purges the budgets that have ended. Returns their number.
 async fn sweep(server: &TestServer) -> u64 {
     let nothing_else = Retention { challenges: None, messages: None, sessions: None, audit: None };
     purge(&server.services, &nothing_else, Actor::System).await.unwrap().budgets
@@ -33,12 +33,12 @@ async fn post(server: &TestServer, who: &Tokens, path: &str, body: Value) -> Ans
     server.send_as(&who.access, Method::POST, path, body).await
 }
 
-async fn closed(server: &TestServer) {
-    served(server, 0..50).await;
-    ask(server, 50).await.assert_error(429, "rate_limited");
+async fn close_prefix(server: &TestServer) {
+    assert_sent(server, 0..50).await;
+    request_code(server, 50).await.assert_error(429, "rate_limited");
 }
 
-/// Wrong guesses at a phone from an address, each at a code that waits.
+/// Sends wrong guesses for a phone from an address, each for a pending code.
 async fn guess(server: &TestServer, phone: &str, from: &str, times: usize) {
     for _ in 0..times {
         let wrong = server.wrong_code_for(phone);
@@ -57,7 +57,7 @@ async fn guess(server: &TestServer, phone: &str, from: &str, times: usize) {
     }
 }
 
-/// Sends are no matter here.
+/// A server with wide limits for sends, which are not tested here.
 async fn lenient(server: &TestServer) -> TestServer {
     let sends = "1000/1h";
     let settings = [
@@ -86,7 +86,7 @@ on_both! {
             server.send_as(&user.access, method, path, json!({})).await.assert_error(403, "forbidden");
         }
         for (phone, role) in [(STAFF, "staff"), (ADMIN, "admin")] {
-            let who = somebody(&server, phone, role).await;
+            let who = sign_in_with_role(&server, phone, role).await;
             server.get_as(&who.access, LIST).await.assert_ok();
             server.get_as(&who.access, phone_path).await.assert_ok();
             post(&server, &who, &unlock, json!({})).await.assert_ok();
@@ -95,8 +95,8 @@ on_both! {
     }
 
     async fn prefixes_are_listed_with_the_sums_of_countries(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
-        closed(&server).await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
+        close_prefix(&server).await;
         server.signup("+447400123456").await.assert_ok();
         let all = server.get_as(&staff.access, LIST).await;
         all.assert_ok();
@@ -133,27 +133,27 @@ on_both! {
     }
 
     async fn staff_open_a_closed_prefix_and_hold_it_open(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
-        closed(&server).await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
+        close_prefix(&server).await;
         for body in [json!({"hours": 0}), json!({"hours": 721}), json!({"hours": "1"}), json!({"hours": 1.5}), json!({"hours": null})] {
             post(&server, &staff, OPEN, body).await.assert_error(422, "validation_failed");
         }
         for unknown in ["/api/abuse/prefixes/917001/open", "/api/abuse/prefixes/nonsense/close", "/api/abuse/prefixes/%25/open"] {
             post(&server, &staff, unknown, json!({})).await.assert_error(404, "not_found");
         }
-        // Opened, and no more: it closes as before.
+        // It was only opened: it closes as before.
         let opened = server.from("203.0.113.40").send(Method::POST, OPEN, &[("authorization", &format!("Bearer {}", staff.access))], None).await;
         assert_eq!(opened.assert_ok().at("/prefixes/0/state"), json!("open"));
-        served(&server, 100..150).await;
-        ask(&server, 150).await.assert_error(429, "rate_limited");
+        assert_sent(&server, 100..150).await;
+        request_code(&server, 150).await.assert_error(429, "rate_limited");
         let held = post(&server, &staff, OPEN, json!({"hours": 2})).await;
         assert_eq!(held.assert_ok().at("/prefixes/0/state"), json!("held_open"));
-        served(&server, 200..260).await;
-        // The last second of it.
+        assert_sent(&server, 200..260).await;
+        // The last second of the lock.
         server.advance(7199);
-        served(&server, 300..360).await;
+        assert_sent(&server, 300..360).await;
         server.advance(1);
-        ask(&server, 360).await.assert_error(429, "rate_limited");
+        request_code(&server, 360).await.assert_error(429, "rate_limited");
         let opened = entries(&server, Action::PrefixOpened).await;
         assert_eq!((opened[0].actor_kind.as_ref(), opened[0].actor_id.unwrap().to_string()), ("staff", staff.user_id.clone()));
         assert_eq!(opened[0].address.as_deref(), Some("203.0.113.40"));
@@ -163,24 +163,24 @@ on_both! {
     }
 
     async fn a_prefix_that_staff_closed_stays_closed_whatever_comes_back(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
-        served(&server, 0..2).await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
+        assert_sent(&server, 0..2).await;
         let shut = post(&server, &staff, CLOSE, json!({})).await;
         assert_eq!(shut.assert_ok().at("/prefixes/0/state"), json!("closed"));
         server.verify_otp(&phone(0), &server.last_code_for(&phone(0))).await.assert_ok();
         server.advance(3599);
-        let answer = ask(&server, 2).await;
+        let answer = request_code(&server, 2).await;
         answer.assert_error(429, "rate_limited");
         assert_eq!(answer.at("/error/retry_after"), json!(1));
         server.advance(1);
-        served(&server, 2..7).await;
+        assert_sent(&server, 2..7).await;
         let closed = entries(&server, Action::PrefixClosed).await;
         assert_eq!(closed.len(), 1);
         assert_eq!((closed[0].actor_kind.as_ref(), closed[0].detail.get("sent")), ("staff", Some(&json!(2))));
     }
 
     async fn a_phone_says_why_it_gets_no_code(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let path = "/api/abuse/phones/062058%2029376";
         let nothing = server.get_as(&staff.access, path).await;
         assert_eq!(
@@ -204,7 +204,7 @@ on_both! {
         assert_eq!(named("phone-failures-in-a-row")["window"], json!(null));
         assert_eq!(named("phone-sends")["used"], json!(4));
         assert_eq!(locked.at("/prefix/prefix"), json!("+916205"));
-        // Nothing of it is the phone itself.
+        // The answer does not contain the phone.
         assert_eq!(server.count("SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'").await, 0);
         let left_out = server.second_server(&[("SMS_BLOCKED_PREFIXES", "+91")]).await;
         assert_eq!(left_out.get_as(&staff.access, path).await.at("/not_served"), json!("blocked"));
@@ -212,7 +212,7 @@ on_both! {
     }
 
     async fn staff_unlock_a_phone_for_every_address(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let server = lenient(&server).await;
         server.signup(PHONE).await.assert_ok();
         for address in ["203.0.113.7", "203.0.113.8", "2001:db8:5::1"] {
@@ -257,7 +257,7 @@ on_both! {
             let answer = server.from("198.51.100.9").signup(PHONE).await;
             answer.assert_error(429, "phone_locked");
             assert_eq!((answer.header("retry-after"), answer.at("/error/retry_after")), (None, Value::Null));
-            // Housekeeping forgets everything else of then, and not this.
+            // Housekeeping purges all other budgets of that time, but not this one.
             sweep(&server).await;
         }
         let leave = AbusePermission::by_command();
@@ -280,7 +280,7 @@ on_both! {
         let all = server.count(keys).await;
         assert!(all >= 9, "{all}");
         assert_eq!(sweep(&server).await, 0, "all of it counts");
-        // Each at the last second in which it counts, and at the first in which it does not.
+        // For each budget the last second in which it counts, and the first in which it does not.
         for (key, seconds) in [
             ("phone/%/sends", 120),
             ("name/%", 900),
@@ -300,7 +300,7 @@ on_both! {
             sweep(&server).await;
             assert_eq!(server.count(&of(key)).await, 0, "{key} is over");
         }
-        // What is left: failures in a row, what is known of the prefix, and the day's count for a day more.
+        // These remain: the failures in a row, the row of the prefix, and the count of the day, for one more day.
         assert_eq!(server.count(&of("phone/%/guesses")).await, 1);
         assert_eq!(server.count(&of("prefix/%")).await, 1);
         assert_eq!(server.count(&of("day/%")).await, 1);

@@ -1,17 +1,17 @@
-//! What the tests of sessions and proofs share.
+//! Helpers for the tests of sessions.
 
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, TestServer, Tokens};
 
-/// A password that the rules take.
+/// A password that the rules accept.
 pub const PASSWORD: &str = "purple-kettle-morning-71";
 
 /// Signs in by phone once more, as a device of this name.
 pub async fn sign_in_from(server: &TestServer, phone: &str, device: &str) -> Tokens {
     server.advance(30);
-    // Signing up is logging in for a profile that is not finished.
+    // With an unfinished profile, signing up again signs in.
     server.signup(phone).await.assert_ok();
     let body = json!({ "phone_number": phone, "otp_code": server.last_code_for(phone) });
     let headers = [("content-type", "application/json"), ("x-device-name", device)];
@@ -49,30 +49,30 @@ pub fn password_tokens(answer: &Answer) -> Tokens {
     Tokens { access, refresh: answer.text_at("/refresh"), user_id }
 }
 
-/// Posts as somebody who is signed in.
+/// Posts as a signed-in user.
 pub async fn post_as(server: &TestServer, tokens: &Tokens, path: &str, body: Value) -> Answer {
     server.send_as(&tokens.access, Method::POST, path, body).await
 }
 
-/// Posts without a body, as somebody who is signed in.
-pub async fn poke_as(server: &TestServer, tokens: &Tokens, path: &str) -> Answer {
+/// Posts without a body, as a signed-in user.
+pub async fn post_empty_as(server: &TestServer, tokens: &Tokens, path: &str) -> Answer {
     let bearer = format!("Bearer {}", tokens.access);
     server.send(Method::POST, path, &[("authorization", &bearer)], None).await
 }
 
-/// Proves by a code who she is.
+/// Confirms the sign-in by a code.
 pub async fn confirm_by_code(server: &TestServer, tokens: &Tokens, phone: &str) {
-    poke_as(server, tokens, "/api/auth/confirm-code").await.assert_ok();
+    post_empty_as(server, tokens, "/api/auth/confirm-code").await.assert_ok();
     let code = server.last_code_for(phone);
     post_as(server, tokens, "/api/auth/confirm", json!({ "otp_code": code })).await.assert_ok();
 }
 
-/// Whether an access token lets its holder in.
+/// Checks that the access token is accepted.
 pub async fn assert_goes_on(server: &TestServer, tokens: &Tokens) {
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
 }
 
-/// A session that is over: neither of its tokens is good for anything.
+/// Checks that the session has ended: both tokens are refused.
 pub async fn assert_over(server: &TestServer, tokens: &Tokens) {
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
     server.refresh(&tokens.refresh).await.assert_error(401, "token_revoked");

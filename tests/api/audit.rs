@@ -1,4 +1,5 @@
-//! The audit log: what people and staff do is in it, nobody can change it, and it tells nothing of a person.
+//! The audit log itself: append-only, dropped by whole months, and found page by page. What requests write into it is in
+//! `audit_entries.rs`.
 
 use std::time::Duration;
 
@@ -17,16 +18,14 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    roles::{ADMIN, somebody},
-    support::{Database, OTHER_PHONE, PHONE, TestServer, whole_profile},
+    roles::{ADMIN, sign_in_with_role},
+    support::{OTHER_PHONE, PHONE, TestServer, wait_until},
 };
 
 const ADDRESS: &str = "203.0.113.7";
-const PASSWORD: &str = "purple-kettle-morning-71";
-const NEW_PASSWORD: &str = "copper-lantern-evening-38";
 
-/// Everything that is in the log, oldest first.
-async fn entries(server: &TestServer) -> Vec<Entry> {
+/// All entries of the log, oldest first.
+pub(crate) async fn entries(server: &TestServer) -> Vec<Entry> {
     server.services.audit.flush().await.expect("the entries are written");
     store::audit::list_after(&server.services.store, &Filter::default(), None, 10_000)
         .await
@@ -34,39 +33,12 @@ async fn entries(server: &TestServer) -> Vec<Entry> {
 }
 
 /// The entries of a kind.
-async fn entries_of(server: &TestServer, action: Action) -> Vec<Entry> {
+pub(crate) async fn entries_of(server: &TestServer, action: Action) -> Vec<Entry> {
     entries(server).await.into_iter().filter(|entry| entry.action == action.as_str()).collect()
 }
 
-/// The one entry of a kind.
-#[track_caller]
-fn only(mut entries: Vec<Entry>) -> Entry {
-    assert_eq!(entries.len(), 1, "{entries:?}");
-    entries.pop().unwrap()
-}
-
-fn detail(entry: &Entry) -> Value {
+pub(crate) fn detail(entry: &Entry) -> Value {
     entry.detail.json()
-}
-
-/// Checks who did it to whom, from where, when, and with which phone.
-#[track_caller]
-fn check(
-    server: &TestServer,
-    entry: &Entry,
-    actor: (&str, Option<&str>),
-    user: Option<&str>,
-    phone: Option<&str>,
-) {
-    let text = |id: Option<uuid::Uuid>| id.map(|id| id.to_string());
-    assert_eq!((entry.actor_kind.as_ref(), text(entry.actor_id).as_deref()), actor, "{entry:?}");
-    assert_eq!(text(entry.user_id).as_deref(), user, "{entry:?}");
-    let phone = phone.map(|phone| PhoneNumber::from_e164(phone).unwrap());
-    let mark = phone.as_ref().map(|phone| server.services.pseudonyms.phone(phone).as_str().to_owned());
-    assert_eq!(entry.phone_mark, mark, "{entry:?}");
-    assert_eq!(entry.phone_masked, phone.map(|phone| phone.to_string()), "{entry:?}");
-    assert_eq!(entry.address.as_deref(), Some(ADDRESS), "{entry:?}");
-    assert_eq!(entry.at, server.now(), "{entry:?}");
 }
 
 async fn refusal(server: &TestServer, sql: &str) -> String {
@@ -82,10 +54,6 @@ fn event(at: i64) -> Event {
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
-}
-
-fn user(name: &str, password: &str) -> Value {
-    json!({"username": name, "email": format!("{name}@example.com"), "password": password, "phone": OTHER_PHONE})
 }
 
 on_both! {
@@ -105,7 +73,7 @@ on_both! {
                 "UPDATE",
             ),
         ] {
-            // SQLite knows no TRUNCATE, and passes over a row that is there before it asks what to do with the conflict.
+            // SQLite has no TRUNCATE, and ignores an existing row before it handles the conflict.
             if server.database == Database::Sqlite && (word == "TRUNCATE" || sql.starts_with("INSERT")) {
                 continue;
             }
@@ -113,7 +81,7 @@ on_both! {
             assert!(refused.contains("append-only") && refused.contains(word), "{sql}: {refused}");
             assert_eq!(entries(&server).await, before, "{sql}");
         }
-        // For the rows of other tables nothing has changed.
+        // Rows of other tables can still be changed.
         server.sign_in(PHONE).await;
         assert_eq!(server.execute("UPDATE accounts SET bio = 'Music.'").await, 1);
     }
@@ -140,7 +108,7 @@ on_both! {
     }
 
     async fn only_whole_months_that_are_over_are_dropped_and_the_triggers_stay(server: TestServer) {
-        // The house is in India, and it is the middle of March there.
+        // The server's time zone is India's, where it is the middle of March.
         let all = [
             ("2026-01-15T12:00:00Z", 1),
             ("2026-01-31T18:29:59.999999Z", 2), // the last moment of January
@@ -165,7 +133,7 @@ on_both! {
         assert_eq!(drop_before("2026-01").await, Dropped::Entries(0));
         assert_eq!(drop_before("2026-02").await, Dropped::Entries(2));
         assert_eq!(numbers().await, [3, 4]);
-        // March goes on, so all before it can go.
+        // March has not ended, so only entries before it can be dropped.
         assert_eq!(drop_before("2026-03").await, Dropped::Entries(1));
         assert_eq!(numbers().await, [4]);
         let dropped: Vec<Value> = entries_of(&server, Action::AuditDropped).await.iter().map(detail).collect();
@@ -213,7 +181,7 @@ on_both! {
             (none.clone(), 25),
             (Filter { action: Some(Action::WrongCode), ..none.clone() }, 20),
             (Filter { user_id: Some(id(1)), ..none.clone() }, 20),
-            // By her, and about her.
+            // Entries by this user, and entries about them.
             (Filter { user_id: Some(id(2)), ..none.clone() }, 5),
             (Filter { user_id: Some(id(3)), ..none.clone() }, 5),
             (Filter { phones: Some(pseudonyms.phone_with_all(&phone(OTHER_PHONE))), ..none.clone() }, 5),
@@ -250,174 +218,12 @@ on_both! {
         assert_eq!(store::audit::find_last(db, Action::SignedIn).await.unwrap(), None);
     }
 
-    async fn signing_in_by_a_code_is_written_down(server: TestServer) {
-        let her = server.from(ADDRESS);
-        her.signup(PHONE).await.assert_ok();
-        her.verify_otp(PHONE, &server.wrong_code_for(PHONE)).await.assert_error(400, "otp_invalid");
-        let answer = her.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
-        let id = answer.assert_ok().text_at("/data/user_id");
-        let all = entries(&server).await;
-        let actions: Vec<&str> = all.iter().map(|entry| entry.action.as_ref()).collect();
-        assert_eq!(actions, ["code_sent", "wrong_code", "signed_in"]);
-        check(&server, &all[0], ("person", None), None, Some(PHONE));
-        assert_eq!(all[0].detail.get("purpose"), Some(&json!("sign_in")));
-        check(&server, &all[1], ("person", None), None, Some(PHONE));
-        assert_eq!(all[1].detail.get("left"), Some(&json!(2)));
-        check(&server, &all[2], ("person", Some(&id)), Some(&id), Some(PHONE));
-        assert_eq!(all[2].detail.get("by"), Some(&json!("code")));
-    }
-
-    async fn what_a_password_does_is_written_down(server: TestServer) {
-        let her = server.from(ADDRESS);
-        let registered = her.post("/api/auth/register", user("gaurav", PASSWORD)).await;
-        assert_eq!(registered.status.as_u16(), 201);
-        let (access, other) = (registered.text_at("/access"), her.post("/api/register", user("third", PASSWORD)).await);
-        let profile = server.get_as(&access, "/api/auth/profile").await;
-        let id = profile.text_at("/user/id");
-        her.post("/api/auth/register", user("gaurav", PASSWORD)).await.assert_error(409, "username_taken");
-        for name in ["gaurav", "nobody"] {
-            her.post("/api/token", user(name, "not-this-one-5")).await.assert_error(401, "credentials_invalid");
-        }
-        her.post("/api/token", user("gaurav", PASSWORD)).await.assert_ok();
-        for (old, status) in [("not-this-one-5", 422), (PASSWORD, 200)] {
-            let body = json!({"old_password": old, "new_password": NEW_PASSWORD});
-            let changed = her.send_as(&access, Method::POST, "/api/auth/password", body).await;
-            assert_eq!(changed.status.as_u16(), status);
-        }
-        for (password, status) in [("not-this-one-5", 422), (NEW_PASSWORD, 200)] {
-            let body = json!({ "password": password });
-            let confirmed = her.send_as(&access, Method::POST, "/api/auth/confirm", body).await;
-            assert_eq!(confirmed.status.as_u16(), status);
-        }
-        server.execute("UPDATE accounts SET is_active = FALSE WHERE username = 'third'").await;
-        her.post("/api/token", user("third", PASSWORD)).await.assert_error(403, "account_disabled");
-
-        let all = entries(&server).await;
-        let mark = |name: &str| json!(server.services.pseudonyms.name(name).as_str());
-        let other = other.text_at("/id");
-        let expected = [
-            ("registered", Some(&id), Some(&id), json!({"by": "password"})),
-            ("signed_in", Some(&id), Some(&id), json!({"by": "password"})),
-            ("registered", Some(&other), Some(&other), json!({"by": "password"})),
-            ("wrong_password", None, Some(&id), json!({"for": "sign_in", "name": mark("gaurav")})),
-            ("wrong_password", None, None, json!({"for": "sign_in", "name": mark("nobody")})),
-            ("signed_in", Some(&id), Some(&id), json!({"by": "password"})),
-            ("wrong_password", Some(&id), Some(&id), json!({"for": "change"})),
-            ("password_changed", Some(&id), Some(&id), json!({"ended": 1, "first": false})),
-            ("wrong_password", Some(&id), Some(&id), json!({"for": "confirm"})),
-            ("confirmed", Some(&id), Some(&id), json!({"by": "password"})),
-            ("sign_in_refused", None, Some(&other), json!({"by": "password", "name": mark("third"), "reason": "account_disabled"})),
-        ];
-        for (entry, (action, actor, about, facts)) in all.iter().zip(&expected) {
-            assert_eq!(entry.action, *action);
-            check(&server, entry, ("person", actor.map(String::as_str)), about.map(String::as_str), None);
-            let mut known = detail(entry);
-            if ["signed_in", "confirmed"].contains(action) {
-                let sid = known.as_object_mut().unwrap().remove("sid").unwrap();
-                assert_eq!(server.count(&count_of_session(&server, sid.as_str().unwrap())).await, 1, "{entry:?}");
-            }
-            assert_eq!(&known, facts);
-        }
-        assert_eq!(all.len(), expected.len(), "{all:?}");
-    }
-
-    async fn what_happens_to_sessions_is_written_down(server: TestServer) {
-        let her = server.from(ADDRESS);
-        let tokens = server.sign_in(PHONE).await;
-        let second = server.refresh(&tokens.refresh).await.text_at("/refresh");
-        server.refresh(&second).await.assert_ok();
-        her.refresh(&tokens.refresh).await.assert_error(401, "token_revoked");
-        let entry = only(entries_of(&server, Action::RefreshReused).await);
-        // Whoever used it is not known to be she.
-        check(&server, &entry, ("person", None), Some(&tokens.user_id), None);
-        let sid = entry.detail.get("sid").unwrap().as_str().unwrap().to_owned();
-        assert_eq!(server.count(&count_of_session(&server, &sid)).await, 1);
-
-        server.advance(30);
-        let tokens = server.sign_in(PHONE).await;
-        server.advance(30);
-        server.sign_in(PHONE).await;
-        her.send_as(&tokens.access, Method::DELETE, "/api/auth/sessions", json!({})).await.assert_ok();
-        her.send_as(&tokens.access, Method::POST, "/api/auth/logout-all", json!({})).await.assert_ok();
-        let ended = entries_of(&server, Action::LoggedOutEverywhere).await;
-        assert_eq!(ended.len(), 2);
-        for entry in &ended {
-            check(&server, entry, ("person", Some(&tokens.user_id)), Some(&tokens.user_id), None);
-        }
-        assert_eq!(ended[0].detail.get("ended"), Some(&json!(1)));
-        let kept = ended[0].detail.get("kept").unwrap().as_str().unwrap();
-        assert_eq!(server.count(&count_of_session(&server, kept)).await, 1);
-        assert_eq!(detail(&ended[1]), json!({"ended": 1}));
-    }
-
-    async fn a_changed_phone_is_written_down_and_whoever_left_is_not_told_of(server: TestServer) {
-        let her = server.from(ADDRESS);
-        let tokens = server.sign_in(PHONE).await;
-        let mut profile = whole_profile();
-        profile["phone_number"] = json!(PHONE);
-        server.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", profile).await.assert_ok();
-        let (access, id) = (tokens.access.as_str(), tokens.user_id.as_str());
-        let body = json!({ "phone_number": OTHER_PHONE });
-        her.send_as(access, Method::POST, "/api/auth/change-phone", body).await.assert_ok();
-        let body = json!({ "phone_number": OTHER_PHONE, "otp_code": server.last_code_for(OTHER_PHONE) });
-        her.send_as(access, Method::POST, "/api/auth/verify-change-phone", body).await.assert_ok();
-        let entry = only(entries_of(&server, Action::PhoneChanged).await);
-        check(&server, &entry, ("person", Some(id)), Some(id), Some(OTHER_PHONE));
-        let old = PhoneNumber::from_e164(PHONE).unwrap();
-        let mark = server.services.pseudonyms.phone(&old).as_str().to_owned();
-        assert_eq!(detail(&entry), json!({"ended": 0, "old_phone": "+91******9376", "old_phone_mark": mark}));
-
-        her.send_as(access, Method::POST, "/api/auth/delete-account", json!({})).await.assert_ok();
-        let entry = only(entries_of(&server, Action::AccountDeleted).await);
-        check(&server, &entry, ("person", Some(id)), Some(id), Some(OTHER_PHONE));
-        assert_eq!(detail(&entry), json!({}));
-        let said = format!("{:?}", entries(&server).await);
-        for hers in [&PHONE[3..], &OTHER_PHONE[3..], "Gaurav", "Kumar", "1995", "example.com"] {
-            assert!(!said.contains(hers), "{hers} is in {said}");
-        }
-        // Nothing of it keeps her from coming back as somebody else.
-        server.advance(30);
-        assert_ne!(server.sign_in(OTHER_PHONE).await.user_id, id);
-    }
-
-    async fn what_staff_do_is_written_with_the_act(server: TestServer) {
-        let admin = somebody(&server, ADMIN, "admin").await;
-        let her = server.sign_in(PHONE).await;
-        let at = server.from(ADDRESS);
-        let path = format!("/api/users/{}", her.user_id);
-        let (by, id) = (("staff", Some(admin.user_id.as_str())), Some(her.user_id.as_str()));
-        for (method, path, body, action, facts) in [
-            (Method::PUT, path.clone(), json!({"first_name": "Gaurav", "email": "gaurav@example.com"}), Action::AccountEdited,
-                json!({"fields": ["first_name", "email"]})),
-            (Method::PUT, path.clone(), json!({"role": "staff"}), Action::RoleChanged, json!({"from": "user", "to": "staff", "ended": 1})),
-            (Method::DELETE, path.clone(), json!({}), Action::AccountDeactivated, json!({"ended": 0})),
-            (Method::POST, format!("{path}/activate"), json!({}), Action::AccountActivated, json!({})),
-        ] {
-            at.send_as(&admin.access, method, &path, body).await.assert_ok();
-            // Without a flush: it was in the transaction.
-            let filter = Filter { action: Some(action), ..Filter::default() };
-            let entry = only(store::audit::list_after(&server.services.store, &filter, None, 10).await.unwrap());
-            let phone = (action != Action::AccountEdited).then_some(PHONE);
-            check(&server, &entry, by, id, phone);
-            assert_eq!(detail(&entry), facts);
-        }
-        // What changes nothing, is refused, or is her own, is no act of staff.
-        let before = entries(&server).await;
-        at.send_as(&admin.access, Method::POST, &format!("{path}/activate"), json!({})).await.assert_ok();
-        at.send_as(&admin.access, Method::PUT, &path, json!({"role": "staff"})).await.assert_ok();
-        let own = format!("/api/users/{}", admin.user_id);
-        at.send_as(&admin.access, Method::DELETE, &own, json!({})).await.assert_error(403, "forbidden");
-        at.send_as(&admin.access, Method::PUT, &own, json!({"first_name": "Ada"})).await.assert_ok();
-        at.send_as(&admin.access, Method::PUT, &path, json!({"email": "not one"})).await.assert_error(422, "validation_failed");
-        assert_eq!(entries(&server).await, before);
-    }
-
     async fn an_act_of_staff_that_cannot_be_written_down_does_not_happen(server: TestServer) {
-        let admin = somebody(&server, ADMIN, "admin").await;
-        let her = server.sign_in(PHONE).await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
+        let account = server.sign_in(PHONE).await;
         server.services.audit.flush().await.unwrap();
         server.execute("ALTER TABLE audit RENAME TO away").await;
-        let path = format!("/api/users/{}", her.user_id);
+        let path = format!("/api/users/{}", account.user_id);
         for (method, path, body) in [
             (Method::PUT, path.clone(), json!({"first_name": "Gaurav"})),
             (Method::PUT, path.clone(), json!({"role": "staff"})),
@@ -426,7 +232,7 @@ on_both! {
             server.send_as(&admin.access, method, &path, body).await.assert_error(500, "internal");
         }
         server.execute("ALTER TABLE away RENAME TO audit").await;
-        let user = server.get_as(&her.access, &path).await;
+        let user = server.get_as(&account.access, &path).await;
         assert_eq!((user.at("/role"), user.at("/is_active")), (json!("user"), json!(true)));
         assert_eq!(user.at("/first_name"), Value::Null);
     }
@@ -461,25 +267,14 @@ on_both! {
         let writer = tokio::spawn(audit::keep_writing(services));
         for round in 1..=3 {
             server.services.audit.note(event(round), server.now());
-            let mut tries = 0;
-            while server.count("SELECT COUNT(*) FROM audit").await < round {
-                tries += 1;
-                assert!(tries < 3_000, "entry {round} was not written in a minute");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            wait_until("the entry is written", async || {
+                server.count("SELECT COUNT(*) FROM audit").await == round
+            })
+            .await;
         }
         writer.abort();
         server.services.audit.note(event(4), server.now());
         audit::finish(&server.services, Duration::from_mins(1)).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM audit").await, 4);
     }
-}
-
-/// SQLite holds ids as bytes.
-fn count_of_session(server: &TestServer, sid: &str) -> String {
-    let id = match server.database {
-        Database::Sqlite => format!("x'{}'", sid.replace('-', "")),
-        Database::Postgres => format!("'{sid}'"),
-    };
-    format!("SELECT COUNT(*) FROM sessions WHERE id = {id}")
 }

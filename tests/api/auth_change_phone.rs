@@ -8,7 +8,7 @@ use loopin_auth::{
 use serde_json::{Value, json};
 
 use crate::{
-    again::{assert_goes_on, assert_over, confirm_by_code, poke_as, post_as, register, sign_in_from},
+    again::{assert_goes_on, assert_over, confirm_by_code, post_as, post_empty_as, register, sign_in_from},
     forge::claims,
     on_both,
     support::{Answer, OTHER_PHONE, PHONE, TestServer, Tokens, wrong},
@@ -18,7 +18,7 @@ const PATH: &str = "/api/auth/change-phone";
 const VERIFY: &str = "/api/auth/verify-change-phone";
 const NEW: &str = "+919812345678";
 
-async fn ask(server: &TestServer, tokens: &Tokens, phone: &str) -> Answer {
+async fn request_change(server: &TestServer, tokens: &Tokens, phone: &str) -> Answer {
     post_as(server, tokens, PATH, json!({ "phone_number": phone })).await
 }
 
@@ -34,7 +34,7 @@ on_both! {
     async fn the_number_is_changed_and_the_other_sessions_end(server: TestServer) {
         let elsewhere = server.sign_in(PHONE).await;
         let tokens = sign_in_from(&server, PHONE, "Here").await;
-        let sent = ask(&server, &tokens, "98123 45678").await;
+        let sent = request_change(&server, &tokens, "98123 45678").await;
         sent.assert_ok();
         assert_eq!(sent.at("/data/phone_number"), json!(NEW));
         assert_eq!(sent.at("/data/expires_in"), json!(600));
@@ -44,12 +44,12 @@ on_both! {
         assert_eq!(answer.at("/data"), json!({ "phone_number": NEW }));
         assert_eq!(phone_of(&server, &tokens).await, json!(NEW));
         assert_over(&server, &elsewhere).await;
-        // The session goes on, and its next tokens name the new number.
+        // The session continues, and its next tokens have the new number.
         assert_eq!(claims(&tokens.access)["phone_number"], json!(PHONE));
         let next = server.refresh(&tokens.refresh).await;
         next.assert_ok();
         assert_eq!(claims(&next.text_at("/access"))["phone_number"], json!(NEW));
-        // She logs in by the new number, as the same person, and the old one is nobody's.
+        // The new number signs in to the same account, and the old number has no account.
         server.login(PHONE).await.assert_error(404, "user_not_found");
         let again = sign_in_from(&server, NEW, "Again").await;
         assert_eq!(again.user_id, tokens.user_id);
@@ -58,7 +58,7 @@ on_both! {
 
     async fn the_old_number_gets_a_notice_without_a_code(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
-        ask(&server, &tokens, NEW).await.assert_ok();
+        request_change(&server, &tokens, NEW).await.assert_ok();
         let code = server.last_code_for(NEW);
         let bearer = format!("Bearer {}", tokens.access);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("accept-language", "hi")];
@@ -76,7 +76,7 @@ on_both! {
         // The code went to the new number only, and the notice to the old one only.
         assert_eq!(server.codes_for(PHONE).len(), 1);
         assert_eq!(server.inbox_of(NEW).len(), 1);
-        // When the notice does not arrive there is no code to send again.
+        // The notice has no code, so it is not repeated when it is undelivered.
         server.play(3600).await;
         assert_eq!(server.inbox_of(PHONE).len(), 2);
     }
@@ -84,12 +84,12 @@ on_both! {
     async fn it_needs_a_fresh_proof_both_times(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         server.advance(601);
-        ask(&server, &tokens, NEW).await.assert_error(403, "reauthentication_required");
-        ask(&server, &tokens, OTHER_PHONE).await.assert_error(403, "reauthentication_required");
+        request_change(&server, &tokens, NEW).await.assert_error(403, "reauthentication_required");
+        request_change(&server, &tokens, OTHER_PHONE).await.assert_error(403, "reauthentication_required");
         assert!(server.inbox_of(NEW).is_empty());
         confirm_by_code(&server, &tokens, PHONE).await;
         server.advance(550);
-        ask(&server, &tokens, NEW).await.assert_ok();
+        request_change(&server, &tokens, NEW).await.assert_ok();
         let code = server.last_code_for(NEW);
         server.advance(51);
         verify(&server, &tokens, NEW, &code).await.assert_error(403, "reauthentication_required");
@@ -101,8 +101,8 @@ on_both! {
     async fn anothers_number_is_taken_and_ones_own_is_no_change(server: TestServer) {
         let other = server.sign_in(OTHER_PHONE).await;
         let tokens = server.sign_in(PHONE).await;
-        ask(&server, &tokens, OTHER_PHONE).await.assert_error(409, "phone_taken");
-        let answer = ask(&server, &tokens, PHONE).await;
+        request_change(&server, &tokens, OTHER_PHONE).await.assert_error(409, "phone_taken");
+        let answer = request_change(&server, &tokens, PHONE).await;
         answer.assert_error(422, "validation_failed");
         assert!(answer.at("/error/fields/phone_number").is_array(), "{}", answer.text);
         assert_eq!(server.inbox_of(OTHER_PHONE).len(), 1, "nothing was sent");
@@ -110,10 +110,10 @@ on_both! {
     }
 
     async fn a_number_that_is_taken_meanwhile_stays_taken(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
-        ask(&server, &tokens, NEW).await.assert_ok();
+        request_change(&server, &tokens, NEW).await.assert_ok();
         let code = server.last_code_for(NEW);
         let other = server.sign_in(NEW).await;
         verify(&server, &tokens, NEW, &code).await.assert_error(409, "phone_taken");
@@ -123,14 +123,14 @@ on_both! {
     }
 
     async fn of_two_who_want_it_at_once_one_gets_it(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let second_server = server.second_server(&[]).await;
         let (one, two) = (server.sign_in(PHONE).await, server.sign_in(OTHER_PHONE).await);
-        ask(&server, &one, NEW).await.assert_ok();
+        request_change(&server, &one, NEW).await.assert_ok();
         let code_one = server.last_code_for(NEW);
         server.advance(1);
-        ask(&server, &two, NEW).await.assert_ok();
+        request_change(&server, &two, NEW).await.assert_ok();
         let code_two = server.last_code_for(NEW);
         let (first, second) =
             join(verify(&server, &one, NEW, &code_one), verify(&second_server, &two, NEW, &code_two)).await;
@@ -141,24 +141,24 @@ on_both! {
     }
 
     async fn the_code_is_bound_to_its_person_number_and_purpose(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let settings = [("OTP_LENGTH", "8"), ("RATE_LIMITS_ENABLED", "false")];
         let server = TestServer::with(server.database, &settings).await;
         let (mine, other) = (server.sign_in(PHONE).await, server.sign_in(OTHER_PHONE).await);
-        ask(&server, &mine, NEW).await.assert_ok();
+        request_change(&server, &mine, NEW).await.assert_ok();
         let code = server.last_code_for(NEW);
-        // Of another person, for another number, for another purpose.
+        // A code of another user, for another number, for another purpose.
         verify(&server, &other, NEW, &code).await.assert_error(400, "otp_not_found");
         verify(&server, &mine, "+919812345679", &code).await.assert_error(400, "otp_not_found");
         server.verify_otp(NEW, &code).await.assert_error(400, "otp_not_found");
         server.verify_login(NEW, &code).await.assert_error(400, "otp_not_found");
         post_as(&server, &mine, "/api/auth/confirm", json!({ "otp_code": code })).await.assert_error(400, "otp_not_found");
-        // And a sign-in code for the number changes nothing.
+        // A sign-in code for the number does not change the phone.
         server.signup(NEW).await.assert_ok();
         let sign_in = server.last_code_for(NEW);
         verify(&server, &mine, NEW, &sign_in).await.assert_error(400, "otp_invalid");
-        // A second person's wish for the same number leaves the first one's alone.
-        ask(&server, &other, NEW).await.assert_ok();
+        // A request of a second user for the same number does not affect the first.
+        request_change(&server, &other, NEW).await.assert_ok();
         verify(&server, &mine, NEW, &code).await.assert_ok();
         verify(&server, &mine, NEW, &code).await.assert_error(422, "validation_failed");
     }
@@ -166,8 +166,8 @@ on_both! {
     async fn the_guesses_are_three_and_the_code_dies(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         verify(&server, &tokens, NEW, "1234").await.assert_error(400, "otp_not_found");
-        ask(&server, &tokens, NEW).await.assert_ok();
-        ask(&server, &tokens, NEW).await.assert_error(429, "otp_cooldown");
+        request_change(&server, &tokens, NEW).await.assert_ok();
+        request_change(&server, &tokens, NEW).await.assert_error(429, "otp_cooldown");
         let code = server.last_code_for(NEW);
         for left in [2, 1, 0] {
             let answer = verify(&server, &tokens, NEW, &wrong(&code)).await;
@@ -176,7 +176,7 @@ on_both! {
         }
         verify(&server, &tokens, NEW, &code).await.assert_error(429, "otp_attempts_exhausted");
         server.advance(30);
-        ask(&server, &tokens, NEW).await.assert_ok();
+        request_change(&server, &tokens, NEW).await.assert_ok();
         server.advance(601);
         confirm_by_code(&server, &tokens, PHONE).await;
         verify(&server, &tokens, NEW, &server.last_code_for(NEW)).await.assert_error(400, "otp_expired");
@@ -186,31 +186,31 @@ on_both! {
         let tokens = register(&server, "gaurav").await;
         server.execute(&format!("UPDATE accounts SET claimed_phone = '{OTHER_PHONE}'")).await;
         assert_eq!(phone_of(&server, &tokens).await, Value::Null);
-        ask(&server, &tokens, PHONE).await.assert_ok();
+        request_change(&server, &tokens, PHONE).await.assert_ok();
         verify(&server, &tokens, PHONE, &server.last_code_for(PHONE)).await.assert_ok();
         let profile = server.get_as(&tokens.access, "/api/auth/profile").await;
         assert_eq!((profile.at("/phone_number"), profile.at("/phone")), (json!(PHONE), Value::Null));
-        assert_eq!(server.inbox_of(PHONE).len(), 1, "there is no old number to tell");
+        assert_eq!(server.inbox_of(PHONE).len(), 1, "there is no old number to notify");
         assert_eq!(sign_in_from(&server, PHONE, "By phone").await.user_id, tokens.user_id);
     }
 
     async fn the_lead_follows_its_person(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
-        ask(&server, &tokens, NEW).await.assert_ok();
-        assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 1, "a wish of somebody known is no lead");
+        request_change(&server, &tokens, NEW).await.assert_ok();
+        assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 1, "a user is no lead");
         verify(&server, &tokens, NEW, &server.last_code_for(NEW)).await.assert_ok();
         let moved = format!("SELECT COUNT(*) FROM leads WHERE phone = '{NEW}' AND state = 'converted'");
         assert_eq!(server.count(&moved).await, 1);
         assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 1);
-        // Where the new number has a lead of its own, that is hers from now on.
+        // A lead of the new number is converted.
         server.advance(30);
         server.signup(OTHER_PHONE).await.assert_ok();
-        ask(&server, &tokens, OTHER_PHONE).await.assert_ok();
+        request_change(&server, &tokens, OTHER_PHONE).await.assert_ok();
         verify(&server, &tokens, OTHER_PHONE, &server.last_code_for(OTHER_PHONE)).await.assert_ok();
-        let hers = format!("SELECT COUNT(*) FROM leads WHERE phone = '{OTHER_PHONE}' AND state = 'converted'");
-        assert_eq!(server.count(&hers).await, 1);
+        let converted = format!("SELECT COUNT(*) FROM leads WHERE phone = '{OTHER_PHONE}' AND state = 'converted'");
+        assert_eq!(server.count(&converted).await, 1);
         assert_eq!(server.count("SELECT COUNT(*) FROM leads").await, 1);
     }
 
@@ -230,9 +230,9 @@ on_both! {
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
         for phone in [NEW, OTHER_PHONE] {
-            ask(&server, &tokens, phone).await.assert_ok();
+            request_change(&server, &tokens, phone).await.assert_ok();
         }
-        // A second request of the same session is let in, with the old number, before the first one changes it.
+        // A second request of the same session passes the gate with the old number, before the first one changes it.
         let who = gate::enter(&server.services, &tokens.access).await.unwrap().unwrap();
         verify(&server, &tokens, NEW, &server.last_code_for(NEW)).await.assert_ok();
         server.login(NEW).await.assert_ok();
@@ -247,8 +247,8 @@ on_both! {
 
     async fn a_session_that_has_ended_changes_nothing(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
-        ask(&server, &tokens, NEW).await.assert_ok();
-        poke_as(&server, &tokens, "/api/auth/logout-all").await.assert_ok();
+        request_change(&server, &tokens, NEW).await.assert_ok();
+        post_empty_as(&server, &tokens, "/api/auth/logout-all").await.assert_ok();
         verify(&server, &tokens, NEW, &server.last_code_for(NEW)).await.assert_error(401, "token_revoked");
     }
 }

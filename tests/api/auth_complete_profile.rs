@@ -15,7 +15,7 @@ async fn complete(server: &TestServer, token: &str, body: Value) -> Answer {
     server.send_as(token, Method::POST, PATH, body).await
 }
 
-/// The faults of a whole profile with these changes; null takes a field away.
+/// The field errors of a valid profile with these changes; null removes a field.
 async fn errors(server: &TestServer, token: &str, changes: Value) -> Value {
     let answer = complete(server, token, with(whole_profile(), changes)).await;
     if answer.status == 200 {
@@ -194,7 +194,7 @@ on_both! {
             let errors = errors(&server, &token, json!({"profile_pictures": pictures})).await;
             assert_eq!(errors == json!({}), is_right, "{pictures}: {errors}");
         }
-        // A developer's pictures may lie on her own machine; see the next test for production.
+        // In dev, pictures may be on the developer's machine. The next test is about production.
         assert_eq!(errors(&server, &token, json!({"profile_pictures": ["http://localhost:3000/a.jpg"]})).await, json!({}));
     }
 

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    again::{PASSWORD, assert_goes_on, poke_as, post_as, register, sign_in_from},
+    again::{PASSWORD, assert_goes_on, post_as, post_empty_as, register, sign_in_from},
     on_both,
     support::{OTHER_PHONE, PHONE, TestServer, Tokens, wrong},
 };
@@ -12,7 +12,7 @@ use crate::{
 const CODE: &str = "/api/auth/confirm-code";
 const PATH: &str = "/api/auth/confirm";
 
-/// Whether this session may do what needs a proof: nothing happens by asking, because the number is another's.
+/// Whether this session has confirmed the sign-in. The request has no effect, because the number belongs to another user.
 async fn is_proved(server: &TestServer, tokens: &Tokens) -> bool {
     let body = json!({ "phone_number": OTHER_PHONE });
     let answer = post_as(server, tokens, "/api/auth/change-phone", body).await;
@@ -31,26 +31,26 @@ on_both! {
         assert!(is_proved(&server, &tokens).await);
         server.advance(1);
         assert!(!is_proved(&server, &tokens).await);
-        // Refreshing proves nothing.
+        // A refresh does not confirm.
         let answer = server.refresh(&tokens.refresh).await;
         let tokens = Tokens { access: answer.text_at("/access"), refresh: answer.text_at("/refresh"), ..tokens };
         assert!(!is_proved(&server, &tokens).await);
     }
 
     async fn a_code_to_the_phone_proves_this_session_only(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         server.sign_in(OTHER_PHONE).await;
         let other_session = server.sign_in(PHONE).await;
         let tokens = sign_in_from(&server, PHONE, "Here").await;
         server.advance(601);
-        let sent = poke_as(&server, &tokens, CODE).await;
+        let sent = post_empty_as(&server, &tokens, CODE).await;
         sent.assert_ok();
         assert_eq!(sent.at("/data/phone_number"), json!(PHONE));
         assert_eq!(sent.at("/data/expires_in"), json!(600));
         assert_eq!(sent.at("/data/resend_in"), json!(30));
         assert_eq!(server.delivery(&sent).await.assert_ok().at("/status"), json!("queued"));
-        assert!(!is_proved(&server, &tokens).await, "asking proves nothing");
+        assert!(!is_proved(&server, &tokens).await, "requesting a code proves nothing");
         let code = server.last_code_for(PHONE);
         let answer = post_as(&server, &tokens, PATH, json!({ "otp_code": code })).await;
         answer.assert_ok();
@@ -61,18 +61,18 @@ on_both! {
         );
         assert!(is_proved(&server, &tokens).await);
         assert!(!is_proved(&server, &other_session).await);
-        // It was used.
+        // The code was used.
         post_as(&server, &tokens, PATH, json!({ "otp_code": code })).await.assert_error(400, "otp_not_found");
         server.advance(601);
         assert!(!is_proved(&server, &tokens).await);
     }
 
     async fn the_guesses_are_three(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
         post_as(&server, &tokens, PATH, json!({ "otp_code": "1234" })).await.assert_error(400, "otp_not_found");
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         let code = server.last_code_for(PHONE);
         for left in [2, 1, 0] {
             let answer = post_as(&server, &tokens, PATH, json!({ "otp_code": wrong(&code) })).await;
@@ -82,40 +82,40 @@ on_both! {
         let answer = post_as(&server, &tokens, PATH, json!({ "otp_code": code })).await;
         answer.assert_error(429, "otp_attempts_exhausted");
         server.advance(30);
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         let code = server.last_code_for(PHONE);
         server.advance(601);
         post_as(&server, &tokens, PATH, json!({ "otp_code": code })).await.assert_error(400, "otp_expired");
     }
 
     async fn of_many_right_answers_at_once_one_is_taken(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         let body = json!({ "otp_code": server.last_code_for(PHONE) });
         let answers = join_all((0..20).map(|_| post_as(&server, &tokens, PATH, body.clone()))).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     }
 
     async fn there_is_a_cooldown_and_a_resend_is_the_same_code(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
-        // The code of the sign-in was sent just now, and this one is of another kind.
-        poke_as(&server, &tokens, CODE).await.assert_ok();
-        let answer = poke_as(&server, &tokens, CODE).await;
+        // The sign-in code was sent just now, but this one has another purpose.
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
+        let answer = post_empty_as(&server, &tokens, CODE).await;
         answer.assert_error(429, "otp_cooldown");
         assert_eq!(answer.at("/error/retry_after"), json!(30));
         let code = server.last_code_for(PHONE);
         server.advance(30);
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         assert_eq!(server.last_code_for(PHONE), code);
         assert_eq!(server.inbox_of(PHONE).len(), 3);
     }
 
     async fn codes_of_other_kinds_prove_nothing_and_this_one_opens_nothing(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let settings = [("OTP_LENGTH", "8"), ("RATE_LIMITS_ENABLED", "false")];
         let server = TestServer::with(server.database, &settings).await;
         let tokens = server.sign_in(PHONE).await;
@@ -123,7 +123,7 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
         let sign_in = server.last_code_for(PHONE);
         post_as(&server, &tokens, PATH, json!({ "otp_code": sign_in })).await.assert_error(400, "otp_not_found");
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         let confirm = server.last_code_for(PHONE);
         assert_ne!(sign_in, confirm);
         post_as(&server, &tokens, PATH, json!({ "otp_code": sign_in })).await.assert_error(400, "otp_invalid");
@@ -139,14 +139,14 @@ on_both! {
     }
 
     async fn the_code_of_one_person_proves_nothing_of_another(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let settings = [("OTP_LENGTH", "8"), ("RATE_LIMITS_ENABLED", "false")];
         let server = TestServer::with(server.database, &settings).await;
         let (mine, other) = (server.sign_in(PHONE).await, server.sign_in(OTHER_PHONE).await);
-        poke_as(&server, &mine, CODE).await.assert_ok();
+        post_empty_as(&server, &mine, CODE).await.assert_ok();
         let code = server.last_code_for(PHONE);
         post_as(&server, &other, PATH, json!({ "otp_code": code })).await.assert_error(400, "otp_not_found");
-        poke_as(&server, &other, CODE).await.assert_ok();
+        post_empty_as(&server, &other, CODE).await.assert_ok();
         post_as(&server, &other, PATH, json!({ "otp_code": code })).await.assert_error(400, "otp_invalid");
         post_as(&server, &mine, PATH, json!({ "otp_code": code })).await.assert_ok();
     }
@@ -156,7 +156,7 @@ on_both! {
         let tokens = register(&server, "gaurav").await;
         server.advance(601);
         assert!(!is_proved(&server, &tokens).await);
-        let answer = poke_as(&server, &tokens, CODE).await;
+        let answer = post_empty_as(&server, &tokens, CODE).await;
         answer.assert_error(404, "not_found");
         assert!(answer.text_at("/message").contains("password"), "{}", answer.text);
         let answer = post_as(&server, &tokens, PATH, json!({ "password": format!("{PASSWORD} ") })).await;
@@ -177,10 +177,10 @@ on_both! {
     }
 
     async fn the_body_names_one_of_the_two(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         let code = server.last_code_for(PHONE);
         for body in [json!({}), json!({"otp_code": null}), json!({"otp_code": code, "password": PASSWORD})] {
             post_as(&server, &tokens, PATH, body).await.assert_error(400, "malformed_request");
@@ -191,7 +191,7 @@ on_both! {
             answer.assert_error(422, "validation_failed");
             assert!(answer.at(&format!("/error/fields/{field}")).is_array(), "{}", answer.text);
         }
-        // None of it was a guess.
+        // None of these requests used a guess.
         post_as(&server, &tokens, PATH, json!({ "otp_code": code })).await.assert_ok();
     }
 
@@ -202,10 +202,10 @@ on_both! {
     }
 
     async fn a_proof_is_no_lead(server: TestServer) {
-        // Codes of two purposes at one moment: with limits they share a cooldown.
+        // Sends codes of two purposes at one moment, which share a cooldown when limits are on.
         let server = server.without_limits().await;
         let tokens = server.sign_in(PHONE).await;
-        poke_as(&server, &tokens, CODE).await.assert_ok();
+        post_empty_as(&server, &tokens, CODE).await.assert_ok();
         assert_eq!(server.count("SELECT requests FROM leads").await, 1);
         assert_goes_on(&server, &tokens).await;
     }

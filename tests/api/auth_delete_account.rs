@@ -5,14 +5,14 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::{
-    again::{assert_goes_on, assert_over, confirm_by_code, poke_as, post_as, register, sign_in_from},
+    again::{assert_goes_on, assert_over, confirm_by_code, post_as, post_empty_as, register, sign_in_from},
     on_both,
     support::{OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
 };
 
 const PATH: &str = "/api/auth/delete-account";
 
-/// How many rows of any table hold this text in any column.
+/// The number of rows, in all tables, that have this text in any column.
 async fn rows_with(server: &TestServer, text: &str) -> i64 {
     let columns = [
         ("accounts", "phone"),
@@ -33,14 +33,14 @@ async fn rows_with(server: &TestServer, text: &str) -> i64 {
 
 on_both! {
     async fn everything_goes(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let elsewhere = sign_in_from(&server, PHONE, "Elsewhere").await;
         let tokens = sign_in_from(&server, PHONE, "Here").await;
         server.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", whole_profile()).await.assert_ok();
         let other = server.sign_in(OTHER_PHONE).await;
         confirm_by_code(&server, &tokens, PHONE).await;
-        let answer = poke_as(&server, &tokens, PATH).await;
+        let answer = post_empty_as(&server, &tokens, PATH).await;
         answer.assert_ok();
         assert_eq!(answer.at("/data/user_id"), json!(tokens.user_id));
         assert_over(&server, &tokens).await;
@@ -62,12 +62,12 @@ on_both! {
         }
         let body = json!({ "phone_number": new, "otp_code": server.last_code_for(new) });
         post_as(&server, &tokens, "/api/auth/verify-change-phone", body).await.assert_ok();
-        // The old number was told, and she can see that in what is held about her.
+        // The old number got a notice, which is in the export.
         let notice = format!("SELECT COUNT(*) FROM messages WHERE phone = '{PHONE}' AND template = 'phone_changed'");
         assert_eq!(server.count(&notice).await, 1);
         let bearer = server.get_as(&tokens.access, "/api/auth/export").await;
         assert_eq!(bearer.assert_ok().at("/messages").as_array().map(Vec::len), Some(3), "{}", bearer.text);
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         for phone in [PHONE, new, never] {
             let messages = format!("SELECT COUNT(*) FROM messages WHERE phone = '{phone}'");
             assert_eq!(server.count(&messages).await, 0, "{phone}");
@@ -78,18 +78,18 @@ on_both! {
     async fn it_needs_a_fresh_proof(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         server.advance(601);
-        poke_as(&server, &tokens, PATH).await.assert_error(403, "reauthentication_required");
+        post_empty_as(&server, &tokens, PATH).await.assert_error(403, "reauthentication_required");
         assert_goes_on(&server, &tokens).await;
         confirm_by_code(&server, &tokens, PHONE).await;
         server.post(PATH, json!({})).await.assert_error(401, "token_missing");
-        poke_as(&server, &tokens, PATH).await.assert_ok();
-        poke_as(&server, &tokens, PATH).await.assert_error(401, "token_revoked");
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_error(401, "token_revoked");
     }
 
     async fn the_phone_signs_up_anew_as_somebody_else(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         server.advance(30);
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         server.login(PHONE).await.assert_error(404, "user_not_found");
         let anew = server.sign_in(PHONE).await;
         assert_ne!(anew.user_id, tokens.user_id);
@@ -101,14 +101,14 @@ on_both! {
     async fn leaving_and_coming_back_buys_no_message(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         server.advance(10);
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         let server = server.second_server(&[]).await;
         let answer = server.signup(PHONE).await;
         answer.assert_error(429, "otp_cooldown");
         assert_eq!(answer.at("/error/retry_after"), json!(20));
         server.advance(19);
         server.signup(PHONE).await.assert_error(429, "otp_cooldown");
-        // Nobody else waits for it.
+        // Other phones have no cooldown.
         server.signup(OTHER_PHONE).await.assert_ok();
         assert_eq!(server.count(&format!("SELECT COUNT(*) FROM challenges WHERE phone = '{PHONE}'")).await, 0);
         server.advance(1);
@@ -122,8 +122,8 @@ on_both! {
         let guess = wrong(&server.last_code_for(PHONE));
         server.verify_otp(PHONE, &guess).await.assert_error(400, "otp_invalid");
         server.advance(30);
-        poke_as(&server, &tokens, PATH).await.assert_ok();
-        // The code that was guessed at would live on for 570 seconds.
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
+        // The code with the wrong guesses would be valid for 570 more seconds.
         let answer = server.signup(PHONE).await;
         answer.assert_error(429, "otp_cooldown");
         assert_eq!(answer.at("/error/retry_after"), json!(570));
@@ -136,7 +136,7 @@ on_both! {
         let first = "the first secret key of the tests: 32 bytes or more";
         let server = TestServer::with(server.database, &[("SECRET_KEY", first)]).await;
         let tokens = server.sign_in(PHONE).await;
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         let settings = [
             ("SECRET_KEY", "the next secret key of the tests: 32 bytes or more"),
             ("SECRET_KEY_FALLBACKS", first),
@@ -148,13 +148,13 @@ on_both! {
     async fn without_a_cooldown_there_is_none(server: TestServer) {
         let server = TestServer::with(server.database, &[("OTP_RESEND_SECONDS", "0")]).await;
         let tokens = server.sign_in(PHONE).await;
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         server.sign_in(PHONE).await;
     }
 
     async fn an_account_without_a_phone_goes_too(server: TestServer) {
         let tokens = register(&server, "gaurav").await;
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         assert_over(&server, &tokens).await;
         assert_ne!(register(&server, "gaurav").await.user_id, tokens.user_id);
     }
@@ -164,23 +164,23 @@ on_both! {
         let staff = register(&server, "staff").await;
         server.execute("UPDATE accounts SET role = 'admin' WHERE username = 'boss'").await;
         server.execute("UPDATE accounts SET role = 'staff' WHERE username = 'staff'").await;
-        poke_as(&server, &staff, PATH).await.assert_ok();
-        let answer = poke_as(&server, &tokens, PATH).await;
+        post_empty_as(&server, &staff, PATH).await.assert_ok();
+        let answer = post_empty_as(&server, &tokens, PATH).await;
         answer.assert_error(403, "forbidden");
         assert_goes_on(&server, &tokens).await;
-        // A disabled admin is none.
+        // A disabled admin does not count.
         register(&server, "other").await;
         server.execute("UPDATE accounts SET role = 'admin', is_active = FALSE WHERE username = 'other'").await;
-        poke_as(&server, &tokens, PATH).await.assert_error(403, "forbidden");
+        post_empty_as(&server, &tokens, PATH).await.assert_error(403, "forbidden");
         server.execute("UPDATE accounts SET is_active = TRUE WHERE username = 'other'").await;
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
     }
 
     async fn of_two_admins_who_leave_at_once_one_stays(server: TestServer) {
         let (one, two) = (register(&server, "one").await, register(&server, "two").await);
         server.execute("UPDATE accounts SET role = 'admin'").await;
         let second_server = server.second_server(&[]).await;
-        let (first, second) = join(poke_as(&server, &one, PATH), poke_as(&second_server, &two, PATH)).await;
+        let (first, second) = join(post_empty_as(&server, &one, PATH), post_empty_as(&second_server, &two, PATH)).await;
         let (gone, stays) = if first.status == 200 { (first, second) } else { (second, first) };
         gone.assert_ok();
         stays.assert_error(403, "forbidden");
@@ -188,7 +188,7 @@ on_both! {
     }
 
     async fn a_sign_in_in_the_same_moment_is_before_it_or_makes_somebody_new(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let second_server = server.second_server(&[]).await;
         let mut tokens = server.sign_in(PHONE).await;
@@ -196,8 +196,8 @@ on_both! {
             server.advance(30);
             server.signup(PHONE).await.assert_ok();
             let code = server.last_code_for(PHONE);
-            let personal_data = poke_as(&server, &tokens, PATH);
-            let (left, came) = join(personal_data, second_server.verify_otp(PHONE, &code)).await;
+            let deletion = post_empty_as(&server, &tokens, PATH);
+            let (left, came) = join(deletion, second_server.verify_otp(PHONE, &code)).await;
             left.assert_ok();
             assert_over(&server, &tokens).await;
             match came.status.as_u16() {
@@ -214,7 +214,7 @@ on_both! {
 
     async fn a_report_of_a_message_that_is_forgotten_changes_nothing(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
-        poke_as(&server, &tokens, PATH).await.assert_ok();
+        post_empty_as(&server, &tokens, PATH).await.assert_ok();
         server.play(3600).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 0);
     }

@@ -1,4 +1,4 @@
-//! `GET /api/auth/deliveries/{delivery_id}`: what becomes of a message, while the person waits for it.
+//! `GET /api/auth/deliveries/{delivery_id}`: the status of a message while the user waits for it.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{
     support::{Answer, OTHER_PHONE, PHONE},
 };
 
-/// A number of test mode whose messages come back.
+/// A number of test mode whose messages are undelivered.
 const UNDELIVERED: &str = "+15005550011";
 
 fn instant(answer: &Answer) -> chrono::DateTime<chrono::Utc> {
@@ -27,7 +27,7 @@ on_both! {
         assert_eq!(delivered.text_at("/status"), "delivered");
         assert_eq!(delivered.at("/reason"), Value::Null);
         assert_eq!(instant(&delivered), queued_at + chrono::Duration::seconds(10));
-        // Nothing more comes.
+        // No further report follows.
         server.play(3600).await;
         assert_eq!(server.delivery(&answer).await.json(), delivered.json());
     }
@@ -38,7 +38,7 @@ on_both! {
         let lost = server.delivery(answer.assert_ok()).await;
         assert_eq!(lost.assert_ok().text_at("/status"), "undelivered");
         assert_eq!(lost.text_at("/reason"), "invalid");
-        // The code is as good as before: the person may have got it all the same.
+        // The code is still valid: the message may have arrived after all.
         let code = server.last_code_for(UNDELIVERED);
         server.verify_otp(UNDELIVERED, &code).await.assert_ok();
     }
@@ -55,7 +55,7 @@ on_both! {
         for phone in [PHONE, OTHER_PHONE, PHONE] {
             let answer = server.signup(phone).await;
             let id: uuid::Uuid = answer.assert_ok().text_at("/data/delivery_id").parse().unwrap();
-            // Not one of the ids that begin with the time and count on (RFC 9562, version 7).
+            // Not a version 7 UUID, which begins with the time and can be guessed (RFC 9562).
             assert_ne!(i64::try_from(id.as_u128() >> 80).unwrap(), server.now().timestamp_millis());
             ids.push(id);
             server.advance(30);
@@ -63,7 +63,7 @@ on_both! {
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), 3);
-        // Our own names of messages are in logs, and are not names of deliveries.
+        // The ids of messages are in logs, and are not ids of deliveries.
         let message = server.inbox_of(PHONE)[0].id;
         server.get(&format!("/api/auth/deliveries/{message}")).await.assert_error(404, "not_found");
     }

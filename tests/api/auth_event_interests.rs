@@ -44,7 +44,7 @@ on_both! {
         server.execute("UPDATE event_interests SET is_active = TRUE").await;
         server.execute("INSERT INTO event_interests (name, description) VALUES ('anime', 'New')").await;
         server.advance(60);
-        // By name means what a person calls so: small letters are no reason to come last.
+        // The order by name ignores case: small letters do not come last.
         assert_eq!(names(&server.get(PATH).await)[0], "anime");
     }
 

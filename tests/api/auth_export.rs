@@ -13,7 +13,7 @@ const NEW: &str = "+919812345678";
 
 on_both! {
     async fn everything_is_in_it(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let tokens = server.sign_in_and_complete(PHONE).await;
         server.execute("UPDATE leads SET notes = 'likes jazz'").await;
@@ -54,7 +54,7 @@ on_both! {
         for secret in [PASSWORD, "$argon2", "eyJ", "jti", &format!("\"{code}\"")] {
             assert!(!text.contains(secret), "{secret} is in {text}");
         }
-        // The message that she asked for is hers; the number that she has not proved is not.
+        // The message is part of the export; the number that is not verified is not.
         assert_eq!(answer.at("/messages").as_array().map(Vec::len), Some(1));
         assert!(!answer.at("/messages").to_string().contains(PHONE));
         assert_eq!(answer.at("/lead"), Value::Null);
@@ -77,9 +77,9 @@ on_both! {
     async fn nothing_of_anybody_else_is_in_it(server: TestServer) {
         let first = server.sign_in(PHONE).await;
         server.sign_in(OTHER_PHONE).await;
-        // Another account asks for a code to her number.
+        // Another account requests a code for this number.
         let other = register(&server, "other").await;
-        // She takes another number, and somebody else gets the old one.
+        // The user changes to another number, and another user gets the old one.
         let body = json!({ "phone_number": NEW });
         post_as(&server, &first, "/api/auth/change-phone", body.clone()).await.assert_ok();
         let body = json!({ "phone_number": NEW, "otp_code": server.last_code_for(NEW) });
@@ -93,7 +93,7 @@ on_both! {
         for others in [first.user_id.as_str(), other.user_id.as_str(), NEW, OTHER_PHONE] {
             assert!(!text.contains(others), "{others} is in {text}");
         }
-        // Her own code, and not the notice that went to her number when it was another's.
+        // The user's own code, but not the notice to this number from the time of its former user.
         let kinds: Vec<Value> = answer.at("/messages").as_array().unwrap().iter()
             .map(|message| message["kind"].clone()).collect();
         assert_eq!(kinds, [json!("otp")]);

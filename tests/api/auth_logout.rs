@@ -114,7 +114,7 @@ on_both! {
         for header in ["Basic dTpw", "Bearer", "Bearer ", "nonsense", ""] {
             assert_logged_out(&server.send(Method::POST, PATH, &[("authorization", header)], None).await);
         }
-        // Nobody who has no token of ours ends a session.
+        // A session cannot be ended without a token that this server signed.
         assert_goes_on(&server, &tokens).await;
     }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    again::{assert_goes_on, assert_over, poke_as, sign_in_from},
+    again::{assert_goes_on, assert_over, post_empty_as, sign_in_from},
     on_both,
     support::{OTHER_PHONE, PHONE},
 };
@@ -16,7 +16,7 @@ on_both! {
         let two = sign_in_from(&server, PHONE, "Two").await;
         let other = server.sign_in(OTHER_PHONE).await;
         let second_server = server.second_server(&[]).await;
-        let answer = poke_as(&server, &one, PATH).await;
+        let answer = post_empty_as(&server, &one, PATH).await;
         answer.assert_ok();
         assert_eq!(answer.at("/data/ended"), json!(2));
         for server in [&server, &second_server] {
@@ -24,8 +24,8 @@ on_both! {
             assert_over(server, &two).await;
         }
         assert_goes_on(&server, &other).await;
-        poke_as(&server, &one, PATH).await.assert_error(401, "token_revoked");
-        // And she comes in again.
+        post_empty_as(&server, &one, PATH).await.assert_error(401, "token_revoked");
+        // The user can sign in again.
         assert_goes_on(&server, &sign_in_from(&server, PHONE, "Three").await).await;
     }
 

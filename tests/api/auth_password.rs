@@ -1,4 +1,4 @@
-//! `POST /api/auth/password`: a first password, and another one.
+//! `POST /api/auth/password`: sets a first password, or changes it.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ on_both! {
         assert!(is_in(&server, &tokens).await);
         assert!(!is_in(&server, &other).await);
         server.post("/api/token/", json!({"username": PHONE, "password": NEW})).await.assert_ok();
-        // From here on the old one is asked for, proof or not.
+        // From now on the old password is required, even if the sign-in is confirmed.
         let answer = post_as(&server, &tokens, PATH, json!({"new_password": PASSWORD})).await;
         answer.assert_error(422, "validation_failed");
     }

@@ -141,7 +141,7 @@ on_both! {
             put(&server, &tokens.access, change).await.assert_ok();
         }
         server.advance(31);
-        // One thing is still missing, so signing up goes on.
+        // One field is still missing, so signing up continues.
         server.signup(PHONE).await.assert_ok();
         let picture = json!({"profile_pictures": ["https://example.com/a.jpg"]});
         put(&server, &tokens.access, picture).await.assert_ok();

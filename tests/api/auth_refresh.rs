@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     forge::{altered, claim, claims, signed, signed_by, unsigned, with},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, postgres, proxy::Proxy},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer},
 };
 
 const DAY: i64 = 24 * 60 * 60;
@@ -79,7 +79,7 @@ on_both! {
         server.clock.advance(Duration::microseconds(1));
         let second = next(&server.refresh(&first).await);
         assert_ne!(claim(&second, "jti"), claim(&lost, "jti"));
-        // Whoever has the lost answer after all has a copy.
+        // A client that gets the lost answer after all has the same token.
         assert_refused(&server.refresh(&lost).await, "token_revoked");
         assert_refused(&server.refresh(&second).await, "token_revoked");
     }
@@ -100,7 +100,7 @@ on_both! {
         let second = next(&server.refresh(&signed_in.refresh).await);
         let third = server.refresh(&second).await;
         assert_refused(&server.refresh(&signed_in.refresh).await, "token_revoked");
-        // That ended the whole session.
+        // The reuse has ended the session.
         assert_refused(&server.refresh(&next(&third)).await, "token_revoked");
         for access in [signed_in.access, third.text_at("/access")] {
             assert_refused(&server.get_as(&access, "/api/auth/profile").await, "token_revoked");
@@ -199,7 +199,7 @@ on_both! {
             assert_eq!(answer.text_at("/error/code"), "token_invalid", "{why}: {}", answer.text);
             assert_refused(&answer, "token_invalid");
         }
-        // None of them did any harm.
+        // None of them affected the session.
         next(&server.refresh(&tokens.refresh).await);
     }
 
@@ -222,7 +222,7 @@ on_both! {
         let tokens = server.sign_in(PHONE).await;
         server.disable(PHONE).await;
         server.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
-        // Whoever disables an account may end its sessions too: the reason stays the same.
+        // Staff who disable an account may end its sessions too: the reason stays the same.
         server.post("/api/auth/logout", json!({"refresh": tokens.refresh})).await.assert_ok();
         server.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");
     }
@@ -245,17 +245,8 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_database_the_token_stays_as_good_as_it_was() {
-    if !postgres::is_there() {
-        return;
-    }
-    let (server, url) = postgres::through(&postgres::new_database().await, 0);
-    let proxy = Proxy::to(server).await;
-    let url = postgres::through(&url, proxy.address.port()).1;
-    let server = crate::support::TestServer::with(
-        crate::support::Database::Postgres,
-        &[("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")],
-    )
-    .await;
+    let settings = [("DATABASE_MAX_CONNECTIONS", "1")];
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     let token = server.sign_in(PHONE).await.refresh;
     proxy.go_away().await;
     server.refresh(&token).await.assert_error(503, "database_unavailable");

@@ -13,7 +13,7 @@ use crate::{
 
 const PATH: &str = "/api/auth/register";
 
-/// A body that is taken, with other members.
+/// A valid body with these members changed.
 fn body(more: Value) -> Value {
     let mut body = json!({ "username": "Gaurav", "email": "Gaurav@Example.com", "password": PASSWORD });
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
@@ -154,12 +154,12 @@ on_both! {
     }
 
     async fn a_claimed_phone_is_nobodys_and_gives_nothing(server: TestServer) {
-        // Before its owner signs up.
+        // Before the owner of the phone signs up.
         let claimed = register_with_phone(&server, "before").await;
         server.login(PHONE).await.assert_error(404, "user_not_found");
         let owner = server.sign_in_and_complete(PHONE).await;
         assert_ne!(owner.user_id, claimed.user_id);
-        // And after.
+        // And afterwards.
         let after = register_with_phone(&server, "after").await;
         assert_ne!(owner.user_id, after.user_id);
         server.advance(30);
@@ -167,7 +167,7 @@ on_both! {
         let answer = server.verify_login(PHONE, &server.last_code_for(PHONE)).await;
         assert_eq!(answer.assert_ok().text_at("/data/user_id"), owner.user_id);
         assert_eq!(answer.text_at("/data/name"), "Gaurav Kumar");
-        // The phone signs nobody in by a password: its owner has none.
+        // The phone cannot sign in by a password, because the account of its owner has none.
         let answer =
             server.post("/api/auth/login", json!({"username": PHONE, "password": PASSWORD})).await;
         answer.assert_error(401, "credentials_invalid");

@@ -5,7 +5,7 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    again::{PASSWORD, assert_goes_on, assert_over, password_tokens, poke_as, register, sign_in_from},
+    again::{PASSWORD, assert_goes_on, assert_over, password_tokens, post_empty_as, register, sign_in_from},
     forge::{claim, claims},
     on_both,
     support::{Answer, OTHER_PHONE, PHONE, Tokens},
@@ -65,7 +65,7 @@ on_both! {
         );
         assert!(sessions[1]["address"].is_string());
         assert_eq!(sessions[0]["current"], json!(true));
-        // A refresh is a use, and reading is none.
+        // A refresh counts as a use, a read request does not.
         server.advance(60);
         assert_goes_on(&server, &tablet).await;
         server.refresh(&old.refresh).await.assert_ok();
@@ -108,7 +108,7 @@ on_both! {
         assert_eq!(names(&list(&server, &new).await), ["New"]);
         // It has ended already.
         end(&server, &new, &sid(&old)).await.assert_error(404, "not_found");
-        // And one's own may be ended too.
+        // A user can also end the current session.
         end(&server, &new, &sid(&new)).await.assert_ok();
         assert_over(&server, &new).await;
     }
@@ -146,14 +146,14 @@ on_both! {
     }
 
     async fn the_twenty_first_ends_the_one_that_was_used_longest_ago(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let mut all = Vec::new();
         for number in 0..20 {
             all.push(sign_in_from(&server, PHONE, &format!("Device {number}")).await);
         }
         assert_eq!(list(&server, &all[19]).await.len(), 20);
-        // The first is in use, so the second is the oldest.
+        // The first session was used, so the second is the oldest.
         server.refresh(&all[0].refresh).await.assert_ok();
         all.push(sign_in_from(&server, PHONE, "Device 20").await);
         assert_over(&server, &all[1]).await;
@@ -165,7 +165,7 @@ on_both! {
     }
 
     async fn thirty_at_once_are_twenty_at_most(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let first = register(&server, "gaurav").await;
         server.advance(1);
@@ -189,7 +189,7 @@ on_both! {
     }
 
     async fn another_persons_do_not_count(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let other = server.sign_in(OTHER_PHONE).await;
         for number in 0..21 {
@@ -217,7 +217,7 @@ on_both! {
         assert_eq!(claims(&last.refresh)["exp"].as_i64(), Some(end));
         server.advance(1);
         server.refresh(&last.refresh).await.assert_error(401, "token_expired");
-        // Signing in begins a new one.
+        // Signing in begins a new session.
         let anew = sign_in_from(&server, PHONE, "Anew").await;
         assert_eq!(names(&list(&server, &anew).await), ["Anew"]);
     }
@@ -246,6 +246,6 @@ on_both! {
         let tokens = server.sign_in(PHONE).await;
         server.services.store.close().await;
         server.get_as(&tokens.access, PATH).await.assert_error(503, "database_unavailable");
-        poke_as(&server, &tokens, "/api/auth/logout-all").await.assert_error(503, "database_unavailable");
+        post_empty_as(&server, &tokens, "/api/auth/logout-all").await.assert_error(503, "database_unavailable");
     }
 }

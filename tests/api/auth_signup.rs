@@ -11,9 +11,9 @@ use crate::{
 
 const PATH: &str = "/api/auth/signup";
 
-/// How many of these are a code that went out, and how many were told to wait. There is nothing else among them.
+/// How many of these requests sent a code, and how many got a cooldown. There are no other answers.
 #[track_caller]
-fn sent_and_told_to_wait(answers: &[Answer]) -> (usize, usize) {
+fn sent_and_cooldown(answers: &[Answer]) -> (usize, usize) {
     let sent = answers.iter().filter(|answer| answer.status.is_success()).count();
     for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
         refused.assert_error(429, "otp_cooldown");
@@ -68,7 +68,7 @@ on_both! {
     }
 
     async fn every_spelling_of_a_phone_is_one_phone(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         for spelling in [
             "+91 62058 29376", "+91-62058-29376", "(+91) 62058.29376", "0091 6205829376", "6205829376",
@@ -130,7 +130,7 @@ on_both! {
 
     async fn twenty_sign_ups_at_once_are_one_message(server: TestServer) {
         let answers = join_all((0..20).map(|_| server.signup(PHONE))).await;
-        assert_eq!(sent_and_told_to_wait(&answers), (1, 19));
+        assert_eq!(sent_and_cooldown(&answers), (1, 19));
         assert_eq!(server.codes_for(PHONE).len(), 1);
         assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 1);
         server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
@@ -143,7 +143,7 @@ on_both! {
             join_all((0..10).map(|_| other.signup(PHONE))),
         );
         let answers: Vec<_> = one.into_iter().chain(two).collect();
-        assert_eq!(sent_and_told_to_wait(&answers), (1, 19));
+        assert_eq!(sent_and_cooldown(&answers), (1, 19));
         assert_eq!(server.codes_for(PHONE).len() + other.codes_for(PHONE).len(), 1);
         assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 1);
     }
@@ -152,9 +152,9 @@ on_both! {
         let settings = [("OTP_RESEND_SECONDS", "0"), ("RATE_LIMITS_ENABLED", "false")];
         let server = TestServer::with(server.database, &settings).await;
         let answers = join_all((0..20).map(|_| server.signup(PHONE))).await;
-        assert_eq!(sent_and_told_to_wait(&answers), (20, 0));
+        assert_eq!(sent_and_cooldown(&answers), (20, 0));
         let mut codes = server.codes_for(PHONE);
         codes.dedup();
-        assert_eq!(codes.len(), 1, "no message is dead on arrival");
+        assert_eq!(codes.len(), 1, "every message has a valid code");
     }
 }

@@ -1,5 +1,5 @@
-//! `POST /api/auth/verify-otp`: the states of a code, in the order in which they are told. What `verify-login` does
-//! otherwise is in `auth_verify_login.rs`.
+//! `POST /api/auth/verify-otp`: the states of a code, in the order in which they are reported. The differences of
+//! `verify-login` are in `auth_verify_login.rs`.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -110,7 +110,7 @@ on_both! {
         server.advance(12);
         let answer = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         answer.assert_error(429, "otp_attempts_exhausted");
-        assert_eq!(answer.at("/error/retry_after"), json!(18), "when the next code may be asked for");
+        assert_eq!(answer.at("/error/retry_after"), json!(18), "when the next code may be requested");
         server.advance(100);
         let answer = server.verify_otp(PHONE, &server.wrong_code_for(PHONE)).await;
         answer.assert_error(429, "otp_attempts_exhausted");
@@ -189,7 +189,7 @@ on_both! {
     }
 
     async fn two_hundred_wrong_guesses_at_once_are_three(server: TestServer) {
-        // The guesses of a code are no budget; what budgets make of many at once is in `budgets_races.rs`.
+        // The guesses of a code are not a budget. Budgets under load are tested in `budgets_races.rs`.
         let server = server.without_limits().await;
         server.signup(PHONE).await.assert_ok();
         let wrong = wrong(&server.last_code_for(PHONE));
@@ -202,7 +202,7 @@ on_both! {
     }
 
     async fn two_hundred_wrong_guesses_at_two_servers_are_three(server: TestServer) {
-        // The guesses of a code are no budget; what budgets make of many at once is in `budgets_races.rs`.
+        // The guesses of a code are not a budget. Budgets under load are tested in `budgets_races.rs`.
         let server = server.without_limits().await;
         let other = server.second_server(&[]).await;
         server.signup(PHONE).await.assert_ok();
@@ -213,7 +213,7 @@ on_both! {
     }
 
     async fn fifty_right_answers_at_once_open_one_session(server: TestServer) {
-        // The guesses of a code are no budget; what budgets make of many at once is in `budgets_races.rs`.
+        // The guesses of a code are not a budget. Budgets under load are tested in `budgets_races.rs`.
         let server = server.without_limits().await;
         server.signup(PHONE).await.assert_ok();
         let code = server.last_code_for(PHONE);
@@ -225,7 +225,7 @@ on_both! {
     }
 
     async fn fifty_right_answers_at_two_servers_open_one_session(server: TestServer) {
-        // The guesses of a code are no budget; what budgets make of many at once is in `budgets_races.rs`.
+        // The guesses of a code are not a budget. Budgets under load are tested in `budgets_races.rs`.
         let server = server.without_limits().await;
         let other = server.second_server(&[]).await;
         server.signup(PHONE).await.assert_ok();
@@ -239,7 +239,7 @@ on_both! {
     }
 
     async fn a_right_answer_that_races_a_resend_is_right(server: TestServer) {
-        // The guesses of a code are no budget; what budgets make of many at once is in `budgets_races.rs`.
+        // The guesses of a code are not a budget. Budgets under load are tested in `budgets_races.rs`.
         let settings = [("OTP_RESEND_SECONDS", "0"), ("RATE_LIMITS_ENABLED", "false")];
         let server = TestServer::with(server.database, &settings).await;
         for round in 1..=10 {
@@ -262,7 +262,7 @@ on_both! {
         resent.assert_ok();
         assert_eq!(guessed.at("/error/attempts_remaining"), json!(2));
         let again = server.verify_otp(PHONE, &guess).await;
-        assert_eq!(again.at("/error/attempts_remaining"), json!(1), "a resend buys no guess");
+        assert_eq!(again.at("/error/attempts_remaining"), json!(1), "a resend adds no guess");
         server.verify_otp(PHONE, &other.last_code_for(PHONE)).await.assert_ok();
     }
 }

@@ -1,4 +1,4 @@
-//! Bot proof through the doors: who is asked for one, and what her answer comes to.
+//! The bot check over HTTP: which requests need a proof, and the results of the proofs.
 
 use futures_util::future::join_all;
 use loopin_auth::{
@@ -22,12 +22,12 @@ const HOUR: i64 = 3600;
 /// A proof of eight bits takes 256 hashes on average.
 const POW: [(&str, &str); 2] = [("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "8")];
 
-/// The house with bot proof, on the same database.
-async fn asking(server: &TestServer, more: &[(&str, &str)]) -> TestServer {
+/// A server with the bot check, on the same database.
+async fn with_bot_check(server: &TestServer, more: &[(&str, &str)]) -> TestServer {
     server.second_server(&[&POW, more].concat()).await
 }
 
-/// An address that has used up just half of its requests, with what comes to nothing.
+/// An address that has used up half of its requests, by requests that send nothing.
 async fn half_used(server: &TestServer, address: &str) -> TestServer {
     let one = server.from(address);
     for _ in 0..10 {
@@ -41,29 +41,29 @@ async fn answer(from: &TestServer, path: &str, phone: &str, response: impl Into<
     from.post(path, json!({ "phone_number": phone, "challenge_response": response })).await
 }
 
-/// The challenge of a question.
+/// The challenge in a refusal.
 #[track_caller]
-fn challenge(asked: &Answer) -> String {
-    asked.assert_error(403, "challenge_required");
-    let challenge = asked.text_at("/error/challenge/challenge");
-    assert!(!challenge.is_empty(), "{}", asked.text);
+fn challenge(refused: &Answer) -> String {
+    refused.assert_error(403, "challenge_required");
+    let challenge = refused.text_at("/error/challenge/challenge");
+    assert!(!challenge.is_empty(), "{}", refused.text);
     challenge
 }
 
-/// The first answer to a challenge whose hash begins with a byte of zero, or does not.
+/// The first answer to a challenge whose hash begins with a zero byte, or whose hash does not.
 fn work(challenge: &str, is_enough: bool) -> String {
     let answers = (0_u64..).map(|number| format!("{challenge}.{number}"));
     answers.into_iter().find(|answer| (Sha256::digest(answer)[0] == 0) == is_enough).unwrap()
 }
 
 #[track_caller]
-fn solve(asked: &Answer) -> String {
-    work(&challenge(asked), true)
+fn solve(refused: &Answer) -> String {
+    work(&challenge(refused), true)
 }
 
-/// What a question says besides its challenge, which is another one each time.
-fn without_challenge(asked: &Answer) -> String {
-    asked.text.replace(&challenge(asked), "…")
+/// A refusal without its challenge, which differs each time.
+fn without_challenge(refused: &Answer) -> String {
+    refused.text.replace(&challenge(refused), "…")
 }
 
 async fn failures(server: &TestServer) -> Vec<Entry> {
@@ -92,7 +92,7 @@ async fn provider() -> MockServer {
     provider
 }
 
-async fn asking_a_provider(server: &TestServer, name: &str, url: &str) -> TestServer {
+async fn with_provider(server: &TestServer, name: &str, url: &str) -> TestServer {
     let settings = [
         ("BOT_PROOF", name),
         ("BOT_PROOF_SITE_KEY", "the-site-key"),
@@ -105,27 +105,27 @@ async fn asking_a_provider(server: &TestServer, name: &str, url: &str) -> TestSe
 
 on_both! {
     async fn the_tenth_request_of_an_address_is_served_and_the_eleventh_is_asked(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         let one = server.from(ADDRESS);
         for _ in 0..9 {
             one.login(OTHER_PHONE).await.assert_error(404, "user_not_found");
         }
         one.signup(PHONE).await.assert_ok();
         server.advance(30);
-        let asked = one.signup(PHONE).await;
-        let text = challenge(&asked);
+        let refused = one.signup(PHONE).await;
+        let text = challenge(&refused);
         let shape = json!({
             "code": "challenge_required",
             "challenge": {"provider": "pow", "challenge": text, "difficulty": 8, "expires_in": 120},
         });
-        assert_eq!(asked.at("/error"), shape);
-        assert!(asked.header("ratelimit").unwrap_or_default().contains("\"address-requests\";r=9"), "{asked:?}");
+        assert_eq!(refused.at("/error"), shape);
+        assert!(refused.header("ratelimit").unwrap_or_default().contains("\"address-requests\";r=9"), "{refused:?}");
         assert_eq!(server.inbox_of(PHONE).len(), 1);
-        // Nobody else is.
+        // Other addresses need none.
         server.from("203.0.113.8").signup(OTHER_PHONE).await.assert_ok();
 
         let sent = answer(&one, SIGNUP, PHONE, work(&text, true)).await;
-        // A proof is nothing to wait for: the next code may be asked for as always.
+        // A proof adds no waiting time: the next code may be requested as usual.
         assert_eq!(sent.assert_ok().at("/data/resend_in"), json!(30));
         assert_eq!(server.inbox_of(PHONE).len(), 2);
         one.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
@@ -134,31 +134,31 @@ on_both! {
     }
 
     async fn an_answer_that_nobody_asked_for_is_not_looked_at(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         answer(&server.from(ADDRESS), SIGNUP, PHONE, "garbage").await.assert_ok();
         assert_eq!(failures(&server).await, []);
     }
 
     async fn an_answer_lets_one_message_out(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         let one = half_used(&server, ADDRESS).await;
-        let asked = one.signup(PHONE).await;
-        let proof = solve(&asked);
+        let refused = one.signup(PHONE).await;
+        let proof = solve(&refused);
         answer(&one, SIGNUP, PHONE, proof.as_str()).await.assert_ok();
-        let elsewhere = asking(&server, &[]).await.from(ADDRESS);
+        let elsewhere = with_bot_check(&server, &[]).await.from(ADDRESS);
         for (server, path) in [(&one, SIGNUP), (&elsewhere, SIGNUP), (&one, LOGIN)] {
             server.advance(30);
             if path == LOGIN {
                 server.from("198.51.100.1").verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
             }
             let again = answer(server, path, PHONE, proof.as_str()).await;
-            assert_ne!(challenge(&again), challenge(&asked));
+            assert_ne!(challenge(&again), challenge(&refused));
             assert_eq!(again.at("/error/retry_after"), Value::Null, "{}", again.text);
         }
         assert_eq!(server.inbox_of(PHONE).len(), 1);
-        // The new challenge is as good as the first one was.
-        let asked = one.login(PHONE).await;
-        answer(&one, LOGIN, PHONE, solve(&asked)).await.assert_ok();
+        // The new challenge works like the first one.
+        let refused = one.login(PHONE).await;
+        answer(&one, LOGIN, PHONE, solve(&refused)).await.assert_ok();
         assert_eq!(server.inbox_of(PHONE).len(), 2);
 
         elsewhere.services.audit.flush().await.unwrap();
@@ -168,15 +168,15 @@ on_both! {
     }
 
     async fn twenty_times_the_same_answer_at_once_at_two_servers_are_one_message(server: TestServer) {
-        // Only the proof is left to bound them.
+        // Only the proof limits these requests.
         let settings = [
             ("OTP_RESEND_SECONDS", "0"),
             ("LIMIT_REQUESTS_PER_ADDRESS", "60/1h"),
             ("LIMIT_SENDS_PER_PHONE", "100/1h"),
             ("LIMIT_SENDS_PER_PHONE_AND_ADDRESS", "100/1h"),
         ];
-        let server = asking(&server, &settings).await;
-        let other = asking(&server, &settings).await.from(ADDRESS);
+        let server = with_bot_check(&server, &settings).await;
+        let other = with_bot_check(&server, &settings).await.from(ADDRESS);
         let one = server.from(ADDRESS);
         for _ in 0..30 {
             one.login("1").await.assert_error(422, "validation_failed");
@@ -194,7 +194,7 @@ on_both! {
     }
 
     async fn an_answer_is_good_for_one_phone_from_one_address_and_two_minutes(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         let one = half_used(&server, "2001:db8:7::1").await;
         let neighbour = half_used(&server, "2001:db8:8::1").await;
         let proof = solve(&one.signup(PHONE).await);
@@ -208,14 +208,14 @@ on_both! {
 
         let proof = solve(&one.signup(PHONE).await);
         server.advance(119);
-        // Another address of the same subscriber, and the number written in another way.
+        // Another address of the same /64, and another spelling of the number.
         let same = server.from("2001:db8:7::ffff:2");
         answer(&same, SIGNUP, "062058 29376", proof).await.assert_ok();
         assert_counted(&server, "loopin_challenges_total{provider=\"pow\",outcome=\"passed\"} 1");
     }
 
     async fn what_is_no_answer_is_asked_anew(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         let one = half_used(&server, ADDRESS).await;
         let text = challenge(&one.signup(PHONE).await);
         for (number, wrong) in [
@@ -240,7 +240,7 @@ on_both! {
             assert_eq!((last.phone_masked.as_deref(), last.address.as_deref()), (Some(phone), Some(ADDRESS)));
         }
         assert!(server.inbox_of(PHONE).is_empty());
-        // Null is none.
+        // Null counts as no proof.
         let other = half_used(&server, "203.0.113.8").await;
         challenge(&answer(&other, SIGNUP, PHONE, Value::Null).await);
         for wrong in [json!(7), json!({}), json!([]), json!(true), json!(""), json!("x".repeat(4097))] {
@@ -249,11 +249,11 @@ on_both! {
             let fields = refused.at("/error/fields");
             assert_eq!(fields.as_object().unwrap().keys().collect::<Vec<_>>(), ["challenge_response"], "{wrong}");
         }
-        assert_eq!(failures(&server).await.len(), 7, "they are no proofs that failed");
+        assert_eq!(failures(&server).await.len(), 7, "requests without a proof are no failed proofs");
     }
 
     async fn over_half_of_a_prefix_asks_everybody_of_it(server: TestServer) {
-        let server = asking(&server, &[("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "4/1h")]).await;
+        let server = with_bot_check(&server, &[("LIMIT_UNVERIFIED_SENDS_PER_PREFIX", "4/1h")]).await;
         let phone = |nth: usize| format!("+917000{nth:06}");
         let from = |nth: usize| server.from(format!("2001:db8:7000:{nth:x}::1"));
         for nth in 0..3 {
@@ -262,13 +262,13 @@ on_both! {
         challenge(&from(3).signup(&phone(3)).await);
         challenge(&from(4).login(&phone(4)).await);
         from(5).signup(PHONE).await.assert_ok();
-        // What is proved is served, as far as the prefix bears it.
+        // Requests with a proof are served, within the limit of the prefix.
         let proof = solve(&from(6).signup(&phone(6)).await);
         answer(&from(6), SIGNUP, &phone(6), proof).await.assert_ok();
         let proof = solve(&from(7).signup(&phone(7)).await);
         let closed = answer(&from(7), SIGNUP, &phone(7), proof.as_str()).await;
         closed.assert_error(429, "rate_limited");
-        // One that comes back opens it, and ends the questions; and what was refused took no proof.
+        // One code that is entered opens the prefix and ends the check, and refused requests have used up no proof.
         from(0).verify_otp(&phone(0), &server.last_code_for(&phone(0))).await.assert_ok();
         from(8).signup(&phone(8)).await.assert_ok();
         from(9).signup(&phone(9)).await.assert_ok();
@@ -278,7 +278,7 @@ on_both! {
     }
 
     async fn a_device_that_was_signed_in_before_is_not_asked(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         server.signup(PHONE).await.assert_ok();
         let token = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.text_at("/data/device_token");
         assert!(!token.is_empty());
@@ -291,7 +291,7 @@ on_both! {
     }
 
     async fn everybody_is_asked_alike(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         let phones = ["+919876543201", "+919876543202", "+919876543203", "+919876543204"];
         let [finished, unfinished, disabled, unknown] = phones;
         server.sign_in(unfinished).await;
@@ -304,16 +304,16 @@ on_both! {
         server.disable(disabled).await;
         server.advance(30);
         for (number, path) in [SIGNUP, LOGIN].into_iter().enumerate() {
-            let mut said = Vec::new();
+            let mut answers = Vec::new();
             for (nth, phone) in phones.iter().enumerate() {
                 let one = half_used(&server, &format!("198.51.100.{}", 10 * number + nth)).await;
-                let asked = one.post(path, json!({ "phone_number": phone })).await;
+                let refused = one.post(path, json!({ "phone_number": phone })).await;
                 let again = answer(&one, path, phone, "garbage").await;
-                let names: Vec<String> = asked.headers.keys().map(ToString::to_string).collect();
-                said.push((without_challenge(&asked), without_challenge(&again), names));
+                let names: Vec<String> = refused.headers.keys().map(ToString::to_string).collect();
+                answers.push((without_challenge(&refused), without_challenge(&again), names));
             }
-            for other in &said {
-                assert_eq!(other, &said[0], "{path}");
+            for other in &answers {
+                assert_eq!(other, &answers[0], "{path}");
             }
         }
         for phone in [finished, unfinished, disabled] {
@@ -323,13 +323,13 @@ on_both! {
     }
 
     async fn what_lets_no_message_out_leaves_an_answer_as_good_as_it_was(server: TestServer) {
-        let server = asking(&server, &[]).await;
+        let server = with_bot_check(&server, &[]).await;
         let one = half_used(&server, ADDRESS).await;
         let proof = solve(&one.login(PHONE).await);
         answer(&one, LOGIN, PHONE, proof.as_str()).await.assert_error(404, "user_not_found");
         answer(&one, SIGNUP, PHONE, proof.as_str()).await.assert_ok();
         challenge(&answer(&one, SIGNUP, PHONE, proof).await);
-        // A number that the test inbox refuses, as a provider would.
+        // A number that the test inbox refuses, like a provider.
         let gone = "+15005550009";
         let proof = solve(&one.signup(gone).await);
         for _ in 0..2 {
@@ -341,16 +341,16 @@ on_both! {
     async fn a_provider_judges(server: TestServer) {
         let provider = provider().await;
         for (nth, name) in ["turnstile", "hcaptcha"].into_iter().enumerate() {
-            let server = asking_a_provider(&server, name, &provider.uri()).await;
+            let server = with_provider(&server, name, &provider.uri()).await;
             let phone = format!("+91987654320{nth}");
             let one = half_used(&server, &format!("203.0.113.{nth}")).await;
             let mut shape = json!({"provider": name, "site_key": "the-site-key"});
             if name == "turnstile" {
                 shape["action"] = Value::Null;
             }
-            let asked = one.signup(&phone).await;
-            asked.assert_error(403, "challenge_required");
-            assert_eq!(asked.at("/error/challenge"), shape);
+            let refused = one.signup(&phone).await;
+            refused.assert_error(403, "challenge_required");
+            assert_eq!(refused.at("/error/challenge"), shape);
             let again = answer(&one, SIGNUP, &phone, "used").await;
             again.assert_error(403, "challenge_required");
             assert_eq!(again.at("/error/challenge"), shape);
@@ -366,7 +366,7 @@ on_both! {
     async fn a_provider_that_is_away_lets_nobody_in_and_costs_the_phone_nothing(server: TestServer) {
         let provider = provider().await;
         for name in ["turnstile", "hcaptcha"] {
-            let server = asking_a_provider(&server, name, &provider.uri()).await;
+            let server = with_provider(&server, name, &provider.uri()).await;
             let one = half_used(&server, if name == "hcaptcha" { ADDRESS } else { "203.0.113.8" }).await;
             let away = answer(&one, SIGNUP, PHONE, "away").await;
             away.assert_error(503, "sms_unavailable");
@@ -375,17 +375,17 @@ on_both! {
             assert!(server.inbox_of(PHONE).is_empty());
             assert_eq!(server.count("SELECT COUNT(*) FROM budgets WHERE key NOT LIKE 'address/%'").await, 0);
             assert_eq!(server.count("SELECT COUNT(*) FROM challenges").await, 0);
-            assert_eq!(failures(&server).await, [], "nobody knows whether the proof was wrong");
+            assert_eq!(failures(&server).await, [], "it is unknown whether the proof was wrong");
             let line = format!("loopin_challenges_total{{provider=\"{name}\",outcome=\"unavailable\"}} 2");
             assert_counted(&server, &line);
         }
-        // Whoever is not suspicious is served.
-        let server = asking_a_provider(&server, "turnstile", &provider.uri()).await;
+        // Requests that are not suspicious are served.
+        let server = with_provider(&server, "turnstile", &provider.uri()).await;
         server.from("203.0.113.9").signup(PHONE).await.assert_ok();
     }
 
     async fn without_limits_or_without_the_setting_nobody_is_asked(server: TestServer) {
-        let free = asking(&server, &[("RATE_LIMITS_ENABLED", "false")]).await.from(ADDRESS);
+        let free = with_bot_check(&server, &[("RATE_LIMITS_ENABLED", "false")]).await.from(ADDRESS);
         for number in 0..30 {
             free.signup(&format!("+9170000{number:05}")).await.assert_ok();
         }

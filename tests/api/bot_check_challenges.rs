@@ -1,4 +1,4 @@
-//! Bot proof, as the verbs use it: what is asked, and what an answer comes to.
+//! The bot check as the use cases call it: which requests need a proof, and the results of the proofs.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ fn address(text: &str) -> ClientAddress {
     ClientAddress::new(text.parse::<IpAddr>().unwrap())
 }
 
-fn ask(server: &TestServer) -> Option<BotChallenge> {
+fn challenge_for(server: &TestServer) -> Option<BotChallenge> {
     bot_check::new_challenge(&server.services, &phone(PHONE), address(FROM), server.clock.now())
 }
 
@@ -31,12 +31,12 @@ async fn check(server: &TestServer, response: &str, of: &str, from: &str) -> Res
     bot_check::check(&server.services, &response, &phone(of), address(from), server.clock.now()).await
 }
 
-fn solve(asked: Option<BotChallenge>) -> String {
-    let Some(BotChallenge::Pow { challenge, difficulty, expires_in }) = asked else {
-        panic!("work is asked for: {asked:?}")
+fn solve(challenge: Option<BotChallenge>) -> String {
+    let Some(BotChallenge::Pow { challenge, difficulty, expires_in }) = challenge else {
+        panic!("the challenge asks for work: {challenge:?}")
     };
     assert_eq!((difficulty, expires_in), (8, 120));
-    // Eight zero bits are a first byte of zero.
+    // Eight zero bits are a zero byte.
     let is_right = |response: &String| Sha256::digest(response)[0] == 0;
     (0..u64::MAX).map(|number| format!("{challenge}.{number}")).find(is_right).unwrap()
 }
@@ -45,7 +45,7 @@ fn solve(asked: Option<BotChallenge>) -> String {
 async fn by_default_nobody_is_asked() {
     let server = TestServer::on(Database::Sqlite).await;
     assert!(!server.services.bot_check.is_on());
-    assert_eq!(ask(&server), None);
+    assert_eq!(challenge_for(&server), None);
     assert_eq!(check(&server, "anything", PHONE, FROM).await, ResponseCheck::No);
 }
 
@@ -54,7 +54,7 @@ async fn with_limits_off_nobody_is_asked() {
     let settings = [("BOT_PROOF", "pow"), ("RATE_LIMITS_ENABLED", "false")];
     let server = TestServer::with(Database::Sqlite, &settings).await;
     assert!(!server.services.bot_check.is_on());
-    assert_eq!(ask(&server), None);
+    assert_eq!(challenge_for(&server), None);
 }
 
 #[tokio::test]
@@ -62,15 +62,16 @@ async fn work_is_judged_here() {
     let settings = [("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "8")];
     let server = TestServer::with(Database::Sqlite, &settings).await;
     assert!(server.services.bot_check.is_on());
-    let answer = solve(ask(&server));
+    let answer = solve(challenge_for(&server));
     let ResponseCheck::Yes { spend: Some(first) } = check(&server, &answer, PHONE, FROM).await else {
         panic!("the answer is right")
     };
     assert_eq!(check(&server, &answer, OTHER_PHONE, FROM).await, ResponseCheck::No);
     assert_eq!(check(&server, &answer, PHONE, "203.0.113.8").await, ResponseCheck::No);
     assert_eq!(check(&server, "XXXX.DUMMY.TOKEN.XXXX", PHONE, FROM).await, ResponseCheck::No);
-    // Another challenge is another one to spend.
-    let ResponseCheck::Yes { spend: Some(second) } = check(&server, &solve(ask(&server)), PHONE, FROM).await
+    // Another challenge can be spent once too.
+    let ResponseCheck::Yes { spend: Some(second) } =
+        check(&server, &solve(challenge_for(&server)), PHONE, FROM).await
     else {
         panic!("the answer is right")
     };
@@ -109,7 +110,7 @@ async fn a_provider_judges_and_one_that_cannot_lets_nobody_in() {
             "turnstile" => BotChallenge::Turnstile { site_key, action: None },
             _ => BotChallenge::HCaptcha { site_key },
         };
-        assert_eq!(ask(&server), Some(expected));
+        assert_eq!(challenge_for(&server), Some(expected));
         for (token, expected) in [
             ("good", ResponseCheck::Yes { spend: None }),
             ("used", ResponseCheck::No),

@@ -1,6 +1,6 @@
-//! Every budget at its edges: the last request that is allowed, the first that is refused, the first that is allowed again.
-//! Here those of one phone; `budgets_address.rs` has those of one address, `budgets_password.rs` those of passwords,
-//! `budgets_back.rs` what is given back, `budgets_bounds.rs` what they do not touch, `budgets_races.rs` many at once.
+//! Every budget at its boundaries: the last request that is allowed, the first that is refused, the first that is allowed
+//! again. This file tests the budgets of a phone. The others are in `budgets_address.rs` (addresses), `budgets_password.rs`
+//! (passwords), `budgets_back.rs` (refunds), `budgets_bounds.rs` (what budgets do not affect) and `budgets_races.rs`.
 
 use loopin_auth::domain::phone::PhoneNumber;
 use serde_json::{Value, json};
@@ -10,16 +10,16 @@ use crate::{
     support::{Answer, PHONE, TestServer},
 };
 
-/// Seconds of the windows.
+/// The windows in seconds.
 pub const HOUR: i64 = 3600;
 pub const DAY: i64 = 86_400;
 
-/// The address of stranger number so. Each is a /64 of its own (RFC 3849).
+/// A client at an address of its own. Each number is another /64 (RFC 3849).
 pub fn stranger(server: &TestServer, number: usize) -> TestServer {
     server.from(format!("2001:db8:{number:x}::1"))
 }
 
-/// Phone number so, in one of a hundred prefixes: so that no prefix is closed for its codes that never come back.
+/// A phone in one of a hundred prefixes, so that no prefix is closed because its codes are not entered.
 pub fn phone(number: usize) -> String {
     format!("+9198{:02}{:06}", number % 100, 765_000 + number)
 }
@@ -36,7 +36,7 @@ pub fn assert_refused(answer: &Answer, code: &str, budget: &str, (quota, window)
     assert!(policy.contains(&format!("\"{budget}\";q={quota};w={window}")), "{policy}");
 }
 
-/// Checks that a code was looked at and is another.
+/// Checks that a code was compared and is wrong.
 #[track_caller]
 pub fn assert_judged(answer: &Answer) {
     answer.assert_error(400, "otp_invalid");
@@ -48,8 +48,8 @@ pub fn row(server: &TestServer, phone: &str, rest: &str) -> String {
     format!("phone/{}/{rest}", server.services.pseudonyms.phone(&phone).as_str())
 }
 
-/// Whether a guess was judged, three to a code that a new stranger asks for each time one is used up. The house's clock
-/// goes on by this many seconds before each code.
+/// Sends wrong guesses. After three guesses another address requests a new code; before that the clock moves by this many
+/// seconds.
 pub struct Guesser {
     pub server: TestServer,
     pub phone: String,
@@ -62,7 +62,7 @@ impl Guesser {
         Self { server: server.clone(), phone: phone.to_owned(), asked: 5000, left: 0 }
     }
 
-    /// One more wrong guess from there.
+    /// Sends one more wrong guess from this address.
     pub async fn guess(&mut self, from: &TestServer, pause: i64) -> Answer {
         if self.left == 0 {
             self.server.advance(pause);
@@ -87,7 +87,7 @@ on_both! {
         let limit = (10, DAY);
         let refused = guesser.guess(&attacker, 30).await;
         assert_refused(&refused, "phone_locked", "phone-guesses-from-address", limit, DAY - 95);
-        // The right code is not even looked at; nor is one sent that this address asks for.
+        // The right code is not compared, and this address gets no new code.
         let right = attacker.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         assert_refused(&right, "phone_locked", "phone-guesses-from-address", limit, DAY - 95);
         server.advance(30);
@@ -96,7 +96,7 @@ on_both! {
             assert_refused(&answer, "phone_locked", "phone-guesses-from-address", limit, DAY - 125);
         }
         assert_eq!(server.codes_for(PHONE).len(), sent);
-        // For everybody else nothing has changed.
+        // Other addresses are not affected.
         assert_judged(&stranger(&server, 1).verify_otp(PHONE, &server.wrong_code_for(PHONE)).await);
 
         server.advance(DAY - 126);
@@ -106,7 +106,7 @@ on_both! {
         assert_refused(&refused, "phone_locked", "phone-guesses-from-address", limit, 1);
         server.advance(1);
         assert_judged(&attacker.verify_otp(PHONE, &wrong).await);
-        // One has come free and was used: the next comes free when the next is a day old.
+        // One guess became free and was used. The next becomes free when the next one is a day old.
         assert_judged(&attacker.verify_otp(PHONE, &wrong).await);
         let refused = attacker.verify_otp(PHONE, &wrong).await;
         assert_refused(&refused, "phone_locked", "phone-guesses-from-address", limit, 1);
@@ -152,17 +152,17 @@ on_both! {
                 stranger(&server, 201).signup(PHONE).await,
                 stranger(&server, 202).login(PHONE).await,
             ] {
-                // No time to wait is named: none would help. It says so.
+                // The answer has no `retry_after`, because waiting does not help, and says so.
                 answer.assert_error(429, "phone_locked");
                 assert_eq!(answer.at("/error/retry_after"), Value::Null, "{}", answer.text);
                 assert!(answer.text_at("/message").contains("support"), "{}", answer.text);
             }
             if days == 0 {
-                // Whoever is signed in stays so.
+                // Open sessions are not affected.
                 server.refresh(&tokens.refresh).await.assert_ok();
             }
         }
-        // What an unlock does.
+        // The effect of an unlock.
         let key = row(&server, PHONE, "guesses");
         assert_eq!(server.execute(&format!("DELETE FROM budgets WHERE key = '{key}'")).await, 1);
         stranger(&server, 203).signup(PHONE).await.assert_ok();
@@ -177,7 +177,7 @@ on_both! {
             for number in 0..3 {
                 assert_judged(&guesser.guess(&stranger(&server, 10 * round + number), 30).await);
             }
-            // The fourth guess in a row is right: it is the last one, and no failure.
+            // The fourth guess in a row is right: it uses the last one, and is no failure.
             server.advance(30);
             stranger(&server, 77).signup(PHONE).await.assert_ok();
             server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
@@ -192,7 +192,7 @@ on_both! {
     async fn five_sends_to_a_phone_in_an_hour_and_ten_in_a_day(server: TestServer) {
         for number in 0..5 {
             let answer = stranger(&server, number).signup(PHONE).await;
-            // The last one says when there is more; the others, when the cooldown ends.
+            // The last answer has the time of the next free send; the others have the end of the cooldown.
             let resend_in = if number == 4 { HOUR - 120 } else { 30 };
             assert_eq!(answer.assert_ok().at("/data/resend_in"), json!(resend_in));
             server.advance(30);
@@ -218,7 +218,7 @@ on_both! {
         assert_refused(&refused, "rate_limited", "phone-sends", (10, DAY), 1);
         server.advance(1);
         let answer = stranger(&server, 22).signup(PHONE).await;
-        // The tenth of this day: the next one is free when the second is a day old.
+        // The tenth send of this day: the next is free when the second is a day old.
         assert_eq!(answer.assert_ok().at("/data/resend_in"), json!(30));
         let refused = stranger(&server, 23).signup(PHONE).await;
         refused.assert_error(429, "otp_cooldown");
@@ -234,7 +234,7 @@ on_both! {
         }
         let budget = "phone-sends-from-address";
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (3, HOUR), HOUR - 90);
-        // Somebody else may still ask for two.
+        // Another address may still request two.
         stranger(&server, 1).signup(PHONE).await.assert_ok();
         server.advance(HOUR - 91);
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (3, HOUR), 1);
@@ -259,7 +259,7 @@ on_both! {
             refused.assert_error(429, "otp_cooldown");
             assert_eq!(refused.at("/error/retry_after"), json!(wait));
         }
-        // A part of a second is a second to wait.
+        // The waiting time is rounded up to seconds.
         server.clock.advance(chrono::Duration::milliseconds(999));
         let refused = stranger(&server, 2).signup(PHONE).await;
         assert_eq!(refused.at("/error/retry_after"), json!(1), "{}", refused.text);

@@ -1,4 +1,4 @@
-//! The budgets of one address: what it may guess, ask for and register, and what counts as one address.
+//! The budgets of one address: guesses, requests and registrations, and what counts as one address.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::{
 
 const REQUESTS: &str = "address-requests";
 
-/// What is left, as an answer tells of the address's requests.
+/// The requests that the address has left, by the header of an answer.
 #[track_caller]
 fn left(answer: &crate::support::Answer) -> i64 {
     let header = answer.header("ratelimit").unwrap_or_default().to_owned();
@@ -34,7 +34,7 @@ on_both! {
             let refused = attacker.verify_otp(&victim, "0000").await;
             assert_refused(&refused, "rate_limited", "address-guesses", (30, HOUR), HOUR - 30);
         }
-        // It may still ask for codes, and others may guess.
+        // The address may still request codes, and other addresses may guess.
         assert_judged(&stranger(&server, 50).verify_otp(&phone(10), &server.wrong_code_for(&phone(10))).await);
         attacker.signup(OTHER_PHONE).await.assert_ok();
         server.advance(HOUR - 31);
@@ -72,7 +72,7 @@ on_both! {
         let wait = HOUR - 120;
         for _ in 0..3 {
             for answer in [one.signup(&phone(9)).await, one.login(PHONE).await, one.signup("1").await] {
-                // What is wrong with the body is said, all the same: nothing is sent for it.
+                // Errors in the body are still reported, and nothing is sent.
                 if answer.status == 422 {
                     assert_eq!(left(&answer), 0);
                 } else {
@@ -80,17 +80,17 @@ on_both! {
                 }
             }
         }
-        // Codes that were sent can still be brought, and a password is no such request.
+        // Codes that were sent can still be entered, and password sign-ins do not count.
         one.verify_otp(&phone(0), &server.last_code_for(&phone(0))).await.assert_ok();
         let by_name = json!({"username": "nobody", "password": "purple-kettle-morning-71"});
         one.post("/api/auth/login", by_name).await.assert_error(401, "credentials_invalid");
-        // Others are not concerned.
+        // Other addresses are not affected.
         assert_eq!(left(stranger(&server, 1).signup(&phone(20)).await.assert_ok()), 19);
 
         server.advance(wait - 1);
         assert_refused(&one.signup(&phone(21)).await, "rate_limited", REQUESTS, (20, HOUR), 1);
         server.advance(1);
-        // The five of the first moment are an hour old; those that were refused were none.
+        // The first five requests are an hour old. Refused requests did not count.
         for number in 0..5 {
             one.signup(&phone(30 + number)).await.assert_ok();
         }
@@ -101,7 +101,7 @@ on_both! {
         let one = server.from("203.0.113.7");
         let short = |name: &str| json!({"username": name, "password": "purple-kettle-morning-71"});
         register(&one, "person0").await;
-        // What is not valid costs no hash, and is not counted.
+        // An invalid request costs no hash, and is not counted.
         let invalid = one.post("/api/auth/register", json!({"username": "x", "password": "short"})).await;
         invalid.assert_error(422, "validation_failed");
         for number in 1..10 {
@@ -109,7 +109,7 @@ on_both! {
             register(&one, &format!("person{number}")).await;
         }
         for number in 10..20 {
-            // One half of these is of names that are taken: they cost as much.
+            // Half of these names are taken: these requests cost the same.
             let (name, status) =
                 if number % 2 == 0 { ("person0".to_owned(), 409) } else { (format!("person{number}"), 201) };
             assert_eq!(one.post("/api/register/", short(&name)).await.status.as_u16(), status);
@@ -160,7 +160,7 @@ on_both! {
         }
         let refused = stranger(&server, 20).login(PHONE).await;
         assert_refused(&refused, "rate_limited", REQUESTS, (20, HOUR), HOUR);
-        // So are those that a client puts before what the proxy says.
+        // Addresses that the client puts before the proxy's entry have no effect either.
         let server = server.second_server(&[("TRUSTED_PROXIES", "0.0.0.0")]).await;
         for number in 0..20 {
             let forged = server.from(format!("203.0.113.{number}, 198.51.100.1"));
@@ -178,7 +178,7 @@ on_both! {
             answer.assert_error(404, "user_not_found");
             assert_eq!(left(&answer), 19 - number);
         }
-        // One that starts only now knows it too.
+        // A server that starts now knows it too.
         for server in [&server, &other, &server.second_server(&[]).await] {
             let refused = server.from("203.0.113.7").login(PHONE).await;
             assert_refused(&refused, "rate_limited", REQUESTS, (20, HOUR), HOUR);

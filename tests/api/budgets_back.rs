@@ -1,4 +1,4 @@
-//! What is given back: the charge of a right guess, the send that the provider refused. And what is not.
+//! Charges that are returned: of a right guess, and of a message that the provider refused. And charges that are not.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde_json::json;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
 use crate::{
-    again::{poke_as, post_as},
+    again::{post_as, post_empty_as},
     budgets::{Guesser, HOUR, assert_judged, assert_refused, row, stranger},
     on_both,
-    sms::{answers, refuses, server_that_sends_to, takes},
+    sms::{accepted, first_request, rejected, server_that_sends_to, set_answer},
     support::{OTHER_PHONE, PHONE, TestServer},
 };
 
-/// How many charges a row holds; none where there is no row.
+/// The number of charges in a row; 0 without a row.
 async fn charges(server: &TestServer, key: &str) -> i64 {
     server
         .count(&format!(
@@ -22,7 +22,7 @@ async fn charges(server: &TestServer, key: &str) -> i64 {
         .await
 }
 
-/// How many there are in a row since somebody was last let in.
+/// The number of failures in a row since the last sign-in.
 async fn in_a_row(server: &TestServer, key: &str) -> i64 {
     server.count(&format!("SELECT COALESCE(MAX(count), 0) FROM budgets WHERE key = '{key}'")).await
 }
@@ -33,7 +33,7 @@ on_both! {
         for _ in 0..8 {
             assert_judged(&guesser.guess(&one, 30).await);
         }
-        // One guess is left at this code, and it is right.
+        // The last guess for this code is right.
         one.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
         let rows = [
             (row(&server, PHONE, "guesses"), 8, 0),
@@ -44,7 +44,7 @@ on_both! {
             let found = (charges(&server, key).await, in_a_row(&server, key).await);
             assert_eq!(found, (*logged, *counted), "{key}");
         }
-        // A success buys no guesses: two are left of the ten.
+        // A success adds no guesses: two of the ten are left.
         let mut guesser = Guesser::new(&server, PHONE);
         server.advance(HOUR);
         assert_judged(&guesser.guess(&one, 30).await);
@@ -57,7 +57,7 @@ on_both! {
         one.signup(PHONE).await.assert_ok();
         assert_judged(&one.verify_login(PHONE, &server.wrong_code_for(PHONE)).await);
         for _ in 0..12 {
-            // The right code of a phone without an account is not used up, and no guess.
+            // The right code of a phone without an account is not used up, and costs no guess.
             one.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_error(404, "user_not_found");
         }
         let key = row(&server, PHONE, "guesses");
@@ -85,7 +85,7 @@ on_both! {
         }
         server.advance(601);
         for _ in 0..40 {
-            // Its guesses are used, and its life is over: that is said first.
+            // All guesses are used and the code has expired: the used guesses are reported first.
             one.verify_otp(PHONE, &wrong).await.assert_error(400, "otp_expired");
         }
         stranger(&server, 2).signup(PHONE).await.assert_ok();
@@ -98,14 +98,14 @@ on_both! {
     }
 
     async fn a_send_that_the_provider_refused_is_given_back_and_the_request_is_not(server: TestServer) {
-        // Refused for good; not to be reached; and refused because of us.
+        // Refused permanently, unreachable, and refused because of our account.
         for (index, (phone, status, code)) in [
             ("+15005550001", 400, "phone_unreachable"),
             ("+15005550012", 503, "sms_unavailable"),
             ("+15005550013", 502, "sms_rejected"),
         ].into_iter().enumerate() {
             let one = stranger(&server, index);
-            // More than an hour's sends, without a wait between.
+            // More sends than an hour allows, without waiting.
             for _ in 0..20 {
                 one.signup(phone).await.assert_error(status, code);
             }
@@ -115,7 +115,7 @@ on_both! {
             let refused = one.signup(phone).await;
             assert_refused(&refused, "rate_limited", "address-requests", (20, HOUR), HOUR);
         }
-        // Nor does what did not go out count for its prefix.
+        // Messages that were not sent do not count for the prefix either.
         let counted = "SELECT COUNT(*) FROM budgets WHERE key LIKE 'prefix/%' AND (count > 0 OR log <> '')";
         assert_eq!(server.count(counted).await, 0);
     }
@@ -123,8 +123,8 @@ on_both! {
     async fn of_a_send_that_may_be_out_only_the_cooldown_is_lifted(server: TestServer) {
         let stub = MockServer::start().await;
         let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
-        // A fault of Twilio's: nobody knows whether the message is out.
-        answers(&stub, ResponseTemplate::new(500)).await;
+        // An error of Twilio: it is unknown whether the message was sent.
+        set_answer(&stub, ResponseTemplate::new(500)).await;
         let one = server.from("203.0.113.7");
         for number in 0..3 {
             one.signup(PHONE).await.assert_error(503, "sms_unavailable");
@@ -132,14 +132,14 @@ on_both! {
         }
         let budget = "phone-sends-from-address";
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (3, HOUR), HOUR);
-        // What is refused for good between them is given back, and leaves the others where they are.
-        answers(&stub, refuses(400, 21_211)).await;
+        // The charges of a message that is refused permanently are returned, and the others stay.
+        set_answer(&stub, rejected(400, 21_211)).await;
         server.advance(60);
         let another = server.from("203.0.113.8");
         another.signup(PHONE).await.assert_error(400, "phone_unreachable");
         assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, 3);
-        // One that is taken runs into the cooldown again, and its wait is that of the budgets.
-        answers(&stub, takes()).await;
+        // A message that is accepted starts the cooldown, and `resend_in` follows the budgets.
+        set_answer(&stub, accepted()).await;
         let answer = another.signup(PHONE).await;
         assert_eq!(answer.assert_ok().at("/data/resend_in"), json!(30));
         another.signup(PHONE).await.assert_error(429, "otp_cooldown");
@@ -147,22 +147,17 @@ on_both! {
 
     async fn what_is_asked_while_another_waits_for_the_provider_is_refused(server: TestServer) {
         let stub = MockServer::start().await;
-        let slow = refuses(400, 21_211).set_delay(Duration::from_millis(700));
+        let slow = rejected(400, 21_211).set_delay(Duration::from_millis(700));
         Mock::given(any()).respond_with(slow).mount(&stub).await;
         let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
         let waiting = tokio::spawn({
             let one = server.from("203.0.113.7");
             async move { one.signup(PHONE).await }
         });
-        for _ in 0..500 {
-            if !stub.received_requests().await.unwrap().is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        first_request(&stub).await;
         server.from("203.0.113.8").signup(PHONE).await.assert_error(429, "otp_cooldown");
         waiting.await.unwrap().assert_error(400, "phone_unreachable");
-        // Both are given back now: the one was refused by the provider, the other by us.
+        // Both charges are returned: one message was refused by the provider, one by the cooldown.
         assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, 0);
         server.from("203.0.113.8").signup(PHONE).await.assert_error(400, "phone_unreachable");
     }
@@ -179,7 +174,7 @@ on_both! {
             answer.assert_error(429, "otp_attempts_exhausted");
             let wait = if number == 2 { HOUR - 60 } else { 30 };
             assert_eq!(answer.at("/error/retry_after"), json!(wait), "{}", answer.text);
-            // For another address it is another one.
+            // Another address has another waiting time.
             let answer = stranger(&server, 1).verify_otp(PHONE, &wrong).await;
             assert_eq!(answer.at("/error/retry_after"), json!(30), "{}", answer.text);
             server.advance(30);
@@ -191,15 +186,15 @@ on_both! {
         let tokens = server.sign_in(PHONE).await;
         let one = server.from("203.0.113.7");
         let confirm = "/api/auth/confirm-code";
-        // The code that she signed in with went out a moment ago.
-        poke_as(&one, &tokens, confirm).await.assert_error(429, "otp_cooldown");
+        // The code of the sign-in was sent a moment ago.
+        post_empty_as(&one, &tokens, confirm).await.assert_error(429, "otp_cooldown");
         server.advance(30);
-        poke_as(&one, &tokens, confirm).await.assert_ok();
+        post_empty_as(&one, &tokens, confirm).await.assert_ok();
         for answer in [one.login(PHONE).await, stranger(&server, 1).signup(PHONE).await] {
             answer.assert_error(429, "otp_cooldown");
             assert_eq!(answer.at("/error/retry_after"), json!(30));
         }
-        // A change of phone spends the new phone's.
+        // A change of phone charges the budgets of the new phone.
         let change = json!({ "phone_number": OTHER_PHONE });
         post_as(&one, &tokens, "/api/auth/change-phone", change.clone()).await.assert_ok();
         stranger(&server, 2).signup(OTHER_PHONE).await.assert_error(429, "otp_cooldown");
@@ -209,7 +204,7 @@ on_both! {
         answer.assert_error(429, "otp_cooldown");
         for _ in 0..3 {
             server.advance(30);
-            poke_as(&stranger(&server, 3), &tokens, confirm).await.assert_ok();
+            post_empty_as(&stranger(&server, 3), &tokens, confirm).await.assert_ok();
         }
         server.advance(30);
         let wait = HOUR - 30 - 30 * 5;

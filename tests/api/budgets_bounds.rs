@@ -1,10 +1,11 @@
-//! What locks and limits bind, in which order they are told, what they outlive, and what does not depend on them.
+//! The scope of locks and limits: what they affect, in which order they are reported, what they survive, and what does not
+//! depend on them.
 
 use poem::http::Method;
 use serde_json::json;
 
 use crate::{
-    again::{poke_as, post_as, sign_in_from},
+    again::{post_as, post_empty_as, sign_in_from},
     budgets::{DAY, Guesser, HOUR, assert_judged, assert_refused, phone, row, stranger},
     on_both,
     support::{OTHER_PHONE, PHONE},
@@ -18,7 +19,7 @@ on_both! {
         for _ in 0..10 {
             assert_judged(&guesser.guess(&one, 30).await);
         }
-        // A code waits; its guesses are used; it is dead; it was used; there is none.
+        // A pending code, one without guesses, an expired one, a used one, and none.
         let locked = async |server: &TestServer| {
             for answer in [one.verify_otp(PHONE, "0000").await, one.verify_login(PHONE, "0000").await] {
                 answer.assert_error(429, "phone_locked");
@@ -43,7 +44,7 @@ on_both! {
         server.execute("DELETE FROM challenges").await;
         another.verify_otp(PHONE, "0000").await.assert_error(400, "otp_not_found");
         locked(&server).await;
-        // What is wrong with the body comes before it: no code is in it.
+        // Errors in the body come first, because the body has no code to compare.
         one.verify_otp(PHONE, "12").await.assert_error(422, "validation_failed");
     }
 
@@ -73,12 +74,12 @@ on_both! {
         server.advance(30);
         let sent = server.codes_for(PHONE).len();
         one.signup(PHONE).await.assert_error(429, "phone_locked");
-        poke_as(&one, &tokens, "/api/auth/confirm-code").await.assert_error(429, "phone_locked");
+        post_empty_as(&one, &tokens, "/api/auth/confirm-code").await.assert_error(429, "phone_locked");
         let change = json!({ "phone_number": PHONE });
         let answer = post_as(&one, &other, "/api/auth/change-phone", change).await;
         assert!([409, 429].contains(&answer.status.as_u16()), "{}", answer.text);
         assert_eq!(server.codes_for(PHONE).len(), sent);
-        // Her sessions go on, and from where nobody guessed she may ask.
+        // Sessions continue, and an address without guesses may request a code.
         server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
         server.refresh(&tokens.refresh).await.assert_ok();
         stranger(&server, 1).signup(PHONE).await.assert_error(429, "rate_limited");
@@ -90,7 +91,7 @@ on_both! {
         let one = server.from("203.0.113.7");
         let tokens = server.sign_in(PHONE).await;
         server.advance(30);
-        poke_as(&stranger(&server, 1), &tokens, "/api/auth/confirm-code").await.assert_ok();
+        post_empty_as(&stranger(&server, 1), &tokens, "/api/auth/confirm-code").await.assert_ok();
         let wrong = json!({ "otp_code": server.wrong_code_for(PHONE) });
         for _ in 0..3 {
             post_as(&one, &tokens, "/api/auth/confirm", wrong.clone()).await.assert_error(400, "otp_invalid");
@@ -118,17 +119,17 @@ on_both! {
         server.advance(HOUR);
         one.verify_otp(PHONE, "0000").await.assert_error(429, "phone_locked");
         one.signup(PHONE).await.assert_error(429, "phone_locked");
-        // One that starts only now knows it too.
+        // A server that starts now knows it too.
         let restarted = server.second_server(&[]).await.from("203.0.113.7");
         restarted.verify_otp(PHONE, "0000").await.assert_error(429, "phone_locked");
-        // Five of the day's ten sends are gone, as they were.
+        // Five of the ten sends of the day are still used up.
         for number in 0..5 {
             stranger(&server, 10 + number).signup(PHONE).await.assert_ok();
             server.advance(HOUR);
         }
         stranger(&server, 20).signup(PHONE).await.assert_error(429, "rate_limited");
-        let marked = "SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%' OR log LIKE '%+91%'";
-        assert_eq!(server.count(marked).await, 0);
+        let with_phone = "SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%' OR log LIKE '%+91%'";
+        assert_eq!(server.count(with_phone).await, 0);
     }
 
     async fn switched_off_are_the_budgets_and_nothing_else(server: TestServer) {
@@ -136,7 +137,7 @@ on_both! {
         let server = TestServer::with(server.database, &settings).await;
         let one = server.from("203.0.113.7");
         for number in 0..40_i64 {
-            // The cooldown holds, and so does the end of a code.
+            // The cooldown and the expiry of a code still apply.
             one.signup(PHONE).await.assert_ok();
             one.signup(PHONE).await.assert_error(429, "otp_cooldown");
             let wrong = server.wrong_code_for(PHONE);
@@ -184,7 +185,7 @@ on_both! {
             loopin_auth::store::budgets::purge(&server.services.store, server.now(), 1000).await.unwrap();
             assert_eq!(rows(&server).await, left, "after {seconds} s more");
         }
-        // The failures in a row stay, and what is known of the prefix.
+        // The failures in a row and the row of the prefix remain.
         let kept = format!("SELECT COUNT(*) FROM budgets WHERE key = '{}' AND count = 1", row(&server, PHONE, "guesses"));
         assert_eq!(server.count(&kept).await, 1);
     }

@@ -25,7 +25,7 @@ on_both! {
     async fn ten_wrong_passwords_for_a_name_from_one_address_in_a_quarter(server: TestServer) {
         register(&server, "gaurav").await;
         let one = server.from("203.0.113.7");
-        // A name that somebody has and one that nobody has, as they are typed one way or the other.
+        // A name with an account and one without, each in two spellings.
         for spellings in [["gaurav", " GAURAV "], ["nobody@example.com", "Nobody@Example.COM  "]] {
             for number in 0..10 {
                 assert_wrong(&try_password(&one, spellings[number % 2], WRONG).await);
@@ -40,7 +40,7 @@ on_both! {
                 assert_refused(&refused, "rate_limited", budget, (10, QUARTER), QUARTER - 10);
             }
             assert_eq!(server.services.hasher.made(), made, "nothing was hashed");
-            // From elsewhere the name can still be tried.
+            // From another address the name can still be tried.
             assert_wrong(&try_password(&stranger(&server, 1), spellings[0], WRONG).await);
             server.advance(QUARTER - 11);
             let refused = try_password(&one, spellings[0], WRONG).await;
@@ -92,7 +92,7 @@ on_both! {
                 try_password(&one, "gaurav", PASSWORD).await.assert_ok();
             }
         }
-        // Nine are wrong. The tenth may be right as often as it likes, and wrong once.
+        // After nine wrong passwords, right ones are always accepted, and one more wrong one.
         for _ in 0..3 {
             try_password(&one, "gaurav", PASSWORD).await.assert_ok();
         }
@@ -123,13 +123,13 @@ on_both! {
             assert_refused(&refused, "rate_limited", budget, (10, QUARTER), QUARTER);
         }
         assert_eq!(server.services.hasher.made(), made, "nothing was hashed");
-        // Her own attempts, from elsewhere, are hers; right ones are given back.
+        // The user's attempts from another address count there, and right ones are returned.
         for _ in 0..11 {
             post_as(&stranger(&server, 1), &tokens, "/api/auth/confirm", json!({"password": PASSWORD}))
                 .await
                 .assert_ok();
         }
-        // Nobody can spend this budget from outside: no name that can be typed is it.
+        // A client cannot use up this budget, because its key is no name that can be entered.
         for name in [&tokens.user_id, "gaurav"] {
             for _ in 0..10 {
                 try_password(&stranger(&server, 2), name, WRONG).await;
@@ -155,7 +155,7 @@ on_both! {
             }
         }
         try_password(&one, PHONE, WRONG).await.assert_error(429, "rate_limited");
-        let marked = "SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'";
-        assert_eq!(server.count(marked).await, 0);
+        let with_phone = "SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'";
+        assert_eq!(server.count(with_phone).await, 0);
     }
 }

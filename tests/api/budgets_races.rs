@@ -1,6 +1,6 @@
-//! Many at once: what holds when everybody reads the same rows at the same moment, on one server and on two.
+//! Budgets under concurrent requests for the same rows, on one server and on two.
 //!
-//! Nothing here counts what the answers say alone: the rows of the database and the audit log say the same.
+//! The tests count not only answers, but also rows of the database and entries of the audit log.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     support::{Answer, PHONE, TestServer},
 };
 
-/// How many answers have each code; `ok` for those that are none.
+/// The number of answers by error code; `ok` for successes.
 fn tally(answers: &[Answer]) -> BTreeMap<String, usize> {
     let mut tally = BTreeMap::new();
     for answer in answers {
@@ -26,7 +26,7 @@ fn tally(answers: &[Answer]) -> BTreeMap<String, usize> {
     tally
 }
 
-/// One server, or the same one and another by turns.
+/// This many servers on the same database.
 async fn servers(server: &TestServer, how_many: usize) -> Vec<TestServer> {
     let mut servers = vec![server.clone()];
     for _ in 1..how_many {
@@ -35,7 +35,7 @@ async fn servers(server: &TestServer, how_many: usize) -> Vec<TestServer> {
     servers
 }
 
-/// So many charges are in a row of the database.
+/// The number of charges in a row.
 async fn charges(server: &TestServer, key: &str) -> i64 {
     server
         .count(&format!(
@@ -44,7 +44,7 @@ async fn charges(server: &TestServer, key: &str) -> i64 {
         .await
 }
 
-/// How many guesses were judged and wrong, as all of these servers wrote it down.
+/// The number of wrong guesses in the audit log of all these servers.
 async fn judged(server: &TestServer, servers: &[TestServer]) -> i64 {
     for server in servers {
         server.services.audit.flush().await.expect("the entries are written");
@@ -52,17 +52,17 @@ async fn judged(server: &TestServer, servers: &[TestServer]) -> i64 {
     server.count("SELECT COUNT(*) FROM audit WHERE action = 'wrong_code'").await
 }
 
-/// 100 guesses at once from 20 addresses, at code after code, on so many servers.
+/// 100 guesses at once from 20 addresses, for one code after the other, on this many servers.
 async fn guesses_at_once(server: &TestServer, how_many: usize) {
     let servers = servers(server, how_many).await;
     let mut wrong = 0;
     for round in 1..=12_usize {
         server.advance(3600);
-        let asked = stranger(server, 1000 + round).signup(PHONE).await;
+        let sent = stranger(server, 1000 + round).signup(PHONE).await;
         if round <= 10 {
-            asked.assert_ok();
+            sent.assert_ok();
         } else {
-            asked.assert_error(429, "phone_locked");
+            sent.assert_error(429, "phone_locked");
         }
         let code = server.wrong_code_for(PHONE);
         let guesses = (0..100).map(|number| {
@@ -78,7 +78,7 @@ async fn guesses_at_once(server: &TestServer, how_many: usize) {
         assert!(counted.keys().all(|code| known.contains(&code.as_str())), "{counted:?}");
         wrong += i64::try_from(now).unwrap();
     }
-    // Three to each of ten codes: nothing is lost either.
+    // Three for each of ten codes: no guess is lost either.
     assert_eq!(wrong, 30);
     assert_eq!(judged(server, &servers).await, 30);
     assert_eq!(charges(server, &row(server, PHONE, "guesses")).await, 30);
@@ -86,7 +86,7 @@ async fn guesses_at_once(server: &TestServer, how_many: usize) {
     assert_eq!(server.count(attempts).await, 0);
 }
 
-/// 40 guesses at once from one address, at code after code: ten are judged, and then none.
+/// 40 guesses at once from one address, for one code after the other: ten are compared, then none.
 async fn guesses_of_one_address(server: &TestServer, how_many: usize) {
     let servers = servers(server, how_many).await;
     for round in 0..5_usize {
@@ -106,42 +106,42 @@ async fn guesses_of_one_address(server: &TestServer, how_many: usize) {
     assert_eq!(charges(server, &row(server, PHONE, "guesses/203.0.113.7")).await, 10);
 }
 
-/// 50 sends at once from 50 addresses, without a cooldown: five go out.
+/// 50 requests for a code at once from 50 addresses, without a cooldown: five are sent.
 async fn sends_at_once(server: &TestServer, how_many: usize) {
     let server = server.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
     let servers = servers(&server, how_many).await;
-    let asking = (0..50).map(|number| {
+    let requests = (0..50).map(|number| {
         let server = stranger(&servers[number % how_many], number);
         async move { server.signup(PHONE).await }
     });
-    let answers = join_all(asking).await;
+    let answers = join_all(requests).await;
     assert_eq!(tally(&answers), BTreeMap::from([("ok".to_owned(), 5), ("rate_limited".to_owned(), 45)]));
     let sent: usize = servers.iter().map(|server| server.codes_for(PHONE).len()).sum();
     assert_eq!(sent, 5);
     assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 5);
     assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, 5);
-    // What was not sent is charged to nobody.
+    // Codes that were not sent are not charged.
     let with_charges = format!("key LIKE '{}%' AND log <> ''", row(&server, PHONE, "sends/"));
     assert_eq!(server.count(&format!("SELECT COUNT(*) FROM budgets WHERE {with_charges}")).await, 5);
 }
 
-/// 100 requests at once from one address: twenty are counted, and no more are answered.
+/// 100 requests at once from one address: twenty are counted, the others are refused.
 async fn requests_at_once(server: &TestServer, how_many: usize) {
     let servers = servers(server, how_many).await;
-    let asking = (0..100).map(|number| {
+    let requests = (0..100).map(|number| {
         let server = servers[number % how_many].from("203.0.113.7");
         async move { server.login(&phone(number)).await }
     });
-    let counted = tally(&join_all(asking).await);
+    let counted = tally(&join_all(requests).await);
     assert_eq!(counted, BTreeMap::from([("rate_limited".to_owned(), 80), ("user_not_found".to_owned(), 20)]));
     assert_eq!(charges(server, "address/203.0.113.7/requests").await, 20);
 }
 
-/// Everything at once on a few phones and addresses, some thousand requests of it.
+/// Some thousand requests of all kinds at once, for a few phones and addresses.
 async fn mixed_load(server: &TestServer, how_many: usize) {
     let server = server.second_server(&[("OTP_RESEND_SECONDS", "0")]).await;
     let servers = servers(&server, how_many).await;
-    // The accounts are there, so that logging in and confirming happen too.
+    // Some phones have accounts, so that logins and confirmations happen too.
     for number in 0..2 {
         stranger(&server, 900 + number).sign_in(&phone(number)).await;
     }
@@ -170,7 +170,7 @@ async fn mixed_load(server: &TestServer, how_many: usize) {
     for never in ["internal", "database_unavailable", "timeout", ""] {
         assert_eq!(all.get(never), None, "{all:?}");
     }
-    // The rows say what happened: as many codes are counted as messages went out, as many guesses as were wrong.
+    // The rows agree with the events: charges with messages that were sent, and with wrong guesses.
     let sums = [
         (
             "SELECT COUNT(*) FROM messages",
@@ -196,12 +196,12 @@ async fn mixed_load(server: &TestServer, how_many: usize) {
         );
         assert_eq!(server.count(&counted).await, wrong, "{rows}");
     }
-    // Nobody was charged more than a budget allows, and no count is below nothing.
+    // No budget is charged above its limit, and no count is negative.
     let most = "SELECT COUNT(*) FROM budgets WHERE count < 0 OR (key LIKE 'phone/%/guesses/%' AND LENGTH(log) > 240)";
     assert_eq!(server.count(most).await, 0);
 }
 
-/// The last code that this server, or the one beside it, sent; a wrong one where there was none.
+/// The last code that this server sent to the phone; a wrong code if there was none.
 fn servers_code(server: &TestServer, phone: &str) -> String {
     server.codes_for(phone).into_iter().next().unwrap_or_else(|| "0000".to_owned())
 }

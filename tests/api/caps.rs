@@ -1,4 +1,4 @@
-//! The caps of a day: in all and by country, their last fifth, their alarm and their end; and what else they count.
+//! The daily caps, in total and by country: their last fifth, their alarm and their end, and which messages they count.
 
 use loopin_auth::domain::{audit::Action, delivery::Channel};
 use poem::http::Method;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    prefixes::{ask, entries, phone, served},
+    prefixes::{assert_sent, entries, phone, request_code},
     support::{Answer, OTHER_PHONE, PHONE, TestServer},
 };
 
@@ -27,11 +27,11 @@ on_both! {
         let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
         server.sign_in(PHONE).await;
         server.sign_in(OTHER_PHONE).await;
-        served(&server, 0..6).await;
+        assert_sent(&server, 0..6).await;
         let alarms = entries(&server, Action::CapReached).await;
         assert_eq!(alarms.len(), 1);
         assert_eq!(alarms[0].detail.json(), json!({"budget": "day", "cap": 10, "percent": 80}));
-        assert_waits(&ask(&server, 6).await, TO_MIDNIGHT);
+        assert_waits(&request_code(&server, 6).await, TO_MIDNIGHT);
         server.advance(30);
         server.signup(PHONE).await.assert_ok();
         server.signup(OTHER_PHONE).await.assert_ok();
@@ -40,17 +40,17 @@ on_both! {
         assert_waits(&server.login(PHONE).await, TO_MIDNIGHT - 60);
         // The last second of the day, and the first of the next.
         server.advance(TO_MIDNIGHT - 61);
-        assert_waits(&ask(&server, 6).await, 1);
+        assert_waits(&request_code(&server, 6).await, 1);
         server.advance(1);
-        served(&server, 6..14).await;
-        assert_waits(&ask(&server, 14).await, 86_400);
+        assert_sent(&server, 6..14).await;
+        assert_waits(&request_code(&server, 14).await, 86_400);
         assert_eq!(entries(&server, Action::CapReached).await.len(), 2, "once a day");
     }
 
     async fn a_country_has_its_own(server: TestServer) {
         let server = server.second_server(&[("LIMIT_SENDS_PER_DAY_AND_COUNTRY", "IN:5,GB:100")]).await;
-        served(&server, 0..4).await;
-        assert_waits(&ask(&server, 4).await, TO_MIDNIGHT);
+        assert_sent(&server, 0..4).await;
+        assert_waits(&request_code(&server, 4).await, TO_MIDNIGHT);
         server.signup("+12025550123").await.assert_ok();
         server.signup("+447400123456").await.assert_ok();
         let alarms = entries(&server, Action::CapReached).await;
@@ -67,22 +67,22 @@ on_both! {
 
     async fn a_message_that_is_given_back_sounds_no_second_alarm(server: TestServer) {
         let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "10")]).await;
-        served(&server, 0..7).await;
+        assert_sent(&server, 0..7).await;
         server.signup("+15005550001").await.assert_error(400, "phone_unreachable");
         assert_eq!(sent_today(&server).await, 7);
-        served(&server, 7..8).await;
+        assert_sent(&server, 7..8).await;
         let other = server.second_server(&[]).await;
-        assert_waits(&ask(&other, 8).await, TO_MIDNIGHT);
+        assert_waits(&request_code(&other, 8).await, TO_MIDNIGHT);
         assert_eq!(entries(&server, Action::CapReached).await.len(), 1);
     }
 
     async fn a_closed_prefix_and_a_spent_cap_still_serve_accounts(server: TestServer) {
         server.sign_in(&phone(900)).await;
         server.advance(30);
-        served(&server, 0..50).await;
-        ask(&server, 50).await.assert_error(429, "rate_limited");
+        assert_sent(&server, 0..50).await;
+        request_code(&server, 50).await.assert_error(429, "rate_limited");
         let server = server.second_server(&[("LIMIT_SENDS_PER_DAY", "1")]).await;
-        assert_waits(&ask(&server, 51).await, TO_MIDNIGHT - 30);
+        assert_waits(&request_code(&server, 51).await, TO_MIDNIGHT - 30);
         server.from("203.0.113.9").signup(&phone(900)).await.assert_ok();
     }
 
@@ -90,7 +90,7 @@ on_both! {
         let settings = [
             ("OTP_CHANNELS", "sms,whatsapp"),
             ("OTP_FALLBACK", "whatsapp"),
-            // Two for strangers.
+            // Two for phones without an account.
             ("LIMIT_SENDS_PER_DAY", "3"),
         ];
         let server = server.second_server(&settings).await;
@@ -102,9 +102,9 @@ on_both! {
         let sent = entries(&server, Action::CodeSent).await;
         let ways: Vec<_> = sent.iter().map(|entry| (entry.actor_kind.clone(), entry.detail.get("channel").cloned())).collect();
         assert_eq!(ways, [("person".into(), Some(json!("sms"))), ("system".into(), Some(json!("whatsapp")))]);
-        // The next day one is left when the message comes back, and somebody else takes it.
+        // On the next day one message is left when a message is undelivered, and another phone uses it.
         server.advance(86_400);
-        served(&server, 0..1).await;
+        assert_sent(&server, 0..1).await;
         server.from("203.0.113.9").signup(undelivered).await.assert_ok();
         server.play(5).await;
         let ways: Vec<Channel> = server.inbox_of(undelivered).iter().map(|message| message.channel).collect();
@@ -146,7 +146,7 @@ on_both! {
             answer.assert_error(429, "otp_attempts_exhausted");
             assert_eq!(answer.at("/error/retry_after"), wait, "{name}");
             server.advance(wait - 1);
-            // Whoever asks a full prefix too early closes it, and waits anew.
+            // A request for a full prefix before its time closes it, and the wait begins again.
             if !name.ends_with("PREFIX") {
                 server.signup(PHONE).await.assert_error(429, "rate_limited");
             }

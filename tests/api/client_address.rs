@@ -1,5 +1,4 @@
-//! From which address a request comes, as a person sees it in the list of her sessions: behind a proxy, and with forged
-//! headers.
+//! The client address of a request, as the list of sessions shows it: behind a proxy, and with forged headers.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,7 +12,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The next name to register: each call makes an account of its own.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Registers with these headers and answers which address the session has.
+/// Registers with these headers. Returns the address of the session.
 async fn address_with(server: &TestServer, headers: &[(&str, &str)]) -> Value {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let (username, email) = (format!("person{number}"), format!("person{number}@example.com"));
@@ -35,7 +34,7 @@ on_both! {
             ("203.0.113.7:4711", "203.0.113.7"),
             ("[2001:db8::7]:4711", "2001:db8::7"),
             ("::ffff:203.0.113.7", "203.0.113.7"),
-            // Trusted, and the only one that says something.
+            // A trusted proxy, and the only address in the header.
             ("junk", "0.0.0.0"),
         ] {
             assert_eq!(address_with(&server.from(from), &[]).await, json!(shown), "{from}");

@@ -1,4 +1,4 @@
-//! Codes: derived and never stored, the same again on a resend, dead on time, and of one kind.
+//! Codes: derived and never stored, the same on a resend, valid for a limited time and one purpose.
 
 use loopin_auth::{
     domain::{
@@ -19,14 +19,14 @@ use crate::{
 const OLD_KEY: &str = "the old secret key of the tests: 32 bytes or more";
 const NEW_KEY: &str = "the new secret key of the tests: 32 bytes or more";
 
-/// A house whose codes have eight digits, so that two of them are hardly ever the same by chance.
+/// A server whose codes have eight digits, so that two codes are hardly ever equal by chance.
 async fn with_long_codes(server: &TestServer, settings: &[(&str, &str)]) -> TestServer {
     let mut all = vec![("OTP_LENGTH", "8")];
     all.extend(settings);
     TestServer::with(server.database, &all).await
 }
 
-/// Opens a challenge as a flow does, and answers its code.
+/// Opens a challenge as a use case does. Returns its code.
 async fn open(server: &TestServer, key: ChallengeKey<'_>, id: Uuid) -> OtpCode {
     let services = &server.services;
     let opening = services.otp.opening(id, &services.otp_keys, key, server.now());
@@ -108,7 +108,7 @@ on_both! {
     }
 
     async fn without_a_cooldown_the_next_may_be_asked_for_at_once(server: TestServer) {
-        // More sends than a phone may have in an hour.
+        // More sends than an hour allows for a phone.
         let settings = [("OTP_RESEND_SECONDS", "0"), ("RATE_LIMITS_ENABLED", "false")];
         let server = TestServer::with(server.database, &settings).await;
         for _ in 0..5 {
@@ -213,7 +213,7 @@ on_both! {
         server.verify_login(PHONE, &used).await.assert_error(400, "otp_invalid");
     }
 
-    // Challenges of other kinds are asked for by no route yet, so this one speaks with the store and the rules.
+    // No route opens challenges of other kinds yet, so this test calls the store and the rules.
     async fn a_code_of_one_kind_opens_no_other(server: TestServer) {
         let server = with_long_codes(&server, &[]).await;
         let phone = PhoneNumber::from_e164(PHONE).unwrap();
@@ -231,7 +231,7 @@ on_both! {
             key(Purpose::SignIn, one),
             ChallengeKey { phone: &other_phone, purpose: Purpose::ChangePhone, holder: one },
         ];
-        // Even the same id does not make the same code.
+        // The same id with another key gives another code.
         let mut codes = Vec::new();
         for key in keys {
             codes.push(open(&server, key, Uuid::from_u128(7)).await);
@@ -259,7 +259,7 @@ on_both! {
             let minutes = answer.assert_ok().at("/data/expires_in").as_i64().unwrap() / 60;
             assert_eq!(minutes, 10);
             assert!(message.body.ends_with("expires in 10 minutes."), "{}", message.body);
-            // What remains is rounded up to seconds: 600 of them still.
+            // The remaining time is rounded up to seconds: still 600.
             server.clock.advance(chrono::Duration::milliseconds(5));
         }
     }

@@ -19,7 +19,7 @@ fn assert_left_out(answer: &Answer, reason: &str) {
 
 on_both! {
     async fn another_country_gets_no_code_whoever_asks_and_nothing_is_charged(server: TestServer) {
-        // She had an account before the country was left out.
+        // The account was made before the country was excluded.
         server.sign_in(BRITISH).await;
         server.advance(30);
         let server = server.second_server(&[("SMS_ALLOWED_COUNTRIES", "IN")]).await;
@@ -54,7 +54,7 @@ on_both! {
             ("SMS_ALLOWED_COUNTRIES", "IN"),
             ("SMS_BLOCKED_PREFIXES", "+91987,+88213"),
             ("SMS_ALLOWED_PREFIXES", "+9198765432,+447400"),
-            // These are no limits.
+            // These settings are not limits, and apply without them.
             ("RATE_LIMITS_ENABLED", "false"),
         ];
         let server = server.second_server(&settings).await;
@@ -73,7 +73,7 @@ on_both! {
         let server = server.second_server(&settings).await;
         let code = "/api/auth/confirm-code";
         assert_left_out(&server.send_as(&tokens.access, Method::POST, code, json!({})).await, "blocked");
-        // Whether the number is somebody's is not told.
+        // The answer does not tell whether the number has an account.
         for phone in [OTHER_PHONE, "+919876543999"] {
             let body = json!({ "phone_number": phone });
             let answer = server.send_as(&tokens.access, Method::POST, "/api/auth/change-phone", body).await;

@@ -1,22 +1,22 @@
-//! `device_token`: strangers who guess lock strangers out, and never a device that was signed in before.
+//! `device_token`: wrong guesses of strangers lock out strangers, but never a device that has signed in before.
 
 use jsonwebtoken::Algorithm;
 use poem::http::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    again::{PASSWORD, confirm_by_code, poke_as, post_as},
+    again::{PASSWORD, confirm_by_code, post_as, post_empty_as},
     forge::{claims, signed_by, with},
     on_both,
-    roles::{ADMIN, somebody},
+    roles::{ADMIN, sign_in_with_role},
     support::{Answer, OTHER_PHONE, PHONE, TestServer, Tokens, wrong},
 };
 
-const HER_ADDRESS: &str = "203.0.113.7";
+const HOME: &str = "203.0.113.7";
 const ELSEWHERE: &str = "198.51.100.4";
 const DAY: i64 = 24 * 60 * 60;
 
-/// A body about a phone, with a device token and whatever else.
+/// A body with a phone, a device token and more members.
 fn body(phone: &str, token: &str, more: Value) -> Value {
     with(json!({ "phone_number": phone, "device_token": token }), more)
 }
@@ -29,7 +29,7 @@ async fn verify(server: &TestServer, token: &str, code: &str) -> Answer {
     server.post("/api/auth/verify-otp", body(PHONE, token, json!({ "otp_code": code }))).await
 }
 
-/// Signs in by phone, and hands out the answer, which has a device token.
+/// Signs in by phone. Returns the answer, which has a device token.
 async fn sign_in(server: &TestServer) -> Answer {
     server.signup(PHONE).await.assert_ok();
     let answer = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
@@ -51,12 +51,12 @@ fn tokens_of(answer: &Answer) -> Tokens {
     }
 }
 
-/// Without budgets: what is asked here is who waits for whom. The cooldown stays.
+/// A server without budgets, for the tests of cooldowns.
 async fn without_budgets(server: &TestServer) -> TestServer {
     server.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await
 }
 
-/// Whether a token is live: a device need not wait for what a stranger asked for a moment ago.
+/// Whether a token is valid: the device does not wait for the cooldown of a stranger's request.
 async fn is_live(server: &TestServer, phone: &str, token: &str) -> bool {
     server.advance(30);
     server.signup(phone).await.assert_ok();
@@ -83,7 +83,7 @@ on_both! {
         let second = token_of(&verify(&server, &first, &server.last_code_for(PHONE)).await);
         assert_eq!(claims(&second)["device_id"], claimed["device_id"]);
         assert_eq!(claims(&second)["exp"].as_i64().unwrap() - start, 180 * DAY + 3600);
-        // Without it, it is another one; `verify-login` answers one, too.
+        // A sign-in without a device token gets a new one, and so does `verify-login`.
         server.advance(30);
         server.login(PHONE).await.assert_ok();
         let other = token_of(&server.verify_login(PHONE, &server.last_code_for(PHONE)).await);
@@ -95,8 +95,8 @@ on_both! {
 
     async fn a_lock_is_no_weapon(server: TestServer) {
         let server = server.second_server(&[("LIMIT_GUESSES_PER_PHONE", "3/24h")]).await;
-        let (hers, stranger) = (server.from(HER_ADDRESS), server.from(ELSEWHERE));
-        let signed_in = sign_in(&hers).await;
+        let (home, stranger) = (server.from(HOME), server.from(ELSEWHERE));
+        let signed_in = sign_in(&home).await;
         let token = token_of(&signed_in);
         server.advance(30);
         stranger.signup(PHONE).await.assert_ok();
@@ -104,21 +104,21 @@ on_both! {
         for _ in 0..3 {
             stranger.verify_otp(PHONE, &code).await.assert_error(400, "otp_invalid");
         }
-        for asker in [&stranger, &hers] {
-            asker.verify_otp(PHONE, &code).await.assert_error(429, "phone_locked");
+        for client in [&stranger, &home] {
+            client.verify_otp(PHONE, &code).await.assert_error(429, "phone_locked");
         }
         server.advance(30);
-        hers.signup(PHONE).await.assert_error(429, "phone_locked");
-        // Her sessions go on, and her device signs in anew, from wherever it is.
-        hers.get_as(&signed_in.text_at("/token"), "/api/auth/profile").await.assert_ok();
-        for asker in [&hers, &stranger] {
+        home.signup(PHONE).await.assert_error(429, "phone_locked");
+        // Sessions continue, and the device signs in again from any address.
+        home.get_as(&signed_in.text_at("/token"), "/api/auth/profile").await.assert_ok();
+        for client in [&home, &stranger] {
             server.advance(30);
-            signup(asker, &token).await.assert_ok();
+            signup(client, &token).await.assert_ok();
             let code = server.last_code_for(PHONE);
-            verify(asker, &token, &wrong(&code)).await.assert_error(400, "otp_invalid");
-            verify(asker, &token, &code).await.assert_ok();
+            verify(client, &token, &wrong(&code)).await.assert_error(400, "otp_invalid");
+            verify(client, &token, &code).await.assert_ok();
         }
-        // Strangers are as locked as before.
+        // Strangers are still locked out.
         stranger.signup(PHONE).await.assert_error(429, "phone_locked");
     }
 
@@ -126,7 +126,7 @@ on_both! {
         let server = server
             .second_server(&[("LIMIT_REQUESTS_PER_ADDRESS", "2/1h"), ("LIMIT_GUESSES_PER_ADDRESS", "1/1h")])
             .await
-            .from(HER_ADDRESS);
+            .from(HOME);
         let token = token_of(&sign_in(&server).await);
         server.advance(30);
         server.signup(OTHER_PHONE).await.assert_ok();
@@ -137,7 +137,7 @@ on_both! {
         let code = server.last_code_for(PHONE);
         verify(&server, &token, &wrong(&code)).await.assert_error(400, "otp_invalid");
         verify(&server, &token, &code).await.assert_ok();
-        // For another phone, or with one that is dead, it is a stranger's.
+        // A token of another phone, or one that was revoked, counts as a stranger's.
         for (phone, token) in [(OTHER_PHONE, token.as_str()), (PHONE, "nonsense")] {
             let answer = server.post("/api/auth/signup", body(phone, token, json!({}))).await;
             answer.assert_error(429, "rate_limited");
@@ -160,7 +160,7 @@ on_both! {
         refused.assert_error(429, "rate_limited");
         let wait = refused.at("/error/retry_after").as_i64().unwrap();
         assert_eq!(wait, DAY - 90);
-        // Strangers have theirs, and a stranger's code is no use to the device.
+        // Strangers have a challenge of their own, and its code is not valid for the device.
         server.signup(PHONE).await.assert_ok();
         server.advance(wait - 1);
         signup(&server, &token).await.assert_error(429, "rate_limited");
@@ -170,7 +170,7 @@ on_both! {
     }
 
     async fn its_wrong_guesses_are_ten_a_day(server: TestServer) {
-        // More sends than guesses, so that it is these that run out.
+        // More sends than guesses are allowed, so that the guesses run out.
         let server = server.second_server(&[("LIMIT_SENDS_PER_DEVICE", "10/24h")]).await;
         let token = token_of(&sign_in(&server).await);
         let first = server.now();
@@ -186,11 +186,11 @@ on_both! {
         let refused = verify(&server, &token, &right).await;
         refused.assert_error(429, "phone_locked");
         let wait = refused.at("/error/retry_after").as_i64().unwrap();
-        // Strangers are not locked by it.
+        // This does not lock out strangers.
         server.advance(30);
         server.signup(PHONE).await.assert_ok();
         server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
-        // The last moment of the lock, and the first without it.
+        // The last moment of the lock, and the first after it.
         server.advance(wait - 30 - 1);
         signup(&server, &token).await.assert_ok();
         verify(&server, &token, &server.last_code_for(PHONE)).await.assert_error(429, "phone_locked");
@@ -223,17 +223,17 @@ on_both! {
         let strangers = server.last_code_for(PHONE);
         verify(&server, &token, &strangers).await.assert_error(400, "otp_not_found");
         signup(&server, &token).await.assert_ok();
-        let hers = server.last_code_for(PHONE);
+        let strangers_code = server.last_code_for(PHONE);
         verify(&server, &token, &strangers).await.assert_error(400, "otp_invalid");
-        server.verify_otp(PHONE, &hers).await.assert_error(400, "otp_invalid");
-        // Three wrong ones of a stranger's use his up, and not hers.
+        server.verify_otp(PHONE, &strangers_code).await.assert_error(400, "otp_invalid");
+        // Three wrong guesses of a stranger use up the stranger's challenge, but not the device's.
         for _ in 0..2 {
-            server.verify_otp(PHONE, &hers).await.assert_error(400, "otp_invalid");
+            server.verify_otp(PHONE, &strangers_code).await.assert_error(400, "otp_invalid");
         }
         server.verify_otp(PHONE, &strangers).await.assert_error(429, "otp_attempts_exhausted");
-        let login = body(PHONE, &token, json!({ "otp_code": hers }));
+        let login = body(PHONE, &token, json!({ "otp_code": strangers_code }));
         server.post("/api/auth/verify-login", login).await.assert_ok();
-        verify(&server, &token, &hers).await.assert_error(400, "otp_not_found");
+        verify(&server, &token, &strangers_code).await.assert_error(400, "otp_not_found");
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE account_id IS NOT NULL").await, 0);
     }
 
@@ -253,12 +253,12 @@ on_both! {
         let server = without_budgets(&server).await;
         let answer = sign_in(&server).await;
         let (token, tokens) = (token_of(&answer), tokens_of(&answer));
-        // One session, or the others, say nothing of the device.
+        // Ending one session, or the others, does not revoke the device token.
         let bearer = format!("Bearer {}", tokens.access);
         let others = server.send(Method::DELETE, "/api/auth/sessions", &[("authorization", &bearer)], None).await;
         others.assert_ok();
         assert!(is_live(&server, PHONE, &token).await);
-        poke_as(&server, &tokens, "/api/auth/logout-all").await.assert_ok();
+        post_empty_as(&server, &tokens, "/api/auth/logout-all").await.assert_ok();
         assert!(!is_live(&server, PHONE, &token).await);
         server.advance(30);
         let next = token_of(&sign_in(&server).await);
@@ -290,7 +290,7 @@ on_both! {
 
     async fn it_dies_with_the_account_and_while_that_is_off(server: TestServer) {
         let server = without_budgets(&server).await;
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         let answer = sign_in(&server).await;
         let (token, tokens) = (token_of(&answer), tokens_of(&answer));
         let path = format!("/api/users/{}", tokens.user_id);
@@ -305,7 +305,7 @@ on_both! {
         let answer = sign_in(&server).await;
         let token = token_of(&answer);
         signup(&server, &token).await.assert_ok();
-        poke_as(&server, &tokens_of(&answer), "/api/auth/delete-account").await.assert_ok();
+        post_empty_as(&server, &tokens_of(&answer), "/api/auth/delete-account").await.assert_ok();
         assert_eq!(server.count("SELECT COUNT(*) FROM challenges WHERE holder <> ''").await, 0);
         assert!(!is_live(&server, PHONE, &token).await, "it opens no new account either");
     }
@@ -347,7 +347,7 @@ on_both! {
     }
 
     async fn it_outlives_a_change_of_the_secret(server: TestServer) {
-        // Fallbacks stand between commas, so these have none.
+        // `SECRET_KEY_FALLBACKS` is separated by commas, so these keys contain none.
         let old = "an old secret key of the tests: 32 bytes or more";
         let new = ("SECRET_KEY", "a new secret key of the tests: 32 bytes or more");
         let server = without_budgets(&server).await.second_server(&[("SECRET_KEY", old)]).await;
@@ -366,10 +366,10 @@ on_both! {
         signup(&server, &token).await.assert_ok();
         let code = server.last_code_for(PHONE);
         let (out, back) =
-            tokio::join!(poke_as(&server, &tokens, "/api/auth/logout-all"), verify(&server, &token, &code));
+            tokio::join!(post_empty_as(&server, &tokens, "/api/auth/logout-all"), verify(&server, &token, &code));
         out.assert_ok();
         assert!(!is_live(&server, PHONE, &token).await, "the one of before");
-        // It came in before or after; its session and its token say the same.
+        // The sign-in was before or after the revocation; its session and its device token agree.
         let goes_on = server.get_as(&back.text_at("/token"), "/api/auth/profile").await.status.as_u16() == 200;
         if back.status.as_u16() == 200 {
             assert_eq!(is_live(&server, PHONE, &token_of(&back)).await, goes_on);

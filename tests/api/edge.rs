@@ -1,4 +1,4 @@
-//! What every request passes and every answer carries: paths and methods, names of requests, headers, hosts, origins.
+//! What applies to every request and answer: paths and methods, request ids, headers, hosts, origins.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ const METHODS: [Method; 9] = [
     Method::CONNECT,
 ];
 
-/// Every path of the server with the methods that it knows.
+/// Every path of the server with its methods.
 async fn table(server: &TestServer) -> BTreeMap<String, Vec<String>> {
     let document = server.get("/api/openapi.json").await.json();
     let mut table = BTreeMap::new();
@@ -68,7 +68,7 @@ on_both! {
                 let method = Method::from_bytes(method.as_bytes()).unwrap();
                 let plain = send(&server, &method, &path).await;
                 assert!(!plain.status.is_redirection(), "{method} {path}");
-                // Nothing is there by the name of a parameter.
+                // The name of a parameter is no valid id.
                 let is_there = path.contains('{') || plain.status != StatusCode::NOT_FOUND;
                 assert!(is_there && plain.status != StatusCode::METHOD_NOT_ALLOWED, "{method} {path}: {}", plain.text);
                 for slashes in ["/", "//", "/?", "/?a=b"] {
@@ -182,7 +182,7 @@ on_both! {
             for method in methods.into_iter().chain(["PATCH".to_owned()]) {
                 let answer = send(&server, &Method::from_bytes(method.as_bytes()).unwrap(), &path).await;
                 for (name, value) in [
-                    // Public keys may be kept, and a refusal may not.
+                    // Public keys may be cached, but not a refusal.
                     ("cache-control", if path.ends_with("jwks.json") && answer.status.is_success() { "public, max-age=300" } else { "no-store" }),
                     ("referrer-policy", "no-referrer"),
                     ("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"),
@@ -219,7 +219,7 @@ on_both! {
                 }
             }
         }
-        // With no list, a developer's server answers for any.
+        // Without a list, a server in dev accepts any host.
         server.send(Method::GET, "/api", &[("host", "anything.example")], None).await.assert_ok();
     }
 
@@ -248,7 +248,7 @@ on_both! {
     }
 
     async fn a_named_origin_may_read_every_answer(server: TestServer) {
-        // Those of apps in a web view, too.
+        // Also the origins of apps in a web view.
         let origins = [
             "https://app.example.com", "capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://localhost",
         ];
@@ -268,8 +268,8 @@ on_both! {
             for server in [&server, &server] {
                 let answer = server.send(Method::GET, "/api/health", &[("origin", origin)], None).await;
                 answer.assert_ok();
-                let asked = [("origin", origin), ("access-control-request-method", "PUT")];
-                let preflight = server.send(Method::OPTIONS, "/api/auth/profile", &asked, None).await;
+                let preflight_headers = [("origin", origin), ("access-control-request-method", "PUT")];
+                let preflight = server.send(Method::OPTIONS, "/api/auth/profile", &preflight_headers, None).await;
                 preflight.assert_error(405, "method_not_allowed");
                 for answer in [answer, preflight] {
                     assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-allow")), "{origin}");

@@ -1,4 +1,4 @@
-//! Every error of the whole server has the one shape, whatever is wrong with a request's body.
+//! Every error about a request body has the one envelope.
 
 use poem::{
     Body,
@@ -11,7 +11,7 @@ use crate::{
     support::{Answer, PHONE, TestServer, whole_profile},
 };
 
-/// Every operation that reads a body, and whether it needs somebody signed in.
+/// Every operation that reads a body, and whether it needs a signed-in user.
 const WITH_BODY: [(Method, &str, bool); 8] = [
     (Method::POST, "/api/auth/signup", false),
     (Method::POST, "/api/auth/login", false),
@@ -105,14 +105,14 @@ on_both! {
         let token = server.sign_in(PHONE).await.access;
         let body = |bytes: usize| format!("{{\"other\":\"{}\"}}", "a".repeat(bytes - 12)).into_bytes();
         assert_eq!(body(65_536).len(), 65_536);
-        // By its length, even if nothing of it is ever sent.
+        // By its length, before anything of the body is sent.
         for length in ["65537", "9999999999"] {
             let headers = [JSON[0], ("content-length", length)];
             for (_, answer) in send_everywhere(&server, &token, &headers, b"").await {
                 answer.assert_error(413, "payload_too_large");
             }
         }
-        // By counting, where no length is named.
+        // By counting, if there is no length.
         for bytes in [65_537, 1_000_000] {
             for (_, answer) in send_everywhere(&server, &token, &JSON, &body(bytes)).await {
                 answer.assert_error(413, "payload_too_large");
@@ -229,7 +229,7 @@ on_both! {
     }
 }
 
-/// Every text field of every operation, with a body in which nothing else is wrong.
+/// Every text field of every operation, with an otherwise valid body.
 fn text_fields() -> Vec<(&'static str, &'static str, Value)> {
     let phone = json!({"phone_number": PHONE});
     let both = json!({"phone_number": PHONE, "otp_code": "1097"});

@@ -1,4 +1,4 @@
-//! What the original backend got wrong, by the number of its line. Each was seen by sending it real requests.
+//! The errors of the original backend, by their number in a list. Each was found by sending it real requests.
 //!
 //! Three have no test here:
 //!
@@ -6,12 +6,11 @@
 //!   pool of connections. `sms::a_slow_provider_is_503_within_ten_seconds_and_holds_nobody_up` shows it at work.
 //! - 10 (the password of a new account is its phone, and hashing it takes a quarter of a second): an account of these
 //!   routes has no password, and no column for one; nothing is hashed.
-//! - 32 (its own tests fail): these are run before every change is taken.
+//! - 32 (its own tests fail): these tests are run before every change.
 //!
-//! And of some only a part can be tested at these routes: of 21 that no other secret's token is taken (the tests of the
-//! settings hold them to having no default), of 23 that a code is in no answer and no row (its randomness comes from one
-//! place, which `clippy.toml` sees to), of 31 the paths and the pages (`docs/openapi.json` is compared with what is
-//! served).
+//! Some are only partly tested here: of 21 that tokens of another secret are refused (tests of the settings check that
+//! secrets have no default), of 23 that a code is in no answer and no row (`clippy.toml` allows one source of randomness),
+//! of 31 the paths and the pages (`docs/openapi.json` is compared with the served document).
 
 use futures_util::future::join_all;
 use poem::http::Method;
@@ -20,13 +19,13 @@ use serde_json::{Value, json};
 use crate::{
     forge::{claims, signed_by, with},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy, whole_profile, wrong},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, proxy::Proxy, whole_profile, wrong},
 };
 
 const COMPLETE: &str = "/api/auth/complete-profile";
 const PROFILE: &str = "/api/auth/profile";
 
-/// Completes the profile with this field instead of the good one.
+/// Completes the profile with this value in one field.
 async fn complete_with(server: &TestServer, token: &str, field: &str, value: Value) -> Answer {
     let mut profile = whole_profile();
     profile[field] = value;
@@ -34,7 +33,7 @@ async fn complete_with(server: &TestServer, token: &str, field: &str, value: Val
 }
 
 #[track_caller]
-fn assert_fault_of(answer: &Answer, field: &str) {
+fn assert_field_error(answer: &Answer, field: &str) {
     answer.assert_error(422, "validation_failed");
     assert!(answer.at("/error/fields").get(field).is_some(), "{field} is not among {}", answer.text);
 }
@@ -68,7 +67,7 @@ on_both! {
         }
     }
 
-    // The budgets of an hour and of a day come later; what there is already keeps a phone from being flooded.
+    // The cooldown stops a flood of messages to one phone; the budgets of hours and days have tests of their own.
     async fn fault_04_one_phone_gets_one_message_in_thirty_seconds(server: TestServer) {
         let answers = join_all((0..50).map(|_| server.signup(PHONE))).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 49);
@@ -110,11 +109,9 @@ on_both! {
     }
 
     async fn fault_08_a_lost_connection_is_replaced(server: TestServer) {
-        // A file cannot be cut off.
+        // SQLite has no connection that could be cut.
         if server.database == Database::Postgres {
-            let (address, _) = postgres::through(server.setting("DATABASE_URL"), 0);
-            let proxy = Proxy::to(address).await;
-            let (_, url) = postgres::through(server.setting("DATABASE_URL"), proxy.address.port());
+            let (proxy, url) = Proxy::before(server.setting("DATABASE_URL")).await;
             let server = server.second_server(&[("DATABASE_URL", &url)]).await;
             server.signup(PHONE).await.assert_ok();
             proxy.go_away().await;
@@ -148,7 +145,7 @@ on_both! {
     async fn fault_13_a_wrong_guess_racing_a_new_code_writes_nothing_back(server: TestServer) {
         server.signup(PHONE).await.assert_ok();
         let guess = server.wrong_code_for(PHONE);
-        // Under two minutes to go: the sign-up begins a new code.
+        // Less than two minutes are left, so the sign-up begins a new code.
         server.advance(500);
         let (renewed, _) = tokio::join!(
             server.signup(PHONE),
@@ -160,9 +157,9 @@ on_both! {
     }
 
     async fn fault_14_the_longest_numbers_are_taken_or_refused_but_never_fail(server: TestServer) {
-        assert_fault_of(&server.signup("+999999999999999").await, "phone_number");
-        assert_fault_of(&server.signup("+9162058293761234").await, "phone_number");
-        // Of the numbers that get messages, those of Germany's 0176 are among the longest.
+        assert_field_error(&server.signup("+999999999999999").await, "phone_number");
+        assert_field_error(&server.signup("+9162058293761234").await, "phone_number");
+        // Germany's 0176 numbers are among the longest mobile numbers.
         server.signup("+4917612345678").await.assert_ok();
     }
 
@@ -176,18 +173,18 @@ on_both! {
     }
 
     async fn fault_16_digits_of_another_script_are_refused_and_cost_nothing(server: TestServer) {
-        assert_fault_of(&server.signup("+٩١٦٢٠٥٨٢٩٣٧٦").await, "phone_number");
+        assert_field_error(&server.signup("+٩١٦٢٠٥٨٢٩٣٧٦").await, "phone_number");
         server.signup(PHONE).await.assert_ok();
         let devanagari = |digit: char| char::from_u32('०' as u32 + digit.to_digit(10).unwrap()).unwrap();
         let code: String = server.last_code_for(PHONE).chars().map(devanagari).collect();
         for _ in 0..3 {
-            assert_fault_of(&server.verify_otp(PHONE, &code).await, "otp_code");
+            assert_field_error(&server.verify_otp(PHONE, &code).await, "otp_code");
         }
         server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
     }
 
     async fn fault_17_the_spelling_that_signs_up_also_verifies(server: TestServer) {
-        // Not about the limits, into which it would run.
+        // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         for spelling in ["+91 (62058) 29376", "0091-62058-29376"] {
             server.signup(spelling).await.assert_ok();
@@ -199,7 +196,7 @@ on_both! {
         }
     }
 
-    // Loopin's apps rely on what signup and login say of accounts, so that stays until it is made a setting. The verify
+    // Apps rely on signup and login telling whether an account exists; `HIDE_ACCOUNT_EXISTENCE` changes that. The verify
     // routes tell nothing before the right code.
     async fn fault_18_without_the_code_the_verify_routes_do_not_say_who_has_an_account(server: TestServer) {
         server.sign_in(PHONE).await;
@@ -260,7 +257,7 @@ on_both! {
         }
     }
 
-    // That no log holds a code outside of test mode has tests of its own.
+    // `tests/leaks.rs` tests that no log has a code outside of test mode.
     async fn fault_23_a_code_is_in_no_answer_and_in_no_row(server: TestServer) {
         let server = TestServer::with(server.database, &[("OTP_LENGTH", "8")]).await;
         let sent = server.signup(PHONE).await;
@@ -281,19 +278,19 @@ on_both! {
             complete_with(&server, &tokens.access, "name", json!(name)).await.assert_ok();
         }
         for name in ["Gaurav\nKumar", "Gaurav\u{0}", "G4urav", "Al"] {
-            assert_fault_of(&complete_with(&server, &tokens.access, "name", json!(name)).await, "name");
+            assert_field_error(&complete_with(&server, &tokens.access, "name", json!(name)).await, "name");
         }
     }
 
     async fn fault_25_birth_dates_are_of_living_people_and_written_in_full(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         for date in ["0001-01-01", "1995-1-1", "2030-01-01", "1995-02-30", "2015-01-01"] {
-            assert_fault_of(&complete_with(&server, &tokens.access, "birth_date", json!(date)).await, "birth_date");
+            assert_field_error(&complete_with(&server, &tokens.access, "birth_date", json!(date)).await, "birth_date");
         }
     }
 
     async fn fault_26_pictures_are_urls_that_can_be_fetched_by_anybody(server: TestServer) {
-        // Which hosts are public is asked in production only, where test mode is off.
+        // Public hosts are only required in production, where test mode is off.
         let prod = server.second_server(&[
             ("ENVIRONMENT", "prod"), ("TWILIO_TEST_MODE", "false"), ("TWILIO_ACCOUNT_SID", "AC1"),
             ("TWILIO_AUTH_TOKEN", "token"), ("TWILIO_PHONE_NUMBER", "+15005550006"), ("ALLOWED_HOSTS", "*"),
@@ -309,7 +306,7 @@ on_both! {
         ] {
             let body = json!({"profile_pictures": [url]}).to_string();
             let answer = prod.send(Method::PUT, PROFILE, &headers, Some(body)).await;
-            assert_fault_of(&answer, "profile_pictures");
+            assert_field_error(&answer, "profile_pictures");
         }
         let body = json!({"profile_pictures": ["https://cdn.company/a.jpg"]}).to_string();
         prod.send(Method::PUT, PROFILE, &headers, Some(body)).await.assert_ok();
@@ -318,32 +315,32 @@ on_both! {
     async fn fault_27_complete_profile_reads_its_phone_and_interests_and_writes_all_or_nothing(server: TestServer) {
         let tokens = server.sign_in(PHONE).await;
         let answer = complete_with(&server, &tokens.access, "phone_number", json!(OTHER_PHONE)).await;
-        assert_fault_of(&answer, "phone_number");
+        assert_field_error(&answer, "phone_number");
         for interests in [json!([1, 1]), json!([]), json!([999]), json!([1, 2, 3, 4, 5, 6])] {
             let answer = complete_with(&server, &tokens.access, "event_interests", interests).await;
-            assert_fault_of(&answer, "event_interests");
+            assert_field_error(&answer, "event_interests");
         }
         let profile = server.get_as(&tokens.access, PROFILE).await;
-        assert_eq!(profile.json().get("name"), Some(&Value::Null), "nothing of the refused ones was kept");
+        assert_eq!(profile.json().get("name"), Some(&Value::Null), "no refused value was stored");
         let mut without_phone = whole_profile();
         without_phone.as_object_mut().unwrap().remove("phone_number");
         server.send_as(&tokens.access, Method::POST, COMPLETE, without_phone).await.assert_ok();
     }
 
     async fn fault_28_a_nul_is_a_fault_of_its_field(server: TestServer) {
-        assert_fault_of(&server.signup("+9162058\u{0}29376").await, "phone_number");
-        assert_fault_of(&server.verify_otp(PHONE, "10\u{0}7").await, "otp_code");
-        assert_fault_of(&server.refresh("a\u{0}b").await, "refresh");
+        assert_field_error(&server.signup("+9162058\u{0}29376").await, "phone_number");
+        assert_field_error(&server.verify_otp(PHONE, "10\u{0}7").await, "otp_code");
+        assert_field_error(&server.refresh("a\u{0}b").await, "refresh");
         let tokens = server.sign_in(PHONE).await;
         for field in ["name", "bio", "location", "gender"] {
-            assert_fault_of(&complete_with(&server, &tokens.access, field, json!("a\u{0}bc")).await, field);
+            assert_field_error(&complete_with(&server, &tokens.access, field, json!("a\u{0}bc")).await, field);
         }
     }
 
     async fn fault_29_strangers_learn_nothing_of_the_body_and_nobody_hears_a_code_again(server: TestServer) {
         server.send_as("abc", Method::POST, COMPLETE, json!({"name": 7})).await.assert_error(401, "token_invalid");
         let answer = server.verify_otp(PHONE, "123456789").await;
-        assert_fault_of(&answer, "otp_code");
+        assert_field_error(&answer, "otp_code");
         assert!(!answer.text.contains("123456789"), "{}", answer.text);
     }
 

@@ -1,4 +1,4 @@
-//! Tokens that the server did not sign, or would not have signed so.
+//! Forged tokens: not signed by the server, or with claims that it would not sign.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::TestServer;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// What a token claims, whoever signed it.
+/// The claims of a token. The signature is not checked.
 pub fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).expect("a token has three parts");
     serde_json::from_slice(&decode(part)).expect("the claims are JSON")
@@ -18,7 +18,7 @@ pub fn claim(token: &str, name: &str) -> String {
     claims(token)[name].as_str().unwrap_or_default().to_owned()
 }
 
-/// These claims with some of them replaced; null takes one away.
+/// These claims with some replaced; null removes one.
 pub fn with(mut claims: Value, changes: Value) -> Value {
     let (Some(all), Value::Object(changes)) = (claims.as_object_mut(), changes) else {
         panic!("claims are objects");
@@ -33,24 +33,24 @@ pub fn with(mut claims: Value, changes: Value) -> Value {
     claims
 }
 
-/// The claims, signed by this house as it signs.
+/// The claims, signed with the key of this server.
 pub fn signed(server: &TestServer, claims: &Value) -> String {
     signed_by(server.setting("JWT_SECRET_KEY"), Algorithm::HS256, claims)
 }
 
-/// The claims, signed by whoever has this secret.
+/// The claims, signed with this secret.
 pub fn signed_by(secret: &str, algorithm: Algorithm, claims: &Value) -> String {
     let key = EncodingKey::from_secret(secret.as_bytes());
     jsonwebtoken::encode(&Header::new(algorithm), claims, &key).expect("it signs")
 }
 
-/// The claims with a header that says that nobody signed them.
+/// The claims with an unsigned header (`alg: none`).
 pub fn unsigned(algorithm: &str, claims: &Value) -> String {
     let header = json!({ "alg": algorithm, "typ": "JWT" });
     format!("{}.{}.", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()))
 }
 
-/// The same token with other claims in it: the signature does not fit any more.
+/// The same token with other claims, which the signature does not match.
 pub fn altered(token: &str, claims: &Value) -> String {
     let mut parts: Vec<String> = token.split('.').map(str::to_owned).collect();
     parts[1] = encode(claims.to_string().as_bytes());

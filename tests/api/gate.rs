@@ -1,4 +1,4 @@
-//! The gate: who is let in at the routes that need somebody signed in, and what the others are told.
+//! The gate of the routes that need a signed-in user: which tokens it accepts, and its errors.
 
 use jsonwebtoken::Algorithm;
 use poem::http::Method;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     forge::{altered, claims, signed, signed_by, unsigned, with},
     on_both,
-    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy, whole_profile},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, whole_profile},
 };
 
 const GATED: [(Method, &str); 3] = [
@@ -16,8 +16,8 @@ const GATED: [(Method, &str); 3] = [
     (Method::POST, "/api/auth/complete-profile"),
 ];
 
-/// Shows this `Authorization` at every gate, with a body that nothing is wrong with.
-async fn knock(server: &TestServer, authorization: Option<&str>) -> Vec<Answer> {
+/// Sends this `Authorization` to every gated operation, with a valid body.
+async fn request_with(server: &TestServer, authorization: Option<&str>) -> Vec<Answer> {
     let mut answers = Vec::new();
     for (method, path) in GATED {
         let mut headers = vec![("content-type", "application/json")];
@@ -28,8 +28,8 @@ async fn knock(server: &TestServer, authorization: Option<&str>) -> Vec<Answer> 
     answers
 }
 
-async fn knock_with(server: &TestServer, token: &str) -> Vec<Answer> {
-    knock(server, Some(&format!("Bearer {token}"))).await
+async fn request_with_token(server: &TestServer, token: &str) -> Vec<Answer> {
+    request_with(server, Some(&format!("Bearer {token}"))).await
 }
 
 #[track_caller]
@@ -52,14 +52,14 @@ fn assert_let_in(answers: &[Answer]) {
 on_both! {
     async fn nobody_comes_in_without_a_token(server: TestServer) {
         for authorization in [None, Some(""), Some("Bearer"), Some("Basic dTpw"), Some("nonsense"), Some("BearerX y")] {
-            assert_refused(&knock(&server, authorization).await, "token_missing", authorization.unwrap_or("none"));
+            assert_refused(&request_with(&server, authorization).await, "token_missing", authorization.unwrap_or("none"));
         }
     }
 
     async fn the_scheme_is_read_in_any_letter_case(server: TestServer) {
         let token = server.sign_in(PHONE).await.access;
         for scheme in ["Bearer", "bearer", "BEARER"] {
-            assert_let_in(&knock(&server, Some(&format!("{scheme} {token}"))).await);
+            assert_let_in(&request_with(&server, Some(&format!("{scheme} {token}"))).await);
         }
     }
 
@@ -78,7 +78,7 @@ on_both! {
             ("of another algorithm, 512", signed_by(secret, Algorithm::HS512, &good)),
             ("of another secret", signed_by("another secret of at least 32 bytes!", Algorithm::HS256, &good)),
             ("of no secret", signed_by("", Algorithm::HS256, &good)),
-            ("of the other secret of the house", signed_by(server.setting("SECRET_KEY"), Algorithm::HS256, &good)),
+            ("of the other secret of the server", signed_by(server.setting("SECRET_KEY"), Algorithm::HS256, &good)),
             ("a refresh token", tokens.refresh.clone()),
             ("of no kind", changed(json!({"token_type": null}))),
             ("of a strange kind", changed(json!({"token_type": "id"}))),
@@ -91,13 +91,13 @@ on_both! {
             ("huge", "a".repeat(10_000)),
             ("huge and well formed", changed(json!({"email": "a".repeat(10_000)}))),
         ] {
-            assert_refused(&knock_with(&server, &token).await, "token_invalid", why);
+            assert_refused(&request_with_token(&server, &token).await, "token_invalid", why);
         }
-        assert_let_in(&knock_with(&server, &tokens.access).await);
+        assert_let_in(&request_with_token(&server, &tokens.access).await);
     }
 
     async fn the_refusal_does_not_repeat_the_token(server: TestServer) {
-        for answer in knock_with(&server, "a-secret-that-is-no-token").await {
+        for answer in request_with_token(&server, "a-secret-that-is-no-token").await {
             assert!(!answer.text.contains("a-secret"), "{}", answer.text);
             assert!(answer.headers.values().all(|value| !value.to_str().unwrap_or("").contains("a-secret")));
         }
@@ -106,18 +106,18 @@ on_both! {
     async fn a_token_lives_for_thirty_minutes(server: TestServer) {
         let token = server.sign_in(PHONE).await.access;
         server.advance(30 * 60 - 1);
-        assert_let_in(&knock_with(&server, &token).await);
+        assert_let_in(&request_with_token(&server, &token).await);
         server.advance(1);
-        assert_refused(&knock_with(&server, &token).await, "token_expired", "its last second is over");
+        assert_refused(&request_with_token(&server, &token).await, "token_expired", "its last second is over");
     }
 
     async fn the_life_is_a_setting(server: TestServer) {
         let server = server.second_server(&[("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", "1")]).await;
         let token = server.sign_in(PHONE).await.access;
         server.advance(59);
-        assert_let_in(&knock_with(&server, &token).await);
+        assert_let_in(&request_with_token(&server, &token).await);
         server.advance(1);
-        assert_refused(&knock_with(&server, &token).await, "token_expired", "a minute");
+        assert_refused(&request_with_token(&server, &token).await, "token_expired", "a minute");
     }
 
     async fn a_token_that_disagrees_with_its_session_is_revoked(server: TestServer) {
@@ -133,19 +133,19 @@ on_both! {
             ("no such session", json!({"sid": "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"})),
         ] {
             let token = signed(&server, &with(good.clone(), changes));
-            assert_refused(&knock_with(&server, &token).await, "token_revoked", why);
+            assert_refused(&request_with_token(&server, &token).await, "token_revoked", why);
         }
         server.execute("UPDATE sessions SET ended_at = created_at").await;
-        assert_refused(&knock_with(&server, &mine.access).await, "token_revoked", "ended");
+        assert_refused(&request_with_token(&server, &mine.access).await, "token_revoked", "ended");
     }
 
     async fn a_disabled_account_is_outside_at_once(server: TestServer) {
         let token = server.sign_in(PHONE).await.access;
         let other_server = server.second_server(&[]).await;
-        assert_let_in(&knock_with(&other_server, &token).await);
+        assert_let_in(&request_with_token(&other_server, &token).await);
         server.disable(PHONE).await;
         for server in [&server, &other_server] {
-            assert_refused(&knock_with(server, &token).await, "token_revoked", "disabled");
+            assert_refused(&request_with_token(server, &token).await, "token_revoked", "disabled");
         }
     }
 
@@ -157,7 +157,7 @@ on_both! {
             assert_eq!(claims(token)["iss"], json!("https://auth.example.com"));
             assert_eq!(claims(token)["aud"], json!("loopin"));
         }
-        assert_let_in(&knock_with(&server, &tokens.access).await);
+        assert_let_in(&request_with_token(&server, &tokens.access).await);
         server.refresh(&tokens.refresh).await.assert_ok();
         for changes in [
             json!({"iss": "https://auth.example.org"}),
@@ -166,7 +166,7 @@ on_both! {
             json!({"aud": null}),
         ] {
             let token = signed(&server, &with(claims(&tokens.access), changes.clone()));
-            assert_refused(&knock_with(&server, &token).await, "token_invalid", &changes.to_string());
+            assert_refused(&request_with_token(&server, &token).await, "token_invalid", &changes.to_string());
             let token = signed(&server, &with(claims(&tokens.refresh), changes));
             server.refresh(&token).await.assert_error(401, "token_invalid");
         }
@@ -199,7 +199,7 @@ on_both! {
     async fn a_gate_that_cannot_ask_the_database_neither_opens_nor_blames_the_token(server: TestServer) {
         let token = server.sign_in(PHONE).await.access;
         server.services.store.close().await;
-        for answer in knock_with(&server, &token).await {
+        for answer in request_with_token(&server, &token).await {
             answer.assert_error(503, "database_unavailable");
             assert!(answer.header("retry-after").is_some());
             assert!(answer.header("www-authenticate").is_none());
@@ -209,22 +209,16 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_opens_again_when_the_database_is_back() {
-    if !postgres::is_there() {
-        return;
-    }
-    let (server, url) = postgres::through(&postgres::new_database().await, 0);
-    let proxy = Proxy::to(server).await;
-    let url = postgres::through(&url, proxy.address.port()).1;
-    let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let settings = [("DATABASE_MAX_CONNECTIONS", "1")];
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     let token = server.sign_in(PHONE).await.access;
     proxy.go_away().await;
-    for answer in knock_with(&server, &token).await {
+    for answer in request_with_token(&server, &token).await {
         answer.assert_error(503, "database_unavailable");
     }
     proxy.come_back();
-    assert_let_in(&knock_with(&server, &token).await);
-    // A restart of the database that nobody noticed: the first request that only reads is served all the same.
+    assert_let_in(&request_with_token(&server, &token).await);
+    // After an unnoticed restart of the database, the first request that only reads is still served.
     proxy.cut().await;
     server.get_as(&token, "/api/auth/profile").await.assert_ok();
 }

@@ -1,4 +1,4 @@
-//! The guard in front: what comes too fast from one address is refused before anything is looked up.
+//! Flood control: too many requests from one address are refused before the database is read.
 
 use chrono::Duration;
 use poem::http::Method;
@@ -11,7 +11,7 @@ use crate::{
 
 const CHEAP: &str = "/api/auth/event-interests";
 
-/// A server that lets one address ask three times at once, and then twice a second.
+/// A server that allows an address three requests at once, and then two a second.
 async fn guarded(server: &TestServer) -> TestServer {
     server.second_server(&[("GUARD_REQUESTS_PER_SECOND", "2"), ("GUARD_BURST", "3")]).await
 }
@@ -89,7 +89,7 @@ on_both! {
                 server.get(path).await.assert_ok();
             }
         }
-        // Nor does it use anything up.
+        // A refused request does not use up the budget either.
         for _ in 0..3 {
             server.get(CHEAP).await.assert_ok();
         }
@@ -102,7 +102,7 @@ on_both! {
         for _ in 0..3 {
             server.get("/nothing/here").await.assert_error(404, "not_found");
         }
-        // Neither the database nor the body is asked: both would have their own answer.
+        // Neither the database nor the body is read: both would have given another error.
         server.services.store.close().await;
         let json = [("content-type", "application/json")];
         let big = Some("x".repeat(100_000));

@@ -1,6 +1,7 @@
-//! `HIDE_ACCOUNT_EXISTENCE`: up to the right code nobody learns whether a phone has an account.
+//! `HIDE_ACCOUNT_EXISTENCE`: up to the right code no answer tells whether a phone has an account. `tests/answer_times/run.py`
+//! measures whether the time of an answer does.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use poem::http::Method;
 use serde_json::json;
@@ -8,17 +9,17 @@ use serde_json::json;
 use crate::{
     again::post_as,
     on_both,
-    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
 };
 
-/// What a phone can be.
+/// The kinds of phones.
 const KINDS: [&str; 4] = ["unknown", "unfinished", "finished", "disabled"];
 
 async fn hiding(server: &TestServer) -> TestServer {
     server.second_server(&[("HIDE_ACCOUNT_EXISTENCE", "true")]).await
 }
 
-/// A phone of each kind. What was done to them is two days ago.
+/// A phone of each kind. They were prepared two days ago.
 async fn phones(server: &TestServer, first: u32) -> Vec<(&'static str, String)> {
     let open = server.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
     let mut phones = Vec::new();
@@ -42,8 +43,8 @@ async fn phones(server: &TestServer, first: u32) -> Vec<(&'static str, String)> 
     phones
 }
 
-/// Everything of an answer that may differ from one person to the next, with what is hers taken out: the phone that she
-/// sent herself, the id of the delivery, of the request, and the time of day.
+/// Everything of an answer, without what differs between users anyway: the phone of the request, the id of the delivery, the
+/// id of the request, and the time of day.
 fn shown(answer: &Answer, phone: &str) -> String {
     let mut headers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, value) in &answer.headers {
@@ -52,13 +53,13 @@ fn shown(answer: &Answer, phone: &str) -> String {
         }
     }
     let delivery = answer.text_at("/data/delivery_id");
-    let text = answer.text.replace(phone, "HERS");
+    let text = answer.text.replace(phone, "PHONE");
     let text = if delivery.is_empty() { text } else { text.replace(&delivery, "DELIVERY") };
     format!("{} {headers:?} {text}", answer.status)
 }
 
-/// A walk up to the right code; what was answered, step by step.
-async fn walk(server: &TestServer, phone: &str) -> Vec<(&'static str, String)> {
+/// Sends every kind of request before the right code. Returns the name and the answer of each.
+async fn answers_before_the_code(server: &TestServer, phone: &str) -> Vec<(&'static str, String)> {
     let mut steps: Vec<(&'static str, String)> = Vec::new();
     let mut keep = |name, answer: &Answer| steps.push((name, shown(answer, phone)));
     keep("a guess before there is a code", &server.verify_otp(phone, "0000").await);
@@ -87,7 +88,7 @@ on_both! {
         let server = hiding(&server).await;
         let mut walks = Vec::new();
         for (place, (kind, phone)) in phones(&server, 0).await.into_iter().enumerate() {
-            walks.push((kind, walk(&server.from(format!("203.0.113.{place}")), &phone).await));
+            walks.push((kind, answers_before_the_code(&server.from(format!("203.0.113.{place}")), &phone).await));
         }
         let (_, first) = walks.remove(0);
         assert!(first.iter().any(|(_, answer)| answer.starts_with("200")), "{first:#?}");
@@ -132,24 +133,24 @@ on_both! {
     async fn a_number_that_is_taken_is_told_after_its_code(server: TestServer) {
         let server = hiding(&server).await;
         server.sign_in(OTHER_PHONE).await;
-        let hers = server.sign_in(PHONE).await;
+        let tokens = server.sign_in(PHONE).await;
         server.advance(30);
-        let mut asked = Vec::new();
+        let mut answers = Vec::new();
         for phone in [OTHER_PHONE, "+919876543299"] {
             let body = json!({ "phone_number": phone });
-            let answer = post_as(&server, &hers, "/api/auth/change-phone", body).await;
+            let answer = post_as(&server, &tokens, "/api/auth/change-phone", body).await;
             answer.assert_ok();
             let guess = |code: String| json!({ "phone_number": phone, "otp_code": code });
             let path = "/api/auth/verify-change-phone";
             let code = server.last_code_for(phone);
-            let refused = post_as(&server, &hers, path, guess(wrong(&code))).await;
+            let refused = post_as(&server, &tokens, path, guess(wrong(&code))).await;
             refused.assert_error(400, "otp_invalid");
-            asked.push([shown(&answer, phone), shown(&refused, phone)]);
+            answers.push([shown(&answer, phone), shown(&refused, phone)]);
             if phone == OTHER_PHONE {
-                post_as(&server, &hers, path, guess(code)).await.assert_error(409, "phone_taken");
+                post_as(&server, &tokens, path, guess(code)).await.assert_error(409, "phone_taken");
             }
         }
-        assert_eq!(asked[0], asked[1]);
+        assert_eq!(answers[0], answers[1]);
     }
 
     async fn a_spent_cap_serves_devices_and_nobody_else(server: TestServer) {
@@ -158,7 +159,7 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
         let signed_in = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         let token = signed_in.assert_ok().text_at("/data/device_token");
-        // The last fifth of the cap is for those who are known: one of five.
+        // The last fifth of the cap is for known devices: one of five.
         for place in 0..3 {
             let stranger = server.from(format!("203.0.113.{place}"));
             stranger.signup(&format!("+91987654320{place}")).await.assert_ok();
@@ -180,50 +181,5 @@ on_both! {
         server.sign_in_and_complete(PHONE).await;
         server.signup(PHONE).await.assert_error(409, "user_already_exists");
         server.login(OTHER_PHONE).await.assert_error(404, "user_not_found");
-    }
-}
-
-/// Run by hand: `cargo test --test api how_long_an_answer_takes -- --ignored --nocapture`. What it prints are the times of
-/// the four kinds of phones, asked in turn, so that a busy machine is busy for all of them alike.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it measures times, which no test asserts"]
-#[expect(clippy::disallowed_methods, reason = "a measurement by hand, which asserts nothing of a time")]
-async fn how_long_an_answer_takes() {
-    const ROUNDS: u32 = 250;
-    let server = TestServer::with(Database::Sqlite, &[]).await;
-    let settings = [("HIDE_ACCOUNT_EXISTENCE", "true"), ("RATE_LIMITS_ENABLED", "false")];
-    let server = server.second_server(&settings).await;
-    let mut times: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-    for round in 0..ROUNDS {
-        let mut phones = phones(&server, round * 4).await;
-        // Whoever comes first in a round has no advantage by it.
-        phones.rotate_left(usize::try_from(round % 4).unwrap());
-        for (kind, phone) in phones {
-            for route in ["signup", "login"] {
-                server.advance(30);
-                let start = Instant::now();
-                server
-                    .post(&format!("/api/auth/{route}"), json!({ "phone_number": phone }))
-                    .await
-                    .assert_ok();
-                times.entry((route, kind)).or_default().push(start.elapsed().as_secs_f64() * 1e3);
-            }
-            let code = wrong(&server.last_code_for(&phone));
-            let start = Instant::now();
-            server.verify_login(&phone, &code).await.assert_error(400, "otp_invalid");
-            times.entry(("verify-login", kind)).or_default().push(start.elapsed().as_secs_f64() * 1e3);
-        }
-    }
-    for ((route, kind), mut times) in times {
-        times.sort_by(f64::total_cmp);
-        let at = |share: usize| times[(times.len() - 1) * share / 100];
-        println!(
-            "{route:13} {kind:11} ms: p5 {:7.3}  p25 {:7.3}  p50 {:7.3}  p75 {:7.3}  p95 {:7.3}",
-            at(5),
-            at(25),
-            at(50),
-            at(75),
-            at(95)
-        );
     }
 }

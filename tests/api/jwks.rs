@@ -17,7 +17,7 @@ const PATHS: [&str; 2] = ["/api/auth/jwks.json", "/.well-known/jwks.json"];
 /// The members of a private or a secret key (RFC 7518, section 6).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// What a service that has nothing but these keys learns from a token.
+/// The claims that a service with only these keys reads from a token.
 fn read_with(keys: &Value, token: &str) -> Option<Value> {
     let keys: JwkSet = serde_json::from_value(keys.clone()).expect("a JWK set");
     let header = jsonwebtoken::decode_header(token).ok()?;
@@ -40,7 +40,7 @@ on_both! {
                 assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
             }
         }
-        // Not the kid of a listed secret, either.
+        // Not even the kid of a listed secret.
         let previous = secret();
         let second = server.second_server(&[("JWT_PREVIOUS_KEYS", &previous)]).await;
         assert_eq!(second.get(PATHS[0]).await.json(), json!({ "keys": [] }));
@@ -107,7 +107,7 @@ on_both! {
                 assert_eq!(answer.header("etag"), Some(tag.as_str()));
                 assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
             }
-            // Two servers with the same keys agree, and other keys are another answer.
+            // Servers with the same keys give the same answer, servers with other keys another.
             let twin = server.second_server(&file.settings()).await;
             assert_eq!(twin.get(path).await.header("etag"), Some(tag.as_str()));
             assert_ne!(server.get(path).await.header("etag"), Some(tag.as_str()));
@@ -122,7 +122,7 @@ on_both! {
             answer.assert_error(405, "method_not_allowed");
             assert_eq!(answer.header("allow"), Some("GET, HEAD"));
         }
-        // Nobody needs to be signed in, and whoever is sees the same.
+        // No sign-in is needed, and a signed-in user gets the same answer.
         let tokens = server.sign_in(PHONE).await;
         assert_eq!(server.get_as(&tokens.access, PATHS[0]).await.text, server.get(PATHS[0]).await.text);
     }

@@ -1,6 +1,6 @@
-//! The well-known attacks on JSON Web Tokens, sent over HTTP: RFC 8725 and the lists that pen testers work through.
+//! The well-known attacks on JSON Web Tokens, sent over HTTP: RFC 8725 and the usual lists of penetration testers.
 //!
-//! `crates/domain/src/access/tests/vectors.rs` has the same for every algorithm, without the server around.
+//! `crates/domain/src/access/tests/vectors.rs` has the same attacks for every algorithm, without a server.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
@@ -17,14 +17,14 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Any header over any claims, signed by whoever has this key.
+/// Any header and any claims, signed with this key.
 fn forged(header: &str, payload: impl AsRef<[u8]>, key: &EncodingKey, algorithm: Algorithm) -> String {
     let message = format!("{}.{}", encode(header), encode(payload));
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm).expect("it signs");
     format!("{message}.{signature}")
 }
 
-/// Nobody is let in with it, nothing is refreshed by it, and it ends no session.
+/// Checks that the token opens no route, refreshes nothing, and ends no session.
 async fn assert_opens_nothing(server: &TestServer, good: &Tokens, why: &str, token: &str) {
     let answer = server.get_as(token, "/api/auth/profile").await;
     assert_eq!(answer.text_at("/error/code"), "token_invalid", "{why}: {}", answer.text);
@@ -36,7 +36,7 @@ async fn assert_opens_nothing(server: &TestServer, good: &Tokens, why: &str, tok
     server.get_as(&good.access, "/api/auth/profile").await.assert_ok();
 }
 
-/// With a right signature below them, or the one that the attack calls for.
+/// Headers and payloads that get a valid signature, or the one of the attack.
 fn headers_and_payloads(good: &Tokens) -> Vec<(&'static str, String, Vec<u8>)> {
     let payload = claims(&good.access).to_string().into_bytes();
     let deep = format!("{{\"alg\":\"HS256\",\"a\":{}1{}}}", "[".repeat(600), "]".repeat(600));
@@ -100,10 +100,10 @@ on_both! {
         for (why, header, payload) in headers_and_payloads(&good) {
             assert_opens_nothing(&server, &good, why, &forged(&header, payload, &key, Algorithm::HS256)).await;
         }
-        // A refresh token is no access token, and the other way round.
+        // A refresh token used as an access token, and vice versa.
         server.get_as(&good.refresh, "/api/auth/profile").await.assert_error(401, "token_invalid");
         server.refresh(&good.access).await.assert_error(401, "token_invalid");
-        // One that is ours and over is told so, however long ago.
+        // An expired token of this server is reported as expired, however old it is.
         for end in [-1, 0, 1, i64::MIN] {
             let old = with(claims(&good.access), json!({ "exp": end })).to_string();
             let token = forged(r#"{"alg":"HS256"}"#, old, &key, Algorithm::HS256);
@@ -155,7 +155,7 @@ on_both! {
                 assert_opens_nothing(&server, &good, &header, &token).await;
             }
         }
-        // What is published, taken for a secret.
+        // The public key used as a shared secret.
         let texts = [published["x"].clone(), published["y"].clone(), jwks.json(), published.clone()];
         let texts = texts.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned));
         for text in texts.iter().chain([&file.kid, &String::new()]) {

@@ -1,4 +1,4 @@
-//! Leads: everyone who asked for a code, for the sales team to follow up.
+//! Leads: everyone who requested a code, for the sales team to follow up.
 
 use chrono::Duration;
 use loopin_auth::{
@@ -12,7 +12,7 @@ use crate::{
     support::{OTHER_PHONE, PHONE, TestServer},
 };
 
-/// How many leads there are like this.
+/// The number of leads with this condition.
 async fn leads(server: &TestServer, like: &str) -> i64 {
     server.count(&format!("SELECT COUNT(*) FROM leads WHERE {like}")).await
 }
@@ -71,8 +71,8 @@ on_both! {
         for state in ["contacted", "lost"] {
             let phone = if state == "lost" { PHONE } else { OTHER_PHONE };
             server.signup(phone).await.assert_ok();
-            let told = format!("UPDATE leads SET state = '{state}', notes = 'call back' WHERE phone = '{phone}'");
-            server.execute(&told).await;
+            let update = format!("UPDATE leads SET state = '{state}', notes = 'call back' WHERE phone = '{phone}'");
+            server.execute(&update).await;
             server.advance(30);
             server.signup(phone).await.assert_ok();
             assert_eq!(leads(&server, &format!("state = '{state}' AND notes = 'call back'")).await, 1);

@@ -1,4 +1,4 @@
-//! How long texts may be: what the document says is what the server does, and its errors say it too.
+//! The lengths of texts: the server enforces what the OpenAPI document says, and its errors name the limit.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use crate::{
     support::{Answer, PHONE, TestServer},
 };
 
-/// The members of a request that have a shortest or longest text (`minLength`, `maxLength`), and how long it is.
+/// The members of a request with a `minLength` or `maxLength`, and its value.
 async fn bounds(server: &TestServer, request: &str, bound: &str) -> Vec<(String, usize)> {
     let document = server.get("/api/openapi.json").await;
     let schemas = document.at("/components/schemas");
     let whole = &schemas[request];
-    // A request of which there are two kinds has the members of both.
+    // A request that is one of two schemas has the members of both.
     let kinds = whole["oneOf"].as_array().into_iter().flatten();
     let kinds = kinds.map(|kind| &schemas[kind["$ref"].as_str().unwrap().rsplit('/').next().unwrap()]);
     let members = std::iter::once(whole).chain(kinds).filter_map(|schema| schema["properties"].as_object());
@@ -38,7 +38,7 @@ fn body(request: &str, member: &str, length: usize) -> Value {
     body
 }
 
-/// The sentences about a member.
+/// The error messages about a member.
 fn sentences(answer: &Answer, member: &str) -> String {
     answer.at(&format!("/error/fields/{member}")).to_string()
 }

@@ -1,4 +1,4 @@
-//! The server as a client meets it: one file per URL, on SQLite and on PostgreSQL.
+//! The API over HTTP: one file per route or subject, on SQLite and on PostgreSQL.
 
 #![expect(
     clippy::expect_used,
@@ -14,6 +14,7 @@ mod support;
 mod abuse;
 mod again;
 mod audit;
+mod audit_entries;
 mod auth_change_phone;
 mod auth_complete_profile;
 mod auth_confirm;
@@ -76,4 +77,6 @@ mod sms;
 mod token;
 mod tokens;
 mod twilio_status;
+mod twilio_status_fallback;
+mod twilio_status_matching;
 mod users;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     budgets::row,
     on_both,
-    prefixes::{ask, entries},
-    roles::{STAFF, somebody},
+    prefixes::{request_code, entries},
+    roles::{STAFF, sign_in_with_role},
     schema::connect,
     support::{OTHER_PHONE, PHONE, TestServer},
 };
@@ -84,7 +84,7 @@ async fn migrated(server: &TestServer) -> TestServer {
 
 on_both! {
     async fn prefixes_and_phones_look_as_before(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let (server, hour) = (migrated(&server).await, server.now() + Duration::hours(1));
         let prefix = |prefix, country, state, (sent, verified, unanswered), closed_until, held_until| json!({
             "prefix": prefix, "country": country, "state": state, "sent": sent, "verified": verified,
@@ -134,7 +134,7 @@ on_both! {
         server.sign_in(OTHER_PHONE).await;
         let server = migrated(&server).await;
         // The closed prefix, and the spent cap of strangers.
-        ask(&server, 1).await.assert_error(429, "rate_limited");
+        request_code(&server, 1).await.assert_error(429, "rate_limited");
         server.signup("+919876500001").await.assert_error(429, "rate_limited");
         // A phone that has an account is served, and the operator was told before the step.
         server.advance(30);

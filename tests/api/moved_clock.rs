@@ -1,4 +1,4 @@
-//! Clocks that are set back: what was stored before lies in the future then, and counts as now.
+//! Clocks that are set back: stored times are in the future then, and count as now.
 
 use poem::http::Method;
 use serde_json::json;
@@ -27,7 +27,7 @@ on_both! {
             assert_eq!(wait(&refused), 30, "{back}");
             server.advance(29);
             assert_eq!(wait(&server.signup(&phone).await), 1, "{back}");
-            // Whoever waits as told is served.
+            // A client that waits for `retry_after` is served.
             server.advance(1);
             let answer = server.signup(&phone).await;
             answer.assert_ok();
@@ -74,7 +74,7 @@ on_both! {
             locked.assert_error(429, "phone_locked");
             assert_eq!(wait(&locked), 2 * HOUR, "{back}");
             server.advance(2 * HOUR);
-            // The sends of before count as now once they are met, and are over an hour later.
+            // Earlier sends count as now when they are read, and end an hour later.
             server.signup(&phone).await;
             server.advance(HOUR);
             server.signup(&phone).await.assert_ok();
@@ -101,16 +101,16 @@ on_both! {
         let device_token = server.signup(OTHER_PHONE).await.text_at("/data/device_token");
         assert_eq!(device_token, "");
         server.advance(-YEAR);
-        // An access token would be good for longer than it may be; the session goes on.
+        // The access token would be valid for too long and is refused; the session continues.
         server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_expired");
         let pair = server.refresh(&tokens.refresh).await;
         pair.assert_ok();
         let (access, refresh) = (pair.text_at("/access"), pair.text_at("/refresh"));
         server.get_as(&access, "/api/auth/profile").await.assert_ok();
-        // So is the proof of who holds it.
+        // The confirmation of the sign-in ends too.
         server.advance(601);
-        let asked = json!({"phone_number": OTHER_PHONE});
-        let answer = server.send_as(&access, Method::POST, "/api/auth/change-phone", asked).await;
+        let body = json!({"phone_number": OTHER_PHONE});
+        let answer = server.send_as(&access, Method::POST, "/api/auth/change-phone", body).await;
         answer.assert_error(403, "reauthentication_required");
         server.advance(7 * 24 * HOUR);
         server.refresh(&refresh).await.assert_error(401, "token_expired");

@@ -24,7 +24,7 @@ on_both! {
         let tokens = password_tokens(&answer);
         assert_eq!(tokens.user_id, registered.user_id);
         server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
-        // Null beside a username is no phone, and the session knows how it was opened.
+        // A null phone beside a username counts as absent, and the session records how it was opened.
         let body = json!({"username": "testuser", "password": PASSWORD, "phone_number": null});
         server.post(PATH, body).await.assert_ok();
         assert_eq!(server.count("SELECT COUNT(*) FROM sessions WHERE opened_by = 'password'").await, 3);
@@ -116,12 +116,12 @@ on_both! {
         assert_eq!(server.services.hasher.made() - before, 1, "once is enough");
         let profile = server.get_as(&tokens.access, "/api/auth/profile").await;
         let shown = updated.to_rfc3339_opts(chrono::SecondsFormat::Micros, false);
-        assert_eq!(profile.at("/updated_at"), json!(shown), "nothing of hers was changed");
+        assert_eq!(profile.at("/updated_at"), json!(shown), "the account was not changed");
         assert_eq!(profile.at("/name"), Value::Null);
     }
 }
 
-/// A hash of 8 KiB and one pass, as no server makes it any more.
+/// A hash with outdated parameters: 8 KiB and one pass.
 fn cheap_hash(password: &str) -> String {
     let params = Params::new(8, 1, 1, None).unwrap();
     let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

@@ -1,11 +1,11 @@
-//! Phones as people write them, in servers of several countries.
+//! Phones as users write them, on servers of several countries.
 
 use poem::http::Method;
 use serde_json::json;
 
 use crate::{
     on_both,
-    roles::{STAFF, somebody},
+    roles::{STAFF, sign_in_with_role},
     support::{Answer, PHONE, TestServer},
 };
 
@@ -14,7 +14,7 @@ async fn of_country(server: &TestServer, region: &str) -> TestServer {
 }
 
 #[track_caller]
-fn asks_for_the_plus(answer: &Answer, field: &str) {
+fn assert_plus_is_required(answer: &Answer, field: &str) {
     answer.assert_error(422, "validation_failed");
     let sentence = answer.text_at(&format!("/error/fields/{field}/0"));
     assert!(sentence.contains("with a plus and the country code"), "{}", answer.text);
@@ -37,7 +37,7 @@ on_both! {
 
     async fn every_route_asks_for_the_plus_of_another_country(server: TestServer) {
         let token = server.sign_in(PHONE).await.access;
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         for (region, text) in [
             ("IN", "84382746639"), // a digit too many, and a number of Vietnam
             ("IN", "14155550123"),
@@ -47,21 +47,21 @@ on_both! {
         ] {
             let server = of_country(&server, region).await;
             for path in ["/api/auth/signup", "/api/auth/login"] {
-                asks_for_the_plus(&server.post(path, json!({"phone_number": text})).await, "phone_number");
+                assert_plus_is_required(&server.post(path, json!({"phone_number": text})).await, "phone_number");
             }
             let guess = json!({"phone_number": text, "otp_code": "1234"});
             for path in ["/api/auth/verify-otp", "/api/auth/verify-login"] {
-                asks_for_the_plus(&server.post(path, guess.clone()).await, "phone_number");
+                assert_plus_is_required(&server.post(path, guess.clone()).await, "phone_number");
             }
             for (path, body) in [
                 ("/api/auth/change-phone", json!({"phone_number": text})),
                 ("/api/auth/verify-change-phone", guess.clone()),
             ] {
-                asks_for_the_plus(&server.send_as(&token, Method::POST, path, body).await, "phone_number");
+                assert_plus_is_required(&server.send_as(&token, Method::POST, path, body).await, "phone_number");
             }
             let body = json!({"phone_number": text});
-            asks_for_the_plus(&server.send_as(&token, Method::PUT, "/api/auth/profile", body).await, "phone_number");
-            asks_for_the_plus(&server.get_as(&staff, &format!("/api/abuse/phones/{text}")).await, "phone");
+            assert_plus_is_required(&server.send_as(&token, Method::PUT, "/api/auth/profile", body).await, "phone_number");
+            assert_plus_is_required(&server.get_as(&staff, &format!("/api/abuse/phones/{text}")).await, "phone");
         }
     }
 

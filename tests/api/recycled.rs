@@ -1,4 +1,4 @@
-//! `PHONE_STALE_DAYS`: whoever gets a number that somebody else gave up gets an account of her own.
+//! `PHONE_STALE_DAYS`: a user who gets a number that another user gave up gets a new account.
 
 use chrono::Duration;
 use futures_util::future::join_all;
@@ -12,34 +12,34 @@ use serde_json::{Value, json};
 use crate::{
     again::{PASSWORD, assert_goes_on, post_as, tokens_of},
     on_both,
-    roles::{ADMIN, STAFF, somebody},
+    roles::{ADMIN, STAFF, sign_in_with_role},
     support::{Answer, OTHER_PHONE, PHONE, TestServer, Tokens},
 };
 
 const DAY: i64 = 24 * 60 * 60;
 const STALE: i64 = 90 * DAY;
 
-/// A house where numbers are stale after 90 days, and sessions may live longer than that.
+/// A server where numbers are stale after 90 days, and sessions may last longer.
 async fn with_stale_days(server: &TestServer) -> TestServer {
     let settings = [
         ("PHONE_STALE_DAYS", "90"),
         ("JWT_REFRESH_TOKEN_EXPIRE_DAYS", "365"),
         ("SESSION_MAX_DAYS", "3650"),
-        // The clock is moved about, and what is asked here has nothing to do with budgets.
+        // The tests move the clock a lot, and are not about budgets.
         ("RATE_LIMITS_ENABLED", "false"),
     ];
     server.second_server(&settings).await
 }
 
-/// Signs somebody up whose profile is whole and who has a password.
-async fn somebody_of_old(server: &TestServer) -> Tokens {
+/// The former user of the number: signs up, completes the profile and sets a password.
+async fn former_user(server: &TestServer) -> Tokens {
     let tokens = server.sign_in_and_complete(PHONE).await;
     let new = json!({ "new_password": PASSWORD });
     post_as(server, &tokens, "/api/auth/password", new).await.assert_ok();
     tokens
 }
 
-/// Whoever has the number now signs up.
+/// The new user of the number signs up.
 async fn sign_up(server: &TestServer) -> Tokens {
     server.signup(PHONE).await.assert_ok();
     tokens_of(&server.verify_otp(PHONE, &server.last_code_for(PHONE)).await)
@@ -66,7 +66,7 @@ async fn phone_of(server: &TestServer, tokens: &Tokens) -> Value {
 on_both! {
     async fn a_stale_number_opens_a_new_account(server: TestServer) {
         let server = with_stale_days(&server).await;
-        let old = somebody_of_old(&server).await;
+        let old = former_user(&server).await;
         server.advance(STALE - 1);
         server.signup(PHONE).await.assert_error(409, "user_already_exists");
         server.advance(1);
@@ -74,7 +74,7 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
         let code = server.last_code_for(PHONE);
         server.verify_login(PHONE, &code).await.assert_error(404, "user_not_found");
-        // Nobody has shown yet that she has the number, so the old account is as it was.
+        // No code was entered yet, so the old account is unchanged.
         assert_eq!(phone_of_row(&server, &old).await, 1);
         let new = tokens_of(&server.verify_otp(PHONE, &code).await);
         assert_ne!(new.user_id, old.user_id);
@@ -83,11 +83,11 @@ on_both! {
         assert_eq!(phone_of_row(&server, &old).await, 0);
         by_password(&server, PHONE).await.assert_error(401, "credentials_invalid");
         assert_eq!(entries(&server, "account_unlinked").await, 1);
-        // What was sent to whoever had it before is told to nobody else.
+        // Messages to the former user are not in the export of the new one.
         let export = server.get_as(&new.access, "/api/auth/export").await;
         let messages = export.assert_ok().at("/messages");
         assert_eq!(messages.as_array().unwrap().len(), 1, "{messages}");
-        // It is hers now.
+        // The number belongs to the new account now.
         server.advance(30);
         server.login(PHONE).await.assert_ok();
         let again = tokens_of(&server.verify_login(PHONE, &server.last_code_for(PHONE)).await);
@@ -106,7 +106,7 @@ on_both! {
 
     async fn a_refresh_a_code_and_a_password_are_uses(server: TestServer) {
         let server = with_stale_days(&server).await;
-        let old = somebody_of_old(&server).await;
+        let old = former_user(&server).await;
         server.advance(STALE - 1);
         server.refresh(&old.refresh).await.assert_ok();
         server.advance(STALE - 1);
@@ -114,7 +114,7 @@ on_both! {
         server.advance(STALE - 1);
         server.login(PHONE).await.assert_ok();
         server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
-        // The use is remembered although the sessions are forgotten.
+        // The last use is still known although the sessions are purged.
         server.execute("UPDATE accounts SET seen_at = NULL, updated_at = created_at").await;
         let ended = server.now();
         server.execute("UPDATE sessions SET ended_at = last_used_at").await;
@@ -153,18 +153,18 @@ on_both! {
         let old = server.verify_otp(PHONE, &server.last_code_for(PHONE)).await;
         let token = old.assert_ok().text_at("/data/device_token");
         server.advance(STALE);
-        let hers = json!({ "phone_number": PHONE, "device_token": token });
+        let body = json!({ "phone_number": PHONE, "device_token": token });
         server.signup(PHONE).await.assert_ok();
-        server.post("/api/auth/signup", hers.clone()).await.assert_error(429, "otp_cooldown");
+        server.post("/api/auth/signup", body.clone()).await.assert_error(429, "otp_cooldown");
         server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
         server.advance(30);
         server.signup(PHONE).await.assert_ok();
-        server.post("/api/auth/signup", hers).await.assert_error(429, "otp_cooldown");
+        server.post("/api/auth/signup", body).await.assert_error(429, "otp_cooldown");
     }
 
     async fn one_code_opens_one_account_however_often_it_comes(server: TestServer) {
         let server = with_stale_days(&server).await;
-        let old = somebody_of_old(&server).await;
+        let old = former_user(&server).await;
         server.advance(STALE);
         server.signup(PHONE).await.assert_ok();
         let code = server.last_code_for(PHONE);
@@ -179,8 +179,8 @@ on_both! {
     async fn a_sign_in_at_the_moment_of_the_loss_is_before_it_or_after_it(server: TestServer) {
         let server = with_stale_days(&server).await;
         for round in 0..4 {
-            // Of each round the account of the round before is the old one.
-            let old = somebody_of_old(&server).await;
+            // In each round, the account of the round before is the old one.
+            let old = former_user(&server).await;
             server.advance(STALE);
             server.signup(PHONE).await.assert_ok();
             let code = server.last_code_for(PHONE);
@@ -206,24 +206,24 @@ on_both! {
 
     async fn somebody_who_has_an_account_takes_a_stale_number_to_it(server: TestServer) {
         let server = with_stale_days(&server).await;
-        let old = somebody_of_old(&server).await;
+        let old = former_user(&server).await;
         server.advance(STALE);
-        let hers = server.sign_in(OTHER_PHONE).await;
+        let tokens = server.sign_in(OTHER_PHONE).await;
         let change = json!({ "phone_number": PHONE });
-        post_as(&server, &hers, "/api/auth/change-phone", change).await.assert_ok();
+        post_as(&server, &tokens, "/api/auth/change-phone", change).await.assert_ok();
         let code = json!({ "phone_number": PHONE, "otp_code": server.last_code_for(PHONE) });
-        post_as(&server, &hers, "/api/auth/verify-change-phone", code).await.assert_ok();
-        assert_eq!(phone_of(&server, &hers).await, json!(PHONE));
+        post_as(&server, &tokens, "/api/auth/verify-change-phone", code).await.assert_ok();
+        assert_eq!(phone_of(&server, &tokens).await, json!(PHONE));
         assert_eq!(phone_of_row(&server, &old).await, 0);
         assert_eq!(entries(&server, "account_unlinked").await, 1);
     }
 
     async fn staff_find_it_and_reunite_it(server: TestServer) {
         let server = with_stale_days(&server).await;
-        let old = somebody_of_old(&server).await;
+        let old = former_user(&server).await;
         server.advance(STALE);
         let new = sign_up(&server).await;
-        let staff = somebody(&server, STAFF, "staff").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let found = server.get_as(&staff.access, "/api/users?search=6205829376").await;
         assert_eq!(found.assert_ok().at("/total"), json!(2), "{}", found.text);
         let user = server.get_as(&staff.access, &format!("/api/users/{}", old.user_id)).await;
@@ -235,7 +235,7 @@ on_both! {
         assert_over_or_disabled(&server, &new).await;
         assert_eq!(entries(&server, "account_reunited").await, 1);
         assert_eq!(entries(&server, "account_deactivated").await, 1);
-        // A second time changes nothing.
+        // A second call has no effect.
         reunite(&server, &staff, &old.user_id).await.assert_ok();
         assert_eq!(entries(&server, "account_reunited").await, 1);
         server.advance(30);
@@ -243,33 +243,33 @@ on_both! {
         let back = tokens_of(&server.verify_login(PHONE, &server.last_code_for(PHONE)).await);
         assert_eq!(back.user_id, old.user_id);
 
-        // The other way round it is not: who has it now did not come by it through the loss.
+        // Not in the other direction: the present account did not get the number by the loss.
         reunite(&server, &staff, &new.user_id).await.assert_error(409, "phone_taken");
     }
 
     async fn not_everything_can_be_reunited_by_everybody(server: TestServer) {
         let server = with_stale_days(&server).await;
-        let old = somebody_of_old(&server).await;
+        let old = former_user(&server).await;
         server.advance(STALE);
         let new = sign_up(&server).await;
-        let staff = somebody(&server, STAFF, "staff").await;
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         reunite(&server, &new, &old.user_id).await.assert_error(403, "forbidden");
         server.post(&format!("/api/users/{}/reunite", old.user_id), json!({})).await.assert_error(401, "token_missing");
         for id in ["nonsense", "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"] {
             reunite(&server, &staff, id).await.assert_error(404, "user_not_found");
         }
-        // Of an account that has its phone nothing is to be done.
+        // An account that still has its phone has nothing to get back.
         reunite(&server, &staff, &new.user_id).await.assert_ok();
-        let nobody = crate::again::register(&server, "gaurav").await;
-        reunite(&server, &staff, &nobody.user_id).await.assert_error(404, "not_found");
-        // What is staff's now is for nobody to take.
+        let without_phone = crate::again::register(&server, "gaurav").await;
+        reunite(&server, &staff, &without_phone.user_id).await.assert_error(404, "not_found");
+        // The number of a staff account cannot be taken away.
         server.execute(&format!("UPDATE accounts SET role = 'staff' WHERE phone = '{PHONE}'")).await;
         for who in [&staff, &admin] {
             reunite(&server, who, &old.user_id).await.assert_error(403, "forbidden");
         }
         server.execute(&format!("UPDATE accounts SET role = 'user' WHERE phone = '{PHONE}'")).await;
-        // Whoever had an account already when the number was lost did not come by it through that.
+        // An account that existed when the number was lost did not get the number by the loss.
         let before = format!("(SELECT old.created_at FROM accounts AS old WHERE old.former_phone = '{PHONE}')");
         server.execute(&format!("UPDATE accounts SET created_at = {before} WHERE phone = '{PHONE}'")).await;
         reunite(&server, &admin, &old.user_id).await.assert_error(409, "phone_taken");
@@ -278,7 +278,7 @@ on_both! {
 
     async fn whoever_gets_a_number_of_her_own_has_lost_none(server: TestServer) {
         let server = with_stale_days(&server).await;
-        somebody_of_old(&server).await;
+        former_user(&server).await;
         server.execute("UPDATE accounts SET username = 'gaurav', username_key = 'gaurav'").await;
         server.advance(STALE);
         sign_up(&server).await;
@@ -301,7 +301,7 @@ async fn phone_of_row(server: &TestServer, tokens: &Tokens) -> i64 {
     server.count(&all).await
 }
 
-/// A session that is over, of an account that is off.
+/// Checks that the session has ended or the account is disabled.
 async fn assert_over_or_disabled(server: &TestServer, tokens: &Tokens) {
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
     server.refresh(&tokens.refresh).await.assert_error(403, "account_disabled");

@@ -44,7 +44,7 @@ on_both! {
             assert!(answer.at("/error/fields/password2/0").is_string(), "{}", answer.text);
             assert!(answer.at("/error/fields/password").is_null(), "{}", answer.text);
         }
-        // The password of the document is none that Django's own rules take.
+        // Django's own rules refuse the password of that document too.
         let answer = server.post(PATH, json!({"username": "admin", "password": "admin"})).await;
         answer.assert_error(422, "validation_failed");
         assert_eq!(answer.at("/error/fields/password").as_array().unwrap().len(), 3, "{}", answer.text);

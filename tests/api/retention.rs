@@ -1,4 +1,4 @@
-//! What is over is removed by the server, and by nobody twice; and nobody reads whole tables for it.
+//! The server purges old rows, one server at a time, and without reading whole tables.
 
 use chrono::Duration;
 use loopin_auth::{
@@ -109,16 +109,16 @@ on_both! {
     }
 }
 
-/// How often each of these tables was read as a whole since the last time. On the one connection that the house has.
+/// How often each of these tables was read as a whole since the last call. The server has a single connection.
 async fn whole_reads(server: &TestServer) -> Vec<(String, i64)> {
     let store = &server.services.store;
-    let ask = |sql: &str| Statement::from_string(DbBackend::Postgres, sql.to_owned());
-    // What is counted is told with the end of the next statement.
-    store.query_all_raw(ask("SELECT pg_stat_force_next_flush()")).await.unwrap();
-    store.query_all_raw(ask("SELECT 1")).await.unwrap();
+    let statement = |sql: &str| Statement::from_string(DbBackend::Postgres, sql.to_owned());
+    // The counters are published at the end of the next statement.
+    store.query_all_raw(statement("SELECT pg_stat_force_next_flush()")).await.unwrap();
+    store.query_all_raw(statement("SELECT 1")).await.unwrap();
     let counts = "SELECT relname::text, seq_scan FROM pg_stat_user_tables WHERE relname IN \
                   ('messages', 'challenges', 'sessions', 'budgets', 'accounts', 'leads') ORDER BY relname";
-    let rows = store.query_all_raw(ask(counts)).await.unwrap();
+    let rows = store.query_all_raw(statement(counts)).await.unwrap();
     rows.iter().map(|row| (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())).collect()
 }
 
@@ -130,7 +130,7 @@ async fn no_table_is_read_as_a_whole() {
     let server = TestServer::with(Database::Postgres, &[("DATABASE_MAX_CONNECTIONS", "1")]).await;
     let tokens = server.sign_in(PHONE).await;
     server.signup(OTHER_PHONE).await.assert_ok();
-    // With so few rows whole tables are read because that is cheap: here only where nothing else is possible.
+    // PostgreSQL reads small tables as a whole because that is cheap. This setting avoids it where an index can be used.
     server.execute("SET enable_seqscan = off").await;
     let before = whole_reads(&server).await;
     server.get_as(&tokens.access, "/api/auth/export").await.assert_ok();
@@ -148,7 +148,7 @@ async fn no_table_is_read_as_a_whole() {
     );
     assert_eq!(whole_reads(&server).await, before, "purge");
     server.get("/api/health").await.assert_ok();
-    // The counting counts.
+    // The counter works.
     server.count("SELECT COUNT(*) FROM messages WHERE language <> ''").await;
     assert_ne!(whole_reads(&server).await, before);
 }

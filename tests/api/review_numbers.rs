@@ -1,4 +1,4 @@
-//! `OTP_REVIEW_NUMBERS`: a fixed code for app reviewers, which opens an account that it made and no other.
+//! `OTP_REVIEW_NUMBERS`: a fixed code for app reviewers, which only opens an account that it has made.
 
 use chrono::{TimeZone, Utc};
 use loopin_auth::{config::Config, random::Random};
@@ -6,9 +6,9 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::{
-    again::{poke_as, post_as, tokens_of},
+    again::{post_as, post_empty_as, tokens_of},
     on_both,
-    roles::{ADMIN, somebody},
+    roles::{ADMIN, sign_in_with_role},
     support::{PHONE, TestServer, Tokens},
 };
 
@@ -52,10 +52,10 @@ on_both! {
         server.login(REVIEW).await.assert_ok();
         let again = tokens_of(&server.verify_login(REVIEW, CODE).await);
         assert_eq!(again.user_id, tokens.user_id);
-        // She proves again with it, and leaves; and whoever reviews the app next begins anew at once.
-        poke_as(&server, &again, "/api/auth/confirm-code").await.assert_ok();
+        // The code also confirms the sign-in and deletes the account, and the next reviewer can start at once.
+        post_empty_as(&server, &again, "/api/auth/confirm-code").await.assert_ok();
         post_as(&server, &again, "/api/auth/confirm", json!({ "otp_code": CODE })).await.assert_ok();
-        poke_as(&server, &again, "/api/auth/delete-account").await.assert_ok();
+        post_empty_as(&server, &again, "/api/auth/delete-account").await.assert_ok();
         assert_ne!(sign_in(&server).await.user_id, tokens.user_id);
         assert!(server.inbox_of(REVIEW).is_empty());
         server.services.audit.flush().await.unwrap();
@@ -106,13 +106,13 @@ on_both! {
         let tokens = server.sign_in(PHONE).await;
         server.execute(&format!("UPDATE accounts SET phone = '{REVIEW}' WHERE phone = '{PHONE}'")).await;
         let answer = server.verify_otp(REVIEW, CODE).await;
-        // The code of that challenge is another one now: the derived one, by a chance of 1 in 10,000 the same.
+        // The challenge has the derived code now, which is the same by a chance of 1 in 10,000.
         answer.assert_error(400, "otp_invalid");
         server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
     }
 
     async fn it_is_never_staff(server: TestServer) {
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         let server = with_list(&server, LISTED).await;
         let tokens = sign_in(&server).await;
         let path = format!("/api/users/{}", tokens.user_id);
@@ -139,7 +139,7 @@ on_both! {
         sign_in(&server).await;
         server.signup(REVIEW).await.assert_ok();
         server.clock.advance(chrono::Duration::milliseconds(1));
-        // A challenge of before has its own code now, which nobody was sent.
+        // An earlier challenge has its derived code now, which was not sent.
         server.verify_otp(REVIEW, CODE).await.assert_error(400, "otp_invalid");
         assert!(server.inbox_of(REVIEW).is_empty());
         server.advance(30);
@@ -159,12 +159,12 @@ fn all_faults_of_the_list_are_named_at_once() {
     };
     assert_eq!([1, 2, 3, 4, 5, 6].map(about), [0, 1, 3, 1, 1, 2], "{found:#?}");
     for secret in ["4821", "2025550100", "48211"] {
-        // The example of the sentence aside.
-        let told = found
+        // Without the example in the message.
+        let is_named = found
             .iter()
             .filter(|problem| !problem.contains("such as"))
             .any(|problem| problem.contains(secret));
-        assert!(!told, "{found:#?}");
+        assert!(!is_named, "{found:#?}");
     }
     assert!(problems("+12025550100=4821@2027-01-31").is_empty());
     assert!(problems(" +12025550100 = 4821 @ 2027-01-31 , +12025550101=0000@2027-01-31").is_empty());

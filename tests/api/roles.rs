@@ -1,4 +1,4 @@
-//! `/api/users/{id}`: who may do what to whom, and what it does.
+//! `/api/users/{id}`: the rights of each role, and the effects of each operation.
 
 use futures_util::future::join_all;
 use poem::http::Method;
@@ -16,10 +16,10 @@ pub const STAFF: &str = "+919876543201";
 /// The phone of an admin.
 pub const ADMIN: &str = "+919876543202";
 
-const NOBODY: &str = "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11";
+const UNKNOWN_ID: &str = "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11";
 
-/// Somebody with this role, in a session that gives it, as one that was opened with a password does.
-pub async fn somebody(server: &TestServer, phone: &str, role: &str) -> Tokens {
+/// Signs in a user with this role, in a session that has the role, like one that was opened with a password.
+pub async fn sign_in_with_role(server: &TestServer, phone: &str, role: &str) -> Tokens {
     let tokens = server.sign_in(phone).await;
     server.execute(&format!("UPDATE accounts SET role = '{role}' WHERE phone = '{phone}'")).await;
     server
@@ -79,7 +79,7 @@ on_both! {
 
     async fn without_a_token_nobody_learns_anything(server: TestServer) {
         let user = a_user(&server, PHONE).await;
-        for id in [user.user_id.as_str(), NOBODY, "nonsense"] {
+        for id in [user.user_id.as_str(), UNKNOWN_ID, "nonsense"] {
             for (method, path) in [
                 (Method::GET, path(id)), (Method::PUT, path(id)), (Method::DELETE, path(id)),
                 (Method::POST, format!("{}/activate", path(id))),
@@ -94,7 +94,7 @@ on_both! {
         let other = a_user(&server, OTHER_PHONE).await;
         read(&server, &user, &user.user_id).await.assert_ok();
         read(&server, &user, &user.user_id.to_uppercase()).await.assert_ok();
-        for id in [other.user_id.as_str(), NOBODY] {
+        for id in [other.user_id.as_str(), UNKNOWN_ID] {
             read(&server, &user, id).await.assert_error(403, "forbidden");
             put(&server, &user, id, json!({"first_name": "X"})).await.assert_error(403, "forbidden");
             put(&server, &user, id, json!({"first_name": 7})).await.assert_error(403, "forbidden");
@@ -119,7 +119,7 @@ on_both! {
         let before = read(&server, &user, &user.user_id).await.json();
         server.advance(5);
         let sent = json!({"first_name": " José ", "last_name": "गौरव", "email": "Me@Example.com", "username": "root",
-            "is_verified": false, "phone_number": "+911111111111", "password": "x", "id": NOBODY});
+            "is_verified": false, "phone_number": "+911111111111", "password": "x", "id": UNKNOWN_ID});
         let answer = put(&server, &user, &user.user_id, sent).await;
         let after = answer.assert_ok().json();
         assert_eq!(after, read(&server, &user, &user.user_id).await.json());
@@ -139,7 +139,7 @@ on_both! {
     }
 
     async fn what_is_wrong_with_a_change_is_named_all_at_once(server: TestServer) {
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         let user = a_user(&server, PHONE).await;
         let body = json!({"first_name": "x".repeat(151), "last_name": "a\u{0}b", "email": "nonsense",
             "role": "root", "is_active": "yes"});
@@ -165,7 +165,7 @@ on_both! {
         let taken = put(&server, &other, &other.user_id, json!({"email": "Me@Example.COM", "first_name": "Y"})).await;
         taken.assert_error(409, "email_taken");
         assert_eq!(read(&server, &other, &other.user_id).await.at("/first_name"), Value::Null, "nothing is changed");
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         let both = json!({"email": "me@example.com", "role": "staff"});
         put(&server, &admin, &other.user_id, both).await.assert_error(409, "email_taken");
         assert_eq!(read(&server, &admin, &other.user_id).await.text_at("/role"), "user", "nothing is changed");
@@ -179,9 +179,9 @@ on_both! {
     }
 
     async fn staff_act_on_users_and_on_nobody_else(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
-        let colleague = somebody(&server, "+919876543203", "staff").await;
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
+        let colleague = sign_in_with_role(&server, "+919876543203", "staff").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         let user = a_user(&server, PHONE).await;
         for target in [&colleague, &admin] {
             read(&server, &staff, &target.user_id).await.assert_ok();
@@ -203,22 +203,22 @@ on_both! {
         let answer = put(&server, &staff, &user.user_id, json!({"first_name": "Helped"})).await;
         assert_eq!(answer.assert_ok().text_at("/first_name"), "Helped");
         for answer in [
-            read(&server, &staff, NOBODY).await,
-            put(&server, &staff, NOBODY, json!({"first_name": "X"})).await,
-            deactivate(&server, &staff, NOBODY).await,
-            activate(&server, &staff, NOBODY).await,
-            put(&server, &admin, NOBODY, json!({"role": "staff"})).await,
+            read(&server, &staff, UNKNOWN_ID).await,
+            put(&server, &staff, UNKNOWN_ID, json!({"first_name": "X"})).await,
+            deactivate(&server, &staff, UNKNOWN_ID).await,
+            activate(&server, &staff, UNKNOWN_ID).await,
+            put(&server, &admin, UNKNOWN_ID, json!({"role": "staff"})).await,
         ] {
             answer.assert_error(404, "user_not_found");
         }
     }
 
     async fn an_admin_says_who_is_staff_and_that_ends_their_sessions(server: TestServer) {
-        let admin = somebody(&server, ADMIN, "admin").await;
-        let staff = somebody(&server, STAFF, "staff").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let user = a_user(&server, PHONE).await;
         server.get_as(&staff.access, "/api/users").await.assert_ok();
-        // The role that she has already is no change.
+        // Setting the present role is no change.
         put(&server, &admin, &staff.user_id, json!({"role": "staff", "first_name": "S"})).await.assert_ok();
         server.get_as(&staff.access, "/api/users").await.assert_ok();
         let answer = put(&server, &admin, &staff.user_id, json!({"role": "user"})).await;
@@ -240,7 +240,7 @@ on_both! {
     async fn a_phone_code_gives_no_rights_whoever_she_is(server: TestServer) {
         let user = a_user(&server, OTHER_PHONE).await;
         for (phone, role) in [(STAFF, "staff"), (ADMIN, "admin")] {
-            somebody(&server, phone, role).await;
+            sign_in_with_role(&server, phone, role).await;
             server.advance(30);
             server.login(phone).await;
             let answer = server.verify_otp(phone, &server.last_code_for(phone)).await;
@@ -252,17 +252,17 @@ on_both! {
             deactivate(&server, &by_phone, &user.user_id).await.assert_error(403, "forbidden");
             put(&server, &by_phone, &user.user_id, json!({"role": "admin"})).await.assert_error(403, "forbidden");
             assert_eq!(read(&server, &by_phone, &by_phone.user_id).await.assert_ok().text_at("/role"), role);
-            // What the token says is nothing without the session.
+            // The role in the token has no effect without that of the session.
             let forged = signed(&server, &with(claims(&token), json!({"role": role})));
             server.get_as(&forged, "/api/users").await.assert_error(401, "token_revoked");
         }
     }
 
     async fn a_session_from_before_gives_no_more_than_the_account_has_now(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
-        let admin = somebody(&server, ADMIN, "admin").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
+        let admin = sign_in_with_role(&server, ADMIN, "admin").await;
         let user = a_user(&server, PHONE).await;
-        // As if somebody had changed the row by hand: the sessions go on.
+        // Like a change of the row by hand: the sessions continue.
         server.execute(&format!("UPDATE accounts SET role = 'user' WHERE phone = '{STAFF}'")).await;
         server.execute(&format!("UPDATE accounts SET role = 'staff' WHERE phone = '{ADMIN}'")).await;
         server.get_as(&staff.access, "/api/users").await.assert_error(403, "forbidden");
@@ -272,7 +272,7 @@ on_both! {
     }
 
     async fn a_deactivated_user_is_out_at_once_and_stays_out(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let user = server.sign_in_and_complete(PHONE).await;
         let answer = deactivate(&server, &staff, &user.user_id).await;
         assert_eq!(answer.assert_ok().at("/is_active"), json!(false));
@@ -300,7 +300,7 @@ on_both! {
     }
 
     async fn a_code_that_was_sent_before_does_not_help_the_deactivated(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await;
         let user = server.sign_in_and_complete(PHONE).await;
         server.advance(30);
         server.login(PHONE).await.assert_ok();
@@ -311,7 +311,7 @@ on_both! {
     async fn admins_who_take_each_other_away_leave_one(server: TestServer) {
         let mut admins = Vec::new();
         for last in 30..34 {
-            admins.push(somebody(&server, &format!("+9198765432{last}"), "admin").await);
+            admins.push(sign_in_with_role(&server, &format!("+9198765432{last}"), "admin").await);
         }
         for round in 0..6 {
             let mut acts = Vec::new();

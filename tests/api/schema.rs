@@ -14,7 +14,7 @@ use crate::{
 const TABLES: [&str; 7] =
     ["accounts", "sessions", "challenges", "leads", "messages", "event_interests", "budgets"];
 
-/// A connection of the test's own to the server's database.
+/// A separate connection to the database of the server.
 pub async fn connect(server: &TestServer) -> DatabaseConnection {
     let mut options = ConnectOptions::new(server.setting("DATABASE_URL"));
     options.max_connections(1).sqlx_logging(false);
@@ -41,7 +41,7 @@ async fn columns(db: &DatabaseConnection, table: &str) -> Vec<String> {
     columns
 }
 
-/// What there is: names of tables with their columns, and of indexes with the table that they are on.
+/// The names of all tables with their columns, and of all indexes with their table.
 async fn everything(db: &DatabaseConnection) -> Vec<String> {
     let sql = match db.get_database_backend() {
         DbBackend::Postgres => {
@@ -57,7 +57,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
     found
 }
 
-/// Every column of every table; a question mark says that it may hold nothing. The same on both databases.
+/// Every column of every table; a question mark means that it may be null. The same on both databases.
 const COLUMNS: [(&str, &str); 7] = [
     (
         "accounts",

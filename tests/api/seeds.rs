@@ -1,5 +1,5 @@
-//! The clients of three password-based backends, request for request as their documents have them. What differs is what
-//! those backends did not guard: their passwords are too weak here, a body needs its Content-Type, ids are UUIDs.
+//! The requests of the clients of three password-based backends, as in the documents of those backends. The differences are
+//! intended: their passwords are too weak here, a body needs its Content-Type, ids are UUIDs.
 
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ on_both! {
         let user = r#"{"username":"testuser","password":"testpass123","email":"user@example.com"}"#;
         assert_eq!(curl(&server, "/api/register/", &[TEXT], user).await.status.as_u16(), 201);
         let body = r#"{"username":"testuser","password":"testpass123"}"#;
-        // curl's own: a form. It never was one.
+        // The default Content-Type of curl, which is for forms.
         let form = [("content-type", "application/x-www-form-urlencoded")];
         curl(&server, "/api/auth/login/", &form, body).await.assert_error(415, "unsupported_media_type");
         let answer = curl(&server, "/api/auth/login/", &[TEXT], body).await;

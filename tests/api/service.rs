@@ -1,4 +1,4 @@
-//! The roots, health and readiness, the documents.
+//! The root pages, health and readiness, and the documents.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::{
     on_both,
-    support::{Answer, Database, PHONE, TestServer, postgres, proxy::Proxy},
+    support::{Answer, PHONE, TestServer},
 };
 
-/// What a browser says that it reads.
+/// The `Accept` header of a browser.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
 async fn get(server: &TestServer, path: &str, accept: &str) -> Answer {
@@ -99,7 +99,7 @@ on_both! {
             let (path, fragment) = link.split_once('#').map_or((link.as_str(), None), |(path, id)| (path, Some(id)));
             let path = if path.is_empty() { from.as_str() } else { path };
             if !pages.contains_key(path) {
-                // What an image holds is no text.
+                // An image is not text.
                 let is_image = Path::new(path).extension().is_some_and(|kind| kind == "png");
                 let method = if is_image { Method::HEAD } else { Method::GET };
                 let answer = server.send(method, path, &[("accept", BROWSER)], None).await;
@@ -109,7 +109,7 @@ on_both! {
                     let policy = answer.header("content-security-policy").unwrap();
                     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
                     assert!(!answer.text.contains("<script") && !answer.text.contains("<td style="), "{path}");
-                    // What begins like this is no code: in code the bracket is escaped.
+                    // A tag like this is not from a code block, where the bracket is escaped.
                     let found = ["<a href=\"", "<img src=\"", "<link rel=\"stylesheet\" href=\""]
                         .into_iter()
                         .flat_map(|start| answer.text.split(start).skip(1));
@@ -152,14 +152,8 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_comes_back_is_met_by_the_next_request() {
-    if !postgres::is_there() {
-        return;
-    }
-    let (server, url) = postgres::through(&postgres::new_database().await, 0);
-    let proxy = Proxy::to(server).await;
-    let url = postgres::through(&url, proxy.address.port()).1;
-    let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_MAX_CONNECTIONS", "1")];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let settings = [("DATABASE_MAX_CONNECTIONS", "1")];
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     for _ in 0..2 {
         server.get("/api/health/ready").await.assert_ok();
         proxy.go_away().await;

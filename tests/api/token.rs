@@ -33,7 +33,7 @@ on_both! {
         assert_eq!(answer.json().as_object().unwrap().len(), 2);
         let answer = server.post("/api/auth/refresh", json!({"refresh": next.refresh})).await;
         answer.assert_ok();
-        // The same session: a retired token ends it, whichever route it comes by.
+        // It is the same session: a retired token ends it at either route.
         let answer = server.post("/api/token/refresh", json!({"refresh": tokens.refresh})).await;
         answer.assert_error(401, "token_revoked");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));

@@ -1,4 +1,4 @@
-//! Tokens of every algorithm, the change of a key, and tokens that nobody here signed.
+//! Tokens of every algorithm, the rotation of keys, and forged tokens.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use poem::http::Method;
@@ -18,7 +18,7 @@ fn header(token: &str) -> Header {
     jsonwebtoken::decode_header(token).expect("a header")
 }
 
-/// The claims, signed as HS256 with these bytes under this name.
+/// The claims, signed with HS256, these bytes as secret, and this `kid`.
 fn signed_as(kid: &str, secret: &[u8], claims: &Value) -> String {
     let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret)).expect("it signs")
@@ -36,7 +36,7 @@ on_both! {
             }
             let profile = server.get_as(&tokens.access, PROFILE).await;
             assert_eq!(profile.assert_ok().text_at("/user/id"), tokens.user_id);
-            // Parallel and repeated requests get one successor, be its text the same or not.
+            // Parallel and repeated requests get one successor, even if the signatures differ.
             let [first, again] = [server.refresh(&tokens.refresh).await, server.refresh(&tokens.refresh).await];
             let jti = |answer: &crate::support::Answer| {
                 forge::claim(&answer.assert_ok().text_at("/refresh"), "jti")
@@ -48,7 +48,7 @@ on_both! {
             server.send_as(&next, Method::POST, "/api/auth/logout", json!({})).await.assert_ok();
             server.get_as(&next, PROFILE).await.assert_error(401, "token_revoked");
             server.refresh(&first.text_at("/refresh")).await.assert_error(401, "token_revoked");
-            // Its time is over as that of any other.
+            // It expires like any other token.
             let tokens = { server.advance(60); server.login(phone).await.assert_ok();
                 server.verify_login(phone, &server.last_code_for(phone)).await.assert_ok().text_at("/token") };
             server.advance(30 * 60);
@@ -75,35 +75,35 @@ on_both! {
         let old = secret();
         let file = KeyFile::new(loopin_auth::commands::keys::KeyAlgorithm::EdDsa);
         let before = server.second_server(&[("JWT_SECRET_KEY", &old)]).await;
-        // First every server learns of the new key, and signs with the old one still.
-        let told = server
+        // First every server gets the new key, and still signs with the old one.
+        let with_new_key = server
             .second_server(&[("JWT_SECRET_KEY", &old), ("JWT_PREVIOUS_KEYS", file.path())]).await;
         let listed = format!("secret:{old}");
         let after = server
             .second_server(&[&file.settings()[..], &[("JWT_PREVIOUS_KEYS", &listed)]].concat()).await;
-        assert_eq!(told.get("/.well-known/jwks.json").await.text, after.get("/.well-known/jwks.json").await.text);
+        assert_eq!(with_new_key.get("/.well-known/jwks.json").await.text, after.get("/.well-known/jwks.json").await.text);
 
         let tokens = before.sign_in(PHONE).await;
         assert_eq!(header(&tokens.access).alg, Algorithm::HS256);
-        for server in [&told, &after] {
+        for server in [&with_new_key, &after] {
             server.get_as(&tokens.access, PROFILE).await.assert_ok();
         }
-        // The first pair of the new key, and the same pair asked for at a server of the old one.
-        let [new, repeated] = [after.refresh(&tokens.refresh).await, told.refresh(&tokens.refresh).await];
+        // The first pair with the new key, and the same pair from a server that signs with the old one.
+        let [new, repeated] = [after.refresh(&tokens.refresh).await, with_new_key.refresh(&tokens.refresh).await];
         let [new_refresh, repeated_refresh] = [&new, &repeated].map(|pair| pair.assert_ok().text_at("/refresh"));
         assert_eq!((header(&new_refresh).alg, header(&repeated_refresh).alg), (Algorithm::EdDSA, Algorithm::HS256));
         assert_eq!(forge::claim(&new_refresh, "jti"), forge::claim(&repeated_refresh, "jti"));
-        for server in [&told, &after] {
+        for server in [&with_new_key, &after] {
             server.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
         }
-        // A server that was not told yet takes the new key for nobody's, and ends nothing by that.
+        // A server without the new key refuses these tokens, but does not end the session.
         before.refresh(&new_refresh).await.assert_error(401, "token_invalid");
-        let last = told.refresh(&new_refresh).await;
+        let last = with_new_key.refresh(&new_refresh).await;
         last.assert_ok();
         let done = server.second_server(&file.settings()).await;
         done.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
         done.get_as(&last.text_at("/access"), PROFILE).await.assert_error(401, "token_invalid");
-        // A secret that is set and not listed verifies nothing.
+        // A secret that is set but not listed verifies nothing.
         let unlisted = server.second_server(&[&file.settings()[..], &[("JWT_SECRET_KEY", &old)]].concat()).await;
         unlisted.get_as(&tokens.access, PROFILE).await.assert_error(401, "token_invalid");
     }
@@ -135,7 +135,7 @@ on_both! {
             for member in ["x", "y", "n"].iter().filter_map(|member| jwk[member].as_str()) {
                 forged.push(signed_as(&file.kid, member.as_bytes(), &claims));
             }
-            // The key that is meant, sent along.
+            // The header contains the key.
             let header = Header {
                 jwk: serde_json::from_value::<Jwk>(jwk.clone()).ok(),
                 jku: Some("https://attacker.example/jwks.json".to_owned()),
@@ -148,7 +148,7 @@ on_both! {
                 server.refresh(token).await.assert_error(401, "token_invalid");
                 server.send_as(token, Method::POST, "/api/auth/logout", json!({})).await.assert_ok();
             }
-            // None of that ended the session.
+            // None of these requests ended the session.
             server.get_as(&tokens.access, PROFILE).await.assert_ok();
             server.refresh(&tokens.refresh).await.assert_ok();
         }

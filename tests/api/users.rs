@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    roles::{ADMIN, STAFF, a_user, somebody},
+    roles::{ADMIN, STAFF, a_user, sign_in_with_role},
     support::{Answer, PHONE, TestServer, Tokens, whole_profile},
 };
 
-/// Signs somebody up, names her, and gives her these fields by PUT.
+/// Signs up a user with this name, and sets these fields by PUT.
 async fn known_as(server: &TestServer, phone: &str, name: &str, fields: Value) -> Tokens {
     let tokens = server.sign_in(phone).await;
     let mut profile = whole_profile();
@@ -31,7 +31,7 @@ async fn search(server: &TestServer, staff: &str, text: &str) -> Answer {
     answer
 }
 
-/// The phones of whom a search finds, in order of the digits.
+/// The phones of the users that a search finds, in order of the digits.
 async fn found(server: &TestServer, staff: &str, text: &str) -> Vec<String> {
     let answer = search(server, staff, text).await;
     let users = answer.at("/users");
@@ -58,7 +58,7 @@ on_both! {
             server.get_as(&user.access, path).await.assert_error(403, "forbidden");
         }
         for (phone, role) in [(STAFF, "staff"), (ADMIN, "admin")] {
-            let token = somebody(&server, phone, role).await.access;
+            let token = sign_in_with_role(&server, phone, role).await.access;
             for path in ["/api/users", "/api/users/"] {
                 server.get_as(&token, path).await.assert_ok();
             }
@@ -66,7 +66,7 @@ on_both! {
     }
 
     async fn a_user_is_shown_with_everything_but_her_password(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         server.advance(60);
         let fields = json!({"first_name": "Gaurav", "last_name": "Kumar", "email": "Gaurav@Example.com"});
         let tokens = known_as(&server, PHONE, "Gaurav Kumar", fields).await;
@@ -113,8 +113,8 @@ on_both! {
             assert_eq!(one.json().get(member), Some(&Value::Null), "{member} of {}", one.text);
         }
         assert_eq!(one.at("/needs_profile_completion"), json!(true));
-        // Whose sessions are purged is not known to have ever signed in.
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        // After the sessions are purged, the last sign-in is unknown.
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         server.execute(&format!(
             "DELETE FROM sessions WHERE account_id IN (SELECT id FROM accounts WHERE phone = '{PHONE}')"
         )).await;
@@ -123,9 +123,9 @@ on_both! {
     }
 
     async fn pages_are_newest_first_and_do_not_overlap(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         for last in 10..16 {
-            // Two at each moment: the order of those is the order of their ids.
+            // Two users have the same time; their order is that of their ids.
             server.advance(i64::from(last % 2));
             a_user(&server, &format!("+9198765432{last}")).await;
         }
@@ -160,7 +160,7 @@ on_both! {
     }
 
     async fn bad_parameters_are_named_all_at_once(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         let page = "Page must be a whole number from 1";
         let size = "Users per page must be a whole number from 1 to 100";
         let long = "Search must be at most 100 characters long";
@@ -195,9 +195,9 @@ on_both! {
     }
 
     async fn people_are_found_by_what_they_are_called(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         known_as(&server, GAURAV, "गौरव Kumar", json!({"email": "Gaurav_K@Example.com"})).await;
-        // The accent as a character of its own.
+        // The accent as a separate (combining) character.
         known_as(&server, JOSE, "JOSE\u{301} Stra\u{df}er", json!({"first_name": "Zoë", "last_name": "Ñandú"})).await;
         known_as(&server, SOFIA, "Σοφία Οδυσσεύς", json!({"first_name": "50%", "last_name": r"back\slash !"})).await;
         server.execute(&format!(
@@ -236,7 +236,7 @@ on_both! {
             ("'", vec![]),
             ("' OR 1=1 --", vec![]),
             ("\u{fffd}", vec![]),
-            // Phones, proved or not.
+            // Phones, verified or not.
             (GAURAV, vec![GAURAV]),
             ("916205829376", vec![GAURAV]),
             ("6205829376", vec![GAURAV]),
@@ -254,7 +254,7 @@ on_both! {
             expected.sort();
             assert_eq!(found(&server, &staff, text).await, expected, "{text:?}");
         }
-        // What is no longer so is not found any more.
+        // Old values are not found any more.
         let user = server.get_as(&staff, "/api/users?search=nand%C3%BA").await;
         assert_eq!(user.at("/total"), json!(0), "ñ is not n: {}", user.text);
         let user = search(&server, &staff, "ñandú").await;
@@ -264,9 +264,9 @@ on_both! {
     }
 
     async fn who_was_there_before_the_search_is_found_after_the_migration(server: TestServer) {
-        let staff = somebody(&server, STAFF, "staff").await.access;
+        let staff = sign_in_with_role(&server, STAFF, "staff").await.access;
         known_as(&server, PHONE, "Ångström", json!({"first_name": "ÉMILE"})).await;
-        // As before the step that brought the search.
+        // Like rows from before the migration that added the search.
         for column in ["name_key", "first_name_key", "last_name_key"] {
             server.execute(&format!("UPDATE accounts SET {column} = NULL")).await;
         }

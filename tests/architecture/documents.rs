@@ -1,11 +1,12 @@
-//! What the documents and the comments point to exists: files in back quotes, what they name inside of a file, links and
-//! their anchors. And the documents have what a reader looks for: every error code, every operation, every page.
+//! What the documents and the comments point to exists: files and items in back quotes, links and their anchors. And the
+//! documents are complete: every error code, every operation, every page.
 
 use std::path::{Path, PathBuf};
 
 use super::source;
 
-/// Where a path in a document may begin, besides the root: `ARCHITECTURE.md` names rooms, comments their neighbours.
+/// Where a path in a document may begin, besides the root: `ARCHITECTURE.md` begins at the module, comments name files beside
+/// them.
 const BASES: [&str; 4] = ["", "src", "tests", "docs"];
 
 /// Folders whose paths are meant to exist, wherever a document names them.
@@ -23,7 +24,7 @@ const FOLDERS: [&str; 14] = [
     "sms/",
     "http/",
     "support/",
-    "admin/",
+    "bot_check/",
 ];
 
 /// The words of a text in single back quotes, with their lines. Fenced blocks are read too, line by line, as far as
@@ -60,7 +61,8 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The file, seen from the root, from a module, or from the folder of whoever names it. A module may be a crate.
+/// The file that is meant: from the root, from a module, or from the folder of the file that names it. A module may be a
+/// crate.
 fn find(file: &str, named_in: &Path) -> Option<PathBuf> {
     let in_a_crate = file.trim_start_matches("src/").split_once('/');
     let in_a_crate =
@@ -69,13 +71,13 @@ fn find(file: &str, named_in: &Path) -> Option<PathBuf> {
         return Some(path);
     }
     let neighbours = named_in.parent().map(Path::to_path_buf);
-    // A module of a folder speaks of the files in the folder: `phone.rs` of `phone/plan.rs`.
+    // A module names the files of its own folder: `phone.rs` names `plan.rs`.
     let own = Some(named_in.with_extension(""));
     let bases = BASES.iter().map(|base| root().join(base));
-    // `store/otp.rs` is in the room `store`, which is a crate.
-    let room =
-        file.split_once('/').map(|(room, file)| root().join("crates").join(room).join("src").join(file));
-    if let Some(path) = room.filter(|path| path.exists()) {
+    // `store/otp.rs` is in the module `store`, which is a crate.
+    let in_a_module =
+        file.split_once('/').map(|(module, file)| root().join("crates").join(module).join("src").join(file));
+    if let Some(path) = in_a_module.filter(|path| path.exists()) {
         return Some(path);
     }
     bases.chain(neighbours).chain(own).map(|base| base.join(file)).find(|path| path.exists())
@@ -189,7 +191,7 @@ fn the_files_that_comments_name_exist() {
     for folder in ["src", "crates", "migration/src"] {
         for path in source::files(&root().join(folder)) {
             let text = std::fs::read_to_string(&path).unwrap();
-            // Line by line what is no comment is emptied, so that the line numbers stay.
+            // Lines that are no comments are emptied, so that the line numbers stay.
             let comments: Vec<&str> = text
                 .lines()
                 .map(|line| if line.trim_start().starts_with("//") { line } else { "" })
@@ -248,7 +250,7 @@ fn every_error_code_and_every_operation_is_documented() {
     }
 }
 
-/// Whether a file has a test of this name: one by attribute, or one of `on_both!`, which has a house.
+/// Whether a file has a test of this name: one with an attribute, or one of `on_both!`, which takes a `TestServer`.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let head = format!("fn {name}(");
@@ -261,14 +263,13 @@ fn has_test(source: &str, name: &str) -> bool {
             .take_while(|line| line.starts_with("#[") || line.starts_with("//"));
         let mut attributes = attributes.copied();
         let is_marked = attributes.any(|line| line == "#[test]" || line.starts_with("#[tokio::test"));
-        let is_on_both = source.contains("on_both! {") && line.contains("(house: TestHouse)");
+        let is_on_both = source.contains("on_both! {") && line.contains("(server: TestServer)");
         is_head && (is_marked || is_on_both)
     })
 }
 
-/// The attacks of a page, each a heading of the third level, that name no test, and the tests that they name and that are
-/// none.
-fn hopes(text: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+/// The errors of a page of threats: threats (headings of the third level) that name no test, and tests that do not exist.
+fn threats_without_tests(text: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut found = Vec::new();
     for section in text.split("\n### ").skip(1) {
         let attack = section.lines().next().unwrap_or_default();
@@ -290,18 +291,19 @@ fn hopes(text: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
 #[test]
 fn each_threat_names_tests_that_exist() {
     let text = read("docs/THREATS.md");
-    let hopes = hopes(&text, |file| std::fs::read_to_string(root().join(file)).ok());
-    assert!(hopes.is_empty(), "\n{}\n", hopes.join("\n"));
+    let threats_without_tests =
+        threats_without_tests(&text, |file| std::fs::read_to_string(root().join(file)).ok());
+    assert!(threats_without_tests.is_empty(), "\n{}\n", threats_without_tests.join("\n"));
     assert!(text.matches("\n### ").count() > 20, "the attacks are headings of the third level");
 }
 
 #[test]
 fn a_threat_without_a_test_is_found() {
-    let source = "fn helper() {}\n#[test]\nfn it_holds() {}\non_both! {\n    async fn it_too(house: TestHouse) {}\n    }";
+    let source = "fn helper() {}\n#[test]\nfn it_holds() {}\non_both! {\n    async fn it_too(server: TestServer) {}\n    }";
     let text = "# Threats\n### One\nShown by `tests/a.rs::it_holds`, `tests/a.rs::it_too`.\n### Two\n`tests/a.rs`\n## More\n\
         ### Three\n`tests/a.rs::helper`, `tests/a.rs::it_hol`, `tests/b.rs::it_holds`";
     assert_eq!(
-        hopes(text, |file| (file == "tests/a.rs").then(|| source.to_owned())),
+        threats_without_tests(text, |file| (file == "tests/a.rs").then(|| source.to_owned())),
         [
             "Two: no test is named",
             "Three: tests/a.rs has no test helper",
@@ -311,8 +313,7 @@ fn a_threat_without_a_test_is_found() {
     );
 }
 
-/// The odds of the page, at the start of a server with the defaults and for each length of a code, are those that are
-/// computed.
+/// The odds on the page, for the defaults and for each length of a code, are those that the code computes.
 #[test]
 fn the_odds_of_the_page_are_those_of_the_defaults() {
     use loopin_auth::domain::{

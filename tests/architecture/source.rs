@@ -1,11 +1,11 @@
-//! Reading Rust as far as the walls need it: which paths a file names, and on which line.
+//! Reads as much Rust as the dependency rules need: which paths a file names, and on which line.
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
 };
 
-/// A word or a sign of the source, without comments, texts and the modules of tests.
+/// A word or a sign of the source. Comments, string literals and test modules are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub text: String,
@@ -20,7 +20,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// Whether it is this path or something below it.
+    /// Whether this is the path `prefix` or one below it.
     pub fn is_below(&self, prefix: &str) -> bool {
         let prefix: Vec<&str> = prefix.split("::").collect();
         self.path.len() >= prefix.len() && self.path.iter().zip(prefix).all(|(one, other)| one == other)
@@ -42,17 +42,17 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The rooms that are crates of their own, which code may name without `crate`.
+/// The modules that are crates of their own, which code may name without `crate`.
 pub const MEMBERS: [&str; 4] = ["clock", "domain", "store", "sms"];
 
-/// Whether a file only exists in tests.
+/// Whether a file is only compiled for tests.
 pub fn is_test(file: &str) -> bool {
     file.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
-/// The file seen from where the rooms are: `http/auth.rs` for `src/http/auth.rs`, `domain/otp.rs` for
+/// The path of a file from the folder of the modules: `http/auth.rs` for `src/http/auth.rs`, `domain/otp.rs` for
 /// `crates/domain/src/otp.rs`.
-pub fn in_its_room(file: &str) -> String {
+pub fn path_in_module(file: &str) -> String {
     match file.strip_prefix("crates/") {
         Some(file) => file.replacen("/src/", "/", 1),
         None => file.trim_start_matches("src/").to_owned(),
@@ -61,7 +61,7 @@ pub fn in_its_room(file: &str) -> String {
 
 /// The module of a file, `["http", "auth"]` for `src/http/auth.rs`.
 pub fn module_of(file: &str) -> Vec<String> {
-    let file = in_its_room(file);
+    let file = path_in_module(file);
     let mut module: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
         module.pop();
@@ -69,7 +69,7 @@ pub fn module_of(file: &str) -> Vec<String> {
     module
 }
 
-/// Words and signs. `::` is one sign; texts, characters, lifetimes and comments are left out.
+/// Words and signs. `::` is one sign; strings, characters, lifetimes and comments are left out.
 pub fn tokens(source: &str) -> Vec<Token> {
     let bytes = source.as_bytes();
     let mut tokens = Vec::new();
@@ -95,7 +95,7 @@ pub fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
-/// The length of a comment, a text, a character or a lifetime, if the source begins with one.
+/// The length of a comment, a string, a character or a lifetime, if the source begins with one.
 fn skipped(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));
@@ -196,7 +196,7 @@ fn is_word(token: &Token) -> bool {
 }
 
 /// Every path that these tokens of a file name: each leaf of a `use`, and each path in the code, with what `use` brought in
-/// written out, and `self` and `super` too. A room reads the same whether it is a module or one of the members of the
+/// written out, and `self` and `super` too. A path reads the same whether its module is in `src` or a member of the
 /// workspace: `crate::store::otp`.
 pub fn named(tokens: &[Token], file: &str) -> Vec<Named> {
     let module = module_of(file);

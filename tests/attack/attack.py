@@ -1,9 +1,9 @@
-"""An attacker: many connections and forged addresses against the real server, asking for codes and guessing at them.
+"""An attacker: many connections and forged addresses, which request codes from the real server and guess them.
 
     python3 attack.py --program target/debug/loopin-auth --database-url sqlite://attack.sqlite3 [--servers 2] [--seconds 60]
 
-Each scenario starts the servers anew on the same database, attacks for so many seconds of wall time, stops them, and asks
-`loopin-auth audit` how many codes went out and how many guesses were judged. The bounds are computed here, from the limits
+Each scenario restarts the servers on the same database, attacks for this many seconds, stops them, and reads from
+`loopin-auth audit` how many codes were sent and how many guesses were judged. The bounds are computed here, from the limits
 that the servers are given. Nothing but Python's own library is needed. The exit status is 1 if a bound did not hold.
 """
 
@@ -26,8 +26,8 @@ FORGED = 1_000
 PHONES = 2_000
 PREFIXES = 40
 
-# The server's defaults, but for the cooldown, which would only slow the attacker down, and the guard against floods, which
-# would keep him from the limits that are tried here.
+# The server's defaults, except for the cooldown, which would only slow the attacker down, and the flood control, which
+# would refuse requests before they reach the limits that are tested here.
 LIMITS = {
     "LIMIT_GUESSES_PER_PHONE_AND_ADDRESS": "10/24h",
     "LIMIT_GUESSES_PER_PHONE": "30/24h",
@@ -41,7 +41,7 @@ LIMITS = {
     "OTP_RESEND_SECONDS": "0",
     "GUARD_REQUESTS_PER_SECOND": "0",
 }
-# Codes without end, so that nothing but the limits of guesses is in the way.
+# Unlimited codes, so that only the limits of guesses apply.
 MANY_CODES = {
     "LIMIT_SENDS_PER_PHONE": "1000/1h",
     "LIMIT_SENDS_PER_PHONE_AND_ADDRESS": "1000/1h",
@@ -89,7 +89,7 @@ class Server:
             sys.exit(f"the server does not get ready:\n{log.read()}")
 
     def stop(self):
-        """As a process manager does, so that it writes down what it knows."""
+        """Like a process manager, so that the server writes its audit entries first."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
@@ -97,7 +97,7 @@ class Server:
 
 
 class Attacker(threading.Thread):
-    """One connection. Its work is a generator of (path, phone, address), which is told each answer; a code is guessed where
+    """One connection. Its work is a generator of (path, phone, address), which gets each answer; a code is guessed where
     the path wants one."""
 
     def __init__(self, port, work, until):
@@ -138,7 +138,7 @@ class Attacker(threading.Thread):
 
 
 def forged(number):
-    """Addresses of the block for benchmarks (RFC 2544): nobody has them."""
+    """Addresses of the block for benchmarks (RFC 2544), which no client has."""
     return f"198.18.{number // 250}.{number % 250 + 1}"
 
 
@@ -251,23 +251,23 @@ def report(name, limits, believed, took, tried, answered, sent, judged):
     print("  answered  " + ", ".join(f"{code} {count}" for code, count in answered.most_common()))
     print(f"  codes     {sent:>5} went out, at most {most_codes} may (the limit of {codes_by})")
     print(f"  guesses   {judged:>5} were wrong and judged, at most {most_guesses} may be (the limit of {guesses_by})")
-    faults = []
+    errors = []
     if sent > most_codes:
-        faults.append("more codes went out than the limits allow")
+        errors.append("more codes went out than the limits allow")
     if judged > most_guesses:
-        faults.append("more guesses were judged than the limits allow")
+        errors.append("more guesses were judged than the limits allow")
     # Where every answer came, what was answered is what was judged.
     if not answered["no answer"] and judged != answered["otp_invalid"]:
-        faults.append(f"{answered['otp_invalid']} answers say that a code is wrong, and {judged} entries")
+        errors.append(f"{answered['otp_invalid']} answers say that a code is wrong, and {judged} entries")
     if not judged:
-        faults.append("nothing was judged: this was no attack")
+        errors.append("nothing was judged: this was no attack")
     for code in ("internal", "timeout", "database_unavailable", "no answer"):
         if answered[code]:
-            faults.append(f"{answered[code]} times {code}")
-    for fault in faults:
-        print(f"  !! {fault}")
+            errors.append(f"{answered[code]} times {code}")
+    for error in errors:
+        print(f"  !! {error}")
     sys.stdout.flush()
-    return not faults
+    return not errors
 
 
 def main():

@@ -1,19 +1,13 @@
-//! Budgets on bad days: while the database is away nothing is sent, judged or hashed, and nothing is forgotten.
+//! Budgets during an outage of the database: nothing is sent, judged or hashed, and no charge is lost.
 
 use serde_json::json;
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy};
+use crate::support::{Database, OTHER_PHONE, PHONE, TestServer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_lets_nobody_past_the_budgets() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
-    let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await.from("203.0.113.7");
+    let Some((server, proxy)) = TestServer::behind_proxy(&[]).await else { return };
+    let server = server.from("203.0.113.7");
     let register = |name: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": "purple-kettle-morning-71"});
     let log_in = json!({"username": "gaurav", "password": "copper-lantern-evening-38"});
     assert_eq!(server.post("/api/auth/register", register("gaurav")).await.status, 201);
@@ -30,7 +24,7 @@ async fn a_database_that_is_away_lets_nobody_past_the_budgets() {
         for answer in [
             server.signup(OTHER_PHONE).await,
             server.login(PHONE).await,
-            // Fields are not even looked at before the request is counted.
+            // A request is counted before its fields are read.
             server.signup("1").await,
             server.verify_otp(PHONE, &server.last_code_for(PHONE)).await,
             server.verify_login(PHONE, &wrong).await,
@@ -47,7 +41,7 @@ async fn a_database_that_is_away_lets_nobody_past_the_budgets() {
     assert_eq!(server.codes_for(PHONE).len(), 1);
 
     proxy.come_back();
-    // Nothing of it was counted, and nothing of what was counted before is gone.
+    // None of these requests was counted, and the charges from before are still there.
     server.post("/api/auth/login", log_in).await.assert_error(429, "rate_limited");
     assert_eq!(server.count("SELECT COUNT(*) FROM budgets").await, spent);
     let answer = server.verify_otp(PHONE, &wrong).await;
@@ -62,7 +56,7 @@ async fn an_attempt_that_cannot_be_charged_is_not_judged_and_stays_taken() {
     let server = TestServer::on(Database::Sqlite).await.from("203.0.113.7");
     server.signup(PHONE).await.assert_ok();
     let code = server.last_code_for(PHONE);
-    // The attempt is written, and nothing after it can be.
+    // The attempt can be written, but no charge.
     server
         .execute(
             "CREATE TRIGGER full BEFORE INSERT ON budgets BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
@@ -73,6 +67,6 @@ async fn an_attempt_that_cannot_be_charged_is_not_judged_and_stays_taken() {
         assert!(answer.status.is_server_error(), "{}", answer.text);
     }
     server.execute("DROP TRIGGER full").await;
-    // Whoever found a way to break the charge has no more guesses by it.
+    // An attacker who can make charges fail gains no guesses.
     server.verify_otp(PHONE, &code).await.assert_error(429, "otp_attempts_exhausted");
 }

@@ -1,32 +1,25 @@
-//! The database goes away and comes back, while the server goes on.
+//! The database goes away and comes back while the server keeps running.
 
 use poem::http::Method;
 use serde_json::json;
 
 use crate::support::{
-    Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, postgres, proxy::Proxy, whole_profile, wrong,
+    Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, proxy::Proxy, whole_profile, wrong,
 };
 
 const THIRD_PHONE: &str = "+919811112222";
 
-/// A house whose PostgreSQL can go away, with somebody signed in and somebody else waiting for a code.
-struct SignedUp {
+/// A server whose PostgreSQL is behind a proxy. One user is signed in, another waits for a code.
+struct Setup {
     server: TestServer,
     proxy: Proxy,
     tokens: Tokens,
     code: String,
 }
 
-impl SignedUp {
+impl Setup {
     async fn new() -> Option<Self> {
-        if !postgres::is_there() {
-            return None;
-        }
-        let url = postgres::new_database().await;
-        let (server, _) = postgres::through(&url, 0);
-        let proxy = Proxy::to(server).await;
-        let (_, url) = postgres::through(&url, proxy.address.port());
-        let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
+        let (server, proxy) = TestServer::behind_proxy(&[]).await?;
         let tokens = server.sign_in_and_complete(PHONE).await;
         server.signup(OTHER_PHONE).await.assert_ok();
         let code = server.last_code_for(OTHER_PHONE);
@@ -34,7 +27,7 @@ impl SignedUp {
         Some(Self { server, proxy, tokens, code })
     }
 
-    /// One request of every operation that needs the database, with its name.
+    /// Sends one request of every operation that needs the database. Returns its name and the answer.
     async fn every_operation(&self) -> Vec<(&'static str, Answer)> {
         let (server, access) = (&self.server, self.tokens.access.as_str());
         vec![
@@ -61,7 +54,7 @@ impl SignedUp {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_nothing_is_sent_and_nobody_is_let_in() {
-    let Some(setup) = SignedUp::new().await else { return };
+    let Some(setup) = Setup::new().await else { return };
     setup.proxy.go_away().await;
     for (name, answer) in setup.every_operation().await {
         println!("{name}: {}", answer.text);
@@ -72,11 +65,11 @@ async fn while_the_database_is_away_nothing_is_sent_and_nobody_is_let_in() {
     assert_eq!(setup.server.codes_for(THIRD_PHONE), Vec::<String>::new());
     assert_eq!(setup.server.codes_for(PHONE).len(), 1);
 
-    // What is known by heart goes on.
+    // What is in memory is still served.
     setup.server.get("/api/auth/event-interests").await.assert_ok();
 
     setup.proxy.come_back();
-    // The first request after it works, and nothing of the above has happened.
+    // The first request afterwards works, and none of the requests above has had an effect.
     let answer = setup.server.verify_otp(OTHER_PHONE, &wrong(&setup.code)).await;
     answer.assert_error(400, "otp_invalid");
     assert_eq!(answer.at("/error/attempts_remaining"), json!(2));
@@ -94,7 +87,7 @@ async fn while_the_database_is_away_nothing_is_sent_and_nobody_is_let_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attempts_that_were_taken_stay_taken_over_an_outage() {
-    let Some(setup) = SignedUp::new().await else { return };
+    let Some(setup) = Setup::new().await else { return };
     let wrong = wrong(&setup.code);
     for left in [2, 1] {
         let answer = setup.server.verify_otp(OTHER_PHONE, &wrong).await;
@@ -110,8 +103,8 @@ async fn attempts_that_were_taken_stay_taken_over_an_outage() {
     setup.server.verify_otp(OTHER_PHONE, &setup.code).await.assert_error(429, "otp_attempts_exhausted");
 }
 
-/// Every operation in the order in which each can succeed, each as the first request after all connections were lost.
-async fn each_operation_works_right_after(setup: &SignedUp, lose: impl AsyncFn(&SignedUp)) {
+/// Sends every operation, in an order in which each can succeed. Before each request all connections are lost.
+async fn each_operation_works_right_after(setup: &Setup, lose: impl AsyncFn(&Setup)) {
     let (server, tokens) = (&setup.server, &setup.tokens);
     lose(setup).await;
     server.get("/api/health/ready").await.assert_ok();
@@ -140,13 +133,13 @@ async fn each_operation_works_right_after(setup: &SignedUp, lose: impl AsyncFn(&
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_request_works_after_every_connection_was_cut() {
-    let Some(setup) = SignedUp::new().await else { return };
+    let Some(setup) = Setup::new().await else { return };
     each_operation_works_right_after(&setup, async |_| setup.proxy.cut().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_request_works_after_the_database_ended_every_connection() {
-    let Some(setup) = SignedUp::new().await else { return };
+    let Some(setup) = Setup::new().await else { return };
     let url = setup.server.setting("DATABASE_URL").to_owned();
     let administrator = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
     each_operation_works_right_after(&setup, async |_| {
@@ -162,9 +155,9 @@ async fn the_next_request_works_after_the_database_ended_every_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_requests_work_after_a_busy_pool_was_cut() {
-    let Some(setup) = SignedUp::new().await else { return };
+    let Some(setup) = Setup::new().await else { return };
     let reads = |_| setup.server.get_as(&setup.tokens.access, "/api/auth/profile");
-    // Many connections, all of them dead afterwards.
+    // Opens many connections, all of which are dead after the outage.
     for answer in futures_util::future::join_all((0..40).map(reads)).await {
         answer.assert_ok();
     }
@@ -178,7 +171,7 @@ async fn the_next_requests_work_after_a_busy_pool_was_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_interests_that_were_never_read_are_not_made_up() {
-    let Some(setup) = SignedUp::new().await else { return };
+    let Some(setup) = Setup::new().await else { return };
     let second = setup.server.second_server(&[]).await;
     setup.proxy.go_away().await;
     second.get("/api/auth/event-interests").await.assert_error(503, "database_unavailable");
@@ -193,7 +186,7 @@ async fn a_file_of_sqlite_that_goes_away_is_an_outage_and_no_new_database() {
     let file = std::path::PathBuf::from(server.setting("DATABASE_URL").trim_start_matches("sqlite://"));
     let away = file.with_extension("away");
     std::fs::rename(&file, &away).expect("the file goes");
-    // This one has no connection yet.
+    // This server has no connection yet.
     second.signup(PHONE).await.assert_error(503, "database_unavailable");
     assert!(!file.exists(), "nothing took its place");
     std::fs::rename(&away, &file).expect("the file comes back");
@@ -206,14 +199,14 @@ async fn a_writer_that_holds_sqlite_makes_others_wait_and_then_say_so() {
     let tokens = server.sign_in(PHONE).await;
     let other = server.second_server(&[]).await;
     let writing = other.services.store.begin().await.unwrap();
-    // Reading goes on beside a writer.
+    // Reading works beside a writer.
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
     server.signup(OTHER_PHONE).await.assert_error(503, "database_unavailable");
     assert_eq!(server.codes_for(OTHER_PHONE), Vec::<String>::new());
     writing.rollback().await.unwrap();
     server.signup(OTHER_PHONE).await.assert_ok();
 
-    // One that is done in time is waited for.
+    // A writer that ends in time is waited for.
     let writing = other.services.store.begin().await.unwrap();
     let code = server.last_code_for(OTHER_PHONE);
     let verifying = server.verify_otp(OTHER_PHONE, &code);

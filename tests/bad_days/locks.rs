@@ -1,4 +1,4 @@
-//! Others are in the way: deadlocks, locks that take too long, other isolation levels, and the sweep.
+//! Concurrent transactions: deadlocks, locks that take too long, other isolation levels, and the purge of budgets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::support::{Answer, Database, PHONE, TestServer, pgbouncer::PgBouncer, postgres, wrong};
 
-/// A database whose new sessions have this setting by themselves.
+/// Makes a database with this setting as the default of its sessions.
 async fn database_with(setting: &str) -> String {
     let url = postgres::new_database().await;
     let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
@@ -36,7 +36,7 @@ async fn many_sign_in_at_once(server: &TestServer) {
     assert_eq!((count("otp_invalid"), count("otp_attempts_exhausted")), (3, 37));
 }
 
-/// Wide limits, because all of them come from one address.
+/// Wide limits, because all requests come from one address.
 const WIDE: [(&str, &str); 3] = [
     ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h"),
     ("LIMIT_GUESSES_PER_ADDRESS", "1000/1h"),
@@ -59,15 +59,15 @@ async fn another_default_isolation_level_changes_nothing() {
     many_sign_in_at_once(&TestServer::with(Database::Postgres, &settings).await).await;
 }
 
-/// A transaction of somebody else, which the database never ends because of a deadlock: that is left to the server's.
-async fn somebody_else(server: &TestServer) -> Txn {
+/// Another transaction. In a deadlock the database ends the server's transaction, not this one.
+async fn other_transaction(server: &TestServer) -> Txn {
     let txn = server.services.store.begin().await.expect("a transaction");
     txn.execute_unprepared("SET LOCAL deadlock_timeout = '10min'").await.expect("a superuser");
     txn
 }
 
-/// Comes back when somebody waits for a lock in this database.
-async fn somebody_waits(server: &TestServer) {
+/// Waits until a transaction waits for a lock in this database.
+async fn lock_wait(server: &TestServer) {
     let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while server.count(waiting).await == 0 {
@@ -88,21 +88,21 @@ async fn a_transaction_that_a_deadlock_undid_is_tried_once_more() {
     server.sign_in(PHONE).await;
     server.advance(30);
     server.login(PHONE).await.assert_ok();
-    let other = somebody_else(&server).await;
+    let other = other_transaction(&server).await;
     execute(&other, "UPDATE accounts SET bio = bio").await;
     let code = server.last_code_for(PHONE);
     let (answer, ()) = tokio::join!(server.verify_login(PHONE, &code), async {
-        somebody_waits(&server).await;
-        // The code is used up there, and that transaction waits for the account.
+        lock_wait(&server).await;
+        // The server's transaction has used up the code, and waits for the account.
         execute(&other, "UPDATE challenges SET holder = holder").await;
-        other.rollback().await.expect("it goes back");
+        other.rollback().await.expect("the rollback succeeds");
     });
     answer.assert_ok();
     assert_eq!(server.count("SELECT attempts FROM challenges").await, 1, "the guess counts once");
     assert_eq!(server.count("SELECT COUNT(*) FROM sessions").await, 2);
 }
 
-/// Others would see such a part, and be refused for a budget that is not spent.
+/// Other requests would see a partial charge, and be refused for a budget that is not used up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_send_that_is_refused_while_it_waits_charges_no_part_of_its_budgets() {
     if !postgres::is_there() {
@@ -111,17 +111,17 @@ async fn a_send_that_is_refused_while_it_waits_charges_no_part_of_its_budgets() 
     let server = TestServer::on(Database::Postgres).await;
     server.signup(PHONE).await.assert_ok();
     server.advance(30);
-    let (first, second) = (somebody_else(&server).await, somebody_else(&server).await);
+    let (first, second) = (other_transaction(&server).await, other_transaction(&server).await);
     let set = "UPDATE budgets SET rested_at = rested_at + interval '30 s' WHERE key LIKE 'phone/%/sends'";
     execute(&first, set).await;
     execute(&second, "UPDATE budgets SET count = count WHERE key LIKE 'phone/%/sends/%'").await;
     let (answer, ()) = tokio::join!(server.signup(PHONE), async {
-        somebody_waits(&server).await;
-        first.commit().await.expect("the cooldown began again");
+        lock_wait(&server).await;
+        first.commit().await.expect("the cooldown begins again");
     });
-    // The row that is locked still comes after the one that refuses.
+    // The row that is still locked comes after the one that refuses.
     answer.assert_error(429, "otp_cooldown");
-    second.rollback().await.expect("it goes back");
+    second.rollback().await.expect("the rollback succeeds");
     let charged = "SELECT count FROM budgets WHERE key LIKE 'phone/%/sends/%'";
     assert_eq!(server.count(charged).await, 1);
 }
@@ -134,20 +134,20 @@ async fn a_charge_that_a_deadlock_undid_is_tried_once_more() {
     let server = TestServer::on(Database::Postgres).await;
     server.sign_in(PHONE).await;
     server.advance(30);
-    let other = somebody_else(&server).await;
+    let other = other_transaction(&server).await;
     let (first, last) =
         ("SELECT MIN(key) FROM budgets", "SELECT MAX(key) FROM budgets WHERE key LIKE 'phone/%'");
     execute(&other, &format!("UPDATE budgets SET count = count WHERE key = ({last})")).await;
     let (answer, ()) = tokio::join!(server.login(PHONE), async {
-        somebody_waits(&server).await;
+        lock_wait(&server).await;
         execute(&other, &format!("UPDATE budgets SET count = count WHERE key = ({first})")).await;
-        other.rollback().await.expect("it goes back");
+        other.rollback().await.expect("the rollback succeeds");
     });
     answer.assert_ok();
 }
 
-/// The account is held by somebody else for longer than the database lets anybody wait.
-async fn waits_too_long(setting: &str) {
+/// Another transaction holds the account for longer than this setting allows to wait.
+async fn assert_timeout_is_an_outage(setting: &str) {
     if !postgres::is_there() {
         return;
     }
@@ -162,18 +162,18 @@ async fn waits_too_long(setting: &str) {
     let answer = server.verify_login(PHONE, &code).await;
     answer.assert_error(503, "database_unavailable");
     assert!(answer.header("retry-after").is_some(), "{setting}");
-    other.rollback().await.expect("it goes back");
+    other.rollback().await.expect("the rollback succeeds");
     server.verify_login(PHONE, &code).await.assert_ok();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_or_a_statement_that_takes_too_long_is_an_outage() {
-    waits_too_long("lock_timeout = '100ms'").await;
-    waits_too_long("statement_timeout = '300ms'").await;
+    assert_timeout_is_an_outage("lock_timeout = '100ms'").await;
+    assert_timeout_is_an_outage("statement_timeout = '300ms'").await;
 }
 
-/// Budgets that are over, and one that is not.
-async fn over(server: &TestServer, rows: u32) {
+/// Inserts budgets that have ended, and one that has not.
+async fn insert_ended(server: &TestServer, rows: u32) {
     let numbers = (0..rows).map(|number| format!("('over/{number}', '', 0, 0, '2000-01-01 00:00:00+00:00')"));
     let values: Vec<String> =
         numbers.chain(["('goes on', '', 0, 0, '2999-01-01 00:00:00+00:00')".to_owned()]).collect();
@@ -187,7 +187,7 @@ async fn the_sweep_waits_for_nobody() {
         return;
     }
     let server = TestServer::on(Database::Postgres).await;
-    over(&server, 10).await;
+    insert_ended(&server, 10).await;
     let other = server.services.store.begin().await.expect("a transaction");
     execute(&other, "UPDATE budgets SET count = 1 WHERE key = 'over/3'").await;
     let sweep = tokio::time::timeout(
@@ -195,6 +195,6 @@ async fn the_sweep_waits_for_nobody() {
         store::budgets::purge(&server.services.store, server.now(), 1_000),
     );
     assert_eq!(sweep.await.expect("it does not wait").unwrap(), 9);
-    other.rollback().await.expect("it goes back");
+    other.rollback().await.expect("the rollback succeeds");
     assert_eq!(store::budgets::purge(&server.services.store, server.now(), 1_000).await.unwrap(), 1);
 }

@@ -1,4 +1,4 @@
-//! The database did what it was asked, and the connection broke before its answer came.
+//! The database runs a statement, and the connection breaks before its answer arrives.
 
 use loopin_auth::{
     domain::audit::Action,
@@ -7,27 +7,15 @@ use loopin_auth::{
 };
 use serde_json::json;
 
-use crate::support::{Database, OTHER_PHONE, PHONE, TestServer, postgres, proxy::Proxy};
+use crate::support::{OTHER_PHONE, PHONE, TestServer};
 
-/// By SMS it comes back after three seconds.
+/// A number of the test inbox: an SMS to it is reported as undelivered after three seconds.
 const UNDELIVERED: &str = "+15005550011";
-
-async fn server(settings: &[(&str, &str)]) -> Option<(TestServer, Proxy)> {
-    if !postgres::is_there() {
-        return None;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
-    let settings = [settings, &[("DATABASE_URL", url.as_str())]].concat();
-    Some((TestServer::with(Database::Postgres, &settings).await, proxy))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_came_back_is_followed_although_the_answer_to_its_report_was_lost() {
     let settings = [("OTP_CHANNELS", "sms,whatsapp"), ("OTP_FALLBACK", "whatsapp")];
-    let Some((server, proxy)) = server(&settings).await else { return };
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     server.signup(UNDELIVERED).await.assert_ok();
     server.play(1).await;
     proxy.lose_the_answer_to(r#"UPDATE "messages""#);
@@ -41,7 +29,9 @@ async fn a_message_that_came_back_is_followed_although_the_answer_to_its_report_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_gives_its_alarm_although_the_answer_that_it_is_remembered_was_lost() {
-    let Some((server, proxy)) = server(&[("LIMIT_SENDS_PER_DAY", "5")]).await else { return };
+    let Some((server, proxy)) = TestServer::behind_proxy(&[("LIMIT_SENDS_PER_DAY", "5")]).await else {
+        return;
+    };
     for number in 0..3 {
         server.signup(&format!("+91987650000{number}")).await.assert_ok();
     }
@@ -50,13 +40,13 @@ async fn a_cap_gives_its_alarm_although_the_answer_that_it_is_remembered_was_los
     assert!(proxy.has_lost_it());
     server.services.audit.flush().await.unwrap();
     let filter = Filter { action: Some(Action::CapReached), ..Filter::default() };
-    let told = store::audit::list_after(&server.services.store, &filter, None, 10).await.unwrap();
-    assert_eq!(told.len(), 1);
+    let entries = store::audit::list_after(&server.services.store, &filter, None, 10).await.unwrap();
+    assert_eq!(entries.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guess_whose_answer_was_lost_counts_twice_and_never_less() {
-    let Some((server, proxy)) = server(&[]).await else { return };
+    let Some((server, proxy)) = TestServer::behind_proxy(&[]).await else { return };
     server.signup(PHONE).await.assert_ok();
     let wrong = server.wrong_code_for(PHONE);
     proxy.lose_the_answer_to(r#"UPDATE "challenges""#);
@@ -66,10 +56,10 @@ async fn a_guess_whose_answer_was_lost_counts_twice_and_never_less() {
     assert_eq!(answer.at("/error/attempts_remaining"), json!(1));
 }
 
-/// The second answer would be "no such session", which is not true: it is the caller who asks again.
+/// A repetition would answer "no such session", which would be wrong, so the client has to repeat the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_answered_by_the_rows_it_touched_is_not_repeated() {
-    let Some((server, proxy)) = server(&[]).await else { return };
+    let Some((server, proxy)) = TestServer::behind_proxy(&[]).await else { return };
     let tokens = server.sign_in(OTHER_PHONE).await;
     let list = server.get_as(&tokens.access, "/api/auth/sessions").await;
     let path = format!("/api/auth/sessions/{}", list.text_at("/data/0/id"));
@@ -79,7 +69,7 @@ async fn what_is_answered_by_the_rows_it_touched_is_not_repeated() {
     answer.assert_error(503, "database_unavailable");
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
 
-    // The same pair of tokens comes when it is asked for again.
+    // A repeated refresh returns the same pair of tokens.
     server.advance(30);
     server.login(OTHER_PHONE).await.assert_ok();
     let answer = server.verify_login(OTHER_PHONE, &server.last_code_for(OTHER_PHONE)).await;

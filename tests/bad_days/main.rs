@@ -1,4 +1,4 @@
-//! Bad days: the database goes away, another writer holds it, Twilio is slow, clients hang up.
+//! Outages and contention: the database goes away, another writer holds it, Twilio is slow, clients hang up.
 
 #[cfg(test)]
 mod audit;

@@ -1,10 +1,10 @@
-//! PgBouncer in transaction mode: every transaction gets another backend, and nothing that belongs to a session stays.
+//! PgBouncer in transaction mode: each transaction can get another backend, so no state of a database session persists.
 
 use futures_util::future::join_all;
 
 use crate::support::{Database, PHONE, TestServer, pgbouncer::PgBouncer, postgres, wrong};
 
-/// Fewer backends than requests, so that they change hands all the time. The rest is as PgBouncer comes.
+/// Fewer backends than requests, so that requests share them all the time. Everything else is PgBouncer's default.
 const SMALL: &str = "default_pool_size = 3";
 
 fn phone(number: usize) -> String {
@@ -22,7 +22,7 @@ async fn two_servers(bouncer: &PgBouncer, url: &str, settings: &[(&str, &str)]) 
     [one, other]
 }
 
-/// Sign-ups, sign-ins and reads of forty people at both servers, all at once.
+/// Signs up, signs in and reads profiles of forty users at both servers, all at once.
 async fn forty_people_sign_up(servers: &[TestServer; 2]) {
     let all = 0..40_usize;
     for answer in join_all(all.clone().map(async |i| servers[i % 2].signup(&phone(i)).await)).await {
@@ -40,7 +40,7 @@ async fn forty_people_sign_up(servers: &[TestServer; 2]) {
     }
 }
 
-/// Of many right answers one wins, and of many wrong guesses three are judged.
+/// Of many parallel right codes one is accepted, and of many parallel wrong codes three are checked.
 async fn races_have_one_winner(servers: &[TestServer; 2]) {
     servers[0].signup(PHONE).await.assert_ok();
     let code = servers[0].last_code_for(PHONE);
@@ -92,8 +92,8 @@ async fn pgbouncer_in_session_mode_serves_as_the_database_does() {
     forty_people_sign_up(&two_servers(&bouncer, &url, &[("DATABASE_POOLER", "session")]).await).await;
 }
 
-/// SeaORM names the statements of the migrations. Their names must not be there from an earlier start, on the one backend
-/// that there is here.
+/// SeaORM names the prepared statements of the migrations. With a single backend, the names of an earlier start must not
+/// exist any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_database_is_migrated_through_pgbouncer_at_every_start() {
     if !postgres::is_there() {
@@ -125,18 +125,18 @@ async fn a_pooler_is_found_at_rest_and_under_load_and_where_there_is_none_none_i
         let Some(bouncer) = PgBouncer::before(&url, mode, more) else { return };
         let url = bouncer.url(&url);
         let server = TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await;
-        is_found(&server, true).await;
+        assert_pooler_found(&server, true).await;
     }
-    is_found(&TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await, false).await;
+    assert_pooler_found(&TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await, false).await;
 }
 
-async fn is_found(server: &TestServer, is_there: bool) {
+async fn assert_pooler_found(server: &TestServer, is_there: bool) {
     let store = &server.services.store;
     for _ in 0..5 {
         assert_eq!(store.find_pooler().await.expect("an answer"), is_there, "at rest");
     }
-    let asked = join_all((0..10).map(async |_| store.find_pooler().await.expect("an answer")));
+    let found = join_all((0..10).map(async |_| store.find_pooler().await.expect("an answer")));
     let load = join_all((0..60).map(async |_| server.get("/api/health/ready").await.assert_ok().status));
-    let (asked, _) = tokio::join!(asked, load);
-    assert_eq!(asked, [is_there; 10], "under load");
+    let (found, _) = tokio::join!(found, load);
+    assert_eq!(found, [is_there; 10], "under load");
 }

@@ -1,4 +1,4 @@
-//! Twilio is slow, and clients do not wait for it.
+//! Twilio is slow or down, and clients hang up.
 
 use std::{
     collections::HashMap,
@@ -12,39 +12,39 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
 use crate::{
     on_both,
-    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, wait_until},
 };
 
-/// So long that everything else is over by then, and short for whoever waits for the test.
+/// Long enough that all other requests end first, and short enough for a test.
 const SLOW: Duration = Duration::from_millis(1500);
 
-/// A Twilio that takes every message, after a while.
+/// A Twilio that accepts every message after `SLOW`.
 async fn slow_twilio() -> MockServer {
     let twilio = MockServer::start().await;
-    Mock::given(any()).respond_with(taken_slowly()).mount(&twilio).await;
+    Mock::given(any()).respond_with(accepted_slowly()).mount(&twilio).await;
     twilio
 }
 
-fn taken_slowly() -> ResponseTemplate {
+fn accepted_slowly() -> ResponseTemplate {
     ResponseTemplate::new(201)
         .set_delay(SLOW)
         .set_body_json(serde_json::json!({"sid": "SM00000000000000000000000000000001", "status": "queued"}))
 }
 
-/// The same, and when each message came.
+/// The same, and the time at which each message arrived.
 async fn timed_slow_twilio() -> (MockServer, Arc<Mutex<Vec<Instant>>>) {
     let twilio = MockServer::start().await;
     let times = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&times);
     let answer = move |_: &Request| {
         noted.lock().unwrap().push(Instant::now());
-        taken_slowly()
+        accepted_slowly()
     };
     Mock::given(any()).respond_with(answer).mount(&twilio).await;
     (twilio, times)
 }
 
-/// A second server on the database of the house, that sends through Twilio.
+/// A second server on the same database, which sends through Twilio.
 async fn with_twilio(server: &TestServer, twilio: &MockServer) -> TestServer {
     with_twilio_and(server, twilio, &[]).await
 }
@@ -57,7 +57,7 @@ async fn with_twilio_and(server: &TestServer, twilio: &MockServer, more: &[(&str
         ("TWILIO_AUTH_TOKEN", "0123456789abcdef0123456789abcdef"),
         ("TWILIO_PHONE_NUMBER", "+15005550006"),
         ("TWILIO_API_BASE_URL", url.as_str()),
-        // With one connection, whoever kept it while he waits for Twilio would stop everybody.
+        // With one connection, a request that kept it while it waits for Twilio would stop all others.
         ("DATABASE_MAX_CONNECTIONS", "1"),
     ];
     settings.extend(WIDE_LIMITS);
@@ -69,13 +69,13 @@ fn phone(number: usize) -> String {
     format!("+9198765{number:05}")
 }
 
-/// Lets Twilio answer like this from now on, and forgets what it was asked.
+/// Changes the answer of Twilio, and forgets the requests so far.
 async fn from_now_on(twilio: &MockServer, answer: ResponseTemplate) {
     twilio.reset().await;
     Mock::given(any()).respond_with(answer).mount(twilio).await;
 }
 
-/// The codes that Twilio was asked to send, by phone; each phone was only ever sent one code.
+/// Adds the codes in Twilio's requests to `known`, by phone. Each phone gets only one code. Returns the number of requests.
 async fn codes(twilio: &MockServer, known: &mut HashMap<String, String>) -> usize {
     let requests = twilio.received_requests().await.unwrap();
     for request in &requests {
@@ -89,40 +89,29 @@ async fn codes(twilio: &MockServer, known: &mut HashMap<String, String>) -> usiz
     requests.len()
 }
 
-/// Waits until Twilio has been asked: from then on a message is on its way.
-async fn asked(twilio: &MockServer) {
-    for _ in 0..500 {
-        if !twilio.received_requests().await.unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("Twilio was never asked");
+/// Waits until Twilio has received a request: a message is on its way.
+async fn first_request(twilio: &MockServer) {
+    wait_until("Twilio has a request", async || !twilio.received_requests().await.unwrap().is_empty()).await;
 }
 
 on_both! {
     async fn a_client_that_hangs_up_leaves_nothing_half_done(server: TestServer) {
         let twilio = slow_twilio().await;
         let server = Arc::new(with_twilio(&server, &twilio).await);
-        let asking = tokio::spawn({
+        let signing_up = tokio::spawn({
             let server = Arc::clone(&server);
             async move { server.signup(PHONE).await }
         });
-        asked(&twilio).await;
+        first_request(&twilio).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'pending'").await, 1);
-        asking.abort();
-        assert!(asking.await.unwrap_err().is_cancelled());
+        signing_up.abort();
+        assert!(signing_up.await.unwrap_err().is_cancelled());
 
-        let mut marked = 0;
-        for _ in 0..500 {
-            marked = server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await;
-            if marked == 1 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(marked, 1, "what became of the message was written down");
-        // It counts as sent: the cooldown runs.
+        wait_until("the outcome of the message is recorded", async || {
+            server.count("SELECT COUNT(*) FROM messages WHERE status = 'queued'").await == 1
+        })
+        .await;
+        // The message counts as sent, so the cooldown runs.
         server.signup(PHONE).await.assert_error(429, "otp_cooldown");
     }
 
@@ -136,14 +125,14 @@ on_both! {
                 let (server, phone) = (Arc::clone(&server), phone.clone());
                 async move { server.verify_otp(&phone, &code).await }
             });
-            // Each time at another point of the way.
+            // Each time at another point of the request.
             for _ in 10..number {
                 tokio::task::yield_now().await;
             }
             verifying.abort();
             let _ = verifying.await;
         }
-        // Whoever had begun comes to the end; nobody is left between two rows.
+        // A request that began has completed, so no user has only a part of the rows.
         let half = "SELECT COUNT(*) FROM accounts WHERE phone NOT IN (SELECT phone FROM leads WHERE state = 'converted') \
                     OR id NOT IN (SELECT account_id FROM sessions) \
                     OR phone NOT IN (SELECT phone FROM challenges WHERE consumed_at IS NOT NULL)";
@@ -162,18 +151,18 @@ on_both! {
         let tokens = server.sign_in(OTHER_PHONE).await;
         let twilio = slow_twilio().await;
         let server = Arc::new(with_twilio(&server, &twilio).await);
-        let asking = tokio::spawn({
+        let signing_up = tokio::spawn({
             let server = Arc::clone(&server);
             async move { server.signup(PHONE).await }
         });
-        asked(&twilio).await;
+        first_request(&twilio).await;
         for _ in 0..20 {
             server.get("/api/auth/event-interests").await.assert_ok();
             server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
             server.verify_otp(OTHER_PHONE, "0000").await.assert_error(400, "otp_not_found");
         }
-        assert!(!asking.is_finished(), "sixty requests were answered while one waits for Twilio");
-        asking.await.unwrap().assert_ok();
+        assert!(!signing_up.is_finished(), "sixty requests were answered while one waits for Twilio");
+        signing_up.await.unwrap().assert_ok();
     }
 
     async fn twilio_is_down_for_a_minute_in_the_middle_of_a_load(server: TestServer) {
@@ -191,23 +180,23 @@ on_both! {
 
         from_now_on(&twilio, ResponseTemplate::new(503)).await;
         for second in 0..12 {
-            let asking = (0..5).map(async |number| {
+            let signing_up = (0..5).map(async |number| {
                 let phone = phone(100 + second * 5 + number);
                 server.signup(&phone).await.assert_error(503, "sms_unavailable");
                 phone
             });
-            lost.extend(join_all(asking).await);
+            lost.extend(join_all(signing_up).await);
             server.advance(5);
         }
-        let asked = codes(&twilio, &mut known).await;
-        assert!(asked < 60, "the sixty were told at once, but for a few: Twilio was asked {asked} times");
+        let requests = codes(&twilio, &mut known).await;
+        assert!(requests < 60, "most of the sixty are refused without Twilio, which got {requests} requests");
 
-        // Nobody tells the server that Twilio is back; half a minute later it knows.
+        // The server finds out by itself that Twilio is back, after half a minute.
         from_now_on(&twilio, taken()).await;
         server.advance(30);
         server.signup(&phone(999)).await.assert_ok();
         for answer in join_all(lost.iter().map(async |phone| server.signup(phone).await)).await {
-            // At once: a message that did not go out costs nobody a wait.
+            // At once: a message that was not sent starts no cooldown.
             answer.assert_ok();
         }
         codes(&twilio, &mut known).await;
@@ -222,26 +211,26 @@ on_both! {
         let (twilio, times) = timed_slow_twilio().await;
         let settings = [("TWILIO_MAX_IN_FLIGHT", "40"), ("DATABASE_MAX_CONNECTIONS", "8")];
         let server = Arc::new(with_twilio_and(&server, &twilio, &settings).await);
-        let asking: Vec<_> = (0..160)
+        let signing_up: Vec<_> = (0..160)
             .map(|number| {
                 let server = Arc::clone(&server);
                 tokio::spawn(async move { server.signup(&phone(number)).await })
             })
             .collect();
-        asked(&twilio).await;
+        first_request(&twilio).await;
         for _ in 0..20 {
             server.get("/api/auth/event-interests").await.assert_ok();
             server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
             server.verify_otp(OTHER_PHONE, "0000").await.assert_error(400, "otp_not_found");
         }
-        assert!(asking.iter().any(|asking| !asking.is_finished()), "all of that while people wait");
-        for answer in join_all(asking).await {
+        assert!(signing_up.iter().any(|signing_up| !signing_up.is_finished()), "all of that happens while sign-ups wait");
+        for answer in join_all(signing_up).await {
             answer.unwrap().assert_ok();
         }
-        // Each is answered `SLOW` after it came, so those that came within that time were under way at once.
+        // Each is answered `SLOW` after it arrived, so the requests within that time were in flight at once.
         let times = times.lock().unwrap();
         let at_once = |until: &Instant| times.iter().filter(|at| **at <= *until && **at + SLOW > *until).count();
         let most = times.iter().map(at_once).max().unwrap();
-        assert!((1..=40).contains(&most), "Twilio is asked {most} times at once");
+        assert!((1..=40).contains(&most), "Twilio gets {most} requests at once");
     }
 }

@@ -1,58 +1,58 @@
-//! Requests that programs on the way may read in different ways, as bytes.
+//! Requests that proxies may read in another way than the server (request smuggling), sent as bytes.
 
 use hyper::{Request, StatusCode, client::conn::http2, header::HOST};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::server::{House, limits};
+use crate::server::{Server, limits};
 
 const SIGNUP: &str =
     "POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
 
-/// A path that needs no database, and is reached by a request that is right.
+/// A path that needs no database. A well-formed request gets 404.
 const NOWHERE: &str = "POST /api/nowhere HTTP/1.1\r\nhost: localhost\r\n";
 
-/// Sends this and hears everything up to the end of the connection.
-async fn answer_to(server: &House, text: &str) -> String {
+/// Sends this, and returns everything up to the end of the connection.
+async fn answer_to(server: &Server, text: &str) -> String {
     let mut client = server.connect().await;
     client.send(text).await;
     client.close_half().await;
     client.rest().await
 }
 
-/// One answer in the envelope, and nothing behind it.
+/// Checks that there is one answer in the envelope, and no other after it.
 #[track_caller]
-fn assert_refused(answer: &str, status: u16, asked: &str) {
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{asked:?}: {answer}");
+fn assert_refused(answer: &str, status: u16, request: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     let body: Value =
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {asked:?}: {answer}"));
-    assert_eq!(body["error"]["code"], "malformed_request", "{asked:?}: {answer}");
-    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{asked:?}: {answer}");
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {request:?}: {answer}"));
+    assert_eq!(body["error"]["code"], "malformed_request", "{request:?}: {answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{request:?}: {answer}");
 }
 
 #[tokio::test]
 async fn a_transfer_coding_other_than_chunked_is_501_and_the_end_of_the_connection() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     for coding in [
         "transfer-encoding: gzip, chunked",
         "transfer-encoding: identity, chunked",
         "transfer-encoding: gzip\r\nTransfer-Encoding: chunked",
     ] {
-        let asked =
+        let request =
             format!("{SIGNUP}{coding}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\nGET /api HTTP/1.1\r\nhost: a\r\n\r\n");
-        assert_refused(&answer_to(&server, &asked).await, 501, &asked);
+        assert_refused(&answer_to(&server, &request).await, 501, &request);
     }
-    // This one is known: only the path is not.
-    let asked = format!("{NOWHERE}transfer-encoding: , Chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n");
-    let answer = answer_to(&server, &asked).await;
+    // This coding is known, so the request reaches the routes.
+    let request = format!("{NOWHERE}transfer-encoding: , Chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n");
+    let answer = answer_to(&server, &request).await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
 }
 
 #[tokio::test]
 async fn a_length_beside_a_transfer_coding_is_400_and_the_end_of_the_connection() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let empty_lines = "\r\n\r\n";
     let get = "GET /api/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
     for before in ["", empty_lines] {
@@ -61,17 +61,17 @@ async fn a_length_beside_a_transfer_coding_is_400_and_the_end_of_the_connection(
             "Transfer-Encoding: chunked\r\nCONTENT-LENGTH:12",
             "transfer-encoding: chunked\r\ncontent-length: nonsense",
         ] {
-            let asked = format!("{before}{SIGNUP}{fields}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{get}");
-            assert_refused(&answer_to(&server, &asked).await, 400, &asked);
+            let request = format!("{before}{SIGNUP}{fields}\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{get}");
+            assert_refused(&answer_to(&server, &request).await, 400, &request);
         }
     }
-    // Behind another request, and in pieces.
+    // After another request, and in pieces.
     let mut client = server.connect().await;
     client.send(&format!("{get}{SIGNUP}transfer-encoding: chunked\r\n")).await;
     assert!(client.answer().await.starts_with("HTTP/1.1 200 "));
     client.send("content-length: 12\r\n\r\n2\r\n{}\r\n0\r\n\r\n").await;
     assert_refused(&client.rest().await, 400, "in pieces");
-    // What was in the one before is none of the next one's.
+    // The state of one request does not affect the next.
     let mut client = server.connect().await;
     client.send(&format!("{NOWHERE}content-length: 2\r\n\r\n{{}}")).await;
     assert!(client.answer().await.starts_with("HTTP/1.1 404 "));
@@ -81,7 +81,7 @@ async fn a_length_beside_a_transfer_coding_is_400_and_the_end_of_the_connection(
 
 #[tokio::test]
 async fn a_request_without_one_good_host_is_400() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     for (line, hosts) in [
         ("GET /api HTTP/1.1", ""),
         ("GET /api/health HTTP/1.1", ""),
@@ -97,8 +97,8 @@ async fn a_request_without_one_good_host_is_400() {
         ("GET /api HTTP/1.1", "host: \u{e9}\r\n"),
         ("GET http://user@localhost/api HTTP/1.1", "host: localhost\r\n"),
     ] {
-        let asked = format!("{line}\r\n{hosts}\r\n");
-        assert_refused(&answer_to(&server, &asked).await, 400, &asked);
+        let request = format!("{line}\r\n{hosts}\r\n");
+        assert_refused(&answer_to(&server, &request).await, 400, &request);
     }
     for (line, hosts) in [
         ("GET /api HTTP/1.0", ""),
@@ -111,10 +111,10 @@ async fn a_request_without_one_good_host_is_400() {
     }
 }
 
-/// hyper's own refusals: there is no request yet that could be answered in the envelope.
+/// hyper refuses these itself: there is no request yet that could be answered in the envelope.
 #[tokio::test]
 async fn what_is_no_http_is_400_before_it_is_a_request() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     for fields in [
         "content-length: 2\r\ncontent-length: 3",
         "content-length: 2, 3",
@@ -142,7 +142,7 @@ async fn what_is_no_http_is_400_before_it_is_a_request() {
 
 #[tokio::test]
 async fn in_http2_the_host_agrees_with_the_authority() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let socket = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
     tokio::spawn(connection);

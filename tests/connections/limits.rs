@@ -1,13 +1,13 @@
-//! What wears a server out, and when it is cut off.
+//! Connections that use up the server's resources, and when the server closes them.
 
 use std::time::Duration;
 
 use loopin_auth::http::server::{Limits, MAX_HEADER_BYTES};
 use poem::{Body, Request, Response, endpoint::make};
 
-use crate::server::{HEALTH, House, limits};
+use crate::server::{HEALTH, Server, limits};
 
-/// A header of so many bytes.
+/// A request head of this many bytes.
 fn header_of(bytes: usize) -> String {
     let rest = "GET /api/health HTTP/1.1\r\nhost: localhost\r\nx-filler: \r\n\r\n".len();
     HEALTH.replace("\r\n\r\n", &format!("\r\nx-filler: {}\r\n\r\n", "x".repeat(bytes - rest)))
@@ -15,7 +15,7 @@ fn header_of(bytes: usize) -> String {
 
 #[tokio::test]
 async fn a_header_has_ten_seconds_however_it_trickles() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     tokio::time::pause();
     let mut silent = server.connect().await;
     assert_eq!(silent.rest().await, "");
@@ -45,7 +45,7 @@ async fn a_header_has_ten_seconds_however_it_trickles() {
 
 #[tokio::test]
 async fn a_connection_may_be_idle_longer_and_its_next_header_has_ten_seconds_again() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     tokio::time::pause();
     let mut idle = server.connect().await;
     idle.send(HEALTH).await;
@@ -58,7 +58,7 @@ async fn a_connection_may_be_idle_longer_and_its_next_header_has_ten_seconds_aga
     again.answer().await;
     tokio::time::sleep(Duration::from_secs(70)).await;
     again.send(HEALTH).await;
-    assert!(again.answer().await.starts_with("HTTP/1.1 200"), "70 seconds of silence are none too many");
+    assert!(again.answer().await.starts_with("HTTP/1.1 200"), "70 idle seconds are allowed");
     again.send("GET /").await;
     assert_eq!(again.rest().await, "");
     again.assert_ended_after(80.0);
@@ -66,7 +66,7 @@ async fn a_connection_may_be_idle_longer_and_its_next_header_has_ten_seconds_aga
 
 #[tokio::test]
 async fn no_connection_is_for_ever() {
-    let server = House::new(Limits { age: Duration::from_secs(100), ..limits() }).await;
+    let server = Server::new(Limits { age: Duration::from_secs(100), ..limits() }).await;
     tokio::time::pause();
     let mut busy = server.connect().await;
     for second in 0..100 {
@@ -80,7 +80,7 @@ async fn no_connection_is_for_ever() {
 
 #[tokio::test]
 async fn a_header_over_16_kib_is_431_and_one_of_16_kib_is_read() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let most = usize::from(MAX_HEADER_BYTES);
     for (bytes, status) in [(most, "200"), (most + 1, "431"), (most * 4, "431"), (most * 12, "431")] {
         let mut client = server.connect().await;
@@ -102,7 +102,7 @@ async fn a_header_over_16_kib_is_431_and_one_of_16_kib_is_read() {
 
 #[tokio::test]
 async fn a_body_that_trickles_is_503_at_the_deadline_and_the_connection_ends() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     tokio::time::pause();
     let mut client = server.connect().await;
     client
@@ -134,7 +134,7 @@ async fn a_body_that_trickles_is_503_at_the_deadline_and_the_connection_ends() {
 
 #[tokio::test]
 async fn a_chunked_body_over_64_kib_is_413_whether_or_not_somebody_reads_it() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     for line in ["POST /api/auth/signup", "POST /api/auth/logout-all", "GET /api/health"] {
         let mut client = server.connect().await;
         let parts = "host: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -153,7 +153,7 @@ async fn a_chunked_body_over_64_kib_is_413_whether_or_not_somebody_reads_it() {
 
 #[tokio::test]
 async fn who_closes_her_half_hears_the_answer() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let mut client = server.connect().await;
     client.send(HEALTH).await;
     client.close_half().await;
@@ -163,7 +163,7 @@ async fn who_closes_her_half_hears_the_answer() {
 
 #[tokio::test]
 async fn two_hosts_are_none() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let mut client = server.connect().await;
     client.send("GET /api/docs HTTP/1.1\r\nhost: localhost\r\nhost: evil.test\r\n\r\n").await;
     let answer = client.answer().await;
@@ -172,7 +172,7 @@ async fn two_hosts_are_none() {
 
 #[tokio::test]
 async fn one_connection_too_many_is_cut_off_and_the_next_is_served_when_there_is_room() {
-    let server = House::new(Limits::from_connections(2)).await;
+    let server = Server::new(Limits::from_connections(2)).await;
     let mut first = server.connect().await;
     first.send(HEALTH).await;
     first.answer().await;
@@ -182,7 +182,7 @@ async fn one_connection_too_many_is_cut_off_and_the_next_is_served_when_there_is
     assert_eq!(server.connect().await.rest().await, "", "the third is cut off");
     assert_eq!(server.metric("loopin_connections_refused_total"), 1);
     first.send(HEALTH).await;
-    assert!(first.answer().await.starts_with("HTTP/1.1 200"), "the others do not feel it");
+    assert!(first.answer().await.starts_with("HTTP/1.1 200"), "the others are not affected");
     drop(second);
     server.until_open(1).await;
     let mut third = server.connect().await;
@@ -193,9 +193,9 @@ async fn one_connection_too_many_is_cut_off_and_the_next_is_served_when_there_is
 
 #[tokio::test]
 async fn an_answer_that_nobody_takes_is_given_up() {
-    // More than the sockets of both sides hold.
+    // More than the buffers of both sockets hold.
     let large = || async { Ok::<_, poem::Error>(Response::builder().body(vec![b'x'; 64 << 20])) };
-    let server = House::with(make(move |_: Request| large()), limits()).await;
+    let server = Server::with(make(move |_: Request| large()), limits()).await;
     tokio::time::pause();
     let mut client = server.connect().await;
     client.send(HEALTH).await;
@@ -210,10 +210,10 @@ async fn an_answer_that_nobody_takes_is_given_up() {
 #[tokio::test]
 async fn a_panic_ends_its_connection_and_nothing_else() {
     let panics = make(|request: Request| async move {
-        assert!(request.uri().path() == "/api/health", "a fault of the program");
+        assert!(request.uri().path() == "/api/health", "a bug");
         Ok::<_, poem::Error>(Response::builder().body(Body::from("fine")))
     });
-    let server = House::with(panics, limits()).await;
+    let server = Server::with(panics, limits()).await;
     let mut unlucky = server.connect().await;
     unlucky.send("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert_eq!(unlucky.rest().await, "");

@@ -1,6 +1,5 @@
-//! The listener, over real sockets. Where a test waits, it pauses the runtime's clock once the server is there: time then
-//! goes on by itself to the next moment that somebody waits for, so that a test of ten seconds takes none, and knows to
-//! the millisecond when something happened.
+//! The listener, over real sockets. A test that waits pauses the clock of the runtime once the server runs. The clock then
+//! jumps to the next timer, so that a test of ten seconds takes none and measures to the millisecond.
 
 #[cfg(test)]
 mod framing;

@@ -1,4 +1,4 @@
-//! What Prometheus reads, and that nobody else does.
+//! The metrics for Prometheus, and that they are served on their own address only.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -11,10 +11,10 @@ use loopin_auth::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::{Client, HEALTH, House, limits};
+use crate::server::{Client, HEALTH, Server, limits};
 
-/// What is wrong with a text of the `OpenMetrics` format, as far as this server uses it: a sample belongs to the metric
-/// whose type was told last, with the ending that its type asks for, its labels are quoted and its value is a number.
+/// Parses the `OpenMetrics` format as far as this server uses it. A sample belongs to the last metric with a `# TYPE`, and
+/// has the suffix of that type; labels are quoted, and the value is a number.
 fn parse(text: &str) -> Result<BTreeMap<String, f64>, String> {
     let (mut name, mut kind) = ("", "");
     let mut samples = BTreeMap::new();
@@ -50,8 +50,8 @@ fn parse(text: &str) -> Result<BTreeMap<String, f64>, String> {
     Ok(samples)
 }
 
-/// The metrics of a house, from an address of their own.
-async fn listening(server: &House) -> std::net::SocketAddr {
+/// Serves the metrics of a server on an address of their own.
+async fn serve_metrics(server: &Server) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let endpoint = http::metrics::endpoint(Arc::clone(&server.services));
@@ -65,7 +65,7 @@ async fn listening(server: &House) -> std::net::SocketAddr {
     address
 }
 
-async fn ask(address: std::net::SocketAddr, request: &str) -> String {
+async fn answer_to(address: std::net::SocketAddr, request: &str) -> String {
     let mut client = Client::new(TcpStream::connect(address).await.unwrap());
     client.send(request).await;
     client.answer().await
@@ -73,8 +73,8 @@ async fn ask(address: std::net::SocketAddr, request: &str) -> String {
 
 #[tokio::test]
 async fn what_was_asked_for_is_counted_by_its_pattern() {
-    let server = House::new(limits()).await;
-    let address = listening(&server).await;
+    let server = Server::new(limits()).await;
+    let address = serve_metrics(&server).await;
     let mut client = server.connect().await;
     for request in [
         HEALTH.to_owned(),
@@ -86,7 +86,7 @@ async fn what_was_asked_for_is_counted_by_its_pattern() {
         client.send(&request).await;
         client.answer().await;
     }
-    let answer = ask(address, "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let answer = answer_to(address, "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     let (head, text) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let content_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -107,27 +107,28 @@ async fn what_was_asked_for_is_counted_by_its_pattern() {
     assert!(pool.iter().all(|series| samples.contains_key(series)), "{text}");
     let build = format!("loopin_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     assert_eq!(samples.get(&build), Some(&1.0));
-    assert!(!text.contains("6205829376"), "nobody is in it: {text}");
+    assert!(!text.contains("6205829376"), "no phone is in the metrics: {text}");
 }
 
 #[tokio::test]
 async fn the_metrics_are_on_their_own_address_only_and_nothing_else_is() {
-    let server = House::new(limits()).await;
-    let address = listening(&server).await;
+    let server = Server::new(limits()).await;
+    let address = serve_metrics(&server).await;
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     for (path, status) in [("/", "404"), ("/api/health", "404"), ("/metrics", "200")] {
-        let answer = ask(address, &get(path)).await;
+        let answer = answer_to(address, &get(path)).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
     }
-    let answer = ask(address, "POST /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").await;
+    let answer =
+        answer_to(address, "POST /metrics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 405"), "{answer}");
     for path in ["/metrics", "/api/metrics"] {
-        let answer = ask(server.address, &get(path)).await;
+        let answer = answer_to(server.address, &get(path)).await;
         assert!(answer.starts_with("HTTP/1.1 404"), "{path}: {answer}");
     }
 }
 
-/// Every metric, each used once: one without a label would not be there otherwise.
+/// Every metric, each used once: a labelled metric without a sample is not in the text.
 fn used() -> Metrics {
     let metrics = Metrics::default();
     metrics.request("/", "GET", 200, 0.5);
@@ -142,7 +143,7 @@ fn used() -> Metrics {
     metrics
 }
 
-/// Its name as Prometheus has it, and its type.
+/// The names and types of all metrics, as Prometheus reads them.
 fn registered() -> Vec<(String, String)> {
     let text = used().text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));

@@ -4,11 +4,11 @@ use hyper::{Request, StatusCode, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{net::TcpStream, time::Instant};
 
-use crate::server::{HEALTH, House, limits};
+use crate::server::{HEALTH, Server, limits};
 
 type Sender = http2::SendRequest<String>;
 
-async fn connect(server: &House) -> (Sender, tokio::task::JoinHandle<Instant>) {
+async fn connect(server: &Server) -> (Sender, tokio::task::JoinHandle<Instant>) {
     let socket = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
     let (sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
     let ended = tokio::spawn(async move {
@@ -25,7 +25,7 @@ async fn health(sender: &mut Sender, filler: usize) -> StatusCode {
 
 #[tokio::test]
 async fn http2_needs_no_upgrade_and_carries_many_requests_at_once() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let (sender, _) = connect(&server).await;
     let many = (0..50).map(|_| {
         let mut sender = sender.clone();
@@ -39,7 +39,7 @@ async fn http2_needs_no_upgrade_and_carries_many_requests_at_once() {
 
 #[tokio::test]
 async fn a_list_of_headers_over_16_kib_is_431_in_http2() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let (mut sender, _) = connect(&server).await;
     assert_eq!(health(&mut sender, 15_000).await, StatusCode::OK);
     assert_eq!(health(&mut sender, 17_000).await, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
@@ -48,7 +48,7 @@ async fn a_list_of_headers_over_16_kib_is_431_in_http2() {
 
 #[tokio::test]
 async fn an_idle_http2_connection_is_closed_and_a_silent_one_sooner() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     tokio::time::pause();
     let since = Instant::now();
     let (mut sender, ended) = connect(&server).await;
@@ -64,7 +64,7 @@ async fn an_idle_http2_connection_is_closed_and_a_silent_one_sooner() {
 
 #[tokio::test]
 async fn requests_that_come_at_once_are_answered_in_their_order() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     let mut client = server.connect().await;
     client.send(&format!("{HEALTH}{}{HEALTH}", HEALTH.replace("/api/health", "/nowhere"))).await;
     for status in ["200", "404", "200"] {
@@ -75,11 +75,11 @@ async fn requests_that_come_at_once_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn what_begins_like_http2_need_not_be() {
-    let server = House::new(limits()).await;
+    let server = Server::new(limits()).await;
     for method in ["POST", "PUT", "PROPFIND", "PRIVET"] {
         let mut client = server.connect().await;
         let request = HEALTH.replace("GET", method);
-        // In two parts, between which it could still become HTTP/2.
+        // In two parts. After the first, it could still become the preface of HTTP/2.
         client.send(&request[..2]).await;
         tokio::task::yield_now().await;
         client.send(&request[2..]).await;

@@ -19,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-/// The whole service without a database: what is asked for here needs none.
+/// The whole service without a database, which the requests of these tests do not need.
 pub async fn services(settings: &[(&str, &str)]) -> (Config, Arc<Services>) {
     let random = Random::seeded(7);
     let get = |name: &str| {
@@ -32,22 +32,22 @@ pub async fn services(settings: &[(&str, &str)]) -> (Config, Arc<Services>) {
     (config, Arc::new(services))
 }
 
-pub struct House {
+pub struct Server {
     pub address: SocketAddr,
     pub services: Arc<Services>,
     stop: Option<oneshot::Sender<()>>,
     pub serving: JoinHandle<()>,
 }
 
-impl House {
-    /// The service, with the limits of the real one unless a test takes fewer connections.
+impl Server {
+    /// Starts the service with these limits.
     pub async fn new(limits: Limits) -> Self {
         let (config, services) = services(&[]).await;
         let endpoint = app::endpoint(&config, Arc::clone(&services));
         Self::start_with(endpoint, limits, services).await
     }
 
-    /// Another endpoint instead.
+    /// Starts a server with another endpoint.
     pub async fn with(endpoint: impl Endpoint<Output = Response> + 'static, limits: Limits) -> Self {
         let (_, services) = services(&[]).await;
         Self::start_with(endpoint, limits, services).await
@@ -63,12 +63,12 @@ impl House {
         let (stop, stopped) = oneshot::channel();
         let metrics = Some(services.metrics.clone());
         let serving = tokio::spawn(async move {
-            let told = async {
+            let stop_requested = async {
                 if stopped.await.is_err() {
                     pending::<()>().await;
                 }
             };
-            server::serve(listener, endpoint, limits, metrics, told).await.expect("it serves");
+            server::serve(listener, endpoint, limits, metrics, stop_requested).await.expect("it serves");
         });
         Self { address, services, stop: Some(stop), serving }
     }
@@ -77,9 +77,9 @@ impl House {
         Client::new(TcpStream::connect(self.address).await.expect("a connection"))
     }
 
-    /// Tells it to stop.
+    /// Asks the server to stop.
     pub fn stop(&mut self) {
-        self.stop.take().expect("it was not told before").send(()).expect("it listens");
+        self.stop.take().expect("it is stopped once").send(()).expect("it listens");
     }
 
     /// The value of a metric without labels.
@@ -89,7 +89,7 @@ impl House {
         line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().expect("a number")
     }
 
-    /// Waits until the server has noticed that connections ended.
+    /// Waits until the server counts this many open connections.
     pub async fn until_open(&self, connections: u64) {
         for _ in 0..1000 {
             if self.metric("loopin_connections") == connections {
@@ -106,7 +106,7 @@ pub struct Client {
     since: Instant,
 }
 
-/// What the real server allows, with a few connections.
+/// The limits of the real server, with few connections.
 pub fn limits() -> Limits {
     Limits::from_connections(8)
 }
@@ -127,12 +127,12 @@ impl Client {
         self.socket.write_all(text.as_bytes()).await.expect("it is taken");
     }
 
-    /// Says that nothing more will come.
+    /// Closes the sending half of the connection.
     pub async fn close_half(&mut self) {
         self.socket.shutdown().await.expect("half of it is closed");
     }
 
-    /// One whole answer that has a length: its head and its body.
+    /// Reads one answer that has a content length: its head and its body.
     pub async fn answer(&mut self) -> String {
         let mut bytes = Vec::new();
         loop {
@@ -155,7 +155,7 @@ impl Client {
         head + &String::from_utf8(body).expect("a body is a text")
     }
 
-    /// Everything up to the end of the connection, be it closed or reset.
+    /// Reads everything up to the end of the connection, whether it is closed or reset.
     pub async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         let _ = self.socket.read_to_end(&mut bytes).await;
@@ -165,7 +165,7 @@ impl Client {
     #[track_caller]
     pub fn assert_ended_after(&self, seconds: f64) {
         let took = self.seconds();
-        // A timer of the runtime is right to the millisecond.
+        // Timers of the runtime are exact to the millisecond.
         assert!((seconds..seconds + 0.01).contains(&took), "ended after {took} s, not {seconds}");
     }
 }

@@ -1,15 +1,15 @@
-//! The end of the server.
+//! Graceful shutdown.
 
 use std::{sync::Arc, time::Duration};
 
 use poem::{Request, Response, endpoint::make};
 use tokio::{net::TcpStream, sync::Semaphore};
 
-use crate::server::{HEALTH, House, limits};
+use crate::server::{HEALTH, Server, limits};
 
 const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// `/slow` answers when there is a permit, everything else at once. The second one tells that a slow one is under way.
+/// `/slow` answers when `go` has a permit, everything else at once. `begun` gets a permit for each slow request that begins.
 fn slow(go: &Arc<Semaphore>, begun: &Arc<Semaphore>) -> impl poem::Endpoint<Output = Response> + use<> {
     let (go, begun) = (Arc::clone(go), Arc::clone(begun));
     make(move |request: Request| {
@@ -27,7 +27,7 @@ fn slow(go: &Arc<Semaphore>, begun: &Arc<Semaphore>) -> impl poem::Endpoint<Outp
 #[tokio::test]
 async fn requests_come_to_their_end_and_idle_connections_close_at_once() {
     let (go, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let mut server = House::with(slow(&go, &begun), limits()).await;
+    let mut server = Server::with(slow(&go, &begun), limits()).await;
     tokio::time::pause();
     let mut idle = server.connect().await;
     idle.send(HEALTH).await;
@@ -52,7 +52,7 @@ async fn requests_come_to_their_end_and_idle_connections_close_at_once() {
 #[tokio::test]
 async fn a_request_that_never_ends_is_cut_off_after_the_grace() {
     let (go, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let mut server = House::with(slow(&go, &begun), limits()).await;
+    let mut server = Server::with(slow(&go, &begun), limits()).await;
     tokio::time::pause();
     let mut busy = server.connect().await;
     busy.send(SLOW).await;

@@ -1,10 +1,10 @@
-//! What generated clients need of the document. `tests/generators` generates some.
+//! What client generators need of the document. `tests/generators` runs some of them.
 
 use serde_json::json;
 
 use crate::contract::{document, is_text, media, named, operations};
 
-/// openapi-generator refuses a whole document for one link with a body, and nothing needs it there.
+/// openapi-generator refuses a whole document because of one link with a body, and no link needs one.
 #[tokio::test]
 async fn no_link_has_a_body_where_generators_refuse_one() {
     let document = document().await;
@@ -128,7 +128,7 @@ async fn no_operation_has_the_name_of_a_keyword() {
         let is_plain =
             id.chars().all(|c| c.is_ascii_alphanumeric()) && id.starts_with(|c: char| c.is_ascii_lowercase());
         assert!(is_plain, "{name}: {id}");
-        // Generators rename what is a word of JavaScript, Kotlin, Swift or Dart.
+        // Generators rename members whose name is a keyword of JavaScript, Kotlin, Swift or Dart.
         assert!(!["export", "import", "delete", "default", "switch", "return"].contains(&id), "{name}: {id}");
         let summary = operation["summary"].as_str().unwrap();
         assert!(summary.len() <= 80 && !summary.ends_with('.'), "{name}: {summary}");

@@ -28,7 +28,7 @@ from auth.models import (
     SuccessCodeSentData,
     VerifyRequest,
 )
-from processes import Auth, ask, expect
+from processes import Auth, request, expect
 
 BINARY, SCRATCH = sys.argv[1:]
 PHONE = "+919812345670"
@@ -36,7 +36,7 @@ SETTINGS = {"TWILIO_TEST_MODE": "true", "OTP_RESEND_SECONDS": "0"}
 
 
 def newest_code(server):
-    inbox = expect(200, ask("GET", f"{server.base}/dev/inbox.json?phone_number=%2B{PHONE[1:]}"))
+    inbox = expect(200, request("GET", f"{server.base}/dev/inbox.json?phone_number=%2B{PHONE[1:]}"))
     return inbox["messages"][0]["otp_code"]
 
 

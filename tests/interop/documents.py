@@ -23,11 +23,11 @@ def differences(shown, found, where="answer"):
     if isinstance(shown, dict) and isinstance(found, dict):
         if shown.keys() != found.keys():
             return [f"{where} has {sorted(found)} and not {sorted(shown)}"]
-        return [fault for name in shown for fault in differences(shown[name], found[name], f"{where}.{name}")]
+        return [difference for name in shown for difference in differences(shown[name], found[name], f"{where}.{name}")]
     if isinstance(shown, list) and isinstance(found, list):
         if bool(shown) != bool(found):
             return [f"{where} is {found}"]
-        return [fault for one in found for fault in differences(shown[0], one, f"{where}[]")]
+        return [difference for one in found for difference in differences(shown[0], one, f"{where}[]")]
     if isinstance(shown, str) and isinstance(found, str) and NEW_EACH_TIME.match(shown):
         return []
     if isinstance(shown, int) and isinstance(found, int) and not isinstance(shown, bool):
@@ -79,6 +79,6 @@ def walk(report, auth, service, tools):
         following = blocks[place + 1] if place + 1 < len(blocks) else ("", "")
         if following[0] != "json":
             continue
-        faults = differences(json.loads(following[1]), answer)
-        report.check(f"`{what}` answers what the page shows", not faults, "; ".join(faults))
+        missing = differences(json.loads(following[1]), answer)
+        report.check(f"`{what}` answers what the page shows", not missing, "; ".join(missing))
     report.check("the page has commands", ran > 10, ran)

@@ -51,7 +51,7 @@ def strangers_key(algorithm):
 
 def sign(algorithm, key, header, claims):
     extra = {name: value for name, value in header.items() if name != "alg"}
-    # A string for `iss`, a list of claims, anything: PyJWT is to sign what it is told.
+    # A string for `iss`, a list of claims, anything: PyJWT has to sign any claims.
     return jwt.encode(claims, key, algorithm=algorithm, headers=extra)
 
 
@@ -88,7 +88,7 @@ def with_another_algorithm(algorithm, key, header, claims):
 
 
 def with_its_own_key(algorithm, header, claims):
-    """A key in the header is whoever's who wrote the header."""
+    """A key in the header comes from the attacker who wrote the header."""
     if algorithm == "HS256":
         return {}
     key = strangers_key(algorithm)
@@ -98,7 +98,7 @@ def with_its_own_key(algorithm, header, claims):
         "an address of keys in the header (jku)": sign(
             algorithm, key, {**header, "kid": "theirs", "jku": "http://127.0.0.1:9/jwks.json"}, claims
         ),
-        "a kid that nobody knows": sign(algorithm, key, {**header, "kid": "nobody"}, claims),
+        "an unknown kid": sign(algorithm, key, {**header, "kid": "nobody"}, claims),
     }
 
 
@@ -118,7 +118,7 @@ def refused(algorithm, key, pair):
         "a token without an end": signed(exp=None),
         "a token without a user": signed(user_id=None),
         "a token without a type": signed(token_type=None),
-        "somebody else's signature": sign(algorithm, strangers_key(algorithm), header, claims),
+        "a stranger's signature": sign(algorithm, strangers_key(algorithm), header, claims),
         "another user under the same signature": f"{body[0]}.{altered}.{body[2]}",
         "no token at all": "nonsense",
     }

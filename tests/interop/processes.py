@@ -1,4 +1,4 @@
-"""The programs under test, each on a free port, and how they are asked."""
+"""The programs under test, each on a free port, and a client for them."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def ask(method, url, token=None, body=None):
+def request(method, url, token=None, body=None):
     """The status, and the body read as JSON. An answer of 400 or above is an answer too."""
     headers = {"Content-Type": "application/json"} if body is not None else {}
     if token is not None:
@@ -66,7 +66,7 @@ class Program:
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end and self.child.poll() is None:
             try:
-                if ask("GET", self.base + self.health)[0] == 200:
+                if request("GET", self.base + self.health)[0] == 200:
                     return self
             except OSError:
                 time.sleep(0.05)
@@ -105,20 +105,20 @@ class Auth(Program):
 
     def sign_in_by_phone(self, phone):
         """The tokens of an account that has a phone and nothing else."""
-        expect(200, ask("POST", f"{self.base}/api/auth/signup", body={"phone_number": phone}))
+        expect(200, request("POST", f"{self.base}/api/auth/signup", body={"phone_number": phone}))
         query = urllib.parse.urlencode({"phone_number": phone})
-        inbox = expect(200, ask("GET", f"{self.base}/dev/inbox.json?{query}"))
+        inbox = expect(200, request("GET", f"{self.base}/dev/inbox.json?{query}"))
         code = {"phone_number": phone, "otp_code": inbox["messages"][0]["otp_code"]}
-        answer = expect(200, ask("POST", f"{self.base}/api/auth/verify-otp/", body=code))
+        answer = expect(200, request("POST", f"{self.base}/api/auth/verify-otp/", body=code))
         return {"access": answer["token"], "refresh": answer["data"]["refresh_token"]}
 
     def register(self, username):
         """The tokens of an account that has a name, an e-mail address and a password."""
         body = {"username": username, "email": f"{username}@example.com", "password": "amber-kite-4821"}
-        return expect(201, ask("POST", f"{self.base}/api/auth/register/", body=body))
+        return expect(201, request("POST", f"{self.base}/api/auth/register/", body=body))
 
     def refresh(self, pair):
-        return expect(200, ask("POST", f"{self.base}/api/token/refresh/", body={"refresh": pair["refresh"]}))
+        return expect(200, request("POST", f"{self.base}/api/token/refresh/", body={"refresh": pair["refresh"]}))
 
 
 def expect(status, answer):

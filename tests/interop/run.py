@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import documents
 import forge
 from cryptography.hazmat.primitives import serialization
-from processes import Auth, Program, ask, expect, free_port
+from processes import Auth, Program, request, expect, free_port
 
 BINARY, SCRATCH = sys.argv[1:]
 EXAMPLES = os.path.join(SCRATCH, "examples")
@@ -78,11 +78,11 @@ class Django(Program):
 
 
 def post(service, token, **more):
-    return ask("POST", f"{service.base}/api/v1/opportunities", token, OPPORTUNITY | more)
+    return request("POST", f"{service.base}/api/v1/opportunities", token, OPPORTUNITY | more)
 
 
 def listed(service, token):
-    return expect(200, ask("GET", f"{service.base}/api/v1/opportunities", token))["opportunities"]
+    return expect(200, request("GET", f"{service.base}/api/v1/opportunities", token))["opportunities"]
 
 
 def takes(service, pairs):
@@ -117,9 +117,9 @@ def refuses(service, pair, forged):
 def the_server_itself_refuses(auth, pair, forged):
     """What the services refuse, the server does."""
     profile = f"{auth.base}/api/auth/profile"
-    report.same("the server takes its access token", ask("GET", profile, pair["access"])[0], 200)
+    report.same("the server takes its access token", request("GET", profile, pair["access"])[0], 200)
     for name, token in forged.items():
-        status, body = ask("GET", profile, token)
+        status, body = request("GET", profile, token)
         report.check(f"the server refuses {name}", status == 401, f"{status} {body}")
 
 
@@ -139,7 +139,7 @@ def tokens_are_described(auth, algorithm, pairs, settings):
         report.same("the algorithm is the configured one", header["alg"], algorithm)
         report.same("an access token lives for 30 minutes", claims["exp"] - claims["iat"], 1800)
     for path in ("/.well-known/jwks.json", "/api/auth/jwks.json/"):
-        keys = expect(200, ask("GET", auth.base + path))["keys"]
+        keys = expect(200, request("GET", auth.base + path))["keys"]
         kids = [key["kid"] for key in keys]
         if algorithm == "HS256":
             report.same(f"{path} shows no secret", keys, [])
@@ -154,15 +154,15 @@ def django_finds_its_user(django, auth, phone):
     pair = auth.sign_in_by_phone(phone)
     user_id = forge.read(pair["access"])[1]["user_id"]
     me, claims = f"{django.base}/api/v1/members/me", f"{django.base}/api/v1/claims"
-    status, body = ask("GET", me, pair["access"])
+    status, body = request("GET", me, pair["access"])
     report.same("JWTAuthentication does not know a stranger", (status, body.get("code")), (401, "user_not_found"))
-    status, body = ask("GET", claims, pair["access"])
+    status, body = request("GET", claims, pair["access"])
     report.same(
-        "JWTStatelessUserAuthentication asks no database", (status, body), (200, {"id": user_id, "role": "user", "username": ""})
+        "JWTStatelessUserAuthentication reads no database", (status, body), (200, {"id": user_id, "role": "user", "username": ""})
     )
-    report.same("a look at the claims makes no user", ask("GET", me, pair["access"])[0], 401)
+    report.same("a look at the claims makes no user", request("GET", me, pair["access"])[0], 401)
     report.same("LoopinAuthentication makes the user", post(django, pair["access"])[0], 201)
-    status, body = ask("GET", me, pair["access"])
+    status, body = request("GET", me, pair["access"])
     report.same("JWTAuthentication then finds the user", (status, body.get("id")), (200, user_id))
     django.shell(f"User.objects.filter(id='{user_id}').update(is_active=False)")
     report.same("a user that Django switched off stays so", post(django, pair["access"])[0], 401)
@@ -170,7 +170,7 @@ def django_finds_its_user(django, auth, phone):
     other = auth.sign_in_by_phone(phone[:-1] + "9")
     user_id = forge.read(other["access"])[1]["user_id"]
     django.shell(f"User.objects.create(id='{user_id}', username='invited')")
-    status, body = ask("GET", me, other["access"])
+    status, body = request("GET", me, other["access"])
     report.same("a user made beforehand is found by user_id", (status, body), (200, {"id": user_id, "username": "invited"}))
 
 
@@ -181,17 +181,17 @@ def many_first_requests(django, pair):
 
 
 def a_signed_out_session(auth, service, phone):
-    """A token lives until its end; what must not be done with a stolen one asks the server."""
+    """A token is valid until its expiry; the service checks the session before it deletes."""
     pair = auth.sign_in_by_phone(phone)
     made = expect(201, post(service, pair["access"]))
-    expect(200, ask("POST", f"{auth.base}/api/auth/logout", pair["access"]))
+    expect(200, request("POST", f"{auth.base}/api/auth/logout", pair["access"]))
     report.same(f"{service.name} takes a token whose session has ended", post(service, pair["access"])[0], 201)
     address = f"{service.base}/api/v1/opportunities/{made['id']}"
-    report.same(f"{service.name} deletes nothing for it", ask("DELETE", address, pair["access"])[0], 401)
+    report.same(f"{service.name} deletes nothing for it", request("DELETE", address, pair["access"])[0], 401)
     live = auth.sign_in_by_phone(phone[:-1] + "9")
     made = expect(201, post(service, live["access"]))
     address = f"{service.base}/api/v1/opportunities/{made['id']}"
-    report.same(f"{service.name} deletes for a live session", ask("DELETE", address, live["access"])[0], 200)
+    report.same(f"{service.name} deletes for a live session", request("DELETE", address, live["access"])[0], 200)
 
 
 # ---- The suites ----
@@ -219,7 +219,7 @@ def with_a_secret(folder, names):
                 refuses(service, pair, forged)
             django_finds_its_user(three, auth, "+919812345680")
             a_signed_out_session(auth, one, "+919812345690")
-        # The secret changes: first the services, then the server, and nobody signs in again.
+        # The secret changes: first the services, then the server, and no user has to sign in again.
         settings = {"JWT_SECRET": second, "JWT_PREVIOUS_SECRET": first, "AUTH_URL": auth.base} | names
         with node("with-secret", settings) as one, python("with_secret", settings) as two:
             auth.restart(common | {"JWT_SECRET_KEY": second, "JWT_PREVIOUS_KEYS": f"secret:{first}"})
@@ -286,7 +286,7 @@ def from_a_secret_to_a_key(folder):
         settings = {"JWT_ALGORITHM": "ES256", "JWKS_URL": f"{auth.base}/.well-known/jwks.json"}
         with node("with-jwks", settings) as one, python("with_jwks", settings) as two, Django(settings) as three:
             auth.restart({"JWT_ALGORITHM": "ES256", "JWT_PRIVATE_KEY_FILE": file, "JWT_PREVIOUS_KEYS": f"secret:{secret}"})
-            profile = ask("GET", f"{auth.base}/api/auth/profile", pair["access"])
+            profile = request("GET", f"{auth.base}/api/auth/profile", pair["access"])
             report.same("the server takes tokens of the secret", profile[0], 200)
             after = {"the key": auth.refresh(pair)}
             for service in (one, two, three):

@@ -162,20 +162,20 @@ def complaint(region, text, ours, plain):
 
 def main():
     reader, rounds = sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    asked = list(dict.fromkeys(cases(rounds)))
-    lines = "".join(f"{region}\t{text}\n" for region, text in asked)
+    sent = list(dict.fromkeys(cases(rounds)))
+    lines = "".join(f"{region}\t{text}\n" for region, text in sent)
     answers = subprocess.run([reader], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert len(answers) == len(asked), (len(answers), len(asked))
+    assert len(answers) == len(sent), (len(answers), len(sent))
     plain = {r for r in phonenumbers.SUPPORTED_REGIONS if leads_abroad_by_00(PhoneMetadata.metadata_for_region(r))}
     complaints, taken = Counter(), Counter()
-    for (region, text), ours in zip(asked, answers):
+    for (region, text), ours in zip(sent, answers):
         taken[ours.startswith("+")] += 1
         why = complaint(region, text, ours, plain)
         if why:
             complaints[why.split(" (")[0].split("'s ")[0]] += 1
             if complaints.total() <= SHOWN:
                 print(f"{text} at {region} is read as {ours}: {why}")
-    print(f"{len(asked)} numbers, of which {taken[True]} are taken; {complaints.total()} complaints {dict(complaints)}")
+    print(f"{len(sent)} numbers, of which {taken[True]} are taken; {complaints.total()} complaints {dict(complaints)}")
     # A check of nothing would be content with everything.
     sys.exit(bool(complaints) or taken[True] < 5_000 or taken[False] < 5_000)
 

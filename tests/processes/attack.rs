@@ -1,4 +1,4 @@
-//! An attacker against the real program: `tests/attack/attack.py`, for a moment. For as long as one likes, by hand:
+//! A short run of the attacker of `tests/attack/attack.py` against the real program. For a longer run by hand:
 //!
 //! ```text
 //! ATTACK_SECONDS=60 cargo test --test processes attack -- --nocapture
@@ -11,15 +11,15 @@ use std::{
 
 use crate::{server::Folder, support::postgres};
 
-/// How long each of the five attacks takes here, in seconds.
-const A_MOMENT: &str = "1.5";
+/// The duration of each of the five attacks, in seconds.
+const DEFAULT_SECONDS: &str = "1.5";
 
-#[expect(clippy::disallowed_methods, reason = "how long it takes is asked of whoever runs the test")]
+#[expect(clippy::disallowed_methods, reason = "the duration can be set when the test is run by hand")]
 fn seconds() -> String {
-    std::env::var("ATTACK_SECONDS").unwrap_or_else(|_| A_MOMENT.to_owned())
+    std::env::var("ATTACK_SECONDS").unwrap_or_else(|_| DEFAULT_SECONDS.to_owned())
 }
 
-/// Whether there is a Python to attack with. If not, says so where nobody can miss it; the gate does not go without.
+/// Whether there is a Python to run the attacker. If not, prints a warning, or fails where `REQUIRE_POSTGRES` is set.
 fn has_python() -> bool {
     let found = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
@@ -29,14 +29,14 @@ fn has_python() -> bool {
         )]
         let is_required = std::env::var_os("REQUIRE_POSTGRES").is_some();
         assert!(!is_required, "REQUIRE_POSTGRES is set, but there is no python3");
-        // Past the capture of the test runner, which would hide it.
+        // Written directly, because the test runner captures `eprintln!`.
         let _ = std::io::stderr().write_all(b"\n!! NO PYTHON3: THE ATTACKS DID NOT RUN.\n\n");
     }
     found
 }
 
-/// Attacks so many servers on this database, and checks that every bound held.
-async fn attacked(database_url: String, servers: &'static str) {
+/// Attacks this many servers on this database, and checks that no bound was exceeded.
+async fn attack(database_url: String, servers: &'static str) {
     if !has_python() {
         return;
     }
@@ -49,21 +49,21 @@ async fn attacked(database_url: String, servers: &'static str) {
             .output()
     });
     let output = running.await.expect("the attacker is not cancelled").expect("python3 is there");
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{servers} server(s)\n{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    println!("{servers} server(s)\n{printed}");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.matches("were wrong and judged").count(), 5, "{said}\n{errors}");
+    assert!(output.status.success(), "{printed}\n{errors}");
+    assert_eq!(printed.matches("were wrong and judged").count(), 5, "{printed}\n{errors}");
 }
 
 async fn on_sqlite(servers: &'static str) {
     let folder = Folder::new();
-    attacked(format!("sqlite://{}", folder.0.join("attacked.sqlite3").display()), servers).await;
+    attack(format!("sqlite://{}", folder.0.join("attack.sqlite3").display()), servers).await;
 }
 
 async fn on_postgres(servers: &'static str) {
     if postgres::is_there() {
-        attacked(postgres::new_database().await, servers).await;
+        attack(postgres::new_database().await, servers).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! `loopin-auth audit`: what is in the audit log, printed and followed; and `audit drop`.
+//! `loopin-auth audit` and `audit drop`: prints, follows and shortens the audit log.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -8,15 +8,15 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    server::{Folder, SECRETS, Said, Server, program, run},
+    server::{CommandOutput, Folder, SECRETS, Server, program, run},
     support::{OTHER_PHONE, PHONE},
 };
 
-fn audit(folder: &Folder, arguments: &[&str]) -> Said {
+fn audit(folder: &Folder, arguments: &[&str]) -> CommandOutput {
     let all: Vec<&str> = ["audit"].into_iter().chain(arguments.iter().copied()).collect();
-    let said = run(folder, &all, &SECRETS);
-    assert!(said.status.success(), "{}{}", said.out, said.err);
-    said
+    let output = run(folder, &all, &SECRETS);
+    assert!(output.status.success(), "{}{}", output.out, output.err);
+    output
 }
 
 /// The entries as `--json` prints them.
@@ -29,8 +29,8 @@ fn actions(entries: &[Value]) -> Vec<&str> {
     entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect()
 }
 
-/// Signs up at a server, stops it as a process manager does, and waits for its end.
-async fn a_life(folder: &Folder, settings: &[(&str, &str)], phone: &str) -> String {
+/// Starts a server, signs up, and stops the server as a process manager does. Waits for its end.
+async fn run_server(folder: &Folder, settings: &[(&str, &str)], phone: &str) -> String {
     let all: Vec<(&str, &str)> = SECRETS.iter().chain(settings).copied().collect();
     let mut server = Server::start(folder, &all).await;
     server.signup(phone).await.ok();
@@ -44,8 +44,8 @@ async fn a_life(folder: &Folder, settings: &[(&str, &str)], phone: &str) -> Stri
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_wrote_is_printed_and_found() {
     let folder = Folder::new();
-    let id = a_life(&folder, &[("OTP_LENGTH", "6")], PHONE).await;
-    // Told to stop, it wrote everything first.
+    let id = run_server(&folder, &[("OTP_LENGTH", "6")], PHONE).await;
+    // A server that gets SIGTERM writes everything first.
     let all = entries(&folder, &[]);
     assert_eq!(actions(&all), ["server_started", "settings_changed", "code_sent", "signed_in"]);
     let changed = all[1]["detail"]["changed"].as_array().unwrap();
@@ -56,7 +56,7 @@ async fn what_a_server_wrote_is_printed_and_found() {
     assert_eq!(all[3]["phone_masked"], json!("+91******9376"));
     assert!(all[3]["at"].as_str().unwrap().ends_with("+00:00"), "{}", all[3]);
 
-    let other = a_life(&folder, &[("OTP_LENGTH", "8")], OTHER_PHONE).await;
+    let other = run_server(&folder, &[("OTP_LENGTH", "8")], OTHER_PHONE).await;
     let all = entries(&folder, &["--action", "settings_changed"]);
     let change: Vec<&Value> = all[1]["detail"]["changed"].as_array().unwrap().iter().collect();
     assert!(change.contains(&&json!({"name": "OTP_LENGTH", "old": "6", "new": "8"})), "{change:?}");
@@ -103,7 +103,7 @@ async fn what_is_new_is_followed() {
         assert_eq!(entry["action"], json!("code_sent"));
         assert!(phone.ends_with(&entry["phone_masked"].as_str().unwrap()[9..]), "{entry}");
     }
-    // Whoever follows ends when nobody reads any more, at the next thing that is new.
+    // The command ends when its reader has closed the pipe, at the next new entry.
     drop(lines);
     server.signup("+919811112222").await.ok();
     let status = tokio::task::block_in_place(|| following.wait()).unwrap();
@@ -113,24 +113,24 @@ async fn what_is_new_is_followed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_months_are_dropped_by_a_command_and_the_one_that_goes_on_is_not() {
     let folder = Folder::new();
-    a_life(&folder, &[], PHONE).await;
+    run_server(&folder, &[], PHONE).await;
     let before = entries(&folder, &[]);
-    let said = run(&folder, &["audit", "drop", "--before", "2999-01"], &SECRETS);
-    assert_eq!(said.status.code(), Some(1), "{}", said.out);
-    assert!(said.err.contains("only months that are over"), "{}", said.err);
+    let output = run(&folder, &["audit", "drop", "--before", "2999-01"], &SECRETS);
+    assert_eq!(output.status.code(), Some(1), "{}", output.out);
+    assert!(output.err.contains("only months that are over"), "{}", output.err);
     assert_eq!(entries(&folder, &[]), before);
-    let said = run(&folder, &["audit", "drop", "--before", "2020-01"], &SECRETS);
-    assert!(said.out.contains("dropped 0 entries of before 2020-01"), "{}{}", said.out, said.err);
+    let output = run(&folder, &["audit", "drop", "--before", "2020-01"], &SECRETS);
+    assert!(output.out.contains("dropped 0 entries of before 2020-01"), "{}{}", output.out, output.err);
     let after = entries(&folder, &[]);
     assert_eq!(after[..before.len()], before);
     assert_eq!(actions(&after[before.len()..]), ["audit_dropped"]);
     assert_eq!(after.last().unwrap()["actor_kind"], json!("command"));
-    // Everything else that is over goes by another command, and this log does not.
+    // `purge` removes other old rows, but not those of this log.
     assert!(run(&folder, &["purge", "--older-than-days", "1"], &SECRETS).status.success());
     assert_eq!(entries(&folder, &[]).len(), after.len());
     for wrong in [["--before", "May"], ["--before", "2026-13"]] {
-        let said = run(&folder, &["audit", "drop", wrong[0], wrong[1]], &SECRETS);
-        assert_eq!(said.status.code(), Some(2), "{}", said.out);
+        let output = run(&folder, &["audit", "drop", wrong[0], wrong[1]], &SECRETS);
+        assert_eq!(output.status.code(), Some(2), "{}", output.out);
     }
 }
 
@@ -140,8 +140,8 @@ fn an_admin_who_was_made_by_a_command_is_in_the_log() {
     assert!(run(&folder, &["migrate"], &SECRETS).status.success());
     let settings: Vec<(&str, &str)> =
         SECRETS.into_iter().chain([("LOOPIN_SUPERUSER_PASSWORD", "wistful-otter-71")]).collect();
-    let said = run(&folder, &["createsuperuser", "--username", "ada", "--noinput"], &settings);
-    assert!(said.status.success(), "{}", said.err);
+    let output = run(&folder, &["createsuperuser", "--username", "ada", "--noinput"], &settings);
+    assert!(output.status.success(), "{}", output.err);
     let all = entries(&folder, &[]);
     assert_eq!(actions(&all), ["registered"]);
     assert_eq!(
@@ -154,24 +154,28 @@ fn an_admin_who_was_made_by_a_command_is_in_the_log() {
 #[test]
 fn what_cannot_be_read_or_is_no_condition_is_said() {
     let folder = Folder::new();
-    let said = run(&folder, &["audit"], &SECRETS);
-    assert_eq!(said.status.code(), Some(1));
-    assert!(said.err.contains("loopin-auth migrate"), "{}", said.err);
+    let output = run(&folder, &["audit"], &SECRETS);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.err.contains("loopin-auth migrate"), "{}", output.err);
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing was made");
     assert!(run(&folder, &["migrate"], &SECRETS).status.success());
-    let said = audit(&folder, &[]);
-    assert_eq!((said.out.as_str(), said.err.as_str()), ("", "the audit log is empty\n"));
-    let said = audit(&folder, &["--json", "--action", "signed_in"]);
+    let output = audit(&folder, &[]);
+    assert_eq!((output.out.as_str(), output.err.as_str()), ("", "the audit log is empty\n"));
+    let output = audit(&folder, &["--json", "--action", "signed_in"]);
     assert_eq!(
-        (said.out.as_str(), said.err.as_str()),
+        (output.out.as_str(), output.err.as_str()),
         ("", "no entry of the audit log fits all conditions\n")
     );
-    // With a key that is made up for the run no phone would be found.
-    let said = run(&folder, &["audit", "--phone", PHONE], &[]);
-    assert!(said.status.code() == Some(1) && said.err.contains("SECRET_KEY is not set"), "{}", said.err);
-    let said = run(&folder, &["audit", "--phone", "12"], &SECRETS);
-    assert_eq!(said.status.code(), Some(1));
-    assert!(said.err.contains("--phone: "), "{}", said.err);
+    // With a generated key no phone would be found.
+    let output = run(&folder, &["audit", "--phone", PHONE], &[]);
+    assert!(
+        output.status.code() == Some(1) && output.err.contains("SECRET_KEY is not set"),
+        "{}",
+        output.err
+    );
+    let output = run(&folder, &["audit", "--phone", "12"], &SECRETS);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.err.contains("--phone: "), "{}", output.err);
     for (name, value, hint) in [
         ("--action", "signed_out", "signed_in"),
         ("--since", "yesterday", "2h"),
@@ -179,16 +183,16 @@ fn what_cannot_be_read_or_is_no_condition_is_said() {
         ("--address", "somewhere", "--address"),
         ("--limit", "0", "--limit"),
     ] {
-        let said = run(&folder, &["audit", name, value], &SECRETS);
-        assert_eq!(said.status.code(), Some(2), "{name}: {}", said.out);
-        assert!(said.err.contains(hint), "{hint} is not in {}", said.err);
+        let output = run(&folder, &["audit", name, value], &SECRETS);
+        assert_eq!(output.status.code(), Some(2), "{name}: {}", output.out);
+        assert!(output.err.contains(hint), "{hint} is not in {}", output.err);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reads_only_the_beginning_has_what_she_wants() {
     let folder = Folder::new();
-    a_life(&folder, &[], PHONE).await;
+    run_server(&folder, &[], PHONE).await;
     let mut reading = program(&folder.0, &["audit"], &SECRETS)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -196,7 +200,7 @@ async fn whoever_reads_only_the_beginning_has_what_she_wants() {
         .unwrap();
     drop(reading.stdout.take());
     let status = reading.wait().unwrap();
-    let mut said = String::new();
-    reading.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(status.success() && said.is_empty(), "{status}: {said}");
+    let mut output = String::new();
+    reading.stderr.take().unwrap().read_to_string(&mut output).unwrap();
+    assert!(status.success() && output.is_empty(), "{status}: {output}");
 }

@@ -1,19 +1,19 @@
-//! The commands, and what the program says when it cannot start.
+//! The commands, and the messages of a program that cannot start.
 
 use serde_json::Value;
 
 use crate::{
-    server::{Folder, Said, Server, run},
+    server::{CommandOutput, Folder, Server, run},
     support::PHONE,
 };
 
 #[track_caller]
-fn refuses(said: &Said, sentences: &[&str]) {
-    assert_eq!(said.status.code(), Some(1), "{}{}", said.out, said.err);
+fn refuses(output: &CommandOutput, sentences: &[&str]) {
+    assert_eq!(output.status.code(), Some(1), "{}{}", output.out, output.err);
     for sentence in sentences {
-        assert!(said.err.contains(sentence), "{sentence:?} is not in:\n{}", said.err);
+        assert!(output.err.contains(sentence), "{sentence:?} is not in:\n{}", output.err);
     }
-    assert!(!said.err.contains("panicked"), "{}", said.err);
+    assert!(!output.err.contains("panicked"), "{}", output.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,9 +36,9 @@ async fn a_port_in_use_is_named() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[]).await;
     let address = server.base.trim_start_matches("http://").to_owned();
-    let said = run(&Folder::new(), &[], &[("BIND_ADDR", &address)]);
+    let output = run(&Folder::new(), &[], &[("BIND_ADDR", &address)]);
     refuses(
-        &said,
+        &output,
         &["BIND_ADDR", &address, "in use", "another program listens there", "set another port, such as"],
     );
 }
@@ -58,17 +58,17 @@ fn every_wrong_setting_is_named_at_once() {
         ("JWT_ALGORITHM", "none"),
         ("SECRET_KEY", "short-and-secret"),
     ];
-    let said = run(&Folder::new(), &[], &settings);
+    let output = run(&Folder::new(), &[], &settings);
     let mut names: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
     names.extend(["JWT_SECRET_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"]);
     names.retain(|name| *name != "TWILIO_TEST_MODE");
-    refuses(&said, &names);
-    assert!(!said.err.contains("short-and-secret"), "a secret is not repeated: {}", said.err);
+    refuses(&output, &names);
+    assert!(!output.err.contains("short-and-secret"), "a secret is not repeated: {}", output.err);
 }
 
 #[test]
 fn production_names_everything_that_it_lacks() {
-    let said = run(
+    let output = run(
         &Folder::new(),
         &["serve"],
         &[
@@ -86,23 +86,23 @@ fn production_names_everything_that_it_lacks() {
         "RATE_LIMITS_ENABLED",
         "CORS_ALLOWED_ORIGINS",
     ];
-    refuses(&said, &names);
+    refuses(&output, &names);
 }
 
 #[test]
 fn a_file_of_settings_that_cannot_be_read_is_named_and_not_repeated() {
     let folder = Folder::new();
     folder.write(".env", "OTP_LENGTH=6\nSECRET_KEY=\"not closed, and secret\n");
-    let said = run(&folder, &[], &[]);
-    refuses(&said, &[".env", "SECRET_KEY"]);
-    assert!(!said.err.contains("and secret"), "a secret is not repeated: {}", said.err);
+    let output = run(&folder, &[], &[]);
+    refuses(&output, &[".env", "SECRET_KEY"]);
+    assert!(!output.err.contains("and secret"), "a secret is not repeated: {}", output.err);
 }
 
 #[test]
 fn a_database_that_cannot_be_opened_is_said() {
     let folder = Folder::new();
-    let said = run(&folder, &["purge"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
-    refuses(&said, &["database"]);
+    let output = run(&folder, &["purge"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
+    refuses(&output, &["database"]);
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn migrate_makes_the_database_and_may_be_repeated() {
     for sentence in
         ["sqlite://loopin-auth.sqlite3: made, and ", "sqlite://loopin-auth.sqlite3: no migration was left"]
     {
-        let said = run(&folder, &["migrate"], &[]);
-        assert!(said.status.success(), "{}", said.err);
+        let output = run(&folder, &["migrate"], &[]);
+        assert!(output.status.success(), "{}", output.err);
         assert!(
-            said.out.contains(sentence) && said.out.contains("the database is up to date"),
+            output.out.contains(sentence) && output.out.contains("the database is up to date"),
             "{}",
-            said.out
+            output.out
         );
     }
     assert!(folder.0.join("loopin-auth.sqlite3").exists());
@@ -129,8 +129,13 @@ async fn purge_removes_what_is_over_and_keeps_people() {
     server.signup(PHONE).await.ok();
     let code = server.code_for(PHONE).await;
     server.verify_otp(PHONE, &code).await.ok();
-    let said = run(&folder, &["purge"], &[]);
-    assert!(said.out.contains("removed 0 challenges, 0 messages, 0 sessions"), "{}{}", said.out, said.err);
+    let output = run(&folder, &["purge"], &[]);
+    assert!(
+        output.out.contains("removed 0 challenges, 0 messages, 0 sessions"),
+        "{}{}",
+        output.out,
+        output.err
+    );
 
     let url = format!("sqlite://{}", folder.0.join("loopin-auth.sqlite3").display());
     for (table, column) in [
@@ -142,8 +147,13 @@ async fn purge_removes_what_is_over_and_keeps_people() {
         let sql = format!("UPDATE {table} SET {column} = '2020-01-01 00:00:00.000000 +00:00'");
         crate::crashes::execute(&url, &sql).await;
     }
-    let said = run(&folder, &["purge", "--older-than-days", "30"], &[]);
-    assert!(said.out.contains("removed 1 challenges, 1 messages, 1 sessions"), "{}{}", said.out, said.err);
+    let output = run(&folder, &["purge", "--older-than-days", "30"], &[]);
+    assert!(
+        output.out.contains("removed 1 challenges, 1 messages, 1 sessions"),
+        "{}{}",
+        output.out,
+        output.err
+    );
     for table in ["accounts", "leads"] {
         assert_eq!(crate::crashes::count(&url, &format!("SELECT COUNT(*) FROM {table}")).await, 1);
     }
@@ -152,9 +162,9 @@ async fn purge_removes_what_is_over_and_keeps_people() {
 #[test]
 fn openapi_prints_the_document_that_is_served_and_nothing_else() {
     let folder = Folder::new();
-    let said = run(&folder, &["openapi"], &[]);
-    assert!(said.status.success(), "{}", said.err);
-    let document: Value = serde_json::from_str(&said.out).unwrap();
+    let output = run(&folder, &["openapi"], &[]);
+    assert!(output.status.success(), "{}", output.err);
+    let document: Value = serde_json::from_str(&output.out).unwrap();
     assert_eq!(document["info"]["title"], "loopin-auth");
     let committed = include_str!("../../docs/openapi.json");
     assert_eq!(document, serde_json::from_str::<Value>(committed).unwrap());
@@ -168,11 +178,14 @@ fn settings_says_what_is_in_force_and_where_it_comes_from() {
     let password = "the-password-of-the-database";
     let url = format!("postgres://loopin:{password}@db.example.com/loopin");
     let secret = ("SECRET_KEY", "a secret key of the tests, 32 bytes or more");
-    let said = run(&folder, &["settings"], &[secret, ("PRODUCT_NAME", "Other"), ("DATABASE_URL", &url)]);
-    assert!(said.status.success(), "{}", said.err);
+    let output = run(&folder, &["settings"], &[secret, ("PRODUCT_NAME", "Other"), ("DATABASE_URL", &url)]);
+    assert!(output.status.success(), "{}", output.err);
     let row = |name: &str| -> Vec<&str> {
-        let row = said.out.lines().find(|line| line.split_whitespace().next() == Some(name));
-        row.unwrap_or_else(|| panic!("{name} is not in:\n{}", said.out)).split_whitespace().skip(1).collect()
+        let row = output.out.lines().find(|line| line.split_whitespace().next() == Some(name));
+        row.unwrap_or_else(|| panic!("{name} is not in:\n{}", output.out))
+            .split_whitespace()
+            .skip(1)
+            .collect()
     };
     for (name, expected) in [
         ("OTP_LENGTH", ["6", ".env"]),
@@ -187,15 +200,15 @@ fn settings_says_what_is_in_force_and_where_it_comes_from() {
     }
     assert_eq!(row("JWT_SECRET_KEY"), ["(not", "set)", "default"]);
     for hidden in [secret.1, password] {
-        assert!(!said.out.contains(hidden), "{hidden}");
+        assert!(!output.out.contains(hidden), "{hidden}");
     }
-    // In prod other defaults hold, and what is missing is said.
-    let said = run(&folder, &["settings"], &[("ENVIRONMENT", "prod")]);
-    refuses(&said, &["SECRET_KEY must be set in prod"]);
+    // In prod there are other defaults, and missing settings are reported.
+    let output = run(&folder, &["settings"], &[("ENVIRONMENT", "prod")]);
+    refuses(&output, &["SECRET_KEY must be set in prod"]);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines: Vec<String> = said.out.lines().map(words).collect();
+    let lines: Vec<String> = output.out.lines().map(words).collect();
     for line in ["BIND_ADDR 0.0.0.0:8000 default", "TWILIO_TEST_MODE false default"] {
-        assert!(lines.iter().any(|one| one == line), "{line} is not in:\n{}", said.out);
+        assert!(lines.iter().any(|one| one == line), "{line} is not in:\n{}", output.out);
     }
 }
 
@@ -203,15 +216,15 @@ fn settings_says_what_is_in_force_and_where_it_comes_from() {
 fn help_and_version_need_no_settings() {
     let folder = Folder::new();
     let broken = [("ENVIRONMENT", "nowhere")];
-    let said = run(&folder, &["--version"], &broken);
-    assert_eq!(said.out, format!("loopin-auth {}\n", env!("CARGO_PKG_VERSION")));
-    let said = run(&folder, &["--help"], &broken);
-    assert!(said.status.success());
+    let output = run(&folder, &["--version"], &broken);
+    assert_eq!(output.out, format!("loopin-auth {}\n", env!("CARGO_PKG_VERSION")));
+    let output = run(&folder, &["--help"], &broken);
+    assert!(output.status.success());
     for command in
         ["serve", "migrate", "purge", "openapi", "doctor", "settings", "sms", "keys", "audit", ".env.example"]
     {
-        assert!(said.out.contains(command), "{command} is not in:\n{}", said.out);
+        assert!(output.out.contains(command), "{command} is not in:\n{}", output.out);
     }
-    let said = run(&folder, &["dance"], &[]);
-    assert_eq!(said.status.code(), Some(2));
+    let output = run(&folder, &["dance"], &[]);
+    assert_eq!(output.status.code(), Some(2));
 }

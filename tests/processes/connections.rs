@@ -12,7 +12,7 @@ use crate::{
     support::PHONE,
 };
 
-/// How long the end of a connection may take to be noticed on a slow machine.
+/// The longest time until the server closes a connection, on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn address(server: &Server) -> SocketAddr {
@@ -28,18 +28,18 @@ async fn two_thousand_slow_connections_leave_the_server_answering() {
     let mut slow = Vec::new();
     for number in 0..2_000 {
         let mut socket = TcpStream::connect(address(&server)).await.expect("a connection");
-        // Some say nothing, some begin a header, some a body, and some have made as if they spoke HTTP/2.
-        let said: &[u8] = match number % 4 {
+        // Some send nothing, some a part of a header, some a part of a body, and some the beginning of HTTP/2.
+        let sent: &[u8] = match number % 4 {
             0 => b"",
             1 => b"GET /api/health HTTP/1.1\r\nhost: loc",
             2 => b"POST /api/auth/signup HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{",
             _ => b"PRI * HTTP/2.0\r\n\r\nSM",
         };
-        socket.write_all(said).await.expect("it is taken");
+        socket.write_all(sent).await.expect("it is taken");
         slow.push(socket);
     }
     for _ in 0..20 {
-        // A client of its own each time, so that each needs a connection of its own.
+        // A new client each time, so that each request needs a new connection.
         let fresh = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let answer = fresh.get(format!("{}/api/health/ready", server.base)).send().await.expect("an answer");
         assert_eq!(answer.status(), 200);
@@ -49,7 +49,7 @@ async fn two_thousand_slow_connections_leave_the_server_answering() {
     for mut socket in slow {
         let mut rest = Vec::new();
         let ended = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut rest));
-        // Closed or reset, but over.
+        // Closed or reset.
         let _ = ended.await.expect("each is cut off in the end");
     }
 }

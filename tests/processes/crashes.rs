@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of a load, and a polite stop.
+//! `kill -9` under load, and a graceful stop.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,14 +22,14 @@ async fn store(url: &str) -> Store {
     Store::connect(&settings).await.expect("the URL is right")
 }
 
-/// A statement of the test's own, past the servers.
+/// Runs a statement directly on the database.
 pub async fn execute(url: &str, sql: &str) {
     let store = store(url).await;
     store.execute_unprepared(sql).await.expect("the statement runs");
     store.close().await;
 }
 
-/// A number that a statement of the test's own finds.
+/// Reads one number directly from the database.
 pub async fn count(url: &str, sql: &str) -> i64 {
     let store = store(url).await;
     let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
@@ -38,7 +38,7 @@ pub async fn count(url: &str, sql: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
-/// Signs up and verifies; what was answered before the server went away, if it was.
+/// Signs up and verifies. `None` if the server was killed before it answered.
 async fn sign_in(server: &Server, phone: &str) -> Option<(String, String)> {
     let body = json!({ "phone_number": phone });
     server.try_send(Method::POST, "/api/auth/signup", None, Some(body)).await.ok()?;
@@ -51,7 +51,7 @@ async fn sign_in(server: &Server, phone: &str) -> Option<(String, String)> {
 
 async fn a_kill_in_the_middle_of_a_load_loses_nothing(url: &str) {
     let folder = Folder::new();
-    // The load comes from one address.
+    // All requests come from one address.
     let load = [("DATABASE_URL", url), ("OTP_RESEND_SECONDS", "0"), ("RATE_LIMITS_ENABLED", "false")];
     let settings = [SECRETS.as_slice(), &load].concat();
     let mut server = Server::start(&folder, &settings).await;
@@ -80,7 +80,7 @@ async fn a_kill_in_the_middle_of_a_load_loses_nothing(url: &str) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    // The load is cut off where it stands, as it would be by the end of the server.
+    // The clients stop too, in the middle of their requests.
     tokio::select! {
         _ = load => panic!("the load was over before the server was killed"),
         () = enough => {}

@@ -1,4 +1,4 @@
-//! `loopin-auth doctor`: what it finds, what it says of it, and that it changes nothing.
+//! `loopin-auth doctor`: what it finds, its messages, and that it changes nothing.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::{
-    server::{Folder, SECRETS, Said, free_port, run},
+    server::{CommandOutput, Folder, SECRETS, free_port, run},
     support::{pgbouncer::PgBouncer, postgres},
 };
 
 pub const SID: &str = "AC0123456789abcdef0123456789abcdef";
 pub const TOKEN: &str = "the-auth-token-of-the-tests";
 
-/// The settings of an account at a stand-in for Twilio.
+/// The settings of an account at a stub of Twilio.
 pub fn account(url: &str) -> Vec<(&str, &str)> {
     let mut settings = SECRETS.to_vec();
     settings.extend([
@@ -25,33 +25,33 @@ pub fn account(url: &str) -> Vec<(&str, &str)> {
     settings
 }
 
-/// The lines about something.
-fn about<'a>(said: &'a Said, what: &str) -> Vec<&'a str> {
+/// The lines about one subject.
+fn about<'a>(output: &'a CommandOutput, what: &str) -> Vec<&'a str> {
     let what = format!("  {what}: ");
-    said.out.lines().filter(|line| line.get(4..).is_some_and(|line| line.starts_with(&what))).collect()
+    output.out.lines().filter(|line| line.get(4..).is_some_and(|line| line.starts_with(&what))).collect()
 }
 
 #[track_caller]
-fn is_said(said: &Said, what: &str, word: &str, sentences: &[&str]) {
-    let lines = about(said, what);
+fn assert_line(output: &CommandOutput, what: &str, word: &str, sentences: &[&str]) {
+    let lines = about(output, what);
     let found = lines
         .iter()
         .any(|line| line.starts_with(word) && sentences.iter().all(|sentence| line.contains(sentence)));
-    assert!(found, "no {word} line about {what} says {sentences:?}:\n{}{}", said.out, said.err);
+    assert!(found, "no {word} line about {what} says {sentences:?}:\n{}{}", output.out, output.err);
 }
 
 #[track_caller]
-fn ended(said: &Said, code: i32) {
-    assert_eq!(said.status.code(), Some(code), "{}{}", said.out, said.err);
-    assert_eq!(said.out.lines().any(|line| line.starts_with("FAIL")), code == 1, "{}", said.out);
-    for line in said.out.lines() {
+fn ended(output: &CommandOutput, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}{}", output.out, output.err);
+    assert_eq!(output.out.lines().any(|line| line.starts_with("FAIL")), code == 1, "{}", output.out);
+    for line in output.out.lines() {
         let is_line = ["ok    ", "warn  ", "FAIL  "].iter().any(|word| line.starts_with(word));
-        assert!(is_line && line.contains(": "), "{line:?} in:\n{}", said.out);
+        assert!(is_line && line.contains(": "), "{line:?} in:\n{}", output.out);
     }
-    assert_eq!(said.err, "");
+    assert_eq!(output.err, "");
 }
 
-/// A Twilio that knows this account.
+/// A Twilio stub that gives this answer about the account.
 async fn twilio(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(matchers::method("GET"))
@@ -68,8 +68,8 @@ fn known(status: &str, kind: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(account)
 }
 
-/// What is said with an account that Twilio answers so about.
-async fn said_with(answer: ResponseTemplate) -> Said {
+/// The output when Twilio gives this answer about the account.
+async fn output_with(answer: ResponseTemplate) -> CommandOutput {
     let twilio = twilio(answer).await;
     run(&Folder::new(), &["doctor"], &account(&twilio.uri()))
 }
@@ -77,19 +77,19 @@ async fn said_with(answer: ResponseTemplate) -> Said {
 #[test]
 fn with_no_settings_it_warns_and_makes_nothing() {
     let folder = Folder::new();
-    let said = run(&folder, &["doctor"], &[]);
-    ended(&said, 0);
-    is_said(&said, "settings", "ok", &["ENVIRONMENT=dev"]);
-    is_said(&said, "secrets", "warn", &["SECRET_KEY is not set"]);
-    is_said(&said, "secrets", "warn", &["JWT_SECRET_KEY is not set"]);
-    is_said(&said, "database", "warn", &["loopin-auth.sqlite3", "does not exist yet", "loopin-auth migrate"]);
-    is_said(&said, "migrations", "warn", &["no database yet"]);
-    is_said(&said, "Twilio", "ok", &["test mode"]);
-    is_said(&said, "delivery reports", "ok", &["test mode"]);
-    is_said(&said, "texts", "ok", &["one segment"]);
-    is_said(&said, "client addresses", "ok", &["TRUSTED_PROXIES is not set"]);
+    let output = run(&folder, &["doctor"], &[]);
+    ended(&output, 0);
+    assert_line(&output, "settings", "ok", &["ENVIRONMENT=dev"]);
+    assert_line(&output, "secrets", "warn", &["SECRET_KEY is not set"]);
+    assert_line(&output, "secrets", "warn", &["JWT_SECRET_KEY is not set"]);
+    assert_line(&output, "database", "warn", &["loopin-auth.sqlite3", "does not exist yet", "loopin-auth migrate"]);
+    assert_line(&output, "migrations", "warn", &["no database yet"]);
+    assert_line(&output, "Twilio", "ok", &["test mode"]);
+    assert_line(&output, "delivery reports", "ok", &["test mode"]);
+    assert_line(&output, "texts", "ok", &["one segment"]);
+    assert_line(&output, "client addresses", "ok", &["TRUSTED_PROXIES is not set"]);
     let plans = loopin_auth::domain::phone::Edition::from_plans().to_string();
-    assert!(said.out.contains(&format!("numbering plans: libphonenumber {plans}")), "{}", said.out);
+    assert!(output.out.contains(&format!("numbering plans: libphonenumber {plans}")), "{}", output.out);
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "nothing is made");
 }
 
@@ -97,7 +97,7 @@ fn with_no_settings_it_warns_and_makes_nothing() {
 fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
     let folder = Folder::new();
     folder.write(".env", "OTP_LENGTH=6\nSECRET_KEY=\"not closed, and secret\n");
-    let said = run(
+    let output = run(
         &folder,
         &["doctor"],
         &[
@@ -110,7 +110,7 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
             ("SMS_TEXTS_DIR", "/nowhere/at/all"),
         ],
     );
-    ended(&said, 1);
+    ended(&output, 1);
     for names in [
         ".env cannot be read at line 2 (SECRET_KEY)",
         "OTP_EXPIRE_MINUTES must be",
@@ -120,39 +120,39 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
         "TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS must be set",
         "SMS_TEXTS_DIR",
     ] {
-        is_said(&said, "settings", "FAIL", &[names]);
+        assert_line(&output, "settings", "FAIL", &[names]);
     }
     for name in ["SECRET_KEY is shorter", "JWT_SECRET_KEY is shorter"] {
-        is_said(&said, "secrets", "FAIL", &[name]);
+        assert_line(&output, "secrets", "FAIL", &[name]);
     }
-    is_said(&said, "secrets", "warn", &["are the same"]);
-    is_said(&said, "settings", "FAIL", &["DATABASE_URL must be set in prod"]);
-    is_said(&said, "database", "warn", &["not checked"]);
-    is_said(&said, "Twilio", "warn", &["not checked"]);
-    assert!(!said.out.contains("test mode"), "it is off: {}", said.out);
-    is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
-    is_said(&said, "client addresses", "warn", &["only right without a proxy", "TRUSTED_PROXIES"]);
+    assert_line(&output, "secrets", "warn", &["are the same"]);
+    assert_line(&output, "settings", "FAIL", &["DATABASE_URL must be set in prod"]);
+    assert_line(&output, "database", "warn", &["not checked"]);
+    assert_line(&output, "Twilio", "warn", &["not checked"]);
+    assert!(!output.out.contains("test mode"), "it is off: {}", output.out);
+    assert_line(&output, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
+    assert_line(&output, "client addresses", "warn", &["only right without a proxy", "TRUSTED_PROXIES"]);
     for secret in ["short-and-secret", "and secret", "not closed"] {
-        assert!(!said.out.contains(secret), "{secret} in {}", said.out);
+        assert!(!output.out.contains(secret), "{secret} in {}", output.out);
     }
 }
 
 #[test]
 fn trusted_proxies_are_named() {
-    let said = run(&Folder::new(), &["doctor"], &[("TRUSTED_PROXIES", "10.0.0.5, 2001:db8::/48")]);
-    is_said(&said, "client addresses", "ok", &["used from 10.0.0.5/32, 2001:db8::/48"]);
+    let output = run(&Folder::new(), &["doctor"], &[("TRUSTED_PROXIES", "10.0.0.5, 2001:db8::/48")]);
+    assert_line(&output, "client addresses", "ok", &["used from 10.0.0.5/32, 2001:db8::/48"]);
 }
 
 #[test]
 fn migrations_that_have_not_run_are_counted() {
     let folder = Folder::new();
-    // What a server that was stopped before its first migration leaves behind.
+    // The file of a server that was stopped before its first migration.
     folder.write("loopin-auth.sqlite3", "");
-    let said = run(&folder, &["doctor"], &SECRETS);
-    ended(&said, 0);
-    is_said(&said, "secrets", "ok", &[]);
-    is_said(&said, "database", "ok", &["SQLite", "answers"]);
-    is_said(&said, "migrations", "warn", &["pending", "loopin-auth migrate"]);
+    let output = run(&folder, &["doctor"], &SECRETS);
+    ended(&output, 0);
+    assert_line(&output, "secrets", "ok", &[]);
+    assert_line(&output, "database", "ok", &["SQLite", "answers"]);
+    assert_line(&output, "migrations", "warn", &["pending", "loopin-auth migrate"]);
     assert_eq!(
         std::fs::metadata(folder.0.join("loopin-auth.sqlite3")).unwrap().len(),
         0,
@@ -160,8 +160,8 @@ fn migrations_that_have_not_run_are_counted() {
     );
 
     assert!(run(&folder, &["migrate"], &SECRETS).status.success());
-    let said = run(&folder, &["doctor"], &SECRETS);
-    is_said(&said, "migrations", "ok", &["all are applied"]);
+    let output = run(&folder, &["doctor"], &SECRETS);
+    assert_line(&output, "migrations", "ok", &["all are applied"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,9 +171,9 @@ async fn a_database_of_a_newer_version_fails() {
     let url = format!("sqlite://{}", folder.0.join("loopin-auth.sqlite3").display());
     let sql = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20990101_000001_flying_cars', 0)";
     crate::crashes::execute(&url, sql).await;
-    let said = run(&folder, &["doctor"], &SECRETS);
-    ended(&said, 1);
-    is_said(&said, "migrations", "FAIL", &["m20990101_000001_flying_cars", "newer version"]);
+    let output = run(&folder, &["doctor"], &SECRETS);
+    ended(&output, 1);
+    assert_line(&output, "migrations", "FAIL", &["m20990101_000001_flying_cars", "newer version"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,39 +182,44 @@ async fn postgres_is_looked_at_too() {
         return;
     }
     let url = postgres::new_database().await;
-    // It comes migrated, to save the other tests the time.
+    // Databases of tests are already migrated.
     for sql in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"] {
         crate::crashes::execute(&url, sql).await;
     }
     let settings = [SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat();
-    let said = run(&Folder::new(), &["doctor"], &settings);
-    ended(&said, 0);
-    is_said(&said, "database", "ok", &["PostgreSQL", "answers"]);
-    is_said(&said, "migrations", "warn", &["pending"]);
+    let output = run(&Folder::new(), &["doctor"], &settings);
+    ended(&output, 0);
+    assert_line(&output, "database", "ok", &["PostgreSQL", "answers"]);
+    assert_line(&output, "migrations", "warn", &["pending"]);
     let sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema()";
     assert_eq!(crate::crashes::count(&url, sql).await, 0, "nothing is made");
     assert!(run(&Folder::new(), &["migrate"], &settings).status.success());
-    let said = run(&Folder::new(), &["doctor"], &settings);
-    is_said(&said, "migrations", "ok", &["all are applied"]);
+    let output = run(&Folder::new(), &["doctor"], &settings);
+    assert_line(&output, "migrations", "ok", &["all are applied"]);
 }
 
 #[test]
 fn a_database_that_is_away_fails_with_the_cause_and_without_the_password() {
     let url = format!("postgres://loopin:hunter2@127.0.0.1:{}/loopin", free_port());
-    let said = run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat());
-    ended(&said, 1);
-    is_said(&said, "database", "FAIL", &["PostgreSQL", "refused", "loopin:****@127.0.0.1", "DATABASE_URL"]);
-    is_said(&said, "migrations", "warn", &["the database comes first"]);
-    is_said(&said, "texts", "ok", &[]);
-    assert!(!said.out.contains("hunter2"), "{}", said.out);
+    let output = run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat());
+    ended(&output, 1);
+    assert_line(
+        &output,
+        "database",
+        "FAIL",
+        &["PostgreSQL", "refused", "loopin:****@127.0.0.1", "DATABASE_URL"],
+    );
+    assert_line(&output, "migrations", "warn", &["the database comes first"]);
+    assert_line(&output, "texts", "ok", &[]);
+    assert!(!output.out.contains("hunter2"), "{}", output.out);
 
-    let said = run(&Folder::new(), &["doctor"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
-    ended(&said, 1);
-    is_said(&said, "database", "FAIL", &["neither does its folder"]);
+    let output = run(&Folder::new(), &["doctor"], &[("DATABASE_URL", "sqlite:///nowhere/at/all.sqlite3")]);
+    ended(&output, 1);
+    assert_line(&output, "database", "FAIL", &["neither does its folder"]);
     let folder = Folder::new();
     folder.write("loopin-auth.sqlite3", &"no database at all ".repeat(100));
-    is_said(&run(&folder, &["doctor"], &[]), "database", "FAIL", &["not a database"]);
-    is_said(
+    assert_line(&run(&folder, &["doctor"], &[]), "database", "FAIL", &["not a database"]);
+    assert_line(
         &run(&folder, &["doctor"], &[("DATABASE_URL", "mysql://x")]),
         "database",
         "warn",
@@ -222,14 +227,14 @@ fn a_database_that_is_away_fails_with_the_cause_and_without_the_password() {
     );
 }
 
-/// Somebody takes the connection and never says a word.
+/// The database accepts the connection and never answers.
 #[test]
 fn a_database_that_hangs_does_not_hang_the_doctor() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://loopin@{}/loopin", silent.local_addr().unwrap());
-    let said = run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat());
-    ended(&said, 1);
-    is_said(&said, "database", "FAIL", &["no answer in time"]);
+    let output = run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", &url)]].concat());
+    ended(&output, 1);
+    assert_line(&output, "database", "FAIL", &["no answer in time"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -237,13 +242,13 @@ async fn good_credentials_are_ok() {
     let twilio = twilio(known("active", "Full")).await;
     let url = twilio.uri();
     let settings = [account(&url), vec![("PUBLIC_BASE_URL", "https://auth.example.com/base")]].concat();
-    let said = run(&Folder::new(), &["doctor"], &settings);
-    ended(&said, 0);
-    is_said(&said, "Twilio", "ok", &["credentials are good", "active"]);
-    is_said(&said, "delivery reports", "ok", &["https://auth.example.com/base/api/twilio/status"]);
-    assert_eq!(twilio.received_requests().await.unwrap().len(), 1, "it asks once, and sends nothing");
+    let output = run(&Folder::new(), &["doctor"], &settings);
+    ended(&output, 0);
+    assert_line(&output, "Twilio", "ok", &["credentials are good", "active"]);
+    assert_line(&output, "delivery reports", "ok", &["https://auth.example.com/base/api/twilio/status"]);
+    assert_eq!(twilio.received_requests().await.unwrap().len(), 1, "it sends one request, and no message");
     for secret in [TOKEN, SID, SECRETS[0].1] {
-        assert!(!said.out.contains(secret), "{secret} in {}", said.out);
+        assert!(!output.out.contains(secret), "{secret} in {}", output.out);
     }
 }
 
@@ -259,55 +264,55 @@ async fn an_api_key_is_tried_as_what_it_may_do() {
     let url = twilio.uri();
     let with_key =
         [("TWILIO_API_KEY_SID", key.0), ("TWILIO_API_KEY_SECRET", key.1), ("TWILIO_AUTH_TOKEN", "")];
-    let said = run(&Folder::new(), &["doctor"], &[account(&url), with_key.to_vec()].concat());
-    ended(&said, 0);
-    is_said(&said, "Twilio", "ok", &["credentials are good"]);
-    is_said(&said, "delivery reports", "warn", &["none will come"]);
-    assert!(!said.out.contains(key.1) && !said.out.contains(key.0), "{}", said.out);
+    let output = run(&Folder::new(), &["doctor"], &[account(&url), with_key.to_vec()].concat());
+    ended(&output, 0);
+    assert_line(&output, "Twilio", "ok", &["credentials are good"]);
+    assert_line(&output, "delivery reports", "warn", &["none will come"]);
+    assert!(!output.out.contains(key.1) && !output.out.contains(key.0), "{}", output.out);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trial_account_is_a_warning_and_a_stopped_one_a_failure() {
-    let said = said_with(known("active", "Trial")).await;
-    ended(&said, 0);
-    is_said(&said, "Twilio", "warn", &["trial", "upgrade"]);
-    is_said(&said, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
+    let output = output_with(known("active", "Trial")).await;
+    ended(&output, 0);
+    assert_line(&output, "Twilio", "warn", &["trial", "upgrade"]);
+    assert_line(&output, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
     for (status, word) in [("suspended", "suspended"), ("closed", "closed")] {
-        let said = said_with(known(status, "Full")).await;
-        ended(&said, 1);
-        is_said(&said, "Twilio", "FAIL", &[word]);
+        let output = output_with(known(status, "Full")).await;
+        ended(&output, 1);
+        assert_line(&output, "Twilio", "FAIL", &[word]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_credentials_fail_with_what_to_check() {
     let refused = json!({"code": 20003, "message": format!("Authenticate {SID}"), "status": 401});
-    let said = said_with(ResponseTemplate::new(401).set_body_json(refused)).await;
-    ended(&said, 1);
-    is_said(&said, "Twilio", "FAIL", &["20003", "TWILIO_ACCOUNT_SID"]);
-    assert!(!said.out.contains(SID), "{}", said.out);
+    let output = output_with(ResponseTemplate::new(401).set_body_json(refused)).await;
+    ended(&output, 1);
+    assert_line(&output, "Twilio", "FAIL", &["20003", "TWILIO_ACCOUNT_SID"]);
+    assert!(!output.out.contains(SID), "{}", output.out);
 
-    let nobody = format!("http://127.0.0.1:{}", free_port());
-    let said = run(&Folder::new(), &["doctor"], &account(&nobody));
-    ended(&said, 1);
-    is_said(&said, "Twilio", "FAIL", &["no connection", "TWILIO_API_BASE_URL"]);
+    let unreachable = format!("http://127.0.0.1:{}", free_port());
+    let output = run(&Folder::new(), &["doctor"], &account(&unreachable));
+    ended(&output, 1);
+    assert_line(&output, "Twilio", "FAIL", &["no connection", "TWILIO_API_BASE_URL"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_twilio_that_hangs_does_not_hang_the_doctor() {
-    let said = said_with(known("active", "Full").set_delay(Duration::from_mins(5))).await;
-    ended(&said, 1);
-    assert_eq!(about(&said, "Twilio").len(), 1, "{}", said.out);
-    is_said(&said, "texts", "ok", &[]);
+    let output = output_with(known("active", "Full").set_delay(Duration::from_mins(5))).await;
+    ended(&output, 1);
+    assert_eq!(about(&output, "Twilio").len(), 1, "{}", output.out);
+    assert_line(&output, "texts", "ok", &[]);
 }
 
 #[test]
 fn a_text_over_one_segment_is_named() {
     let folder = Folder::new();
     let long = ("PRODUCT_NAME", "Лупин, приложение для встреч с людьми");
-    let said = run(&folder, &["doctor"], &[SECRETS.as_slice(), &[long]].concat());
-    ended(&said, 0);
-    is_said(&said, "texts", "warn", &["en"]);
+    let output = run(&folder, &["doctor"], &[SECRETS.as_slice(), &[long]].concat());
+    ended(&output, 0);
+    assert_line(&output, "texts", "warn", &["en"]);
 }
 
 #[tokio::test]
@@ -320,19 +325,19 @@ async fn a_connection_pooler_that_the_settings_do_not_name_is_told_of() {
     let doctor = |url: &str, settings: &[(&str, &str)]| {
         run(&folder, &["doctor"], &[SECRETS.as_slice(), &[("DATABASE_URL", url)], settings].concat())
     };
-    let said = doctor(&direct, &[]);
-    assert_eq!(about(&said, "connection pooler"), Vec::<&str>::new());
-    let said = doctor(&direct, &[("DATABASE_POOLER", "transaction")]);
-    is_said(&said, "connection pooler", "warn", &["none was found"]);
+    let output = doctor(&direct, &[]);
+    assert_eq!(about(&output, "connection pooler"), Vec::<&str>::new());
+    let output = doctor(&direct, &[("DATABASE_POOLER", "transaction")]);
+    assert_line(&output, "connection pooler", "warn", &["none was found"]);
 
     let Some(bouncer) = PgBouncer::before(&direct, "transaction", "") else { return };
     let url = bouncer.url(&direct);
-    let said = doctor(&url, &[]);
-    is_said(&said, "database", "ok", &["answers"]);
-    is_said(&said, "connection pooler", "warn", &["set DATABASE_POOLER=transaction"]);
-    let said = doctor(&url, &[("DATABASE_POOLER", "transaction")]);
-    is_said(&said, "connection pooler", "ok", &["transaction mode"]);
-    let said = doctor(&url, &[("DATABASE_POOLER", "none")]);
-    is_said(&said, "connection pooler", "FAIL", &["DATABASE_POOLER=none"]);
-    ended(&said, 1);
+    let output = doctor(&url, &[]);
+    assert_line(&output, "database", "ok", &["answers"]);
+    assert_line(&output, "connection pooler", "warn", &["set DATABASE_POOLER=transaction"]);
+    let output = doctor(&url, &[("DATABASE_POOLER", "transaction")]);
+    assert_line(&output, "connection pooler", "ok", &["transaction mode"]);
+    let output = doctor(&url, &[("DATABASE_POOLER", "none")]);
+    assert_line(&output, "connection pooler", "FAIL", &["DATABASE_POOLER=none"]);
+    ended(&output, 1);
 }

@@ -1,14 +1,14 @@
-//! `loopin-auth doctor` on bot proof: whether the provider answers, and takes the secret.
+//! `loopin-auth doctor` on the bot check: whether the provider answers and accepts the secret.
 
 use serde_json::json;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
-use crate::server::{Folder, Said, run};
+use crate::server::{CommandOutput, Folder, run};
 
 const SECRET: &str = "the-provider-secret-of-the-tests";
 
-/// The lines about bot proof, at a provider that answers so.
-async fn said_with(provider: &str, answer: ResponseTemplate) -> (Said, Vec<String>) {
+/// The output, and its lines about the bot check, with a provider that gives this answer.
+async fn output_with(provider: &str, answer: ResponseTemplate) -> (CommandOutput, Vec<String>) {
     let server = MockServer::start().await;
     Mock::given(matchers::method("POST"))
         .and(matchers::path("/siteverify"))
@@ -17,7 +17,7 @@ async fn said_with(provider: &str, answer: ResponseTemplate) -> (Said, Vec<Strin
         .mount(&server)
         .await;
     let url = format!("{}/siteverify", server.uri());
-    let said = run(
+    let output = run(
         &Folder::new(),
         &["doctor"],
         &[
@@ -28,13 +28,13 @@ async fn said_with(provider: &str, answer: ResponseTemplate) -> (Said, Vec<Strin
             ("BOT_PROOF_HOSTNAMES", "app.example.com"),
         ],
     );
-    let lines = lines(&said);
-    assert!(!said.out.contains(SECRET) && !said.err.contains(SECRET), "{}", said.out);
-    (said, lines)
+    let lines = lines(&output);
+    assert!(!output.out.contains(SECRET) && !output.err.contains(SECRET), "{}", output.out);
+    (output, lines)
 }
 
-fn lines(said: &Said) -> Vec<String> {
-    said.out.lines().filter(|line| line.contains("  bot proof: ")).map(str::to_owned).collect()
+fn lines(output: &CommandOutput) -> Vec<String> {
+    output.out.lines().filter(|line| line.contains("  bot proof: ")).map(str::to_owned).collect()
 }
 
 fn refused(code: &str) -> ResponseTemplate {
@@ -69,20 +69,20 @@ async fn a_provider_says_whether_it_takes_the_secret() {
             0,
         ),
     ] {
-        let (said, lines) = said_with(provider, answer).await;
-        assert_eq!(lines.len(), 1, "{}", said.out);
+        let (output, lines) = output_with(provider, answer).await;
+        assert_eq!(lines.len(), 1, "{}", output.out);
         assert!(
             lines[0].starts_with(word) && lines[0].contains(provider) && lines[0].contains(sentence),
             "{lines:?}"
         );
-        assert_eq!(said.status.code(), Some(code), "{}", said.out);
+        assert_eq!(output.status.code(), Some(code), "{}", output.out);
     }
 }
 
 #[test]
 fn work_asks_nobody_and_off_says_nothing() {
-    let said = run(&Folder::new(), &["doctor"], &[("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "19")]);
-    assert_eq!(lines(&said), ["ok    bot proof: suspicious requests do 19 bits of work"], "{}", said.out);
-    let said = run(&Folder::new(), &["doctor"], &[]);
-    assert_eq!(lines(&said), Vec::<String>::new(), "{}", said.out);
+    let output = run(&Folder::new(), &["doctor"], &[("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "19")]);
+    assert_eq!(lines(&output), ["ok    bot proof: suspicious requests do 19 bits of work"], "{}", output.out);
+    let output = run(&Folder::new(), &["doctor"], &[]);
+    assert_eq!(lines(&output), Vec::<String>::new(), "{}", output.out);
 }

@@ -1,6 +1,6 @@
-//! The commands of the documents work as they stand: pasted one after the other into a shell, against a real server.
+//! The commands in the documents work as written: pasted one after the other into a shell, against a real server.
 //!
-//! Blocks of `sh` are run; a block of `json` after one is what it prints: the same fields, each of the same kind.
+//! Blocks of `sh` are run; a block of `json` after one shows its output: the same fields with the same JSON types.
 //! `docs/INTEGRATION.md` is run by `tests/interop`, because it needs the services of `examples/`.
 
 use std::{fmt::Write as _, path::Path, process::Command};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::server::{Folder, Server};
 
-/// The pages, and the settings that they say their server has.
+/// The pages, and the settings of the server that they describe.
 const PAGES: [(&str, &[(&str, &str)]); 3] = [
     ("README.md", &[]),
     ("PHONE_AUTHENTICATION.md", &[("OTP_RESEND_SECONDS", "0")]),
@@ -28,7 +28,7 @@ fn blocks(text: &str) -> Vec<(&str, &str)> {
     fenced.filter_map(|block| block.split_once('\n')).collect()
 }
 
-/// Whether two answers have the same fields of the same kinds. A list is as its first item.
+/// Whether two answers have the same fields with the same JSON types. A list is compared by its first item.
 fn is_alike(shown: &Value, found: &Value) -> bool {
     match (shown, found) {
         (Value::Object(shown), Value::Object(found)) => {
@@ -52,7 +52,7 @@ async fn the_commands_of_the_documents_answer_what_the_documents_show() {
         let blocks = blocks(&text);
         let folder = Folder::new();
         let server = Server::start(&folder, settings).await;
-        // One shell for all blocks of a page, since later ones use what earlier ones set.
+        // One shell for all blocks of a page, because later blocks use variables of earlier ones.
         let mut script = "set -euo pipefail\n".to_owned();
         for (place, (language, block)) in blocks.iter().enumerate() {
             if *language == "sh" {

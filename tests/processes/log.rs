@@ -1,4 +1,4 @@
-//! A log that cannot be written: the program goes on.
+//! A log that cannot be written does not stop the program.
 
 use std::{
     fs::File,
@@ -11,12 +11,12 @@ use crate::{
     support::PHONE,
 };
 
-/// Where lines go that nobody can write.
+/// An output on which every write fails.
 fn full() -> Stdio {
     File::options().write(true).open("/dev/full").expect("a full disk").into()
 }
 
-/// A pipe whose reader has gone.
+/// A pipe whose reader has closed it.
 fn broken() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -55,7 +55,7 @@ async fn a_log_that_can_be_written_again_says_what_is_missing() {
     let folder = Folder::new();
     let pipe = folder.0.join("log");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
-    // Opened for both, or opening one end would wait for the other.
+    // Opened for reading and writing: opening one end alone waits for the other.
     let reader = File::options().read(true).write(true).open(&pipe).expect("the pipe");
     let writer = || Stdio::from(File::options().write(true).open(&pipe).expect("the pipe"));
     let mut server = Server::begin_with(&folder, &[], writer(), writer());
@@ -68,8 +68,8 @@ async fn a_log_that_can_be_written_again_says_what_is_missing() {
     assert_eq!(server.get("/nowhere").await.status, 404);
     assert_eq!(server.get("/nowhere").await.status, 404);
     let mut lines = BufReader::new(reader).lines().map(|line| line.expect("a line"));
-    let said = lines.find(|line| line.contains("could not be written")).expect("it says so");
-    assert!(said.contains("WARN") && said.contains("lines=3"), "{said}");
+    let line = lines.find(|line| line.contains("could not be written")).expect("it says so");
+    assert!(line.contains("WARN") && line.contains("lines=3"), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -125,22 +125,22 @@ fn a_command_whose_reader_has_gone_ends_quietly_and_one_on_a_full_disk_says_so()
             all.extend(["--out", &out]);
         }
         let gone = printed_to(&folder, &all, broken());
-        let said = String::from_utf8_lossy(&gone.stderr);
-        assert_eq!((gone.status.code(), said.as_ref()), (Some(0), ""), "{arguments:?}");
+        let line = String::from_utf8_lossy(&gone.stderr);
+        assert_eq!((gone.status.code(), line.as_ref()), (Some(0), ""), "{arguments:?}");
     }
     for arguments in [&["prefixes"][..], &["openapi"], &["unlock", PHONE], &["migrate"], &["purge"]] {
         let full = printed_to(&folder, arguments, full());
-        let said = String::from_utf8_lossy(&full.stderr);
-        assert_eq!(full.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains("cannot be printed") && !said.contains("panicked"), "{arguments:?}: {said}");
+        let line = String::from_utf8_lossy(&full.stderr);
+        assert_eq!(full.status.code(), Some(1), "{arguments:?}: {line}");
+        assert!(line.contains("cannot be printed") && !line.contains("panicked"), "{arguments:?}: {line}");
     }
-    // Whatever it finds: it says nothing on standard error, and does not panic.
+    // Whatever the result is, nothing is on standard error and there is no panic.
     let doctor = printed_to(&folder, &["doctor"], broken());
     assert!(doctor.status.code().is_some_and(|code| code < 2), "{:?}", doctor.status);
     assert!(doctor.stderr.is_empty(), "{}", String::from_utf8_lossy(&doctor.stderr));
 }
 
-/// The numbers of a field in the lines that have this text.
+/// The values of a field in the lines with this text.
 fn numbers(log: &str, text: &str, field: &str) -> Vec<u64> {
     let lines = log.lines().filter(|line| line.contains(text));
     let number = |line: &str| {
@@ -160,7 +160,7 @@ async fn a_flood_is_a_few_lines_of_the_log_whatever_it_asks_for() {
     let url = |path: &str| format!("{}{path}", server.base);
     let (mut refused, mut let_through) = (0, 0);
     for number in 0..200 {
-        // A preflight is answered before anything else, and is one of a flood all the same.
+        // A preflight is answered before anything else, but the flood control counts it too.
         let request = if number % 2 == 0 {
             server.client.get(url("/api/auth/event-interests"))
         } else {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Folder, SECRETS, Server};
 
-/// Registers as a proxy would send it on, and answers which address the session has.
+/// Registers through a proxy with this header. Returns the address of the session.
 async fn address_of_session(server: &Server, name: &str, forwarded_for: Option<&str>) -> String {
     let email = format!("{name}@example.com");
     let body = json!({ "username": name, "email": email, "password": "purple-kettle-morning-71" });

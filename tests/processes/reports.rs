@@ -1,4 +1,4 @@
-//! What becomes of a message in test mode, which nobody has to ask for.
+//! In test mode, the reports of a message arrive without a request.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{
     support::PHONE,
 };
 
-/// How long the timeline of a message may take on a slow machine.
+/// The longest time until a message is delivered, on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,7 +22,7 @@ async fn in_test_mode_a_message_is_delivered_by_itself() {
         }
     };
     tokio::time::timeout(PATIENCE, delivered).await.expect("the message is delivered");
-    for said in ["messages", "reports=\"played\"", "channels=\"sms\"", "open files"] {
-        assert!(server.log().contains(said), "{said} is not in {}", server.log());
+    for text in ["messages", "reports=\"played\"", "channels=\"sms\"", "open files"] {
+        assert!(server.log().contains(text), "{text} is not in {}", server.log());
     }
 }

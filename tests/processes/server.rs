@@ -11,16 +11,16 @@ use loopin_auth::random::Random;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-/// How long a process may take to be ready, or to end, before a test gives up on it.
+/// The longest time that a process may take to be ready or to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The secrets of two processes that are one service, or of one process before and after a crash.
+/// The secrets that several processes share: two servers of one service, or one server before and after a crash.
 pub const SECRETS: [(&str, &str); 2] = [
     ("SECRET_KEY", "a secret key of the tests, 32 bytes or more"),
     ("JWT_SECRET_KEY", "a token secret of the tests, 32 bytes or more"),
 ];
 
-/// An empty folder that goes with the test.
+/// An empty folder that is removed at the end of the test.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -41,7 +41,7 @@ impl Drop for Folder {
     }
 }
 
-/// The program with these arguments and settings and nothing else.
+/// The program with these arguments, and with these settings as its whole environment.
 pub fn program(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loopin-auth"));
     command
@@ -53,27 +53,27 @@ pub fn program(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> 
     command
 }
 
-/// What a program said that came to its end.
-pub struct Said {
+/// The result of a command that has ended.
+pub struct CommandOutput {
     pub status: ExitStatus,
     pub out: String,
     pub err: String,
 }
 
 /// Runs the program to its end.
-pub fn run(folder: &Folder, arguments: &[&str], settings: &[(&str, &str)]) -> Said {
+pub fn run(folder: &Folder, arguments: &[&str], settings: &[(&str, &str)]) -> CommandOutput {
     let output = program(&folder.0, arguments, settings).output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Said { status: output.status, out: text(output.stdout), err: text(output.stderr) }
+    CommandOutput { status: output.status, out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A port that nobody listens on.
+/// A free port.
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
-/// A server that runs. It is killed with the test.
+/// A running server. It is killed at the end of the test.
 pub struct Server {
     process: Child,
     pub base: String,
@@ -81,7 +81,7 @@ pub struct Server {
     log: PathBuf,
 }
 
-/// An answer of it.
+/// A response of the server.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -122,7 +122,7 @@ impl Server {
         server
     }
 
-    /// The same with another standard output and standard error.
+    /// Starts one with another standard output and standard error.
     pub fn begin_with(folder: &Folder, settings: &[(&str, &str)], out: Stdio, err: Stdio) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         let mut all = vec![("BIND_ADDR", address.as_str())];
@@ -133,7 +133,7 @@ impl Server {
         Self::spawn(command, address)
     }
 
-    /// A command that starts one, at this address.
+    /// Starts one by this command, which listens on this address.
     pub fn spawn(mut command: Command, address: &str) -> Self {
         let process = command.spawn().expect("the program starts");
         let client = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client");
@@ -144,7 +144,7 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Waits until it answers that it is ready.
+    /// Waits until the server answers that it is ready.
     pub async fn ready(&mut self) {
         let url = format!("{}/api/health/ready", self.base);
         let waiting = async {
@@ -170,7 +170,7 @@ impl Server {
         self.process.wait().expect("the process is ours");
     }
 
-    /// What process managers send.
+    /// `SIGTERM`, which process managers send.
     pub fn terminate(&self) {
         let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
         assert!(killed.expect("kill runs").success());
@@ -189,7 +189,7 @@ impl Server {
         tokio::time::timeout(PATIENCE, waiting).await.expect("the server ends")
     }
 
-    /// A request; an error when the server went away before it answered.
+    /// Sends a request. Fails if the server ends before it answers.
     pub async fn try_send(
         &self,
         method: Method,

@@ -1,14 +1,14 @@
-//! Where settings come from, and what becomes of those that are not right.
+//! The sources of settings, and the messages about wrong ones.
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
 use crate::{
-    server::{Folder, SECRETS, Said, Server, run},
+    server::{CommandOutput, Folder, SECRETS, Server, run},
     support::PHONE,
 };
 
-/// What a production server needs, the database excepted.
+/// What a production server needs besides the database.
 const PROD: [(&str, &str); 8] = [
     ("ENVIRONMENT", "prod"),
     SECRETS[0],
@@ -20,7 +20,7 @@ const PROD: [(&str, &str); 8] = [
     ("BIND_ADDR", "127.0.0.1:0"),
 ];
 
-/// Commands that need a database, and the one that looks at everything.
+/// The commands that need a database, and `doctor`.
 const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["migrate"],
@@ -41,10 +41,10 @@ fn with<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 #[track_caller]
-fn refused(said: &Said, sentences: &[&str]) {
-    assert_eq!(said.status.code(), Some(1), "{}{}", said.out, said.err);
+fn refused(output: &CommandOutput, sentences: &[&str]) {
+    assert_eq!(output.status.code(), Some(1), "{}{}", output.out, output.err);
     for sentence in sentences {
-        assert!(said.err.contains(sentence), "{sentence:?} is not in:\n{}", said.err);
+        assert!(output.err.contains(sentence), "{sentence:?} is not in:\n{}", output.err);
     }
 }
 
@@ -78,12 +78,15 @@ fn no_command_repeats_the_password_of_a_database() {
                 SECRETS.as_slice(),
                 &[("DATABASE_URL", url), ("LOOPIN_SUPERUSER_PASSWORD", "wistful-otter-71")],
             ];
-            let said = run(&folder, command, &settings.concat());
-            let told = format!("{}{}", said.out, said.err);
-            assert!(!told.contains("SEC") && !told.contains("RET@"), "{command:?} with {url}:\n{told}");
+            let output = run(&folder, command, &settings.concat());
+            let printed = format!("{}{}", output.out, output.err);
             assert!(
-                told.contains("DATABASE_URL ") && !told.contains("panicked"),
-                "{command:?} with {url}:\n{told}"
+                !printed.contains("SEC") && !printed.contains("RET@"),
+                "{command:?} with {url}:\n{printed}"
+            );
+            assert!(
+                printed.contains("DATABASE_URL ") && !printed.contains("panicked"),
+                "{command:?} with {url}:\n{printed}"
             );
         }
     }
@@ -103,15 +106,18 @@ fn no_command_repeats_a_password_in_another_url() {
         ("METRICS_ADDR", "u:SECRET@127.0.0.1:8000"),
     ] {
         for command in [["serve"].as_slice(), &["doctor"], &["sms", "test", PHONE]] {
-            let said = run(&Folder::new(), command, &[SECRETS.as_slice(), &[(name, value)]].concat());
-            let told = format!("{}{}", said.out, said.err);
-            assert!(!told.contains("SECRET@") && told.contains(name), "{command:?} with {name}:\n{told}");
+            let output = run(&Folder::new(), command, &[SECRETS.as_slice(), &[(name, value)]].concat());
+            let printed = format!("{}{}", output.out, output.err);
+            assert!(
+                !printed.contains("SECRET@") && printed.contains(name),
+                "{command:?} with {name}:\n{printed}"
+            );
         }
     }
 }
 
-/// The name of the product as a line of `.env` says it, read from a message that would go out.
-fn product(line: &str) -> Said {
+/// The output of `sms test` with this line in `.env`. It shows the message, which contains the name of the product.
+fn product(line: &str) -> CommandOutput {
     let folder = Folder::new();
     folder.write(".env", &format!("# settings\n{line}\nOTP_LENGTH=6\n"));
     run(&folder, &["sms", "test", PHONE], &[("HOME", "/root"), ("vX2m", "substituted")])
@@ -130,12 +136,17 @@ fn a_value_in_a_file_arrives_as_it_stands_in_all_three_forms() {
             [(unquoted, !value.starts_with('#')), (single, !value.contains('\'')), (double, true)]
         {
             if is_taken {
-                let said = product(&line);
-                assert!(said.out.contains(&format!("Your {value} ")), "{line}:\n{}{}", said.out, said.err);
+                let output = product(&line);
+                assert!(
+                    output.out.contains(&format!("Your {value} ")),
+                    "{line}:\n{}{}",
+                    output.out,
+                    output.err
+                );
             }
         }
     }
-    // What has to be written with a backslash in double quotes, and may be everywhere in single ones.
+    // Characters that need a backslash in double quotes, but not in single quotes.
     for (line, value) in [
         (r#"PRODUCT_NAME="a\"b""#, r#"a"b"#),
         (r#"PRODUCT_NAME="a\\b""#, r"a\b"),
@@ -147,8 +158,8 @@ fn a_value_in_a_file_arrives_as_it_stands_in_all_three_forms() {
         ("PRODUCT_NAME=a # b", "a"),
         ("export PRODUCT_NAME=a", "a"),
     ] {
-        let said = product(line);
-        assert!(said.out.contains(&format!("Your {value} ")), "{line}:\n{}{}", said.out, said.err);
+        let output = product(line);
+        assert!(output.out.contains(&format!("Your {value} ")), "{line}:\n{}{}", output.out, output.err);
     }
     for line in [
         "PRODUCT_NAME=two words",
@@ -157,8 +168,12 @@ fn a_value_in_a_file_arrives_as_it_stands_in_all_three_forms() {
         "PRODUCT_NAME='a",
         "PRODUCT_NAME=\"\\d\"",
     ] {
-        let said = product(line);
-        assert!(said.err.contains(".env cannot be read at line 2 (PRODUCT_NAME): "), "{line}:\n{}", said.err);
+        let output = product(line);
+        assert!(
+            output.err.contains(".env cannot be read at line 2 (PRODUCT_NAME): "),
+            "{line}:\n{}",
+            output.err
+        );
     }
 }
 
@@ -194,17 +209,17 @@ fn a_file_that_cannot_be_read_is_told_with_everything_else() {
 fn production_without_a_database_is_refused_and_makes_no_file() {
     for command in COMMANDS.iter().filter(|command| command[0] != "sms" && command[0] != "doctor") {
         let folder = Folder::new();
-        let said = run(&folder, command, &with(&[("OTP_EXPIRE_MINUTES", "90")]));
-        refused(&said, &["DATABASE_URL must be set in prod", "sqlite:", "OTP_EXPIRE_MINUTES must be"]);
+        let output = run(&folder, command, &with(&[("OTP_EXPIRE_MINUTES", "90")]));
+        refused(&output, &["DATABASE_URL must be set in prod", "sqlite:", "OTP_EXPIRE_MINUTES must be"]);
         assert!(is_empty(&folder), "{command:?}");
     }
-    // Whoever asks for SQLite by its name gets it.
+    // SQLite is used in prod if the setting names it.
     let folder = Folder::new();
     let sqlite = [("DATABASE_URL", "sqlite://mine.sqlite3"), ("OTP_LENGTH", "6")];
-    let said = run(&folder, &["migrate"], &with(&sqlite));
-    assert!(said.status.success(), "{}", said.err);
+    let output = run(&folder, &["migrate"], &with(&sqlite));
+    assert!(output.status.success(), "{}", output.err);
     assert!(folder.0.join("mine.sqlite3").exists());
-    let said = run(
+    let output = run(
         &folder,
         &["doctor"],
         &with(&[("DATABASE_URL", "sqlite://mine.sqlite3"), ("TWILIO_API_BASE_URL", "http://127.0.0.1:9")]),
@@ -212,10 +227,10 @@ fn production_without_a_database_is_refused_and_makes_no_file() {
     for sentence in
         ["warn  database: SQLite in prod means one server only", "warn  codes: they have four digits"]
     {
-        assert!(said.out.contains(sentence), "{sentence} is not in:\n{}", said.out);
+        assert!(output.out.contains(sentence), "{sentence} is not in:\n{}", output.out);
     }
-    let said = run(&folder, &["doctor"], &sqlite);
-    assert!(!said.out.contains("SQLite in prod") && !said.out.contains("four digits"), "{}", said.out);
+    let output = run(&folder, &["doctor"], &sqlite);
+    assert!(!output.out.contains("SQLite in prod") && !output.out.contains("four digits"), "{}", output.out);
 }
 
 #[test]
@@ -225,26 +240,26 @@ fn a_setting_that_is_misspelt_is_named_with_the_right_spelling() {
     refused(&run(&Folder::new(), &["migrate"], &with(&[database, ("OTP_LENGHT", "6")])), &[meant]);
     let folder = Folder::new();
     folder.write(".env", "OTP_EXPIRE_MINUTES=5\nOTP_LENGHT=6\nPOSTGRES_PASSWORD=SECRET\n");
-    let said = run(&folder, &["migrate"], &with(&[database]));
-    refused(&said, &[&format!(".env, line 2: {meant}"), ".env, line 3: POSTGRES_PASSWORD is no setting"]);
-    assert!(!said.err.contains("SECRET"), "{}", said.err);
-    // In dev it is told, and the rest is done.
-    let said = run(&folder, &["migrate"], &[]);
-    assert!(said.status.success(), "{}", said.err);
-    let said = run(&folder, &["doctor"], &[("DEBG", "true"), ("TWILIO_FUTURE", "x"), ("HOSTNAME", "x")]);
+    let output = run(&folder, &["migrate"], &with(&[database]));
+    refused(&output, &[&format!(".env, line 2: {meant}"), ".env, line 3: POSTGRES_PASSWORD is no setting"]);
+    assert!(!output.err.contains("SECRET"), "{}", output.err);
+    // In dev there is a warning, and the command continues.
+    let output = run(&folder, &["migrate"], &[]);
+    assert!(output.status.success(), "{}", output.err);
+    let output = run(&folder, &["doctor"], &[("DEBG", "true"), ("TWILIO_FUTURE", "x"), ("HOSTNAME", "x")]);
     for sentence in [
         &format!("warn  settings: .env, line 2: {meant}"),
         "warn  settings: DEBG is no setting of loopin-auth: write DEBUG",
         "warn  settings: TWILIO_FUTURE is set, and is no setting",
     ] {
-        assert!(said.out.contains(sentence), "{sentence} is not in:\n{}", said.out);
+        assert!(output.out.contains(sentence), "{sentence} is not in:\n{}", output.out);
     }
-    assert!(!said.out.contains("HOSTNAME"), "{}", said.out);
+    assert!(!output.out.contains("HOSTNAME"), "{}", output.out);
     // Platforms inject names that begin like ours.
-    let said =
+    let output =
         run(&Folder::new(), &["migrate"], &with(&[database, ("OTP_LENGTH", "6"), ("JWT_FUTURE_THING", "x")]));
-    assert!(said.status.success(), "{}", said.err);
-    // With this one the server would have shown codes to everybody.
+    assert!(output.status.success(), "{}", output.err);
+    // With this misspelt name the server would have shown codes to everyone.
     refused(&run(&Folder::new(), &[], &[("ENVIROMENT", "prod")]), &["write ENVIRONMENT"]);
 }
 

@@ -1,4 +1,4 @@
-//! What whoever runs the server does about locks and prefixes: `prefixes` and `unlock`.
+//! The operator's commands about locks and prefixes: `prefixes` and `unlock`.
 
 use crate::{
     server::{Folder, Server, run},
@@ -8,10 +8,10 @@ use crate::{
 #[test]
 fn a_database_without_tables_is_told() {
     for command in [&["prefixes"][..], &["prefixes", "open", "+916205"], &["unlock", PHONE]] {
-        let said =
+        let output =
             run(&Folder::new(), command, &[("SECRET_KEY", "a secret key of the tests, 32 bytes or more")]);
-        assert!(said.err.contains("run `loopin-auth migrate` first"), "{}{}", said.out, said.err);
-        assert_eq!(said.status.code(), Some(1));
+        assert!(output.err.contains("run `loopin-auth migrate` first"), "{}{}", output.out, output.err);
+        assert_eq!(output.status.code(), Some(1));
     }
 }
 
@@ -25,9 +25,9 @@ fn what_is_no_prefix_and_no_phone_is_refused() {
         (&["prefixes", "close", "+916205"], "no message was ever sent to this prefix"),
         (&["unlock", "12"], "Phone number"),
     ] {
-        let said = run(&folder, command, &[]);
-        assert!(said.err.contains(sentence), "{command:?}: {}{}", said.out, said.err);
-        assert_ne!(said.status.code(), Some(0));
+        let output = run(&folder, command, &[]);
+        assert!(output.err.contains(sentence), "{command:?}: {}{}", output.out, output.err);
+        assert_ne!(output.status.code(), Some(0));
     }
 }
 

@@ -1,4 +1,4 @@
-//! A database that is away or cannot be used, and a folder without one.
+//! A start with a database that is away or cannot be used, or without a database.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use tokio::{
 
 use crate::{
     crashes::execute,
-    server::{Folder, SECRETS, Said, Server, free_port, run},
+    server::{CommandOutput, Folder, SECRETS, Server, free_port, run},
     support::{PHONE, postgres},
 };
 
-fn on(url: &str, arguments: &[&str]) -> Said {
+fn on(url: &str, arguments: &[&str]) -> CommandOutput {
     run(&Folder::new(), arguments, &[SECRETS.as_slice(), &[("DATABASE_URL", url)]].concat())
 }
 
-/// It ended without asking again, and said why.
+/// Checks that the program ended without a retry, and printed these sentences.
 #[track_caller]
-fn ends_at_once(said: &Said, sentences: &[&str]) {
-    assert_eq!(said.status.code(), Some(1), "{}{}", said.out, said.err);
+fn ends_at_once(output: &CommandOutput, sentences: &[&str]) {
+    assert_eq!(output.status.code(), Some(1), "{}{}", output.out, output.err);
     for sentence in sentences {
-        assert!(said.err.contains(sentence), "{sentence:?} is not in:\n{}{}", said.out, said.err);
+        assert!(output.err.contains(sentence), "{sentence:?} is not in:\n{}{}", output.out, output.err);
     }
-    assert!(!said.out.contains("asked again"), "{}", said.out);
+    assert!(!output.out.contains("asked again"), "{}", output.out);
 }
 
 /// A server that answers the first message of every client with this error.
@@ -64,12 +64,12 @@ async fn what_waiting_does_not_help_ends_the_start_at_once_with_the_remedy() {
         let commands =
             [["serve"].as_slice(), &["migrate"], &["purge"], &["audit"], &["prefixes"], &["unlock", PHONE]];
         for command in commands {
-            let said = tokio::task::block_in_place(|| on(&url, command));
-            ends_at_once(&said, &["the database cannot be used", message, remedy]);
-            assert!(!said.err.contains("SECRET") && !said.out.contains("SECRET"), "{}", said.err);
+            let output = tokio::task::block_in_place(|| on(&url, command));
+            ends_at_once(&output, &["the database cannot be used", message, remedy]);
+            assert!(!output.err.contains("SECRET") && !output.out.contains("SECRET"), "{}", output.err);
         }
-        let said = tokio::task::block_in_place(|| on(&url, &["doctor"]));
-        assert!(said.out.contains(message) && said.out.contains(remedy), "{}", said.out);
+        let output = tokio::task::block_in_place(|| on(&url, &["doctor"]));
+        assert!(output.out.contains(message) && output.out.contains(remedy), "{}", output.out);
     }
 }
 
@@ -82,8 +82,8 @@ fn a_server_without_tls_that_is_asked_for_it_is_told() {
     let url = runtime.block_on(postgres::new_database());
     let Some(url) = url.strip_suffix("?sslmode=disable") else { return };
     ends_at_once(&on(&format!("{url}?sslmode=require"), &["migrate"]), &["sslmode"]);
-    let said = on(&format!("{url}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"), &["migrate"]);
-    ends_at_once(&said, &["sslmode"]);
+    let output = on(&format!("{url}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"), &["migrate"]);
+    ends_at_once(&output, &["sslmode"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +106,7 @@ async fn each_line_of_the_log_has_the_real_cause_while_a_database_is_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_never_answers_is_waited_for_for_a_minute() {
-    // It takes connections and says nothing.
+    // It accepts connections and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://u@{}/loopin", listener.local_addr().unwrap());
     let settings = DatabaseSettings {
@@ -116,9 +116,9 @@ async fn a_database_that_never_answers_is_waited_for_for_a_minute() {
         pooler: None,
     };
     let store = Store::connect(&settings).await.unwrap();
-    let began = Instant::now();
+    let begun = Instant::now();
     let error = app::migrate(&store, &settings).await.unwrap_err();
-    let waited = began.elapsed();
+    let waited = begun.elapsed();
     assert!((Duration::from_secs(57)..=Duration::from_secs(61)).contains(&waited), "{waited:?}");
     assert!(format!("{error:?}").contains("no answer in time"), "{error:?}");
 }
@@ -135,7 +135,7 @@ async fn a_role_without_the_right_to_make_tables_is_told_the_grant() {
     limited.set_username(&role).unwrap();
     limited.set_password(Some("SECRET")).unwrap();
     let limited = limited.to_string();
-    // It comes migrated, to save the other tests the time.
+    // Databases of tests are already migrated.
     for sql in [
         "DROP SCHEMA public CASCADE",
         "CREATE SCHEMA public",
@@ -150,10 +150,15 @@ async fn a_role_without_the_right_to_make_tables_is_told_the_grant() {
     }
     execute(&url, &grant).await;
     assert!(on(&limited, &["migrate"]).status.success());
-    // Where nothing is left to migrate, no such right is needed.
+    // Without a migration to run, this right is not needed.
     execute(&url, &format!("REVOKE CREATE ON SCHEMA public FROM \"{role}\"")).await;
-    let said = on(&limited, &["migrate"]);
-    assert!(said.status.success() && said.out.contains("no migration was left"), "{}{}", said.out, said.err);
+    let output = on(&limited, &["migrate"]);
+    assert!(
+        output.status.success() && output.out.contains("no migration was left"),
+        "{}{}",
+        output.out,
+        output.err
+    );
     execute(&url, &format!("DROP OWNED BY \"{role}\"")).await;
     // Tables of another role.
     assert!(on(&url, &["migrate"]).status.success());
@@ -179,8 +184,12 @@ async fn a_database_in_another_encoding_is_refused_with_the_remedy() {
     for command in ["serve", "migrate", "purge"] {
         ends_at_once(&on(latin.as_str(), &[command]), &["LATIN1", "ENCODING 'UTF8' TEMPLATE template0"]);
     }
-    let said = on(latin.as_str(), &["doctor"]);
-    assert!(said.out.contains("FAIL  database") && said.out.contains("ENCODING 'UTF8'"), "{}", said.out);
+    let output = on(latin.as_str(), &["doctor"]);
+    assert!(
+        output.out.contains("FAIL  database") && output.out.contains("ENCODING 'UTF8'"),
+        "{}",
+        output.out
+    );
     execute(&url, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
 }
 
@@ -196,8 +205,8 @@ fn what_sqlite_cannot_use_ends_the_start_at_once() {
         ("sqlite:///nowhere/at/all.sqlite3", "/nowhere/at/all.sqlite3"),
     ] {
         for command in ["serve", "migrate"] {
-            let said = run(&folder, &[command], &[SECRETS.as_slice(), &[("DATABASE_URL", url)]].concat());
-            ends_at_once(&said, &[sentence]);
+            let output = run(&folder, &[command], &[SECRETS.as_slice(), &[("DATABASE_URL", url)]].concat());
+            ends_at_once(&output, &[sentence]);
         }
     }
 }
@@ -216,8 +225,8 @@ fn whatever_only_reads_or_changes_makes_no_database() {
         &["unlock", PHONE],
         &["createsuperuser", "--noinput", "--username", "ada"],
     ] {
-        let said = run(&folder, command, &settings);
-        ends_at_once(&said, &["the database is not migrated: run `loopin-auth migrate` first"]);
+        let output = run(&folder, command, &settings);
+        ends_at_once(&output, &["the database is not migrated: run `loopin-auth migrate` first"]);
         assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "{command:?} makes nothing");
     }
 }

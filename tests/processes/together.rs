@@ -47,7 +47,7 @@ async fn fifty_right_answers_at_both_are_one_token_and_one_account() {
         let code = answer.code();
         assert!(["otp_not_found", "otp_attempts_exhausted"].contains(&code.as_str()), "{}", answer.body);
     }
-    // The token is good at the other one too.
+    // The token is valid at the other server too.
     let token = won[0].text("/token");
     for server in &servers {
         server.get_as(&token, "/api/auth/profile").await.ok();
@@ -85,7 +85,7 @@ async fn both_start_at_once_on_an_empty_file() {
     servers[1].verify_otp(PHONE, &code).await.ok();
 }
 
-/// As PgBouncer comes, but for its mode, and nobody told the servers of it.
+/// PgBouncer with its defaults except for the mode. No setting of the servers names it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_start_and_start_again_through_pgbouncer_in_transaction_mode() {
     if !postgres::is_there() {

@@ -1,4 +1,4 @@
-//! The walk of the README, from one command and no settings.
+//! The steps of the README, with one command and no settings.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn with_no_settings_at_all_it_starts_and_says_so() {
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "otp_cooldown"));
 
     let log = server.log();
-    for said in [
+    for text in [
         "SECRET_KEY is not set",
         "JWT_SECRET_KEY is not set",
         "test mode",
@@ -42,7 +42,7 @@ async fn with_no_settings_at_all_it_starts_and_says_so() {
         "/api/docs",
         "listening",
     ] {
-        assert!(log.contains(said), "{said} is not in the log:\n{log}");
+        assert!(log.contains(text), "{text} is not in the log:\n{log}");
     }
     assert!(folder.0.join("loopin-auth.sqlite3").exists(), "the database is a file beside it");
 }

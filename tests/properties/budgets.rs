@@ -10,7 +10,7 @@ use loopin_auth::{
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::holds_in_a_house;
+use crate::holds_on_server;
 
 /// How many entries a log keeps: more than any limit here.
 const KEPT: usize = 16;
@@ -51,7 +51,7 @@ fn charge(key: BudgetKey, limits: &[Limit], now: DateTime<Utc>) -> Charge {
 
 #[test]
 fn the_database_and_the_rule_agree() {
-    holds_in_a_house(&[], 60, &(limits(), steps(), any::<u32>()), async |server, (limits, steps, case)| {
+    holds_on_server(&[], 60, &(limits(), steps(), any::<u32>()), async |server, (limits, steps, case)| {
         let store = &server.services.store;
         let mut now = server.now();
         let mut model: BTreeMap<BudgetKey, BudgetRow> = BTreeMap::new();

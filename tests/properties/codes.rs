@@ -1,4 +1,4 @@
-//! Codes: what is one, and how evenly they fall.
+//! Codes: which texts are codes, and that derived codes are evenly distributed.
 
 use chrono::{DateTime, Utc};
 use loopin_auth::domain::{
@@ -50,8 +50,8 @@ fn a_derived_code_is_one_that_its_person_can_type() {
     });
 }
 
-/// Sixty thousand codes of sixty keys. With 999 degrees of freedom chi-square is 999 ± 45: a value beyond 1,200 comes once
-/// in a hundred thousand draws, and these are always the same.
+/// Sixty thousand codes of sixty keys. With 999 degrees of freedom chi-square is 999 ± 45: a value above 1,200 occurs once
+/// in a hundred thousand draws, and the seed makes these draws always the same.
 #[test]
 fn codes_fall_evenly() {
     let mut seen = [0_u32; 1000];

@@ -1,4 +1,5 @@
-//! What holds for every input, tried with many: proptest makes them up, from one seed, the same each time.
+//! Properties that hold for every input, tested with many random ones. proptest generates them from one seed, so that they
+//! are the same each time.
 
 #![expect(
     clippy::expect_used,
@@ -13,9 +14,9 @@ mod support;
 
 mod budgets;
 mod codes;
-mod door;
 mod people;
 mod phones;
+mod requests;
 mod tokens;
 
 use std::fmt::Debug;
@@ -27,7 +28,7 @@ use proptest::{
 
 use crate::support::{Database, TestServer};
 
-/// Tries a property with so many cases. A case that fails is made smaller and shown; nothing is written to a file.
+/// Tests a property with this many cases. A case that fails is reduced and shown; nothing is written to a file.
 #[track_caller]
 fn holds<S: Strategy<Value: Debug>>(
     cases: u32,
@@ -45,10 +46,10 @@ fn holds<S: Strategy<Value: Debug>>(
     }
 }
 
-/// A property of a house: proptest does not wait, so this does.
+/// Tests a property of a server. proptest is not async, so this blocks.
 #[track_caller]
-#[expect(clippy::needless_pass_by_value, reason = "a property is written where it is handed over")]
-fn holds_in_a_house<S: Strategy<Value: Debug>>(
+#[expect(clippy::needless_pass_by_value, reason = "the property is written as an argument")]
+fn holds_on_server<S: Strategy<Value: Debug>>(
     settings: &[(&str, &str)],
     cases: u32,
     strategy: &S,

@@ -1,4 +1,4 @@
-//! What people write about themselves: whatever it is, it is refused with a sentence or kept as it was.
+//! What users write about themselves is refused with a message or stored unchanged.
 
 use chrono::NaiveDate;
 use loopin_auth::domain::{
@@ -22,7 +22,7 @@ fn usernames() {
         if let Ok(name) = Username::parse(&text) {
             prop_assert_eq!(Username::parse(name.as_str()), Ok(name.clone()));
             prop_assert!(name.as_str() == text.trim() && !name.as_str().contains('@'));
-            // Two spellings of one name are one.
+            // Two spellings of one name have the same key.
             for other in [name.as_str().to_uppercase(), name.as_str().to_lowercase(), name.key()] {
                 prop_assert_eq!(Username::parse(&other).map(|other| other.key()), Ok(name.key()));
             }

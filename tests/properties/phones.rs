@@ -1,4 +1,4 @@
-//! Phone numbers as people write them.
+//! Phone numbers as users write them.
 
 use loopin_auth::domain::phone::{PhoneError, PhoneNumber, Region};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use crate::holds;
 const SEPARATORS: &str =
     "[ \u{A0}\u{2009}\u{200B}\u{202F}\u{2060}\u{3000}\\-\u{AD}\u{2011}\u{2013}\u{2212}.()]";
 
-/// Half of them numbers that some plan has, the other half anything.
+/// Half of them are numbers of a numbering plan, the other half any text.
 fn written() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "\\+91[6-9][0-9]{9}",
@@ -90,7 +90,7 @@ fn what_is_shown_of_a_number_is_its_country_and_its_end() {
             prop_assert_eq!(shown.len(), full.len());
             let hidden: Vec<usize> = shown.match_indices('*').map(|(place, _)| place).collect();
             let (first, last) = (hidden.first().copied(), hidden.last().copied());
-            // A plus and a country code of at most three digits; at the end four.
+            // A plus, a country code of at most three digits, and the last four digits.
             prop_assert!(first.is_some_and(|first| first <= 4), "{shown}");
             prop_assert!(last.is_some_and(|last| shown.len() - 1 - last <= 4), "{shown}");
             prop_assert_eq!(last.unwrap() - first.unwrap() + 1, hidden.len(), "{} has one gap", &shown);

@@ -1,4 +1,4 @@
-//! Tokens that chance made: none of them opens anything.
+//! Random tokens: none of them is accepted.
 
 use std::cell::RefCell;
 
@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    holds_in_a_house,
+    holds_on_server,
     support::{PHONE, TestServer, Tokens},
 };
 
-/// Letters, dots and bytes that a header can carry.
+/// The printable characters that a header can carry.
 const ANY_HEADER: &str = "[\\x21-\\x7e]{0,300}";
 
 /// One change of a text.
@@ -72,7 +72,7 @@ fn changed(token: &str, changes: &[Change]) -> String {
     text.into_iter().collect()
 }
 
-/// The one account of a house, signed in once.
+/// The tokens of the only account, which signs in once.
 async fn tokens(server: &TestServer, kept: &RefCell<Option<Tokens>>) -> Tokens {
     let known = kept.borrow().clone();
     if let Some(tokens) = known {
@@ -83,7 +83,7 @@ async fn tokens(server: &TestServer, kept: &RefCell<Option<Tokens>>) -> Tokens {
     tokens
 }
 
-/// Shows a text as each kind of token.
+/// Checks that a text is refused as a token of each kind.
 async fn assert_is_none(server: &TestServer, text: &str) -> Result<(), TestCaseError> {
     let bearer = format!("Bearer {text}");
     let answer = server.send(Method::GET, "/api/auth/profile", &[("authorization", &bearer)], None).await;
@@ -109,7 +109,7 @@ fn any_text_is_no_token() {
         "[A-Za-z0-9_\\-]{0,80}\\.[A-Za-z0-9_\\-]{0,200}\\.[A-Za-z0-9_\\-]{0,80}",
         "eyJhbGciOiJIUzI1NiJ9\\.eyJ[A-Za-z0-9_\\-]{0,200}\\.[A-Za-z0-9_\\-]{43}",
     ];
-    holds_in_a_house(&[("RATE_LIMITS_ENABLED", "false")], 300, &text, async |server, text| {
+    holds_on_server(&[("RATE_LIMITS_ENABLED", "false")], 300, &text, async |server, text| {
         let tokens = tokens(server, &kept).await;
         assert_is_none(server, &text).await?;
         assert_is_good(server, &tokens).await
@@ -121,7 +121,7 @@ fn a_good_token_bears_no_change() {
     for settings in [vec![], vec![("JWT_AUDIENCE", "loopin")]] {
         let kept = RefCell::new(None);
         let settings = [settings, vec![("RATE_LIMITS_ENABLED", "false")]].concat();
-        holds_in_a_house(
+        holds_on_server(
             &settings,
             300,
             &(changes(), any::<bool>()),
@@ -137,7 +137,7 @@ fn a_good_token_bears_no_change() {
     }
 }
 
-/// Claims that the server itself would have signed in another way: the right secret, any values.
+/// Random claims, signed with the right secret.
 #[test]
 fn claims_of_chance_admit_nobody() {
     let kept = RefCell::new(None);
@@ -153,7 +153,7 @@ fn claims_of_chance_admit_nobody() {
     ];
     let name = prop::sample::select(vec!["token_type", "user_id", "sid", "jti", "iat", "exp", "role"]);
     let changes = prop::collection::btree_map(name, value, 1..4);
-    holds_in_a_house(&[("RATE_LIMITS_ENABLED", "false")], 300, &changes, async |server, changes| {
+    holds_on_server(&[("RATE_LIMITS_ENABLED", "false")], 300, &changes, async |server, changes| {
         let tokens = tokens(server, &kept).await;
         let good = claims(&tokens.access);
         let mut other = good.clone();
@@ -161,7 +161,7 @@ fn claims_of_chance_admit_nobody() {
             .as_object_mut()
             .unwrap()
             .extend(changes.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        // `jti` and `iat` of an access token are names that nothing is decided by, and a later end is one that we signed.
+        // Nothing is decided by `jti` and `iat` of an access token, and a later end with our signature is valid.
         for free in ["jti", "iat"] {
             prop_assume!(uuid_or_number(&other[free]).is_none() || other[free] == good[free]);
         }

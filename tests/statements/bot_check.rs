@@ -1,14 +1,15 @@
-//! `BOT_PROOF`: to see whether a prefix is suspicious takes one more round trip; nothing else does.
+//! `BOT_PROOF`: reading whether a prefix is suspicious takes one more round trip; nothing else does.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Answer, Database, TestServer, postgres, proxy::Proxy};
+use crate::support::{Answer, TestServer, proxy::Proxy};
 
-/// With limits, as `limits.rs` beside this has it.
+/// With limits, the same number as in `limits.rs`.
 const SIGNUP: u64 = 7;
 
-/// What requests took: one that is not suspicious, one that is asked for a proof, and the same with the proof.
+/// The round trips of a request that is not suspicious, of one that is refused because it needs a proof, and of the same
+/// request with the proof.
 async fn took(server: &TestServer, proxy: &Proxy, round: u32) -> [u64; 3] {
     let mut before = proxy.round_trips();
     let mut took = |status: u16, answer: &Answer| {
@@ -20,44 +21,36 @@ async fn took(server: &TestServer, proxy: &Proxy, round: u32) -> [u64; 3] {
     };
     let one = server.from(format!("203.0.113.{round}"));
     let free = took(200, &one.signup(&format!("+9198765431{round:02}")).await);
-    // Each is counted, so it takes a round trip; the next counts from there.
+    // The limits count each of these requests, which takes a round trip.
     for _ in 0..9 {
         assert_eq!(took(422, &one.login("1").await), 1);
     }
     let mut body = json!({ "phone_number": format!("+9198765432{round:02}") });
     let question = one.post("/api/auth/signup", body.clone()).await;
-    let asked = took(403, &question);
+    let refused = took(403, &question);
     let challenge = question.text_at("/error/challenge/challenge");
     let mut answers = (0_u64..).map(|number| format!("{challenge}.{number}"));
     body["challenge_response"] =
         answers.find(|answer| Sha256::digest(answer)[0] == 0).map(Value::from).unwrap();
     let accepted = took(200, &one.post("/api/auth/signup", body).await);
-    [free, asked, accepted]
+    [free, refused, accepted]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bot_proof_takes_one_round_trip_more_at_most() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
     let settings = [
-        ("DATABASE_URL", url.as_str()),
         // One connection, so that a statement is prepared once.
         ("DATABASE_MAX_CONNECTIONS", "1"),
         ("BOT_PROOF", "pow"),
         ("BOT_PROOF_DIFFICULTY", "8"),
     ];
-    let server = TestServer::with(Database::Postgres, &settings).await;
-    // What the first round took includes the preparing of every statement.
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
+    // The first request also prepares every statement.
     server.signup("+919876543000").await.assert_ok();
     let mut last = [0; 3];
     for round in 10..13 {
         last = took(&server, &proxy, round).await;
     }
-    // Who is suspicious by her address is asked before the prefix is, and costs the counting and her account.
+    // An address that is suspicious is refused before the prefix is read: the cost is counting and reading the account.
     assert_eq!(last, [SIGNUP + 1, 2, SIGNUP]);
 }

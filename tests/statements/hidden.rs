@@ -1,14 +1,14 @@
-//! `HIDE_ACCOUNT_EXISTENCE`: whatever a phone is, what is asked about it costs the same round trips up to the right code.
+//! `HIDE_ACCOUNT_EXISTENCE`: every request up to the right code costs the same round trips for every kind of phone.
 
 use serde_json::json;
 
-use crate::support::{Answer, Database, TestServer, postgres, proxy::Proxy, whole_profile, wrong};
+use crate::support::{Answer, TestServer, proxy::Proxy, whole_profile, wrong};
 
-/// What a phone can be.
+/// The kinds of phones.
 const KINDS: [&str; 4] = ["unknown", "unfinished", "finished", "disabled"];
 
-/// Makes the phone what it is to be. Later it is asked about from an address that has asked for nothing yet.
-async fn make(server: &TestServer, kind: &str, phone: &str) {
+/// Makes the phone one of this kind. The requests that are counted later come from another address.
+async fn prepare(server: &TestServer, kind: &str, phone: &str) {
     if kind == "unknown" {
         return;
     }
@@ -26,31 +26,23 @@ async fn make(server: &TestServer, kind: &str, phone: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_phone_costs_the_same_up_to_the_right_code() {
-    if !postgres::is_there() {
-        return;
-    }
-    let url = postgres::new_database().await;
-    let (server, _) = postgres::through(&url, 0);
-    let proxy = Proxy::to(server).await;
-    let (_, url) = postgres::through(&url, proxy.address.port());
     let settings = [
-        ("DATABASE_URL", url.as_str()),
         // One connection, so that a statement is prepared once.
         ("DATABASE_MAX_CONNECTIONS", "1"),
         ("HIDE_ACCOUNT_EXISTENCE", "true"),
         ("PHONE_STALE_DAYS", "180"),
     ];
-    let server = TestServer::with(Database::Postgres, &settings).await;
+    let Some((server, proxy)) = TestServer::behind_proxy(&settings).await else { return };
     let mut costs = Vec::new();
-    // What the first round took includes the preparing of every statement.
+    // The first round also prepares every statement.
     for round in 0..2 {
         costs.clear();
         for (place, kind) in KINDS.into_iter().enumerate() {
             let nth = round * KINDS.len() + place + 1;
             let phone = format!("+9198765432{nth:02}");
-            make(&server.from(format!("203.0.113.{nth}")), kind, &phone).await;
+            prepare(&server.from(format!("203.0.113.{nth}")), kind, &phone).await;
             server.advance(24 * 60 * 60);
-            costs.push((kind, ask(&server.from(format!("198.51.100.{nth}")), &proxy, &phone).await));
+            costs.push((kind, measure(&server.from(format!("198.51.100.{nth}")), &proxy, &phone).await));
         }
     }
     let (_, first) = costs[0].clone();
@@ -60,8 +52,8 @@ async fn every_phone_costs_the_same_up_to_the_right_code() {
     }
 }
 
-/// Everything that a phone can be asked about before the right code, with the round trips of each.
-async fn ask(server: &TestServer, proxy: &Proxy, phone: &str) -> Vec<(&'static str, u64)> {
+/// Sends every request that is possible before the right code. Returns the round trips of each.
+async fn measure(server: &TestServer, proxy: &Proxy, phone: &str) -> Vec<(&'static str, u64)> {
     let mut taken = Vec::new();
     let mut before = proxy.round_trips();
     let mut took = |name, status: u16, answer: Answer| {

@@ -9,12 +9,12 @@ use loopin_auth::{
 };
 use secrecy::ExposeSecret;
 
-/// A private key in a file that goes with the test.
+/// A private key in a file that is removed at the end of the test.
 pub struct KeyFile {
     pub algorithm: KeyAlgorithm,
     pub kid: String,
     pub path: PathBuf,
-    /// What is in the file.
+    /// The content of the file.
     pub pem: String,
 }
 

@@ -1,27 +1,29 @@
-//! The test house: the whole server in this process, with a clock that is moved by hand, seeded chance, and an inbox.
+//! The test server: the whole server in this process, with a clock that is moved by hand, seeded randomness, and an inbox.
 //!
-//! A test names the house as its argument and runs once on SQLite and once on PostgreSQL:
+//! A test takes the server as its argument and runs once on SQLite and once on PostgreSQL:
 //!
 //! ```ignore
 //! on_both! {
-//!     async fn a_code_is_used_once(house: TestHouse) { … }
+//!     async fn a_code_is_used_once(server: TestServer) { … }
 //! }
 //! ```
 //!
-//! Requests come from an address of no meaning unless a test says from where:
+//! Requests come from one default address unless a test names another:
 //!
 //! ```ignore
-//! let stranger = house.from("203.0.113.7");
+//! let stranger = server.from("203.0.113.7");
 //! stranger.signup(PHONE).await.assert_error(429, "rate_limited");
-//! house.from("2001:db8::1").signup(PHONE).await.assert_ok();
+//! server.from("2001:db8::1").signup(PHONE).await.assert_ok();
 //! ```
 
-#![allow(dead_code, reason = "every test binary uses another part of the house")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses another part of this")]
 
+mod answer;
 pub mod keys;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
+mod requests;
 
 use std::{
     collections::HashMap,
@@ -34,30 +36,28 @@ use std::{
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use loopin_auth::{app, clock::Clock, config::Config, flows::Services, random::Random};
-use poem::{
-    Response,
-    endpoint::BoxEndpoint,
-    http::{Method, StatusCode},
-    test::TestClient,
-};
+use poem::{Response, endpoint::BoxEndpoint, test::TestClient};
 use sea_orm::{ConnectionTrait, Statement};
-use serde_json::{Value, json};
 
-/// A phone of the README.
+use self::proxy::Proxy;
+pub use self::{
+    answer::Answer,
+    requests::{Tokens, whole_profile, wrong},
+};
+
+/// The phone of the examples in the README.
 pub const PHONE: &str = "+916205829376";
 
-/// Another one.
+/// Another phone.
 pub const OTHER_PHONE: &str = "+919876543210";
 
-/// The address of requests that come through no socket, as the server sees it (`src/http/client_ip.rs`).
+/// The client address that the server sees for requests without a socket (`src/http/client_ip.rs`).
 const NO_SOCKET: &str = "0.0.0.0";
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// The seeds of further servers: two with the same seed would make the same ids.
+/// The seeds of further servers. Two servers with the same seed would make the same ids.
 static SEEDS: AtomicU64 = AtomicU64::new(8);
 
-/// Limits that no test of something else runs into, while all of them are on.
+/// Limits so wide that a test of something else does not reach them. All limits are on.
 pub const WIDE_LIMITS: [(&str, &str); 4] = [
     ("LIMIT_REQUESTS_PER_ADDRESS", "1000/1h"),
     ("LIMIT_SENDS_PER_PHONE", "1000/1h"),
@@ -72,8 +72,8 @@ pub enum Database {
     Postgres,
 }
 
-/// Runs each test on SQLite and on PostgreSQL. Where no PostgreSQL is found, that half says so loudly and passes,
-/// unless `REQUIRE_POSTGRES` is set.
+/// Runs each test on SQLite and on PostgreSQL. Without a PostgreSQL, that half prints a warning and passes, unless
+/// `REQUIRE_POSTGRES` is set.
 #[macro_export]
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($server:ident: TestServer) $body:block)*) => {$(
@@ -109,79 +109,18 @@ pub struct TestServer {
     pub client: Arc<TestClient<BoxEndpoint<'static, Response>>>,
     pub database: Database,
     settings: HashMap<String, String>,
-    /// What `X-Forwarded-For` says of every request.
+    /// The `X-Forwarded-For` header of every request.
     address: Option<String>,
     folder: Option<Arc<Folder>>,
 }
 
-/// What the server answered.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: poem::http::HeaderMap,
-    pub text: String,
-}
-
-impl Answer {
-    /// The body as JSON; null where it is none.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or(Value::Null)
-    }
-
-    /// A part of the body, by JSON pointer.
-    pub fn at(&self, pointer: &str) -> Value {
-        self.json().pointer(pointer).cloned().unwrap_or(Value::Null)
-    }
-
-    /// A text in the body, by JSON pointer.
-    pub fn text_at(&self, pointer: &str) -> String {
-        self.at(pointer).as_str().unwrap_or_default().to_owned()
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// Checks status and `error.code`, and that a failure has the shape of the contract.
-    #[track_caller]
-    pub fn assert_error(&self, status: u16, code: &str) {
-        assert_eq!(
-            (self.status.as_u16(), self.text_at("/error/code").as_str()),
-            (status, code),
-            "{}",
-            self.text
-        );
-        assert_eq!(self.at("/success"), json!(false), "{}", self.text);
-        for null in ["data", "token"] {
-            assert_eq!(self.json().get(null), Some(&Value::Null), "{null} of {}", self.text);
-        }
-        assert!(!self.text_at("/message").is_empty(), "{}", self.text);
-        let in_body = self.at("/error/retry_after").as_i64().map(|seconds| seconds.to_string());
-        assert_eq!(self.header("retry-after").map(str::to_owned), in_body, "{}", self.text);
-    }
-
-    #[track_caller]
-    pub fn assert_ok(&self) -> &Self {
-        assert_eq!(self.status.as_u16(), 200, "{}", self.text);
-        self
-    }
-}
-
-/// What a person holds after she signed in.
-#[derive(Debug, Clone)]
-pub struct Tokens {
-    pub access: String,
-    pub refresh: String,
-    pub user_id: String,
-}
-
 impl TestServer {
-    /// A house with the settings of `dev`.
+    /// A server with the settings of `dev`.
     pub async fn on(database: Database) -> Self {
         Self::with(database, &[]).await
     }
 
-    /// A house with other settings.
+    /// A server with further settings.
     pub async fn with(database: Database, settings: &[(&str, &str)]) -> Self {
         let (url, folder) = match database {
             Database::Sqlite => {
@@ -194,10 +133,10 @@ impl TestServer {
             ("DATABASE_URL", url.as_str()),
             ("SECRET_KEY", "a secret key of the tests, 32 bytes or more"),
             ("JWT_SECRET_KEY", "a token secret of the tests, 32 bytes or more"),
-            // Requests in this process have no socket; this is the address that stands for it. It is trusted to say
-            // from where a request comes, as `from` does.
+            // Requests in this process have no socket, and this address stands for it. It is a trusted proxy, so that
+            // `from` can set the client's address by a header.
             ("TRUSTED_PROXIES", NO_SOCKET),
-            // The clock stands still, and many a test asks more than five hundred times. Tests of the guard set it.
+            // The clock stands still, and many tests send more requests than the burst of the guard allows.
             ("GUARD_REQUESTS_PER_SECOND", "0"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -209,7 +148,17 @@ impl TestServer {
         server
     }
 
-    /// A second server on the same database and the same clock, with other settings if need be.
+    /// A server whose PostgreSQL is behind a proxy, and the proxy. `None` where there is no PostgreSQL.
+    pub async fn behind_proxy(settings: &[(&str, &str)]) -> Option<(Self, Proxy)> {
+        if !postgres::is_there() {
+            return None;
+        }
+        let (proxy, url) = Proxy::before(&postgres::new_database().await).await;
+        let settings = [settings, &[("DATABASE_URL", url.as_str())]].concat();
+        Some((Self::with(Database::Postgres, &settings).await, proxy))
+    }
+
+    /// A second server on the same database and the same clock, with changed settings.
     pub async fn second_server(&self, settings: &[(&str, &str)]) -> Self {
         let mut all = self.settings.clone();
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -218,19 +167,16 @@ impl TestServer {
         Self { address: self.address.clone(), folder: self.folder.clone(), ..server }
     }
 
-    /// A second server that counts nothing, for a test that has nothing to do with limits and would run into one. The
-    /// test says why.
+    /// A second server without limits, for a test that is not about limits and would reach one. The test says why.
     pub async fn without_limits(&self) -> Self {
         self.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await
     }
 
-    /// The same server, asked from this address: whatever is sent through what this returns comes from there. Addresses
-    /// that stand for nobody are 192.0.2.0/24, 198.51.100.0/24 and 203.0.113.0/24 (RFC 5737) and `2001:db8::/32` (RFC
-    /// 3849). It costs nothing to make one for each request, and clock, inbox, database and codes are the same ones.
+    /// The same server for a client with this address. Addresses for documentation are 192.0.2.0/24, 198.51.100.0/24 and
+    /// 203.0.113.0/24 (RFC 5737) and `2001:db8::/32` (RFC 3849). It is cheap: clock, inbox, database and codes are shared.
     ///
-    /// The address goes into `X-Forwarded-For` as it is, so a chain such as `"198.51.100.1, 203.0.113.7"` can be given
-    /// too; a test that sends headers of its own (`send`) may send the header itself, several times if it likes, and
-    /// then this one is left out.
+    /// The address becomes the value of `X-Forwarded-For`, so a chain such as `"198.51.100.1, 203.0.113.7"` works too. A
+    /// test that passes this header to `send` itself, once or several times, replaces it.
     #[must_use]
     pub fn from(&self, address: impl std::fmt::Display) -> Self {
         Self { address: Some(address.to_string()), ..self.clone() }
@@ -249,7 +195,7 @@ impl TestServer {
         let services = app::services(&config, clock.clone(), random).await.expect("the parts are made");
         let services = Arc::new(services);
         let endpoint = app::endpoint(&config, Arc::clone(&services));
-        // A request of HTTP/1.1 has a host; a test that sends one of its own replaces this.
+        // A request of HTTP/1.1 has a host. A test can replace it.
         let client = TestClient::new(poem::EndpointExt::boxed(endpoint)).default_header("host", "localhost");
         let client = Arc::new(client);
         Self { clock, services, client, database, settings, address: None, folder }
@@ -267,146 +213,12 @@ impl TestServer {
         self.clock.advance(Duration::seconds(seconds));
     }
 
-    /// Any request.
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<String>,
-    ) -> Answer {
-        let mut request = self.client.request(method, path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let says_itself = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(FORWARDED_FOR));
-        if let Some(address) = self.address.as_ref().filter(|_| !says_itself) {
-            request = request.header(FORWARDED_FOR, address);
-        }
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        let response = request.send().await.0;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.into_body().into_string().await.expect("an answer is text");
-        Answer { status, headers, text }
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, &[], None).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.post_text(path, &body.to_string()).await
-    }
-
-    pub async fn post_text(&self, path: &str, body: &str) -> Answer {
-        self.send(Method::POST, path, &[("content-type", "application/json")], Some(body.to_owned())).await
-    }
-
-    pub async fn get_as(&self, token: &str, path: &str) -> Answer {
-        self.send(Method::GET, path, &[("authorization", &format!("Bearer {token}"))], None).await
-    }
-
-    pub async fn send_as(&self, token: &str, method: Method, path: &str, body: Value) -> Answer {
-        let bearer = format!("Bearer {token}");
-        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        self.send(method, path, &headers, Some(body.to_string())).await
-    }
-
-    pub async fn signup(&self, phone: &str) -> Answer {
-        self.post("/api/auth/signup", json!({ "phone_number": phone })).await
-    }
-
-    pub async fn login(&self, phone: &str) -> Answer {
-        self.post("/api/auth/login", json!({ "phone_number": phone })).await
-    }
-
-    /// Signs up with more than a phone, as the browser or app of somebody who reads these languages.
-    pub async fn signup_with(&self, phone: &str, more: Value, languages: &str) -> Answer {
-        let mut body = json!({ "phone_number": phone });
-        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
-            body.extend(more);
-        }
-        let headers = [("content-type", "application/json"), ("accept-language", languages)];
-        self.send(Method::POST, "/api/auth/signup", &headers, Some(body.to_string())).await
-    }
-
-    /// What is known of a delivery.
-    pub async fn delivery(&self, answer: &Answer) -> Answer {
-        self.get(&format!("/api/auth/deliveries/{}", answer.text_at("/data/delivery_id"))).await
-    }
-
-    /// Moves the clock, and lets the test inbox report what is due by then.
-    pub async fn play(&self, seconds: i64) {
-        self.advance(seconds);
-        loopin_auth::flows::delivery::play(&self.services).await.expect("the reports are written down");
-    }
-
-    /// The messages of the inbox to this phone, newest first.
-    pub fn inbox_of(&self, phone: &str) -> Vec<loopin_auth::sms::InboxMessage> {
-        let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(phone).expect("a phone in E.164");
-        self.services.sms.inbox().expect("the house has an inbox").list(Some(&phone))
-    }
-
-    pub async fn verify_otp(&self, phone: &str, code: &str) -> Answer {
-        self.post("/api/auth/verify-otp", json!({ "phone_number": phone, "otp_code": code })).await
-    }
-
-    pub async fn verify_login(&self, phone: &str, code: &str) -> Answer {
-        self.post("/api/auth/verify-login", json!({ "phone_number": phone, "otp_code": code })).await
-    }
-
-    pub async fn refresh(&self, token: &str) -> Answer {
-        self.post("/api/auth/refresh", json!({ "refresh": token })).await
-    }
-
-    /// The codes that this phone was sent, newest first.
-    pub fn codes_for(&self, phone: &str) -> Vec<String> {
-        self.inbox_of(phone).into_iter().filter_map(|message| message.otp_code).collect()
-    }
-
-    /// The last code that this phone was sent.
-    pub fn last_code_for(&self, phone: &str) -> String {
-        self.codes_for(phone).into_iter().next().expect("a code was sent")
-    }
-
-    /// A code that is not the right one, as long as it.
-    pub fn wrong_code_for(&self, phone: &str) -> String {
-        wrong(&self.last_code_for(phone))
-    }
-
-    /// Signs up and verifies.
-    #[track_caller]
-    pub fn sign_in(&self, phone: &str) -> impl Future<Output = Tokens> {
-        let phone = phone.to_owned();
-        async move {
-            self.signup(&phone).await.assert_ok();
-            let answer = self.verify_otp(&phone, &self.last_code_for(&phone)).await;
-            answer.assert_ok();
-            Tokens {
-                access: answer.text_at("/token"),
-                refresh: answer.text_at("/data/refresh_token"),
-                user_id: answer.text_at("/data/user_id"),
-            }
-        }
-    }
-
-    /// Signs up, verifies and completes the profile.
-    pub async fn sign_in_and_complete(&self, phone: &str) -> Tokens {
-        let tokens = self.sign_in(phone).await;
-        self.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", whole_profile())
-            .await
-            .assert_ok();
-        tokens
-    }
-
-    /// A statement of the test's own, past the server.
+    /// Runs a statement directly on the database. Returns the number of rows.
     pub async fn execute(&self, sql: &str) -> u64 {
         self.services.store.execute_unprepared(sql).await.expect("the statement runs").rows_affected()
     }
 
-    /// A number that a statement of the test's own finds.
+    /// Reads one number directly from the database.
     pub async fn count(&self, sql: &str) -> i64 {
         let store = &self.services.store;
         let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
@@ -422,30 +234,23 @@ impl TestServer {
     }
 }
 
-/// When every test begins: mid-day in India, with microseconds.
+/// Polls until the condition holds, for what happens in a background task. Fails after a minute.
+pub async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
+    let polling = async {
+        while !condition().await {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_mins(1), polling).await;
+    assert!(waited.is_ok(), "still waiting after a minute: {what}");
+}
+
+/// The time at which every test begins: the afternoon in India, with microseconds.
 pub fn start() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 14, 9, 26, 53).unwrap() + Duration::microseconds(589_793)
 }
 
-/// A code that is not this one, as long as it.
-pub fn wrong(code: &str) -> String {
-    let last = if code.ends_with('0') { '1' } else { '0' };
-    format!("{}{last}", &code[..code.len() - 1])
-}
-
-/// A profile that `complete-profile` takes.
-pub fn whole_profile() -> Value {
-    json!({
-        "phone_number": PHONE,
-        "name": "Gaurav Kumar",
-        "birth_date": "1995-01-01",
-        "gender": "male",
-        "event_interests": [1, 2, 3],
-        "profile_pictures": ["https://example.com/pic1.jpg", "https://example.com/pic2.jpg"],
-    })
-}
-
-/// A folder that goes with the test.
+/// A folder that is removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -1,7 +1,6 @@
-//! A PgBouncer for the tests, before the PostgreSQL of a database's URL: its own program with its own defaults, but for what
-//! a test asks for.
+//! A PgBouncer for the tests, in front of PostgreSQL: the real program with its defaults, except for what a test configures.
 
-#![expect(clippy::disallowed_methods, reason = "the tests ask the environment where PgBouncer is")]
+#![expect(clippy::disallowed_methods, reason = "the environment tells where PgBouncer is")]
 
 use std::{
     io::Write,
@@ -13,7 +12,7 @@ use std::{
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A PgBouncer. It ends when this is dropped, or this process, however it ends: a shell waits for the end of its
+/// A PgBouncer. It stops when this is dropped or this process ends, even by a signal: a shell waits for the end of its
 /// standard input.
 pub struct PgBouncer {
     process: Child,
@@ -21,15 +20,15 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one before the server of this URL, with more lines of configuration. `None` where the program is not
-    /// installed: says so where nobody can miss it, and fails where `REQUIRE_PGBOUNCER` is set.
+    /// Starts one in front of the server of this URL, with more lines of configuration. Without the program it prints a
+    /// warning and returns `None`, or panics if `REQUIRE_PGBOUNCER` is set.
     pub fn before(url: &str, pool_mode: &str, more: &str) -> Option<Self> {
         let Some(program) = program() else {
             assert!(
                 std::env::var_os("REQUIRE_PGBOUNCER").is_none(),
                 "REQUIRE_PGBOUNCER is set, but there is no pgbouncer on the PATH or in /usr/sbin"
             );
-            // Past the capture of the test runner, which would hide it.
+            // Written directly, because the test runner captures `eprintln!`.
             let _ = std::io::stderr().write_all(
                 b"\n!! NO PGBOUNCER: pgbouncer was not found. THE TESTS THROUGH A CONNECTION POOLER DID NOT RUN.\n\n",
             );
@@ -51,7 +50,7 @@ impl PgBouncer {
 
     /// The URL of the same database through it.
     pub fn url(&self, url: &str) -> String {
-        let (_, url) = super::postgres::through(url, self.port);
+        let (_, url) = super::postgres::with_local_port(url, self.port);
         url
     }
 

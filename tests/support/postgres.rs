@@ -1,7 +1,7 @@
-//! A PostgreSQL for the tests: the server of `TEST_DATABASE_URL`, or a throw-away one started with PostgreSQL's own
-//! programs. Every test gets a database of its own, copied from one that was migrated once.
+//! A PostgreSQL for the tests: the server of `TEST_DATABASE_URL`, or a temporary one that the installed PostgreSQL programs
+//! start. Every test gets a database of its own, copied from one that was migrated once.
 
-#![expect(clippy::disallowed_methods, reason = "the tests ask the environment where PostgreSQL is")]
+#![expect(clippy::disallowed_methods, reason = "the environment tells where PostgreSQL is")]
 
 use std::{
     io::Write,
@@ -22,10 +22,10 @@ static SERVER: OnceLock<Option<Server>> = OnceLock::new();
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Two copies at once would each be told that the template is in use.
+/// A template can only be copied while no other connection uses it, so copies are made one at a time.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// A server: its URL without a database, and the throw-away process behind it, if it is ours.
+/// A server: its URL without a database, and its process if this program started it.
 struct Server {
     base: String,
     parameters: String,
@@ -38,7 +38,7 @@ impl Server {
     }
 }
 
-/// Whether there is a PostgreSQL to test with. If not, says so where nobody can miss it.
+/// Whether there is a PostgreSQL to test with. If not, prints a warning.
 pub fn is_there() -> bool {
     server().is_some()
 }
@@ -52,7 +52,7 @@ fn server() -> Option<&'static Server> {
                     std::env::var_os("REQUIRE_POSTGRES").is_none(),
                     "REQUIRE_POSTGRES is set, but there is neither TEST_DATABASE_URL nor a PostgreSQL that starts"
                 );
-                // Past the capture of the test runner, which would hide it.
+                // Written directly, because the test runner captures `eprintln!`.
                 let _ = std::io::stderr().write_all(
                     b"\n\
                     !! NO POSTGRESQL: TEST_DATABASE_URL is not set and initdb and postgres were not found or do not\n\
@@ -73,7 +73,7 @@ fn given() -> Option<Server> {
     Some(Server { base: base.as_str().trim_end_matches('/').to_owned(), parameters, _process: None })
 }
 
-/// Starts a server in a new folder. It stops, and the folder goes, when this process ends, however it ends: a shell
+/// Starts a server in a new folder. It stops, and the folder is removed, when this process ends, even by a signal: a shell
 /// waits for the end of its standard input, which this process holds open.
 fn start() -> Option<Server> {
     let programs = programs()?;
@@ -109,7 +109,7 @@ fn start() -> Option<Server> {
     answers(port).then_some(server)
 }
 
-/// Waits until the server takes connections: starting it takes a second or two.
+/// Waits until the server accepts connections: starting it takes a second or two.
 fn answers(port: u16) -> bool {
     (0..300).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
@@ -122,7 +122,7 @@ fn has_user(name: &str) -> bool {
         .is_ok_and(|users| users.lines().any(|line| line.starts_with(&format!("{name}:"))))
 }
 
-/// The folder with `initdb` and `postgres`: that of Debian, or one on the `PATH`.
+/// The folder with `initdb` and `postgres`: where Debian installs them, or one on the `PATH`.
 fn programs() -> Option<PathBuf> {
     let has_both = |folder: &Path| folder.join("initdb").exists() && folder.join("postgres").exists();
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -147,20 +147,21 @@ async fn administer(statement: &str) {
     store.close().await;
 }
 
-/// Removes what earlier runs left on a server that is not ours. A database in use stays: it is another run's.
+/// Removes the databases of earlier runs from a server that was not started here. A database in use belongs to another
+/// run and stays.
 async fn drop_left_overs() {
     let store = connect(&server().expect("a PostgreSQL").url("postgres")).await;
     let statement = "SELECT datname FROM pg_database WHERE datname LIKE 'loopin\\_test\\_%'";
     let statement = Statement::from_string(DbBackend::Postgres, statement);
     for row in store.query_all_raw(statement).await.expect("the server lists its databases") {
         let name: String = row.try_get_by_index(0).expect("a name");
-        // Refused when it is in use, or when another run was faster.
+        // Fails if the database is in use, or another run has removed it.
         let _ = store.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name}")).await;
     }
     store.close().await;
 }
 
-/// A database with every migration run in it, that databases of tests are copied from.
+/// A migrated database, from which the databases of the tests are copied.
 async fn template() -> &'static str {
     TEMPLATE
         .get_or_init(|| async {
@@ -176,7 +177,7 @@ async fn template() -> &'static str {
         .await
 }
 
-/// A new database; its URL.
+/// Makes a new database. Returns its URL.
 pub async fn new_database() -> String {
     let template = template().await;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -187,8 +188,8 @@ pub async fn new_database() -> String {
     server().expect("a PostgreSQL").url(&name)
 }
 
-/// The host, the port and a URL for another port, of a database's URL.
-pub fn through(url: &str, port: u16) -> ((String, u16), String) {
+/// The host and port of a database URL, and the same URL with another port of this machine.
+pub fn with_local_port(url: &str, port: u16) -> ((String, u16), String) {
     let mut url = url::Url::parse(url).expect("a URL");
     let address = (url.host_str().expect("a host").to_owned(), url.port().unwrap_or(5432));
     url.set_host(Some("127.0.0.1")).expect("a host");

@@ -1,4 +1,4 @@
-//! A proxy between the server and PostgreSQL. It counts round trips, and it can be away for a while.
+//! A proxy between the server and PostgreSQL. It counts round trips, and it can simulate an outage.
 
 use std::{
     collections::HashMap,
@@ -18,6 +18,8 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use super::postgres;
+
 /// A proxy on this machine.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -28,15 +30,23 @@ pub struct Proxy {
     lose: Lose,
 }
 
-/// Every connection holds a copy of the sender for as long as it is open, so the receiver ends with the last of them.
+/// Every connection holds a copy of the sender while it is open, so the receiver ends when the last connection closes.
 type Open = (mpsc::Sender<()>, mpsc::Receiver<()>);
 
-/// The beginning of the statement whose answer is to get lost.
+/// The beginning of the statement whose answer is to be lost.
 type Lose = Arc<Mutex<Option<String>>>;
 
 impl Proxy {
+    /// A proxy to the PostgreSQL of this URL, and the URL of the same database through the proxy.
+    pub async fn before(url: &str) -> (Self, String) {
+        let (server, _) = postgres::with_local_port(url, 0);
+        let proxy = Self::to(server).await;
+        let (_, url) = postgres::with_local_port(url, proxy.address.port());
+        (proxy, url)
+    }
+
     /// A proxy to this server.
-    pub async fn to(server: (String, u16)) -> Self {
+    async fn to(server: (String, u16)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let round_trips = Arc::new(AtomicU64::new(0));
@@ -55,13 +65,13 @@ impl Proxy {
                 let (server, counter, mut cuts) = (server.clone(), Arc::clone(&counter), cuts.clone());
                 let (lose, is_lost) = (Arc::clone(&to_lose), AtomicBool::new(false));
                 cuts.mark_unchanged();
-                let is_open = now_open.lock().expect("nobody panics").0.clone();
+                let is_open = now_open.lock().expect("no thread panics").0.clone();
                 tokio::spawn(async move {
                     let _is_open = is_open;
                     let Ok(server) = TcpStream::connect(server).await else {
                         return;
                     };
-                    // Messages are small and wait for each other: none is held back to be sent with the next.
+                    // Messages are small and depend on each other, so none is delayed to be sent with the next.
                     let _ = (client.set_nodelay(true), server.set_nodelay(true));
                     let (mut from_server, mut to_server) = server.into_split();
                     let (from_client, mut to_client) = client.into_split();
@@ -76,46 +86,46 @@ impl Proxy {
         Self { address, round_trips, is_away, cut, open, lose }
     }
 
-    /// How often a client waited for an answer so far.
+    /// How many times a client has waited for an answer so far.
     pub fn round_trips(&self) -> u64 {
         self.round_trips.load(Ordering::SeqCst)
     }
 
-    /// Cuts all connections and takes no new ones.
+    /// Cuts all connections and accepts no new ones.
     pub async fn go_away(&self) {
         self.is_away.store(true, Ordering::SeqCst);
         self.cut().await;
     }
 
-    /// Lets the server run the next statement that begins so, and cuts its connection before the answer.
+    /// Lets the database run the next statement with this beginning, and cuts its connection before the answer.
     pub fn lose_the_answer_to(&self, statement: &str) {
-        *self.lose.lock().expect("nobody panics") = Some(statement.to_owned());
+        *self.lose.lock().expect("no thread panics") = Some(statement.to_owned());
     }
 
-    /// Whether that has happened.
+    /// Whether the answer has been lost.
     pub fn has_lost_it(&self) -> bool {
-        self.lose.lock().expect("nobody panics").is_none()
+        self.lose.lock().expect("no thread panics").is_none()
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub fn come_back(&self) {
         self.is_away.store(false, Ordering::SeqCst);
     }
 
-    /// Cuts all connections, and takes new ones at once, as a restart does. They are closed when this returns: a statement
-    /// that comes next does not get through one of them.
+    /// Cuts all connections and accepts new ones at once, like a restart. They are closed when this returns, so the next
+    /// statement cannot use one of them.
     pub async fn cut(&self) {
         let (sender, mut ended) =
-            std::mem::replace(&mut *self.open.lock().expect("nobody panics"), mpsc::channel(1));
+            std::mem::replace(&mut *self.open.lock().expect("no thread panics"), mpsc::channel(1));
         drop(sender);
         self.cut.send_modify(|cuts| *cuts += 1);
         let _ = ended.recv().await;
     }
 }
 
-/// Passes on what the client says. In PostgreSQL's protocol (version 3, message formats) a client waits for an answer
-/// after `Query` ('Q') and after `Sync` ('S'): those are the round trips. A `Sync` that ends nothing is how the pool
-/// asks whether a connection still lives, each time it comes back to the pool; no request waits for that.
+/// Forwards the messages of the client. In PostgreSQL's protocol (version 3, message formats) a client waits for an answer
+/// after `Query` ('Q') and after `Sync` ('S'): those are the round trips. A `Sync` alone is the pool's check
+/// whether a connection still works, each time it comes back to the pool; no request waits for it.
 async fn forward(
     mut client: OwnedReadHalf,
     server: &mut (impl AsyncWriteExt + Unpin),
@@ -124,7 +134,7 @@ async fn forward(
 ) -> std::io::Result<()> {
     let mut is_started = false;
     let mut statements: HashMap<Vec<u8>, String> = HashMap::new();
-    let mut is_asking = false;
+    let mut has_unsynced = false;
     loop {
         // The first message has no type: a length, and the start-up parameters.
         let kind = if is_started { Some(client.read_u8().await?) } else { None };
@@ -139,7 +149,7 @@ async fn forward(
                     statements.insert(name.to_vec(), String::from_utf8_lossy(statement).into_owned());
                 }
                 (b'B', [_, name, ..]) => {
-                    let mut lose = lose.lock().expect("nobody panics");
+                    let mut lose = lose.lock().expect("no thread panics");
                     let statement = statements.get(*name).map(String::as_str).unwrap_or_default();
                     if lose.as_ref().is_some_and(|beginning| statement.starts_with(beginning.as_str())) {
                         *lose = None;
@@ -148,10 +158,10 @@ async fn forward(
                 }
                 _ => {}
             }
-            if kind == b'Q' || (kind == b'S' && is_asking) {
+            if kind == b'Q' || (kind == b'S' && has_unsynced) {
                 counter.fetch_add(1, Ordering::SeqCst);
             }
-            is_asking = !matches!(kind, b'Q' | b'S');
+            has_unsynced = !matches!(kind, b'Q' | b'S');
             server.write_all(&[kind]).await?;
         }
         server.write_all(&length.to_be_bytes()).await?;
@@ -160,8 +170,8 @@ async fn forward(
     }
 }
 
-/// Passes on what the server says, until an answer is to get lost: then it ends once that has come whole, with
-/// `ReadyForQuery` ('Z', five bytes), so that the server has done it.
+/// Forwards the messages of the server, until an answer is to be lost. Then it ends when that answer is complete, with
+/// `ReadyForQuery` ('Z', five bytes), so that the server has run the statement.
 async fn answer(
     server: &mut OwnedReadHalf,
     client: &mut OwnedWriteHalf,

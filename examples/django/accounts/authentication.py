@@ -2,7 +2,7 @@
 
 Three ways, for any view's `authentication_classes`:
 
-- `LoopinAuthentication`, below: somebody who comes for the first time gets a row. Most teams want this one, because rows
+- `LoopinAuthentication`, below: a user who comes for the first time gets a row. Most teams want this one, because rows
   of theirs can then point to a user.
 - `rest_framework_simplejwt.authentication.JWTAuthentication`: only people who have a row already; others are 401
   `user_not_found`. For a project that invites its people.
@@ -17,7 +17,7 @@ from rest_framework_simplejwt.settings import api_settings
 
 
 class LoopinAuthentication(JWTAuthentication):
-    """SimpleJWT's check, and a row for whoever has none."""
+    """SimpleJWT's check, and a row for a user who has none."""
 
     def get_user(self, validated_token):
         try:

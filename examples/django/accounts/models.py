@@ -5,7 +5,7 @@ from django.db import models
 
 
 class User(AbstractUser):
-    """Somebody who signs in at loopin-auth. `id` is the `user_id` there, for good; everything else may change.
+    """A user of loopin-auth. `id` is the `user_id` there, and never changes; everything else may.
 
     The username is none of ours: loopin-auth has people with a phone and no username. So it is not unique here and may
     be empty, and nothing is looked up by it.
@@ -14,6 +14,6 @@ class User(AbstractUser):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     username = models.CharField(max_length=150, blank=True)
 
-    # Django wants a unique field here; nobody signs in to this project with it.
+    # Django wants a unique field here; no user signs in to this project with it.
     USERNAME_FIELD = "id"
     REQUIRED_FIELDS = []

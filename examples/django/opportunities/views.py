@@ -4,7 +4,7 @@ from opportunities.models import Opportunity
 
 
 class OpportunitySerializer(serializers.ModelSerializer):
-    # Whoever the body says did it: read-only here.
+    # Taken from the token, never from the body: read-only here.
     createdBy = serializers.UUIDField(source="created_by_id", read_only=True)
     createdAt = serializers.DateTimeField(source="created_at", read_only=True)
 

@@ -24,7 +24,7 @@ assert.equal(wrong.error?.error.code, "validation_failed");
 const body = { phone_number: PHONE, otp_code: await newestCode() };
 const verified = await client.POST("/api/auth/verify-otp", { body });
 assert.ok(verified.data);
-// Not null: whoever is let in has a token.
+// Not null: an accepted sign-in has a token.
 const token: string = verified.data.token;
 const headers = { Authorization: `Bearer ${token}` };
 

@@ -1,4 +1,4 @@
-//! Bodies and headers of any kind, at every operation of the document: a failure is an envelope, and never a fault of ours.
+//! Random bodies and headers for every operation of the OpenAPI document: an error is an envelope, and never a 5xx.
 
 use std::cell::RefCell;
 
@@ -8,23 +8,23 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use crate::{
-    holds_in_a_house,
+    holds_on_server,
     support::{Answer, PHONE, TestServer},
 };
 
 /// An operation that takes JSON: its method and path, and the members of its body.
 #[derive(Debug, Clone)]
-struct Door {
+struct Operation {
     method: Method,
     path: String,
     members: Vec<String>,
 }
 
-/// Every operation with a body, from the document: a new one is tried without a word here.
-async fn doors() -> Vec<Door> {
+/// Every operation with a body, from the document, so that a new operation is tested too.
+async fn operations() -> Vec<Operation> {
     let server = TestServer::on(crate::support::Database::Sqlite).await;
     let document = app::document(&server.services);
-    let mut doors = Vec::new();
+    let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
@@ -33,12 +33,12 @@ async fn doors() -> Vec<Door> {
             else {
                 continue;
             };
-            // A request of which there are two kinds has the members of both.
+            // A request that is one of two schemas has the members of both.
             let kinds = schema["oneOf"].as_array().into_iter().flatten();
             let kinds =
                 kinds.filter_map(|kind| document.pointer(kind["$ref"].as_str()?.trim_start_matches('#')));
             let all = std::iter::once(schema).chain(kinds);
-            doors.push(Door {
+            operations.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.replace("{id}", "0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11"),
                 members: all
@@ -48,8 +48,8 @@ async fn doors() -> Vec<Door> {
             });
         }
     }
-    assert!(doors.len() >= 15, "{doors:?}");
-    doors
+    assert!(operations.len() >= 15, "{operations:?}");
+    operations
 }
 
 fn json() -> impl Strategy<Value = Value> {
@@ -101,14 +101,14 @@ fn assert_sound(answer: &Answer, what: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Limits would answer before anything is read.
+/// Without limits, which would answer before the body is read.
 const OPEN: [(&str, &str); 2] = [("RATE_LIMITS_ENABLED", "false"), ("OTP_RESEND_SECONDS", "0")];
 
-fn all_doors() -> Vec<Door> {
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(doors())
+fn all_operations() -> Vec<Operation> {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(operations())
 }
 
-/// The token of somebody who is signed in, anew where the last request ended her session.
+/// A token of a signed-in user. If the last request ended the session, a new one.
 async fn token(server: &TestServer, kept: &RefCell<String>) -> String {
     let known = kept.borrow().clone();
     if !known.is_empty() && server.get_as(&known, "/api/auth/profile").await.status == 200 {
@@ -122,22 +122,22 @@ async fn token(server: &TestServer, kept: &RefCell<String>) -> String {
 #[test]
 fn a_member_of_a_body_may_be_anything() {
     let kept = RefCell::new(String::new());
-    let door = prop::sample::select(all_doors());
+    let operation = prop::sample::select(all_operations());
     let values = prop::collection::vec(prop::option::weighted(0.8, json()), 12);
-    holds_in_a_house(&OPEN, 600, &(door, values), async |server, (door, values)| {
+    holds_on_server(&OPEN, 600, &(operation, values), async |server, (operation, values)| {
         let token = token(server, &kept).await;
         let members =
-            door.members.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?)));
+            operation.members.iter().zip(values).filter_map(|(name, value)| Some((name.clone(), value?)));
         let body = Value::Object(members.collect());
-        let answer = server.send_as(&token, door.method.clone(), &door.path, body).await;
-        assert_sound(&answer, &door.path)
+        let answer = server.send_as(&token, operation.method.clone(), &operation.path, body).await;
+        assert_sound(&answer, &operation.path)
     });
 }
 
 #[test]
 fn a_body_may_be_anything() {
     let kept = RefCell::new(String::new());
-    let door = prop::sample::select(all_doors());
+    let operation = prop::sample::select(all_operations());
     let body = prop_oneof![
         json()
             .prop_filter("an object is a body", |value| !value.is_object())
@@ -145,18 +145,18 @@ fn a_body_may_be_anything() {
         any::<String>(),
         "[\\[\\]{}\":,0-9a-z\\\\ ]{0,60}",
     ];
-    holds_in_a_house(&OPEN, 400, &(door, body), async |server, (door, body)| {
+    holds_on_server(&OPEN, 400, &(operation, body), async |server, (operation, body)| {
         prop_assume!(serde_json::from_str::<Map<String, Value>>(&body).is_err());
         let bearer = format!("Bearer {}", token(server, &kept).await);
         let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-        let answer = server.send(door.method.clone(), &door.path, &headers, Some(body)).await;
-        assert_sound(&answer, &door.path)?;
-        // A body that may be left out may be empty, too; and who may not learns nothing of the body's faults.
-        let is_staffs = door.path.starts_with("/api/abuse/") && answer.status == 403;
+        let answer = server.send(operation.method.clone(), &operation.path, &headers, Some(body)).await;
+        assert_sound(&answer, &operation.path)?;
+        // An optional body may also be empty. A user without the right learns nothing about errors in the body.
+        let is_staff_only = operation.path.starts_with("/api/abuse/") && answer.status == 403;
         prop_assert!(
-            answer.status == 400 || is_staffs || door.path == "/api/auth/logout",
+            answer.status == 400 || is_staff_only || operation.path == "/api/auth/logout",
             "{}: {}",
-            door.path,
+            operation.path,
             answer.text
         );
         Ok(())
@@ -176,7 +176,7 @@ fn headers_may_be_anything() {
     };
     let settings = [&OPEN[..], &[("TRUSTED_PROXIES", "10.0.0.0/8,::1")]].concat();
     let headers = (text(), text(), text(), text());
-    holds_in_a_house(&settings, 400, &headers, async |server, (language, host, forwarded, agent)| {
+    holds_on_server(&settings, 400, &headers, async |server, (language, host, forwarded, agent)| {
         let headers = [
             ("content-type", "application/json"),
             ("accept-language", &language),
@@ -189,8 +189,8 @@ fn headers_may_be_anything() {
         let body = serde_json::json!({ "phone_number": PHONE }).to_string();
         let answer = server.send(Method::POST, "/api/auth/signup", &headers, Some(body)).await;
         assert_sound(&answer, "signup")?;
-        // An empty list of hosts allows any in dev, but what is no host is refused. What a person reads, or calls a device,
-        // is no reason to send nothing.
+        // In dev an empty list of hosts allows any, but a malformed host is refused. Malformed languages and device names do
+        // not stop the message.
         if answer.status.as_u16() == 400 {
             prop_assert!(answer.text_at("/message").contains("Host"), "{}", answer.text);
         } else {
