@@ -63,7 +63,7 @@ impl PhoneNumber {
     /// A [`PhoneError`] that says what is wrong. No text causes a panic, and a text over 64 characters is not
     /// scanned.
     pub fn parse(text: &str, default_region: Region) -> Result<Self, PhoneError> {
-        let text = significant(text)?;
+        let text = without_separators(text)?;
         let plan = default_region.0;
         if let Some(digits) = text.strip_prefix('+') {
             return Self::international(digits);
@@ -217,7 +217,7 @@ pub enum PhoneError {
 }
 
 /// The text without separators: digits, with or without a plus at the start.
-fn significant(text: &str) -> Result<String, PhoneError> {
+fn without_separators(text: &str) -> Result<String, PhoneError> {
     // Not `chars().count()`, which would scan a text of any length.
     if text.chars().nth(LONGEST_TEXT).is_some() {
         return Err(PhoneError::TooLong);

@@ -127,8 +127,11 @@ async fn while_a_probe_is_under_way_others_are_answered_at_once_and_a_dropped_on
 
     clock.advance(seconds(2));
     let probing = Arc::clone(&sms);
-    let probe = tokio::spawn(async move { probing.send(&message()).await });
-    requests.recv().await.unwrap();
+    let mut probe = tokio::spawn(async move { probing.send(&message()).await });
+    tokio::select! {
+        request = requests.recv() => assert!(request.is_some()),
+        sent = &mut probe => panic!("no request, but {sent:?}"),
+    }
     assert_eq!(send(&sms, 2).await, [circuit_open(1), circuit_open(1)]);
 
     probe.abort();
