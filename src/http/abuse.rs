@@ -12,11 +12,12 @@ use poem_openapi::{
 
 use super::{
     Tag,
-    body::{Json, MaybeJson},
+    body::MaybeJson,
     client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure},
     error::RequestError,
     fields::{Field, FieldErrors, Messages, optional},
+    json::Json,
     security::Gate,
     users::shapes::{PageNumber, PerPage},
 };

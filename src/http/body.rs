@@ -1,22 +1,22 @@
-//! JSON in and out. A body is read with a limit, and what is no JSON object is malformed; what is wrong *inside* of an
-//! object is for the fields to say, all of it at once.
+//! Reads request bodies, up to a limit. A JSON body must be an object; errors *inside* of the object are left to its
+//! fields, so that one answer names all of them.
 
 use std::{marker::PhantomData, pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use poem::{Body, IntoResponse, Request, RequestBody, Response, Result};
+use poem::{Body, Request, RequestBody, Result};
 use poem_openapi::{
-    ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, impl_apirequest_for_payload,
+    ApiExtractor, ApiExtractorType, ExtractParamOptions, impl_apirequest_for_payload,
     payload::{ParsePayload, Payload},
-    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
-    types::{ParseFromJSON, ToJSON, Type},
+    registry::{MetaMediaType, MetaRequest, Registry},
+    types::{ParseFromJSON, Type},
 };
 use serde_json::Value;
 
-use super::error::RequestError;
-
-/// The content type of everything.
-pub const JSON: &str = "application/json";
+use super::{
+    error::RequestError,
+    json::{JSON, Json},
+};
 
 /// The content type of what Twilio sends.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -27,27 +27,6 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How much of a body that is too large is passed over, in bytes, and for how long.
 const MAX_PASSED_OVER: usize = 16 * 1024 * 1024;
 const PASSING_TIME: Duration = Duration::from_secs(2);
-
-/// A JSON body, coming or going.
-#[derive(Debug)]
-pub struct Json<T>(pub T);
-
-impl<T: Type> Payload for Json<T> {
-    const CONTENT_TYPE: &'static str = JSON;
-
-    fn check_content_type(content_type: &str) -> bool {
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case(JSON)
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        T::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
-    }
-}
 
 impl<T: ParseFromJSON> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = T::IS_REQUIRED;
@@ -191,31 +170,6 @@ fn parse<T: ParseFromJSON>(object: Value) -> Result<Json<T>> {
     match T::parse_from_json(Some(object)) {
         Ok(value) => Ok(Json(value)),
         Err(_) => Err(RequestError::MalformedRequest("The body does not have the required form").into()),
-    }
-}
-
-impl<T: ToJSON> IntoResponse for Json<T> {
-    fn into_response(self) -> Response {
-        let text = self.0.to_json_string();
-        Response::builder().content_type(JSON).body(text)
-    }
-}
-
-impl<T: ToJSON> ApiResponse for Json<T> {
-    fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "",
-                status: Some(200),
-                status_range: None,
-                content: vec![MetaMediaType { content_type: JSON, schema: Self::schema_ref() }],
-                headers: vec![],
-            }],
-        }
-    }
-
-    fn register(registry: &mut Registry) {
-        T::register(registry);
     }
 }
 

@@ -1,8 +1,7 @@
-//! The answer to a request that has to show that it is no program's.
+//! The bot challenge as clients see it: `error.challenge` of a `challenge_required`.
 
 use poem_openapi::{Object, Union};
 
-use super::envelope::{ErrorCode, ErrorResponse, Failure};
 use crate::flows::bot_check::BotChallenge;
 
 /// A proof of work: find a number such that the SHA-256 of `<challenge>.<number>` begins with `difficulty` zero bits,
@@ -73,11 +72,4 @@ impl From<BotChallenge> for Challenge {
             BotChallenge::HCaptcha { site_key } => Self::HCaptcha(HCaptchaChallenge { site_key }),
         }
     }
-}
-
-/// The answer: 403 `challenge_required`, with what is asked for.
-pub fn challenge_required(asked: BotChallenge) -> ErrorResponse {
-    let mut failure = Failure::from_code(ErrorCode::ChallengeRequired);
-    failure.error.challenge = Some(asked.into());
-    ErrorResponse(failure)
 }

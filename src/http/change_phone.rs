@@ -6,13 +6,12 @@ use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
 use super::{
-    Tag,
-    body::Json,
-    budget, client_ip,
+    Tag, budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, not_sent},
     envelope::{ErrorCode, ErrorResponse, Failure, Success},
     error::RequestError,
     fields::{self, Field, FieldErrors},
+    json::Json,
     languages::languages,
     security::Gate,
     verify::{NotTaken, not_taken},

@@ -6,13 +6,11 @@ use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, Union, types::Example};
 
 use super::{
-    Tag,
-    body::Json,
-    bot_check::challenge_required,
-    budget,
+    Tag, budget,
     envelope::{ErrorCode, ErrorResponse, Failure, Success},
     error::RequestError,
     fields::{self, Describe, Field, FieldErrors},
+    json::Json,
     languages::languages,
     password::{self, LoginPassword, LoginUsername, SignIn, SignedInData},
 };
@@ -20,6 +18,7 @@ use crate::{
     domain::phone::PhoneNumber,
     flows::{
         CodeRequest, CodeSent, DeliveryPreferences, SendError, SendOutcome, Services,
+        bot_check::BotChallenge,
         budget::CountedRequest,
         login::{self, Login},
         signup::{self, Signup},
@@ -396,6 +395,13 @@ pub fn not_sent(error: &SendError) -> NotSent {
             NotSent::Unavailable(Failure::from_code(ErrorCode::SmsUnavailable).retry_after(seconds).into())
         }
     }
+}
+
+/// 403 `challenge_required`, with the challenge to solve.
+fn challenge_required(challenge: BotChallenge) -> ErrorResponse {
+    let mut failure = Failure::from_code(ErrorCode::ChallengeRequired);
+    failure.error.challenge = Some(challenge.into());
+    ErrorResponse(failure)
 }
 
 /// The answer where a proof is asked for and nobody can judge it: no message goes out.

@@ -5,9 +5,9 @@ use poem_openapi::{ApiResponse, Object, OpenApi, registry::MetaSchema, types::Ex
 
 use super::{
     Tag,
-    body::Json,
     envelope::ErrorResponse,
     fields::{Describe, Field, FieldErrors, describe, schema},
+    json::Json,
     security::Gate,
 };
 

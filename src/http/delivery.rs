@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::{
     Tag,
-    body::{Form, Json},
+    body::Form,
     edge::OriginalUri,
     envelope::{ErrorCode, ErrorResponse, Failure, UnreachableReason},
     error::RequestError,
+    json::Json,
 };
 use crate::{
     domain::delivery::{self, DeliveryStatus},

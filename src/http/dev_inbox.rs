@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::page::{Entry, Page};
-use super::{body::JSON, envelope::ErrorResponse, error::RequestError, fields::FieldErrors};
+use super::{envelope::ErrorResponse, error::RequestError, fields::FieldErrors, json::JSON};
 use crate::{
     domain::{
         otp::CodeState,

@@ -13,9 +13,9 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
 use serde_json::{Map, Value, json};
 
 use super::{
-    body::JSON,
     bot_check::Challenge,
     envelope::{ErrorCode, Failure, UnreachableReason},
+    json::JSON,
 };
 
 const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app sends it back and gets a JWT.\n\n\

@@ -11,8 +11,8 @@ use poem_openapi::{
 };
 
 use super::{
-    body::{JSON, Json},
     bot_check::Challenge,
+    json::{JSON, Json},
 };
 
 /// A success.

@@ -8,7 +8,7 @@ use poem_openapi::{
     types::{Example, ToJSON},
 };
 
-use super::{Tag, body::Json};
+use super::{Tag, json::Json};
 use crate::{
     domain::access::{TokenKeys, VerifyingKey, fingerprint},
     flows::Services,

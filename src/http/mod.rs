@@ -27,6 +27,7 @@ mod envelope;
 mod error;
 mod fields;
 mod guard;
+mod json;
 mod keys;
 mod languages;
 pub mod metrics;

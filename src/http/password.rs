@@ -9,12 +9,11 @@ use poem_openapi::{ApiResponse, OpenApi};
 use secrecy::SecretString;
 
 use super::{
-    Tag,
-    body::Json,
-    budget, client, client_ip,
+    Tag, budget, client, client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure, Nothing, Success},
     error::RequestError,
     fields::{Describe, Field, FieldErrors, Messages},
+    json::Json,
     security::Gate,
     session::{RefreshRequest, RefreshResponse, SessionApi},
 };

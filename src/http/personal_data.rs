@@ -8,11 +8,10 @@ use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
 use super::{
-    Tag,
-    body::Json,
-    client_ip,
+    Tag, client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure, Success},
     error::RequestError,
+    json::Json,
     security::Gate,
 };
 use crate::flows::{

@@ -11,10 +11,10 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use super::{
     Tag,
-    body::Json,
     envelope::{ErrorResponse, Success},
     error::RequestError,
     fields::{self, Describe, Field, FieldErrors, Messages, optional},
+    json::Json,
     security::Gate,
 };
 use crate::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::Result;
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
-use super::{Tag, body::Json, error::RequestError};
+use super::{Tag, error::RequestError, json::Json};
 use crate::flows::Services;
 
 /// The name of the service.

@@ -8,11 +8,12 @@ use secrecy::ExposeSecret;
 
 use super::{
     Tag,
-    body::{Json, MaybeJson},
+    body::MaybeJson,
     client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure, Nothing, Success},
     error::{INVALID_TOKEN, RequestError, token_refused},
     fields::{self, Field, FieldErrors},
+    json::Json,
 };
 use crate::flows::{
     Services,

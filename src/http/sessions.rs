@@ -8,11 +8,10 @@ use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use super::{
-    Tag,
-    body::Json,
-    client_ip,
+    Tag, client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure, Success},
     error::RequestError,
+    json::Json,
     security::Gate,
 };
 use crate::{

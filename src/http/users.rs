@@ -12,12 +12,11 @@ use poem_openapi::{
 use uuid::Uuid;
 
 use super::{
-    Tag,
-    body::Json,
-    client_ip,
+    Tag, client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure},
     error::RequestError,
     fields::{Describe, Field, FieldErrors, Messages, optional},
+    json::Json,
     security::Gate,
 };
 use crate::{

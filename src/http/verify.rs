@@ -7,12 +7,11 @@ use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use secrecy::ExposeSecret;
 
 use super::{
-    Tag,
-    body::Json,
-    budget, client, client_ip,
+    Tag, budget, client, client_ip,
     envelope::{ErrorCode, ErrorResponse, Failure, SuccessWithToken},
     error::RequestError,
     fields::{self, Field, FieldErrors},
+    json::Json,
 };
 use crate::{
     domain::{otp::OtpCode, phone::PhoneNumber},
