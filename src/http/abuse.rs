@@ -1,4 +1,4 @@
-//! Locks of phones and prefixes of numbers, for staff: what stands between a person and her code, and how to lift it.
+//! Locked phones and closed number prefixes, for staff: why a user gets no code, and how to lift it.
 
 mod shapes;
 
@@ -14,9 +14,9 @@ use super::{
     Tag,
     body::MaybeJson,
     client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure},
+    envelope::{ErrorCode, ErrorResponse},
     error::RequestError,
-    fields::{Field, FieldErrors, Messages, optional},
+    fields::{Field, FieldErrors, optional, parsed},
     json::Json,
     security::Gate,
     users::shapes::{PageNumber, PerPage},
@@ -31,20 +31,17 @@ use crate::{
     flows::{Services, prefixes, unlock},
 };
 
-use shapes::{Opening, PhoneStatus, PrefixRows, PrefixState, Prefixes, Unlocked};
+use shapes::{MAX_HOURS, OpenPrefixRequest, PhoneStatus, PrefixRows, PrefixState, Prefixes, Unlocked};
 
 const NO_PREFIX: &str = "No message was ever sent to this prefix";
 
-/// The longest time for which a prefix is held open: 30 days.
-const MOST_HOURS: i64 = 720;
-
-/// The operations of this page.
+/// The operations of this module.
 pub struct AbuseApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
-/// What the list of prefixes can answer.
+/// The responses of listing prefixes.
 #[derive(ApiResponse)]
 pub enum PrefixesResponse {
     /// The page, most messages first; empty past the end.
@@ -58,7 +55,7 @@ pub enum PrefixesResponse {
     Invalid(ErrorResponse),
 }
 
-/// What the opening of a prefix can answer.
+/// The responses of opening a prefix.
 #[derive(ApiResponse)]
 pub enum OpenPrefixResponse {
     /// The prefix as it is now.
@@ -75,7 +72,7 @@ pub enum OpenPrefixResponse {
     Invalid(ErrorResponse),
 }
 
-/// What the closing of a prefix can answer.
+/// The responses of closing a prefix.
 #[derive(ApiResponse)]
 pub enum ClosePrefixResponse {
     /// The prefix as it is now.
@@ -89,7 +86,7 @@ pub enum ClosePrefixResponse {
     Unknown(ErrorResponse),
 }
 
-/// What the look at a phone can answer.
+/// The responses of reading the state of a phone.
 #[derive(ApiResponse)]
 pub enum PhoneResponse {
     /// The state of the phone.
@@ -103,7 +100,7 @@ pub enum PhoneResponse {
     Invalid(ErrorResponse),
 }
 
-/// What the unlocking of a phone can answer.
+/// The responses of unlocking a phone.
 #[derive(ApiResponse)]
 pub enum UnlockResponse {
     /// The phone is not locked; it may not have been before.
@@ -122,28 +119,28 @@ impl AbuseApi {
     /// List number prefixes
     ///
     /// A prefix is a country code and the next four digits. For staff and admins, in a session opened with the
-    /// password. The answer also has the sums of every country, whatever `state` is.
+    /// password. The response also has the sums of every country, whatever `state` is.
     #[oai(path = "/api/abuse/prefixes", method = "get", operation_id = "listPrefixes")]
     async fn list(
         &self,
         gate: Gate,
         request: &Request,
         /// `closed`: prefixes that get no messages now. `open`: the others.
-        state: Query<PrefixState>,
+        state: Query<Field<PrefixState>>,
         /// The page, from 1.
-        page: Query<PageNumber>,
+        page: Query<Field<PageNumber>>,
         /// Prefixes per page, 1 to 100; default 20.
-        per_page: Query<PerPage>,
+        per_page: Query<Field<PerPage>>,
     ) -> Result<PrefixesResponse> {
-        if let Err(Forbidden) = keeping(&gate, request) {
+        if abuse_permission(&gate, request).is_err() {
             return Ok(PrefixesResponse::Forbidden(forbidden()));
         }
         let mut errors = FieldErrors::default();
-        let wanted = errors.check("state", sentence(Wanted::parse(state.text())));
-        let number = errors.check("page", sentence(Number::parse(page.text())));
-        let size = Size::parse(per_page.text())
+        let wanted = errors.check("state", parsed(Wanted::parse(state.raw_text())));
+        let number = errors.check("page", parsed(Number::parse(page.raw_text())));
+        let size = Size::parse(per_page.raw_text())
             .map_err(|_| "Prefixes per page must be a whole number from 1 to 100");
-        let size = errors.check("per_page", sentence(size));
+        let size = errors.check("per_page", parsed(size));
         let (Some(wanted), Some(number), Some(size)) = (wanted, number, size) else {
             return Ok(PrefixesResponse::Invalid(errors.into_error_response()));
         };
@@ -163,19 +160,17 @@ impl AbuseApi {
         request: &Request,
         /// The prefix, with its plus or without: `916205`.
         prefix: Path<String>,
-        body: MaybeJson<Opening>,
+        body: MaybeJson<OpenPrefixRequest>,
     ) -> Result<OpenPrefixResponse> {
         use OpenPrefixResponse as Response;
-        let permission = match keeping(&gate, request) {
-            Ok(permission) => permission,
-            Err(Forbidden) => return Ok(Response::Forbidden(forbidden())),
+        let Ok(permission) = abuse_permission(&gate, request) else {
+            return Ok(Response::Forbidden(forbidden()));
         };
         let mut errors = FieldErrors::default();
-        let absent = Field::absent();
-        let hours = body.0.as_ref().map_or(&absent, |body| &body.hours);
-        let hours = optional(&mut errors, "hours", hours, |field| match field.integer()? {
-            hours if (1..=MOST_HOURS).contains(&hours) => Ok(hours),
-            _ => Err(vec![format!("Hours must be a whole number from 1 to {MOST_HOURS}")]),
+        let body = body.0.unwrap_or_default();
+        let hours = optional(&mut errors, "hours", &body.hours, |field| match field.integer()? {
+            hours if (1..=i64::from(MAX_HOURS)).contains(&hours) => Ok(hours),
+            _ => Err(vec![format!("Hours must be a whole number from 1 to {MAX_HOURS}")]),
         });
         if !errors.is_empty() {
             return Ok(Response::Invalid(errors.into_error_response()));
@@ -185,7 +180,7 @@ impl AbuseApi {
         };
         let rows =
             prefixes::open(&self.services, prefix, hours, permission).await.map_err(RequestError::from)?;
-        Ok(known(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
+        Ok(prefix_rows(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
     }
 
     /// Close a prefix
@@ -201,16 +196,15 @@ impl AbuseApi {
         prefix: Path<String>,
     ) -> Result<ClosePrefixResponse> {
         use ClosePrefixResponse as Response;
-        let permission = match keeping(&gate, request) {
-            Ok(permission) => permission,
-            Err(Forbidden) => return Ok(Response::Forbidden(forbidden())),
+        let Ok(permission) = abuse_permission(&gate, request) else {
+            return Ok(Response::Forbidden(forbidden()));
         };
         let Ok(prefix) = prefix.parse::<PrefixName>() else {
             return Ok(Response::Unknown(no_prefix()));
         };
         let rows =
             prefixes::close_by_hand(&self.services, prefix, permission).await.map_err(RequestError::from)?;
-        Ok(known(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
+        Ok(prefix_rows(&rows).map_or_else(|| Response::Unknown(no_prefix()), Response::Done))
     }
 
     /// Get the state of a phone number
@@ -225,10 +219,10 @@ impl AbuseApi {
         /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<PhoneResponse> {
-        if let Err(Forbidden) = keeping(&gate, request) {
+        if abuse_permission(&gate, request).is_err() {
             return Ok(PhoneResponse::Forbidden(forbidden()));
         }
-        let phone = match self.read(&phone) {
+        let phone = match self.parse_phone(&phone) {
             Ok(phone) => phone,
             Err(errors) => return Ok(PhoneResponse::Invalid(errors.into_error_response())),
         };
@@ -238,7 +232,7 @@ impl AbuseApi {
 
     /// Unlock a phone
     ///
-    /// Forgets wrong guesses from every address, and failures in a row. Messages sent still count. Verify the caller
+    /// Forgets wrong guesses from every address, and failures in a row. ErrorMessages sent still count. Verify the caller
     /// first: an attacker also wants the number unlocked.
     #[oai(path = "/api/abuse/phones/:phone/unlock", method = "post", operation_id = "unlockPhone")]
     async fn unlock(
@@ -248,11 +242,10 @@ impl AbuseApi {
         /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<UnlockResponse> {
-        let permission = match keeping(&gate, request) {
-            Ok(permission) => permission,
-            Err(Forbidden) => return Ok(UnlockResponse::Forbidden(forbidden())),
+        let Ok(permission) = abuse_permission(&gate, request) else {
+            return Ok(UnlockResponse::Forbidden(forbidden()));
         };
-        let phone = match self.read(&phone) {
+        let phone = match self.parse_phone(&phone) {
             Ok(phone) => phone,
             Err(errors) => return Ok(UnlockResponse::Invalid(errors.into_error_response())),
         };
@@ -263,29 +256,25 @@ impl AbuseApi {
 }
 
 impl AbuseApi {
-    fn read(&self, text: &str) -> Result<PhoneNumber, FieldErrors> {
+    fn parse_phone(&self, text: &str) -> Result<PhoneNumber, FieldErrors> {
         let mut errors = FieldErrors::default();
-        let phone = errors.check("phone", sentence(PhoneNumber::parse(text, self.services.region)));
+        let phone = errors.check("phone", parsed(PhoneNumber::parse(text, self.services.region)));
         phone.ok_or(errors)
     }
 }
 
-fn keeping(gate: &Gate, request: &Request) -> Result<AbusePermission, Forbidden> {
+fn abuse_permission(gate: &Gate, request: &Request) -> Result<AbusePermission, Forbidden> {
     roles::may_manage_abuse(&gate.0, client_ip::from_request(request))
 }
 
 fn forbidden() -> ErrorResponse {
-    Failure::from_code(ErrorCode::Forbidden).into()
+    ErrorResponse::from_code(ErrorCode::Forbidden)
 }
 
-fn known(rows: &[Prefix]) -> Option<Json<PrefixRows>> {
+fn prefix_rows(rows: &[Prefix]) -> Option<Json<PrefixRows>> {
     (!rows.is_empty()).then(|| Json(PrefixRows::from_rows(rows)))
 }
 
 fn no_prefix() -> ErrorResponse {
-    Failure::new(ErrorCode::NotFound, NO_PREFIX).into()
-}
-
-fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, Messages> {
-    result.map_err(|error| vec![error.to_string()])
+    ErrorResponse::new(ErrorCode::NotFound, NO_PREFIX)
 }

@@ -18,15 +18,15 @@ use super::{
     json::{JSON, Json},
 };
 
-/// The content type of what Twilio sends.
+/// The content type of Twilio's reports.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How much of a body that is too large is passed over, in bytes, and for how long.
-const MAX_PASSED_OVER: usize = 16 * 1024 * 1024;
-const PASSING_TIME: Duration = Duration::from_secs(2);
+/// How much of a body that is too large is read and discarded, in bytes, and for how long.
+const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl<T: ParseFromJSON> ParsePayload for Json<T> {
     const IS_REQUIRED: bool = T::IS_REQUIRED;
@@ -52,11 +52,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(MetaRequest {
-            description: None,
-            content: vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }],
-            required: false,
-        })
+        Some(request_meta::<T>(JSON, false))
     }
 
     async fn from_request(
@@ -77,11 +73,11 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
     }
 }
 
-/// The bytes of a form: whoever proves by a signature that it is his signed every field of it, also those of which this
-/// server knows nothing. `T` describes the fields that it knows.
+/// A form, as unparsed bytes: a signature covers all fields, including those that this server does not know. `T`
+/// describes the fields that it knows.
 #[derive(Debug)]
 pub struct Form<T> {
-    /// The body as it came.
+    /// The body as it was sent.
     pub bytes: Vec<u8>,
     fields: PhantomData<T>,
 }
@@ -97,11 +93,7 @@ impl<'a, T: Type> ApiExtractor<'a> for Form<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(MetaRequest {
-            description: None,
-            content: vec![MetaMediaType { content_type: FORM, schema: T::schema_ref() }],
-            required: true,
-        })
+        Some(request_meta::<T>(FORM, true))
     }
 
     async fn from_request(
@@ -113,6 +105,11 @@ impl<'a, T: Type> ApiExtractor<'a> for Form<T> {
     }
 }
 
+fn request_meta<T: Type>(content_type: &'static str, required: bool) -> MetaRequest {
+    let content = vec![MetaMediaType { content_type, schema: T::schema_ref() }];
+    MetaRequest { description: None, content, required }
+}
+
 async fn read(body: &mut RequestBody) -> Result<Vec<u8>> {
     read_all(body.take()?).await
 }
@@ -120,14 +117,14 @@ async fn read(body: &mut RequestBody) -> Result<Vec<u8>> {
 /// Reads a whole body, up to the limit.
 ///
 /// # Errors
-/// When it is longer, or ends too early.
+/// When the body is longer than the limit, or ends too early.
 pub async fn read_all(body: Body) -> Result<Vec<u8>> {
     let mut stream = pin!(body.into_bytes_stream());
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| RequestError::MalformedRequest("The body could not be read"))?;
         if bytes.len() + chunk.len() > MAX_BODY_BYTES {
-            pass_over(stream).await;
+            discard(stream).await;
             return Err(RequestError::PayloadTooLarge.into());
         }
         bytes.extend_from_slice(&chunk);
@@ -135,21 +132,21 @@ pub async fn read_all(body: Body) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads on for a while and forgets what it reads: a client that is still sending hears the answer then, and not the
-/// cut of the connection.
-pub async fn pass_over<C: AsRef<[u8]>, E>(stream: impl Stream<Item = Result<C, E>>) {
+/// Reads and discards the rest of a body, up to a limit: a client that is still sending gets the response then, and not
+/// a connection reset.
+pub async fn discard<C: AsRef<[u8]>, E>(stream: impl Stream<Item = Result<C, E>>) {
     let mut stream = pin!(stream);
-    let passing = async {
-        let mut passed = 0;
+    let discarding = async {
+        let mut discarded = 0;
         while let Some(Ok(chunk)) = stream.next().await {
-            passed += chunk.as_ref().len();
-            if passed > MAX_PASSED_OVER {
+            discarded += chunk.as_ref().len();
+            if discarded > MAX_DISCARDED_BYTES {
                 break;
             }
         }
     };
-    // Whoever is slower than that is cut off.
-    let _ = tokio::time::timeout(PASSING_TIME, passing).await;
+    // A client that is slower is disconnected.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, discarding).await;
 }
 
 async fn read_object(body: &mut RequestBody) -> Result<Value> {
@@ -166,7 +163,7 @@ fn object(bytes: &[u8]) -> Result<Value, RequestError> {
 }
 
 fn parse<T: ParseFromJSON>(object: Value) -> Result<Json<T>> {
-    // Fields keep their faults, so this fails only for a type that does not.
+    // A `Field` keeps its errors, so this fails only for other types.
     match T::parse_from_json(Some(object)) {
         Ok(value) => Ok(Json(value)),
         Err(_) => Err(RequestError::MalformedRequest("The body does not have the required form").into()),

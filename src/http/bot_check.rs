@@ -50,8 +50,8 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// One as a client may meet it.
-    pub fn sample() -> Self {
+    /// An example.
+    pub fn example() -> Self {
         Self::Pow(PowChallenge {
             challenge: "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.challenge".to_owned(),
             difficulty: 17,
@@ -61,8 +61,8 @@ impl Challenge {
 }
 
 impl From<BotChallenge> for Challenge {
-    fn from(asked: BotChallenge) -> Self {
-        match asked {
+    fn from(challenge: BotChallenge) -> Self {
+        match challenge {
             BotChallenge::Pow { challenge, difficulty, expires_in } => {
                 Self::Pow(PowChallenge { challenge, difficulty, expires_in })
             }

@@ -1,4 +1,4 @@
-//! Budgets, as the doors tell of them.
+//! Budgets at the HTTP edge: who sends a request, and what a used-up budget answers.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use poem::{Request, Result};
 
 use super::{
     client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure},
+    envelope::{ErrorCode, ErrorResponse},
     error::RequestError,
     rate_limit,
 };
@@ -18,34 +18,34 @@ use crate::{
     },
 };
 
-/// Counts a request for a code, and tells how its address stands.
+/// Counts a request for a code, and reports the budget of its address in the `RateLimit` headers.
 pub async fn counted(services: &Arc<Services>, request: &Request) -> Result<CountedRequest> {
     let counted =
         count_request(services, client_ip::from_request(request)).await.map_err(RequestError::from)?;
     if let Some(status) = counted.status {
-        tell(request, status);
+        record(request, status);
     }
     Ok(counted)
 }
 
-/// The answer to a request that a budget stopped.
+/// The response to a request that a used-up budget refuses.
 pub fn refusal(request: &Request, refusal: &budget::BudgetExceeded) -> ErrorResponse {
     if let Some(status) = BudgetStatus::from_exceeded(*refusal) {
-        tell(request, status);
+        record(request, status);
     }
     let code = match refusal.budget.kind() {
         Kind::Lock => ErrorCode::PhoneLocked,
         Kind::Cooldown => ErrorCode::OtpCooldown,
         Kind::Rate => ErrorCode::RateLimited,
     };
-    let failure = Failure::from_code(code);
+    let failure = ErrorResponse::from_code(code);
     match refusal.retry_after {
-        Some(seconds) => failure.retry_after(seconds).into(),
-        None => Failure::new(code, "This number is locked. Please contact support to unlock it").into(),
+        Some(seconds) => failure.retry_after(seconds),
+        None => ErrorResponse::new(code, "This number is locked. Please contact support to unlock it"),
     }
 }
 
-fn tell(request: &Request, status: BudgetStatus) {
+fn record(request: &Request, status: BudgetStatus) {
     let number = |number: i64| u64::try_from(number).unwrap_or_default();
     let size = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
     let status = rate_limit::BudgetStatus {
@@ -55,5 +55,5 @@ fn tell(request: &Request, status: BudgetStatus) {
         remaining: size(status.left),
         reset_seconds: number(status.reset),
     };
-    rate_limit::tell(request, status);
+    rate_limit::record(request, status);
 }

@@ -1,4 +1,4 @@
-//! Changing the phone of an account, or giving it its first.
+//! Changing the phone of an account, or adding its first one.
 
 use std::sync::Arc;
 
@@ -8,30 +8,30 @@ use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 use super::{
     Tag, budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, not_sent},
-    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     fields::{self, Field, FieldErrors},
     json::Json,
-    languages::languages,
+    preferences::{delivery_preferences, languages},
     security::Gate,
-    verify::{NotTaken, not_taken},
+    verify::{CodeRefusal, code_refusal},
 };
 use crate::flows::{
-    DeliveryPreferences, SendOutcome, Services,
+    SendOutcome, Services,
     change_phone::{self, ChangeRequested, Changed, Refused},
     session,
 };
 
 const CODE_SENT: &str = "OTP sent successfully to your new phone number";
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct ChangePhoneApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
 /// A request to change the number.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
 #[oai(example)]
 pub struct ChangePhoneRequest {
     phone_number: Field<fields::Phone>,
@@ -43,11 +43,7 @@ pub struct ChangePhoneRequest {
 
 impl Example for ChangePhoneRequest {
     fn example() -> Self {
-        Self {
-            phone_number: Field::example_of("+919876543210"),
-            channel: Field::absent(),
-            platform: Field::absent(),
-        }
+        Self { phone_number: Field::example_of("+919876543210"), ..Self::default() }
     }
 }
 
@@ -79,7 +75,7 @@ impl Example for PhoneChangedData {
     }
 }
 
-/// What `change-phone` can answer.
+/// The responses of `change-phone`.
 #[derive(ApiResponse)]
 pub enum ChangePhoneResponse {
     /// The code was sent to the new number.
@@ -109,7 +105,7 @@ pub enum ChangePhoneResponse {
     SmsUnavailable(ErrorResponse),
 }
 
-/// What `verify-change-phone` can answer.
+/// The responses of `verify-change-phone`.
 #[derive(ApiResponse)]
 pub enum VerifyChangePhoneResponse {
     /// The number was changed.
@@ -151,13 +147,12 @@ impl ChangePhoneApi {
         let (body, services) = (&body.0, &self.services);
         let mut errors = FieldErrors::default();
         let phone = errors.check("phone_number", fields::phone(&body.phone_number, services.region));
-        let channel = errors.check("channel", fields::channel(&body.channel, &services.channels));
-        let platform = errors.check("platform", fields::platform(&body.platform));
-        let (Some(phone), Some(channel), Some(platform)) = (phone, channel, platform) else {
+        let (channel, platform, channels) = (&body.channel, &body.platform, &services.channels);
+        let preferences = delivery_preferences(request, channel, platform, channels, &mut errors);
+        let Some((phone, preferences)) = phone.zip(preferences) else {
             return Ok(ChangePhoneResponse::Invalid(errors.into_error_response()));
         };
-        let preferences = DeliveryPreferences { channel, platform, languages: languages(request) };
-        let asked = change_phone::request_code(
+        let outcome = change_phone::request_code(
             services,
             gate.0,
             phone.clone(),
@@ -166,7 +161,7 @@ impl ChangePhoneApi {
         )
         .await
         .map_err(RequestError::from)?;
-        Ok(match asked {
+        Ok(match outcome {
             ChangeRequested::Code(SendOutcome::Sent(sent)) => {
                 ChangePhoneResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
             }
@@ -181,10 +176,10 @@ impl ChangePhoneApi {
                 NotSent::Rejected(refusal) => ChangePhoneResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => ChangePhoneResponse::SmsUnavailable(refusal),
             },
-            ChangeRequested::Refused(refused) => match not_hers(refused) {
-                NotHers::RecentAuthRequired(refusal) => ChangePhoneResponse::RecentAuthRequired(refusal),
-                NotHers::Taken(refusal) => ChangePhoneResponse::Taken(refusal),
-                NotHers::Invalid(refusal) => ChangePhoneResponse::Invalid(refusal),
+            ChangeRequested::Refused(refused) => match refusal(refused) {
+                Refusal::RecentAuthRequired(refusal) => ChangePhoneResponse::RecentAuthRequired(refusal),
+                Refusal::Taken(refusal) => ChangePhoneResponse::Taken(refusal),
+                Refusal::Invalid(refusal) => ChangePhoneResponse::Invalid(refusal),
             },
         })
     }
@@ -214,40 +209,38 @@ impl ChangePhoneApi {
                 let data = PhoneChangedData { phone_number: phone.full().to_owned() };
                 VerifyChangePhoneResponse::Changed(Success::new("Phone number changed successfully", data))
             }
-            Changed::Code(refused) => match not_taken(request, refused) {
-                NotTaken::BadRequest(refusal) => VerifyChangePhoneResponse::Refused(refusal),
-                NotTaken::Exhausted(refusal) => VerifyChangePhoneResponse::Exhausted(refusal),
+            Changed::Code(refused) => match code_refusal(request, refused) {
+                CodeRefusal::BadRequest(refusal) => VerifyChangePhoneResponse::Refused(refusal),
+                CodeRefusal::Exhausted(refusal) => VerifyChangePhoneResponse::Exhausted(refusal),
             },
-            Changed::Refused(refused) => match not_hers(refused) {
-                NotHers::RecentAuthRequired(refusal) => {
+            Changed::Refused(refused) => match refusal(refused) {
+                Refusal::RecentAuthRequired(refusal) => {
                     VerifyChangePhoneResponse::RecentAuthRequired(refusal)
                 }
-                NotHers::Taken(refusal) => VerifyChangePhoneResponse::Taken(refusal),
-                NotHers::Invalid(refusal) => VerifyChangePhoneResponse::Invalid(refusal),
+                Refusal::Taken(refusal) => VerifyChangePhoneResponse::Taken(refusal),
+                Refusal::Invalid(refusal) => VerifyChangePhoneResponse::Invalid(refusal),
             },
             Changed::Ended => return Err(RequestError::Token(session::TokenRefused::Revoked).into()),
         })
     }
 }
 
-/// The three kinds of answer to a number that she cannot have.
-enum NotHers {
+/// The responses to a number that the account cannot have, by status.
+enum Refusal {
     RecentAuthRequired(ErrorResponse),
     Taken(ErrorResponse),
     Invalid(ErrorResponse),
 }
 
-fn not_hers(refused: Refused) -> NotHers {
+fn refusal(refused: Refused) -> Refusal {
     match refused {
         Refused::RecentAuthRequired => {
-            NotHers::RecentAuthRequired(Failure::from_code(ErrorCode::ReauthenticationRequired).into())
+            Refusal::RecentAuthRequired(ErrorResponse::from_code(ErrorCode::ReauthenticationRequired))
         }
-        Refused::Taken => NotHers::Taken(Failure::from_code(ErrorCode::PhoneTaken).into()),
+        Refused::Taken => Refusal::Taken(ErrorResponse::from_code(ErrorCode::PhoneTaken)),
         Refused::Own => {
-            let mut errors = FieldErrors::default();
-            let sentence = "This is the phone number of your account already".to_owned();
-            errors.check::<()>("phone_number", Err(vec![sentence]));
-            NotHers::Invalid(errors.into_error_response())
+            let errors = FieldErrors::new("phone_number", "This is the phone number of your account already");
+            Refusal::Invalid(errors.into_error_response())
         }
     }
 }

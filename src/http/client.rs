@@ -1,4 +1,4 @@
-//! From where somebody asks, as far as she is shown it again in the list of her sessions.
+//! The client of a request, as the list of sessions shows it to the user.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use poem::{Request, http::header};
 use super::client_ip;
 use crate::domain::access::Client;
 
-/// The name that an app gives its device.
+/// The device name that an app sends.
 const DEVICE_NAME: &str = "x-device-name";
 
-/// How much is kept of what a device says of itself, in characters.
+/// The longest device name that is stored, in characters.
 const LONGEST_DEVICE: usize = 200;
 
 /// The client of a request: `X-Device-Name`, else `User-Agent`; and its address.
@@ -19,18 +19,18 @@ const LONGEST_DEVICE: usize = 200;
 pub fn from_request(request: &Request) -> Client {
     let text =
         |name: &str| request.headers().get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let named = text(DEVICE_NAME).and_then(name);
+    let named = text(DEVICE_NAME).and_then(decode_name);
     let agent = text(header::USER_AGENT.as_str()).map(Cow::from);
-    let shown = [named, agent].into_iter().flatten().map(|name| shown(&name));
+    let names = [named, agent].into_iter().flatten().map(|name| displayable(&name));
     Client {
-        device: shown.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
+        device: names.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
         address: client_ip::from_request(request).to_string(),
     }
 }
 
-/// The name that is in a header: as it is, or in the ASCII form of RFC 8187, section 3.2, such as
+/// Decodes a device name: as it is, or in the ASCII form of RFC 8187, section 3.2, such as
 /// `UTF-8''%E0%A4%97%E0%A5%8C%E0%A4%B0%E0%A4%B5`, because most clients cannot send other scripts in a header.
-fn name(value: &str) -> Option<Cow<'_, str>> {
+fn decode_name(value: &str) -> Option<Cow<'_, str>> {
     let mut parts = value.trim().splitn(3, '\'');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(charset), Some(_language), Some(encoded)) if charset.eq_ignore_ascii_case("UTF-8") => {
@@ -40,13 +40,13 @@ fn name(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A name as it may stand in a list: without what is not shown or would turn the text around.
-fn shown(name: &str) -> String {
-    let is_unseen = |c: char| {
+/// A name without invisible characters, and without those that change the direction of the text.
+fn displayable(name: &str) -> String {
+    let is_invisible = |c: char| {
         c.is_control()
             || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
     };
-    let name: String = name.chars().filter(|c| !is_unseen(*c)).take(LONGEST_DEVICE).collect();
+    let name: String = name.chars().filter(|c| !is_invisible(*c)).take(LONGEST_DEVICE).collect();
     name.trim().to_owned()
 }
 
@@ -76,12 +76,12 @@ mod tests {
             ("UTF-8''Asha's%20(a+b)", "Asha's (a+b)"),
             ("UTF-8''100%25%20%F0%9F%93%B1", "100% 📱"),
             ("UTF-8''a%00b%0Ac%E2%80%AEd", "abcd"),
-            // No text, or nothing that could be shown.
+            // Not a text, or nothing to show.
             ("UTF-8''%FF%FE", "Loopin/1.0"),
             ("UTF-8''%E0%A4", "Loopin/1.0"),
             ("UTF-8''", "Loopin/1.0"),
             ("UTF-8''%20%00", "Loopin/1.0"),
-            // Another character set is not known, and one quote is only a quote.
+            // Other character sets are not supported, and a single quote is just a quote.
             ("ISO-8859-1''%E9", "ISO-8859-1''%E9"),
             ("UTF-8's phone", "UTF-8's phone"),
         ] {

@@ -1,9 +1,9 @@
-//! From which address a request comes. The socket knows who sent it on; `X-Forwarded-For` is believed as far as those
-//! are trusted who wrote it.
+//! Finds the client address of a request: the peer of the socket, or an address in `X-Forwarded-For` if trusted proxies
+//! wrote it.
 //!
-//! Each proxy puts the address that it was asked from at the end of `X-Forwarded-For`, so what stands on the right was
-//! written last, and what stands left of an address that is not trusted was written by a stranger. Reading it from the
-//! left, as many do, lets anybody be anyone: every budget that is kept by address would be an attacker's to reset.
+//! Each proxy appends the address of its own client to `X-Forwarded-For`. So the rightmost entry is the newest, and
+//! everything to the left of an untrusted address may be forged. Reading the header from the left would let attackers
+//! choose their address, and reset every budget that is counted by address.
 
 use std::{
     fmt,
@@ -22,45 +22,45 @@ use crate::domain::address::ClientAddress;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of a request that came through no socket that has one: from within the process, or by a Unix socket.
+/// The address of a request whose socket has none: from within the process, or by a Unix socket.
 const NO_SOCKET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// How many bits an IPv6 address has before the IPv4 address that is mapped into it (RFC 4291, section 2.5.5.2).
+/// The bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2).
 const MAPPED_BITS: u8 = 96;
 
-/// The networks whose word is taken for where a request comes from.
+/// The networks of proxies whose `X-Forwarded-For` is trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 /// What is wrong with a list of networks.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotProxies {
+pub enum InvalidProxies {
     /// One or more are not networks.
-    #[error("{0} must be addresses or networks, such as 10.0.0.5 or 10.0.0.0/8, between commas")]
+    #[error("{0} must be addresses or networks, such as 10.0.0.5 or 10.0.0.0/8, separated by commas")]
     NotNetworks(String),
-    /// One of them is the whole world.
-    #[error("{0} is everybody: whoever asks could then say that she is somebody else")]
-    Everybody(String),
+    /// One of them contains every address.
+    #[error("{0} contains every address: any client could then forge its address")]
+    EveryAddress(String),
 }
 
 impl FromStr for TrustedProxies {
-    type Err = NotProxies;
+    type Err = InvalidProxies;
 
-    fn from_str(text: &str) -> Result<Self, NotProxies> {
+    fn from_str(text: &str) -> Result<Self, InvalidProxies> {
         let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
         let bad: Vec<&str> = items().filter(|item| network(item).is_none()).collect();
         if !bad.is_empty() {
-            return Err(NotProxies::NotNetworks(bad.join(", ")));
+            return Err(InvalidProxies::NotNetworks(bad.join(", ")));
         }
-        let everybody = items().find(|item| network(item).is_some_and(|network| network.prefix_len() == 0));
-        if let Some(everybody) = everybody {
-            return Err(NotProxies::Everybody(everybody.to_owned()));
+        let all = items().find(|item| network(item).is_some_and(|network| network.prefix_len() == 0));
+        if let Some(all) = all {
+            return Err(InvalidProxies::EveryAddress(all.to_owned()));
         }
         Ok(Self(items().filter_map(network).collect()))
     }
 }
 
-/// A network, or an address as a network of one. What is mapped into IPv6 is IPv4, as addresses are.
+/// A network, or an address as a network of one. An IPv4-mapped network is IPv4, as addresses are.
 fn network(text: &str) -> Option<IpNet> {
     let network: IpNet = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
     match network {
@@ -75,7 +75,7 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 impl TrustedProxies {
-    /// Whether nobody is trusted.
+    /// Whether no proxy is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -85,14 +85,14 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address.ip()))
     }
 
-    /// Walks from the socket's peer, past those that are trusted, to the first that is not. Where an entry is no
-    /// address the walk ends, and the last trusted hop counts: it let something through that it should not have, and
-    /// what stands left of it could be anybody's.
-    fn walk(&self, peer: ClientAddress, headers: &HeaderMap) -> ClientAddress {
+    /// Walks from the peer of the socket past the trusted addresses to the first untrusted one. At an entry that is not an
+    /// address the walk ends at the last trusted hop: that proxy forwarded an invalid header, and the entries to the left
+    /// may be forged.
+    fn client_address(&self, peer: ClientAddress, headers: &HeaderMap) -> ClientAddress {
         let mut last = peer;
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
         for entry in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
-            // An empty member of a list is none (RFC 9110, section 5.6.1).
+            // Empty list members are ignored (RFC 9110, section 5.6.1).
             if entry.trim_ascii().is_empty() {
                 continue;
             }
@@ -129,7 +129,7 @@ fn entry_address(entry: &[u8]) -> Option<ClientAddress> {
     Some(ClientAddress::new(address))
 }
 
-/// Finds the address of each request. One for the whole server.
+/// Finds the client address of each request. There is one for the whole server.
 #[derive(Debug)]
 pub struct Finder {
     proxies: TrustedProxies,
@@ -137,14 +137,14 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// One that believes these.
+    /// A finder that trusts these proxies.
     #[must_use]
     pub fn new(proxies: TrustedProxies) -> Self {
         Self { proxies, has_warned: AtomicBool::new(false) }
     }
 
-    /// Finds where a request comes from and puts it into the request, for [`of`].
-    pub fn note(&self, request: &mut Request) {
+    /// Finds the client address and stores it in the request, for [`from_request`].
+    pub fn attach(&self, request: &mut Request) {
         let socket = request.remote_addr().as_socket_addr().map(SocketAddr::ip);
         let address = self.find(socket, request.headers());
         request.extensions_mut().insert(address);
@@ -154,23 +154,23 @@ impl Finder {
         let peer = ClientAddress::new(socket.unwrap_or(NO_SOCKET));
         if self.is_behind_an_unknown_proxy(peer, headers) {
             tracing::warn!(
-                "a proxy seems to stand before the server: TRUSTED_PROXIES does not name it, so everybody has its address"
+                "a proxy seems to stand before the server: TRUSTED_PROXIES does not name it, so all clients have its address"
             );
         }
-        self.proxies.walk(peer, headers)
+        self.proxies.client_address(peer, headers)
     }
 
-    /// The header comes from a private address and nobody is trusted: true once.
+    /// True once, for a request with the header from a private address, if no proxy is trusted.
     fn is_behind_an_unknown_proxy(&self, peer: ClientAddress, headers: &HeaderMap) -> bool {
         self.proxies.is_empty()
             && headers.contains_key(FORWARDED_FOR)
-            && is_near(peer.ip())
+            && is_private(peer.ip())
             && !self.has_warned.swap(true, Ordering::Relaxed)
     }
 }
 
-/// An address of this machine or of a network of one's own: where proxies stand, and strangers do not.
-fn is_near(address: IpAddr) -> bool {
+/// An address of this machine or of a private network, where proxies are and clients are not.
+fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
         IpAddr::V6(address) => {
@@ -179,8 +179,7 @@ fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// The client's address, as the edge found it. Every budget that is kept by address, every session and every entry of
-/// the audit log takes this one.
+/// The client address that the edge found. All budgets, sessions and audit entries use this one.
 #[must_use]
 pub fn from_request(request: &Request) -> ClientAddress {
     request.data().copied().unwrap_or(ClientAddress::new(NO_SOCKET))

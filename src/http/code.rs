@@ -1,4 +1,4 @@
-//! Asking for a code, to sign up and to log in.
+//! Requesting a code, to sign up or to log in.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use poem_openapi::{ApiResponse, Object, OpenApi, Union, types::Example};
 
 use super::{
     Tag, budget,
-    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     fields::{self, Describe, Field, FieldErrors},
     json::Json,
-    languages::languages,
     password::{self, LoginPassword, LoginUsername, SignIn, SignedInData},
+    preferences::delivery_preferences,
 };
 use crate::{
     domain::phone::PhoneNumber,
     flows::{
-        CodeRequest, CodeSent, DeliveryPreferences, SendError, SendOutcome, Services,
+        CodeRequest, CodeSent, SendError, SendOutcome, Services,
         bot_check::BotChallenge,
         budget::CountedRequest,
         login::{self, Login},
@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// The fields of a wish for a code.
-struct DeliveryFields<'a, P> {
+/// The fields that `signup` and `login` share.
+struct CodeFields<'a, P> {
     phone: &'a Field<P>,
     channel: &'a Field<fields::Channel>,
     platform: &'a Field<fields::Platform>,
@@ -34,17 +34,17 @@ struct DeliveryFields<'a, P> {
     challenge_response: &'a Field<fields::ChallengeResponse>,
 }
 
-/// When the SMS provider does not say, try again after so many seconds.
+/// The seconds until a retry, if the SMS provider does not say.
 const SMS_RETRY_AFTER: i64 = 5;
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct CodeApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
 /// A request for a code.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
 #[oai(example)]
 pub struct SignupRequest {
     phone_number: Field<fields::Phone>,
@@ -60,18 +60,12 @@ pub struct SignupRequest {
 
 impl Example for SignupRequest {
     fn example() -> Self {
-        Self {
-            phone_number: Field::example_of("+916205829376"),
-            channel: Field::absent(),
-            platform: Field::absent(),
-            device_token: Field::absent(),
-            challenge_response: Field::absent(),
-        }
+        Self { phone_number: Field::example_of("+916205829376"), ..Self::default() }
     }
 }
 
 /// A request for a code to log in with.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
 #[oai(example)]
 pub struct LoginRequest {
     #[oai(skip_serializing_if_is_none)]
@@ -92,15 +86,7 @@ pub struct LoginRequest {
 
 impl Example for LoginRequest {
     fn example() -> Self {
-        Self {
-            phone_number: Field::example_of("+916205829376"),
-            username: Field::absent(),
-            password: Field::absent(),
-            channel: Field::absent(),
-            platform: Field::absent(),
-            device_token: Field::absent(),
-            challenge_response: Field::absent(),
-        }
+        Self { phone_number: Field::example_of("+916205829376"), ..Self::default() }
     }
 }
 
@@ -119,7 +105,7 @@ pub struct CodeSentData {
 }
 
 impl CodeSentData {
-    /// The answer to a wish for a code to this phone.
+    /// The data of a code that was sent to this phone.
     pub fn new(phone: &PhoneNumber, sent: CodeSent) -> Self {
         Self {
             phone_number: phone.full().to_owned(),
@@ -141,7 +127,7 @@ impl Example for CodeSentData {
     }
 }
 
-/// What `signup` can answer.
+/// The responses of `signup`.
 #[derive(ApiResponse)]
 pub enum SignupResponse {
     /// The code was sent.
@@ -173,17 +159,17 @@ pub enum SignupResponse {
     SmsUnavailable(ErrorResponse),
 }
 
-/// The answer of `login`: with a phone, that a code was sent; with a name and a password, the tokens.
+/// The data of `login`: with a phone, the code that was sent; with a username and a password, the tokens.
 #[derive(Debug, Union)]
 #[oai(one_of = true)]
 pub enum LoginData {
-    /// To a phone.
+    /// With a phone.
     Sent(Success<CodeSentData>),
-    /// To a name and a password.
+    /// With a username and a password.
     SignedIn(SignedInData),
 }
 
-/// What `login` can answer.
+/// The responses of `login`.
 #[derive(ApiResponse)]
 pub enum LoginResponse {
     /// The code was sent; or, with a `username` and `password`, the tokens.
@@ -227,13 +213,12 @@ impl CodeApi {
     /// Sends a code to a phone without an account, or with an account whose profile is not complete. A request before
     /// the code expires is a resend: it sends the same code, by another `channel` if one is given, and adds no guesses.
     /// The text is in the first language of `Accept-Language` that the server has, else in English. If the operator
-    /// hides which phones have an account, every phone gets a code, and every answer is the same.
+    /// hides which phones have an account, every phone gets a code, and every response is the same.
     #[oai(path = "/api/auth/signup", method = "post", operation_id = "signup")]
     async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
         let SignupRequest { phone_number, channel, platform, device_token, challenge_response } = &body.0;
         let counted = budget::counted(&self.services, request).await?;
-        let fields =
-            DeliveryFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let fields = CodeFields { phone: phone_number, channel, platform, device_token, challenge_response };
         let code_request = match self.code_request(request, &fields, counted) {
             Ok(code_request) => code_request,
             Err(errors) => return Ok(SignupResponse::Invalid(errors.into_error_response())),
@@ -261,13 +246,13 @@ impl CodeApi {
                 NotSent::Unavailable(refusal) => SignupResponse::SmsUnavailable(refusal),
             },
             Signup::Registered => {
-                SignupResponse::Registered(Failure::from_code(ErrorCode::UserAlreadyExists).into())
+                SignupResponse::Registered(ErrorResponse::from_code(ErrorCode::UserAlreadyExists))
             }
             Signup::Disabled => {
-                SignupResponse::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into())
+                SignupResponse::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled))
             }
-            Signup::Proof(asked) => SignupResponse::Disabled(challenge_required(asked)),
-            Signup::ProofUnavailable => SignupResponse::SmsUnavailable(nobody_judges()),
+            Signup::Proof(challenge) => SignupResponse::Disabled(challenge_required(challenge)),
+            Signup::ProofUnavailable => SignupResponse::SmsUnavailable(bot_check_unavailable()),
         })
     }
 
@@ -276,13 +261,13 @@ impl CodeApi {
     /// With a `phone_number`: sends a code to a phone that has an account, or to any phone if the operator hides which
     /// have one. `signup` and `login` are resends of each other.
     ///
-    /// With a `username` and a `password`: signs in, and answers the tokens without an envelope.
+    /// With a `username` and a `password`: signs in, and returns the tokens without an envelope.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
     async fn login(&self, request: &Request, body: Json<LoginRequest>) -> Result<LoginResponse> {
         let (phone, by_name) = (&body.0.phone_number, body.0.username.given().is_some());
-        // Null beside a username is no phone; alone it is one of the wrong type.
+        // A phone of null beside a username counts as absent; alone it is a wrong type (422).
         let by_phone = if by_name { phone.given().is_some() } else { phone.is_given() };
-        let sentence = match (by_phone, by_name) {
+        let message = match (by_phone, by_name) {
             (true, false) => None,
             (true, true) => Some("Name a phone_number or a username, not both"),
             (false, true) => {
@@ -291,13 +276,12 @@ impl CodeApi {
             }
             (false, false) => Some("Name a phone_number, or a username and its password"),
         };
-        if let Some(sentence) = sentence {
-            return Ok(LoginResponse::BadRequest(Failure::new(ErrorCode::MalformedRequest, sentence).into()));
+        if let Some(message) = message {
+            return Ok(LoginResponse::BadRequest(ErrorResponse::new(ErrorCode::MalformedRequest, message)));
         }
         let LoginRequest { phone_number, channel, platform, device_token, challenge_response, .. } = &body.0;
         let counted = budget::counted(&self.services, request).await?;
-        let fields =
-            DeliveryFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let fields = CodeFields { phone: phone_number, channel, platform, device_token, challenge_response };
         let code_request = match self.code_request(request, &fields, counted) {
             Ok(code_request) => code_request,
             Err(errors) => return Ok(LoginResponse::Invalid(errors.into_error_response())),
@@ -321,10 +305,10 @@ impl CodeApi {
                 NotSent::Rejected(refusal) => LoginResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => LoginResponse::SmsUnavailable(refusal),
             },
-            Login::Unknown => LoginResponse::Unknown(Failure::from_code(ErrorCode::UserNotFound).into()),
-            Login::Disabled => LoginResponse::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into()),
-            Login::Proof(asked) => LoginResponse::Disabled(challenge_required(asked)),
-            Login::ProofUnavailable => LoginResponse::SmsUnavailable(nobody_judges()),
+            Login::Unknown => LoginResponse::Unknown(ErrorResponse::from_code(ErrorCode::UserNotFound)),
+            Login::Disabled => LoginResponse::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled)),
+            Login::Proof(challenge) => LoginResponse::Disabled(challenge_required(challenge)),
+            Login::ProofUnavailable => LoginResponse::SmsUnavailable(bot_check_unavailable()),
         })
     }
 }
@@ -345,24 +329,22 @@ impl CodeApi {
         })
     }
 
-    /// The request with all of its fields, or everything that is wrong with them.
+    /// Reads all fields of a request for a code.
     fn code_request(
         &self,
         request: &Request,
-        fields: &DeliveryFields<'_, impl Describe>,
+        fields: &CodeFields<'_, impl Describe>,
         counted: CountedRequest,
     ) -> Result<CodeRequest, FieldErrors> {
         let mut errors = FieldErrors::default();
         let phone = errors.check("phone_number", fields::phone(fields.phone, self.services.region));
-        let channel = errors.check("channel", fields::channel(fields.channel, &self.services.channels));
-        let platform = errors.check("platform", fields::platform(fields.platform));
+        let (channel, platform, channels) = (fields.channel, fields.platform, &self.services.channels);
+        let preferences = delivery_preferences(request, channel, platform, channels, &mut errors);
         let device_token = errors.check("device_token", fields::device_token(fields.device_token));
         let response =
             errors.check("challenge_response", fields::challenge_response(fields.challenge_response));
-        let languages = languages(request);
-        match (phone, channel, platform, device_token, response) {
-            (Some(phone), Some(channel), Some(platform), Some(device_token), Some(challenge_response)) => {
-                let preferences = DeliveryPreferences { channel, platform, languages };
+        match (phone, preferences, device_token, response) {
+            (Some(phone), Some(preferences), Some(device_token), Some(challenge_response)) => {
                 Ok(CodeRequest { counted, phone, preferences, device_token, challenge_response })
             }
             _ => Err(errors),
@@ -370,47 +352,47 @@ impl CodeApi {
     }
 }
 
-/// The three ways in which a message can fail to go out, as answers.
+/// The responses to a message that was not sent, by status.
 pub enum NotSent {
-    /// The number cannot get messages.
+    /// 400: the number cannot receive messages.
     Unreachable(ErrorResponse),
-    /// The provider refuses the server.
+    /// 502: the provider refuses the server.
     Rejected(ErrorResponse),
-    /// The provider does not answer.
+    /// 503: the provider does not answer.
     Unavailable(ErrorResponse),
 }
 
-/// The answer to a message that did not go out.
+/// The response to a message that was not sent.
 pub fn not_sent(error: &SendError) -> NotSent {
     match error {
         SendError::Unreachable { reason, .. } => {
-            let mut failure = Failure::from_code(ErrorCode::PhoneUnreachable);
+            let mut failure = ErrorResponse::from_code(ErrorCode::PhoneUnreachable);
             failure.error.reason = Some((*reason).into());
-            NotSent::Unreachable(failure.into())
+            NotSent::Unreachable(failure)
         }
-        SendError::Rejected { .. } => NotSent::Rejected(Failure::from_code(ErrorCode::SmsRejected).into()),
+        SendError::Rejected { .. } => NotSent::Rejected(ErrorResponse::from_code(ErrorCode::SmsRejected)),
         SendError::Unavailable { retry_after, .. } => {
             let seconds =
                 retry_after.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(SMS_RETRY_AFTER);
-            NotSent::Unavailable(Failure::from_code(ErrorCode::SmsUnavailable).retry_after(seconds).into())
+            NotSent::Unavailable(ErrorResponse::from_code(ErrorCode::SmsUnavailable).retry_after(seconds))
         }
     }
 }
 
 /// 403 `challenge_required`, with the challenge to solve.
 fn challenge_required(challenge: BotChallenge) -> ErrorResponse {
-    let mut failure = Failure::from_code(ErrorCode::ChallengeRequired);
+    let mut failure = ErrorResponse::from_code(ErrorCode::ChallengeRequired);
     failure.error.challenge = Some(challenge.into());
-    ErrorResponse(failure)
+    failure
 }
 
-/// The answer where a proof is asked for and nobody can judge it: no message goes out.
-fn nobody_judges() -> ErrorResponse {
-    Failure::from_code(ErrorCode::SmsUnavailable).retry_after(SMS_RETRY_AFTER).into()
+/// 503: a bot check is required, and its provider does not answer. No message is sent.
+fn bot_check_unavailable() -> ErrorResponse {
+    ErrorResponse::from_code(ErrorCode::SmsUnavailable).retry_after(SMS_RETRY_AFTER)
 }
 
-/// The answer to a wish that comes too soon.
+/// 429 `otp_cooldown`.
 pub fn cooldown(retry_after: i64) -> ErrorResponse {
-    let sentence = format!("Please wait {retry_after} seconds before you request another OTP");
-    Failure::new(ErrorCode::OtpCooldown, sentence).retry_after(retry_after).into()
+    let message = format!("Please wait {retry_after} seconds before you request another OTP");
+    ErrorResponse::new(ErrorCode::OtpCooldown, message).retry_after(retry_after)
 }

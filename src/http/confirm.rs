@@ -1,21 +1,21 @@
-//! Proving again who holds a session: by a code to her phone, or by her password.
+//! Confirming a session: by a code to the phone of the account, or by its password.
 
 use std::sync::Arc;
 
-use chrono::SecondsFormat;
 use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
 use super::{
     Tag, budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, not_sent},
-    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     fields::{self, Field, FieldErrors},
     json::Json,
-    languages::languages,
+    preferences::languages,
     security::Gate,
-    verify::{NotTaken, not_taken},
+    timestamp::rfc3339,
+    verify::{CodeRefusal, code_refusal},
 };
 use crate::flows::{
     DeliveryPreferences, SendOutcome, Services,
@@ -26,14 +26,14 @@ use crate::flows::{
 const NO_PHONE: &str = "This account has no verified phone number: confirm with your password";
 const CODE_SENT: &str = "OTP sent successfully to your phone number";
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct ConfirmApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
-/// A proof: one of the two.
-#[derive(Debug, Object)]
+/// A confirmation: one of the two.
+#[derive(Debug, Default, Object)]
 #[oai(example)]
 pub struct ConfirmRequest {
     #[oai(skip_serializing_if_is_none)]
@@ -44,7 +44,7 @@ pub struct ConfirmRequest {
 
 impl Example for ConfirmRequest {
     fn example() -> Self {
-        Self { otp_code: Field::example_of("1097"), password: Field::absent() }
+        Self { otp_code: Field::example_of("1097"), ..Self::default() }
     }
 }
 
@@ -62,7 +62,7 @@ impl Example for ConfirmedData {
     }
 }
 
-/// What `confirm-code` can answer.
+/// The responses of `confirm-code`.
 #[derive(ApiResponse)]
 pub enum ConfirmCodeResponse {
     /// The code was sent.
@@ -86,7 +86,7 @@ pub enum ConfirmCodeResponse {
     SmsUnavailable(ErrorResponse),
 }
 
-/// What `confirm` can answer.
+/// The responses of `confirm`.
 #[derive(ApiResponse)]
 pub enum ConfirmResponse {
     /// Confirmed.
@@ -119,10 +119,11 @@ impl ConfirmApi {
     async fn confirm_code(&self, gate: Gate, request: &Request) -> Result<ConfirmCodeResponse> {
         let preferences =
             DeliveryPreferences { languages: languages(request), ..DeliveryPreferences::default() };
-        let asked = confirm::send_code(&self.services, gate.0, preferences, client_ip::from_request(request))
-            .await
-            .map_err(RequestError::from)?;
-        Ok(match asked {
+        let outcome =
+            confirm::send_code(&self.services, gate.0, preferences, client_ip::from_request(request))
+                .await
+                .map_err(RequestError::from)?;
+        Ok(match outcome {
             CodeAsked::Code { phone, sending: SendOutcome::Sent(sent) } => {
                 ConfirmCodeResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
             }
@@ -138,7 +139,7 @@ impl ConfirmApi {
                 NotSent::Unavailable(refusal) => ConfirmCodeResponse::SmsUnavailable(refusal),
             },
             CodeAsked::NoPhone => {
-                ConfirmCodeResponse::NoPhone(Failure::new(ErrorCode::NotFound, NO_PHONE).into())
+                ConfirmCodeResponse::NoPhone(ErrorResponse::new(ErrorCode::NotFound, NO_PHONE))
             }
         })
     }
@@ -181,15 +182,15 @@ impl ConfirmApi {
         };
         Ok(match outcome.map_err(RequestError::from)? {
             Confirmed::Until(until) => {
-                let confirmed_until = until.to_rfc3339_opts(SecondsFormat::Micros, false);
+                let confirmed_until = rfc3339(until);
                 ConfirmResponse::Confirmed(Success::new("Confirmed", ConfirmedData { confirmed_until }))
             }
-            Confirmed::Code(refused) => match not_taken(request, refused) {
-                NotTaken::BadRequest(refusal) => ConfirmResponse::Refused(refusal),
-                NotTaken::Exhausted(refusal) => ConfirmResponse::Exhausted(refusal),
+            Confirmed::Code(refused) => match code_refusal(request, refused) {
+                CodeRefusal::BadRequest(refusal) => ConfirmResponse::Refused(refusal),
+                CodeRefusal::Exhausted(refusal) => ConfirmResponse::Exhausted(refusal),
             },
             Confirmed::WrongPassword => {
-                errors.check::<()>("password", Err(vec!["This is not your password".to_owned()]));
+                let errors = FieldErrors::new("password", "This is not your password");
                 ConfirmResponse::Invalid(errors.into_error_response())
             }
             Confirmed::Refused(refusal) => ConfirmResponse::Exhausted(budget::refusal(request, &refusal)),
@@ -198,6 +199,6 @@ impl ConfirmApi {
     }
 }
 
-fn malformed(sentence: &'static str) -> ConfirmResponse {
-    ConfirmResponse::Refused(Failure::new(ErrorCode::MalformedRequest, sentence).into())
+fn malformed(message: &'static str) -> ConfirmResponse {
+    ConfirmResponse::Refused(ErrorResponse::new(ErrorCode::MalformedRequest, message))
 }

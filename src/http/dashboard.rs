@@ -1,4 +1,4 @@
-//! The dashboard: a page that greets whoever is signed in. Clients use it to see whether their token works.
+//! The dashboard: it greets the signed-in user. Clients use it to check their token.
 
 use poem::Result;
 use poem_openapi::{ApiResponse, Object, OpenApi, registry::MetaSchema, types::Example};
@@ -11,10 +11,10 @@ use super::{
     security::Gate,
 };
 
-/// The longest text that is said again, in characters.
+/// The longest text that is repeated, in characters.
 const LONGEST_TEXT: usize = 1000;
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct DashboardApi;
 
 /// A text to repeat.
@@ -44,7 +44,7 @@ impl Example for DashboardData {
     }
 }
 
-/// What `GET dashboard` can answer.
+/// The responses of `GET dashboard`.
 #[derive(ApiResponse)]
 pub enum DashboardResponse {
     /// The greeting.
@@ -52,7 +52,7 @@ pub enum DashboardResponse {
     Greeted(Json<DashboardData>),
 }
 
-/// What `POST dashboard` can answer.
+/// The responses of `POST dashboard`.
 #[derive(ApiResponse)]
 pub enum DashboardTextResponse {
     /// The greeting with the text.

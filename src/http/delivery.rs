@@ -1,8 +1,7 @@
-//! What becomes of a message: what an app may know of it, and what the provider reports.
+//! The delivery of messages: the status for apps, and the reports of the provider.
 
 use std::sync::Arc;
 
-use chrono::SecondsFormat;
 use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
@@ -11,9 +10,10 @@ use super::{
     Tag,
     body::Form,
     edge::OriginalUri,
-    envelope::{ErrorCode, ErrorResponse, Failure, UnreachableReason},
+    envelope::{ErrorCode, ErrorResponse, UnreachableReason},
     error::RequestError,
     json::Json,
+    timestamp::rfc3339,
 };
 use crate::{
     domain::delivery::{self, DeliveryStatus},
@@ -24,14 +24,14 @@ use crate::{
     store,
 };
 
-/// Where Twilio puts the proof that a report is its own.
+/// The header with the signature of a Twilio report.
 const SIGNATURE: &str = "x-twilio-signature";
 
 const NO_DELIVERY: &str = "There is no such delivery, or it is too old";
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct DeliveryApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
@@ -39,11 +39,11 @@ pub struct DeliveryApi {
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum Status {
-    /// The provider has it.
+    /// The provider has accepted it.
     Queued,
-    /// It left the provider, or the phone is ringing.
+    /// The provider has sent it, or the phone is ringing.
     Sent,
-    /// The phone has it, or the call was answered.
+    /// The phone has received it, or the call was answered.
     Delivered,
     /// The carrier did not deliver it, or nobody answered the call.
     Undelivered,
@@ -54,7 +54,7 @@ pub enum Status {
 impl From<DeliveryStatus> for Status {
     fn from(status: DeliveryStatus) -> Self {
         match status {
-            // The provider was asked, and may have it.
+            // The request to the provider was sent, and may have arrived.
             DeliveryStatus::Pending | DeliveryStatus::Unknown | DeliveryStatus::Queued => Self::Queued,
             DeliveryStatus::Sent => Self::Sent,
             DeliveryStatus::Delivered => Self::Delivered,
@@ -107,7 +107,7 @@ impl From<delivery::Delivery> for DeliveryAnswer {
             status: delivery.status.into(),
             reason: delivery.reason.map(UnreachableReason::from),
             channel: delivery.channel.into(),
-            updated_at: delivery.updated_at.to_rfc3339_opts(SecondsFormat::Micros, false),
+            updated_at: rfc3339(delivery.updated_at),
         }
     }
 }
@@ -160,7 +160,7 @@ impl Example for TwilioReport {
     }
 }
 
-/// What `deliveries` can answer.
+/// The responses of `deliveries`.
 #[derive(ApiResponse)]
 pub enum DeliveryResponse {
     /// The status of the last message of this delivery.
@@ -171,10 +171,10 @@ pub enum DeliveryResponse {
     Unknown(ErrorResponse),
 }
 
-/// What the provider's report is answered with.
+/// The responses to a delivery report.
 #[derive(ApiResponse)]
 pub enum ReportResponse {
-    /// Accepted. A report that repeats something or says nothing new changes nothing.
+    /// Accepted. A report without anything new changes nothing.
     #[oai(status = 204)]
     Taken,
     /// `forbidden`: the `X-Twilio-Signature` is not valid, or the server has no `PUBLIC_BASE_URL` and
@@ -187,7 +187,7 @@ pub enum ReportResponse {
 impl DeliveryApi {
     /// Get the delivery status of a message
     ///
-    /// `delivery_id` is in the answer of `signup` and `login`. Ask every two seconds while the user waits, until
+    /// `delivery_id` is in the response of `signup` and `login`. Poll every two seconds while the user waits, until
     /// `delivered`, `undelivered` or `failed`.
     #[oai(
         path = "/api/auth/deliveries/:delivery_id",
@@ -197,10 +197,10 @@ impl DeliveryApi {
     )]
     async fn delivery(
         &self,
-        /// The `delivery_id` of the answer.
+        /// The `delivery_id` of the response.
         delivery_id: Path<String>,
     ) -> Result<DeliveryResponse> {
-        let unknown = || DeliveryResponse::Unknown(Failure::new(ErrorCode::NotFound, NO_DELIVERY).into());
+        let unknown = || DeliveryResponse::Unknown(ErrorResponse::new(ErrorCode::NotFound, NO_DELIVERY));
         let Ok(id) = delivery_id.0.parse::<Uuid>() else {
             return Ok(unknown());
         };
@@ -220,12 +220,12 @@ impl DeliveryApi {
     )]
     async fn report(&self, request: &Request, form: Form<TwilioReport>) -> Result<ReportResponse> {
         let signature = request.headers().get(SIGNATURE).and_then(|value| value.to_str().ok());
-        let asked = request.extensions().get::<OriginalUri>().map_or(request.uri(), |asked| &asked.0);
-        let target = asked.path_and_query().map_or("", |target| target.as_str());
+        let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
+        let target = uri.path_and_query().map_or("", |target| target.as_str());
         let reported = take(&self.services, target, signature.unwrap_or_default(), &form.bytes);
         Ok(match reported.await.map_err(RequestError::from)? {
             Reported::Taken => ReportResponse::Taken,
-            Reported::Forged => ReportResponse::Forged(Failure::from_code(ErrorCode::Forbidden).into()),
+            Reported::Forged => ReportResponse::Forged(ErrorResponse::from_code(ErrorCode::Forbidden)),
         })
     }
 }

@@ -1,12 +1,12 @@
-//! What clients read: the OpenAPI document and Swagger UI.
+//! The OpenAPI document and Swagger UI.
 //!
-//! poem-openapi makes the document from the operations. What the edge can answer for any of them is added here, in one
-//! place, and so are the examples of failures, from the codes that the descriptions name in back quotes.
+//! poem-openapi generates the document from the operations. This module adds the responses of the edge to every
+//! operation, and the examples of failures, which it makes from the error codes that descriptions name in back quotes.
 
 mod alternatives;
+mod enums;
 mod links;
 mod requests;
-mod words;
 
 use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
@@ -14,23 +14,23 @@ use serde_json::{Map, Value, json};
 
 use super::{
     bot_check::Challenge,
-    envelope::{ErrorCode, Failure, UnreachableReason},
+    envelope::{ErrorCode, ErrorResponse, UnreachableReason},
     json::JSON,
 };
 
-const DESCRIPTION: &str = "Sign-in by phone number: a code comes by SMS, the app sends it back and gets a JWT.\n\n\
+const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by SMS, the app sends it back and gets a JWT.\n\n\
     Every error has the same shape, with a stable `error.code` for programs and a `message` for people. Every path answers \
     with and without a trailing slash. Times are RFC 3339 in UTC.\n\n\
     In test mode no SMS is sent: the codes are at [/dev/inbox](/dev/inbox). The guide is at \
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
 
-/// The groups of operations, in the order in which a reader meets them.
+/// The groups of operations in the order of Swagger UI.
 const TAGS: [&str; 7] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Service"];
 
-/// The headers of answers that may be kept: as poem-openapi writes their names, and as everybody else does.
+/// The headers of cacheable responses: their names in poem-openapi, and the usual ones.
 const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
 
-/// What an answer that speaks of a limit says of it.
+/// The headers of responses that report limits.
 const RATE_LIMITS: [(&str, &str); 2] = [
     (
         "RateLimit",
@@ -43,12 +43,12 @@ const RATE_LIMITS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Swagger UI is one page with its script and style inside, so this page alone may run what is inline.
+/// Swagger UI is one page with inline script and style, so only this page allows them.
 const SWAGGER_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Says what the service is.
-pub fn introduce<T: OpenApi, W>(service: OpenApiService<T, W>) -> OpenApiService<T, W> {
+/// Sets the description, the licence and the server of the document.
+pub fn describe_service<T: OpenApi, W>(service: OpenApiService<T, W>) -> OpenApiService<T, W> {
     service
         .description(DESCRIPTION)
         .license(LicenseObject::new("MIT").url("https://opensource.org/license/mit"))
@@ -56,79 +56,79 @@ pub fn introduce<T: OpenApi, W>(service: OpenApiService<T, W>) -> OpenApiService
         .url_prefix("")
 }
 
-/// The whole document, of a server that takes names from so many characters on.
+/// The complete document. `name_min_chars` is the minimum length of profile names.
 #[must_use]
 pub fn document(spec: &str, name_min_chars: u64) -> Value {
     let mut document: Value = serde_json::from_str(spec).unwrap_or_default();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, item) in paths.into_iter().flatten() {
         for (_method, operation) in item.as_object_mut().into_iter().flatten() {
-            add_answers_of_the_edge(path, operation);
-            describe_answers(operation);
-            say_who_may(path, operation);
+            add_edge_responses(path, operation);
+            add_headers_and_examples(operation);
+            set_security(path, operation);
             links::add(operation);
-            requests::say_what_is_refused_in_a_query(operation);
-            requests::add_the_name_of_the_device(path, operation);
+            requests::complete_query_parameters(operation);
+            requests::add_device_name_header(path, operation);
         }
     }
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
     for (name, schema) in schemas.into_iter().flatten() {
-        say_what_may_be_null(name, schema);
+        mark_nullable_members(name, schema);
         if name.ends_with("Request") {
-            requests::say_what_is_refused(schema);
-            requests::say_how_short_a_name_may_be(schema, name_min_chars);
+            requests::complete_members(schema);
+            requests::set_min_name_length(schema, name_min_chars);
         }
-        show_a_real_answer(name, schema);
+        set_example_message(name, schema);
     }
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
-        words::name_lists(schemas);
+        enums::add_schemas(schemas);
         alternatives::split(schemas);
     }
-    show_one_of_several(&mut document);
+    add_union_examples(&mut document);
     order_tags(&mut document);
     document
 }
 
-/// The order in which Swagger UI shows the groups: what an app needs first comes first. poem-openapi sorts them by name.
+/// Sorts the groups for Swagger UI by [`TAGS`]; poem-openapi sorts them by name.
 fn order_tags(document: &mut Value) {
-    let place = |tag: &Value| {
+    let position = |tag: &Value| {
         let name = tag.get("name").and_then(Value::as_str);
         TAGS.iter().position(|tag| Some(*tag) == name).unwrap_or(TAGS.len())
     };
     if let Some(tags) = document.get_mut("tags").and_then(Value::as_array_mut) {
-        tags.sort_by_key(place);
+        tags.sort_by_key(position);
     }
 }
 
-/// What the edge can answer before or after an operation does.
-fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
+/// Adds the responses that the edge may give instead of an operation.
+fn add_edge_responses(path: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
     let has_json =
         operation.pointer("/requestBody/content").is_some_and(|content| content.get(JSON).is_some());
     let is_gated = operation.get("security").is_some();
-    let mut answers = vec![("500", "`internal`: an error of the server.")];
+    let mut edge_responses = vec![("500", "`internal`: an error of the server.")];
     if !path.starts_with("/api/health") {
-        answers.push(("400", "`host_not_allowed`: the `Host` header is not a host of this server."));
-        answers.push(("429", "`rate_limited`: too many requests per second from this address."));
+        edge_responses.push(("400", "`host_not_allowed`: the `Host` header is not a host of this server."));
+        edge_responses.push(("429", "`rate_limited`: too many requests per second from this address."));
     }
     if path != "/api/health" {
-        answers.push((
+        edge_responses.push((
             "503",
             "`database_unavailable`: the database does not answer; nothing was done. `timeout`: the server took too long.",
         ));
     }
     if has_body {
-        answers.push(("413", "`payload_too_large`: the body is over 64 KiB."));
+        edge_responses.push(("413", "`payload_too_large`: the body is over 64 KiB."));
     }
     if has_json {
-        answers.push(("400", "`malformed_request`: the body is not JSON, or not an object."));
-        answers.push((
+        edge_responses.push(("400", "`malformed_request`: the body is not JSON, or not an object."));
+        edge_responses.push((
             "415",
             "`unsupported_media_type`: the body is not `application/json`, or it has a `Content-Encoding`.",
         ));
     }
     if is_gated {
-        answers.push((
+        edge_responses.push((
             "401",
             "`token_missing`: there is no access token. `token_invalid`: it is not a valid token of this server. \
                  `token_expired`: it has expired. `token_revoked`: its session has ended.",
@@ -137,7 +137,7 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
         return;
     };
-    for (status, sentence) in answers {
+    for (status, sentence) in edge_responses {
         let response = responses.entry(status).or_insert_with(|| failure_response(""));
         let before = response.get("description").and_then(Value::as_str).unwrap_or_default();
         let description = format!("{before} {sentence}");
@@ -148,8 +148,8 @@ fn add_answers_of_the_edge(path: &str, operation: &mut Value) {
     sort_by_status(responses);
 }
 
-/// An operation without a gate says so: with none, generators fall back to whatever the document's root says.
-fn say_who_may(path: &str, operation: &mut Value) {
+/// States that an operation needs no token: otherwise generators use the default of the document.
+fn set_security(path: &str, operation: &mut Value) {
     let takes_a_token = path == "/api/auth/logout";
     let security = if takes_a_token { json!([{}, { "Bearer": [] }]) } else { json!([]) };
     if let Some(operation) = operation.as_object_mut() {
@@ -157,16 +157,16 @@ fn say_who_may(path: &str, operation: &mut Value) {
     }
 }
 
-/// An answer always has all of its members, some of them null; poem-openapi says of an `Option` that it may be missing.
-/// Only the members of an error, the reason of a delivery and the numbers of a key are left out, and requests say
-/// themselves what they take.
-fn say_what_may_be_null(name: &str, schema: &mut Value) {
+/// Marks the optional members of a response as required and nullable. A response always has all of its members, but
+/// poem-openapi describes an `Option` as a member that may be missing. Exceptions are the members of an error, the
+/// `reason` of a delivery and the numbers of a key, which may be missing, and requests, whose schemas are complete.
+fn mark_nullable_members(name: &str, schema: &mut Value) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
     };
     let all: Vec<String> = properties.keys().cloned().collect();
     for property in properties.values_mut() {
-        repeat_no_description(property);
+        remove_repeated_description(property);
     }
     if name.ends_with("Request")
         || ["DeliveryAnswer", "ErrorBody", "JsonWebKey", "TwilioReport"].contains(&name)
@@ -181,13 +181,13 @@ fn say_what_may_be_null(name: &str, schema: &mut Value) {
             continue;
         }
         if let Some(property) = property.as_object_mut() {
-            // What is always null needs no type of its own.
+            // A member that is always null needs no type of its own.
             if let Some(parts) = property.remove("allOf") {
                 let reference = parts
                     .get(0)
                     .filter(|it| it.get("$ref").is_some_and(|name| name != "#/components/schemas/Nothing"));
                 if let Some(reference) = reference {
-                    property.insert("oneOf".to_owned(), words::or_null(reference, "object"));
+                    property.insert("oneOf".to_owned(), enums::or_null(reference, "object"));
                     continue;
                 }
                 property.insert("type".to_owned(), "object".into());
@@ -200,15 +200,15 @@ fn say_what_may_be_null(name: &str, schema: &mut Value) {
     }
 }
 
-/// poem-openapi describes a member of another type twice, once inside of `allOf`, where generators see an anonymous type.
-fn repeat_no_description(property: &mut Value) {
+/// poem-openapi repeats the description of a referenced member inside of `allOf`, where generators see an anonymous type.
+fn remove_repeated_description(property: &mut Value) {
     if let Some(parts) = property.get_mut("allOf").and_then(Value::as_array_mut) {
         parts.retain(|part| part.get("$ref").is_some());
     }
 }
 
-/// The sentence of the answers that share an envelope.
-fn show_a_real_answer(name: &str, schema: &mut Value) {
+/// Sets the `message` of the example of responses in an envelope.
+fn set_example_message(name: &str, schema: &mut Value) {
     let message = match name {
         "Success_CodeSentData" => "OTP sent successfully to your phone number",
         "SuccessWithToken_VerifiedData" => "OTP verified successfully. Please complete your profile.",
@@ -226,8 +226,8 @@ fn show_a_real_answer(name: &str, schema: &mut Value) {
     }
 }
 
-/// An answer of several shapes is shown in its first one: poem-openapi gives such a schema no example.
-fn show_one_of_several(document: &mut Value) {
+/// Gives a `oneOf` schema the example of its first alternative: poem-openapi gives it none.
+fn add_union_examples(document: &mut Value) {
     let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
         return;
     };
@@ -258,8 +258,8 @@ fn sort_by_status(responses: &mut Map<String, Value>) {
     responses.extend(sorted);
 }
 
-/// Gives every answer its headers and every failure an example per code that its description names.
-fn describe_answers(operation: &mut Value) {
+/// Adds headers to every response, and to failures an example per error code that the description names.
+fn add_headers_and_examples(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
         return;
     };
@@ -269,25 +269,26 @@ fn describe_answers(operation: &mut Value) {
         let mut headers = Map::new();
         headers.insert("X-Request-Id".to_owned(), text_header("The id of this request in the server's log."));
         for (declared, name) in CACHING {
-            let sentence = response.pointer(&format!("/headers/{declared}/description"));
-            if let Some(sentence) = sentence.and_then(Value::as_str) {
-                headers.insert(name.to_owned(), text_header(sentence));
+            let description = response.pointer(&format!("/headers/{declared}/description"));
+            if let Some(description) = description.and_then(Value::as_str) {
+                headers.insert(name.to_owned(), text_header(description));
             }
         }
         if status == "401" {
             headers.insert("WWW-Authenticate".to_owned(), text_header("`Bearer` (RFC 6750)."));
         }
         if status == "429" {
-            headers.extend(RATE_LIMITS.map(|(name, sentence)| (name.to_owned(), text_header(sentence))));
+            headers
+                .extend(RATE_LIMITS.map(|(name, description)| (name.to_owned(), text_header(description))));
         }
-        if codes.iter().any(|code| sample(*code).error.retry_after.is_some()) {
+        if codes.iter().any(|code| example(*code).error.retry_after.is_some()) {
             let schema = json!({ "type": "integer", "minimum": 1 });
             let description = "Seconds until a retry may succeed.";
             headers.insert("Retry-After".to_owned(), json!({ "description": description, "schema": schema }));
         }
         let examples: Map<String, Value> = codes
             .iter()
-            .map(|code| (code.as_str(), json!({ "value": sample(*code).to_json().unwrap_or_default() })))
+            .map(|code| (code.as_str(), json!({ "value": example(*code).to_json().unwrap_or_default() })))
             .collect();
         let Some(response) = response.as_object_mut() else {
             continue;
@@ -306,7 +307,7 @@ fn text_header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "string" } })
 }
 
-/// The codes that a description names in back quotes, in its order.
+/// The error codes that a description names in back quotes, in their order.
 fn codes_in(description: &str) -> Vec<ErrorCode> {
     use poem_openapi::types::ParseFromJSON;
     description
@@ -317,9 +318,9 @@ fn codes_in(description: &str) -> Vec<ErrorCode> {
         .collect()
 }
 
-/// A failure as a client may meet it.
-fn sample(code: ErrorCode) -> Failure {
-    let mut failure = Failure::from_code(code);
+/// An example of a failure with this code.
+fn example(code: ErrorCode) -> ErrorResponse {
+    let mut failure = ErrorResponse::from_code(code);
     match code {
         ErrorCode::OtpInvalid => {
             "Invalid OTP. 2 attempts remaining".clone_into(&mut failure.message);
@@ -331,7 +332,7 @@ fn sample(code: ErrorCode) -> Failure {
         ErrorCode::RateLimited => failure.retry_after(1800),
         ErrorCode::DatabaseUnavailable | ErrorCode::Timeout => failure.retry_after(2),
         ErrorCode::ChallengeRequired => {
-            failure.error.challenge = Some(Challenge::sample());
+            failure.error.challenge = Some(Challenge::example());
             failure
         }
         ErrorCode::PhoneUnreachable => {
@@ -369,7 +370,7 @@ fn sample(code: ErrorCode) -> Failure {
     }
 }
 
-/// Swagger UI with the document inside: it asks nobody for anything.
+/// Swagger UI with the document inside: it loads nothing else.
 pub fn swagger_ui<T: OpenApi, W: poem_openapi::Webhook>(
     service: &OpenApiService<T, W>,
     document: &Value,
@@ -399,7 +400,7 @@ pub fn swagger_ui<T: OpenApi, W: poem_openapi::Webhook>(
 /// The document as JSON.
 #[must_use]
 pub fn openapi_json(document: &Value) -> impl Endpoint + use<> {
-    // Half a megabyte that all answers share, however slowly their clients take them.
+    // All responses share these bytes, half a megabyte, even if clients read them slowly.
     let text = hyper::body::Bytes::from(document.to_string());
     make_sync(move |_| Response::builder().content_type(JSON).body(text.clone()))
 }

@@ -1,5 +1,5 @@
-//! The edge: what every request passes on its way in and every answer on its way out. The only place that turns an
-//! error into an answer, and the only one that logs a request.
+//! The edge: every request passes it on its way in, and every response on its way out. It is the only place that turns
+//! errors into responses, and the only one that logs a request.
 
 mod admission;
 
@@ -23,41 +23,41 @@ use tracing::Instrument;
 use self::admission::admit;
 use super::{
     client_ip::{self, Finder, TrustedProxies},
-    complaint::Complaint,
     envelope::ErrorCode,
     error::{Quiet, RequestError},
-    guard::{Guard, GuardSettings, Steady},
-    rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, Told},
+    guard::{Guard, GuardSettings, MonotonicClock},
+    log_throttle::LogThrottle,
+    rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RecordedLimits},
     routes::Routes,
 };
 use crate::{flows::Services, telemetry::Stopwatch};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How long a request may take: longer than a wait for the database and the SMS provider together.
+/// How long a request may take: longer than the timeouts of the database and the SMS provider together.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Paths that answer whatever `Host` is asked for, and however often: load balancers ask by address, all from one.
+/// Paths without a check of `Host` or of the request rate: load balancers request them by IP address, all from one.
 pub(super) const HEALTH: [&str; 2] = ["/api/health", "/api/health/ready"];
 
-/// What the edge is told by the configuration.
+/// The settings of the edge.
 #[derive(Debug, Clone, Default)]
 pub struct EdgeSettings {
-    /// The hosts that are answered for; `None` is any.
+    /// The hosts that are served; `None` is any.
     pub allowed_hosts: Option<Vec<String>>,
-    /// The origins that may read answers in a browser; `*` is any.
+    /// The origins that may read responses in a browser; `*` is any.
     pub cors_origins: Vec<String>,
-    /// Whose word is taken for where a request comes from.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub proxies: TrustedProxies,
-    /// How fast one address may ask; `None` is as fast as it likes.
+    /// The request rate per address; `None` is unlimited.
     pub guard: Option<GuardSettings>,
 }
 
-/// What was asked for, before its trailing slashes were trimmed. Who signs an address signs this one.
+/// The URI of the request before its trailing slashes were removed. Twilio signs this one.
 #[derive(Debug, Clone)]
 pub struct OriginalUri(pub Uri);
 
-/// The text of what went wrong, on its way from the shaping of an answer to the one log line of its request.
+/// The text of an error, carried from the response to the log line of its request.
 #[derive(Debug, Clone)]
 struct Cause(String);
 
@@ -71,42 +71,43 @@ pub fn around(
     let routes = Arc::new(routes);
     let origins = settings.cors_origins.clone();
     let cors = Cors::new()
-        .allow_origins_fn(move |origin| is_named(&origins, origin))
+        .allow_origins_fn(move |origin| is_allowed_origin(&origins, origin))
         .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
         .max_age(3600);
     let table = Arc::clone(&routes);
-    let guard = settings.guard.map(|guard| Arc::new(Guard::new(guard, Steady(Arc::clone(&services)))));
-    let unready = Arc::new(Mutex::new(Complaint::default()));
+    let guard =
+        settings.guard.map(|guard| Arc::new(Guard::new(guard, MonotonicClock(Arc::clone(&services)))));
+    let failed_checks = Arc::new(Mutex::new(LogThrottle::default()));
     let finder = Arc::new(Finder::new(settings.proxies));
     inner
         .around(move |inner, request| admit(inner, request, settings.allowed_hosts.clone()))
         .around({
             let (guard, services) = (guard.clone(), Arc::clone(&services));
-            move |inner, request| shed(inner, request, guard.clone(), Arc::clone(&services))
+            move |inner, request| check_rate(inner, request, guard.clone(), Arc::clone(&services))
         })
-        .around(move |inner, request| shape(inner, request, Arc::clone(&table)))
+        .around(move |inner, request| handle_errors(inner, request, Arc::clone(&table)))
         .with(cors)
         .around({
             let services = Arc::clone(&services);
-            move |inner, request| shed_preflights(inner, request, guard.clone(), Arc::clone(&services))
+            move |inner, request| check_preflight_rate(inner, request, guard.clone(), Arc::clone(&services))
         })
         .around({
             let origins = settings.cors_origins;
-            move |inner, request| forget_strange_origin(inner, request, origins.clone())
+            move |inner, request| strip_unknown_origin(inner, request, origins.clone())
         })
         .with(NormalizePath::new(TrailingSlash::Trim))
         .around(move |inner, mut request| {
-            // First of all: whatever happens to a request, it happens to somebody's.
-            finder.note(&mut request);
-            observe(inner, request, Arc::clone(&routes), Arc::clone(&services), Arc::clone(&unready))
+            // This comes first, so that everything else knows the address.
+            finder.attach(&mut request);
+            observe(inner, request, Arc::clone(&routes), Arc::clone(&services), Arc::clone(&failed_checks))
         })
 }
 
-/// Refuses what comes too fast, before anything of it is read or looked up.
-async fn shed<E: Endpoint<Output = Response>>(
+/// Refuses a request that comes too fast, before its body is read or anything is looked up.
+async fn check_rate<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     request: Request,
-    guard: Option<Arc<Guard<Steady>>>,
+    guard: Option<Arc<Guard<MonotonicClock>>>,
     services: Arc<Services>,
 ) -> poem::Result<Response> {
     if let Some(guard) = guard
@@ -115,88 +116,88 @@ async fn shed<E: Endpoint<Output = Response>>(
     {
         services.metrics.shed();
         guard.note_refused(client_ip::from_request(&request));
-        rate_limit::tell(&request, too_fast.status);
-        return Ok(answer(&RequestError::TooFast { retry_after: too_fast.retry_after }));
+        rate_limit::record(&request, too_fast.status);
+        return Ok(error_response(&RequestError::TooFast { retry_after: too_fast.retry_after }));
     }
     inner.call(request).await
 }
 
-/// The same for what CORS answers by itself, further out than the guard: a preflight. `forget_strange_origin` has taken
-/// the origin away from whatever is none.
-async fn shed_preflights<E: Endpoint<Output = Response>>(
+/// The same check for preflights, which the CORS layer answers before they reach the guard. `strip_unknown_origin` has
+/// removed the origin from requests that are not preflights.
+async fn check_preflight_rate<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     request: Request,
-    guard: Option<Arc<Guard<Steady>>>,
+    guard: Option<Arc<Guard<MonotonicClock>>>,
     services: Arc<Services>,
 ) -> poem::Result<Response> {
     let is_preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ORIGIN);
-    shed(inner, request, guard.filter(|_| is_preflight), services).await
+    check_rate(inner, request, guard.filter(|_| is_preflight), services).await
 }
 
-fn is_named(origins: &[String], origin: &str) -> bool {
-    origins.iter().any(|named| named == "*" || named == origin)
+fn is_allowed_origin(origins: &[String], origin: &str) -> bool {
+    origins.iter().any(|allowed| allowed == "*" || allowed == origin)
 }
 
-/// A page of an origin that is not named gets the answer without the leave to read it, which is all that CORS means.
-/// An `OPTIONS` that asks for no method, or for what is none, is no preflight.
-async fn forget_strange_origin<E: Endpoint<Output = Response>>(
+/// Removes an origin that is not allowed, so that its page gets a response without CORS headers, which it cannot read.
+/// An `OPTIONS` request without a valid `Access-Control-Request-Method` is not a preflight, and loses its origin too.
+async fn strip_unknown_origin<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     mut request: Request,
     origins: Vec<String>,
 ) -> poem::Result<Response> {
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    let named = origin.is_some_and(|origin| is_named(&origins, origin));
-    let asks = |request: &Request| {
+    let is_allowed = origin.is_some_and(|origin| is_allowed_origin(&origins, origin));
+    let is_preflight = |request: &Request| {
         let method = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
         method.is_some_and(|method| Method::from_bytes(method.as_bytes()).is_ok())
     };
-    if origin.is_some() && (!named || (request.method() == Method::OPTIONS && !asks(&request))) {
+    if origin.is_some() && (!is_allowed || (request.method() == Method::OPTIONS && !is_preflight(&request))) {
         request.headers_mut().remove(header::ORIGIN);
     }
     inner.call(request).await
 }
 
-/// Makes an answer of whatever happens: an error, a panic, or nothing at all for too long.
-async fn shape<E: Endpoint<Output = Response>>(
+/// Turns an error, a panic or a timeout into a response.
+async fn handle_errors<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     request: Request,
     routes: Arc<Routes>,
 ) -> poem::Result<Response> {
     let path = request.uri().path().to_owned();
-    let called = AssertUnwindSafe(inner.call(request));
-    let answered = tokio::time::timeout(DEADLINE, futures_util::FutureExt::catch_unwind(called)).await;
-    let error = match answered {
+    let call = AssertUnwindSafe(inner.call(request));
+    let result = tokio::time::timeout(DEADLINE, futures_util::FutureExt::catch_unwind(call)).await;
+    let error = match result {
         Ok(Ok(Ok(response))) => return Ok(response),
         Ok(Ok(Err(error))) => error,
         Ok(Err(panic)) => RequestError::Internal(panic_text(panic.as_ref())).into(),
         Err(_elapsed) => RequestError::Timeout.into(),
     };
-    // Answers that an operation chose to give as errors are its own.
+    // A response that an operation returned as an error stays as it is.
     if error.is_from_response() {
         return Ok(error.into_response());
     }
-    Ok(answer(&into_fault(error, &routes, &path)))
+    Ok(error_response(&into_request_error(error, &routes, &path)))
 }
 
-fn answer(error: &RequestError) -> Response {
+fn error_response(error: &RequestError) -> Response {
     let mut response = error.as_response();
-    if is_ours(&response) {
-        response.extensions_mut().insert(Cause(chain(error)));
+    if is_server_error(&response) {
+        response.extensions_mut().insert(Cause(error_chain(error)));
     }
     response
 }
 
-/// Whether an answer says that something is wrong with the server. 501 is a client that asks for what nobody needs.
-fn is_ours(response: &Response) -> bool {
+/// Whether a response reports an error of the server. 501 reports a client that uses an unsupported transfer coding.
+fn is_server_error(response: &Response) -> bool {
     response.status().is_server_error() && response.status() != StatusCode::NOT_IMPLEMENTED
 }
 
-fn into_fault(error: Error, routes: &Routes, path: &str) -> RequestError {
+fn into_request_error(error: Error, routes: &Routes, path: &str) -> RequestError {
     let error = match error.downcast::<RequestError>() {
         Ok(error) => return error,
         Err(error) => error,
     };
-    // A part of a path that cannot even be decoded names nothing, either.
+    // A path parameter that cannot be decoded matches nothing.
     if error.is::<NotFoundError>() || error.is::<ParsePathError>() {
         return RequestError::NotFound;
     }
@@ -213,10 +214,10 @@ fn into_fault(error: Error, routes: &Routes, path: &str) -> RequestError {
     }
     match error.status() {
         StatusCode::NOT_FOUND => RequestError::NotFound,
-        // A path that cannot even be decoded, such as one that is no UTF-8.
+        // A path that cannot be decoded, such as one that is not UTF-8.
         status if status.is_client_error() && routes.find(path).is_none() => RequestError::NotFound,
         status if status.is_client_error() => {
-            RequestError::MalformedRequest(ErrorCode::MalformedRequest.sentence())
+            RequestError::MalformedRequest(ErrorCode::MalformedRequest.message())
         }
         _ => RequestError::Internal(error.to_string()),
     }
@@ -228,7 +229,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or("without a text"))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -238,73 +239,73 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Gives the request a name, logs it once, and puts on the answer what every answer carries.
+/// Gives the request an id, logs it once, and adds the headers that every response has.
 async fn observe<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     mut request: Request,
     routes: Arc<Routes>,
     services: Arc<Services>,
-    unready: Arc<Mutex<Complaint>>,
+    failed_checks: Arc<Mutex<LogThrottle>>,
 ) -> poem::Result<Response> {
-    let asked = OriginalUri(request.uri().clone());
-    request.extensions_mut().insert(asked);
-    let told = Told::prepare(&mut request);
+    let original_uri = OriginalUri(request.uri().clone());
+    request.extensions_mut().insert(original_uri);
+    let limits = RecordedLimits::attach(&mut request);
     let id = request_id(&request, &services);
     let method = request.method().clone();
     let path = request.uri().path().trim_end_matches('/').to_owned();
-    // The pattern and never the path, which may hold anything that a stranger typed.
+    // The pattern and not the path, which may contain anything.
     let route = routes.find(&path).map_or("none", |route| route.pattern.as_str());
     let span = tracing::info_span!("request", %id, %method, route);
-    let watch = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let mut response =
         inner.call(request).instrument(span.clone()).await.unwrap_or_else(Error::into_response);
-    let took = watch.elapsed();
-    // Health is asked for by machines, as often as anybody likes.
+    let took = stopwatch.elapsed();
+    // Load balancers check the health all the time.
     if HEALTH.contains(&path.as_str()) {
         response.extensions_mut().insert(Quiet);
     }
-    span.in_scope(|| log(&response, took, &unready));
+    span.in_scope(|| log(&response, took, &failed_checks));
     let status = response.status().as_u16();
     services.metrics.request(route, method.as_str(), status, took.as_secs_f64());
-    told.write(response.headers_mut());
-    dress(&mut response, &id);
+    limits.write(response.headers_mut());
+    add_default_headers(&mut response, &id);
     Ok(response)
 }
 
-/// The name that a proxy gave the request, if it is one that can be logged as it is; else a new one.
+/// The id that a proxy gave the request, if it is safe to log; else a new one.
 fn request_id(request: &Request, services: &Services) -> String {
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let is_sane = |id: &&str| {
+    let is_safe = |id: &&str| {
         (8..=64).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
-    match given.filter(is_sane) {
-        // A number could be a phone or a code: a name that is only digits is not taken over.
+    match given.filter(is_safe) {
+        // Digits only could be a phone or a code, and must not be logged.
         Some(id) if id.bytes().any(|byte| byte.is_ascii_alphabetic()) => id.to_owned(),
         _ => services.random.id(services.clock.now()).to_string(),
     }
 }
 
-fn log(response: &Response, took: Duration, unready: &Mutex<Complaint>) {
+fn log(response: &Response, took: Duration, failed_checks: &Mutex<LogThrottle>) {
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let code = response.extensions().get::<ErrorCode>().map(|code| code.as_str());
     let code = code.as_deref();
     let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
     let is_quiet = response.extensions().get::<Quiet>().is_some();
-    match (is_ours(response), is_quiet) {
+    match (is_server_error(response), is_quiet) {
         (false, false) => tracing::info!(status, code, millis, "request"),
         (false, true) => tracing::debug!(status, code, millis, "request"),
         (true, false) => tracing::error!(status, code, millis, cause, "request failed"),
         (true, true) => {
-            if let Some(times) = unready.lock().unwrap_or_else(PoisonError::into_inner).say() {
+            if let Some(times) = failed_checks.lock().unwrap_or_else(PoisonError::into_inner).count() {
                 tracing::error!(status, code, millis, cause, times, "request failed");
             }
         }
     }
 }
 
-fn dress(response: &mut Response, id: &str) {
+fn add_default_headers(response: &mut Response, id: &str) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -339,7 +340,7 @@ mod tests {
         );
         for (path, cause) in [("/", "panic: the inside"), ("/odd", "panic: without a text")] {
             let request = Request::builder().uri(path.parse().unwrap()).finish();
-            let mut response = shape(Arc::clone(&panics), request, Arc::default()).await.unwrap();
+            let mut response = handle_errors(Arc::clone(&panics), request, Arc::default()).await.unwrap();
             assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
             let logged = response.extensions().get::<Cause>().unwrap();
             assert_eq!(logged.0, cause);
@@ -347,7 +348,7 @@ mod tests {
             assert!(text.contains("\"internal\"") && !text.contains("inside"), "{text}");
         }
         let request = Request::builder().uri("/fine".parse().unwrap()).finish();
-        let fine = shape(panics, request, Arc::default()).await.unwrap();
+        let fine = handle_errors(panics, request, Arc::default()).await.unwrap();
         assert_eq!(fine.status(), StatusCode::OK);
     }
 }

@@ -1,4 +1,4 @@
-//! The envelope: the one shape of every answer of the Loopin endpoints, and of every error of the whole server.
+//! The envelope: the shape of every response of the Loopin endpoints, and of every error of the server.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -21,16 +21,16 @@ use super::{
 pub struct Success<T: Type + ParseFromJSON + ToJSON + Example> {
     /// Always true.
     pub success: bool,
-    /// For a person; it may change.
+    /// For people; it may change.
     pub message: String,
-    /// The data of the answer.
+    /// The data of the response.
     pub data: T,
     /// Always null.
     pub token: Option<String>,
 }
 
 impl<T: Type + ParseFromJSON + ToJSON + Example> Success<T> {
-    /// Data without a token.
+    /// A success without a token.
     pub fn new(message: &str, data: T) -> Json<Self> {
         Json(Self { success: true, message: message.to_owned(), data, token: None })
     }
@@ -42,22 +42,22 @@ impl<T: Type + ParseFromJSON + ToJSON + Example> Example for Success<T> {
     }
 }
 
-/// A success that signs somebody in.
+/// A success that signs the user in.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct SuccessWithToken<T: Type + ParseFromJSON + ToJSON + Example> {
     /// Always true.
     pub success: bool,
-    /// For a person; it may change.
+    /// For people; it may change.
     pub message: String,
-    /// The data of the answer.
+    /// The data of the response.
     pub data: T,
     /// The access token.
     pub token: String,
 }
 
 impl<T: Type + ParseFromJSON + ToJSON + Example> SuccessWithToken<T> {
-    /// Data with a token.
+    /// A success with an access token.
     pub fn new(message: &str, data: T, token: &str) -> Json<Self> {
         Json(Self { success: true, message: message.to_owned(), data, token: token.to_owned() })
     }
@@ -80,68 +80,68 @@ impl<T: Type + ParseFromJSON + ToJSON + Example> Example for SuccessWithToken<T>
 pub enum ErrorCode {
     /// The body is not JSON, or not an object.
     MalformedRequest,
-    /// The `Host` header names no host of this server.
+    /// The `Host` header is not a host of this server.
     HostNotAllowed,
-    /// No code is waiting for this phone, or it was used.
+    /// No code is pending for this phone, or it was used.
     OtpNotFound,
-    /// The wrong code.
+    /// The code is wrong.
     OtpInvalid,
-    /// The code is older than its life.
+    /// The code has expired.
     OtpExpired,
-    /// All guesses at this code were used.
+    /// All guesses for this code are used.
     OtpAttemptsExhausted,
     /// A code was sent to this phone too recently.
     OtpCooldown,
-    /// Too many wrong codes came for this phone.
+    /// Too many wrong codes for this phone.
     PhoneLocked,
-    /// Too many requests came from this address, for this phone, or in all.
+    /// Too many requests from this address, for this phone, or in all.
     RateLimited,
-    /// A proof that no program asks: `error.challenge` says which, and the request is sent again with it as
+    /// A bot challenge must be solved: `error.challenge`. The request is sent again with its solution as
     /// `challenge_response`.
     ChallengeRequired,
-    /// The number cannot get messages.
+    /// The number cannot receive messages.
     PhoneUnreachable,
-    /// No access token came with the request.
+    /// The request has no access token.
     TokenMissing,
-    /// The token is not ours, was altered, or is of the wrong kind.
+    /// The token is not from this server, was altered, or is of the wrong kind.
     TokenInvalid,
-    /// The token's time is over.
+    /// The token has expired.
     TokenExpired,
-    /// The token's session has ended.
+    /// The session of the token has ended.
     TokenRevoked,
-    /// The account was disabled.
+    /// The account is disabled.
     AccountDisabled,
-    /// Wrong username or password: one answer for both.
+    /// The username or the password is wrong: one code for both.
     CredentialsInvalid,
-    /// Whoever asks may not.
+    /// The user has no right to do this.
     Forbidden,
-    /// Who holds the session has to be proved again: by `POST /api/auth/confirm`.
+    /// The session must be confirmed first: `POST /api/auth/confirm`.
     ReauthenticationRequired,
     /// The phone has no account.
     UserNotFound,
-    /// There is nothing at this path.
+    /// The path does not exist.
     NotFound,
-    /// The path does not know this method.
+    /// The path does not support this method.
     MethodNotAllowed,
-    /// The phone has a finished account.
+    /// The phone has an account with a complete profile.
     UserAlreadyExists,
-    /// The username is another account's.
+    /// Another account has the username.
     UsernameTaken,
-    /// The e-mail address is another account's.
+    /// Another account has the e-mail address.
     EmailTaken,
-    /// The phone is another account's.
+    /// Another account has the phone.
     PhoneTaken,
     /// The body is over 64 KiB.
     PayloadTooLarge,
     /// The body is not `application/json`.
     UnsupportedMediaType,
-    /// One or more fields are not as they should be.
+    /// One or more fields are invalid.
     ValidationFailed,
-    /// A fault of the server.
+    /// An error of the server.
     Internal,
     /// The SMS provider refuses the server.
     SmsRejected,
-    /// The SMS provider does not answer, or not now.
+    /// The SMS provider does not answer, or cannot send now.
     SmsUnavailable,
     /// The database does not answer.
     DatabaseUnavailable,
@@ -150,9 +150,9 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// What it says to a person, where the occasion has nothing to add.
+    /// The default `message` of a failure.
     #[must_use]
-    pub fn sentence(self) -> &'static str {
+    pub fn message(self) -> &'static str {
         match self {
             Self::MalformedRequest => "The request does not have the required form",
             Self::HostNotAllowed => "This server does not serve that host",
@@ -207,11 +207,11 @@ impl ErrorCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum UnreachableReason {
-    /// It is no number, or nobody has it.
+    /// The number is invalid, or not in use.
     Invalid,
     /// It cannot receive SMS.
     NotMobile,
-    /// Its owner asked to get no more messages.
+    /// The owner has opted out of messages.
     OptedOut,
     /// Its country is not served.
     RegionNotAllowed,
@@ -232,7 +232,7 @@ impl From<crate::flows::UnreachableReason> for UnreachableReason {
     }
 }
 
-/// The machine-readable half of a failure.
+/// The machine-readable part of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub struct ErrorBody {
@@ -253,11 +253,13 @@ pub struct ErrorBody {
 }
 
 /// A failure.
+// As a response it sets `Retry-After` where the body has it, and passes its code on to the log.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
-pub struct Failure {
+#[oai(rename = "Failure")]
+pub struct ErrorResponse {
     /// Always false.
     pub success: bool,
-    /// For a person; it may change.
+    /// For people; it may change.
     pub message: String,
     /// Always null.
     pub data: Option<Nothing>,
@@ -278,14 +280,14 @@ impl Example for Nothing {
     }
 }
 
-impl Failure {
-    /// A failure with its usual sentence.
+impl ErrorResponse {
+    /// A failure with the default message of its code.
     #[must_use]
     pub fn from_code(code: ErrorCode) -> Self {
-        Self::new(code, code.sentence())
+        Self::new(code, code.message())
     }
 
-    /// A failure with a sentence for the occasion.
+    /// A failure with a message of its own.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             success: false,
@@ -303,14 +305,14 @@ impl Failure {
         }
     }
 
-    /// With the guesses left.
+    /// Sets `attempts_remaining`.
     #[must_use]
     pub fn attempts_remaining(mut self, left: i64) -> Self {
         self.error.attempts_remaining = Some(left);
         self
     }
 
-    /// With the seconds to wait.
+    /// Sets the seconds to wait, at least one.
     #[must_use]
     pub fn retry_after(mut self, seconds: i64) -> Self {
         self.error.retry_after = Some(seconds.max(1));
@@ -318,33 +320,22 @@ impl Failure {
     }
 }
 
-/// A failure on its way out. It tells the log which one it was, and sets `Retry-After` where the body names it.
-#[derive(Debug, Clone)]
-pub struct ErrorResponse(pub Failure);
-
-impl From<Failure> for ErrorResponse {
-    fn from(failure: Failure) -> Self {
-        Self(failure)
-    }
-}
-
 impl Payload for ErrorResponse {
     const CONTENT_TYPE: &'static str = JSON;
 
     fn schema_ref() -> MetaSchemaRef {
-        Failure::schema_ref()
+        <Self as Type>::schema_ref()
     }
 
     fn register(registry: &mut Registry) {
-        Failure::register(registry);
+        <Self as Type>::register(registry);
     }
 }
 
 impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
-        let code = self.0.error.code;
-        let retry_after = self.0.error.retry_after;
-        let mut response = Json(self.0).into_response();
+        let ErrorBody { code, retry_after, .. } = self.error;
+        let mut response = Json(self).into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(poem::http::header::RETRY_AFTER, seconds.into());
         }
@@ -360,13 +351,13 @@ impl ApiResponse for ErrorResponse {
                 description: "",
                 status: Some(400),
                 status_range: None,
-                content: vec![MetaMediaType { content_type: JSON, schema: Self::schema_ref() }],
+                content: vec![MetaMediaType { content_type: JSON, schema: <Self as Type>::schema_ref() }],
                 headers: vec![],
             }],
         }
     }
 
     fn register(registry: &mut Registry) {
-        <Self as Payload>::register(registry);
+        <Self as Type>::register(registry);
     }
 }

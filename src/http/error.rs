@@ -1,4 +1,4 @@
-//! What stops a request without being an outcome of its operation. Only [`super::edge`] turns these into answers.
+//! The errors of a request that are no outcome of its operation. Only [`super::edge`] turns them into responses.
 
 use poem::{
     IntoResponse, Response,
@@ -6,72 +6,71 @@ use poem::{
     http::{HeaderValue, StatusCode, header},
 };
 
-use super::envelope::{ErrorCode, ErrorResponse, Failure};
+use super::envelope::{ErrorCode, ErrorResponse};
 use crate::{
     flows::{self, session::TokenRefused},
     store::StoreError,
 };
 
-/// Seconds after which a client may try again when the server could not answer. The database is looked for
-/// by every request, so soon.
+/// `Retry-After` of a 503, in seconds. It is short, because every request tries to reach the database again.
 const RETRY_AFTER: i64 = 2;
 
-/// Marks an answer of which the log is told by another line, so that its own is for whoever asks for more.
+/// Marks a response that is logged at debug only, because it is frequent or something else logs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Quiet;
 
-/// What stops a request.
+/// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// The body is not JSON, or not an object; the sentence says which.
+    /// The request is not readable as HTTP or JSON requires; the message says why.
     #[error("{0}")]
     MalformedRequest(&'static str),
     /// The body is over the limit.
     #[error("the body is over 64 KiB")]
     PayloadTooLarge,
-    /// The body is of another type.
+    /// The body has another content type.
     #[error("the body is not application/json")]
     UnsupportedMediaType,
-    /// The body is packed.
+    /// The body is compressed.
     #[error("the body has a Content-Encoding")]
     ContentCoding,
-    /// The body comes in a transfer coding other than `chunked`.
+    /// The body has a transfer coding other than `chunked`.
     #[error("the Transfer-Encoding is not known")]
     TransferCoding,
-    /// The length of the body is said in two ways.
+    /// The request gives the length of its body in two ways.
     #[error("there is a Content-Length beside the Transfer-Encoding")]
     TwoLengths,
-    /// The `Host` is not one of this server's.
+    /// The `Host` is not a host of this server.
     #[error("the host is not allowed")]
     HostNotAllowed,
-    /// The address asks faster than the guard in front lets anybody ask.
-    #[error("the address asks too fast")]
+    /// The address sends more requests than the guard allows.
+    #[error("too many requests from this address")]
     TooFast {
-        /// Seconds until one more is let through.
+        /// Seconds until the next request is allowed.
         retry_after: u64,
     },
-    /// There is nothing at this path.
-    #[error("nothing is at this path")]
+    /// The path does not exist.
+    #[error("the path does not exist")]
     NotFound,
-    /// The path knows other methods only.
-    #[error("the path does not know this method")]
+    /// The path does not support this method.
+    #[error("the path does not support this method")]
     MethodNotAllowed {
-        /// The methods that it knows, as `Allow` names them.
+        /// The value of `Allow`.
         allow: String,
     },
-    /// No access token came along.
+    /// There is no access token.
     #[error("no access token")]
     TokenMissing,
-    /// The token does not let its holder in.
+    /// The access token is refused.
     #[error("the token was refused")]
     Token(TokenRefused),
-    /// The request took longer than it may.
+    /// The request took longer than its deadline.
     #[error("the request took too long")]
     Timeout,
-    /// A verb could not run to its end.
+    /// A use case failed.
     #[error(transparent)]
     Flow(#[from] flows::Error),
-    /// Something that must not happen, happened. The text goes to the log only.
+    /// A bug. The text goes to the log only.
     #[error("{0}")]
     Internal(String),
 }
@@ -83,14 +82,14 @@ impl From<StoreError> for RequestError {
 }
 
 impl RequestError {
-    /// The answer: fixed sentences, nothing about the inside.
+    /// The status and body of the response: fixed messages without internal details.
     #[must_use]
-    pub fn answer(&self) -> (StatusCode, Failure) {
+    pub fn status_and_body(&self) -> (StatusCode, ErrorResponse) {
         use ErrorCode as Code;
         use StatusCode as Status;
         let (status, code) = match self {
             Self::MalformedRequest(_) | Self::TwoLengths => (Status::BAD_REQUEST, Code::MalformedRequest),
-            // No code of its own: only a program that is wrongly made meets it.
+            // The contract has no code for it: only a broken client causes it.
             Self::TransferCoding => (Status::NOT_IMPLEMENTED, Code::MalformedRequest),
             Self::PayloadTooLarge => (Status::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
             Self::UnsupportedMediaType | Self::ContentCoding => {
@@ -117,13 +116,15 @@ impl RequestError {
             | Self::Internal(_) => (Status::INTERNAL_SERVER_ERROR, Code::Internal),
         };
         let failure = match self {
-            Self::MalformedRequest(sentence) => Failure::new(code, *sentence),
+            Self::MalformedRequest(message) => ErrorResponse::new(code, *message),
             Self::TwoLengths => {
-                Failure::new(code, "Send a Content-Length or a Transfer-Encoding, and not both")
+                ErrorResponse::new(code, "Send a Content-Length or a Transfer-Encoding, not both")
             }
-            Self::TransferCoding => Failure::new(code, "The only Transfer-Encoding that is known is chunked"),
-            Self::ContentCoding => Failure::new(code, "Send the body as it is, without a Content-Encoding"),
-            _ => Failure::from_code(code),
+            Self::TransferCoding => {
+                ErrorResponse::new(code, "The only supported Transfer-Encoding is chunked")
+            }
+            Self::ContentCoding => ErrorResponse::new(code, "Send the body without a Content-Encoding"),
+            _ => ErrorResponse::from_code(code),
         };
         match self {
             Self::TooFast { retry_after } => {
@@ -135,7 +136,7 @@ impl RequestError {
     }
 }
 
-/// The code for a token that does not let its holder in.
+/// The error code of a refused token.
 #[must_use]
 pub fn token_refused(refused: TokenRefused) -> ErrorCode {
     match refused {
@@ -150,12 +151,12 @@ pub const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
 
 impl ResponseError for RequestError {
     fn status(&self) -> StatusCode {
-        self.answer().0
+        self.status_and_body().0
     }
 
     fn as_response(&self) -> Response {
-        let (status, failure) = self.answer();
-        let mut response = ErrorResponse(failure).into_response();
+        let (status, failure) = self.status_and_body();
+        let mut response = failure.into_response();
         response.set_status(status);
         match self {
             Self::TokenMissing => challenge(&mut response, "Bearer"),
@@ -166,7 +167,7 @@ impl ResponseError for RequestError {
                 }
             }
             Self::TooFast { .. } => drop(response.extensions_mut().insert(Quiet)),
-            // What stands behind such a request may be half of its body (RFC 9112, section 6.3).
+            // The bytes after such a request may belong to its body (RFC 9112, section 6.3).
             Self::TwoLengths | Self::TransferCoding => {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }

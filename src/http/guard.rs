@@ -1,6 +1,5 @@
-//! The guard in front: sheds what comes from one address faster than the server should have to look at. It is kept in
-//! this process, costs no round trip and reads no body. What decides over codes and messages are the budgets in the
-//! database; this only keeps a flood from reaching them.
+//! The guard: flood control per client address, in the memory of this process. It needs no database and reads no body.
+//! The budgets in the database limit codes and messages; the guard only keeps floods away from them.
 
 mod flood;
 
@@ -21,29 +20,29 @@ use self::flood::Floods;
 use super::rate_limit::BudgetStatus;
 use crate::{domain::address::ClientAddress, flows::Services};
 
-/// Below so many checks it is not worth looking for addresses that can be forgotten.
-const LEAST_BETWEEN_SWEEPS: usize = 4096;
+/// The minimum number of checks between two sweeps.
+const MIN_CHECKS_BETWEEN_SWEEPS: usize = 4096;
 
-/// How fast one address may ask.
+/// The request rate that one address may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuardSettings {
     /// `GUARD_REQUESTS_PER_SECOND`
     pub per_second: NonZeroU32,
-    /// `GUARD_BURST`: how many at once, after a pause.
+    /// `GUARD_BURST`: how many requests at once after a pause.
     pub burst: NonZeroU32,
 }
 
 impl GuardSettings {
-    /// How long it takes until a whole burst is there again, in seconds.
+    /// The seconds until a whole burst is available again.
     fn window(self) -> u64 {
         u64::from(self.burst.get().div_ceil(self.per_second.get()))
     }
 }
 
-/// The clock of the house as governor asks for it.
-pub(super) struct Steady(pub Arc<Services>);
+/// The monotonic clock of the services, for governor.
+pub(super) struct MonotonicClock(pub Arc<Services>);
 
-impl Clock for Steady {
+impl Clock for MonotonicClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
@@ -53,7 +52,7 @@ impl Clock for Steady {
 
 type Limiter<C> = RateLimiter<String, DashMapStateStore<String>, C, NoOpMiddleware<Duration>>;
 
-/// Counts by address: by the /64 where it is IPv6.
+/// Counts requests by address, IPv6 by the /64.
 pub struct Guard<C: Clock<Instant = Duration>> {
     settings: GuardSettings,
     limiter: Limiter<C>,
@@ -61,27 +60,27 @@ pub struct Guard<C: Clock<Instant = Duration>> {
     floods: Arc<Floods>,
 }
 
-/// The request comes too fast.
+/// The refusal of a request that comes too fast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooFast {
-    /// Whole seconds until one more is let through.
+    /// Whole seconds until the next request is allowed.
     pub retry_after: u64,
-    /// What the client is told of the limit.
+    /// The limit for the `RateLimit` headers.
     pub status: BudgetStatus,
 }
 
 impl<C: Clock<Instant = Duration>> Guard<C> {
-    /// One that has seen nobody yet.
+    /// A guard without any counts.
     pub fn new(settings: GuardSettings, clock: C) -> Self {
         let quota = Quota::per_second(settings.per_second).allow_burst(settings.burst);
         let limiter = RateLimiter::dashmap_with_clock(quota, clock);
-        let checks_until_sweep = AtomicUsize::new(LEAST_BETWEEN_SWEEPS);
+        let checks_until_sweep = AtomicUsize::new(MIN_CHECKS_BETWEEN_SWEEPS);
         Self { settings, limiter, checks_until_sweep, floods: Arc::default() }
     }
 
-    /// Lets one more request of this address through, or not.
+    /// Allows one more request of this address, or refuses it.
     pub fn check(&self, address: ClientAddress) -> Result<(), TooFast> {
-        self.sweep_now_and_then();
+        self.sweep_if_due();
         self.limiter.check_key(&address.network()).map_err(|not_until| {
             let wait = not_until.wait_time_from(self.limiter.clock().now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -102,20 +101,20 @@ impl<C: Clock<Instant = Duration>> Guard<C> {
         self.floods.note(address);
     }
 
-    /// Forgets the addresses that have been quiet for long enough to be as good as new ones. A sweep looks at every
-    /// address, so the next one comes after at least as many checks as addresses were left: looking at one address is
-    /// paid for by one check, and never more than twice the addresses that matter are held, and a few thousand.
-    fn sweep_now_and_then(&self) {
+    /// Removes the addresses whose burst is fully available again: they do not differ from new ones. A sweep visits every
+    /// address, so the next one comes after at least as many checks as addresses remain. So the cost per check is
+    /// constant, and the map has at most twice the needed addresses and a few thousand.
+    fn sweep_if_due(&self) {
         let count_down = self
             .checks_until_sweep
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        // Whoever takes it from one to zero sweeps; nobody else does until it has set the number anew.
+        // Only the thread that counts from one to zero sweeps; the others see zero until it sets the next number.
         if count_down != Ok(1) {
             return;
         }
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
-        let next = self.limiter.len().max(LEAST_BETWEEN_SWEEPS);
+        let next = self.limiter.len().max(MIN_CHECKS_BETWEEN_SWEEPS);
         self.checks_until_sweep.store(next, Ordering::Relaxed);
     }
 }

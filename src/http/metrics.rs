@@ -1,4 +1,4 @@
-//! The metrics, on an address of their own: they are the operator's, and nobody else's.
+//! The metrics, on an address of their own that only the operator can reach.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::{
     telemetry::{METRICS_CONTENT_TYPE, Metrics},
 };
 
-/// What `METRICS_ADDR` answers: `GET /metrics`, and 404 or 405 to everything else.
+/// The endpoint at `METRICS_ADDR`: `GET /metrics`; everything else is 404 or 405.
 pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> {
-    let page = make_sync(move |_| answer(&services.metrics, services.store.count_connections()));
+    let page = make_sync(move |_| respond(&services.metrics, services.store.count_connections()));
     Route::new().at("/metrics", get(page)).map_to_response()
 }
 
-fn answer(metrics: &Metrics, connections: (u32, u32)) -> Response {
+fn respond(metrics: &Metrics, connections: (u32, u32)) -> Response {
     let (open, idle) = connections;
     metrics.database(open, idle);
     Response::builder().content_type(METRICS_CONTENT_TYPE).body(metrics.text())

@@ -1,12 +1,12 @@
-//! FRONT DOOR. The HTTP API, and the only room that names poem-openapi.
+//! The HTTP API, and the only module that uses poem-openapi. It decides no rule and writes nothing to the database.
 //!
 //! To add an operation:
-//! 1. put its request, its answers and its handler together, on one page of `http/`; fields are [`fields::Field`]s, so
-//!    that one answer names every fault;
-//! 2. if it needs somebody signed in, take [`security::Gate`] as the first argument after `self`;
-//! 3. call one verb of `flows` (or read `store`), and match its outcome without a `_` arm: no rule is decided here;
-//! 4. give every variant of its answer a doc comment that names the error codes in back quotes: the document's examples
-//!    are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
+//! 1. put its request, its responses and its handler into one file of `http/`; its fields are [`fields::Field`]s, so that
+//!    one response names every error;
+//! 2. if it needs a signed-in user, take [`security::Gate`] as the first argument after `self`;
+//! 3. call one use case of `flows` (or read from `store`), and match its outcome without a `_` arm;
+//! 4. give every variant of its response a doc comment that names the error codes in back quotes: the examples of the
+//!    OpenAPI document are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
 
 mod abuse;
 mod body;
@@ -16,7 +16,6 @@ mod change_phone;
 mod client;
 pub mod client_ip;
 mod code;
-mod complaint;
 mod confirm;
 mod dashboard;
 mod delivery;
@@ -29,11 +28,12 @@ mod fields;
 mod guard;
 mod json;
 mod keys;
-mod languages;
+mod log_throttle;
 pub mod metrics;
 mod pages;
 mod password;
 mod personal_data;
+mod preferences;
 mod profile;
 pub mod rate_limit;
 mod routes;
@@ -42,6 +42,7 @@ pub mod server;
 mod service;
 mod session;
 mod sessions;
+mod timestamp;
 mod users;
 mod verify;
 
@@ -58,7 +59,7 @@ use crate::flows::{Services, inbox};
 /// The groups of operations.
 #[derive(Tags)]
 pub enum Tag {
-    /// Signing up and logging in with a code that comes by SMS.
+    /// Signing up and logging in with a code by SMS.
     Phone,
     /// Profiles and event interests.
     Profile,
@@ -110,7 +111,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         abuse::AbuseApi { services: Arc::clone(services) },
         service::ServiceApi { services: Arc::clone(services) },
     );
-    docs::introduce(OpenApiService::new(apis, "loopin-auth", service::VERSION))
+    docs::describe_service(OpenApiService::new(apis, "loopin-auth", service::VERSION))
 }
 
 /// The OpenAPI document that is served and committed.
@@ -119,7 +120,7 @@ pub fn document(services: &Arc<Services>) -> serde_json::Value {
     docs::document(&service(services).spec(), services.name_min_chars)
 }
 
-/// Everything that answers HTTP here, behind the edge.
+/// The complete HTTP endpoint: the API and the pages behind the edge.
 pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoint<Output = Response> {
     let api = service(&services);
     let document = docs::document(&api.spec(), services.name_min_chars);

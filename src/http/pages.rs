@@ -1,5 +1,5 @@
-//! The pages for people: the front page and the documents. A browser gets HTML, and a program gets what it always got:
-//! JSON at `/`, Markdown of a document. The header `Accept` decides.
+//! The front page and the documents. Browsers get HTML; programs get JSON at `/`, and documents as Markdown. The header
+//! `Accept` decides.
 
 mod library;
 mod markdown;
@@ -18,14 +18,14 @@ pub use self::markdown::escaped;
 use self::library::{GUIDE, LIBRARY, Page};
 use super::service::{NAME, VERSION};
 
-/// The style that all pages share.
+/// The stylesheet of all pages.
 const STYLE: &str = "/pages.css";
 
-/// A page loads its style and images from this server, and runs no script.
+/// A page loads its stylesheet and images from this server, and runs no script.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// The paths of the documents, of their images, and of the style.
+/// The paths of the documents, their images and the stylesheet.
 #[must_use]
 pub fn paths() -> Vec<&'static str> {
     let pages = LIBRARY.pages.iter().map(|page| page.path.as_str());
@@ -51,18 +51,18 @@ pub fn mount(route: Route) -> Route {
     route
 }
 
-/// A document as HTML or as it was written.
+/// A document as HTML or Markdown.
 fn document(page: &Page, request: &Request) -> Response {
     let mut response = if prefers_html(request.headers()) {
-        html(&page.title, &markdown::render(&page.text, |link| LIBRARY.lead(&page.path, link)))
+        html(&page.title, &markdown::render(&page.text, |link| LIBRARY.link_target(&page.path, link)))
     } else {
         Response::builder().content_type("text/markdown; charset=utf-8").body(page.text.clone())
     };
-    vary(&mut response);
+    add_vary(&mut response);
     response
 }
 
-/// Answers `/` with a page where a browser asks; everything else goes on to the API.
+/// Answers browsers at `/` with a page, and passes every other request on to the API.
 pub async fn front_page<E: Endpoint>(
     inner: Arc<E>,
     request: Request,
@@ -76,23 +76,22 @@ pub async fn front_page<E: Endpoint>(
         inner.call(request).await?.into_response()
     };
     if is_root {
-        vary(&mut response);
+        add_vary(&mut response);
     }
     Ok(response)
 }
 
-/// Whether `text/html` is asked for by name, and nothing else that these pages have is liked better. What takes
-/// everything (`*/*`) is a program.
+/// Whether `Accept` names `text/html`, and gives no other format of these pages a higher weight. Programs send `*/*`.
 fn prefers_html(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<&str> = accepted.flat_map(|value| value.split(',')).collect();
-    let weight = |wanted: &[&str]| {
+    let weight = |types: &[&str]| {
         let weights = ranges.iter().filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
-            let named = parts.next()?.to_ascii_lowercase();
+            let media_type = parts.next()?.to_ascii_lowercase();
             let weight = parts.find_map(|part| part.strip_prefix("q="));
             let weight = weight.map_or(Some(1.0), |text| text.parse::<f32>().ok())?;
-            wanted.contains(&named.as_str()).then_some(weight)
+            types.contains(&media_type.as_str()).then_some(weight)
         });
         weights.fold(0.0, f32::max)
     };
@@ -100,8 +99,8 @@ fn prefers_html(headers: &HeaderMap) -> bool {
     html > 0.0 && html >= weight(&["application/json", "text/markdown", "text/plain"])
 }
 
-/// Caches must not hand the page of a browser to a program.
-fn vary(response: &mut Response) {
+/// Tells caches that browsers and programs get different responses.
+fn add_vary(response: &mut Response) {
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
 }
 
@@ -120,7 +119,7 @@ fn html(title: &str, main: &str) -> Response {
         .body(body)
 }
 
-/// What `/` shows to a person.
+/// The HTML of the front page.
 fn front(has_inbox: bool) -> String {
     let item = |path: &str, name: &str, about: &str| {
         let name = markdown::escaped(name);

@@ -10,9 +10,9 @@ use secrecy::SecretString;
 
 use super::{
     Tag, budget, client, client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure, Nothing, Success},
+    envelope::{ErrorCode, ErrorResponse, Nothing, Success},
     error::RequestError,
-    fields::{Describe, Field, FieldErrors, Messages},
+    fields::{Describe, ErrorMessages, Field, FieldErrors, parsed},
     json::Json,
     security::Gate,
     session::{RefreshRequest, RefreshResponse, SessionApi},
@@ -34,16 +34,19 @@ pub use self::shapes::SignedInData;
 pub(super) use self::shapes::{LoginPassword, LoginUsername};
 use self::shapes::{PasswordRequest, RegisterAccountRequest, RegisterRequest, RegisteredData, TokenRequest};
 
-/// `WWW-Authenticate` where no token was asked for and a token is what there is to get (RFC 9110, section 11.6.1).
+/// `WWW-Authenticate` of a wrong password: every 401 must have the header (RFC 9110, section 11.6.1).
 const BEARER: &str = "Bearer";
 
-/// The operations of this page.
+// A sign-in by code has no staff rights, so it must not lead to a password that has them.
+const NO_FIRST_STAFF_PASSWORD: &str = "Staff and admins cannot set a first password here";
+
+/// The operations of this module.
 pub struct PasswordApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
-/// What `register` can answer.
+/// The responses of `register`.
 #[derive(ApiResponse)]
 pub enum RegisterResponse {
     /// The account was created, and is signed in.
@@ -60,7 +63,7 @@ pub enum RegisterResponse {
     TooMany(ErrorResponse),
 }
 
-/// What the older `register` can answer.
+/// The responses of the older `register`.
 #[derive(ApiResponse)]
 pub enum RegisterAccountResponse {
     /// The account was created.
@@ -77,7 +80,7 @@ pub enum RegisterAccountResponse {
     TooMany(ErrorResponse),
 }
 
-/// What `token` can answer.
+/// The responses of `token`.
 #[derive(ApiResponse)]
 pub enum TokenResponse {
     /// Signed in.
@@ -97,7 +100,7 @@ pub enum TokenResponse {
     TooMany(ErrorResponse),
 }
 
-/// What `password` can answer.
+/// The responses of `password`.
 #[derive(ApiResponse)]
 pub enum PasswordResponse {
     /// The password was set, and the other sessions have ended.
@@ -136,10 +139,10 @@ impl PasswordApi {
         Ok(match outcome.await.map_err(RequestError::from)? {
             Registered::Made(tokens) => RegisterResponse::SignedIn(Json(SignedInData::from_tokens(&tokens))),
             Registered::UsernameTaken => {
-                RegisterResponse::Taken(Failure::from_code(ErrorCode::UsernameTaken).into())
+                RegisterResponse::Taken(ErrorResponse::from_code(ErrorCode::UsernameTaken))
             }
             Registered::EmailTaken => {
-                RegisterResponse::Taken(Failure::from_code(ErrorCode::EmailTaken).into())
+                RegisterResponse::Taken(ErrorResponse::from_code(ErrorCode::EmailTaken))
             }
             Registered::Refused(refusal) => RegisterResponse::TooMany(budget::refusal(request, &refusal)),
         })
@@ -164,10 +167,10 @@ impl PasswordApi {
                 RegisterAccountResponse::Made(Json(RegisteredData::from_account(*account)))
             }
             Registered::UsernameTaken => {
-                RegisterAccountResponse::Taken(Failure::from_code(ErrorCode::UsernameTaken).into())
+                RegisterAccountResponse::Taken(ErrorResponse::from_code(ErrorCode::UsernameTaken))
             }
             Registered::EmailTaken => {
-                RegisterAccountResponse::Taken(Failure::from_code(ErrorCode::EmailTaken).into())
+                RegisterAccountResponse::Taken(ErrorResponse::from_code(ErrorCode::EmailTaken))
             }
             Registered::Refused(refusal) => {
                 RegisterAccountResponse::TooMany(budget::refusal(request, &refusal))
@@ -216,7 +219,7 @@ impl PasswordApi {
         let old = if account.has_password {
             errors.check("old_password", secret(given))
         } else {
-            // There is none to compare it with. It is a text all the same.
+            // There is no password to compare it with, but it still has to be a text.
             errors.check("old_password", given.given().map_or(Ok(""), Field::text));
             None
         };
@@ -226,10 +229,8 @@ impl PasswordApi {
         let changed =
             password::change(&self.services, gate.0, old, new, client_ip::from_request(request)).await;
         let changed = changed.map_err(RequestError::from)?;
-        let wrong = |sentence: &str| {
-            let mut errors = FieldErrors::default();
-            errors.check::<()>("old_password", Err(vec![sentence.to_owned()]));
-            PasswordResponse::Invalid(errors.into_error_response())
+        let wrong = |message: &str| {
+            PasswordResponse::Invalid(FieldErrors::new("old_password", message).into_error_response())
         };
         Ok(match changed {
             Changed::Done => {
@@ -238,14 +239,13 @@ impl PasswordApi {
             Changed::OldMissing => wrong("This field is required"),
             Changed::OldWrong => wrong("This is not your password"),
             Changed::Refused(refusal) => PasswordResponse::TooMany(budget::refusal(request, &refusal)),
-            Changed::RecentAuthRequired => PasswordResponse::RecentAuthRequired(
-                Failure::from_code(ErrorCode::ReauthenticationRequired).into(),
-            ),
-            Changed::Staff => {
-                let sentence =
-                    "A code opens no rights of staff, so it sets no first password of theirs either";
-                PasswordResponse::RecentAuthRequired(Failure::new(ErrorCode::Forbidden, sentence).into())
-            }
+            Changed::RecentAuthRequired => PasswordResponse::RecentAuthRequired(ErrorResponse::from_code(
+                ErrorCode::ReauthenticationRequired,
+            )),
+            Changed::Staff => PasswordResponse::RecentAuthRequired(ErrorResponse::new(
+                ErrorCode::Forbidden,
+                NO_FIRST_STAFF_PASSWORD,
+            )),
         })
     }
 }
@@ -290,9 +290,9 @@ fn account_registration(body: &RegisterAccountRequest) -> Result<Registration, F
     let names: Vec<&str> =
         [body.username.text(), body.email.text()].into_iter().filter_map(Result::ok).collect();
     let password = errors.check("password", new_password(&body.password, &names));
-    if let Some(again) = body.password2.given() {
-        let same = again.text().and_then(|again| {
-            let is_same = body.password.text().is_ok_and(|password| password == again);
+    if let Some(repeated) = body.password2.given() {
+        let same = repeated.text().and_then(|repeated| {
+            let is_same = body.password.text().is_ok_and(|password| password == repeated);
             if is_same { Ok(()) } else { Err(vec!["The two passwords are not the same".to_owned()]) }
         });
         errors.check("password2", same);
@@ -305,7 +305,7 @@ fn account_registration(body: &RegisterAccountRequest) -> Result<Registration, F
     }
 }
 
-/// What became of a name and a password, as answers.
+/// The responses to a sign-in by password, by status.
 pub(super) enum SignIn {
     In(SignedInData),
     Wrong(ErrorResponse, String),
@@ -314,7 +314,7 @@ pub(super) enum SignIn {
     TooMany(ErrorResponse),
 }
 
-/// Signs somebody in, at whichever of the routes.
+/// Signs a user in, for `login` and `token`.
 pub(super) async fn sign_in(
     services: &Arc<Services>,
     request: &Request,
@@ -322,24 +322,24 @@ pub(super) async fn sign_in(
     password: &Field<impl Describe>,
 ) -> Result<SignIn> {
     let mut errors = FieldErrors::default();
-    let login = errors.check("username", filled(username).map(|name| Login::parse(name, services.region)));
-    let typed = errors.check("password", secret(password));
-    let Some((login, typed)) = login.zip(typed) else {
+    let login = errors.check("username", non_empty(username).map(|name| Login::parse(name, services.region)));
+    let password = errors.check("password", secret(password));
+    let Some((login, password)) = login.zip(password) else {
         return Ok(SignIn::Invalid(errors.into_error_response()));
     };
     let from = client_ip::from_request(request);
-    let entered = password::sign_in(services, login, typed, client::from_request(request), from).await;
-    Ok(match entered.map_err(RequestError::from)? {
+    let outcome = password::sign_in(services, login, password, client::from_request(request), from).await;
+    Ok(match outcome.map_err(RequestError::from)? {
         Entered::In(tokens) => SignIn::In(SignedInData::from_tokens(&tokens)),
         Entered::Wrong => {
-            SignIn::Wrong(Failure::from_code(ErrorCode::CredentialsInvalid).into(), BEARER.to_owned())
+            SignIn::Wrong(ErrorResponse::from_code(ErrorCode::CredentialsInvalid), BEARER.to_owned())
         }
-        Entered::Disabled => SignIn::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into()),
+        Entered::Disabled => SignIn::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled)),
         Entered::Refused(refusal) => SignIn::TooMany(budget::refusal(request, &refusal)),
     })
 }
 
-/// What a password of this account must not be like.
+/// The names of an account, which its password must not resemble.
 fn names_of(account: &Account) -> Vec<&str> {
     let texts = [
         &account.username,
@@ -353,32 +353,32 @@ fn names_of(account: &Account) -> Vec<&str> {
     texts.into_iter().filter_map(Option::as_deref).chain(phone).collect()
 }
 
-fn filled(field: &Field<impl Describe>) -> Result<&str, Messages> {
+fn non_empty(field: &Field<impl Describe>) -> Result<&str, ErrorMessages> {
     match field.text()? {
         "" => Err(vec!["This field may not be empty".to_owned()]),
         text => Ok(text),
     }
 }
 
-fn secret(field: &Field<impl Describe>) -> Result<SecretString, Messages> {
-    filled(field).map(SecretString::from)
+fn secret(field: &Field<impl Describe>) -> Result<SecretString, ErrorMessages> {
+    non_empty(field).map(SecretString::from)
 }
 
-fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, Messages> {
+fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, ErrorMessages> {
     Password::check(field.text()?, names)
 }
 
 fn read<T>(
     field: &Field<impl Describe>,
     parse: impl Fn(&str) -> Result<T, NameError>,
-) -> Result<T, Messages> {
-    parse(field.text()?).map_err(|error| vec![error.to_string()])
+) -> Result<T, ErrorMessages> {
+    parsed(parse(field.text()?))
 }
 
-/// What may be left out: null and absent are none.
+/// Reads an optional field: null and absent mean none.
 fn optional<T>(
     field: &Field<impl Describe>,
     parse: impl Fn(&str) -> Result<Option<T>, NameError>,
-) -> Result<Option<T>, Messages> {
+) -> Result<Option<T>, ErrorMessages> {
     field.given().map_or(Ok(None), |field| read(field, parse))
 }

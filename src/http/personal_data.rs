@@ -1,4 +1,4 @@
-//! What a person may ask for of all that is held about her: a copy, and that it goes.
+//! Exporting everything that is stored about a user, and deleting the account.
 
 mod shapes;
 
@@ -9,7 +9,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
 
 use super::{
     Tag, client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     json::Json,
     security::Gate,
@@ -24,12 +24,12 @@ use shapes::ExportData;
 
 const LAST_ADMIN: &str = "You are the only admin: make another user an admin first";
 
-/// How a browser names the file.
+/// `Content-Disposition`: the file name in a browser.
 const ATTACHMENT: &str = "attachment; filename=\"loopin-auth-export.json\"";
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct PersonalDataApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
@@ -47,7 +47,7 @@ impl Example for LeftData {
     }
 }
 
-/// What `delete-account` can answer.
+/// The responses of `delete-account`.
 #[derive(ApiResponse)]
 pub enum DeleteAccountResponse {
     /// The account is deleted.
@@ -58,7 +58,7 @@ pub enum DeleteAccountResponse {
     Refused(ErrorResponse),
 }
 
-/// What `export` can answer.
+/// The responses of `export`.
 #[derive(ApiResponse)]
 pub enum ExportResponse {
     /// The data.
@@ -74,10 +74,10 @@ impl PersonalDataApi {
     /// password, code, token or hash.
     #[oai(path = "/api/auth/export", method = "get", operation_id = "exportAccount")]
     async fn export(&self, gate: Gate) -> Result<ExportResponse> {
-        let held = personal_data::export(&self.services, &gate.0).await.map_err(RequestError::from)?;
+        let data = personal_data::export(&self.services, &gate.0).await.map_err(RequestError::from)?;
         let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
         Ok(ExportResponse::Everything(
-            Json(ExportData::from_personal_data(held, &interests)),
+            Json(ExportData::from_personal_data(data, &interests)),
             ATTACHMENT.to_owned(),
         ))
     }
@@ -90,18 +90,18 @@ impl PersonalDataApi {
     #[oai(path = "/api/auth/delete-account", method = "post", operation_id = "deleteAccount")]
     async fn delete_account(&self, gate: Gate, request: &Request) -> Result<DeleteAccountResponse> {
         let user_id = gate.0.account().id.to_string();
-        let left =
+        let outcome =
             personal_data::delete_account(&self.services, gate.0, client_ip::from_request(request)).await;
-        Ok(match left.map_err(RequestError::from)? {
-            DeleteOutcome::Gone => {
-                let gone = Success::new("Account deleted successfully", LeftData { user_id });
-                DeleteAccountResponse::Gone(gone)
-            }
+        Ok(match outcome.map_err(RequestError::from)? {
+            DeleteOutcome::Gone => DeleteAccountResponse::Gone(Success::new(
+                "Account deleted successfully",
+                LeftData { user_id },
+            )),
             DeleteOutcome::RecentAuthRequired => {
-                DeleteAccountResponse::Refused(Failure::from_code(ErrorCode::ReauthenticationRequired).into())
+                DeleteAccountResponse::Refused(ErrorResponse::from_code(ErrorCode::ReauthenticationRequired))
             }
             DeleteOutcome::LastAdmin => {
-                DeleteAccountResponse::Refused(Failure::new(ErrorCode::Forbidden, LAST_ADMIN).into())
+                DeleteAccountResponse::Refused(ErrorResponse::new(ErrorCode::Forbidden, LAST_ADMIN))
             }
             DeleteOutcome::Ended => return Err(RequestError::Token(TokenRefused::Revoked).into()),
         })

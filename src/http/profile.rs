@@ -1,6 +1,6 @@
-//! Completing, reading and changing one's own profile.
+//! Completing, reading and changing the user's own profile.
 
-#![expect(clippy::large_enum_variant, reason = "an answer is made once and sent")]
+#![expect(clippy::large_enum_variant, reason = "a response is created once and sent")]
 
 mod shapes;
 
@@ -13,7 +13,7 @@ use super::{
     Tag,
     envelope::{ErrorResponse, Success},
     error::RequestError,
-    fields::{self, Describe, Field, FieldErrors, Messages, optional},
+    fields::{self, Describe, ErrorMessages, Field, FieldErrors, optional},
     json::Json,
     security::Gate,
 };
@@ -33,13 +33,13 @@ use shapes::{
     EventInterest, EventInterestsAnswer, Profile,
 };
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct ProfileApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
-/// What `complete-profile` can answer.
+/// The responses of `complete-profile`.
 #[derive(ApiResponse)]
 pub enum CompleteProfileResponse {
     /// The profile is complete.
@@ -50,7 +50,7 @@ pub enum CompleteProfileResponse {
     Invalid(ErrorResponse),
 }
 
-/// What `event-interests` can answer.
+/// The responses of `event-interests`.
 #[derive(ApiResponse)]
 pub enum EventInterestsResponse {
     /// The active interests, by name.
@@ -58,7 +58,7 @@ pub enum EventInterestsResponse {
     List(Json<EventInterestsAnswer>),
 }
 
-/// What `GET profile` can answer.
+/// The responses of `GET profile`.
 #[derive(ApiResponse)]
 pub enum ProfileResponse {
     /// The profile.
@@ -66,7 +66,7 @@ pub enum ProfileResponse {
     Found(Json<Profile>),
 }
 
-/// What `PUT profile` can answer.
+/// The responses of `PUT profile`.
 #[derive(ApiResponse)]
 pub enum ChangeProfileResponse {
     /// The profile as it is now.
@@ -95,17 +95,15 @@ impl ProfileApi {
         let name = errors.check("name", self.name(&body.name));
         let birth_date = errors.check("birth_date", self.birth_date(&body.birth_date));
         let gender = errors.check("gender", gender(&body.gender));
-        let chosen = errors.check("event_interests", chosen(&body.event_interests, &interests));
+        let chosen = errors.check("event_interests", interest_ids(&body.event_interests, &interests));
         let pictures = errors.check("profile_pictures", self.pictures(&body.profile_pictures));
         let bio = errors.check("bio", bio(&body.bio));
         let location = errors.check("location", location(&body.location));
         if !errors.is_empty() {
             return Ok(CompleteProfileResponse::Invalid(errors.into_error_response()));
         }
-        let counts = (
-            chosen.as_ref().map_or(0, |it| it.as_slice().len()),
-            pictures.as_ref().map_or(0, |it| it.as_slice().len()),
-        );
+        let interests_count = chosen.as_ref().map_or(0, |ids| ids.as_slice().len());
+        let pictures_count = pictures.as_ref().map_or(0, |urls| urls.as_slice().len());
         let changes = Changes {
             name,
             birth_date,
@@ -125,8 +123,8 @@ impl ProfileApi {
                 name: account.profile.name.unwrap_or_default(),
                 phone_number: account.phone.map(|phone| phone.full().to_owned()),
                 gender: account.profile.gender.map_or("", Gender::as_str).to_owned(),
-                event_interests_count: counts.0,
-                profile_pictures_count: counts.1,
+                event_interests_count: interests_count,
+                profile_pictures_count: pictures_count,
             },
         )))
     }
@@ -176,7 +174,7 @@ impl ProfileApi {
             birth_date: optional(&mut errors, "birth_date", &body.birth_date, |field| self.birth_date(field)),
             gender: optional(&mut errors, "gender", &body.gender, gender),
             event_interests: optional(&mut errors, "event_interests", &body.event_interests, |field| {
-                chosen(field, &interests)
+                interest_ids(field, &interests)
             }),
             profile_pictures: optional(&mut errors, "profile_pictures", &body.profile_pictures, |field| {
                 self.pictures(field)
@@ -194,55 +192,56 @@ impl ProfileApi {
 }
 
 impl ProfileApi {
-    async fn write(&self, who: SignedIn, changes: Changes) -> Result<Account> {
-        let written = profile::change(&self.services, who, changes).await.map_err(RequestError::from)?;
-        // The account went between the gate and here: its sessions went with it.
+    async fn write(&self, signed_in: SignedIn, changes: Changes) -> Result<Account> {
+        let written =
+            profile::change(&self.services, signed_in, changes).await.map_err(RequestError::from)?;
+        // The account, with its sessions, was deleted after the gate.
         Ok(written.ok_or(RequestError::Token(TokenRefused::Revoked))?)
     }
 
-    /// Null and empty clear it. It is shown to her and used for nothing.
-    fn claimed_phone(&self, field: &Field<ClaimedPhoneField>) -> Result<Option<ClaimedPhone>, Messages> {
+    /// Null and empty clear it. It is shown in the profile and not used otherwise.
+    fn claimed_phone(&self, field: &Field<ClaimedPhoneField>) -> Result<Option<ClaimedPhone>, ErrorMessages> {
         let Some(field) = field.given() else { return Ok(None) };
         ClaimedPhone::parse(field.text()?, self.services.region).map_err(|error| vec![error.to_string()])
     }
 
-    /// A phone in a profile can only be the token's: numbers are proved, not written.
-    fn own_phone(&self, field: &Field<fields::OwnPhone>, who: &SignedIn) -> Result<(), Messages> {
+    /// `phone_number` must be the phone of the account: it only changes by verification.
+    fn own_phone(&self, field: &Field<fields::OwnPhone>, signed_in: &SignedIn) -> Result<(), ErrorMessages> {
         let Some(field) = field.given() else { return Ok(()) };
         let phone = fields::phone(field, self.services.region)?;
-        if who.account().phone.as_ref() == Some(&phone) {
+        if signed_in.account().phone.as_ref() == Some(&phone) {
             Ok(())
         } else {
             Err(vec!["Phone number must be the one that you signed in with".to_owned()])
         }
     }
 
-    fn name(&self, field: &Field<impl Describe>) -> Result<Name, Messages> {
+    fn name(&self, field: &Field<impl Describe>) -> Result<Name, ErrorMessages> {
         Name::parse(field.text()?, self.services.name_min_chars)
     }
 
-    fn birth_date(&self, field: &Field<impl Describe>) -> Result<BirthDate, Messages> {
+    fn birth_date(&self, field: &Field<impl Describe>) -> Result<BirthDate, ErrorMessages> {
         BirthDate::parse(field.text()?, self.services.today())
     }
 
-    fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, Messages> {
+    fn pictures(&self, field: &Field<impl Describe>) -> Result<PictureUrls, ErrorMessages> {
         PictureUrls::parse(&field.texts()?, self.services.picture_hosts)
     }
 }
 
-fn gender(field: &Field<impl Describe>) -> Result<Gender, Messages> {
+fn gender(field: &Field<impl Describe>) -> Result<Gender, ErrorMessages> {
     Gender::parse(field.text()?)
 }
 
-fn chosen(field: &Field<impl Describe>, interests: &[Interest]) -> Result<InterestIds, Messages> {
+fn interest_ids(field: &Field<impl Describe>, interests: &[Interest]) -> Result<InterestIds, ErrorMessages> {
     let is_active = |id| interests.iter().any(|interest| interest.id == id && interest.is_active);
     InterestIds::parse(&field.integers()?, is_active)
 }
 
-fn bio(field: &Field<impl Describe>) -> Result<Option<Bio>, Messages> {
+fn bio(field: &Field<impl Describe>) -> Result<Option<Bio>, ErrorMessages> {
     field.given().map_or(Ok(None), |field| Bio::parse(field.text()?))
 }
 
-fn location(field: &Field<impl Describe>) -> Result<Option<Location>, Messages> {
+fn location(field: &Field<impl Describe>) -> Result<Option<Location>, ErrorMessages> {
     field.given().map_or(Ok(None), |field| Location::parse(field.text()?))
 }

@@ -1,5 +1,5 @@
-//! `RateLimit` and `RateLimit-Policy`: what a client is told of the limit that it is closest to, so that it can slow
-//! down before it is refused. The syntax is that of draft-ietf-httpapi-ratelimit-headers, revisions 8 and later, whose
+//! `RateLimit` and `RateLimit-Policy`: the limits that apply to a request, so that a client can slow down before it is
+//! refused. Handlers record them, and the edge writes the headers. The syntax is that of draft-ietf-httpapi-ratelimit-headers, revisions 8 and later, whose
 //! fields are lists of strings with parameters (RFC 9651).
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,48 +15,48 @@ pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// What the limit is.
 pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The greatest integer of a structured field (RFC 9651, section 3.3.1).
-const GREATEST: u64 = 999_999_999_999_999;
+/// The largest integer of a structured field (RFC 9651, section 3.3.1).
+const MAX_INTEGER: u64 = 999_999_999_999_999;
 
-/// How a client stands with one limit.
+/// What a client has left of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetStatus {
-    /// The name of the limit, which stays the same for good: lower-case words with hyphens.
+    /// The name of the limit, lower-case words with hyphens. It never changes.
     pub policy: &'static str,
-    /// How much may be asked for in a window.
+    /// How much is allowed in a window.
     pub quota: u64,
-    /// How long a window is.
+    /// The length of a window.
     pub window_seconds: u64,
     /// How much of it is left.
     pub remaining: u64,
-    /// Until there is more again.
+    /// The seconds until there is more.
     pub reset_seconds: u64,
 }
 
-/// What the handler of a request tells, on its way to the edge.
+/// The limits that were recorded for one request, shared by its handler and the edge.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told(Arc<Mutex<Vec<BudgetStatus>>>);
+pub(super) struct RecordedLimits(Arc<Mutex<Vec<BudgetStatus>>>);
 
-/// Tells the client of a request how it stands with a limit. Of several limits those come first that were told first;
-/// what is told again of the same one takes the place of what was told before.
-pub fn tell(request: &Request, status: BudgetStatus) {
-    let Some(told) = request.data::<Told>() else { return };
-    let mut all = told.0.lock().unwrap_or_else(PoisonError::into_inner);
+/// Records the status of a limit for the response to a request. The headers list limits in the order of their first
+/// record; a later record of the same limit replaces the earlier one.
+pub fn record(request: &Request, status: BudgetStatus) {
+    let Some(recorded) = request.data::<RecordedLimits>() else { return };
+    let mut all = recorded.0.lock().unwrap_or_else(PoisonError::into_inner);
     match all.iter_mut().find(|before| before.policy == status.policy) {
         Some(before) => *before = status,
         None => all.push(status),
     }
 }
 
-impl Told {
-    /// Makes room in a request for what its handler tells, and keeps hold of it.
-    pub(super) fn prepare(request: &mut Request) -> Self {
-        let told = Self::default();
-        request.extensions_mut().insert(told.clone());
-        told
+impl RecordedLimits {
+    /// Attaches an empty list to a request, and returns it.
+    pub(super) fn attach(request: &mut Request) -> Self {
+        let recorded = Self::default();
+        request.extensions_mut().insert(recorded.clone());
+        recorded
     }
 
-    /// Puts what was told on the answer, if anything was.
+    /// Writes the headers, if any limit was recorded.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.is_empty() {
@@ -71,16 +71,16 @@ impl Told {
     }
 }
 
-/// Section 4 of the draft: `r` is what is left, `t` when there is more.
+/// Section 4 of the draft: `r` is what is left, `t` the seconds until there is more.
 fn limit(status: &BudgetStatus) -> String {
     let BudgetStatus { policy, remaining, reset_seconds, .. } = status;
-    format!("\"{policy}\";r={};t={}", remaining.min(&GREATEST), reset_seconds.min(&GREATEST))
+    format!("\"{policy}\";r={};t={}", remaining.min(&MAX_INTEGER), reset_seconds.min(&MAX_INTEGER))
 }
 
 /// Section 3 of the draft: `q` is the quota, `w` its window in seconds.
 fn policy(status: &BudgetStatus) -> String {
     let BudgetStatus { policy, quota, window_seconds, .. } = status;
-    format!("\"{policy}\";q={};w={}", quota.min(&GREATEST), window_seconds.min(&GREATEST))
+    format!("\"{policy}\";q={};w={}", quota.min(&MAX_INTEGER), window_seconds.min(&MAX_INTEGER))
 }
 
 #[cfg(test)]
@@ -97,12 +97,12 @@ mod tests {
 
     fn headers_after(all: &[BudgetStatus]) -> Vec<(String, String)> {
         let mut request = Request::default();
-        let told = Told::prepare(&mut request);
+        let recorded = RecordedLimits::attach(&mut request);
         for status in all {
-            tell(&request, *status);
+            record(&request, *status);
         }
         let mut headers = HeaderMap::new();
-        told.write(&mut headers);
+        recorded.write(&mut headers);
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
     }
@@ -140,6 +140,6 @@ mod tests {
 
     #[test]
     fn without_an_edge_nobody_is_told() {
-        tell(&Request::default(), ADDRESS);
+        record(&Request::default(), ADDRESS);
     }
 }

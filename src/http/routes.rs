@@ -1,5 +1,5 @@
-//! The table of paths and the methods that they know, read from the OpenAPI document and the list of pages. A 405 needs
-//! it for `Allow`, and the log for the pattern of a path.
+//! The table of paths and their methods, made from the OpenAPI document and the list of pages. It supplies `Allow` for a
+//! 405, and the pattern of a path for the log.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ impl RouteEntry {
 pub struct Routes(Vec<RouteEntry>);
 
 impl Routes {
-    /// The paths of an OpenAPI document, and pages that only know `GET`.
+    /// The paths of an OpenAPI document, and pages that only support `GET`.
     #[must_use]
     pub fn new(document: &Value, pages: &[&str]) -> Self {
         let mut entries = Vec::new();
@@ -57,7 +57,7 @@ impl Routes {
         RouteEntry { pattern: pattern.to_owned(), methods }
     }
 
-    /// The entry of a path, if there is one. A pattern without parameters comes first.
+    /// The entry of a path, if there is one. Patterns without parameters have precedence.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&RouteEntry> {
         let literal = self.0.iter().find(|entry| !entry.pattern.contains('{') && entry.matches(path));

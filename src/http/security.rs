@@ -1,5 +1,5 @@
-//! The gate as poem-openapi sees it. It is the first argument of every handler that needs it, so that a stranger
-//! learns nothing of the body's faults.
+//! The gate: the access token of a request, as a poem-openapi security scheme. It is the first argument of every handler
+//! that needs it, so that a caller without a token learns nothing about errors in the body.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ pub struct Gate(pub SignedIn);
 async fn check(request: &Request, bearer: Bearer) -> Result<SignedIn> {
     let services = request
         .data::<Arc<Services>>()
-        .ok_or_else(|| RequestError::Internal("the services were not handed to the gate".to_owned()))?;
+        .ok_or_else(|| RequestError::Internal("the request has no services".to_owned()))?;
     match gate::enter(services, &bearer.token).await.map_err(RequestError::from)? {
-        Ok(who) => Ok(who),
+        Ok(signed_in) => Ok(signed_in),
         Err(refused) => Err(RequestError::Token(refused).into()),
     }
 }

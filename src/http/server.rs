@@ -1,19 +1,18 @@
-//! The listener: it accepts connections, and cuts those off that would wear the server out.
+//! The listener: it accepts connections, and cuts off those that exhaust the server.
 //!
-//! poem's own server has neither a time-out for headers nor a limit of connections, so poem's endpoint is served by
-//! hyper here. A person's request is never slowed down by this; a stranger who opens connections to hold them gets
-//! [`Limits`]:
+//! poem's own server has neither a timeout for headers nor a limit of connections, so hyper serves poem's endpoint here.
+//! Normal requests are not slowed down. Connections that are held open have these [`Limits`]:
 //!
-//! | what | until |
+//! | what | limit |
 //! |---|---|
-//! | from the first byte of a header, or from the connection's beginning, to the header's end | `header` |
-//! | from one answer to the next request | `idle`; in HTTP/2 a client that is still taking it then has `grace` more |
-//! | from the first byte of an answer that the client does not take to the last | `write` |
-//! | a connection, however busy | `age`, then it ends after the request that is under way |
-//! | from being told to stop to the end of requests | `grace` |
+//! | a header: from its first byte, or from the start of the connection, to its end | `header` |
+//! | the time between a response and the next request | `idle`; in HTTP/2 a client that still reads then gets `grace` more |
+//! | a response that the client does not read: from the first blocked byte to the last | `write` |
+//! | a whole connection, however busy | `age`; then it ends after the current request |
+//! | the requests in progress at a shutdown | `grace` |
 //!
-//! How long a request itself takes, its body included, is `edge`'s to limit. What is larger than [`MAX_HEADER_BYTES`],
-//! or has more than a hundred fields, is answered 431 by hyper.
+//! `edge` limits how long a request itself takes, including its body. hyper answers 431 to a header that is larger than
+//! [`MAX_HEADER_BYTES`] or has more than a hundred fields.
 
 mod connection;
 mod stream;
@@ -34,36 +33,36 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch as channel},
 };
 
-use super::complaint::Complaint;
+use super::log_throttle::LogThrottle;
 use crate::telemetry::Metrics;
 
-/// The largest header that is read, request line and all, in bytes.
+/// The largest header that is read, in bytes, including the request line.
 pub const MAX_HEADER_BYTES: u16 = 16 * 1024;
 
-/// How long nothing is accepted after the system had no file left for a connection. Whoever ends one meanwhile makes
-/// room; to ask again at once would only burn the processor.
+/// The pause after the system had no file descriptor left for a connection. Meanwhile other connections end; retrying at
+/// once would only burn CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many connections there may be, and how long what may take.
+/// The limits of connections in number and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `MAX_CONNECTIONS`: one more is cut off at once.
+    /// `MAX_CONNECTIONS`: any further connection is closed at once.
     pub connections: usize,
-    /// A header.
+    /// The time for a header.
     pub header: Duration,
-    /// The silence between two requests: a little more than the 60 seconds of usual proxies, so that it is the proxy
-    /// that closes a connection, and no request is sent into one that is about to end.
+    /// The time between two requests. It is more than the 60 seconds of common proxies, so that the proxy closes the
+    /// connection first, and sends no request into one that is about to end.
     pub idle: Duration,
-    /// The sending of an answer.
+    /// The time for sending a response.
     pub write: Duration,
-    /// A whole connection.
+    /// The age of a connection.
     pub age: Duration,
-    /// Requests that are under way when the server is told to stop.
+    /// The time for requests in progress at a shutdown.
     pub grace: Duration,
 }
 
 impl Limits {
-    /// The limits of a server that takes so many connections.
+    /// The limits of a server with this number of connections.
     #[must_use]
     pub fn from_connections(connections: usize) -> Self {
         Self {
@@ -77,17 +76,17 @@ impl Limits {
     }
 }
 
-/// How far the end of the server has come.
+/// The stages of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Serving,
-    /// Requests that are under way come to their end.
+    /// No new requests; the ones in progress complete.
     Draining,
-    /// What is left is cut off.
+    /// All remaining connections are cut off.
     Over,
 }
 
-/// What every connection shares.
+/// The state that all connections share.
 struct ServerState<E> {
     endpoint: E,
     limits: Limits,
@@ -95,8 +94,7 @@ struct ServerState<E> {
     metrics: Option<Metrics>,
 }
 
-/// Serves until `stop`, and then lets the requests that are under way come to their end. Connections are counted where
-/// there are `metrics` for them.
+/// Serves until `stop`, then lets the requests in progress complete. Connections are counted if `metrics` is given.
 ///
 /// # Errors
 /// When the listener has no address.
@@ -113,7 +111,7 @@ where
     let state = Arc::new(ServerState { endpoint, limits, local: listener.local_addr()?, metrics });
     let (stage, _) = channel::channel(Stage::Serving);
     accept_until(stop, &listener, &state, &stage).await;
-    // Whoever connects from here on is told so by the system, and can go elsewhere.
+    // From here on the system refuses connections, so that clients can try another server.
     drop(listener);
     stage.send_replace(Stage::Draining);
     if tokio::time::timeout(limits.grace, stage.closed()).await.is_err() {
@@ -132,9 +130,9 @@ async fn accept_until<E>(
 ) where
     E: Endpoint<Output = Response> + 'static,
 {
-    let slots = Arc::new(Semaphore::new(state.limits.connections.min(Semaphore::MAX_PERMITS)));
-    let mut refused = Complaint::default();
-    let mut failed = Complaint::default();
+    let permits = Arc::new(Semaphore::new(state.limits.connections.min(Semaphore::MAX_PERMITS)));
+    let mut refused = LogThrottle::default();
+    let mut failed = LogThrottle::default();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -144,17 +142,17 @@ async fn accept_until<E>(
         };
         match accepted {
             Ok((stream, peer)) => {
-                if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-                    admit(stream, peer, slot, state, stage.subscribe());
+                if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                    spawn(stream, peer, permit, state, stage.subscribe());
                 } else {
                     drop(stream);
                     refuse(state, &mut refused);
                 }
             }
-            // One that ended before it began.
-            Err(error) if is_the_clients(&error) => {}
+            // The connection ended before it was accepted.
+            Err(error) if is_client_error(&error) => {}
             Err(error) => {
-                if let Some(times) = failed.say() {
+                if let Some(times) = failed.count() {
                     tracing::error!(%error, times, "no connection can be accepted");
                 }
                 tokio::select! {
@@ -166,17 +164,17 @@ async fn accept_until<E>(
     }
 }
 
-fn refuse<E>(state: &ServerState<E>, refused: &mut Complaint) {
+fn refuse<E>(state: &ServerState<E>, refused: &mut LogThrottle) {
     if let Some(metrics) = &state.metrics {
         metrics.connection_refused();
     }
-    if let Some(times) = refused.say() {
+    if let Some(times) = refused.count() {
         let limit = state.limits.connections;
         tracing::warn!(limit, times, "too many connections: more are cut off");
     }
 }
 
-fn is_the_clients(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionAborted
@@ -186,39 +184,39 @@ fn is_the_clients(error: &io::Error) -> bool {
     )
 }
 
-fn admit<E>(
+fn spawn<E>(
     stream: TcpStream,
     peer: SocketAddr,
-    slot: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     state: &Arc<ServerState<E>>,
     stage: channel::Receiver<Stage>,
 ) where
     E: Endpoint<Output = Response> + 'static,
 {
-    let counted = Counted::new(state.metrics.clone(), slot);
+    let slot = ConnectionSlot::new(state.metrics.clone(), permit);
     let state = Arc::clone(state);
     tokio::spawn(async move {
         connection::serve(stream, peer, &state, stage).await;
-        drop(counted);
+        drop(slot);
     });
 }
 
-/// A connection that has its place, and gives it back however it ends, be it by a panic.
-struct Counted {
+/// The slot of a connection, which is released however the connection ends, even by a panic.
+struct ConnectionSlot {
     metrics: Option<Metrics>,
-    _slot: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Counted {
-    fn new(metrics: Option<Metrics>, slot: OwnedSemaphorePermit) -> Self {
+impl ConnectionSlot {
+    fn new(metrics: Option<Metrics>, permit: OwnedSemaphorePermit) -> Self {
         if let Some(metrics) = &metrics {
             metrics.connection_opened();
         }
-        Self { metrics, _slot: slot }
+        Self { metrics, _permit: permit }
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         if let Some(metrics) = &self.metrics {
             metrics.connection_closed();
@@ -232,10 +230,10 @@ mod tests {
 
     #[test]
     fn only_a_clients_error_is_passed_over() {
-        assert!(is_the_clients(&ErrorKind::ConnectionAborted.into()));
-        // Too many open files, of the process and of the system.
+        assert!(is_client_error(&ErrorKind::ConnectionAborted.into()));
+        // EMFILE and ENFILE: too many open files, of the process and of the system.
         for code in [24, 23] {
-            assert!(!is_the_clients(&io::Error::from_raw_os_error(code)), "{code}");
+            assert!(!is_client_error(&io::Error::from_raw_os_error(code)), "{code}");
         }
     }
 }

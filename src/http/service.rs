@@ -1,4 +1,4 @@
-//! Around the API: the roots and the health of the server.
+//! The root paths and the health checks of the server.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ pub const NAME: &str = "loopin-auth";
 /// The version of the service.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct ServiceApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
@@ -78,7 +78,7 @@ impl Example for Health {
     }
 }
 
-/// What the roots can answer.
+/// The responses of the root paths.
 #[derive(ApiResponse)]
 pub enum RootResponse {
     /// The service.
@@ -86,7 +86,7 @@ pub enum RootResponse {
     Root(Json<Root>),
 }
 
-/// What `health` can answer.
+/// The responses of `health`.
 #[derive(ApiResponse)]
 pub enum HealthResponse {
     /// The process answers.
@@ -94,7 +94,7 @@ pub enum HealthResponse {
     Healthy(Json<Health>),
 }
 
-/// What `ready` can answer.
+/// The responses of `ready`.
 #[derive(ApiResponse)]
 pub enum ReadyResponse {
     /// The process and its database answer.
@@ -130,7 +130,7 @@ impl ServiceApi {
 
     /// Check that the server is ready
     ///
-    /// Also asks the database.
+    /// Also checks the database.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<ReadyResponse> {
         self.services.store.ping().await.map_err(RequestError::from)?;

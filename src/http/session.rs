@@ -1,4 +1,4 @@
-//! The life of a session: the next pair of tokens, and the end.
+//! Refreshing the tokens of a session, and ending it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{
     Tag,
     body::MaybeJson,
     client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure, Nothing, Success},
+    envelope::{ErrorCode, ErrorResponse, Nothing, Success},
     error::{INVALID_TOKEN, RequestError, token_refused},
     fields::{self, Field, FieldErrors},
     json::Json,
@@ -20,9 +20,9 @@ use crate::flows::{
     session::{self, Refreshed},
 };
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct SessionApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
@@ -52,7 +52,7 @@ impl Example for LogoutRequest {
     }
 }
 
-/// The next pair of tokens, as SimpleJWT answers it: without an envelope.
+/// The next pair of tokens, as SimpleJWT returns it: without an envelope.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct TokenPairData {
@@ -71,7 +71,7 @@ impl Example for TokenPairData {
     }
 }
 
-/// What `refresh` can answer.
+/// The responses of `refresh`.
 #[derive(ApiResponse)]
 pub enum RefreshResponse {
     /// The next pair.
@@ -89,7 +89,7 @@ pub enum RefreshResponse {
     Invalid(ErrorResponse),
 }
 
-/// What `logout` can answer.
+/// The responses of `logout`.
 #[derive(ApiResponse)]
 pub enum LogoutResponse {
     /// The session of the token has ended.
@@ -104,8 +104,8 @@ pub enum LogoutResponse {
 impl SessionApi {
     /// Exchange a refresh token for the next pair
     ///
-    /// A refresh token is single use. Sent again within 30 seconds, it answers the same successor; later, if that
-    /// successor was never used, a new one. So a lost answer signs nobody out. The use of a retired token ends the
+    /// A refresh token is single use. Sent again within 30 seconds, it returns the same successor; later, if that
+    /// successor was never used, a new one. So a lost response signs nobody out. The use of a retired token ends the
     /// session.
     #[oai(path = "/api/auth/refresh", method = "post", operation_id = "refresh")]
     pub(super) async fn refresh(
@@ -126,11 +126,11 @@ impl SessionApi {
                 refresh: tokens.refresh.expose_secret().to_owned(),
             })),
             Refreshed::Refused(refused) => RefreshResponse::Refused(
-                Failure::from_code(token_refused(refused)).into(),
+                ErrorResponse::from_code(token_refused(refused)),
                 INVALID_TOKEN.to_owned(),
             ),
             Refreshed::Disabled => {
-                RefreshResponse::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into())
+                RefreshResponse::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled))
             }
         })
     }

@@ -1,18 +1,18 @@
-//! The sessions of a person: which there are, and ending them.
+//! Listing the sessions of a user, and ending them.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use poem::{Request, Result};
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use super::{
     Tag, client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure, Success},
+    envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     json::Json,
     security::Gate,
+    timestamp::rfc3339,
 };
 use crate::{
     domain::access::Session,
@@ -22,9 +22,9 @@ use crate::{
 
 const NO_SESSION: &str = "You have no active session with this id";
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct SessionsApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
@@ -48,13 +48,12 @@ pub struct SessionData {
 
 impl SessionData {
     fn from_session(session: &Session, current: Uuid) -> Self {
-        let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, false);
         Self {
             id: session.id.to_string(),
             device: session.client.device.clone(),
             address: session.client.address.clone(),
-            created_at: time(session.created_at),
-            last_used_at: time(session.last_used_at),
+            created_at: rfc3339(session.created_at),
+            last_used_at: rfc3339(session.last_used_at),
             current: session.id == current,
         }
     }
@@ -79,7 +78,7 @@ impl Example for SessionData {
 pub struct SessionsAnswer {
     /// Always true.
     success: bool,
-    /// For a person; it may change.
+    /// For people; it may change.
     message: String,
     /// Last used first.
     data: Vec<SessionData>,
@@ -113,7 +112,7 @@ impl Example for EndedData {
     }
 }
 
-/// What `GET sessions` can answer.
+/// The responses of `GET sessions`.
 #[derive(ApiResponse)]
 pub enum SessionsResponse {
     /// The live sessions, last used first.
@@ -121,7 +120,7 @@ pub enum SessionsResponse {
     List(Json<SessionsAnswer>),
 }
 
-/// What ends several sessions can answer.
+/// The responses of ending several sessions.
 #[derive(ApiResponse)]
 pub enum EndResponse {
     /// They have ended; their access tokens are refused from now on.
@@ -129,7 +128,7 @@ pub enum EndResponse {
     Ended(Json<Success<EndedData>>),
 }
 
-/// What `DELETE sessions/{id}` can answer.
+/// The responses of `DELETE sessions/{id}`.
 #[derive(ApiResponse)]
 pub enum EndOneResponse {
     /// It has ended; its access tokens are refused from now on.
@@ -150,7 +149,7 @@ impl SessionsApi {
         let (session, now) = (gate.0.session(), self.services.clock.now());
         let live = store::sessions::list(&self.services.store, session.account_id, now);
         let live = live.await.map_err(RequestError::from)?;
-        let data = live.iter().map(|it| SessionData::from_session(it, session.id)).collect();
+        let data = live.iter().map(|listed| SessionData::from_session(listed, session.id)).collect();
         Ok(SessionsResponse::List(Json(SessionsAnswer::new(data))))
     }
 
@@ -176,7 +175,7 @@ impl SessionsApi {
         Ok(if ended {
             EndOneResponse::Ended(Success::new("The session is ended", EndedData { ended: 1 }))
         } else {
-            EndOneResponse::NotFound(Failure::new(ErrorCode::NotFound, NO_SESSION).into())
+            EndOneResponse::NotFound(ErrorResponse::new(ErrorCode::NotFound, NO_SESSION))
         })
     }
 

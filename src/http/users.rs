@@ -1,4 +1,4 @@
-//! The users, for staff and for everybody about herself.
+//! Users: for staff, and for every user about their own account.
 
 pub(super) mod shapes;
 
@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use super::{
     Tag, client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure},
+    envelope::{ErrorCode, ErrorResponse},
     error::RequestError,
-    fields::{Describe, Field, FieldErrors, Messages, optional},
+    fields::{Describe, ErrorMessages, Field, FieldErrors, optional, parsed},
     json::Json,
     security::Gate,
 };
@@ -24,7 +24,7 @@ use crate::{
         account::Role,
         address::ClientAddress,
         credentials::{Email, PersonName},
-        roles::{self, EditPermission, Forbidden},
+        roles,
         users::{Edit, Number, PageOf, Search, Size},
     },
     flows::{
@@ -42,13 +42,13 @@ const NOTHING_LOST: &str = "This user has lost no phone number";
 
 const LAST_ADMIN: &str = "This is the last active admin: make another user an admin first";
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct UsersApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
-/// What the list can answer.
+/// The responses of `GET users`.
 #[derive(ApiResponse)]
 pub enum UsersResponse {
     /// The page, newest users first; empty past the end.
@@ -62,7 +62,7 @@ pub enum UsersResponse {
     Invalid(ErrorResponse),
 }
 
-/// What the reading of a user can answer.
+/// The responses of `GET users/{id}`.
 #[derive(ApiResponse)]
 pub enum UserResponse {
     /// The user.
@@ -77,7 +77,7 @@ pub enum UserResponse {
     Unknown(ErrorResponse),
 }
 
-/// What the changing of a user can answer.
+/// The responses of `PUT users/{id}`.
 #[derive(ApiResponse)]
 pub enum ChangeUserResponse {
     /// The user as it is now.
@@ -97,7 +97,7 @@ pub enum ChangeUserResponse {
     Invalid(ErrorResponse),
 }
 
-/// What switching an account off or on can answer.
+/// The responses of deactivating and activating.
 #[derive(ApiResponse)]
 pub enum SwitchUserResponse {
     /// The user as it is now; it may have been deactivated before.
@@ -111,7 +111,7 @@ pub enum SwitchUserResponse {
     Unknown(ErrorResponse),
 }
 
-/// What giving an account its phone back can answer.
+/// The responses of returning a phone.
 #[derive(ApiResponse)]
 pub enum ReuniteUserResponse {
     /// The user with the phone; it may have been given back before.
@@ -138,25 +138,22 @@ impl UsersApi {
         &self,
         gate: Gate,
         /// The page, from 1.
-        page: Query<PageNumber>,
+        page: Query<Field<PageNumber>>,
         /// Users per page, 1 to 100; default 20.
-        per_page: Query<PerPage>,
+        per_page: Query<Field<PerPage>>,
         /// Up to 100 characters, ignoring case. Each word must occur in the profile name, the username, the e-mail
         /// address, the first or last name, or a phone; or the whole is a part of a phone, with or without plus and
         /// spaces. `%`, `_` and `\` have no special meaning.
-        search: Query<SearchText>,
+        search: Query<Field<SearchText>>,
     ) -> Result<UsersResponse> {
-        let permission = match roles::may_list(&gate.0) {
-            Ok(permission) => permission,
-            Err(Forbidden) => {
-                return Ok(UsersResponse::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
-            }
+        let Ok(permission) = roles::may_list(&gate.0) else {
+            return Ok(UsersResponse::Forbidden(forbidden()));
         };
         let mut errors = FieldErrors::default();
-        let number = errors.check("page", sentence(Number::parse(page.text())));
-        let size = errors.check("per_page", sentence(Size::parse(per_page.text())));
-        let text = search.text().unwrap_or_default();
-        let search = errors.check("search", sentence(Search::parse(text, self.services.region)));
+        let number = errors.check("page", parsed(Number::parse(page.raw_text())));
+        let size = errors.check("per_page", parsed(Size::parse(per_page.raw_text())));
+        let text = search.raw_text().unwrap_or_default();
+        let search = errors.check("search", parsed(Search::parse(text, self.services.region)));
         let (Some(number), Some(size), Some(search)) = (number, size, search) else {
             return Ok(UsersResponse::Invalid(errors.into_error_response()));
         };
@@ -179,11 +176,8 @@ impl UsersApi {
         let Some(id) = uuid(&id) else {
             return Ok(UserResponse::Unknown(no_user()));
         };
-        let permission = match roles::may_read(&gate.0, id) {
-            Ok(permission) => permission,
-            Err(Forbidden) => {
-                return Ok(UserResponse::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
-            }
+        let Ok(permission) = roles::may_read(&gate.0, id) else {
+            return Ok(UserResponse::Forbidden(forbidden()));
         };
         let found = store::users::find(&self.services.store, permission).await.map_err(RequestError::from)?;
         Ok(match found {
@@ -195,7 +189,7 @@ impl UsersApi {
     /// Change a user
     ///
     /// Fields that are left out stay. Users may change their own first name, last name and e-mail address; staff those
-    /// of users, admins those of everybody. `role` and `is_active` are set by admins, never on their own account. A new
+    /// of users, admins those of all. `role` and `is_active` are set by admins, never on their own account. A new
     /// role and `is_active: false` end every session of the user. There is always an active admin.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "changeUser")]
     async fn change(
@@ -211,14 +205,11 @@ impl UsersApi {
             return Ok(Response::Unknown(no_user()));
         };
         let body = &body.0;
-        let is_about_rights = body.role.is_given() || body.is_active.is_given();
+        let changes_rights = body.role.is_given() || body.is_active.is_given();
         let permission =
-            if is_about_rights { roles::may_promote(&gate.0, id) } else { roles::may_edit(&gate.0, id) };
-        let permission = match permission {
-            Ok(permission) => permission,
-            Err(Forbidden) => {
-                return Ok(Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
-            }
+            if changes_rights { roles::may_promote(&gate.0, id) } else { roles::may_edit(&gate.0, id) };
+        let Ok(permission) = permission else {
+            return Ok(Response::Forbidden(forbidden()));
         };
         let mut errors = FieldErrors::default();
         let edit = Edit {
@@ -235,16 +226,16 @@ impl UsersApi {
         Ok(match changed.map_err(RequestError::from)? {
             Changed::Done(user) => Response::Changed(Json(User::from_user(&user))),
             Changed::NotFound => Response::Unknown(no_user()),
-            Changed::Forbidden => Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()),
+            Changed::Forbidden => Response::Forbidden(forbidden()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
-            Changed::EmailTaken => Response::Taken(Failure::from_code(ErrorCode::EmailTaken).into()),
+            Changed::EmailTaken => Response::Taken(ErrorResponse::from_code(ErrorCode::EmailTaken)),
         })
     }
 
     /// Deactivate a user
     ///
     /// Ends every session of the user, who gets no code, no token and no refresh until activated again. Nothing is
-    /// deleted. Staff may deactivate users, admins everybody but themselves. There is always an active admin.
+    /// deleted. Staff may deactivate users, admins all but themselves. There is always an active admin.
     #[oai(path = "/api/users/:id", method = "delete", operation_id = "deactivateUser")]
     async fn deactivate(
         &self,
@@ -253,7 +244,7 @@ impl UsersApi {
         id: Path<String>,
         request: &Request,
     ) -> Result<SwitchUserResponse> {
-        self.switch(gate, client_ip::from_request(request), &id, false).await
+        self.set_active(gate, client_ip::from_request(request), &id, false).await
     }
 
     /// Activate a user
@@ -267,7 +258,7 @@ impl UsersApi {
         id: Path<String>,
         request: &Request,
     ) -> Result<SwitchUserResponse> {
-        self.switch(gate, client_ip::from_request(request), &id, true).await
+        self.set_active(gate, client_ip::from_request(request), &id, true).await
     }
 
     /// Return a recycled phone number to a user
@@ -287,26 +278,22 @@ impl UsersApi {
         let Some(id) = uuid(&id) else {
             return Ok(Response::Unknown(no_user()));
         };
-        let forbidden = || Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into());
-        let permission: EditPermission = match roles::may_deactivate(&gate.0, id) {
-            Ok(permission) => permission,
-            Err(Forbidden) => return Ok(forbidden()),
+        let Ok(permission) = roles::may_deactivate(&gate.0, id) else {
+            return Ok(Response::Forbidden(forbidden()));
         };
         let reunited = users::reunite(&self.services, permission, client_ip::from_request(request)).await;
         Ok(match reunited.map_err(RequestError::from)? {
             Reunited::Done(user) => Response::Reunited(Json(User::from_user(&user))),
             Reunited::NotFound => Response::Unknown(no_user()),
-            Reunited::NothingLost => {
-                Response::Unknown(Failure::new(ErrorCode::NotFound, NOTHING_LOST).into())
-            }
-            Reunited::Forbidden => forbidden(),
-            Reunited::Taken => Response::Taken(Failure::from_code(ErrorCode::PhoneTaken).into()),
+            Reunited::NothingLost => Response::Unknown(ErrorResponse::new(ErrorCode::NotFound, NOTHING_LOST)),
+            Reunited::Forbidden => Response::Forbidden(forbidden()),
+            Reunited::Taken => Response::Taken(ErrorResponse::from_code(ErrorCode::PhoneTaken)),
         })
     }
 }
 
 impl UsersApi {
-    async fn switch(
+    async fn set_active(
         &self,
         gate: Gate,
         from: ClientAddress,
@@ -317,21 +304,21 @@ impl UsersApi {
         let Some(id) = uuid(id) else {
             return Ok(Response::Unknown(no_user()));
         };
-        let permission: EditPermission = match roles::may_deactivate(&gate.0, id) {
-            Ok(permission) => permission,
-            Err(Forbidden) => {
-                return Ok(Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()));
-            }
+        let Ok(permission) = roles::may_deactivate(&gate.0, id) else {
+            return Ok(Response::Forbidden(forbidden()));
         };
         let changed = users::change(&self.services, permission, Edit::switch(is_active), from).await;
         Ok(match changed.map_err(RequestError::from)? {
             Changed::Done(user) => Response::Switched(Json(User::from_user(&user))),
             Changed::NotFound => Response::Unknown(no_user()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
-            Changed::Forbidden => Response::Forbidden(Failure::from_code(ErrorCode::Forbidden).into()),
-            // No address is set here.
+            Changed::Forbidden => Response::Forbidden(forbidden()),
+            // This edit sets no e-mail address.
             Changed::EmailTaken => {
-                return Err(RequestError::Internal("a switch changed an address".to_owned()).into());
+                return Err(RequestError::Internal(
+                    "a change of is_active changed an e-mail address".to_owned(),
+                )
+                .into());
             }
         })
     }
@@ -342,25 +329,25 @@ fn uuid(text: &str) -> Option<Uuid> {
 }
 
 fn no_user() -> ErrorResponse {
-    Failure::new(ErrorCode::UserNotFound, NO_USER).into()
+    ErrorResponse::new(ErrorCode::UserNotFound, NO_USER)
+}
+
+fn forbidden() -> ErrorResponse {
+    ErrorResponse::from_code(ErrorCode::Forbidden)
 }
 
 fn last_admin() -> ErrorResponse {
-    Failure::new(ErrorCode::Forbidden, LAST_ADMIN).into()
+    ErrorResponse::new(ErrorCode::Forbidden, LAST_ADMIN)
 }
 
-fn sentence<T>(result: Result<T, impl std::fmt::Display>) -> Result<T, Messages> {
-    result.map_err(|error| vec![error.to_string()])
+fn person_name(field: &Field<impl Describe>) -> Result<Option<PersonName>, ErrorMessages> {
+    field.given().map_or(Ok(None), |field| parsed(PersonName::parse(field.text()?)))
 }
 
-fn person_name(field: &Field<impl Describe>) -> Result<Option<PersonName>, Messages> {
-    field.given().map_or(Ok(None), |field| sentence(PersonName::parse(field.text()?)))
+fn email(field: &Field<impl Describe>) -> Result<Option<Email>, ErrorMessages> {
+    field.given().map_or(Ok(None), |field| parsed(Email::parse(field.text()?).map(Some)))
 }
 
-fn email(field: &Field<impl Describe>) -> Result<Option<Email>, Messages> {
-    field.given().map_or(Ok(None), |field| sentence(Email::parse(field.text()?).map(Some)))
-}
-
-fn role(field: &Field<impl Describe>) -> Result<Role, Messages> {
+fn role(field: &Field<impl Describe>) -> Result<Role, ErrorMessages> {
     Role::parse(field.text()?).ok_or_else(|| vec!["Role must be user, staff or admin".to_owned()])
 }

@@ -1,4 +1,4 @@
-//! Taking a code: whoever types the right one is let in.
+//! Verifying a code, which signs the user in.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     Tag, budget, client, client_ip,
-    envelope::{ErrorCode, ErrorResponse, Failure, SuccessWithToken},
+    envelope::{ErrorCode, ErrorResponse, SuccessWithToken},
     error::RequestError,
     fields::{self, Field, FieldErrors},
     json::Json,
@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// The operations of this page.
+/// The operations of this module.
 pub struct VerifyApi {
-    /// What the verbs work with.
+    /// The parts that the use cases work with.
     pub services: Arc<Services>,
 }
 
 /// A code to verify.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
 #[oai(example)]
 pub struct VerifyRequest {
     phone_number: Field<fields::Phone>,
@@ -42,7 +42,7 @@ impl Example for VerifyRequest {
         Self {
             phone_number: Field::example_of("+916205829376"),
             otp_code: Field::example_of("1097"),
-            device_token: Field::absent(),
+            ..Self::default()
         }
     }
 }
@@ -117,7 +117,7 @@ impl Example for LoggedInData {
     }
 }
 
-/// What `verify-otp` can answer.
+/// The responses of `verify-otp`.
 #[derive(ApiResponse)]
 pub enum VerifyOtpResponse {
     /// The code was right. `token` is the access token.
@@ -140,7 +140,7 @@ pub enum VerifyOtpResponse {
     Exhausted(ErrorResponse),
 }
 
-/// What `verify-login` can answer.
+/// The responses of `verify-login`.
 #[derive(ApiResponse)]
 pub enum VerifyLoginResponse {
     /// The code was right. `token` is the access token.
@@ -173,29 +173,22 @@ impl VerifyApi {
     /// Accepts a code of `signup` or `login`, once. `OTP_MAX_ATTEMPTS` wrong guesses use it up.
     #[oai(path = "/api/auth/verify-otp", method = "post", operation_id = "verifyOtp")]
     async fn verify_otp(&self, request: &Request, body: Json<VerifyRequest>) -> Result<VerifyOtpResponse> {
-        let (phone, code, requester) = match self.checked(request, &body.0) {
-            Ok(checked) => checked,
+        let (phone, code, requester) = match self.read_fields(request, &body.0) {
+            Ok(fields) => fields,
             Err(errors) => return Ok(VerifyOtpResponse::Invalid(errors.into_error_response())),
         };
-        Ok(
-            match verify::sign_up(
-                &self.services,
-                phone.clone(),
-                code,
-                requester,
-                client::from_request(request),
-            )
+        let client = client::from_request(request);
+        let outcome = verify::sign_up(&self.services, phone.clone(), code, requester, client)
             .await
-            .map_err(RequestError::from)?
-            {
-                SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
-                SignedUp::Refused(refused) => match not_in(request, refused) {
-                    NotIn::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
-                    NotIn::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
-                    NotIn::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
-                },
+            .map_err(RequestError::from)?;
+        Ok(match outcome {
+            SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
+            SignedUp::Refused(refused) => match sign_in_refusal(request, refused) {
+                SignInRefusal::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
+                SignInRefusal::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
+                SignInRefusal::Exhausted(refusal) => VerifyOtpResponse::Exhausted(refusal),
             },
-        )
+        })
     }
 
     /// Verify a code and log in
@@ -208,37 +201,30 @@ impl VerifyApi {
         request: &Request,
         body: Json<VerifyRequest>,
     ) -> Result<VerifyLoginResponse> {
-        let (phone, code, requester) = match self.checked(request, &body.0) {
-            Ok(checked) => checked,
+        let (phone, code, requester) = match self.read_fields(request, &body.0) {
+            Ok(fields) => fields,
             Err(errors) => return Ok(VerifyLoginResponse::Invalid(errors.into_error_response())),
         };
-        Ok(
-            match verify::log_in(
-                &self.services,
-                phone.clone(),
-                code,
-                requester,
-                client::from_request(request),
-            )
+        let client = client::from_request(request);
+        let outcome = verify::log_in(&self.services, phone.clone(), code, requester, client)
             .await
-            .map_err(RequestError::from)?
-            {
-                LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
-                LoggedIn::NoAccount => {
-                    VerifyLoginResponse::NoAccount(Failure::from_code(ErrorCode::UserNotFound).into())
-                }
-                LoggedIn::Refused(refused) => match not_in(request, refused) {
-                    NotIn::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
-                    NotIn::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
-                    NotIn::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
-                },
+            .map_err(RequestError::from)?;
+        Ok(match outcome {
+            LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
+            LoggedIn::NoAccount => {
+                VerifyLoginResponse::NoAccount(ErrorResponse::from_code(ErrorCode::UserNotFound))
+            }
+            LoggedIn::Refused(refused) => match sign_in_refusal(request, refused) {
+                SignInRefusal::BadRequest(refusal) => VerifyLoginResponse::Refused(refusal),
+                SignInRefusal::Disabled(refusal) => VerifyLoginResponse::Disabled(refusal),
+                SignInRefusal::Exhausted(refusal) => VerifyLoginResponse::Exhausted(refusal),
             },
-        )
+        })
     }
 }
 
 impl VerifyApi {
-    fn checked(
+    fn read_fields(
         &self,
         request: &Request,
         body: &VerifyRequest,
@@ -294,46 +280,48 @@ fn logged_in(
     SuccessWithToken::new("Login successful", data, tokens.access.expose_secret())
 }
 
-/// The three kinds of answer to a code that lets nobody in.
-enum NotIn {
+/// The responses to a refused sign-in, by status.
+enum SignInRefusal {
     BadRequest(ErrorResponse),
     Disabled(ErrorResponse),
     Exhausted(ErrorResponse),
 }
 
-fn not_in(request: &Request, refused: Refused) -> NotIn {
+fn sign_in_refusal(request: &Request, refused: Refused) -> SignInRefusal {
     match refused {
-        Refused::Code(refused) => match not_taken(request, refused) {
-            NotTaken::BadRequest(refusal) => NotIn::BadRequest(refusal),
-            NotTaken::Exhausted(refusal) => NotIn::Exhausted(refusal),
+        Refused::Code(refused) => match code_refusal(request, refused) {
+            CodeRefusal::BadRequest(refusal) => SignInRefusal::BadRequest(refusal),
+            CodeRefusal::Exhausted(refusal) => SignInRefusal::Exhausted(refusal),
         },
-        Refused::Disabled => NotIn::Disabled(Failure::from_code(ErrorCode::AccountDisabled).into()),
+        Refused::Disabled => SignInRefusal::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled)),
     }
 }
 
-/// The two kinds of answer to a code that is no good, whatever it is for.
-pub enum NotTaken {
-    /// Not found, expired or wrong.
+/// The responses to a code that is refused, whatever its purpose, by status.
+pub enum CodeRefusal {
+    /// 400: not found, expired or wrong.
     BadRequest(ErrorResponse),
-    /// All guesses were used, or a budget is spent.
+    /// 429: all guesses are used, or a budget is used up.
     Exhausted(ErrorResponse),
 }
 
-/// The answer to a code that is no good.
-pub fn not_taken(request: &Request, refused: CodeRefused) -> NotTaken {
+/// The response to a code that is refused.
+pub fn code_refusal(request: &Request, refused: CodeRefused) -> CodeRefusal {
     match refused {
-        CodeRefused::NoneRequested => NotTaken::BadRequest(Failure::from_code(ErrorCode::OtpNotFound).into()),
-        CodeRefused::Expired => NotTaken::BadRequest(Failure::from_code(ErrorCode::OtpExpired).into()),
-        CodeRefused::Wrong { left } => NotTaken::BadRequest(wrong(left)),
-        CodeRefused::Budget(refusal) => NotTaken::Exhausted(budget::refusal(request, &refusal)),
-        CodeRefused::Exhausted { retry_after } => NotTaken::Exhausted(
-            Failure::from_code(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after).into(),
+        CodeRefused::NoneRequested => {
+            CodeRefusal::BadRequest(ErrorResponse::from_code(ErrorCode::OtpNotFound))
+        }
+        CodeRefused::Expired => CodeRefusal::BadRequest(ErrorResponse::from_code(ErrorCode::OtpExpired)),
+        CodeRefused::Wrong { left } => CodeRefusal::BadRequest(wrong(left)),
+        CodeRefused::Budget(refusal) => CodeRefusal::Exhausted(budget::refusal(request, &refusal)),
+        CodeRefused::Exhausted { retry_after } => CodeRefusal::Exhausted(
+            ErrorResponse::from_code(ErrorCode::OtpAttemptsExhausted).retry_after(retry_after),
         ),
     }
 }
 
 fn wrong(left: i64) -> ErrorResponse {
     let plural = if left == 1 { "" } else { "s" };
-    let sentence = format!("Invalid OTP. {left} attempt{plural} remaining");
-    Failure::new(ErrorCode::OtpInvalid, sentence).attempts_remaining(left).into()
+    let message = format!("Invalid OTP. {left} attempt{plural} remaining");
+    ErrorResponse::new(ErrorCode::OtpInvalid, message).attempts_remaining(left)
 }

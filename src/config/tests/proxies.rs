@@ -18,10 +18,11 @@ fn proxies_are_addresses_and_networks() {
     assert_eq!(
         problem(&[("TRUSTED_PROXIES", "10.0.0.5, proxy.example.com, 10.0.0.0/99")]),
         "TRUSTED_PROXIES: proxy.example.com, 10.0.0.0/99 must be addresses or networks, such as 10.0.0.5 or 10.0.0.0/8, \
-         between commas"
+         separated by commas"
     );
     assert!(
-        problem(&[("TRUSTED_PROXIES", "10.0.0.5,::/0")]).starts_with("TRUSTED_PROXIES: ::/0 is everybody")
+        problem(&[("TRUSTED_PROXIES", "10.0.0.5,::/0")])
+            .starts_with("TRUSTED_PROXIES: ::/0 contains every address")
     );
 }
 

@@ -1,6 +1,5 @@
-//! What the operations on locks and prefixes take and give.
+//! Requests and responses of the operations on locks and prefixes.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::{Object, registry::MetaSchema, types::Example};
 use serde_json::Value;
 
@@ -12,64 +11,41 @@ use crate::{
     },
     flows::{prefixes::Listed, unlock},
     http::{
-        fields::{Describe, Field},
-        users::shapes::Parameter,
+        fields::{Describe, Field, describe},
+        timestamp::rfc3339,
     },
 };
 
-/// `state`.
-pub struct StateIs;
+/// The longest time for which a prefix is held open: 30 days.
+pub const MAX_HOURS: u16 = 720;
 
-impl Describe for StateIs {
-    const REQUIRED: bool = false;
-    const NAME: &'static str = "StateIs";
-
-    fn schema() -> MetaSchema {
-        MetaSchema {
-            enum_items: ["closed", "open"].map(Value::from).to_vec(),
-            example: Some("closed".into()),
-            ..MetaSchema::new("string")
-        }
-    }
-}
-
-/// Which prefixes are asked for.
-pub type PrefixState = Parameter<StateIs>;
-
-/// `hours`.
-pub struct HoursAre;
-
-impl Describe for HoursAre {
-    const REQUIRED: bool = false;
-    const NAME: &'static str = "HoursAre";
-
-    fn schema() -> MetaSchema {
-        MetaSchema {
-            minimum: Some(1.0),
-            maximum: Some(720.0),
-            description: Some("Hours for which it is held open. If left out, it is only opened."),
-            example: Some(24.into()),
-            ..MetaSchema::new_with_format("integer", "int64")
-        }
-    }
-}
+describe!(/// `state`.
+PrefixState, required: false, MetaSchema {
+    enum_items: ["closed", "open"].map(Value::from).to_vec(),
+    example: Some("closed".into()),
+    ..MetaSchema::new("string")
+});
+describe!(/// `hours`.
+Hours, required: false, MetaSchema {
+    minimum: Some(1.0),
+    maximum: Some(MAX_HOURS.into()),
+    description: Some("Hours for which it is held open. If left out, it is only opened."),
+    example: Some(24.into()),
+    ..MetaSchema::new_with_format("integer", "int64")
+});
 
 /// How long a prefix is held open.
-#[derive(Debug, Object)]
-#[oai(example, rename = "OpenPrefixRequest")]
-pub struct Opening {
+#[derive(Debug, Default, Object)]
+#[oai(example)]
+pub struct OpenPrefixRequest {
     #[oai(skip_serializing_if_is_none)]
-    pub(super) hours: Field<HoursAre>,
+    pub(super) hours: Field<Hours>,
 }
 
-impl Example for Opening {
+impl Example for OpenPrefixRequest {
     fn example() -> Self {
         Self { hours: Field::example_of(24) }
     }
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Micros, false)
 }
 
 /// A number prefix.
@@ -87,7 +63,7 @@ pub struct Prefix {
     sent: i64,
     /// Codes that came back.
     verified: i64,
-    /// Messages to phones without an account that count against it now.
+    /// ErrorMessages to phones without an account that count against it now.
     unanswered: u64,
     /// Until when it is closed (RFC 3339, UTC), or null.
     closed_until: Option<String>,
@@ -104,8 +80,8 @@ impl Prefix {
             sent: prefix.sent,
             verified: prefix.verified,
             unanswered: u64::try_from(prefix.unanswered).unwrap_or(u64::MAX),
-            closed_until: prefix.closed_until.map(time),
-            held_until: prefix.held_until.map(time),
+            closed_until: prefix.closed_until.map(rfc3339),
+            held_until: prefix.held_until.map(rfc3339),
         }
     }
 }
@@ -204,11 +180,11 @@ impl Example for Prefixes {
     }
 }
 
-/// A prefix, as it is in every country that shares its code: usually one.
+/// A prefix in every country that shares its country code: usually one.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct PrefixRows {
-    /// Each of them.
+    /// The prefix in each country.
     prefixes: Vec<Prefix>,
 }
 
@@ -254,7 +230,7 @@ impl PhoneBudget {
             most: spent.most,
             window: spent.window,
             is_spent: spent.is_spent,
-            until: spent.until.map(time),
+            until: spent.until.map(rfc3339),
         }
     }
 }

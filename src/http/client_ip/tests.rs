@@ -2,7 +2,7 @@ use poem::http::HeaderValue;
 
 use super::*;
 
-/// The proxies of the tests: a machine, a network of each kind, and one that is written as mapped.
+/// The proxies of the tests: a machine, a network of each kind, and an IPv4-mapped one.
 const PROXIES: &str = "127.0.0.1, 10.0.0.0/8,2001:db8:aaaa::/48 , ::ffff:192.168.7.0/120,";
 
 fn found_as(proxies: &str, socket: &str, lines: &[&[u8]]) -> String {
@@ -39,34 +39,34 @@ fn without_a_trusted_peer_the_socket_counts_whatever_is_said() {
 #[test]
 fn the_walk_goes_from_the_right_to_the_first_that_is_not_trusted() {
     for (lines, expected) in [
-        // Nothing is said: the proxy itself asks.
+        // No header: the proxy itself is the client.
         (&[][..], "127.0.0.1"),
         (&["203.0.113.7"], "203.0.113.7"),
-        // Whatever a stranger wrote stands on the left.
+        // What a client forges is on the left.
         (&["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
         (&["127.0.0.1, 203.0.113.7"], "203.0.113.7"),
         (&["junk, 203.0.113.7"], "203.0.113.7"),
         (&[", 203.0.113.7"], "203.0.113.7"),
-        // Past proxies of ours.
+        // Past trusted proxies.
         (&["203.0.113.7, 10.1.2.3"], "203.0.113.7"),
         (&["198.51.100.1, 203.0.113.7, 10.1.2.3,10.0.0.1"], "203.0.113.7"),
         (&["203.0.113.7,2001:db8:aaaa::5\t,  192.168.7.9 "], "203.0.113.7"),
-        // A network of ours that was written as mapped, and a hop that is.
+        // IPv4-mapped: a hop, and a trusted network.
         (&["203.0.113.7, ::ffff:10.1.2.3"], "203.0.113.7"),
         (&["203.0.113.7, ::ffff:192.168.7.255"], "203.0.113.7"),
         (&["203.0.113.7, 192.168.8.1"], "192.168.8.1"),
-        // An empty member is none, wherever it stands.
+        // Empty members are ignored everywhere.
         (&["203.0.113.7,"], "203.0.113.7"),
         (&["203.0.113.7 ,\t, ", ""], "203.0.113.7"),
         (&["198.51.100.1, , 203.0.113.7,, 10.1.2.3,"], "203.0.113.7"),
         (&["203.0.113.7", "", " , ", "10.1.2.3"], "203.0.113.7"),
         (&[","], "127.0.0.1"),
         (&["", " "], "127.0.0.1"),
-        // Lines are one list in the order in which they came.
+        // Several lines are one list, in their order.
         (&["198.51.100.1", "203.0.113.7"], "203.0.113.7"),
         (&["198.51.100.1, 203.0.113.7", "10.1.2.3", "10.0.0.1, 10.0.0.2"], "203.0.113.7"),
         (&["203.0.113.7", "junk, 198.51.100.1", "10.1.2.3"], "198.51.100.1"),
-        // Only trusted ones: the leftmost asked.
+        // Only trusted ones: the leftmost is the client.
         (&["10.1.2.3, 10.0.0.1"], "10.1.2.3"),
         (&["10.9.9.9", "10.0.0.1"], "10.9.9.9"),
     ] {
@@ -122,7 +122,7 @@ fn what_is_no_address_ends_the_walk_and_the_last_trusted_hop_counts() {
         assert_eq!(found("127.0.0.1", &[junk]), "127.0.0.1", "{junk:?}");
         assert_eq!(found("127.0.0.1", &[&format!("198.51.100.1, {junk}, 10.0.0.9")]), "10.0.0.9", "{junk:?}");
         assert_eq!(found("127.0.0.1", &["198.51.100.1", junk, "10.0.0.9"]), "10.0.0.9", "{junk:?}");
-        // But what stands on its right is believed as ever.
+        // Entries to the right of it still count.
         assert_eq!(found("127.0.0.1", &[&format!("{junk}, 203.0.113.7")]), "203.0.113.7", "{junk:?}");
     }
     let not_text = [&b"198.51.100.1, \xff\xfe, 10.0.0.9"[..]];
@@ -156,12 +156,12 @@ fn lists_of_proxies_are_read_as_a_whole() {
     let bad = "10.0.0.0/33, localhost, 10.0.0.1, 10.0.0, ::1/129";
     assert_eq!(
         shown(bad),
-        Err(NotProxies::NotNetworks("10.0.0.0/33, localhost, 10.0.0, ::1/129".to_owned()))
+        Err(InvalidProxies::NotNetworks("10.0.0.0/33, localhost, 10.0.0, ::1/129".to_owned()))
     );
-    for everybody in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/0"] {
+    for network in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/0"] {
         assert_eq!(
-            shown(&format!("10.0.0.1, {everybody}")),
-            Err(NotProxies::Everybody(everybody.to_owned()))
+            shown(&format!("10.0.0.1, {network}")),
+            Err(InvalidProxies::EveryAddress(network.to_owned()))
         );
     }
 }
@@ -171,7 +171,7 @@ fn a_proxy_that_nobody_named_is_spoken_of_once() {
     let finder = Finder::new(TrustedProxies::default());
     let address = |text: &str| ClientAddress::new(text.parse().unwrap());
     let forwarded = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_static("203.0.113.7"))]);
-    // Not for a stranger who writes the header himself, and not for whoever sends none.
+    // Not for a public address that sends the header itself, and not without the header.
     assert!(!finder.is_behind_an_unknown_proxy(address("203.0.113.7"), &forwarded));
     assert!(!finder.is_behind_an_unknown_proxy(address("2001:db8::1"), &forwarded));
     assert!(!finder.is_behind_an_unknown_proxy(address("10.0.0.1"), &HeaderMap::new()));

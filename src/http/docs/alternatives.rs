@@ -1,34 +1,34 @@
-//! Requests of which there are two kinds, by what they name: each kind has a schema of its own, and the request is one of
-//! them.
+//! Requests that have two variants with different members: each variant gets a schema of its own, and the request is
+//! `oneOf` them.
 
 use serde_json::{Map, Value, json};
 
-/// One kind of a request.
-struct Kind {
+/// A variant of a request.
+struct Variant {
     name: &'static str,
     description: &'static str,
-    /// What this kind must name.
+    /// The members that this variant requires.
     required: &'static [&'static str],
-    /// What only the other kind names.
+    /// The members that only the other variant has.
     others: &'static [&'static str],
     example: fn() -> Value,
 }
 
-/// The requests that have two kinds.
-const REQUESTS: [(&str, [Kind; 2]); 2] = [
+/// The requests with two variants.
+const REQUESTS: [(&str, [Variant; 2]); 2] = [
     (
         "LoginRequest",
         [
-            Kind {
+            Variant {
                 name: "LoginByPhoneRequest",
                 description: "A request for a code to log in with.",
                 required: &["phone_number"],
                 others: &["username", "password"],
                 example: || json!({ "phone_number": "+916205829376" }),
             },
-            Kind {
+            Variant {
                 name: "LoginByPasswordRequest",
-                description: "A sign-in with a name and a password.",
+                description: "A sign-in with a username and a password.",
                 required: &["username", "password"],
                 others: &["phone_number", "channel", "platform", "device_token", "challenge_response"],
                 example: || json!({ "username": "gaurav", "password": "correct horse battery" }),
@@ -38,16 +38,16 @@ const REQUESTS: [(&str, [Kind; 2]); 2] = [
     (
         "ConfirmRequest",
         [
-            Kind {
+            Variant {
                 name: "ConfirmByCodeRequest",
-                description: "A proof by the code of `confirm-code`.",
+                description: "A confirmation by the code of `confirm-code`.",
                 required: &["otp_code"],
                 others: &["password"],
                 example: || json!({ "otp_code": "1097" }),
             },
-            Kind {
+            Variant {
                 name: "ConfirmByPasswordRequest",
-                description: "A proof by the password.",
+                description: "A confirmation by the password.",
                 required: &["password"],
                 others: &["otp_code"],
                 example: || json!({ "password": "correct horse battery" }),
@@ -56,16 +56,18 @@ const REQUESTS: [(&str, [Kind; 2]); 2] = [
     ),
 ];
 
-/// Writes each of these requests as `oneOf` its kinds.
+/// Replaces each of these requests by `oneOf` its variants.
 pub fn split(schemas: &mut Map<String, Value>) {
-    for (request, kinds) in &REQUESTS {
+    for (request, variants) in &REQUESTS {
         let Some(whole) = schemas.get(*request).cloned() else {
             continue;
         };
-        for kind in kinds {
-            schemas.insert(kind.name.to_owned(), kind.schema(&whole));
+        for variant in variants {
+            schemas.insert(variant.name.to_owned(), variant.schema(&whole));
         }
-        let names = kinds.iter().map(|kind| json!({ "$ref": format!("#/components/schemas/{}", kind.name) }));
+        let names = variants
+            .iter()
+            .map(|variant| json!({ "$ref": format!("#/components/schemas/{}", variant.name) }));
         let description = whole.get("description").cloned().unwrap_or_default();
         let schema =
             json!({ "type": "object", "description": description, "oneOf": names.collect::<Vec<_>>() });
@@ -73,7 +75,7 @@ pub fn split(schemas: &mut Map<String, Value>) {
     }
 }
 
-impl Kind {
+impl Variant {
     fn schema(&self, whole: &Value) -> Value {
         let all = whole.get("properties").and_then(Value::as_object);
         let own = all.into_iter().flatten().filter(|(member, _)| !self.others.contains(&member.as_str()));

@@ -1,25 +1,24 @@
-//! What comes next: OpenAPI links from an answer to the operation that its values are for.
+//! OpenAPI links: from a response to the next operation, which takes its values.
 //!
-//! A reader sees the way through the flows in them, and a program can walk it: Swagger UI shows them below an answer,
-//! generators and fuzzers follow them.
+//! They document the flows for readers and programs: Swagger UI shows them below a response, and fuzzers follow them.
 
 use serde_json::{Map, Value, json};
 
-/// Where a link keeps the members of the next body. `requestBody` would be the word of OpenAPI, and openapi-generator
-/// refuses every document in which it is an object. `tests/schemathesis` reads this one.
+/// The extension with the members of the next body, which `tests/schemathesis` reads. OpenAPI has `requestBody` for it,
+/// but openapi-generator refuses documents in which that is an object.
 const BODY: &str = "x-requestBody";
 
-/// One step from an answer to the next request.
+/// A link from a response to the next request.
 struct Link {
-    /// The operation that answers.
+    /// The operation of the response.
     from: &'static str,
-    /// The operation that comes next.
+    /// The next operation.
     to: &'static str,
-    /// What the step does, for a reader.
-    sentence: &'static str,
-    /// Parameters of the next request, and where in this exchange their values are.
+    /// What the next request does.
+    description: &'static str,
+    /// Parameters of the next request, and the expressions of their values.
     parameters: &'static [(&'static str, &'static str)],
-    /// Members of the next body, and where their values are.
+    /// Members of the next body, and the expressions of their values.
     body: &'static [(&'static str, &'static str)],
 }
 
@@ -32,82 +31,82 @@ const NAME_AND_PASSWORD: [(&str, &str); 2] =
 const SAME_USER: (&str, &str) = ("id", "$request.path.id");
 const FIRST_USER: (&str, &str) = ("id", "$response.body#/users/0/id");
 
-/// A step that takes values into the next body.
-const fn send(
+/// A link that passes values in the next body.
+const fn body_link(
     from: &'static str,
     to: &'static str,
     body: &'static [(&'static str, &'static str)],
-    sentence: &'static str,
+    description: &'static str,
 ) -> Link {
-    Link { from, to, sentence, parameters: &[], body }
+    Link { from, to, description, parameters: &[], body }
 }
 
-/// A step that takes values into the next path, or none.
-const fn visit(
+/// A link that passes values in the next path, or none.
+const fn path_link(
     from: &'static str,
     to: &'static str,
     parameters: &'static [(&'static str, &'static str)],
-    sentence: &'static str,
+    description: &'static str,
 ) -> Link {
-    Link { from, to, sentence, parameters, body: &[] }
+    Link { from, to, description, parameters, body: &[] }
 }
 
 const LINKS: [Link; 37] = [
-    send("signup", "verifyOtp", &[PHONE], "The code of the message, for this phone."),
-    send("signup", "login", &[PHONE], "The same code again, once the account exists."),
-    visit("signup", "getDelivery", &[DELIVERY], "The delivery status of the message."),
-    send("login", "verifyLogin", &[PHONE], "The code of the message, for this phone."),
-    visit("login", "getDelivery", &[DELIVERY], "The delivery status of the message."),
-    send(
+    body_link("signup", "verifyOtp", &[PHONE], "The code of the message, for this phone."),
+    body_link("signup", "login", &[PHONE], "The same code again, once the account exists."),
+    path_link("signup", "getDelivery", &[DELIVERY], "The delivery status of the message."),
+    body_link("login", "verifyLogin", &[PHONE], "The code of the message, for this phone."),
+    path_link("login", "getDelivery", &[DELIVERY], "The delivery status of the message."),
+    body_link(
         "verifyOtp",
         "completeProfile",
         &[PHONE],
-        "What `needs_profile_completion` asks for; `token` as Bearer.",
+        "Needed if `needs_profile_completion` is true; `token` as Bearer.",
     ),
-    send("verifyOtp", "login", &[PHONE], "The next sign-in of this account."),
-    visit("verifyOtp", "getProfile", &[], "The user's profile; `token` as Bearer."),
-    visit("verifyOtp", "listSessions", &[], "The user's sessions; `token` as Bearer."),
-    visit(
+    body_link("verifyOtp", "login", &[PHONE], "The next sign-in of this account."),
+    path_link("verifyOtp", "getProfile", &[], "The user's profile; `token` as Bearer."),
+    path_link("verifyOtp", "listSessions", &[], "The user's sessions; `token` as Bearer."),
+    path_link(
         "verifyOtp",
         "getUser",
         &[("id", "$response.body#/data/user_id")],
         "The account; `token` as Bearer.",
     ),
-    send("verifyOtp", "refresh", &[REFRESH_IN_DATA], "The next pair, before `token` ends."),
-    send("verifyOtp", "logout", &[REFRESH_IN_DATA], "The end of this session."),
-    visit("verifyLogin", "getProfile", &[], "The user's profile; `token` as Bearer."),
-    send("verifyLogin", "refresh", &[REFRESH_IN_DATA], "The next pair, before `token` ends."),
-    send("verifyLogin", "logout", &[REFRESH_IN_DATA], "The end of this session."),
-    send("refresh", "refresh", &[REFRESH], "The next pair: each refresh token is single use."),
-    send("refresh", "logout", &[REFRESH], "The end of this session."),
-    send("refreshToken", "refreshToken", &[REFRESH], "The next pair: each refresh token is single use."),
-    send("register", "obtainToken", &NAME_AND_PASSWORD, "The next sign-in of this account."),
-    send("register", "refresh", &[REFRESH], "The next pair, before `access` ends."),
-    send("registerAccount", "obtainToken", &NAME_AND_PASSWORD, "The first sign-in of this account."),
-    send("registerAccount", "login", &NAME_AND_PASSWORD, "The first sign-in of this account."),
-    send("obtainToken", "refreshToken", &[REFRESH], "The next pair, before `access` ends."),
-    visit("obtainToken", "getDashboard", &[], "A greeting; `access` as Bearer."),
-    visit("completeProfile", "getProfile", &[], "The profile."),
-    visit("changeProfile", "getProfile", &[], "The profile."),
-    visit(
+    body_link("verifyOtp", "refresh", &[REFRESH_IN_DATA], "The next pair, before `token` expires."),
+    body_link("verifyOtp", "logout", &[REFRESH_IN_DATA], "The end of this session."),
+    path_link("verifyLogin", "getProfile", &[], "The user's profile; `token` as Bearer."),
+    body_link("verifyLogin", "refresh", &[REFRESH_IN_DATA], "The next pair, before `token` expires."),
+    body_link("verifyLogin", "logout", &[REFRESH_IN_DATA], "The end of this session."),
+    body_link("refresh", "refresh", &[REFRESH], "The next pair: each refresh token is single use."),
+    body_link("refresh", "logout", &[REFRESH], "The end of this session."),
+    body_link("refreshToken", "refreshToken", &[REFRESH], "The next pair: each refresh token is single use."),
+    body_link("register", "obtainToken", &NAME_AND_PASSWORD, "The next sign-in of this account."),
+    body_link("register", "refresh", &[REFRESH], "The next pair, before `access` expires."),
+    body_link("registerAccount", "obtainToken", &NAME_AND_PASSWORD, "The first sign-in of this account."),
+    body_link("registerAccount", "login", &NAME_AND_PASSWORD, "The first sign-in of this account."),
+    body_link("obtainToken", "refreshToken", &[REFRESH], "The next pair, before `access` expires."),
+    path_link("obtainToken", "getDashboard", &[], "A greeting; `access` as Bearer."),
+    path_link("completeProfile", "getProfile", &[], "The profile."),
+    path_link("changeProfile", "getProfile", &[], "The profile."),
+    path_link(
         "listSessions",
         "endSession",
         &[("id", "$response.body#/data/0/id")],
         "The end of the first of them.",
     ),
-    visit("confirmCode", "confirm", &[], "The code of the message."),
-    visit("confirmCode", "getDelivery", &[DELIVERY], "The delivery status of the message."),
-    send("changePhone", "verifyChangePhone", &[PHONE], "The code of the message to the new phone."),
-    visit("changePhone", "getDelivery", &[DELIVERY], "The delivery status of the message."),
-    visit("listUsers", "getUser", &[FIRST_USER], "The first of them."),
-    visit("listUsers", "changeUser", &[FIRST_USER], "Change the first of them."),
-    visit("listUsers", "deactivateUser", &[FIRST_USER], "Deactivate the first of them."),
-    visit("getUser", "changeUser", &[SAME_USER], "Change the user."),
-    visit("deactivateUser", "activateUser", &[SAME_USER], "Activate the account again."),
-    visit("activateUser", "getUser", &[SAME_USER], "The account as it is now."),
+    path_link("confirmCode", "confirm", &[], "The code of the message."),
+    path_link("confirmCode", "getDelivery", &[DELIVERY], "The delivery status of the message."),
+    body_link("changePhone", "verifyChangePhone", &[PHONE], "The code of the message to the new phone."),
+    path_link("changePhone", "getDelivery", &[DELIVERY], "The delivery status of the message."),
+    path_link("listUsers", "getUser", &[FIRST_USER], "The first of them."),
+    path_link("listUsers", "changeUser", &[FIRST_USER], "Change the first of them."),
+    path_link("listUsers", "deactivateUser", &[FIRST_USER], "Deactivate the first of them."),
+    path_link("getUser", "changeUser", &[SAME_USER], "Change the user."),
+    path_link("deactivateUser", "activateUser", &[SAME_USER], "Activate the account again."),
+    path_link("activateUser", "getUser", &[SAME_USER], "The account as it is now."),
 ];
 
-/// Adds its links to what an operation answers when all is well.
+/// Adds the links of an operation to its success response.
 pub fn add(operation: &mut Value) {
     let Some(id) = operation.get("operationId").and_then(Value::as_str) else {
         return;
@@ -125,9 +124,9 @@ pub fn add(operation: &mut Value) {
 
 impl Link {
     fn object(&self) -> Value {
-        let mut object = json!({ "operationId": self.to, "description": self.sentence });
+        let mut object = json!({ "operationId": self.to, "description": self.description });
         let values = |pairs: &[(&str, &str)]| -> Map<String, Value> {
-            pairs.iter().map(|(name, place)| ((*name).to_owned(), (*place).into())).collect()
+            pairs.iter().map(|(name, expression)| ((*name).to_owned(), (*expression).into())).collect()
         };
         if let Some(object) = object.as_object_mut() {
             if !self.parameters.is_empty() {

@@ -1,14 +1,14 @@
-//! What every request says of its texts, because every one is read alike.
+//! Constraints that all requests share, because all fields are read in the same way.
 
 use serde_json::{Value, json};
 
-/// No text of ours holds a control character. Written so that every dialect of regular expressions reads it.
+/// No text may contain control characters. The pattern works in every dialect of regular expressions.
 const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
-/// Formats that leave no room for a control character.
+/// Formats that exclude control characters.
 const STRICT_FORMATS: [&str; 3] = ["date", "email", "uri"];
 
-/// The operations that open a session, which keeps the name of its device.
+/// The operations that open a session, which stores the device name.
 const SIGN_INS: [&str; 5] =
     ["/api/auth/login", "/api/auth/register", "/api/auth/verify-login", "/api/auth/verify-otp", "/api/token"];
 
@@ -16,8 +16,8 @@ const DEVICE_NAME: &str = "The name of the device, as the list of sessions shows
     it shows `User-Agent`. A name that is not ASCII is sent in the form of RFC 8187, section 3.2, that is, `UTF-8''` and the \
     percent-encoded UTF-8 of the name: `UTF-8''%E0%A4%97%E0%A5%8C%E0%A4%B0%E0%A4%B5` is `गौरव`.";
 
-/// Says that a device may be named, where that is kept.
-pub fn add_the_name_of_the_device(path: &str, operation: &mut Value) {
+/// Adds the header `X-Device-Name` to the operations that store it.
+pub fn add_device_name_header(path: &str, operation: &mut Value) {
     let Some(operation) = operation.as_object_mut().filter(|_| SIGN_INS.contains(&path)) else {
         return;
     };
@@ -35,22 +35,22 @@ pub fn add_the_name_of_the_device(path: &str, operation: &mut Value) {
 }
 
 /// Completes the schemas of the members of a request.
-pub fn say_what_is_refused(schema: &mut Value) {
+pub fn complete_members(schema: &mut Value) {
     let members = schema.get_mut("properties").and_then(Value::as_object_mut);
     for (_name, member) in members.into_iter().flatten() {
         complete(member);
     }
 }
 
-/// The name of a profile is as short as a setting says.
-pub fn say_how_short_a_name_may_be(schema: &mut Value, min_chars: u64) {
+/// Sets the minimum length of a profile name, which is a setting.
+pub fn set_min_name_length(schema: &mut Value, min_chars: u64) {
     if let Some(name) = schema.pointer_mut("/properties/name").and_then(Value::as_object_mut) {
         name.insert("minLength".to_owned(), min_chars.into());
     }
 }
 
-/// Completes the schemas of the parameters behind the question mark.
-pub fn say_what_is_refused_in_a_query(operation: &mut Value) {
+/// Completes the schemas of query parameters.
+pub fn complete_query_parameters(operation: &mut Value) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let is_query = parameter.get("in").is_some_and(|place| place == "query");
@@ -64,16 +64,17 @@ fn complete(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
     };
-    let is_nullable = schema.get("nullable").is_some_and(|it| it == true);
-    // In OpenAPI 3.0 `nullable` adds nothing to a list of words: null has to be one of them.
-    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
-        if is_nullable && !words.contains(&Value::Null) {
-            words.push(Value::Null);
+    let is_nullable = schema.get("nullable").is_some_and(|value| value == true);
+    // In OpenAPI 3.0 `nullable` does not add null to an enum: null has to be one of its values.
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        if is_nullable && !values.contains(&Value::Null) {
+            values.push(Value::Null);
         }
         return;
     }
-    let is_text = schema.get("type").is_some_and(|it| it == "string");
-    let is_strict = schema.get("format").is_some_and(|format| STRICT_FORMATS.iter().any(|it| format == it));
+    let is_text = schema.get("type").is_some_and(|kind| kind == "string");
+    let is_strict =
+        schema.get("format").is_some_and(|format| STRICT_FORMATS.iter().any(|strict| format == strict));
     if is_text && !is_strict {
         schema.entry("pattern").or_insert_with(|| NO_CONTROL_CHARACTERS.into());
     }

@@ -1,5 +1,5 @@
-//! What a request must be like to reach a route: its framing, its `Host` and the coding of its body. hyper refuses what
-//! it cannot read as HTTP before it gets here; this refuses what others on the way may read in another way.
+//! Checks the framing, the `Host`, the content coding and the length of a request before it reaches a route. hyper has
+//! already refused what is not HTTP; this refuses what proxies may interpret in another way (request smuggling).
 
 use std::{net::Ipv6Addr, sync::Arc};
 
@@ -10,11 +10,11 @@ use poem::{
 
 use super::HEALTH;
 use crate::http::{
-    body::{MAX_BODY_BYTES, pass_over, read_all},
+    body::{MAX_BODY_BYTES, discard, read_all},
     error::RequestError,
 };
 
-/// Refuses what needs no route to be refused.
+/// Refuses requests that no route would accept.
 pub(super) async fn admit<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     mut request: Request,
@@ -31,29 +31,29 @@ pub(super) async fn admit<E: Endpoint<Output = Response>>(
     check_coding(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY_BYTES) {
-        // Whoever asks first has sent nothing yet.
+        // A client that sends `Expect` waits, and has sent no body yet.
         if !request.headers().contains_key(header::EXPECT) {
-            pass_over(request.take_body().into_bytes_stream()).await;
+            discard(request.take_body().into_bytes_stream()).await;
         }
         return Err(RequestError::PayloadTooLarge.into());
     }
-    // How long a body is that does not say so is known once it is read, also where nobody asks for it.
-    let says_length = request.headers().contains_key(header::CONTENT_LENGTH);
-    let comes_in_parts = request.headers().contains_key(header::TRANSFER_ENCODING);
-    if !says_length && (comes_in_parts || request.version() == Version::HTTP_2) {
+    // A body without a declared length is read here, so that the limit also applies where no handler reads it.
+    let declares_length = request.headers().contains_key(header::CONTENT_LENGTH);
+    let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    if !declares_length && (is_chunked || request.version() == Version::HTTP_2) {
         let bytes = read_all(request.take_body()).await?;
         request.set_body(bytes);
     }
     inner.call(request).await
 }
 
-/// The members of a list, without those that are empty (RFC 9110, section 5.6.1). What is no text is one member.
+/// The members of a list header without empty ones (RFC 9110, section 5.6.1). A line that is not text is one member.
 fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().map(|line| line.to_str().unwrap_or("?"));
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|member| !member.is_empty())
 }
 
-/// How long a body is must be said once and in one way (RFC 9112, section 6).
+/// The length of a body must be given once and in one way (RFC 9112, section 6).
 fn check_framing(headers: &HeaderMap) -> Result<(), RequestError> {
     if !headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(());
@@ -66,7 +66,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), RequestError> {
     if is_chunked && codings.next().is_none() { Ok(()) } else { Err(RequestError::TransferCoding) }
 }
 
-/// Bodies are small, and one that is unpacked could be of any size.
+/// Compressed bodies are refused: they could unpack to any size.
 fn check_coding(headers: &HeaderMap) -> Result<(), RequestError> {
     let is_plain = |coding: &str| coding.eq_ignore_ascii_case("identity");
     if members(headers, header::CONTENT_ENCODING).all(is_plain) {
@@ -76,7 +76,7 @@ fn check_coding(headers: &HeaderMap) -> Result<(), RequestError> {
     }
 }
 
-/// A host, in lower case and without the full stop at its end, and its port where one was named.
+/// A host in lower case and without a trailing dot, and its port if given.
 #[derive(Debug, PartialEq, Eq)]
 struct Host {
     name: String,
@@ -84,10 +84,11 @@ struct Host {
 }
 
 impl Host {
-    /// `example.com`, `example.com:8000`, `127.0.0.1`, `[::1]:8000`; nothing else is one, least of all user info.
+    /// Accepts `example.com`, `example.com:8000`, `127.0.0.1` and `[::1]:8000`; everything else, such as user info, is
+    /// refused.
     fn parse(text: &str) -> Option<Self> {
         let (name, port) = match text.rfind(':') {
-            // The colons of an IPv6 address stand inside of its brackets.
+            // The colons of an IPv6 address are inside of its brackets.
             Some(colon) if !text.ends_with(']') => (text.get(..colon)?, text.get(colon + 1..)?),
             _ => (text, ""),
         };
@@ -109,11 +110,11 @@ impl Host {
     }
 }
 
-/// The host that was asked for. Only HTTP/1.0 may leave it out.
+/// The requested host. Only HTTP/1.0 may leave it out.
 fn host(request: &Request) -> Result<Option<Host>, RequestError> {
     let mut lines = request.headers().get_all(header::HOST).iter();
     let named = lines.next();
-    // Of two, each program that looks at them may take another one (RFC 9112, section 3.2).
+    // With two of them, programs on the way may use different ones (RFC 9112, section 3.2).
     if lines.next().is_some() {
         return Err(RequestError::MalformedRequest("There is more than one Host"));
     }
@@ -121,13 +122,13 @@ fn host(request: &Request) -> Result<Option<Host>, RequestError> {
     let named = named.map(|named| read(named.to_str().unwrap_or_default())).transpose()?;
     let target = request.uri().authority().map(|authority| read(authority.as_str())).transpose()?;
     match (request.version(), target, named) {
-        // Here the field is only another place to say the same (RFC 9113, section 8.3.1).
+        // In HTTP/2 the field must repeat the `:authority` (RFC 9113, section 8.3.1).
         (Version::HTTP_2, Some(target), Some(named)) if !target.is_same(&named, port(request.uri())) => {
             Err(RequestError::MalformedRequest("The Host is not the :authority"))
         }
-        // Even if the request line has it (RFC 9112, section 3.2).
+        // It is required even if the request line has the host (RFC 9112, section 3.2).
         (Version::HTTP_11, _, None) => Err(RequestError::MalformedRequest("There is no Host")),
-        // Where both have it, the request line counts (RFC 9112, section 3.2.2).
+        // The request line has precedence (RFC 9112, section 3.2.2).
         (_, target, named) => Ok(target.or(named)),
     }
 }
@@ -136,7 +137,7 @@ fn port(uri: &Uri) -> u16 {
     if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 }
 }
 
-/// As Django's `ALLOWED_HOSTS`: a name, `.example.com` for it and all below it, or `*`.
+/// Like Django's `ALLOWED_HOSTS`: a name, `.example.com` for the domain and its subdomains, or `*`.
 fn is_allowed_host(allowed: &[String], host: &str) -> bool {
     allowed.iter().any(|name| match name.strip_prefix('.') {
         Some(parent) => host == parent || host.ends_with(name.as_str()),
@@ -209,8 +210,8 @@ mod tests {
         }
     }
 
-    /// A request of this version for this target with these `Host` fields: the host that it is for, or a refusal.
-    fn asked(version: Version, target: &str, hosts: &[&[u8]]) -> Result<Option<String>, String> {
+    /// The host of a request with this version, target and `Host` fields, or the refusal.
+    fn requested_host(version: Version, target: &str, hosts: &[&[u8]]) -> Result<Option<String>, String> {
         let mut request = Request::builder().version(version).uri(target.parse().unwrap()).finish();
         for host in hosts {
             request.headers_mut().append(header::HOST, HeaderValue::from_bytes(host).unwrap());
@@ -232,7 +233,11 @@ mod tests {
             (V::HTTP_2, "http://One.test/", &[b"one.test:80"], Some("one.test")),
             (V::HTTP_2, "https://one.test:443/", &[b"one.test"], Some("one.test")),
         ] {
-            assert_eq!(asked(version, target, hosts), Ok(expected.map(str::to_owned)), "{target} {hosts:?}");
+            assert_eq!(
+                requested_host(version, target, hosts),
+                Ok(expected.map(str::to_owned)),
+                "{target} {hosts:?}"
+            );
         }
         for (version, target, hosts) in [
             (V::HTTP_11, "/", &[][..]),
@@ -249,7 +254,7 @@ mod tests {
             (V::HTTP_2, "http://one.test/", &[b"one.test:8000"]),
             (V::HTTP_2, "https://one.test/", &[b"one.test:80"]),
         ] {
-            assert!(asked(version, target, hosts).is_err(), "{target} {hosts:?}");
+            assert!(requested_host(version, target, hosts).is_err(), "{target} {hosts:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The documents that are served: those at the root that readers need, and everything in `docs/`.
+//! The documents that are served: some at the root of the repository, and everything in `docs/`.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -9,7 +9,7 @@ use super::markdown;
 /// The guide for app developers.
 pub const GUIDE: &str = "/PHONE_AUTHENTICATION.md";
 
-/// The documents and images of `docs/`, whatever their names are.
+/// The documents and images of `docs/`.
 #[derive(Embed)]
 #[folder = "docs"]
 #[include = "*.md"]
@@ -19,7 +19,7 @@ struct Docs;
 
 /// A document.
 pub struct Page {
-    /// Where it is served: as in the repository, so that the links between documents lead the same way.
+    /// Where it is served: the path in the repository, so that links between documents work.
     pub path: String,
     /// Its first heading.
     pub title: String,
@@ -31,20 +31,20 @@ pub struct Page {
 pub struct Image {
     /// Where it is served.
     pub path: String,
-    /// What it is.
+    /// Its media type.
     pub content_type: &'static str,
     /// The file.
     pub bytes: Cow<'static, [u8]>,
 }
 
-/// Everything that is served.
+/// All documents and images.
 #[derive(Default)]
 pub struct Library {
-    /// By path, the documents at the root first.
+    /// Sorted by path, the documents at the root first.
     pub pages: Vec<Page>,
-    /// By path.
+    /// Sorted by path.
     pub images: Vec<Image>,
-    /// Documents that only include another one, as chapters of a book do: their path, and that of the other.
+    /// Documents that only include another one, as chapters of the book do: their path, and the path of the other.
     aliases: Vec<(String, String)>,
 }
 
@@ -69,7 +69,7 @@ pub static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
 });
 
 impl Library {
-    /// Adds a document, or notes that it is only another one.
+    /// Adds a document, or an alias if it only includes another one.
     pub fn add(&mut self, path: &str, text: &str) {
         let included = text.trim().strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}"));
         if let Some((target, _)) = included.and_then(|target| resolve(path, target.trim())) {
@@ -80,9 +80,8 @@ impl Library {
         }
     }
 
-    /// Where a link of a document leads: to an address elsewhere, or to what is served here. Nothing, if it leads to a
-    /// file that is not served.
-    pub fn lead(&self, from: &str, link: &str) -> Option<String> {
+    /// The target of a link in a document: an external URL, or a path of this server. None for a file that is not served.
+    pub fn link_target(&self, from: &str, link: &str) -> Option<String> {
         if link.starts_with('#') || link.contains("://") || link.starts_with("mailto:") {
             return Some(link.to_owned());
         }
@@ -91,13 +90,13 @@ impl Library {
         let path = alias.map_or(path, |(_, target)| target.clone());
         let is_served = self.pages.iter().any(|page| page.path == path)
             || self.images.iter().any(|image| image.path == path)
-            // What is written as an absolute path is an address of the server.
+            // An absolute path is a path of this server.
             || link.starts_with('/');
         is_served.then(|| fragment.map_or(path.clone(), |fragment| format!("{path}#{fragment}")))
     }
 }
 
-/// The path that a link names, and its fragment.
+/// Resolves a relative link to a path and a fragment.
 fn resolve(from: &str, link: &str) -> Option<(String, Option<String>)> {
     let base = url::Url::parse("http://here").and_then(|root| root.join(from)).ok()?;
     let target = base.join(link).ok()?;
@@ -122,7 +121,7 @@ mod tests {
             ("#f", Some("#f")),
             ("/api/docs", Some("/api/docs")),
         ] {
-            assert_eq!(library.lead("/docs/PAGE.md", link).as_deref(), expected, "{link}");
+            assert_eq!(library.link_target("/docs/PAGE.md", link).as_deref(), expected, "{link}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Markdown to HTML, as GitHub shows it: tables, headings with ids, links between documents.
+//! Renders Markdown to HTML like GitHub: tables, headings with ids, links between documents.
 
 use std::{collections::HashMap, fmt::Write as _};
 
@@ -23,7 +23,7 @@ fn parse(text: &str) -> Parser<'_> {
     Parser::new_ext(text, options)
 }
 
-/// A text that HTML takes for nothing else.
+/// Escapes a text for HTML.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut written = String::new();
@@ -37,9 +37,9 @@ pub fn title(text: &str) -> Option<String> {
     headings(parse(text)).into_iter().next().map(|heading| heading.text)
 }
 
-/// The document with its table of contents. `lead` says where a link leads, or that it leads nowhere.
+/// Renders a document with a table of contents. `link_target` returns the target of a link, or none to remove the link.
 #[must_use]
-pub fn render(text: &str, lead: impl Fn(&str) -> Option<String>) -> String {
+pub fn render(text: &str, link_target: impl Fn(&str) -> Option<String>) -> String {
     let headings = headings(parse(text));
     let mut written = String::new();
     let mut ids = headings.iter().map(|heading| heading.id.clone());
@@ -56,9 +56,9 @@ pub fn render(text: &str, lead: impl Fn(&str) -> Option<String>) -> String {
             std::iter::once(Event::End(TagEnd::Heading(level))).chain(contents).collect()
         }
         Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
-            let target = lead(&dest_url);
+            let target = link_target(&dest_url);
             is_dead = target.is_none();
-            // What leads to a file that is not served is shown without a link.
+            // A link to a file that is not served becomes plain text.
             target
                 .map(|target| Event::Start(Tag::Link { link_type, dest_url: target.into(), title, id }))
                 .into_iter()
@@ -69,10 +69,10 @@ pub fn render(text: &str, lead: impl Fn(&str) -> Option<String>) -> String {
             vec![]
         }
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
-            let dest_url = lead(&dest_url).map_or(dest_url, CowStr::from);
+            let dest_url = link_target(&dest_url).map_or(dest_url, CowStr::from);
             vec![Event::Start(Tag::Image { link_type, dest_url, title, id })]
         }
-        // A wide table scrolls inside of its box, and the page does not.
+        // A wide table scrolls inside of its box, so that the page does not.
         Event::Start(Tag::Table(columns)) => {
             vec![Event::Html("<div class=\"wide\" tabindex=\"0\">".into()), Event::Start(Tag::Table(columns))]
         }
@@ -83,7 +83,7 @@ pub fn render(text: &str, lead: impl Fn(&str) -> Option<String>) -> String {
     written
 }
 
-/// The headings in their order, with the ids that GitHub gives them.
+/// The headings in order, with the same ids as on GitHub.
 fn headings(events: Parser<'_>) -> Vec<Heading> {
     let mut found = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -111,7 +111,7 @@ fn headings(events: Parser<'_>) -> Vec<Heading> {
     found
 }
 
-/// Small letters, digits, hyphens and underscores; a space is a hyphen.
+/// Lower-case letters, digits, hyphens and underscores; a space becomes a hyphen.
 fn slug(text: &str) -> String {
     let kept = text.trim().chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()

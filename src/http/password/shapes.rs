@@ -1,5 +1,5 @@
-//! What the operations with passwords take and give. The shapes are those of Django REST framework and SimpleJWT, so
-//! that clients written for them work here.
+//! Requests and responses of the operations with passwords. They have the shapes of Django REST framework and
+//! SimpleJWT, so that clients written for them work here.
 
 use poem_openapi::{Object, registry::MetaSchema, types::Example};
 use secrecy::ExposeSecret;
@@ -71,9 +71,9 @@ impl Example for RegisterAccountRequest {
 pub struct RegisteredData {
     /// The account (UUID version 7).
     id: String,
-    /// As it was given.
+    /// As the user entered it.
     username: Option<String>,
-    /// As it was given.
+    /// As the user entered it.
     email: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Example for RegisteredData {
     }
 }
 
-/// A name and a password.
+/// A username and a password.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct TokenRequest {
@@ -107,7 +107,7 @@ impl Example for TokenRequest {
     }
 }
 
-/// A pair of tokens, as SimpleJWT answers it: without an envelope.
+/// A pair of tokens, as SimpleJWT returns it: without an envelope.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct SignedInData {
@@ -183,11 +183,11 @@ NewUsername, required: true, MetaSchema {
     pattern: Some("^[0-9A-Za-z._+-]*[A-Za-z_][0-9A-Za-z._+-]*$".to_owned()),
     ..schema("string", "Letters a-z, digits and `. _ + -`; at least one letter. Unique without regard to case.", "gaurav".into())
 });
-describe!(/// `email` where it must be there.
+describe!(/// `email` where it is required.
     Email, required: true, email());
-describe!(/// `email` where it may be left out; null and empty are none.
+describe!(/// `email` where it is optional; null and empty mean none.
     MaybeEmail, required: false, clearable(email()));
-describe!(/// A password that is to be kept.
+describe!(/// A new password.
 NewPassword, required: true, MetaSchema {
     min_length: Some(8),
     max_length: Some(128),
@@ -198,17 +198,17 @@ describe!(/// `password2`.
     SamePassword, required: false, clearable(secret("Optional: the same password again.")));
 describe!(/// `old_password`.
     OldPassword, required: false, clearable(secret("The current password. Required if there is one.")));
-describe!(/// `username` where somebody signs in.
+describe!(/// `username` of a sign-in.
     Username, required: true, MetaSchema { min_length: Some(1), ..schema("string", ANY_NAME, "gaurav".into()) });
-describe!(/// `password` where somebody signs in.
+describe!(/// `password` of a sign-in.
     Password, required: true, MetaSchema { min_length: Some(1), ..secret("The password.") });
-describe!(/// `username` of `login`, which takes a phone as well.
+describe!(/// `username` of `login`, which also takes a phone.
 LoginUsername, required: false, MetaSchema {
     min_length: Some(1),
     description: Some("With a `password`, instead of a `phone_number`: the username, the e-mail address, or the verified phone in any spelling."),
     ..clearable(schema("string", "", Value::Null))
 });
-describe!(/// `password` of `login`, which takes a phone as well.
+describe!(/// `password` of `login`, which also takes a phone.
 LoginPassword, required: false, MetaSchema {
     min_length: Some(1),
     format: Some("password"),
@@ -219,7 +219,7 @@ PersonName, required: false, MetaSchema {
     max_length: Some(LONGEST_NAME),
     ..clearable(schema("string", "Up to 150 characters; trimmed.", "Gaurav".into()))
 });
-describe!(/// `phone` that nobody proves.
+describe!(/// `phone`, which is not verified.
 ClaimedPhone, required: false, MetaSchema {
     max_length: Some(LONGEST_PHONE),
     ..clearable(schema("string", "An unverified phone, which the profile shows as `phone`.", "+916205829376".into()))

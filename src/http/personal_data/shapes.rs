@@ -1,6 +1,5 @@
-//! Everything that is held about a person, as she gets it.
+//! The response of the export: everything that is stored about a user.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::{Object, types::Example};
 
 use crate::{
@@ -11,12 +10,9 @@ use crate::{
         lead::Lead,
     },
     flows::personal_data::PersonalData,
+    http::timestamp::rfc3339,
     store::{messages::Received, otp::IssuedCode},
 };
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, false)
-}
 
 /// Everything that is stored about the user. Times are RFC 3339 in UTC; missing values are null.
 #[derive(Debug, Object)]
@@ -39,16 +35,15 @@ pub struct ExportData {
 }
 
 impl ExportData {
-    /// All of it.
-    pub fn from_personal_data(held: PersonalData, interests: &[Interest]) -> Self {
+    pub(super) fn from_personal_data(data: PersonalData, interests: &[Interest]) -> Self {
         Self {
-            exported_at: time(held.at),
-            profile: ExportedProfile::from_profile(&held.account.profile, interests),
-            account: ExportedAccount::from_account(held.account),
-            sessions: held.sessions.into_iter().map(ExportedSession::from_session).collect(),
-            messages: held.messages.into_iter().map(ExportedMessage::from_message).collect(),
-            codes: held.challenges.iter().map(ExportedCode::from_challenge).collect(),
-            lead: held.lead.map(ExportedLead::from_lead),
+            exported_at: rfc3339(data.at),
+            profile: ExportedProfile::from_profile(&data.account.profile, interests),
+            account: ExportedAccount::from_account(data.account),
+            sessions: data.sessions.into_iter().map(ExportedSession::from_session).collect(),
+            messages: data.messages.into_iter().map(ExportedMessage::from_message).collect(),
+            codes: data.challenges.iter().map(ExportedCode::from_challenge).collect(),
+            lead: data.lead.map(ExportedLead::from_lead),
         }
     }
 }
@@ -138,9 +133,9 @@ pub struct ExportedAccount {
     username: Option<String>,
     /// The e-mail address; not verified.
     email: Option<String>,
-    /// As it was given.
+    /// As the user entered it.
     first_name: Option<String>,
-    /// As it was given.
+    /// As the user entered it.
     last_name: Option<String>,
     /// `user`, `staff` or `admin`.
     role: String,
@@ -148,7 +143,7 @@ pub struct ExportedAccount {
     has_password: bool,
     /// Whether the account is active.
     is_active: bool,
-    /// When it was made.
+    /// When it was created.
     created_at: String,
     /// When it or its profile was last changed.
     updated_at: String,
@@ -168,8 +163,8 @@ impl ExportedAccount {
             role: account.role.as_str().to_owned(),
             has_password: account.has_password,
             is_active: account.is_active,
-            created_at: time(account.created_at),
-            updated_at: time(account.updated_at),
+            created_at: rfc3339(account.created_at),
+            updated_at: rfc3339(account.updated_at),
         }
     }
 }
@@ -185,9 +180,9 @@ pub struct ExportedProfile {
     birth_date: Option<String>,
     /// `male`, `female` or `other`.
     gender: Option<String>,
-    /// The text.
+    /// The text about the user.
     bio: Option<String>,
-    /// The place.
+    /// The location.
     location: Option<String>,
     /// The names of the interests that were chosen.
     event_interests: Vec<String>,
@@ -197,7 +192,9 @@ pub struct ExportedProfile {
 
 impl ExportedProfile {
     fn from_profile(profile: &Profile, interests: &[Interest]) -> Self {
-        let name = |id: &i64| interests.iter().find(|it| it.id == *id).map(|it| it.name.clone());
+        let name = |id: &i64| {
+            interests.iter().find(|interest| interest.id == *id).map(|interest| interest.name.clone())
+        };
         Self {
             profile_id: profile.id.to_string(),
             name: profile.name.clone(),
@@ -224,9 +221,9 @@ pub struct ExportedSession {
     address: String,
     /// When it was opened.
     created_at: String,
-    /// When it last got tokens.
+    /// The last sign-in or `refresh`.
     last_used_at: String,
-    /// When its user last confirmed.
+    /// The last sign-in or `confirm` of the session.
     confirmed_at: Option<String>,
     /// When it expires.
     expires_at: String,
@@ -241,11 +238,11 @@ impl ExportedSession {
             opened_by: session.opened_by.as_str().to_owned(),
             device: session.client.device,
             address: session.client.address,
-            created_at: time(session.created_at),
-            last_used_at: time(session.last_used_at),
-            confirmed_at: session.recent_auth_at.map(time),
-            expires_at: time(session.expires_at),
-            ended_at: session.ended_at.map(time),
+            created_at: rfc3339(session.created_at),
+            last_used_at: rfc3339(session.last_used_at),
+            confirmed_at: session.recent_auth_at.map(rfc3339),
+            expires_at: rfc3339(session.expires_at),
+            ended_at: session.ended_at.map(rfc3339),
         }
     }
 }
@@ -259,11 +256,11 @@ pub struct ExportedMessage {
     channel: String,
     /// The language of its text.
     language: String,
-    /// The status.
+    /// The delivery status.
     status: String,
-    /// When it was made.
+    /// When it was created.
     created_at: String,
-    /// When that was learnt.
+    /// When the status changed.
     updated_at: String,
 }
 
@@ -274,8 +271,8 @@ impl ExportedMessage {
             channel: message.channel,
             language: message.language,
             status: message.status,
-            created_at: time(message.created_at),
-            updated_at: time(message.updated_at),
+            created_at: rfc3339(message.created_at),
+            updated_at: rfc3339(message.updated_at),
         }
     }
 }
@@ -298,14 +295,14 @@ pub struct ExportedCode {
 }
 
 impl ExportedCode {
-    fn from_challenge(asked: &IssuedCode) -> Self {
+    fn from_challenge(code: &IssuedCode) -> Self {
         Self {
-            purpose: asked.purpose.as_str().to_owned(),
-            attempts: asked.challenge.attempts,
-            opened_at: time(asked.opened_at),
-            sent_at: asked.challenge.sent_at.map(time),
-            expires_at: time(asked.challenge.expires_at),
-            used_at: asked.challenge.consumed_at.map(time),
+            purpose: code.purpose.as_str().to_owned(),
+            attempts: code.challenge.attempts,
+            opened_at: rfc3339(code.opened_at),
+            sent_at: code.challenge.sent_at.map(rfc3339),
+            expires_at: rfc3339(code.challenge.expires_at),
+            used_at: code.challenge.consumed_at.map(rfc3339),
         }
     }
 }
@@ -313,15 +310,15 @@ impl ExportedCode {
 /// The sales team's lead.
 #[derive(Debug, Object)]
 pub struct ExportedLead {
-    /// The first request: `signup` or `login`.
+    /// The operation of the first request: `signup` or `login`.
     source: String,
     /// `new`, `contacted`, `converted` or `lost`.
     state: String,
     /// How often a code was requested.
     requests: i64,
-    /// The first time.
+    /// The first request.
     first_requested_at: String,
-    /// The last time.
+    /// The last request.
     last_requested_at: String,
     /// When the code was verified.
     converted_at: Option<String>,
@@ -335,9 +332,9 @@ impl ExportedLead {
             source: lead.source,
             state: lead.state,
             requests: lead.requests,
-            first_requested_at: time(lead.first_requested_at),
-            last_requested_at: time(lead.last_requested_at),
-            converted_at: lead.converted_at.map(time),
+            first_requested_at: rfc3339(lead.first_requested_at),
+            last_requested_at: rfc3339(lead.last_requested_at),
+            converted_at: lead.converted_at.map(rfc3339),
             notes: lead.notes,
         }
     }

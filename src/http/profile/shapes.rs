@@ -1,11 +1,13 @@
-//! What the profile operations take and give.
+//! Requests and responses of the profile operations.
 
-use chrono::SecondsFormat;
 use poem_openapi::{Object, registry::MetaSchema, types::Example};
 
 use crate::{
     domain::{account::Account, credentials::LONGEST_PHONE, interests::Interest},
-    http::fields::{self, Describe, Field, describe, schema},
+    http::{
+        fields::{self, Describe, Field, describe, schema},
+        timestamp::rfc3339,
+    },
 };
 
 /// A complete profile.
@@ -26,8 +28,6 @@ pub struct CompleteProfileRequest {
 impl Example for CompleteProfileRequest {
     fn example() -> Self {
         Self {
-            // Whoever is signed in may send the example as it is.
-            phone_number: Field::absent(),
             name: Field::example_of("Gaurav Kumar"),
             birth_date: Field::example_of("1995-01-01"),
             gender: Field::example_of("male"),
@@ -38,11 +38,13 @@ impl Example for CompleteProfileRequest {
             ]),
             bio: Field::example_of("I like live music."),
             location: Field::example_of("Patna"),
+            // Any signed-in user can send the example as it is.
+            phone_number: Field::default(),
         }
     }
 }
 
-describe!(/// `phone`, which nobody proved.
+describe!(/// `phone`, which is not verified.
 ClaimedPhone, required: false, MetaSchema {
     nullable: true,
     max_length: Some(LONGEST_PHONE),
@@ -69,8 +71,6 @@ pub struct ChangeProfileRequest {
 impl Example for ChangeProfileRequest {
     fn example() -> Self {
         Self {
-            // Whoever is signed in may send the example as it is.
-            phone_number: Field::absent(),
             name: Field::example_of("Gaurav Kumar"),
             birth_date: Field::example_of("1995-01-01"),
             gender: Field::example_of("male"),
@@ -78,7 +78,9 @@ impl Example for ChangeProfileRequest {
             profile_pictures: Field::example_of(vec!["https://example.com/pic3.jpg"]),
             bio: Field::example_of(serde_json::Value::Null),
             location: Field::example_of("Mumbai"),
-            phone: Field::absent(),
+            // Any signed-in user can send the example as it is.
+            phone_number: Field::default(),
+            phone: Field::default(),
         }
     }
 }
@@ -151,7 +153,7 @@ impl Example for EventInterest {
 pub struct EventInterestsAnswer {
     /// Always true.
     pub(super) success: bool,
-    /// For a person; it may change.
+    /// For people; it may change.
     pub(super) message: String,
     /// By name.
     pub(super) data: Vec<EventInterest>,
@@ -234,7 +236,7 @@ pub struct Profile {
     pub(super) is_verified: bool,
     /// Whether the account is active: always true here.
     pub(super) is_active: bool,
-    /// When the account was made (RFC 3339, UTC).
+    /// When the account was created (RFC 3339, UTC).
     pub(super) created_at: String,
     /// When the account or the profile last changed (RFC 3339, UTC).
     pub(super) updated_at: String,
@@ -267,8 +269,8 @@ impl Profile {
             profile_pictures: profile.profile_pictures.clone(),
             is_verified: account.phone.is_some(),
             is_active: account.is_active,
-            created_at: account.created_at.to_rfc3339_opts(SecondsFormat::Micros, false),
-            updated_at: account.updated_at.to_rfc3339_opts(SecondsFormat::Micros, false),
+            created_at: rfc3339(account.created_at),
+            updated_at: rfc3339(account.updated_at),
         }
     }
 }

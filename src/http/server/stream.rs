@@ -1,4 +1,4 @@
-//! A socket that tells its [`Watch`] what comes and goes.
+//! A socket that reports its reads and writes to a [`Watch`].
 
 use std::{
     io,
@@ -14,47 +14,47 @@ use tokio::{
 
 use super::watch::Watch;
 
-/// How an HTTP/2 connection begins (RFC 9113, section 3.4). No method of HTTP/1 is called `PRI`.
+/// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4). HTTP/1 has no method `PRI`.
 const HTTP2: [u8; 4] = *b"PRI ";
 
-/// A socket, and the first bytes of it that were looked at already.
+/// A socket, and its first bytes, which were already read to detect HTTP/2.
 pub(super) struct Stream {
     socket: TcpStream,
     first: [u8; HTTP2.len()],
-    /// How many of these there are, and how many of them were read again.
-    known: usize,
-    read: usize,
+    /// How many first bytes there are, and how many of them were handed on.
+    peeked: usize,
+    handed_on: usize,
     watch: Arc<Watch>,
 }
 
 impl Stream {
     pub(super) fn new(socket: TcpStream, watch: Arc<Watch>) -> Self {
-        Self { socket, first: [0; HTTP2.len()], known: 0, read: 0, watch }
+        Self { socket, first: [0; HTTP2.len()], peeked: 0, handed_on: 0, watch }
     }
 
-    /// Whether the client speaks HTTP/2 without having been asked ("prior knowledge").
+    /// Whether the client starts with HTTP/2 ("prior knowledge").
     pub(super) async fn is_http2(&mut self) -> io::Result<bool> {
-        while self.known < HTTP2.len() && HTTP2.starts_with(self.looked_at()) {
-            let Some(rest) = self.first.get_mut(self.known..) else { break };
+        while self.peeked < HTTP2.len() && HTTP2.starts_with(self.peeked_bytes()) {
+            let Some(rest) = self.first.get_mut(self.peeked..) else { break };
             match self.socket.read(rest).await? {
                 0 => break,
-                more => self.known += more,
+                more => self.peeked += more,
             }
         }
         Ok(self.first == HTTP2)
     }
 
-    fn looked_at(&self) -> &[u8] {
-        self.first.get(..self.known).unwrap_or_default()
+    fn peeked_bytes(&self) -> &[u8] {
+        self.first.get(..self.peeked).unwrap_or_default()
     }
 
-    /// Passes over what comes until nothing does any more. To close a socket that has unread bytes is to reset it, and
-    /// the client would lose the answer that it was sent last.
-    pub(super) async fn pass_over(&mut self, mut most: usize) {
+    /// Reads and discards the remaining input, up to a limit. Closing a socket with unread bytes resets the connection,
+    /// and the client would lose the last response.
+    pub(super) async fn discard(&mut self, mut limit: usize) {
         let mut bytes = [0; 4096];
         while let Ok(length @ 1..) = self.socket.read(&mut bytes).await {
-            match most.checked_sub(length) {
-                Some(left) => most = left,
+            match limit.checked_sub(length) {
+                Some(left) => limit = left,
                 None => return,
             }
         }
@@ -67,28 +67,28 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let unread = self.first.get(self.read..self.known).unwrap_or_default();
+        let unread = self.first.get(self.handed_on..self.peeked).unwrap_or_default();
         let taken = unread.len().min(into.remaining());
         if taken > 0 {
             let unread = unread.get(..taken).unwrap_or_default();
             into.put_slice(unread);
-            self.watch.came(unread);
-            self.read += taken;
+            self.watch.received(unread);
+            self.handed_on += taken;
             return Poll::Ready(Ok(()));
         }
         let before = into.filled().len();
         let poll = Pin::new(&mut self.socket).poll_read(cx, into);
         if let Some(bytes @ [_, ..]) = into.filled().get(before..) {
-            self.watch.came(bytes);
+            self.watch.received(bytes);
         }
         poll
     }
 }
 
 impl Stream {
-    fn noted(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn report_write(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if poll.is_pending() {
-            self.watch.stuck();
+            self.watch.write_blocked();
         }
         poll
     }
@@ -97,7 +97,7 @@ impl Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.noted(poll)
+        self.report_write(poll)
     }
 
     fn poll_write_vectored(
@@ -106,18 +106,18 @@ impl AsyncWrite for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.noted(poll)
+        self.report_write(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()
     }
 
-    /// hyper comes here when it has nothing left to write.
+    /// hyper calls this when it has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.socket).poll_flush(cx);
         if poll.is_ready() {
-            self.watch.sent();
+            self.watch.write_done();
         }
         poll
     }

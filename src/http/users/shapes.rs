@@ -1,97 +1,30 @@
-//! What the operations on users take and give.
+//! Requests and responses of the operations on users.
 
-use std::{borrow::Cow, marker::PhantomData};
-
-use chrono::SecondsFormat;
-use poem_openapi::{
-    Object,
-    registry::{MetaSchema, MetaSchemaRef},
-    types::{Example, ParseFromParameter, ParseResult, Type},
-};
+use poem_openapi::{Object, registry::MetaSchema, types::Example};
 
 use crate::{
     domain::{
         credentials::{LONGEST_EMAIL, LONGEST_NAME},
         users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     },
-    http::fields::{Describe, Field},
+    http::{
+        fields::{Describe, Field, describe},
+        timestamp::rfc3339,
+    },
 };
 
-/// A parameter as it came: reading it never fails, so that one answer names every fault.
-pub struct Parameter<D> {
-    text: Option<String>,
-    description: PhantomData<D>,
-}
-
-impl<D> Parameter<D> {
-    /// What came, if something did.
-    pub fn text(&self) -> Option<&str> {
-        self.text.as_deref()
-    }
-}
-
-impl<D: Describe> Type for Parameter<D> {
-    const IS_REQUIRED: bool = D::REQUIRED;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        D::NAME.into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(D::schema()))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self::RawValueType> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self::RawElementValueType> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl<D: Describe> ParseFromParameter for Parameter<D> {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Ok(Self { text: Some(text.to_owned()), description: PhantomData })
-    }
-
-    fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(texts: I) -> ParseResult<Self> {
-        let text = texts.into_iter().next().map(|text| text.as_ref().to_owned());
-        Ok(Self { text, description: PhantomData })
-    }
-}
-
-/// Something that may be left out.
-macro_rules! describe {
-    ($(#[$doc:meta])* $name:ident, $schema:expr) => {
-        $(#[$doc])*
-        pub struct $name;
-
-        impl Describe for $name {
-            const REQUIRED: bool = false;
-            const NAME: &'static str = stringify!($name);
-
-            fn schema() -> MetaSchema {
-                $schema
-            }
-        }
-    };
-}
-
-fn whole_number(most: Option<f64>, usual: u64) -> MetaSchema {
+fn whole_number(maximum: Option<f64>, default: u64) -> MetaSchema {
     MetaSchema {
         minimum: Some(1.0),
-        maximum: most,
-        default: Some(usual.into()),
+        maximum,
+        default: Some(default.into()),
         ..MetaSchema::new_with_format("integer", "int64")
     }
 }
 
-fn text(most: usize, description: &'static str, example: &'static str) -> MetaSchema {
+fn text(max_length: usize, description: &'static str, example: &'static str) -> MetaSchema {
     MetaSchema {
-        max_length: Some(most),
+        max_length: Some(max_length),
         description: Some(description),
         example: Some(example.into()),
         ..MetaSchema::new("string")
@@ -99,50 +32,41 @@ fn text(most: usize, description: &'static str, example: &'static str) -> MetaSc
 }
 
 describe!(/// `page`.
-PageIs, whole_number(None, 1));
+PageNumber, required: false, whole_number(None, 1));
 describe!(/// `per_page`.
-PerPageIs, MetaSchema { example: Some(USUAL_PER_PAGE.into()), ..whole_number(Some(100.0), USUAL_PER_PAGE) });
+PerPage, required: false, MetaSchema { example: Some(USUAL_PER_PAGE.into()), ..whole_number(Some(100.0), USUAL_PER_PAGE) });
 describe!(/// `search`.
-SearchIs, MetaSchema { description: None, ..text(LONGEST_SEARCH, "", "gaurav") });
-describe!(/// `first_name` and `last_name`: null clears.
-NameIs, MetaSchema { nullable: true, ..text(LONGEST_NAME, "Up to 150 characters; trimmed. Null clears it.", "Gaurav") });
-describe!(/// `email`: null clears.
-EmailIs, MetaSchema {
+SearchText, required: false, MetaSchema { description: None, ..text(LONGEST_SEARCH, "", "gaurav") });
+describe!(/// `first_name` and `last_name`: null clears it.
+PersonName, required: false, MetaSchema { nullable: true, ..text(LONGEST_NAME, "Up to 150 characters; trimmed. Null clears it.", "Gaurav") });
+describe!(/// `email`: null clears it.
+Email, required: false, MetaSchema {
     nullable: true,
     format: Some("email"),
     ..text(LONGEST_EMAIL, "Unique without regard to case; not verified. Null clears it.", "gaurav@example.com")
 });
 describe!(/// `role`.
-RoleIs, MetaSchema {
+Role, required: false, MetaSchema {
     description: Some("By admins only, never on their own account. A new role ends the user's sessions."),
     example: Some("user".into()),
     ..MetaSchema::new("string")
 });
 describe!(/// `is_active`.
-IsActiveIs, MetaSchema {
+IsActive, required: false, MetaSchema {
     description: Some("By admins only, never on their own account. False ends the user's sessions."),
     example: Some(true.into()),
     ..MetaSchema::new("boolean")
 });
 
-/// Which page.
-pub type PageNumber = Parameter<PageIs>;
-
-/// How many users it has.
-pub type PerPage = Parameter<PerPageIs>;
-
-/// What users are found by.
-pub type SearchText = Parameter<SearchIs>;
-
 /// The fields of a user to change. Fields that are left out stay.
-#[derive(Debug, Object)]
+#[derive(Debug, Default, Object)]
 #[oai(example)]
 pub struct ChangeUserRequest {
-    pub(super) first_name: Field<NameIs>,
-    pub(super) last_name: Field<NameIs>,
-    pub(super) email: Field<EmailIs>,
-    pub(super) role: Field<RoleIs>,
-    pub(super) is_active: Field<IsActiveIs>,
+    pub(super) first_name: Field<PersonName>,
+    pub(super) last_name: Field<PersonName>,
+    pub(super) email: Field<Email>,
+    pub(super) role: Field<Role>,
+    pub(super) is_active: Field<IsActive>,
 }
 
 impl Example for ChangeUserRequest {
@@ -151,8 +75,7 @@ impl Example for ChangeUserRequest {
             first_name: Field::example_of("Gaurav"),
             last_name: Field::example_of("Kumar"),
             email: Field::example_of("gaurav@example.com"),
-            role: Field::absent(),
-            is_active: Field::absent(),
+            ..Self::default()
         }
     }
 }
@@ -167,9 +90,9 @@ pub struct User {
     username: Option<String>,
     /// Not verified.
     email: Option<String>,
-    /// As it was given.
+    /// As the user entered it.
     first_name: Option<String>,
-    /// As it was given.
+    /// As the user entered it.
     last_name: Option<String>,
     /// The verified phone in E.164.
     phone_number: Option<String>,
@@ -187,7 +110,7 @@ pub struct User {
     is_verified: bool,
     /// Whether the profile still lacks a name, birth date, gender, interest or picture.
     needs_profile_completion: bool,
-    /// When the account was made (RFC 3339, UTC).
+    /// When the account was created (RFC 3339, UTC).
     created_at: String,
     /// When the account or the profile last changed (RFC 3339, UTC).
     updated_at: String,
@@ -198,7 +121,6 @@ pub struct User {
 impl User {
     pub(super) fn from_user(user: &users::User) -> Self {
         let account = &user.account;
-        let time = |time: chrono::DateTime<chrono::Utc>| time.to_rfc3339_opts(SecondsFormat::Micros, false);
         Self {
             id: account.id.to_string(),
             username: account.username.clone(),
@@ -213,9 +135,9 @@ impl User {
             is_active: account.is_active,
             is_verified: account.phone.is_some(),
             needs_profile_completion: account.profile.needs_completion(),
-            created_at: time(account.created_at),
-            updated_at: time(account.updated_at),
-            last_login: user.last_login.map(time),
+            created_at: rfc3339(account.created_at),
+            updated_at: rfc3339(account.updated_at),
+            last_login: user.last_login.map(rfc3339),
         }
     }
 }

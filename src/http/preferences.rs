@@ -1,32 +1,49 @@
-//! The languages that a client prefers.
+//! How a client wants its code to be delivered: channel, platform and languages.
 
 use poem::{
     Request,
     http::{HeaderValue, header},
 };
 
-/// More languages than a person reads, and longer tags than there are, are somebody's game.
-const MOST_LANGUAGES: usize = 16;
-const LONGEST_TAG: usize = 35;
+use super::fields::{self, Field, FieldErrors};
+use crate::{domain::delivery::ChannelPolicy, flows::DeliveryPreferences};
 
-/// The tags of `Accept-Language`, the best first (RFC 9110, section 12.5.4). What cannot be read is passed over.
+/// Limits of `Accept-Language`, well above what real clients send.
+const MAX_LANGUAGES: usize = 16;
+const MAX_TAG_LENGTH: usize = 35;
+
+/// Reads the delivery preferences of a request for a code; none if a field has an error.
+pub fn delivery_preferences(
+    request: &Request,
+    channel: &Field<fields::Channel>,
+    platform: &Field<fields::Platform>,
+    channels: &ChannelPolicy,
+    errors: &mut FieldErrors,
+) -> Option<DeliveryPreferences> {
+    let channel = errors.check("channel", fields::channel(channel, channels));
+    let platform = errors.check("platform", fields::platform(platform));
+    let (channel, platform) = channel.zip(platform)?;
+    Some(DeliveryPreferences { channel, platform, languages: languages(request) })
+}
+
+/// The tags of `Accept-Language`, the preferred ones first (RFC 9110, section 12.5.4). Invalid ones are skipped.
 pub fn languages(request: &Request) -> Vec<String> {
     let header = request.headers().get(header::ACCEPT_LANGUAGE).map(HeaderValue::as_bytes);
     let header = String::from_utf8_lossy(header.unwrap_or_default());
     let mut ranges: Vec<(f32, &str)> = header
         .split(',')
-        .take(MOST_LANGUAGES)
+        .take(MAX_LANGUAGES)
         .filter_map(|range| {
             let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
             let weight: f32 =
                 weight.trim().strip_prefix(['q', 'Q'])?.trim().strip_prefix('=')?.trim().parse().ok()?;
             let tag = tag.trim();
-            let is_tag = (1..=LONGEST_TAG).contains(&tag.len())
+            let is_tag = (1..=MAX_TAG_LENGTH).contains(&tag.len())
                 && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             (is_tag && weight > 0.0).then_some((weight, tag))
         })
         .collect();
-    // Of two that weigh the same, the first stays first.
+    // The sort is stable: tags of the same weight keep their order.
     ranges.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     ranges.into_iter().map(|(_, tag)| tag.to_owned()).collect()
 }
@@ -50,6 +67,6 @@ mod tests {
         }
         assert!(languages(&Request::builder().finish()).is_empty());
         let many = Request::builder().header(header::ACCEPT_LANGUAGE, "hi,".repeat(500)).finish();
-        assert_eq!(languages(&many).len(), MOST_LANGUAGES);
+        assert_eq!(languages(&many).len(), MAX_LANGUAGES);
     }
 }
