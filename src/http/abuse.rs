@@ -232,7 +232,7 @@ impl AbuseApi {
 
     /// Unlock a phone
     ///
-    /// Forgets wrong guesses from every address, and failures in a row. ErrorMessages sent still count. Verify the caller
+    /// Forgets wrong guesses from every address, and failures in a row. Messages sent still count. Verify the caller
     /// first: an attacker also wants the number unlocked.
     #[oai(path = "/api/abuse/phones/:phone/unlock", method = "post", operation_id = "unlockPhone")]
     async fn unlock(

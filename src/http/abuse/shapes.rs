@@ -63,7 +63,7 @@ pub struct Prefix {
     sent: i64,
     /// Codes that came back.
     verified: i64,
-    /// ErrorMessages to phones without an account that count against it now.
+    /// Messages to phones without an account that count against it now.
     unanswered: u64,
     /// Until when it is closed (RFC 3339, UTC), or null.
     closed_until: Option<String>,
@@ -251,7 +251,7 @@ impl Example for PhoneBudget {
 
 /// The state of a phone.
 #[derive(Debug, Object)]
-#[oai(example)]
+#[oai(example, rename = "PhoneStanding")]
 pub struct PhoneStatus {
     /// The phone in E.164.
     phone_number: String,
