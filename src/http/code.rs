@@ -329,7 +329,7 @@ impl CodeApi {
         })
     }
 
-    /// The request with all of its fields, or everything that is wrong with them.
+    /// Reads all fields of a request for a code.
     fn code_request(
         &self,
         request: &Request,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     budgets::row,
     on_both,
-    prefixes::{request_code, entries},
+    prefixes::{entries, request_code},
     roles::{STAFF, sign_in_with_role},
     schema::connect,
     support::{OTHER_PHONE, PHONE, TestServer},

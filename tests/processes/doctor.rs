@@ -82,7 +82,12 @@ fn with_no_settings_it_warns_and_makes_nothing() {
     assert_line(&output, "settings", "ok", &["ENVIRONMENT=dev"]);
     assert_line(&output, "secrets", "warn", &["SECRET_KEY is not set"]);
     assert_line(&output, "secrets", "warn", &["JWT_SECRET_KEY is not set"]);
-    assert_line(&output, "database", "warn", &["loopin-auth.sqlite3", "does not exist yet", "loopin-auth migrate"]);
+    assert_line(
+        &output,
+        "database",
+        "warn",
+        &["loopin-auth.sqlite3", "does not exist yet", "loopin-auth migrate"],
+    );
     assert_line(&output, "migrations", "warn", &["no database yet"]);
     assert_line(&output, "Twilio", "ok", &["test mode"]);
     assert_line(&output, "delivery reports", "ok", &["test mode"]);
