@@ -18,7 +18,7 @@ const LIST: &str = "/api/abuse/prefixes";
 
 /// How the server writes a time into SQLite; PostgreSQL reads it too.
 fn stored(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%d %H:%M:%S%.6f +00:00").to_string()
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }
 
 fn shown(time: DateTime<Utc>) -> Value {

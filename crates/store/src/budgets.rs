@@ -35,7 +35,7 @@ pub(super) use self::{
 
 /// One row.
 pub async fn find(db: &impl ConnectionTrait, key: &BudgetKey) -> Result<Option<BudgetRow>, StoreError> {
-    Ok(Entity::find().filter(has_key(key)).one(db).await?.and_then(read))
+    Ok(Entity::find().filter(has_key(key)).one(db).await?.as_ref().and_then(read))
 }
 
 /// The rows of these charges.
@@ -44,7 +44,7 @@ pub async fn list(db: &impl ConnectionTrait, charges: &[Charge]) -> Result<Vec<B
         return Ok(Vec::new());
     }
     let keys = charges.iter().map(|charge| key::encode(&charge.key));
-    Ok(readable(Entity::find().filter(Column::Key.is_in(keys)).all(db).await?))
+    Ok(readable(&Entity::find().filter(Column::Key.is_in(keys)).all(db).await?))
 }
 
 /// The rows of a phone, in the order of their keys.
@@ -53,7 +53,7 @@ pub async fn list_of_phone(
     phone_hash: &Pseudonym,
 ) -> Result<Vec<BudgetRow>, StoreError> {
     let rows = Entity::find().filter(begins_with(&key::of_phone(phone_hash))).order_by_asc(Column::Key);
-    Ok(readable(rows.all(db).await?))
+    Ok(readable(&rows.all(db).await?))
 }
 
 /// Corrects what a clock that was wrong wrote into a row: charges in the future become charges of now, and a prefix stays
@@ -103,7 +103,7 @@ pub async fn purge_phone_guesses(
         .lock(LockType::Update)
         .into_query();
     let delete = Entity::delete_many().filter(Column::Key.in_subquery(these));
-    Ok(readable(delete.exec_with_returning(db).await?))
+    Ok(readable(&delete.exec_with_returning(db).await?))
 }
 
 /// Removes up to `most` rows that have ended. Returns how many.
@@ -153,11 +153,11 @@ pub(super) fn begins_with(beginning: &str) -> Condition {
 }
 
 /// The rows whose keys this version can read.
-pub(super) fn readable(rows: Vec<Model>) -> Vec<BudgetRow> {
-    rows.into_iter().filter_map(read).collect()
+pub(super) fn readable(rows: &[Model]) -> Vec<BudgetRow> {
+    rows.iter().filter_map(read).collect()
 }
 
-fn read(row: Model) -> Option<BudgetRow> {
+fn read(row: &Model) -> Option<BudgetRow> {
     Some(BudgetRow {
         key: key::decode(&row.key)?,
         log: log::times(&row.log),

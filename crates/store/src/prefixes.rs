@@ -37,7 +37,7 @@ pub async fn close(
         .filter(is_full(policy, now))
         .exec_with_returning(db)
         .await?;
-    Ok(readable(closed).pop())
+    Ok(readable(&closed).pop())
 }
 
 /// Opens a prefix after a code of it was verified, if it is closed or half open and staff do not hold it closed. `None`
@@ -55,7 +55,7 @@ pub async fn open(
         .filter(is_after(Column::HeldUntil, now).not())
         .exec_with_returning(db)
         .await?;
-    Ok(readable(opened).pop())
+    Ok(readable(&opened).pop())
 }
 
 /// Opens the rows of a prefix, whatever their state, and holds them open until the given time. A prefix of a country code
@@ -95,12 +95,12 @@ async fn update(
         .filter(is_prefix(prefix))
         .exec_with_returning(db)
         .await?;
-    Ok(readable(updated))
+    Ok(readable(&updated))
 }
 
 /// The rows of a prefix: one for each country that shares its country code.
 pub async fn list(db: &impl ConnectionTrait, prefix: &PrefixName) -> Result<Vec<BudgetRow>, StoreError> {
-    Ok(readable(Entity::find().filter(is_prefix(prefix)).order_by_asc(Column::Key).all(db).await?))
+    Ok(readable(&Entity::find().filter(is_prefix(prefix)).order_by_asc(Column::Key).all(db).await?))
 }
 
 /// A page of prefixes, those with the most messages first, and how many prefixes there are.
@@ -124,7 +124,7 @@ pub async fn list_page(
         .limit(page.size())
         .all(db)
         .await?;
-    Ok((readable(rows), total))
+    Ok((readable(&rows), total))
 }
 
 #[derive(FromQueryResult)]

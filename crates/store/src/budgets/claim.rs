@@ -31,8 +31,8 @@ pub async fn claim(
     kept: usize,
 ) -> Result<Option<Vec<BudgetRow>>, StoreError> {
     let now = charge_id.at;
-    let charged = || charges.iter().filter(|charge| charge.is_charged);
-    let mut rows: Vec<NewRow> = charged().map(|charge| first_charge(charge, charge_id)).collect();
+    let to_charge = || charges.iter().filter(|charge| charge.is_charged);
+    let mut rows: Vec<NewRow> = to_charge().map(|charge| first_charge(charge, charge_id)).collect();
     rows.sort_by(|one, other| one.key.cmp(&other.key));
     if rows.is_empty() {
         return Ok(Some(Vec::new()));
@@ -51,7 +51,7 @@ pub async fn claim(
     ]);
     let mut count: SimpleExpr = Expr::col((Entity, Column::Count)).add(1_i64);
     if db.get_database_backend() == DbBackend::Postgres
-        && let Some(refuses) = guard::any_refuses(charged(), now)
+        && let Some(refuses) = guard::any_refuses(to_charge(), now)
     {
         count = Expr::case(refuses, failure()).finally(count).into();
     }
@@ -62,8 +62,8 @@ pub async fn claim(
         .value(Column::CooldownStartedAt, cooldown_started_at)
         .value(Column::EndsAt, Expr::col((NEW, Column::EndsAt)));
     match upsert::run(db, select, conflict).await {
-        Ok(charged) if charged.is_empty() => Ok(None),
-        Ok(charged) => Ok(Some(readable(charged))),
+        Ok(rows) if rows.is_empty() => Ok(None),
+        Ok(rows) => Ok(Some(readable(&rows))),
         Err(error) if error::is_bad_text(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
