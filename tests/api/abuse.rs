@@ -187,11 +187,11 @@ on_both! {
             nothing.assert_ok().json(),
             json!({"phone_number": PHONE, "is_locked": false, "not_served": null, "budgets": [], "prefix": null})
         );
-        let server = lenient(&server).await;
-        server.from("203.0.113.7").signup(PHONE).await.assert_ok();
-        guess(&server, PHONE, "203.0.113.7", 10).await;
+        let other = lenient(&server).await;
+        other.from("203.0.113.7").signup(PHONE).await.assert_ok();
+        guess(&other, PHONE, "203.0.113.7", 10).await;
         let until = server.now() + Duration::days(1) - Duration::seconds(90);
-        let locked = server.get_as(&staff.access, path).await;
+        let locked = other.get_as(&staff.access, path).await;
         assert_eq!(locked.at("/is_locked"), json!(true), "{}", locked.text);
         let budgets = locked.at("/budgets");
         let named = |name: &str| budgets.as_array().unwrap().iter().find(|budget| budget["budget"] == name).cloned().unwrap();
@@ -205,7 +205,7 @@ on_both! {
         assert_eq!(named("phone-sends")["used"], json!(4));
         assert_eq!(locked.at("/prefix/prefix"), json!("+916205"));
         // The answer does not contain the phone.
-        assert_eq!(server.count("SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'").await, 0);
+        assert_eq!(other.count("SELECT COUNT(*) FROM budgets WHERE key LIKE '%6205829376%'").await, 0);
         let left_out = server.second_server(&[("SMS_BLOCKED_PREFIXES", "+91")]).await;
         assert_eq!(left_out.get_as(&staff.access, path).await.at("/not_served"), json!("blocked"));
         server.get_as(&staff.access, "/api/abuse/phones/12").await.assert_error(422, "validation_failed");

@@ -102,8 +102,8 @@ on_both! {
         let tokens = server.sign_in(PHONE).await;
         server.advance(10);
         post_empty_as(&server, &tokens, PATH).await.assert_ok();
-        let server = server.second_server(&[]).await;
-        let answer = server.signup(PHONE).await;
+        let other = server.second_server(&[]).await;
+        let answer = other.signup(PHONE).await;
         answer.assert_error(429, "otp_cooldown");
         assert_eq!(answer.at("/error/retry_after"), json!(20));
         server.advance(19);

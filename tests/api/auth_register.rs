@@ -69,8 +69,8 @@ on_both! {
     async fn of_many_at_once_one_gets_the_name(server: TestServer) {
         let other_server = server.second_server(&[]).await;
         let answers = join_all((0..8).map(|number| {
-            let server = if number % 2 == 0 { &server } else { &other_server };
-            server.post(PATH, body(json!({"email": format!("gaurav{number}@example.com")})))
+            let other = if number % 2 == 0 { &server } else { &other_server };
+            other.post(PATH, body(json!({"email": format!("gaurav{number}@example.com")})))
         })).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
         for answer in answers.iter().filter(|answer| answer.status != 201) {

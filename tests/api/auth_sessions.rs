@@ -172,8 +172,8 @@ on_both! {
         let other_server = server.second_server(&[]).await;
         let body = json!({ "username": "gaurav", "password": PASSWORD });
         let answers = join_all((0..30).map(|number| {
-            let server = if number % 2 == 0 { &server } else { &other_server };
-            server.post("/api/auth/login", body.clone())
+            let other = if number % 2 == 0 { &server } else { &other_server };
+            other.post("/api/auth/login", body.clone())
         })).await;
         let all: Vec<Tokens> = answers.iter().map(|answer| {
             answer.assert_ok();

@@ -122,10 +122,10 @@ on_both! {
 
     async fn of_a_send_that_may_be_out_only_the_cooldown_is_lifted(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
+        let other = server_that_sends_to(&server, &stub.uri(), &[]).await;
         // An error of Twilio: it is unknown whether the message was sent.
         set_answer(&stub, ResponseTemplate::new(500)).await;
-        let one = server.from("203.0.113.7");
+        let one = other.from("203.0.113.7");
         for number in 0..3 {
             one.signup(PHONE).await.assert_error(503, "sms_unavailable");
             assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, number + 1);
@@ -134,8 +134,8 @@ on_both! {
         assert_refused(&one.signup(PHONE).await, "rate_limited", budget, (3, HOUR), HOUR);
         // The charges of a message that is refused permanently are returned, and the others stay.
         set_answer(&stub, rejected(400, 21_211)).await;
-        server.advance(60);
-        let another = server.from("203.0.113.8");
+        other.advance(60);
+        let another = other.from("203.0.113.8");
         another.signup(PHONE).await.assert_error(400, "phone_unreachable");
         assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, 3);
         // A message that is accepted starts the cooldown, and `resend_in` follows the budgets.
@@ -149,17 +149,17 @@ on_both! {
         let stub = MockServer::start().await;
         let slow = rejected(400, 21_211).set_delay(Duration::from_millis(700));
         Mock::given(any()).respond_with(slow).mount(&stub).await;
-        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
+        let other = server_that_sends_to(&server, &stub.uri(), &[]).await;
         let waiting = tokio::spawn({
-            let one = server.from("203.0.113.7");
+            let one = other.from("203.0.113.7");
             async move { one.signup(PHONE).await }
         });
         first_request(&stub).await;
-        server.from("203.0.113.8").signup(PHONE).await.assert_error(429, "otp_cooldown");
+        other.from("203.0.113.8").signup(PHONE).await.assert_error(429, "otp_cooldown");
         waiting.await.unwrap().assert_error(400, "phone_unreachable");
         // Both charges are returned: one message was refused by the provider, one by the cooldown.
         assert_eq!(charges(&server, &row(&server, PHONE, "sends")).await, 0);
-        server.from("203.0.113.8").signup(PHONE).await.assert_error(400, "phone_unreachable");
+        other.from("203.0.113.8").signup(PHONE).await.assert_error(400, "phone_unreachable");
     }
 
     async fn the_wait_for_the_next_code_is_that_of_the_budgets(server: TestServer) {

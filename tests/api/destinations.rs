@@ -22,26 +22,26 @@ on_both! {
         // The account was made before the country was excluded.
         server.sign_in(BRITISH).await;
         server.advance(30);
-        let server = server.second_server(&[("SMS_ALLOWED_COUNTRIES", "IN")]).await;
-        server.signup(PHONE).await.assert_ok();
+        let other = server.second_server(&[("SMS_ALLOWED_COUNTRIES", "IN")]).await;
+        other.signup(PHONE).await.assert_ok();
         let rows = "SELECT COUNT(*) FROM budgets WHERE key NOT LIKE 'address/%/requests'";
-        let before = server.count(rows).await;
+        let before = other.count(rows).await;
         let unknown = "+447400123457";
         // A known, an unknown and a disabled one: the same answer.
         let mut answers = Vec::new();
         for phone in [BRITISH, unknown] {
-            answers.push(server.signup(phone).await);
-            answers.push(server.login(phone).await);
+            answers.push(other.signup(phone).await);
+            answers.push(other.login(phone).await);
         }
         server.disable(BRITISH).await;
-        answers.push(server.login(BRITISH).await);
+        answers.push(other.login(BRITISH).await);
         for answer in &answers {
             assert_left_out(answer, "region_not_allowed");
             assert_eq!(answer.text, answers[0].text);
         }
-        assert_eq!(server.count(rows).await, before);
-        assert!(server.inbox_of(BRITISH).is_empty() && server.inbox_of(unknown).is_empty());
-        let refused = entries(&server, Action::CodeRefused).await;
+        assert_eq!(other.count(rows).await, before);
+        assert!(other.inbox_of(BRITISH).is_empty() && other.inbox_of(unknown).is_empty());
+        let refused = entries(&other, Action::CodeRefused).await;
         assert_eq!(refused.len(), 5);
         assert_eq!(
             refused[0].detail.json(),

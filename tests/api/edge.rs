@@ -198,21 +198,21 @@ on_both! {
     }
 
     async fn only_named_hosts_are_answered(server: TestServer) {
-        let server = server.second_server(&[("ALLOWED_HOSTS", "api.example.com, .loopin.test,[::1]")]).await;
+        let other = server.second_server(&[("ALLOWED_HOSTS", "api.example.com, .loopin.test,[::1]")]).await;
         for host in ["api.example.com", "API.Example.com:8000", "loopin.test", "a.loopin.test", "[::1]:8000"] {
-            server.send(Method::GET, "/api", &[("host", host)], None).await.assert_ok();
+            other.send(Method::GET, "/api", &[("host", host)], None).await.assert_ok();
         }
         for host in ["example.com", "api.example.com.evil.test", "evilloopin.test", "127.0.0.1"] {
             for (method, path) in [(Method::GET, "/api"), (Method::POST, "/api/auth/signup"), (Method::GET, "/nothing"),
                 (Method::GET, "/api/healthy"), (Method::DELETE, "/")] {
-                let answer = server.send(method, path, &[("host", host)], None).await;
+                let answer = other.send(method, path, &[("host", host)], None).await;
                 answer.assert_error(400, "host_not_allowed");
             }
             for path in ["/api/health", "/api/health/", "/api/health/ready", "/api/health/ready/"] {
-                server.send(Method::GET, path, &[("host", host)], None).await.assert_ok();
+                other.send(Method::GET, path, &[("host", host)], None).await.assert_ok();
             }
         }
-        for server in [&server, &server] {
+        for server in [&server, &other] {
             for host in ["", "api.example.com@evil.test", "[::1", "api.example.com, loopin.test", "a b", "api.example.com:http"] {
                 for path in ["/api", "/nothing", "/api/health"] {
                     server.send(Method::GET, path, &[("host", host)], None).await.assert_error(400, "malformed_request");
@@ -260,12 +260,12 @@ on_both! {
     }
 
     async fn a_strange_origin_may_read_nothing(server: TestServer) {
-        let server = server.second_server(&[("CORS_ALLOWED_ORIGINS", "https://app.example.com")]).await;
+        let other = server.second_server(&[("CORS_ALLOWED_ORIGINS", "https://app.example.com")]).await;
         for origin in [
             "https://evil.example", "http://app.example.com", "https://app.example.com:8443", "https://app.example.com.evil.test",
             "null", "*", "https://APP.example.com.", "\u{e9}", "capacitor://localhost",
         ] {
-            for server in [&server, &server] {
+            for server in [&server, &other] {
                 let answer = server.send(Method::GET, "/api/health", &[("origin", origin)], None).await;
                 answer.assert_ok();
                 let preflight_headers = [("origin", origin), ("access-control-request-method", "PUT")];

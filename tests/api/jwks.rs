@@ -49,9 +49,9 @@ on_both! {
     async fn all_public_keys_are_there_and_nothing_else(server: TestServer) {
         let [ed, ec, rsa] = one_of_each();
         let previous = format!("{},{},secret:{}", ec.path(), rsa.path(), secret());
-        let server =
+        let other =
             server.second_server(&[&ed.settings()[..], &[("JWT_PREVIOUS_KEYS", &previous)]].concat()).await;
-        let answer = server.get(PATHS[0]).await;
+        let answer = other.get(PATHS[0]).await;
         let keys = answer.assert_ok().at("/keys");
         let keys = keys.as_array().unwrap();
         let members = |key: &Value| key.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -70,7 +70,7 @@ on_both! {
         assert_eq!(keys.len(), 3);
         assert_eq!((&keys[0]["crv"], &keys[1]["crv"]), (&json!("Ed25519"), &json!("P-256")));
         assert_eq!(keys[2]["e"], "AQAB");
-        assert_eq!(server.get(PATHS[1]).await.text, answer.text);
+        assert_eq!(other.get(PATHS[1]).await.text, answer.text);
     }
 
     async fn a_service_needs_nothing_else_to_read_a_token(server: TestServer) {

@@ -98,8 +98,8 @@ on_both! {
             ("TWILIO_TEST_MODE", "false"), ("TWILIO_ACCOUNT_SID", "AC1"), ("TWILIO_AUTH_TOKEN", "token"),
             ("TWILIO_PHONE_NUMBER", "+15005550006"), ("TWILIO_API_BASE_URL", "http://127.0.0.1:9"),
         ];
-        let server = server.second_server(&twilio).await;
-        assert_eq!(server.signup(PHONE).await.status, StatusCode::SERVICE_UNAVAILABLE);
+        let other = server.second_server(&twilio).await;
+        assert_eq!(other.signup(PHONE).await.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(leads(&server, "state = 'new' AND requests = 1").await, 1);
     }
 

@@ -208,9 +208,9 @@ on_both! {
     }
 
     async fn where_limits_are_off_nothing_is_counted_and_nothing_closes(server: TestServer) {
-        let server = server.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
-        assert_sent(&server, 0..60).await;
-        verify(&server, 3).await.assert_ok();
+        let other = server.second_server(&[("RATE_LIMITS_ENABLED", "false")]).await;
+        assert_sent(&other, 0..60).await;
+        verify(&other, 3).await.assert_ok();
         assert_eq!(server.count("SELECT COUNT(*) FROM budgets").await, 0);
     }
 

@@ -122,8 +122,8 @@ on_both! {
     async fn a_message_says_the_code_and_dies_with_it(server: TestServer) {
         let stub = MockServer::start().await;
         set_answer(&stub, accepted()).await;
-        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
-        server.signup(PHONE).await.assert_ok();
+        let other = server_that_sends_to(&server, &stub.uri(), &[]).await;
+        other.signup(PHONE).await.assert_ok();
         let messages = sent_to(&stub).await;
         assert_eq!(messages.len(), 1);
         let code = code_of(&messages[0]);
@@ -138,10 +138,10 @@ on_both! {
     async fn a_resend_lives_and_says_so_only_for_what_remains(server: TestServer) {
         let stub = MockServer::start().await;
         set_answer(&stub, accepted()).await;
-        let server = server_that_sends_to(&server, &stub.uri(), &[("PRODUCT_NAME", "Chai")]).await;
-        server.signup(PHONE).await.assert_ok();
+        let other = server_that_sends_to(&server, &stub.uri(), &[("PRODUCT_NAME", "Chai")]).await;
+        other.signup(PHONE).await.assert_ok();
         server.advance(400);
-        let answer = server.signup(PHONE).await;
+        let answer = other.signup(PHONE).await;
         assert_eq!(answer.assert_ok().at("/data/expires_in"), json!(200));
         let messages = sent_to(&stub).await;
         assert_eq!(messages[1]["ValidityPeriod"], "200");
@@ -164,19 +164,19 @@ on_both! {
 
     async fn a_number_that_gets_no_messages_is_told_why(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&server, &stub.uri(), &[]).await;
+        let other = server_that_sends_to(&server, &stub.uri(), &[]).await;
         for (code, reason) in [
             (21211, "invalid"), (21614, "not_mobile"), (21610, "opted_out"), (21408, "region_not_allowed"),
             (30004, "blocked"),
         ] {
             set_answer(&stub, rejected(400, code)).await;
-            let answer = server.signup(PHONE).await;
+            let answer = other.signup(PHONE).await;
             answer.assert_error(400, "phone_unreachable");
             assert_eq!(answer.at("/error/reason"), json!(reason));
             assert_nothing_leaks(&answer, &stub.uri());
         }
         set_answer(&stub, accepted()).await;
-        server.signup(PHONE).await.assert_ok();
+        other.signup(PHONE).await.assert_ok();
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'failed'").await, 5);
     }
 
@@ -215,17 +215,17 @@ on_both! {
 
     async fn after_an_unknown_outcome_the_same_code_is_sent_again(server: TestServer) {
         let stub = MockServer::start().await;
-        let server = server_that_sends_to(&server, &stub.uri(), &[("OTP_LENGTH", "8")]).await;
+        let other = server_that_sends_to(&server, &stub.uri(), &[("OTP_LENGTH", "8")]).await;
         set_answer(&stub, rejected(500, 20500)).await;
-        server.signup(PHONE).await.assert_error(503, "sms_unavailable");
+        other.signup(PHONE).await.assert_error(503, "sms_unavailable");
         let lost = code_of(&sent_to(&stub).await[0]);
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
         server.advance(1);
         set_answer(&stub, accepted()).await;
-        let answer = server.signup(PHONE).await;
+        let answer = other.signup(PHONE).await;
         assert_eq!(answer.assert_ok().at("/data/expires_in"), json!(599), "it is the same challenge");
         assert_eq!(code_of(&sent_to(&stub).await[0]), lost, "so the lost message works if it comes after all");
-        server.verify_otp(PHONE, &lost).await.assert_ok();
+        other.verify_otp(PHONE, &lost).await.assert_ok();
     }
 
     async fn a_failed_send_gives_back_the_wait_but_no_guess(server: TestServer) {
@@ -268,9 +268,9 @@ on_both! {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let server = server_that_sends_to(&server, &base, &[]).await;
+        let other = server_that_sends_to(&server, &base, &[]).await;
         for _ in 0..2 {
-            let answer = server.signup(PHONE).await;
+            let answer = other.signup(PHONE).await;
             answer.assert_error(503, "sms_unavailable");
             assert_nothing_leaks(&answer, &base);
         }
@@ -328,9 +328,9 @@ on_both! {
     }
 
     async fn there_is_no_inbox_where_messages_go_out(server: TestServer) {
-        let server = server_that_sends_to(&server, "http://127.0.0.1:9", &[]).await;
+        let other = server_that_sends_to(&server, "http://127.0.0.1:9", &[]).await;
         for path in ["/dev/inbox", "/dev/inbox.json"] {
-            assert_eq!(server.get(path).await.status, StatusCode::NOT_FOUND);
+            assert_eq!(other.get(path).await.status, StatusCode::NOT_FOUND);
         }
         assert_ne!(server.get("/dev/inbox.json").await.json(), Value::Null);
     }

@@ -85,16 +85,16 @@ on_both! {
 
         let tokens = before.sign_in(PHONE).await;
         assert_eq!(header(&tokens.access).alg, Algorithm::HS256);
-        for server in [&with_new_key, &after] {
-            server.get_as(&tokens.access, PROFILE).await.assert_ok();
+        for other in [&with_new_key, &after] {
+            other.get_as(&tokens.access, PROFILE).await.assert_ok();
         }
         // The first pair with the new key, and the same pair from a server that signs with the old one.
         let [new, repeated] = [after.refresh(&tokens.refresh).await, with_new_key.refresh(&tokens.refresh).await];
         let [new_refresh, repeated_refresh] = [&new, &repeated].map(|pair| pair.assert_ok().text_at("/refresh"));
         assert_eq!((header(&new_refresh).alg, header(&repeated_refresh).alg), (Algorithm::EdDSA, Algorithm::HS256));
         assert_eq!(forge::claim(&new_refresh, "jti"), forge::claim(&repeated_refresh, "jti"));
-        for server in [&with_new_key, &after] {
-            server.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
+        for other in [&with_new_key, &after] {
+            other.get_as(&new.text_at("/access"), PROFILE).await.assert_ok();
         }
         // A server without the new key refuses these tokens, but does not end the session.
         before.refresh(&new_refresh).await.assert_error(401, "token_invalid");

@@ -109,13 +109,13 @@ on_both! {
     async fn reports_make_a_timeline_in_any_order(server: TestServer) {
         let stub = MockServer::start().await;
         for order in [["sent", "delivered"], ["delivered", "sent"]] {
-            let (server, answer) = signed_up(&server, &stub).await;
-            assert_eq!(status(&server, &answer).await, "queued");
+            let (other, answer) = signed_up(&server, &stub).await;
+            assert_eq!(status(&other, &answer).await, "queued");
             for word in order {
-                server.advance(5);
-                report(&server, MESSAGE, word, &[]).await;
+                other.advance(5);
+                report(&other, MESSAGE, word, &[]).await;
             }
-            assert_eq!(status(&server, &answer).await, "delivered");
+            assert_eq!(status(&other, &answer).await, "delivered");
             let whole = "SELECT COUNT(*) FROM messages WHERE queued_at IS NOT NULL AND sent_at IS NOT NULL \
                          AND delivered_at IS NOT NULL";
             assert_eq!(server.count(whole).await, 1);
@@ -158,9 +158,9 @@ on_both! {
             ("30034", ""),
             ("99999999999", ""),
         ] {
-            let (server, answer) = signed_up(&server, &stub).await;
-            report(&server, MESSAGE, "failed", &[("ErrorCode", code)]).await;
-            let failed = server.delivery(&answer).await;
+            let (other, answer) = signed_up(&server, &stub).await;
+            report(&other, MESSAGE, "failed", &[("ErrorCode", code)]).await;
+            let failed = other.delivery(&answer).await;
             assert_eq!((failed.text_at("/status"), failed.text_at("/reason")), ("failed".into(), reason.into()), "{code}");
             server.execute("DELETE FROM messages").await;
             server.advance(600);
@@ -169,7 +169,7 @@ on_both! {
 
     async fn what_twilio_did_not_sign_changes_nothing(server: TestServer) {
         let stub = MockServer::start().await;
-        let (server, _) = signed_up(&server, &stub).await;
+        let (other, _) = signed_up(&server, &stub).await;
         let fields = [("MessageSid", MESSAGE), ("MessageStatus", "sent"), ("ErrorCode", "")];
         let right = signature(&format!("{PUBLIC}{PATH}"), &fields);
         let other_key = STANDARD.encode([7; 20]);
@@ -185,17 +185,17 @@ on_both! {
             ("replayed without a body", &[], Some(&right)),
         ];
         for (what, fields, signature) in forgeries {
-            let answer = post(&server, PATH, fields, *signature).await;
+            let answer = post(&other, PATH, fields, *signature).await;
             assert_eq!((answer.status.as_u16(), answer.text_at("/error/code")), (403, "forbidden".into()), "{what}");
         }
-        post(&server, &format!("{PATH}?x=1"), &fields, Some(&right)).await.assert_error(403, "forbidden");
+        post(&other, &format!("{PATH}?x=1"), &fields, Some(&right)).await.assert_error(403, "forbidden");
         let as_json = [("content-type", "application/json"), ("x-twilio-signature", right.as_str())];
         let body = json!({"MessageSid": MESSAGE, "MessageStatus": "sent"}).to_string();
-        server.send(Method::POST, PATH, &as_json, Some(body)).await.assert_error(403, "forbidden");
+        other.send(Method::POST, PATH, &as_json, Some(body)).await.assert_error(403, "forbidden");
         assert_eq!(unchanged_messages(&server).await, 1, "nothing has changed");
         // The same report is accepted with its own signature, also twice.
         for _ in 0..2 {
-            assert_eq!(post(&server, PATH, &fields, Some(&right)).await.status.as_u16(), 204);
+            assert_eq!(post(&other, PATH, &fields, Some(&right)).await.status.as_u16(), 204);
         }
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
     }
@@ -213,17 +213,17 @@ on_both! {
         let stub = MockServer::start().await;
         set_answer(&stub, accepted()).await;
         for base in ["https://auth.example.com/loopin", "https://auth.example.com:8443", "http://auth.example.com/"] {
-            let server = server_that_sends_to(&server, &stub.uri(), &[("PUBLIC_BASE_URL", base)]).await;
-            let answer = server.signup(PHONE).await;
+            let other = server_that_sends_to(&server, &stub.uri(), &[("PUBLIC_BASE_URL", base)]).await;
+            let answer = other.signup(PHONE).await;
             let url = format!("{}{PATH}", base.trim_end_matches('/'));
             assert_eq!(sent_to(&stub).await.last().unwrap()["StatusCallback"], url);
             let fields = [("MessageSid", MESSAGE), ("MessageStatus", "delivered")];
             let reached = format!("http://127.0.0.1:8000{PATH}");
-            let forged = post(&server, PATH, &fields, Some(&signature(&reached, &fields))).await;
+            let forged = post(&other, PATH, &fields, Some(&signature(&reached, &fields))).await;
             forged.assert_error(403, "forbidden");
-            let taken = post(&server, PATH, &fields, Some(&signature(&url, &fields))).await;
+            let taken = post(&other, PATH, &fields, Some(&signature(&url, &fields))).await;
             assert_eq!(taken.status.as_u16(), 204);
-            assert_eq!(status(&server, &answer).await, "delivered", "{base}");
+            assert_eq!(status(&other, &answer).await, "delivered", "{base}");
             server.execute("DELETE FROM messages").await;
             server.advance(600);
         }
@@ -237,11 +237,11 @@ on_both! {
             .respond_with(ResponseTemplate::new(201).set_body_json(call))
             .mount(&stub)
             .await;
-        let server = with_twilio(&server, &stub, &[("OTP_CHANNELS", "sms,call")]).await;
+        let other = with_twilio(&server, &stub, &[("OTP_CHANNELS", "sms,call")]).await;
         for (word, expected) in
             [("ringing", "sent"), ("in-progress", "sent"), ("completed", "delivered"), ("no-answer", "undelivered"), ("busy", "undelivered"), ("failed", "failed")]
         {
-            let answer = server.signup_with(PHONE, json!({"channel": "call"}), "").await;
+            let answer = other.signup_with(PHONE, json!({"channel": "call"}), "").await;
             answer.assert_ok();
             let fields = [
                 ("CallSid", "CA0123456789abcdef0123456789abcdef"),
@@ -250,8 +250,8 @@ on_both! {
                 ("SipResponseCode", "487"),
             ];
             let signature = signature(&format!("{PUBLIC}{PATH}"), &fields);
-            assert_eq!(post(&server, PATH, &fields, Some(&signature)).await.status.as_u16(), 204);
-            assert_eq!(status(&server, &answer).await, expected, "{word}");
+            assert_eq!(post(&other, PATH, &fields, Some(&signature)).await.status.as_u16(), 204);
+            assert_eq!(status(&other, &answer).await, expected, "{word}");
             server.execute("DELETE FROM messages").await;
             server.advance(600);
         }
@@ -259,12 +259,12 @@ on_both! {
 
     async fn a_report_of_a_stranger_s_message_is_taken_and_forgotten(server: TestServer) {
         let stub = MockServer::start().await;
-        let (server, _) = signed_up(&server, &stub).await;
+        let (other, _) = signed_up(&server, &stub).await;
         let none = "SM99999999999999999999999999999999";
-        report(&server, none, "delivered", &[("To", PHONE)]).await;
-        report(&server, none, "delivered", &[("To", "client:anna")]).await;
-        report(&server, MESSAGE, "receiving", &[]).await;
-        report(&server, "' OR 1=1; --", "delivered", &[]).await;
+        report(&other, none, "delivered", &[("To", PHONE)]).await;
+        report(&other, none, "delivered", &[("To", "client:anna")]).await;
+        report(&other, MESSAGE, "receiving", &[]).await;
+        report(&other, "' OR 1=1; --", "delivered", &[]).await;
         assert_eq!(unchanged_messages(&server).await, 1);
     }
 }

@@ -18,19 +18,19 @@ on_both! {
         let stub = MockServer::start().await;
         let slow = accepted().set_delay(std::time::Duration::from_millis(700));
         Mock::given(any()).respond_with(slow).mount(&stub).await;
-        let server = with_twilio(&server, &stub, &[]).await;
-        let signing_up = server.signup(PHONE);
+        let other = with_twilio(&server, &stub, &[]).await;
+        let signing_up = other.signup(PHONE);
         let reporting = async {
             first_request(&stub).await;
-            report(&server, MESSAGE, "sent", &[("To", PHONE)]).await;
+            report(&other, MESSAGE, "sent", &[("To", PHONE)]).await;
             assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'sent'").await, 1);
         };
         let (answer, ()) = tokio::join!(signing_up, reporting);
         answer.assert_ok();
         // The answer of Twilio does not replace the later status, but adds the SID.
-        assert_eq!(status(&server, &answer).await, "sent");
-        report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
-        assert_eq!(status(&server, &answer).await, "delivered");
+        assert_eq!(status(&other, &answer).await, "sent");
+        report(&other, MESSAGE, "delivered", &[("To", PHONE)]).await;
+        assert_eq!(status(&other, &answer).await, "delivered");
         let named = format!("SELECT COUNT(*) FROM messages WHERE provider_id = '{MESSAGE}' AND queued_at IS NOT NULL");
         assert_eq!(server.count(&named).await, 1);
     }
@@ -38,21 +38,21 @@ on_both! {
     async fn a_report_tells_what_became_of_a_message_whose_answer_was_lost(server: TestServer) {
         let stub = MockServer::start().await;
         set_answer(&stub, ResponseTemplate::new(500)).await;
-        let server = with_twilio(&server, &stub, &[("RATE_LIMITS_ENABLED", "false")]).await;
-        server.signup(PHONE).await.assert_error(503, "sms_unavailable");
+        let other = with_twilio(&server, &stub, &[("RATE_LIMITS_ENABLED", "false")]).await;
+        other.signup(PHONE).await.assert_error(503, "sms_unavailable");
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
         // Reports about another phone or another channel do not match.
-        report(&server, MESSAGE, "delivered", &[("To", OTHER_PHONE)]).await;
-        report(&server, MESSAGE, "delivered", &[("To", &format!("whatsapp:{PHONE}"))]).await;
+        report(&other, MESSAGE, "delivered", &[("To", OTHER_PHONE)]).await;
+        report(&other, MESSAGE, "delivered", &[("To", &format!("whatsapp:{PHONE}"))]).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 1);
-        report(&server, MESSAGE, "delivered", &[("To", PHONE)]).await;
+        report(&other, MESSAGE, "delivered", &[("To", PHONE)]).await;
         let known = format!("SELECT COUNT(*) FROM messages WHERE status = 'delivered' AND provider_id = '{MESSAGE}'");
         assert_eq!(server.count(&known).await, 1);
         // With two messages without a SID, it is unknown which one the report is about.
         for _ in 0..2 {
-            server.signup(OTHER_PHONE).await.assert_error(503, "sms_unavailable");
+            other.signup(OTHER_PHONE).await.assert_error(503, "sms_unavailable");
         }
-        report(&server, "SM00000000000000000000000000000009", "delivered", &[("To", OTHER_PHONE)]).await;
+        report(&other, "SM00000000000000000000000000000009", "delivered", &[("To", OTHER_PHONE)]).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'unknown'").await, 2);
     }
 

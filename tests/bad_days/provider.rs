@@ -97,10 +97,10 @@ async fn first_request(twilio: &MockServer) {
 on_both! {
     async fn a_client_that_hangs_up_leaves_nothing_half_done(server: TestServer) {
         let twilio = slow_twilio().await;
-        let server = Arc::new(with_twilio(&server, &twilio).await);
+        let other = Arc::new(with_twilio(&server, &twilio).await);
         let signing_up = tokio::spawn({
-            let server = Arc::clone(&server);
-            async move { server.signup(PHONE).await }
+            let other = Arc::clone(&other);
+            async move { other.signup(PHONE).await }
         });
         first_request(&twilio).await;
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE status = 'pending'").await, 1);
@@ -112,7 +112,7 @@ on_both! {
         })
         .await;
         // The message counts as sent, so the cooldown runs.
-        server.signup(PHONE).await.assert_error(429, "otp_cooldown");
+        other.signup(PHONE).await.assert_error(429, "otp_cooldown");
     }
 
     async fn a_client_that_hangs_up_while_verifying_keeps_a_whole_account(server: TestServer) {

@@ -32,12 +32,12 @@ pub async fn claim(
 ) -> Result<Option<Vec<BudgetRow>>, StoreError> {
     let now = charge_id.at;
     let to_charge = || charges.iter().filter(|charge| charge.is_charged);
-    let mut rows: Vec<NewRow> = to_charge().map(|charge| first_charge(charge, charge_id)).collect();
-    rows.sort_by(|one, other| one.key.cmp(&other.key));
-    if rows.is_empty() {
+    let mut first_rows: Vec<NewRow> = to_charge().map(|charge| first_charge(charge, charge_id)).collect();
+    first_rows.sort_by(|one, other| one.key.cmp(&other.key));
+    if first_rows.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let mut select = upsert::values(rows.into_iter(), "wanted");
+    let mut select = upsert::values(first_rows.into_iter(), "wanted");
     if let Some(refusing) = guard::refusing(charges, now) {
         select.and_where(Expr::not_exists(refusing));
     }
@@ -62,8 +62,8 @@ pub async fn claim(
         .value(Column::CooldownStartedAt, cooldown_started_at)
         .value(Column::EndsAt, Expr::col((NEW, Column::EndsAt)));
     match upsert::run(db, select, conflict).await {
-        Ok(rows) if rows.is_empty() => Ok(None),
-        Ok(rows) => Ok(Some(readable(&rows))),
+        Ok(written) if written.is_empty() => Ok(None),
+        Ok(written) => Ok(Some(readable(&written))),
         Err(error) if error::is_bad_text(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
