@@ -83,7 +83,7 @@ pub(crate) async fn with_twilio(
 
 /// A server, and the answer to a sign-up whose message Twilio accepted.
 async fn signed_up(server: &TestServer, stub: &MockServer) -> (TestServer, Answer) {
-    set_answer(&stub, accepted()).await;
+    set_answer(stub, accepted()).await;
     let server = with_twilio(server, stub, &[]).await;
     let answer = server.signup(PHONE).await;
     answer.assert_ok();

@@ -59,6 +59,13 @@ async fn another_default_isolation_level_changes_nothing() {
     many_sign_in_at_once(&TestServer::with(Database::Postgres, &settings).await).await;
 }
 
+/// PostgreSQL looks for a deadlock once, so long after a wait began. On a slow machine the other half of the deadlock can
+/// take more than the usual second.
+async fn server_that_finds_deadlocks_late() -> TestServer {
+    let url = database_with("deadlock_timeout = '3s'").await;
+    TestServer::with(Database::Postgres, &[("DATABASE_URL", &url)]).await
+}
+
 /// Another transaction. In a deadlock the database ends the server's transaction, not this one.
 async fn other_transaction(server: &TestServer) -> Txn {
     let txn = server.services.store.begin().await.expect("a transaction");
@@ -84,7 +91,7 @@ async fn a_transaction_that_a_deadlock_undid_is_tried_once_more() {
     if !postgres::is_there() {
         return;
     }
-    let server = TestServer::on(Database::Postgres).await;
+    let server = server_that_finds_deadlocks_late().await;
     server.sign_in(PHONE).await;
     server.advance(30);
     server.login(PHONE).await.assert_ok();
@@ -131,7 +138,7 @@ async fn a_charge_that_a_deadlock_undid_is_tried_once_more() {
     if !postgres::is_there() {
         return;
     }
-    let server = TestServer::on(Database::Postgres).await;
+    let server = server_that_finds_deadlocks_late().await;
     server.sign_in(PHONE).await;
     server.advance(30);
     let other = other_transaction(&server).await;
