@@ -41,7 +41,7 @@ fn reached<'a>(from: &'a str, modules: &'a BTreeMap<String, BTreeSet<String>>) -
     found
 }
 
-/// Each circle as `http/{body,envelope,fault}`.
+/// Each circle as `http/{body,envelope,error}`.
 fn circles(graph: &Graph) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (folder, modules) in graph {

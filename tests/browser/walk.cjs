@@ -1,4 +1,4 @@
-// Walks through Swagger UI and the inbox in a real browser, as an app developer would, and fails where she would stumble.
+// Walks through Swagger UI and the inbox in a real browser, as an app developer would, and fails where one would be stuck.
 //
 // usage: NODE_PATH=<where playwright-core is> node tests/browser/walk.cjs <server binary> [folder for screenshots]
 // Needs Debian's `chromium`. The server is started here, in a new folder, without settings but its port and
@@ -76,7 +76,7 @@ async function tryEverythingInSwaggerUi(page, base) {
   await page.locator(".auth-btn-wrapper .authorize").click();
   await page.locator(".btn-done").click();
 
-  // The example that is filled in works for whoever is signed in.
+  // The example that is filled in works for every signed-in user.
   assert.equal((await execute(page, "completeProfile")).status, "200");
   const read = await execute(page, "getProfile");
   assert.equal(read.status, "200");
@@ -133,7 +133,7 @@ async function signup(base, phone, languages, channel) {
 // The message to a phone, as the page shows it.
 const shown = (page, phone) => page.locator(".message", { hasText: phone });
 
-// What is there is never rebuilt: a node that was marked keeps its mark, and the focus stays where it is.
+// A refresh keeps the nodes that did not change: a marked node keeps its mark, and the focus stays.
 async function watchMessagesOnTheirWay(page, base) {
   const phone = "+919812345679";
   await signup(base, phone, "hi-IN,hi;q=0.9");

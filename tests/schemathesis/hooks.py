@@ -81,7 +81,7 @@ class Wallet:
 
 
 class Chain:
-    """Nobody has no token, until a chain of requests that links lead through has signed somebody in."""
+    """No token, until a chain of linked requests has signed a user in."""
 
     def __init__(self):
         self.token = None

@@ -1,4 +1,4 @@
-"""Runs schemathesis three times, each against a server of its own: as nobody, as a person, and as an admin.
+"""Runs schemathesis three times, each against a server of its own: without a token, as a user, and as an admin.
 
 usage: run.py <server binary> <scratch folder>; run.sh installs what is needed and calls it.
 """
@@ -17,7 +17,7 @@ from processes import Auth
 
 BINARY, SCRATCH = sys.argv[1:]
 
-# Longer than any machine should need. What is over it is a fault, and not a reason to wait.
+# Longer than any machine should need. A run over it is an error.
 PATIENCE_SECONDS = 600
 
 # The document is judged here, not the budgets: they would answer most of this with 429.
@@ -83,12 +83,12 @@ def lines(who, name):
 
 
 def tried(parties):
-    """An operation that only ever refused, whoever asked, was not tried: four of five have to succeed for somebody."""
+    """An operation that refused every caller was not really tried: four of five must succeed for at least one caller."""
     succeeded = set().union(*(lines(who, "succeeded.txt") for who in parties))
     with open(os.path.join(HERE, os.pardir, os.pardir, "docs", "openapi.json"), encoding="utf-8") as document:
         paths = json.load(document)["paths"]
     every = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
-    print(f"\n{len(every & succeeded)} of {len(every)} operations succeeded for somebody, not {sorted(every - succeeded)}")
+    print(f"\n{len(every & succeeded)} of {len(every)} operations succeeded for a caller, not {sorted(every - succeeded)}")
     if len(every & succeeded) < len(every) * 0.8:
         sys.exit("the requests are not what the server needs to do its work")
 

@@ -5,8 +5,8 @@
 //! answer.
 //!
 //! To add a query:
-//! 1. name it with one of the words `find`, `list`, `count`, `insert`, `open`, `claim`, `consume`, `mark`, `close`,
-//!    `purge`, in the file of the table that it touches;
+//! 1. name it with one of the words `find`, `list`, `count`, `insert`, `open`, `claim`, `consume`, `set`, `update`,
+//!    `settle`, `close`, `purge`, in the file of the table that it touches;
 //! 2. take `&impl ConnectionTrait`, so that it runs alone or inside a transaction; a lookup returns
 //!    `Result<Option<T>>`, so that an outage is never "not found";
 //! 3. where two requests can race, let one guarded statement decide and check its row count: never read, decide and

@@ -34,7 +34,7 @@ fn easy() -> Difficulty {
 }
 
 fn challenge_of(keys: &PowKeys) -> String {
-    keys.challenge(&phone("hers"), address(ADDRESS), easy(), Uuid::from_u128(7), now())
+    keys.challenge(&phone("own"), address(ADDRESS), easy(), Uuid::from_u128(7), now())
 }
 
 /// The first number whose hash has at least, or fewer than, this many zero bits.
@@ -48,7 +48,7 @@ fn solve(challenge: &str) -> String {
 
 fn check(keys: &PowKeys, response: &str) -> Result<SpendOnce, PowError> {
     let response = ChallengeResponse::parse(response).unwrap();
-    keys.check(&response, &[phone("hers")], address(ADDRESS), now())
+    keys.check(&response, &[phone("own")], address(ADDRESS), now())
 }
 
 /// A text with these claims, signed like a challenge.
@@ -72,7 +72,7 @@ fn an_answer_is_good_for_two_minutes() {
     let answer = ChallengeResponse::parse(&solve(&challenge_of(&keys))).unwrap();
     let at = |seconds, millis| {
         let then = now() + Duration::seconds(seconds) + Duration::milliseconds(millis);
-        keys.check(&answer, &[phone("hers")], address(ADDRESS), then).map(SpendOnce::id)
+        keys.check(&answer, &[phone("own")], address(ADDRESS), then).map(SpendOnce::id)
     };
     // An end is in whole seconds, and the challenge was made at a quarter past one.
     assert_eq!(at(119, 749), Ok(Uuid::from_u128(7)));
@@ -90,12 +90,12 @@ fn an_answer_is_one_phones_from_one_network() {
         keys.check(&answer, &[phone(shown_by.0)], address(shown_by.1), now()).map(|_| ())
     };
     for (made_for, shown_by, expected) in [
-        (("hers", ADDRESS), ("hers", ADDRESS), Ok(())),
-        (("hers", ADDRESS), ("another", ADDRESS), Err(PowError::Elsewhere)),
-        (("hers", ADDRESS), ("hers", "203.0.113.8"), Err(PowError::Elsewhere)),
-        (("hers", ADDRESS), ("hers", "::ffff:203.0.113.7"), Ok(())),
-        (("hers", "2001:db8:1:2::1"), ("hers", "2001:db8:1:2:ffff::9"), Ok(())),
-        (("hers", "2001:db8:1:2::1"), ("hers", "2001:db8:1:3::1"), Err(PowError::Elsewhere)),
+        (("own", ADDRESS), ("own", ADDRESS), Ok(())),
+        (("own", ADDRESS), ("another", ADDRESS), Err(PowError::Elsewhere)),
+        (("own", ADDRESS), ("own", "203.0.113.8"), Err(PowError::Elsewhere)),
+        (("own", ADDRESS), ("own", "::ffff:203.0.113.7"), Ok(())),
+        (("own", "2001:db8:1:2::1"), ("own", "2001:db8:1:2:ffff::9"), Ok(())),
+        (("own", "2001:db8:1:2::1"), ("own", "2001:db8:1:3::1"), Err(PowError::Elsewhere)),
     ] {
         assert_eq!(at(made_for, shown_by), expected, "made for {made_for:?}, shown by {shown_by:?}");
     }
@@ -117,7 +117,7 @@ fn too_little_work_is_none() {
 fn a_challenge_asks_for_its_own_difficulty() {
     let keys = ours();
     let harder = Difficulty::new(Difficulty::LEAST + 2).unwrap();
-    let challenge = keys.challenge(&phone("hers"), address(ADDRESS), harder, Uuid::from_u128(7), now());
+    let challenge = keys.challenge(&phone("own"), address(ADDRESS), harder, Uuid::from_u128(7), now());
     let easy_answer = number(&challenge, |bits| bits == easy().bits());
     assert_eq!(check(&keys, &format!("{challenge}.{easy_answer}")), Err(PowError::TooLittleWork));
     let answer = number(&challenge, |bits| bits >= harder.bits());
@@ -159,7 +159,7 @@ fn what_we_signed_for_another_purpose_is_no_challenge() {
     let claims = |token_type: &str| {
         serde_json::json!({
             "token_type": token_type,
-            "sub": ours().current.binding(Uuid::from_u128(7), &phone("hers"), address(ADDRESS)),
+            "sub": ours().current.binding(Uuid::from_u128(7), &phone("own"), address(ADDRESS)),
             "jti": Uuid::from_u128(7),
             "exp": now().timestamp() + 60,
             "bits": 0,
@@ -239,13 +239,13 @@ fn a_challenge_says_nothing_of_whom_it_is_for() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
     let keys = ours();
     let one = challenge_of(&keys);
-    let two = keys.challenge(&phone("hers"), address(ADDRESS), easy(), Uuid::from_u128(8), now());
+    let two = keys.challenge(&phone("own"), address(ADDRESS), easy(), Uuid::from_u128(8), now());
     let claims = |challenge: &str| {
         let text = BASE64.decode(challenge.split('.').nth(1).unwrap()).unwrap();
         String::from_utf8(text).unwrap()
     };
     for text in [claims(&one), claims(&two)] {
-        assert!(!text.contains(phone("hers").as_str()) && !text.contains(ADDRESS), "{text}");
+        assert!(!text.contains(phone("own").as_str()) && !text.contains(ADDRESS), "{text}");
     }
     let whom = |challenge: &str| {
         let claims: serde_json::Value = serde_json::from_str(&claims(challenge)).unwrap();
