@@ -39,7 +39,10 @@ fn what_is_none_is_named() {
     );
     for bad in ["91", "+0", "+91x", "+91 62"] {
         for name in ["SMS_BLOCKED_PREFIXES", "SMS_ALLOWED_PREFIXES"] {
-            assert!(problem(&[(name, bad)]).starts_with(&format!("{name} must be prefixes of numbers")), "{bad}");
+            assert!(
+                problem(&[(name, bad)]).starts_with(&format!("{name} must be prefixes of numbers")),
+                "{bad}"
+            );
         }
     }
     assert_eq!(
