@@ -73,9 +73,9 @@ pub enum AppError {
     /// The SMS provider's settings.
     #[error("the SMS provider cannot be set up")]
     Sms(#[from] SetupError),
-    /// The provider of the bot check.
+    /// The provider of the bot check cannot be set up.
     #[error(transparent)]
-    Proof(#[from] bot_check::SetupError),
+    BotCheck(#[from] bot_check::SetupError),
     /// The settings do not name an SMS provider.
     #[error("the settings do not say who carries messages")]
     NoProvider,
@@ -241,7 +241,7 @@ pub async fn migrate(store: &Store, settings: &DatabaseSettings) -> Result<Vec<S
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match store.prepare(settings, left).await {
-            Err(Unready::Away(error)) if Instant::now() + START_RETRY_EVERY < end => {
+            Err(Unready::Temporary(error)) if Instant::now() + START_RETRY_EVERY < end => {
                 let cause =
                     std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
                 tracing::warn!(tries, cause, "the database does not answer yet: it is asked again");

@@ -6,8 +6,10 @@ use strsim::osa_distance;
 /// Variables that commands read directly. A password must not stay in a file, so it is not a setting.
 const NOT_SETTINGS: &[&str] = &["LOOPIN_SUPERUSER_PASSWORD"];
 
-/// How many letters of a misspelt name can differ from a setting, and up to which length of the name it is only one.
+/// The most letters in which a misspelt name differs from a setting.
 const MAX_DISTANCE: usize = 2;
+
+/// A name of up to this length may differ in one letter only.
 const SHORT_NAME: usize = 5;
 
 /// A name that is not a setting.

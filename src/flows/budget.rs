@@ -11,8 +11,8 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::{
-            Budget, BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Guess, Kind, Send,
-            Settlement, decide,
+            Budget, BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Guess, Kind,
+            MessageCharge, Settlement, decide,
         },
         calendar::end_of_day,
         otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
@@ -159,7 +159,7 @@ async fn correct_future_times(
     let policy = &services.budgets.prefix;
     for row in rows.iter().filter(|row| row.is_ahead(policy, now)) {
         tracing::warn!(ahead = "budget", "a stored time is in the future: it counts as now");
-        store::budgets::mark_past(&services.store, &row.key, policy, now).await?;
+        store::budgets::correct_future_times(&services.store, &row.key, policy, now).await?;
     }
     Ok(())
 }
@@ -203,7 +203,7 @@ pub(super) async fn claim_guess(
                     services.metrics.refused(exceeded.budget.as_str());
                     return Ok(GuessClaim::Refused(exceeded));
                 }
-                if !challenge.as_ref().is_some_and(|challenge| challenge.waits(&services.otp, now)) {
+                if !challenge.as_ref().is_some_and(|challenge| challenge.accepts_guess(&services.otp, now)) {
                     return Ok(GuessClaim::NotWaiting(challenge));
                 }
             }
@@ -316,7 +316,7 @@ async fn settle_all(services: &Services, budget_claim: &BudgetClaim, change: Cha
 /// Seconds until the budgets allow the next code.
 pub(super) async fn send_wait(
     services: &Services,
-    send: &Send<'_>,
+    send: &MessageCharge<'_>,
     purpose: Purpose,
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {

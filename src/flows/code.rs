@@ -9,7 +9,7 @@ use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
-        budget::{Budget, BudgetExceeded, Send},
+        budget::{Budget, BudgetExceeded, MessageCharge},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
@@ -116,7 +116,7 @@ pub(super) async fn send(
         return Ok(SendOutcome::Failed(failure));
     }
     let phone_hash = services.pseudonyms.phone(request.key.phone);
-    let send = Send {
+    let send = MessageCharge {
         phone: request.key.phone,
         phone_hash: &phone_hash,
         address: request.address,
@@ -225,7 +225,7 @@ async fn open_challenge(
             // A wrong clock wrote this time. If the budgets are on, they keep the cooldown; otherwise it begins now.
             let has_budgets = services.budgets.is_on;
             let sent_at = (!has_budgets).then_some(now);
-            store::otp::mark_sent(db, key, waiting.id, (ahead, sent_at)).await?;
+            store::otp::set_sent(db, key, waiting.id, (ahead, sent_at)).await?;
             if has_budgets && let Some(challenge) = store::otp::open(db, key, &opening).await? {
                 return Ok(Ok(challenge));
             }
@@ -233,9 +233,9 @@ async fn open_challenge(
         return Ok(Err(waiting.resend_in(&services.otp, now)));
     }
     let mut until = store::otp::find_tombstone(db, &opening.phone_hashes, key.purpose, now).await?;
-    let longest = services.otp.longest_mark(now);
+    let longest = services.otp.latest_tombstone_end(now);
     if until.is_some_and(|until| until > longest) {
-        store::otp::mark_shorter(db, &opening.phone_hashes, key.purpose, longest).await?;
+        store::otp::shorten_tombstone(db, &opening.phone_hashes, key.purpose, longest).await?;
         until = Some(longest);
     }
     Ok(Err(until.map_or(1, |until| seconds_up(until - now).max(1))))
@@ -248,15 +248,14 @@ fn refused(
     exceeded: &BudgetExceeded,
     now: DateTime<Utc>,
 ) -> SendOutcome {
-    match (exceeded.budget, exceeded.retry_after) {
-        (Budget::Cooldown, Some(retry_after)) => SendOutcome::TooSoon { retry_after },
-        // The caller records it and requires another proof.
-        (Budget::Proof, _) => SendOutcome::Refused(*exceeded),
-        _ => {
-            budget::note_refusal(services, Action::CodeRefused, exceeded, request.key, request.address, now);
-            SendOutcome::Refused(*exceeded)
-        }
+    if let (Budget::Cooldown, Some(retry_after)) = (exceeded.budget, exceeded.retry_after) {
+        return SendOutcome::TooSoon { retry_after };
     }
+    // The caller records a proof that was spent before, and requires another one.
+    if exceeded.budget != Budget::Proof {
+        budget::note_refusal(services, Action::CodeRefused, exceeded, request.key, request.address, now);
+    }
+    SendOutcome::Refused(*exceeded)
 }
 
 /// Records that a code was sent, or was not.

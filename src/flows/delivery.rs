@@ -143,7 +143,7 @@ async fn update_status(
     match store::messages::update_status(db, which, update.clone(), now).await {
         Err(error) if error.may_have_happened() => {
             match store::messages::update_status(db, which, update, now).await? {
-                None => Ok(store::messages::find_marked(db, which, status, now).await?),
+                None => Ok(store::messages::find_updated(db, which, status, now).await?),
                 written => Ok(written),
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
-        budget::{BudgetExceeded, Guess, Kind, Send},
+        budget::{BudgetExceeded, Guess, Kind, MessageCharge},
         otp::{Accepted, ChallengeKey, Claim, OtpCode, Verdict, judge, judge_fixed},
     },
     store::{self, Txn, otp::Consumed},
@@ -173,7 +173,7 @@ async fn wait_for_next(
     let is_known = guesser.device.is_some()
         || !services.hides_accounts
             && store::accounts::find_by_phone(&services.store, key.phone, used_after).await?.is_some();
-    let send = Send {
+    let send = MessageCharge {
         phone: key.phone,
         phone_hash: &phone_hash,
         address: guesser.address,

@@ -1,5 +1,5 @@
 //! Use cases. Each decides what happens in which order, in which transaction, and what follows the commit. The API and the
-//! admin pages both call these functions for every change, so that neither forgets a rule.
+//! command line both call these functions for every change, so that neither forgets a rule.
 //!
 //! Rules belong to `domain` and queries to `store`; neither is here. Every function fails with [`Error`] when the database
 //! does not answer. Where that matters to the caller, its `# Errors` section says what has not happened then.
@@ -161,9 +161,9 @@ pub enum Error {
     /// A challenge was kept although the key of its code is not listed any more, so it cannot be answered.
     #[error("an open challenge was kept whose key is not listed")]
     KeyGone,
-    /// An account that was not used for too long was used again just when it was to lose its phone, twice in a row.
+    /// An account that was unused for too long was used again while it was losing its phone, also at the second try.
     #[error("the account of a phone changed while it was looked at")]
-    Crowded,
+    AccountChangedTwice,
     /// The same 128 random bits came twice.
     #[error("a new delivery has an id that is taken")]
     Collision,

@@ -61,7 +61,7 @@ pub(super) async fn claim_password_guess(
     budget::claim(services, services.budgets.password(name, from, now), now).await
 }
 
-/// Returns the charge of a right password. If the database fails here, the charge stays and the user is signed in anyway.
+/// Refunds the charge of a right password. If the database fails here, the charge stays and the user is signed in anyway.
 pub(super) async fn refund_password_guess(services: &Services, budget_claim: &BudgetClaim) {
     if let Err(error) = budget::refund(services, budget_claim).await {
         tracing::error!(%error, "the charge of a right password could not be returned");

@@ -43,7 +43,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     let (db, now) = (&services.store, services.clock.now());
     let before = |kept_for: Option<Duration>| kept_for.map(|kept_for| now - kept_for);
     let mut purged = Purged::default();
-    in_batches(|| store::budgets::mark_remembered(db, now, BATCH)).await?;
+    in_batches(|| store::budgets::set_longest_life(db, now, BATCH)).await?;
     purged.budgets = in_batches(|| store::budgets::purge(db, now, BATCH)).await?;
     if let Some(before) = before(retention.challenges) {
         purged.challenges = in_batches(|| store::otp::purge(db, before, BATCH)).await?;

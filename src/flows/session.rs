@@ -81,7 +81,7 @@ pub(super) async fn find(
     }
     tracing::warn!(ahead = "session", "a stored time is in the future: it counts as now");
     let session = session.until(now, services.tokens.policy());
-    store::sessions::mark_past(&services.store, &session).await?;
+    store::sessions::correct_future_times(&services.store, &session).await?;
     Ok(Some((session, account)))
 }
 

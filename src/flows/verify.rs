@@ -200,7 +200,7 @@ impl<'a> SignIn<'a> {
             unlinked = recycled::unlink(services, txn, consumed.phone(), *now).await?;
             found = store::accounts::open(txn, consumed, by, *now).await?;
         }
-        let account = found.ok_or(Error::Crowded)?;
+        let account = found.ok_or(Error::AccountChangedTwice)?;
         let is_new = account.id == by.ids.account;
         let may_open = caller.fixed.is_none() || review::may_open(&account);
         Ok(may_open.then_some(OpenedAccount { account, is_new, unlinked }))

@@ -34,7 +34,7 @@ use crate::{flows::Services, telemetry::Stopwatch};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// How long a request may take: longer than the timeouts of the database and the SMS provider together.
+/// How long a request may take: longer than the provider's timeout and one wait for a database connection.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Paths without a check of `Host` or of the request rate: load balancers request them by IP address, all from one.

@@ -110,7 +110,7 @@ impl RequestError {
                 | flows::Error::Signing(_)
                 | flows::Error::Hashing(_)
                 | flows::Error::KeyGone
-                | flows::Error::Crowded
+                | flows::Error::AccountChangedTwice
                 | flows::Error::Collision,
             )
             | Self::Internal(_) => (Status::INTERNAL_SERVER_ERROR, Code::Internal),

@@ -17,7 +17,7 @@ mod spent;
 mod tests;
 
 pub use self::{
-    charges::{Guess, REMEMBERED, SMS_ALARM_PERCENT, Send, alarm_at},
+    charges::{Guess, MessageCharge, REMEMBERED, SMS_ALARM_PERCENT, alarm_at},
     key::{BudgetKey, CountryPrefix, Network, NetworkError},
     limits::{BudgetPolicy, Limit, LimitError, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
     odds::{ACCEPTED, Odds},

@@ -1,7 +1,7 @@
 //! One-time codes: challenges, how their codes are derived, and how a guess is judged.
 //!
-//! A challenge does not contain its code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose))`, truncated
-//! as in RFC 4226, section 5.3. So a leaked database reveals no code, and a resend needs no stored one.
+//! A challenge does not contain its code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose || holder))`,
+//! truncated as in RFC 4226, section 5.3; the holder is empty for an ordinary sign-in. So a leaked database reveals no code, and a resend needs no stored one.
 
 mod state;
 mod which;
@@ -70,7 +70,7 @@ pub enum Purpose {
     ChangePhone,
     /// Verifying again that the user holds the session.
     Confirm,
-    /// The second factor of staff.
+    /// Reserved for a second factor of staff. No request uses it yet.
     Staff,
 }
 
@@ -121,9 +121,9 @@ pub struct Opening<'a> {
 }
 
 impl OtpPolicy {
-    /// The latest time until which the row that a deleted account leaves may be in force.
+    /// The latest end that the tombstone of a deleted account may have.
     #[must_use]
-    pub fn longest_mark(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub fn latest_tombstone_end(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now + self.life.max(self.resend_after)
     }
 
@@ -176,7 +176,7 @@ impl Challenge {
 
     /// Whether a guess is still possible.
     #[must_use]
-    pub fn waits(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
+    pub fn accepts_guess(&self, policy: &OtpPolicy, now: DateTime<Utc>) -> bool {
         self.consumed_at.is_none() && self.attempts < policy.max_attempts && self.expires_at >= now
     }
 

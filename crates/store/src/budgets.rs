@@ -59,7 +59,7 @@ pub async fn list_of_phone(
 /// Corrects what a clock that was wrong wrote into a row: charges in the future become charges of now, and a prefix stays
 /// closed or held no longer than the policy says. A row that is charged meanwhile is left as it is; the next request that
 /// reads it calls this again.
-pub async fn mark_past(
+pub async fn correct_future_times(
     db: &impl ConnectionTrait,
     key: &BudgetKey,
     policy: &PrefixPolicy,
@@ -115,7 +115,7 @@ pub async fn purge(db: &impl ConnectionTrait, now: DateTime<Utc>, most: u64) -> 
 
 /// Shortens the life of up to `most` rows that end later than any row may: those of a clock that was wrong, and of earlier
 /// versions, which kept failures in a row for ever. Returns how many.
-pub async fn mark_remembered(
+pub async fn set_longest_life(
     db: &impl ConnectionTrait,
     now: DateTime<Utc>,
     most: u64,

@@ -152,7 +152,7 @@ pub async fn update_status(
 }
 
 /// The message, if it holds what [`update_status`] writes at this time: the lost answer may have been a success.
-pub async fn find_marked(
+pub async fn find_updated(
     db: &impl ConnectionTrait,
     which: Which<'_>,
     status: DeliveryStatus,

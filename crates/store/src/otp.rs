@@ -119,7 +119,7 @@ pub async fn find_tombstone(
 }
 
 /// Makes these tombstones end at the given time at the latest.
-pub async fn mark_shorter(
+pub async fn shorten_tombstone(
     db: &impl ConnectionTrait,
     phone_hashes: &[String],
     purpose: Purpose,
@@ -323,11 +323,11 @@ pub async fn set_unsent(
     id: Uuid,
     sent_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    mark_sent(db, key, id, (sent_at, None)).await
+    set_sent(db, key, id, (sent_at, None)).await
 }
 
 /// Replaces the time at which a code was sent, if it is still the old one.
-pub async fn mark_sent(
+pub async fn set_sent(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
     id: Uuid,
@@ -346,7 +346,7 @@ pub async fn mark_sent(
 /// Removes up to `most` challenges that were opened before this time and had ended by then. Returns how many.
 pub async fn purge(
     db: &impl ConnectionTrait,
-    died_before: DateTime<Utc>,
+    ended_before: DateTime<Utc>,
     most: u64,
 ) -> Result<u64, StoreError> {
     let key = [Column::Phone, Column::Purpose, Column::Holder];
@@ -354,8 +354,8 @@ pub async fn purge(
         .select_only()
         .columns(key)
         // In the order of the index: there is none on the end of a challenge.
-        .filter(Column::OpenedAt.lt(died_before))
-        .filter(Column::ExpiresAt.lt(died_before))
+        .filter(Column::OpenedAt.lt(ended_before))
+        .filter(Column::ExpiresAt.lt(ended_before))
         .order_by_asc(Column::OpenedAt)
         .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);

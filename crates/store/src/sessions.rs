@@ -118,7 +118,7 @@ pub async fn set_rotated(
 }
 
 /// Stores a session whose times in the future were replaced by now, if it was not refreshed meanwhile.
-pub async fn mark_past(db: &impl ConnectionTrait, session: &Session) -> Result<(), StoreError> {
+pub async fn correct_future_times(db: &impl ConnectionTrait, session: &Session) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::CreatedAt, Expr::value(session.created_at))
         .col_expr(Column::LastUsedAt, Expr::value(session.last_used_at))
@@ -202,13 +202,13 @@ pub async fn set_recent_auth(
 /// is stored first: it decides whether a number may have a new owner.
 pub async fn purge(
     db: &impl ConnectionTrait,
-    died_before: DateTime<Utc>,
+    ended_before: DateTime<Utc>,
     most: u64,
 ) -> Result<u64, StoreError> {
     let dead: Vec<(Uuid, Uuid)> = Entity::find()
         .select_only()
         .columns([Column::Id, Column::AccountId])
-        .filter(Column::ExpiresAt.lt(died_before).or(Column::EndedAt.lt(died_before)))
+        .filter(Column::ExpiresAt.lt(ended_before).or(Column::EndedAt.lt(ended_before)))
         .order_by_asc(Column::Id)
         .limit(most)
         .into_tuple()

@@ -26,10 +26,10 @@ const FACTS: &str = "SELECT current_database()::text AS database, current_user::
 pub enum Unready {
     /// It does not answer, or not yet. Waiting can help.
     #[error(transparent)]
-    Away(StoreError),
+    Temporary(StoreError),
     /// The operator has to do something first: what was found, and what to do.
     #[error("{0}")]
-    Hopeless(String),
+    NeedsOperator(String),
 }
 
 impl From<StoreError> for Unready {
@@ -50,7 +50,7 @@ struct Facts {
 impl Facts {
     fn grant(&self) -> Unready {
         let schema = self.schema.as_deref().unwrap_or("public");
-        Unready::Hopeless(format!(
+        Unready::NeedsOperator(format!(
             "the role {} must not make tables in the schema {schema} of the database {}: let the database's owner run \
              GRANT USAGE, CREATE ON SCHEMA {} TO {};",
             self.role,
@@ -61,7 +61,7 @@ impl Facts {
     }
 
     fn not_the_owner(&self, said: &str) -> Unready {
-        Unready::Hopeless(format!(
+        Unready::NeedsOperator(format!(
             "{said}: another role made the tables. Migrate with that role, or let it run \
              GRANT ALL ON ALL TABLES IN SCHEMA {} TO {};",
             quoted(self.schema.as_deref().unwrap_or("public")),
@@ -89,7 +89,7 @@ impl Store {
         };
         let Migrations { pending, unknown } = self.find_migrations().await.map_err(at_work)?;
         if !unknown.is_empty() {
-            return Err(Unready::Hopeless(format!(
+            return Err(Unready::NeedsOperator(format!(
                 "a newer version of loopin-auth has migrated this database ({}): run that version",
                 unknown.join(", ")
             )));
@@ -118,7 +118,7 @@ async fn check(settings: &DatabaseSettings, patience: Duration) -> Result<Option
     }
     // The URL was checked with the settings. The driver's error is not shown, because it can contain the password.
     let Ok(options) = url.parse::<PgConnectOptions>() else {
-        return Err(Unready::Hopeless("DATABASE_URL is not understood".to_owned()));
+        return Err(Unready::NeedsOperator("DATABASE_URL is not understood".to_owned()));
     };
     // PgBouncer refuses the parameter that sqlx sends.
     let options = options.extra_float_digits(None);
@@ -141,11 +141,11 @@ async fn check(settings: &DatabaseSettings, patience: Duration) -> Result<Option
         .await
         .map_err(|_| {
             let late = DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned()));
-            Unready::Away(StoreError::Unavailable(late))
+            Unready::Temporary(StoreError::Unavailable(late))
         })?
         .map_err(|error| from_driver(error, &options))?;
     if encoding != "UTF8" {
-        return Err(Unready::Hopeless(format!(
+        return Err(Unready::NeedsOperator(format!(
             "the database {} has the encoding {encoding}, in which most names cannot be written: make one with \
              CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0; and name it in DATABASE_URL",
             facts.database
@@ -191,9 +191,9 @@ fn from_driver(error: sqlx::Error, options: &PgConnectOptions) -> Unready {
     };
     match (remedy, &error) {
         (Some(remedy), sqlx::Error::Database(refusal)) => {
-            Unready::Hopeless(format!("PostgreSQL says: {}: {remedy}", refusal.message()))
+            Unready::NeedsOperator(format!("PostgreSQL says: {}: {remedy}", refusal.message()))
         }
-        (Some(remedy), _) => Unready::Hopeless(format!("{error}: {remedy}")),
+        (Some(remedy), _) => Unready::NeedsOperator(format!("{error}: {remedy}")),
         (None, _) => {
             let place = options.get_socket().map_or_else(
                 || format!("{}:{}", options.get_host(), options.get_port()),
@@ -218,7 +218,7 @@ fn no_database(options: &PgConnectOptions) -> String {
 /// What an error of a statement means. Outages of PostgreSQL are temporary; of those of SQLite only a lock is.
 pub(super) fn from_store(error: StoreError) -> Unready {
     let (StoreError::Unavailable(cause) | StoreError::Refused(cause)) = &error else {
-        return Unready::Hopeless(error.to_string());
+        return Unready::NeedsOperator(error.to_string());
     };
     let code = refusal_code(&error).unwrap_or_default();
     let primary = code.parse::<u32>().ok().filter(|_| code.len() != 5).map(|code| code & 0xff);
@@ -232,12 +232,12 @@ pub(super) fn from_store(error: StoreError) -> Unready {
         _ => None,
     };
     match (remedy, &error) {
-        (Some(remedy), _) => Unready::Hopeless(format!("{}: {remedy}", driver_said(&error))),
-        (None, StoreError::Unavailable(_)) => Unready::Away(error),
+        (Some(remedy), _) => Unready::NeedsOperator(format!("{}: {remedy}", driver_said(&error))),
+        (None, StoreError::Unavailable(_)) => Unready::Temporary(error),
         (None, StoreError::Refused(cause)) => {
-            Unready::Hopeless(format!("the database refused a statement: {cause}"))
+            Unready::NeedsOperator(format!("the database refused a statement: {cause}"))
         }
-        (None, StoreError::Unreadable { .. }) => Unready::Hopeless(error.to_string()),
+        (None, StoreError::Unreadable { .. }) => Unready::NeedsOperator(error.to_string()),
     }
 }
 

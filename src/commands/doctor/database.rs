@@ -63,9 +63,9 @@ fn no_answer(config: &Config, error: &Unready) -> Vec<Finding> {
     let (kind, url) = (kind(config), config.database_without_password());
     let cause = with_causes(error);
     let advice = match error {
-        Unready::Away(_) => ": check DATABASE_URL and the server",
+        Unready::Temporary(_) => ": check DATABASE_URL and the server",
         // The error contains the remedy.
-        Unready::Hopeless(_) => "",
+        Unready::NeedsOperator(_) => "",
     };
     vec![
         failure("database", format!("{kind} at {url}: {cause}{advice}")),

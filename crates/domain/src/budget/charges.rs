@@ -14,7 +14,7 @@ pub const REMEMBERED: Duration = Duration::days(400);
 
 /// A message that a user requests.
 #[derive(Debug, Clone)]
-pub struct Send<'a> {
+pub struct MessageCharge<'a> {
     /// The recipient.
     pub phone: &'a PhoneNumber,
     /// The hash of the phone.
@@ -131,7 +131,7 @@ impl BudgetPolicy {
 
     /// The rows that limit how often a phone gets a code.
     #[must_use]
-    pub fn phone_sends(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
+    pub fn phone_sends(&self, send: &MessageCharge<'_>, now: DateTime<Utc>) -> Vec<Charge> {
         let cooldown = (send.resend_after > Duration::zero())
             .then_some(Rule { budget: Budget::Cooldown, bound: Bound::Cooldown(send.resend_after) });
         let rules = |budget, limits: &[Limit]| -> Vec<Rule> {
@@ -155,7 +155,7 @@ impl BudgetPolicy {
 
     /// A message that a user requests: everything that it is charged to, and the locks, which refuse it too.
     #[must_use]
-    pub fn send(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
+    pub fn send(&self, send: &MessageCharge<'_>, now: DateTime<Utc>) -> Vec<Charge> {
         let guess = Guess { phone_hash: send.phone_hash, address: send.address, device: send.device };
         let mut charges = self.phone_sends(send, now);
         if send.device.is_none() {
@@ -171,7 +171,7 @@ impl BudgetPolicy {
 
     /// The part of [`Self::send`] that every message is charged to: its prefix and its day.
     #[must_use]
-    pub fn traffic(&self, send: &Send<'_>, now: DateTime<Utc>) -> Vec<Charge> {
+    pub fn traffic(&self, send: &MessageCharge<'_>, now: DateTime<Utc>) -> Vec<Charge> {
         self.message(send.phone, send.is_known, send.day, now)
     }
 

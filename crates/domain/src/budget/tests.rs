@@ -159,7 +159,7 @@ fn no_two_charges_of_a_request_are_to_one_row_and_none_names_the_phone() {
     let mut policy = BudgetPolicy { day: Some(100), ..BudgetPolicy::default() };
     policy.countries.insert("IN".to_owned(), 10);
     for device in [None, Some(uuid::Uuid::nil())] {
-        let send = Send {
+        let send = MessageCharge {
             phone: &phone,
             phone_hash: &phone_hash,
             address,
@@ -190,7 +190,7 @@ fn the_last_fifth_of_a_cap_is_for_those_who_have_an_account() {
     let phone_hash = pseudonyms.phone(&phone);
     let policy = BudgetPolicy { day: Some(11), ..BudgetPolicy::default() };
     let most = |is_known| {
-        let send = Send {
+        let send = MessageCharge {
             phone: &phone,
             phone_hash: &phone_hash,
             address: ClientAddress::new("203.0.113.7".parse().unwrap()),

@@ -26,7 +26,7 @@ impl CodeState {
         match challenge {
             None => Self::Replaced,
             Some(challenge) if challenge.consumed_at.is_some() => Self::Used,
-            Some(challenge) if challenge.waits(policy, now) => Self::Live,
+            Some(challenge) if challenge.accepts_guess(policy, now) => Self::Live,
             Some(challenge) if challenge.expires_at < now => Self::Expired,
             Some(_) => Self::Exhausted,
         }

@@ -2,8 +2,9 @@
 //! not get all requests at the same time.
 //!
 //! It opens after [`FAILURES`] messages in a row that got no response, a 5xx or a 429; messages then fail at once.
-//! After [`FIRST_PAUSE`] it lets one message through, the probe. Any answer to the probe closes the breaker;
-//! otherwise it stays open for twice as long, at most for [`LONGEST_PAUSE`].
+//! After [`FIRST_PAUSE`] it lets one message through, the probe. An answer other than a 5xx or a 429, to the
+//! probe or to an earlier message, closes the breaker. Otherwise it stays open for twice as long, at most for
+//! [`LONGEST_PAUSE`].
 //!
 //! It reads no clock: the caller passes the time. The caller's clock may be set back, so a remaining pause that is
 //! longer than the whole pause counts as over.
