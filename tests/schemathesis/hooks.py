@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir, "interop"))
 
 import schemathesis
-from processes import ask, expect
+from processes import request, expect
 from schemathesis.generation.meta import TestPhase
 
 WHO, SERVER = os.environ["WHO"], os.environ["SERVER"]
@@ -36,7 +36,7 @@ numbers = itertools.count(1 + 1000 * int(os.environ["ROUND"]))
 def newest_code(phone):
     """The code that was last sent to this phone, if there is one, and if it is a phone."""
     query = urllib.parse.urlencode({"phone_number": phone})
-    status, inbox = ask("GET", f"{SERVER}/dev/inbox.json?{query}")
+    status, inbox = request("GET", f"{SERVER}/dev/inbox.json?{query}")
     messages = inbox["messages"] if status == 200 else []
     return messages[0]["otp_code"] if messages else None
 
@@ -44,10 +44,10 @@ def newest_code(phone):
 def a_person():
     """The token of a new account with a finished profile."""
     phone = f"+9198{next(numbers):08}"
-    expect(200, ask("POST", f"{SERVER}/api/auth/signup", body={"phone_number": phone}))
+    expect(200, request("POST", f"{SERVER}/api/auth/signup", body={"phone_number": phone}))
     code = {"phone_number": phone, "otp_code": newest_code(phone)}
-    token = expect(200, ask("POST", f"{SERVER}/api/auth/verify-otp", body=code))["token"]
-    expect(200, ask("POST", f"{SERVER}/api/auth/complete-profile", token, PROFILE))
+    token = expect(200, request("POST", f"{SERVER}/api/auth/verify-otp", body=code))["token"]
+    expect(200, request("POST", f"{SERVER}/api/auth/complete-profile", token, PROFILE))
     return token
 
 
@@ -59,7 +59,7 @@ def an_admin():
     folder = os.environ["SERVER_FOLDER"]
     subprocess.run(command, cwd=folder, env=settings, check=True, capture_output=True, timeout=60)
     body = {"username": username, "password": PASSWORD}
-    return expect(200, ask("POST", f"{SERVER}/api/token", body=body))["access"]
+    return expect(200, request("POST", f"{SERVER}/api/token", body=body))["access"]
 
 
 class Wallet:
@@ -77,7 +77,7 @@ class Wallet:
         return self.token
 
     def is_live(self):
-        return ask("GET", f"{SERVER}/api/auth/profile", self.token)[0] == 200
+        return request("GET", f"{SERVER}/api/auth/profile", self.token)[0] == 200
 
 
 class Chain:
