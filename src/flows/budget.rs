@@ -81,13 +81,12 @@ pub(super) struct BudgetClaim {
     charges: Vec<Charge>,
     rows: Vec<BudgetRow>,
     charge_id: ChargeId,
-    at: DateTime<Utc>,
 }
 
 impl BudgetClaim {
     /// An empty claim, for when the limits are off.
     fn empty(now: DateTime<Utc>) -> Self {
-        Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId { at: now, chance: 0 }, at: now }
+        Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId { at: now, chance: 0 } }
     }
 
     /// What would refuse the same claim again.
@@ -110,14 +109,15 @@ impl BudgetClaim {
             Some((charge, rule.limit()?))
         })?;
         let row = self.rows.iter().find(|row| row.key == charge.key)?;
-        let used = row.within(limit.per, self.at);
+        let used = row.within(limit.per, self.charge_id.at);
         let oldest = used.checked_sub(1).and_then(|nth| row.log.get(nth));
         Some(BudgetStatus {
             budget: budget.as_str(),
             quota: limit.most,
             left: limit.most.saturating_sub(used),
             window: limit.per.num_seconds(),
-            reset: oldest.map_or(0, |at| seconds_up((*at).min(self.at) + limit.per - self.at)),
+            reset: oldest
+                .map_or(0, |at| seconds_up((*at).min(self.charge_id.at) + limit.per - self.charge_id.at)),
         })
     }
 }
@@ -137,7 +137,7 @@ pub(super) async fn claim(
         if let Some(rows) = store::budgets::claim(&services.store, &charges, charge_id, kept).await? {
             correct_future_times(services, &rows, now).await?;
             super::prefixes::watch(services, &rows, now).await;
-            return Ok(Ok(BudgetClaim { charges, rows, charge_id, at: now }));
+            return Ok(Ok(BudgetClaim { charges, rows, charge_id }));
         }
         let found = store::budgets::list(&services.store, &charges).await?;
         correct_future_times(services, &found, now).await?;
@@ -253,7 +253,7 @@ pub(super) async fn settle_guess(
         .map(|row| Settlement { key: row.key.clone(), change: Change::Refund })
         .collect();
     if is_used {
-        let ends_at = budget_claim.at + services.budgets.phone_guesses.per;
+        let ends_at = budget_claim.charge_id.at + services.budgets.phone_guesses.per;
         settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
         if let Some(key) = BudgetKey::of_prefix(phone) {
             let forgiven = if is_credited { services.budgets.prefix.forgiven } else { 0 };

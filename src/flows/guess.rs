@@ -63,7 +63,7 @@ impl Guesser<'_> {
 /// A right code, and what was claimed to judge it.
 #[must_use = "the claim of a right guess must be settled"]
 struct AcceptedGuess {
-    proof: Accepted,
+    accepted: Accepted,
     budget_claim: BudgetClaim,
 }
 
@@ -83,13 +83,14 @@ where
     Work: Fn(Txn, Consumed) -> Fut,
     Fut: Future<Output = Result<(T, GuessOutcome), Error>>,
 {
-    let AcceptedGuess { proof, budget_claim } = match judge_guess(services, key, code, guesser, now).await? {
-        Ok(accepted) => accepted,
-        Err(refused) => return Ok(Err(refused)),
-    };
+    let AcceptedGuess { accepted, budget_claim } =
+        match judge_guess(services, key, code, guesser, now).await? {
+            Ok(accepted) => accepted,
+            Err(refused) => return Ok(Err(refused)),
+        };
     let (result, outcome) = transaction(|| async {
         let txn = services.store.begin().await?;
-        let Some(consumed) = store::otp::consume(&txn, key, &proof, now).await? else {
+        let Some(consumed) = store::otp::consume(&txn, key, &accepted, now).await? else {
             txn.rollback().await?;
             return Ok((Err(CodeRefused::NoneRequested), GuessOutcome::Refund));
         };
@@ -99,7 +100,7 @@ where
     .await?;
     if outcome == GuessOutcome::RefundAndKeep {
         let most = services.otp.max_attempts;
-        store::otp::set_last_attempt_unused(&services.store, key, &proof, most).await?;
+        store::otp::set_last_attempt_unused(&services.store, key, &accepted, most).await?;
     }
     budget::settle_guess(services, budget_claim, key.phone, outcome).await;
     Ok(result)
@@ -128,8 +129,8 @@ async fn judge_guess(
         None => judge(claim, code, key, &services.otp_keys, &services.otp, now),
     };
     Ok(Err(match (verdict, budget_claim) {
-        (Verdict::Accepted(proof), Some(budget_claim)) => {
-            return Ok(Ok(AcceptedGuess { proof, budget_claim }));
+        (Verdict::Accepted(accepted), Some(budget_claim)) => {
+            return Ok(Ok(AcceptedGuess { accepted, budget_claim }));
         }
         (Verdict::Wrong { left }, Some(budget_claim)) => {
             note_wrong(services, key, guesser, left, &budget_claim, now);

@@ -22,9 +22,9 @@ pub enum Login {
     /// Too many such requests came from this address.
     Refused(BudgetExceeded),
     /// The caller must solve a challenge first.
-    Proof(BotChallenge),
+    BotCheckRequired(BotChallenge),
     /// The provider of the bot check does not answer.
-    ProofUnavailable,
+    BotCheckUnavailable,
 }
 
 /// Requests a code to log in with.
@@ -43,8 +43,8 @@ pub async fn login(services: &Arc<Services>, request: CodeRequest) -> Result<Log
             CodeRequested::Code { sending, .. } => Login::Code(sending),
             CodeRequested::Refused(refused) => refused,
             CodeRequested::RateLimited(exceeded) => Login::Refused(exceeded),
-            CodeRequested::Challenge(challenge) => Login::Proof(challenge),
-            CodeRequested::BotCheckUnavailable => Login::ProofUnavailable,
+            CodeRequested::Challenge(challenge) => Login::BotCheckRequired(challenge),
+            CodeRequested::BotCheckUnavailable => Login::BotCheckUnavailable,
         })
     })
     .await

@@ -27,9 +27,9 @@ pub enum Signup {
     /// Too many such requests came from this address.
     Refused(BudgetExceeded),
     /// The caller must solve a challenge first.
-    Proof(BotChallenge),
+    BotCheckRequired(BotChallenge),
     /// The provider of the bot check does not answer.
-    ProofUnavailable,
+    BotCheckUnavailable,
 }
 
 /// Requests a code to sign up with.
@@ -47,8 +47,8 @@ pub async fn signup(services: &Arc<Services>, request: CodeRequest) -> Result<Si
             CodeRequested::Code { sending, has_account } => Signup::Code { sending, unfinished: has_account },
             CodeRequested::Refused(refused) => refused,
             CodeRequested::RateLimited(exceeded) => Signup::Refused(exceeded),
-            CodeRequested::Challenge(challenge) => Signup::Proof(challenge),
-            CodeRequested::BotCheckUnavailable => Signup::ProofUnavailable,
+            CodeRequested::Challenge(challenge) => Signup::BotCheckRequired(challenge),
+            CodeRequested::BotCheckUnavailable => Signup::BotCheckUnavailable,
         })
     })
     .await

@@ -29,17 +29,17 @@ pub async fn counted(services: &Arc<Services>, request: &Request) -> Result<Coun
 }
 
 /// The response to a request that a used-up budget refuses.
-pub fn refusal(request: &Request, refusal: &budget::BudgetExceeded) -> ErrorResponse {
-    if let Some(status) = BudgetStatus::from_exceeded(*refusal) {
+pub fn refusal(request: &Request, exceeded: &budget::BudgetExceeded) -> ErrorResponse {
+    if let Some(status) = BudgetStatus::from_exceeded(*exceeded) {
         record(request, status);
     }
-    let code = match refusal.budget.kind() {
+    let code = match exceeded.budget.kind() {
         Kind::Lock => ErrorCode::PhoneLocked,
         Kind::Cooldown => ErrorCode::OtpCooldown,
         Kind::Rate => ErrorCode::RateLimited,
     };
     let failure = ErrorResponse::from_code(code);
-    match refusal.retry_after {
+    match exceeded.retry_after {
         Some(seconds) => failure.retry_after(seconds),
         None => ErrorResponse::new(code, "This number is locked. Please contact support to unlock it"),
     }
@@ -48,7 +48,7 @@ pub fn refusal(request: &Request, refusal: &budget::BudgetExceeded) -> ErrorResp
 fn record(request: &Request, status: BudgetStatus) {
     let number = |number: i64| u64::try_from(number).unwrap_or_default();
     let size = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
-    let status = rate_limit::BudgetStatus {
+    let status = rate_limit::LimitStatus {
         policy: status.budget,
         quota: size(status.quota),
         window_seconds: number(status.window),

@@ -43,7 +43,7 @@ pub struct ChangePhoneRequest {
 
 impl Example for ChangePhoneRequest {
     fn example() -> Self {
-        Self { phone_number: Field::example_of("+919876543210"), ..Self::default() }
+        Self { phone_number: Field::from_value("+919876543210"), ..Self::default() }
     }
 }
 
@@ -57,7 +57,7 @@ pub struct VerifyChangePhoneRequest {
 
 impl Example for VerifyChangePhoneRequest {
     fn example() -> Self {
-        Self { phone_number: Field::example_of("+919876543210"), otp_code: Field::example_of("1097") }
+        Self { phone_number: Field::from_value("+919876543210"), otp_code: Field::from_value("1097") }
     }
 }
 

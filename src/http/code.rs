@@ -60,7 +60,7 @@ pub struct SignupRequest {
 
 impl Example for SignupRequest {
     fn example() -> Self {
-        Self { phone_number: Field::example_of("+916205829376"), ..Self::default() }
+        Self { phone_number: Field::from_value("+916205829376"), ..Self::default() }
     }
 }
 
@@ -86,7 +86,7 @@ pub struct LoginRequest {
 
 impl Example for LoginRequest {
     fn example() -> Self {
-        Self { phone_number: Field::example_of("+916205829376"), ..Self::default() }
+        Self { phone_number: Field::from_value("+916205829376"), ..Self::default() }
     }
 }
 
@@ -251,8 +251,8 @@ impl CodeApi {
             Signup::Disabled => {
                 SignupResponse::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled))
             }
-            Signup::Proof(challenge) => SignupResponse::Disabled(challenge_required(challenge)),
-            Signup::ProofUnavailable => SignupResponse::SmsUnavailable(bot_check_unavailable()),
+            Signup::BotCheckRequired(challenge) => SignupResponse::Disabled(challenge_required(challenge)),
+            Signup::BotCheckUnavailable => SignupResponse::SmsUnavailable(bot_check_unavailable()),
         })
     }
 
@@ -307,8 +307,8 @@ impl CodeApi {
             },
             Login::Unknown => LoginResponse::Unknown(ErrorResponse::from_code(ErrorCode::UserNotFound)),
             Login::Disabled => LoginResponse::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled)),
-            Login::Proof(challenge) => LoginResponse::Disabled(challenge_required(challenge)),
-            Login::ProofUnavailable => LoginResponse::SmsUnavailable(bot_check_unavailable()),
+            Login::BotCheckRequired(challenge) => LoginResponse::Disabled(challenge_required(challenge)),
+            Login::BotCheckUnavailable => LoginResponse::SmsUnavailable(bot_check_unavailable()),
         })
     }
 }

@@ -44,7 +44,7 @@ pub struct ConfirmRequest {
 
 impl Example for ConfirmRequest {
     fn example() -> Self {
-        Self { otp_code: Field::example_of("1097"), ..Self::default() }
+        Self { otp_code: Field::from_value("1097"), ..Self::default() }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct DashboardRequest {
 
 impl Example for DashboardRequest {
     fn example() -> Self {
-        Self { text: Field::example_of("This is my Text") }
+        Self { text: Field::from_value("This is my Text") }
     }
 }
 

@@ -61,8 +61,8 @@ impl<D: Describe> fmt::Debug for Field<D> {
 }
 
 impl<D> Field<D> {
-    /// A field with this value, for examples.
-    pub fn example_of(value: impl Into<Value>) -> Self {
+    /// A field with this value.
+    pub fn from_value(value: impl Into<Value>) -> Self {
         Self { value: Some(value.into()), description: PhantomData }
     }
 
@@ -181,11 +181,11 @@ impl<D: Describe> ParseFromJSON for Field<D> {
 
 impl<D: Describe> ParseFromParameter for Field<D> {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Ok(Self::example_of(text))
+        Ok(Self::from_value(text))
     }
 
     fn parse_from_parameters<I: IntoIterator<Item = A>, A: AsRef<str>>(texts: I) -> ParseResult<Self> {
-        Ok(texts.into_iter().next().map(|text| Self::example_of(text.as_ref())).unwrap_or_default())
+        Ok(texts.into_iter().next().map(|text| Self::from_value(text.as_ref())).unwrap_or_default())
     }
 }
 

@@ -17,7 +17,7 @@ use governor::{
 };
 
 use self::flood::Floods;
-use super::rate_limit::BudgetStatus;
+use super::rate_limit::LimitStatus;
 use crate::{domain::address::ClientAddress, flows::Services};
 
 /// The minimum number of checks between two sweeps.
@@ -66,7 +66,7 @@ pub struct TooFast {
     /// Whole seconds until the next request is allowed.
     pub retry_after: u64,
     /// The limit for the `RateLimit` headers.
-    pub status: BudgetStatus,
+    pub status: LimitStatus,
 }
 
 impl<C: Clock<Instant = Duration>> Guard<C> {
@@ -85,7 +85,7 @@ impl<C: Clock<Instant = Duration>> Guard<C> {
             let wait = not_until.wait_time_from(self.limiter.clock().now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             let retry_after = seconds.max(1);
-            let status = BudgetStatus {
+            let status = LimitStatus {
                 policy: "guard",
                 quota: self.settings.burst.get().into(),
                 window_seconds: self.settings.window(),

@@ -20,7 +20,7 @@ const MAX_INTEGER: u64 = 999_999_999_999_999;
 
 /// What a client has left of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BudgetStatus {
+pub struct LimitStatus {
     /// The name of the limit, lower-case words with hyphens. It never changes.
     pub policy: &'static str,
     /// How much is allowed in a window.
@@ -35,11 +35,11 @@ pub struct BudgetStatus {
 
 /// The limits that were recorded for one request, shared by its handler and the edge.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RecordedLimits(Arc<Mutex<Vec<BudgetStatus>>>);
+pub(super) struct RecordedLimits(Arc<Mutex<Vec<LimitStatus>>>);
 
 /// Records the status of a limit for the response to a request. The headers list limits in the order of their first
 /// record; a later record of the same limit replaces the earlier one.
-pub fn record(request: &Request, status: BudgetStatus) {
+pub fn record(request: &Request, status: LimitStatus) {
     let Some(recorded) = request.data::<RecordedLimits>() else { return };
     let mut all = recorded.0.lock().unwrap_or_else(PoisonError::into_inner);
     match all.iter_mut().find(|before| before.policy == status.policy) {
@@ -62,7 +62,7 @@ impl RecordedLimits {
         if all.is_empty() {
             return;
         }
-        let list = |item: fn(&BudgetStatus) -> String| all.iter().map(item).collect::<Vec<_>>().join(", ");
+        let list = |item: fn(&LimitStatus) -> String| all.iter().map(item).collect::<Vec<_>>().join(", ");
         for (name, text) in [(RATE_LIMIT, list(limit)), (RATE_LIMIT_POLICY, list(policy))] {
             if let Ok(value) = HeaderValue::try_from(text) {
                 headers.insert(name, value);
@@ -72,14 +72,14 @@ impl RecordedLimits {
 }
 
 /// Section 4 of the draft: `r` is what is left, `t` the seconds until there is more.
-fn limit(status: &BudgetStatus) -> String {
-    let BudgetStatus { policy, remaining, reset_seconds, .. } = status;
+fn limit(status: &LimitStatus) -> String {
+    let LimitStatus { policy, remaining, reset_seconds, .. } = status;
     format!("\"{policy}\";r={};t={}", remaining.min(&MAX_INTEGER), reset_seconds.min(&MAX_INTEGER))
 }
 
 /// Section 3 of the draft: `q` is the quota, `w` its window in seconds.
-fn policy(status: &BudgetStatus) -> String {
-    let BudgetStatus { policy, quota, window_seconds, .. } = status;
+fn policy(status: &LimitStatus) -> String {
+    let LimitStatus { policy, quota, window_seconds, .. } = status;
     format!("\"{policy}\";q={};w={}", quota.min(&MAX_INTEGER), window_seconds.min(&MAX_INTEGER))
 }
 
@@ -87,7 +87,7 @@ fn policy(status: &BudgetStatus) -> String {
 mod tests {
     use super::*;
 
-    const ADDRESS: BudgetStatus = BudgetStatus {
+    const ADDRESS: LimitStatus = LimitStatus {
         policy: "requests-by-address",
         quota: 20,
         window_seconds: 3600,
@@ -95,7 +95,7 @@ mod tests {
         reset_seconds: 120,
     };
 
-    fn headers_after(all: &[BudgetStatus]) -> Vec<(String, String)> {
+    fn headers_after(all: &[LimitStatus]) -> Vec<(String, String)> {
         let mut request = Request::default();
         let recorded = RecordedLimits::attach(&mut request);
         for status in all {
@@ -125,15 +125,15 @@ mod tests {
 
     #[test]
     fn several_are_a_list_and_the_last_word_on_each_counts() {
-        let phone = BudgetStatus { policy: "sends-to-phone", remaining: 0, ..ADDRESS };
-        let headers = headers_after(&[ADDRESS, phone, BudgetStatus { remaining: 6, ..ADDRESS }]);
+        let phone = LimitStatus { policy: "sends-to-phone", remaining: 0, ..ADDRESS };
+        let headers = headers_after(&[ADDRESS, phone, LimitStatus { remaining: 6, ..ADDRESS }]);
         assert_eq!(headers[0].1, "\"requests-by-address\";r=6;t=120, \"sends-to-phone\";r=0;t=120");
         assert_eq!(headers[1].1, "\"requests-by-address\";q=20;w=3600, \"sends-to-phone\";q=20;w=3600");
     }
 
     #[test]
     fn no_number_is_longer_than_a_structured_field_takes() {
-        let headers = headers_after(&[BudgetStatus { remaining: u64::MAX, quota: u64::MAX, ..ADDRESS }]);
+        let headers = headers_after(&[LimitStatus { remaining: u64::MAX, quota: u64::MAX, ..ADDRESS }]);
         assert_eq!(headers[0].1, "\"requests-by-address\";r=999999999999999;t=120");
         assert_eq!(headers[1].1, "\"requests-by-address\";q=999999999999999;w=3600");
     }

@@ -35,7 +35,7 @@ pub struct RefreshRequest {
 
 impl Example for RefreshRequest {
     fn example() -> Self {
-        Self { refresh: Field::example_of("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
+        Self { refresh: Field::from_value("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
     }
 }
 
@@ -48,7 +48,7 @@ pub struct LogoutRequest {
 
 impl Example for LogoutRequest {
     fn example() -> Self {
-        Self { refresh: Field::example_of("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
+        Self { refresh: Field::from_value("eyJhbGciOiJIUzI1NiJ9.e30.refresh") }
     }
 }
 

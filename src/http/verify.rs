@@ -40,8 +40,8 @@ pub struct VerifyRequest {
 impl Example for VerifyRequest {
     fn example() -> Self {
         Self {
-            phone_number: Field::example_of("+916205829376"),
-            otp_code: Field::example_of("1097"),
+            phone_number: Field::from_value("+916205829376"),
+            otp_code: Field::from_value("1097"),
             ..Self::default()
         }
     }

@@ -25,6 +25,14 @@ impl Respond for Numbered {
     }
 }
 
+/// Every channel: WhatsApp and then a call follow a message that is not delivered.
+const ALL_CHANNELS: [(&str, &str); 4] = [
+    ("OTP_CHANNELS", "sms,whatsapp,call"),
+    ("OTP_FALLBACK", "whatsapp,call"),
+    ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
+    ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
+];
+
 on_both! {
     async fn who_is_refused_at_once_is_sent_nothing_else(server: TestServer) {
         let stub = MockServer::start().await;
@@ -45,13 +53,7 @@ on_both! {
     async fn a_message_that_arrived_after_all_is_enough(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
-        let settings = [
-            ("OTP_CHANNELS", "sms,whatsapp,call"),
-            ("OTP_FALLBACK", "whatsapp,call"),
-            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
-            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
-        ];
-        let server = with_twilio(&server, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &ALL_CHANNELS).await;
         let answer = server.signup(PHONE).await;
         let sid = |number: u32| format!("SM{number:032x}");
         report(&server, &sid(1), "undelivered", &[("ErrorCode", "30003")]).await;
@@ -98,14 +100,8 @@ on_both! {
     async fn a_hundred_reports_at_once_of_a_lost_message_send_one_more(server: TestServer) {
         let stub = MockServer::start().await;
         Mock::given(any()).respond_with(Numbered(1.into())).mount(&stub).await;
-        let settings = [
-            ("OTP_CHANNELS", "sms,whatsapp,call"),
-            ("OTP_FALLBACK", "whatsapp,call"),
-            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
-            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
-        ];
-        let one = with_twilio(&server, &stub, &settings).await;
-        let other = with_twilio(&server, &stub, &settings).await;
+        let one = with_twilio(&server, &stub, &ALL_CHANNELS).await;
+        let other = with_twilio(&server, &stub, &ALL_CHANNELS).await;
         let answer = one.signup(PHONE).await;
         answer.assert_ok();
         let sid = format!("SM{:032x}", 1);
@@ -154,13 +150,7 @@ on_both! {
         Mock::given(path_regex("/Calls.json$")).respond_with(Numbered(9.into())).mount(&stub).await;
         let refused = json!({"code": 63003, "message": "no", "status": 400});
         Mock::given(any()).respond_with(ResponseTemplate::new(400).set_body_json(refused)).mount(&stub).await;
-        let settings = [
-            ("OTP_CHANNELS", "sms,whatsapp,call"),
-            ("OTP_FALLBACK", "whatsapp,call"),
-            ("TWILIO_WHATSAPP_SENDER", "+15005550006"),
-            ("TWILIO_WHATSAPP_CONTENT_SID", "HX0123456789abcdef0123456789abcdef"),
-        ];
-        let server = with_twilio(&server, &stub, &settings).await;
+        let server = with_twilio(&server, &stub, &ALL_CHANNELS).await;
         let answer = server.signup(PHONE).await;
         answer.assert_ok();
         report(&server, &format!("SM{:032x}", 1), "undelivered", &[]).await;

@@ -178,12 +178,12 @@ pub async fn find_credentials(
     db: &impl ConnectionTrait,
     login: &Login,
 ) -> Result<Option<(Account, Option<PasswordHash>)>, StoreError> {
-    let is_hers = match login {
+    let has_login = match login {
         Login::Username(key) => Column::UsernameKey.eq(key.as_str()),
         Login::Email(key) => Column::EmailKey.eq(key.as_str()),
         Login::Phone(phone) => Column::Phone.eq(phone.full()),
     };
-    let row = Entity::find().filter(is_hers).one(db).await?;
+    let row = Entity::find().filter(has_login).one(db).await?;
     row.map(with_hash).transpose()
 }
 

@@ -71,12 +71,12 @@ fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<Inse
         (Column::SentAt, opening.now.into()),
         (Column::ConsumedAt, Option::<DateTime<Utc>>::None.into()),
     ];
-    let update =
+    let tombstone =
         Entity::find().filter(is_tombstone(&opening.phone_hashes, key.purpose, opening.now)).into_query();
     let mut insert = Query::insert();
     let mut select = Query::select();
     insert.into_table(Entity).columns(values.each_ref().map(|(column, _)| *column));
-    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(update));
+    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(tombstone));
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok(insert)
 }
@@ -84,13 +84,13 @@ fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<Inse
 /// Inserts the tombstone of a phone whose account is deleted: until it ends, no code of this purpose is sent to the phone.
 pub async fn insert_tombstone(
     db: &impl ConnectionTrait,
-    update: &str,
+    phone_hash: &str,
     purpose: Purpose,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let row = ActiveModel {
-        phone: Set(update.to_owned()),
+        phone: Set(phone_hash.to_owned()),
         purpose: Set(purpose.as_str().to_owned()),
         holder: Set(String::new()),
         id: Set(Uuid::nil()),
@@ -185,8 +185,9 @@ fn of_user(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
 
 /// The challenges of the owner of a phone. Those of a device count: it was signed in to the account with this phone.
 fn unbound(phone: &PhoneNumber) -> Condition {
-    let dummy = Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
-    Condition::all().add(Column::Phone.eq(phone.full())).add(dummy)
+    let has_no_account =
+        Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
+    Condition::all().add(Column::Phone.eq(phone.full())).add(has_no_account)
 }
 
 /// A challenge, as its user sees it.
@@ -285,13 +286,13 @@ impl Consumed {
 pub async fn consume(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
-    proof: &Accepted,
+    accepted: &Accepted,
     now: DateTime<Utc>,
 ) -> Result<Option<Consumed>, StoreError> {
     let used = Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
         .filter(has_key(key))
-        .filter(Column::Id.eq(proof.challenge_id()))
+        .filter(Column::Id.eq(accepted.challenge_id()))
         .filter(Column::ConsumedAt.is_null())
         .exec(db)
         .await?;
@@ -303,13 +304,13 @@ pub async fn consume(
 pub async fn set_last_attempt_unused(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,
-    proof: &Accepted,
+    accepted: &Accepted,
     max_attempts: i64,
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::Attempts, Expr::value(max_attempts - 1))
         .filter(has_key(key))
-        .filter(Column::Id.eq(proof.challenge_id()))
+        .filter(Column::Id.eq(accepted.challenge_id()))
         .filter(Column::Attempts.gte(max_attempts))
         .exec(db)
         .await?;

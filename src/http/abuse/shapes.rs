@@ -44,7 +44,7 @@ pub struct OpenPrefixRequest {
 
 impl Example for OpenPrefixRequest {
     fn example() -> Self {
-        Self { hours: Field::example_of(24) }
+        Self { hours: Field::from_value(24) }
     }
 }
 

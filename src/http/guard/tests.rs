@@ -85,7 +85,7 @@ fn whoever_is_refused_is_told_when_to_come_back() {
         assert_eq!(retry_after, 1);
         assert_eq!(
             status,
-            BudgetStatus {
+            LimitStatus {
                 policy: "guard",
                 quota: burst.into(),
                 window_seconds: window,

@@ -32,12 +32,12 @@ pub struct RegisterRequest {
 impl Example for RegisterRequest {
     fn example() -> Self {
         Self {
-            username: Field::example_of("gaurav"),
-            email: Field::example_of("gaurav@example.com"),
-            password: Field::example_of("correct horse battery"),
-            first_name: Field::example_of("Gaurav"),
-            last_name: Field::example_of("Kumar"),
-            phone: Field::example_of("+916205829376"),
+            username: Field::from_value("gaurav"),
+            email: Field::from_value("gaurav@example.com"),
+            password: Field::from_value("correct horse battery"),
+            first_name: Field::from_value("Gaurav"),
+            last_name: Field::from_value("Kumar"),
+            phone: Field::from_value("+916205829376"),
         }
     }
 }
@@ -57,10 +57,10 @@ pub struct RegisterAccountRequest {
 impl Example for RegisterAccountRequest {
     fn example() -> Self {
         Self {
-            username: Field::example_of("gaurav"),
-            password: Field::example_of("correct horse battery"),
-            email: Field::example_of("gaurav@example.com"),
-            password2: Field::example_of("correct horse battery"),
+            username: Field::from_value("gaurav"),
+            password: Field::from_value("correct horse battery"),
+            email: Field::from_value("gaurav@example.com"),
+            password2: Field::from_value("correct horse battery"),
         }
     }
 }
@@ -103,7 +103,7 @@ pub struct TokenRequest {
 
 impl Example for TokenRequest {
     fn example() -> Self {
-        Self { username: Field::example_of("gaurav"), password: Field::example_of("correct horse battery") }
+        Self { username: Field::from_value("gaurav"), password: Field::from_value("correct horse battery") }
     }
 }
 
@@ -147,8 +147,8 @@ pub struct PasswordRequest {
 impl Example for PasswordRequest {
     fn example() -> Self {
         Self {
-            old_password: Field::example_of("correct horse battery"),
-            new_password: Field::example_of("staple of the stable"),
+            old_password: Field::from_value("correct horse battery"),
+            new_password: Field::from_value("staple of the stable"),
         }
     }
 }

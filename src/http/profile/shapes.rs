@@ -28,16 +28,16 @@ pub struct CompleteProfileRequest {
 impl Example for CompleteProfileRequest {
     fn example() -> Self {
         Self {
-            name: Field::example_of("Gaurav Kumar"),
-            birth_date: Field::example_of("1995-01-01"),
-            gender: Field::example_of("male"),
-            event_interests: Field::example_of(vec![1, 2, 3]),
-            profile_pictures: Field::example_of(vec![
+            name: Field::from_value("Gaurav Kumar"),
+            birth_date: Field::from_value("1995-01-01"),
+            gender: Field::from_value("male"),
+            event_interests: Field::from_value(vec![1, 2, 3]),
+            profile_pictures: Field::from_value(vec![
                 "https://example.com/pic1.jpg",
                 "https://example.com/pic2.jpg",
             ]),
-            bio: Field::example_of("I like live music."),
-            location: Field::example_of("Patna"),
+            bio: Field::from_value("I like live music."),
+            location: Field::from_value("Patna"),
             // Any signed-in user can send the example as it is.
             phone_number: Field::default(),
         }
@@ -71,13 +71,13 @@ pub struct ChangeProfileRequest {
 impl Example for ChangeProfileRequest {
     fn example() -> Self {
         Self {
-            name: Field::example_of("Gaurav Kumar"),
-            birth_date: Field::example_of("1995-01-01"),
-            gender: Field::example_of("male"),
-            event_interests: Field::example_of(vec![2, 5]),
-            profile_pictures: Field::example_of(vec!["https://example.com/pic3.jpg"]),
-            bio: Field::example_of(serde_json::Value::Null),
-            location: Field::example_of("Mumbai"),
+            name: Field::from_value("Gaurav Kumar"),
+            birth_date: Field::from_value("1995-01-01"),
+            gender: Field::from_value("male"),
+            event_interests: Field::from_value(vec![2, 5]),
+            profile_pictures: Field::from_value(vec!["https://example.com/pic3.jpg"]),
+            bio: Field::from_value(serde_json::Value::Null),
+            location: Field::from_value("Mumbai"),
             // Any signed-in user can send the example as it is.
             phone_number: Field::default(),
             phone: Field::default(),

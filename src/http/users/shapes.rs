@@ -72,9 +72,9 @@ pub struct ChangeUserRequest {
 impl Example for ChangeUserRequest {
     fn example() -> Self {
         Self {
-            first_name: Field::example_of("Gaurav"),
-            last_name: Field::example_of("Kumar"),
-            email: Field::example_of("gaurav@example.com"),
+            first_name: Field::from_value("Gaurav"),
+            last_name: Field::from_value("Kumar"),
+            email: Field::from_value("gaurav@example.com"),
             ..Self::default()
         }
     }
