@@ -8,7 +8,7 @@ use super::{CommandError, Context, cli::PrefixesCommand, output::print, runtime}
 use crate::{
     domain::{
         budget::{Country, Prefix, Wanted},
-        roles::AbusePermission,
+        roles::StaffPermission,
         users::{Number, PageOf, Size},
     },
     flows::prefixes,
@@ -23,7 +23,7 @@ pub fn run(context: &Context, command: Option<PrefixesCommand>) -> Result<ExitCo
     let command = command.unwrap_or(PrefixesCommand::List { closed: false, page: 1 });
     let text = runtime()?.block_on(async {
         let services = context.services(&config).await?;
-        let permission = AbusePermission::by_command();
+        let permission = StaffPermission::by_command();
         let changed = match command {
             PrefixesCommand::List { closed, page } => {
                 let wanted = if closed { Wanted::Closed } else { Wanted::All };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::{CommandError, Context, output::print, runtime};
 use crate::{
-    domain::{phone::PhoneNumber, roles::AbusePermission},
+    domain::{phone::PhoneNumber, roles::StaffPermission},
     flows::unlock,
 };
 
@@ -18,7 +18,7 @@ pub fn run(context: &Context, phone: &str) -> Result<ExitCode, CommandError> {
     context.require_secret_key("no lock can be found")?;
     let unlocked = runtime()?.block_on(async {
         let services = context.services(&config).await?;
-        let unlocked = unlock::unlock(&services, phone.clone(), AbusePermission::by_command()).await?;
+        let unlocked = unlock::unlock(&services, phone.clone(), StaffPermission::by_command()).await?;
         Ok::<_, CommandError>(unlocked)
     })?;
     print(format_args!("{}\n", said(&phone, &unlocked.0)))?;

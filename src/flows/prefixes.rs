@@ -15,7 +15,7 @@ use crate::{
             Budget, BudgetKey, BudgetRow, Country, Prefix, PrefixName, PrefixState, SMS_ALARM_PERCENT,
             Wanted, alarm_at,
         },
-        roles::AbusePermission,
+        roles::StaffPermission,
         users::PageOf,
     },
     store,
@@ -166,7 +166,7 @@ pub async fn open(
     services: &Arc<Services>,
     prefix: PrefixName,
     hours: Option<i64>,
-    permission: AbusePermission,
+    permission: StaffPermission,
 ) -> Result<Vec<Prefix>, Error> {
     run_to_completion(services, move |services| async move {
         transaction(|| open_in_transaction(&services, &prefix, hours, permission)).await
@@ -178,7 +178,7 @@ async fn open_in_transaction(
     services: &Services,
     prefix: &PrefixName,
     hours: Option<i64>,
-    permission: AbusePermission,
+    permission: StaffPermission,
 ) -> Result<Vec<Prefix>, Error> {
     let now = services.clock.now();
     let held_until = hours.map(|hours| now + Duration::hours(hours));
@@ -203,7 +203,7 @@ async fn open_in_transaction(
 pub async fn close_by_hand(
     services: &Arc<Services>,
     prefix: PrefixName,
-    permission: AbusePermission,
+    permission: StaffPermission,
 ) -> Result<Vec<Prefix>, Error> {
     run_to_completion(services, move |services| async move {
         transaction(|| close_in_transaction(&services, &prefix, permission)).await
@@ -214,7 +214,7 @@ pub async fn close_by_hand(
 async fn close_in_transaction(
     services: &Services,
     prefix: &PrefixName,
-    permission: AbusePermission,
+    permission: StaffPermission,
 ) -> Result<Vec<Prefix>, Error> {
     let now = services.clock.now();
     let until = now + services.budgets.prefix.closed_for;

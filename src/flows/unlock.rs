@@ -11,7 +11,7 @@ use crate::{
         budget::{BudgetKey, Prefix, Spent},
         delivery::UnreachableReason,
         phone::PhoneNumber,
-        roles::AbusePermission,
+        roles::StaffPermission,
     },
     store,
 };
@@ -52,7 +52,7 @@ pub struct Unlocked(pub Vec<&'static str>);
 pub async fn unlock(
     services: &Arc<Services>,
     phone: PhoneNumber,
-    permission: AbusePermission,
+    permission: StaffPermission,
 ) -> Result<Unlocked, Error> {
     run_to_completion(services, move |services| async move {
         transaction(|| unlock_in_transaction(&services, &phone, permission)).await
@@ -63,7 +63,7 @@ pub async fn unlock(
 async fn unlock_in_transaction(
     services: &Services,
     phone: &PhoneNumber,
-    permission: AbusePermission,
+    permission: StaffPermission,
 ) -> Result<Unlocked, Error> {
     let now = services.clock.now();
     let phone_hash = services.pseudonyms.phone(phone);

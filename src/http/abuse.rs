@@ -25,7 +25,7 @@ use crate::{
     domain::{
         budget::{Prefix, PrefixName, Wanted},
         phone::PhoneNumber,
-        roles::{self, AbusePermission, Forbidden},
+        roles::{self, Forbidden, StaffPermission},
         users::{Number, PageOf, Size},
     },
     flows::{Services, prefixes, unlock},
@@ -132,7 +132,7 @@ impl AbuseApi {
         /// Prefixes per page, 1 to 100; default 20.
         per_page: Query<Field<PerPage>>,
     ) -> Result<PrefixesResponse> {
-        if abuse_permission(&gate, request).is_err() {
+        if staff_permission(&gate, request).is_err() {
             return Ok(PrefixesResponse::Forbidden(forbidden()));
         }
         let mut errors = FieldErrors::default();
@@ -163,7 +163,7 @@ impl AbuseApi {
         body: MaybeJson<OpenPrefixRequest>,
     ) -> Result<OpenPrefixResponse> {
         use OpenPrefixResponse as Response;
-        let Ok(permission) = abuse_permission(&gate, request) else {
+        let Ok(permission) = staff_permission(&gate, request) else {
             return Ok(Response::Forbidden(forbidden()));
         };
         let mut errors = FieldErrors::default();
@@ -196,7 +196,7 @@ impl AbuseApi {
         prefix: Path<String>,
     ) -> Result<ClosePrefixResponse> {
         use ClosePrefixResponse as Response;
-        let Ok(permission) = abuse_permission(&gate, request) else {
+        let Ok(permission) = staff_permission(&gate, request) else {
             return Ok(Response::Forbidden(forbidden()));
         };
         let Ok(prefix) = prefix.parse::<PrefixName>() else {
@@ -219,7 +219,7 @@ impl AbuseApi {
         /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<PhoneResponse> {
-        if abuse_permission(&gate, request).is_err() {
+        if staff_permission(&gate, request).is_err() {
             return Ok(PhoneResponse::Forbidden(forbidden()));
         }
         let phone = match self.parse_phone(&phone) {
@@ -242,7 +242,7 @@ impl AbuseApi {
         /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<UnlockResponse> {
-        let Ok(permission) = abuse_permission(&gate, request) else {
+        let Ok(permission) = staff_permission(&gate, request) else {
             return Ok(UnlockResponse::Forbidden(forbidden()));
         };
         let phone = match self.parse_phone(&phone) {
@@ -263,8 +263,8 @@ impl AbuseApi {
     }
 }
 
-fn abuse_permission(gate: &Gate, request: &Request) -> Result<AbusePermission, Forbidden> {
-    roles::may_manage_abuse(&gate.0, client_ip::from_request(request))
+fn staff_permission(gate: &Gate, request: &Request) -> Result<StaffPermission, Forbidden> {
+    roles::may_act_as_staff(&gate.0, client_ip::from_request(request))
 }
 
 fn forbidden() -> ErrorResponse {

@@ -9,6 +9,7 @@
 //!    OpenAPI document are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
 
 mod abuse;
+mod admin;
 mod body;
 mod bot_check;
 mod budget;
@@ -71,6 +72,8 @@ pub enum Tag {
     Users,
     /// Locks of phones and number prefixes, for staff and admins.
     Abuse,
+    /// The work of the admin console as JSON, for staff and admins.
+    Admin,
     /// The server itself.
     Service,
 }
@@ -90,6 +93,7 @@ type Apis = (
     keys::KeysApi,
     users::UsersApi,
     abuse::AbuseApi,
+    admin::AdminApis,
     service::ServiceApi,
 );
 
@@ -109,6 +113,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         keys::KeysApi { services: Arc::clone(services) },
         users::UsersApi { services: Arc::clone(services) },
         abuse::AbuseApi { services: Arc::clone(services) },
+        admin::apis(services),
         service::ServiceApi { services: Arc::clone(services) },
     );
     docs::describe_service(OpenApiService::new(apis, "loopin-auth", service::VERSION))

@@ -5,7 +5,7 @@ use loopin_auth::{
     domain::{
         audit::{Action, Actor},
         retention::Retention,
-        roles::AbusePermission,
+        roles::StaffPermission,
     },
     flows::purge::purge,
 };
@@ -260,7 +260,7 @@ on_both! {
             // Housekeeping purges all other budgets of that time, but not this one.
             sweep(&server).await;
         }
-        let leave = AbusePermission::by_command();
+        let leave = StaffPermission::by_command();
         let phone = loopin_auth::domain::phone::PhoneNumber::from_e164(PHONE).unwrap();
         let unlocked = loopin_auth::flows::unlock::unlock(&server.services, phone, leave).await.unwrap();
         assert_eq!(unlocked.0, ["phone-failures-in-a-row"]);

@@ -65,14 +65,14 @@ impl EditPermission {
     }
 }
 
-/// Permission to see and change locks and prefix rules.
+/// Permission to do the daily work of staff: leads, messages, locks, prefix rules.
 #[derive(Debug, Clone, Copy)]
-pub struct AbusePermission {
+pub struct StaffPermission {
     actor: Actor,
     from: Option<ClientAddress>,
 }
 
-impl AbusePermission {
+impl StaffPermission {
     /// For the command line: an operator who can run commands can change the database anyway.
     #[must_use]
     pub fn by_command() -> Self {
@@ -89,6 +89,36 @@ impl AbusePermission {
     #[must_use]
     pub fn from(self) -> Option<ClientAddress> {
         self.from
+    }
+}
+
+/// Permission to do what only admins do: blocks, exports, deletion, the second factor of others.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminPermission(StaffPermission);
+
+impl AdminPermission {
+    /// For the command line, like [`StaffPermission::by_command`].
+    #[must_use]
+    pub fn by_command() -> Self {
+        Self(StaffPermission::by_command())
+    }
+
+    /// The actor for the audit log.
+    #[must_use]
+    pub fn actor(self) -> Actor {
+        self.0.actor
+    }
+
+    /// The client's address, if there is one.
+    #[must_use]
+    pub fn from(self) -> Option<ClientAddress> {
+        self.0.from
+    }
+
+    /// The permission of staff, which admins have too.
+    #[must_use]
+    pub fn staff(self) -> StaffPermission {
+        self.0
     }
 }
 
@@ -150,13 +180,21 @@ pub fn may_promote(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Fo
     }
 }
 
-/// Staff may manage locks and prefixes.
-pub fn may_manage_abuse(caller: &SignedIn, from: ClientAddress) -> Result<AbusePermission, Forbidden> {
+/// Staff and admins may do the daily work.
+pub fn may_act_as_staff(caller: &SignedIn, from: ClientAddress) -> Result<StaffPermission, Forbidden> {
     match effective(caller) {
         Role::Staff | Role::Admin => {
-            Ok(AbusePermission { actor: Actor::Staff(caller.account().id), from: Some(from) })
+            Ok(StaffPermission { actor: Actor::Staff(caller.account().id), from: Some(from) })
         }
         Role::User => Err(Forbidden),
+    }
+}
+
+/// Only admins may do what cannot be undone, or shows much at once.
+pub fn may_act_as_admin(caller: &SignedIn, from: ClientAddress) -> Result<AdminPermission, Forbidden> {
+    match effective(caller) {
+        Role::Admin => may_act_as_staff(caller, from).map(AdminPermission),
+        Role::Staff | Role::User => Err(Forbidden),
     }
 }
 

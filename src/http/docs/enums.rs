@@ -65,7 +65,7 @@ fn enums() -> [EnumSchema; 9] {
         EnumSchema {
             name: "SessionOpenedBy",
             description: "How a session was opened.",
-            values: [OpenedBy::Code, OpenedBy::Password].map(OpenedBy::as_str).to_vec(),
+            values: [OpenedBy::Code, OpenedBy::Password, OpenedBy::Console].map(OpenedBy::as_str).to_vec(),
             members: &[("ExportedSession", "opened_by")],
         },
         EnumSchema {

@@ -69,6 +69,8 @@ pub enum OpenedBy {
     Code,
     /// By the password.
     Password,
+    /// In the admin console, by the password and a second factor where one is needed.
+    Console,
 }
 
 impl OpenedBy {
@@ -78,13 +80,14 @@ impl OpenedBy {
         match self {
             Self::Code => "code",
             Self::Password => "password",
+            Self::Console => "console",
         }
     }
 
     /// Reads the stored name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Code, Self::Password].into_iter().find(|way| way.as_str() == name)
+        [Self::Code, Self::Password, Self::Console].into_iter().find(|way| way.as_str() == name)
     }
 }
 
@@ -128,7 +131,7 @@ impl Session {
             account_id: account.id,
             role: match opened_by {
                 OpenedBy::Code => Role::User,
-                OpenedBy::Password => account.role,
+                OpenedBy::Password | OpenedBy::Console => account.role,
             },
             refresh_jti: ids.refresh_jti,
             refresh_issued_at: now,

@@ -5,6 +5,7 @@ use super::*;
 use crate::{
     access::{Client, NewSession, OpenedBy, Session, TokenPolicy, admit},
     account::{Account, Profile},
+    address::ClientAddress,
 };
 
 const ROLES: [Role; 3] = [Role::User, Role::Staff, Role::Admin];
@@ -90,11 +91,11 @@ fn who_may_do_what_to_whom() {
     let users = || Ok(vec![Role::User]);
     let no = || Err(Forbidden);
     // What each role may do to another account, by the roles that this account may have: list, read, edit, activate
-    // or deactivate, set the role.
-    for (role, sees, edits, switches, promotes) in [
-        (Role::User, false, no(), no(), no()),
-        (Role::Staff, true, users(), users(), no()),
-        (Role::Admin, true, all(), all(), all()),
+    // or deactivate, set the role; and whether it may do the acts of staff and those of admins.
+    for (role, sees, edits, switches, promotes, is_staff, is_admin) in [
+        (Role::User, false, no(), no(), no(), false, false),
+        (Role::Staff, true, users(), users(), no(), true, false),
+        (Role::Admin, true, all(), all(), all(), true, true),
     ] {
         let who = with_password(role);
         assert_eq!(may_list(&who).is_ok(), sees, "{role:?}");
@@ -102,6 +103,9 @@ fn who_may_do_what_to_whom() {
         assert_eq!(over(may_edit(&who, OTHER)), edits, "{role:?}");
         assert_eq!(over(may_deactivate(&who, OTHER)), switches, "{role:?}");
         assert_eq!(over(may_promote(&who, OTHER)), promotes, "{role:?}");
+        let from = ClientAddress::new([203, 0, 113, 7].into());
+        assert_eq!(may_act_as_staff(&who, from).is_ok(), is_staff, "{role:?}");
+        assert_eq!(may_act_as_admin(&who, from).is_ok(), is_admin, "{role:?}");
     }
 }
 

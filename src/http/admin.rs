@@ -1,0 +1,12 @@
+//! The work of the admin console as JSON under `/api/admin`, by the same use cases as the pages. Lists are
+//! `{"items", "next"}`: `next` is the `cursor` of the next page, and null on the last one.
+
+use std::sync::Arc;
+
+use crate::flows::Services;
+
+/// The operations below `/api/admin`.
+pub type AdminApis = ();
+
+/// Creates the operations.
+pub fn apis(_services: &Arc<Services>) -> AdminApis {}
