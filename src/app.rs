@@ -11,12 +11,13 @@ use tokio::{
 };
 
 use crate::{
+    admin,
     bot_check::{self, SiteVerify},
     clock::Clock,
     config::{BotCheckSettings, Config, Environment, Reports, SmsSettings, TokenSettings},
     domain::{
-        access::TokenKeys, bot_check::PowKeys, credentials::HashError, delivery::Channel, device::DeviceKeys,
-        otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
+        access::TokenKeys, bot_check::PowKeys, console::ConsoleKeys, credentials::HashError,
+        delivery::Channel, device::DeviceKeys, otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
     },
     flows::{
         self, Services,
@@ -136,6 +137,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         zone: config.zone,
         name_min_chars: config.name_min_chars,
         picture_hosts: config.picture_hosts,
+        console: ConsoleKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         interests: interests::Cache::default(),
         metrics,
     })
@@ -158,7 +160,10 @@ fn token_keys(settings: &TokenSettings) -> TokenKeys {
 
 /// Creates the endpoint that answers every request.
 pub fn endpoint(config: &Config, services: Arc<Services>) -> impl Endpoint<Output = Response> + use<> {
-    http::endpoint(services, config.edge.clone())
+    let console = admin::console(&services, config.admin.clone());
+    let routes = console.routes().iter().map(|route| (route.pattern.clone(), route.method.clone())).collect();
+    let pages = http::Pages { prefix: "/admin", endpoint: console.endpoint(), routes };
+    http::endpoint(services, config.edge.clone(), pages)
 }
 
 /// The OpenAPI document.

@@ -41,6 +41,7 @@ use self::{
     sms::{OtherSettings, Sending},
 };
 use crate::{
+    admin::ConsoleSettings,
     domain::{
         audit::Settings,
         budget::{BudgetPolicy, Odds},
@@ -119,6 +120,8 @@ pub struct Config {
     pub sms: SmsSettings,
     /// The allowed hosts and origins, trusted proxies and flood control.
     pub edge: EdgeSettings,
+    /// The admin console.
+    pub admin: ConsoleSettings,
     /// `RATE_LIMITS_ENABLED`. It does not switch off the cooldown between two messages to one phone.
     pub rate_limits_enabled: bool,
     /// How suspicious requests prove that they do not come from a bot.
@@ -224,6 +227,10 @@ impl Config {
                 proxies: proxies::proxies(reader),
                 guard: proxies::guard(reader, rate_limits_enabled),
                 ..hosts::edge(reader, is_prod, public_base_url.as_ref())
+            },
+            admin: ConsoleSettings {
+                is_secure: is_prod,
+                public_origin: public_base_url.as_ref().map(|url| url.origin().ascii_serialization()),
             },
             rate_limits_enabled,
             odds: limits::odds(reader, is_prod, &otp, &budgets),

@@ -6,6 +6,7 @@
 
 pub use {clock, domain, sms, store};
 
+pub mod admin;
 pub mod app;
 pub mod bot_check;
 pub mod commands;

@@ -38,6 +38,9 @@ mod dependencies {
 
     const NO_STATUS: &[(&str, &str)] = &[("StatusCode", "the status of a response is decided in http")];
 
+    /// The modules that answer requests. They read from the store, and write through `flows`.
+    const FRONT_ENDS: [&str; 2] = ["admin", "http"];
+
     const MODULES: &[Module] = &[
         Module { name: "clock", modules: &[], crates: None, refused: &[] },
         Module { name: "domain", modules: &[], crates: None, refused: PURE },
@@ -103,8 +106,27 @@ mod dependencies {
             refused: &[],
         },
         Module {
+            name: "admin",
+            modules: &["domain", "flows", "store"],
+            crates: Some(&[
+                "askama",
+                "chrono",
+                "chrono_tz",
+                "percent_encoding",
+                "poem",
+                "qrcode",
+                "secrecy",
+                "thiserror",
+                "tracing",
+                "url",
+                "uuid",
+            ]),
+            refused: &[],
+        },
+        Module {
             name: "config",
             modules: &[
+                "admin::ConsoleSettings",
                 "domain",
                 "http::EdgeSettings",
                 "http::GuardSettings",
@@ -123,6 +145,7 @@ mod dependencies {
         Module {
             name: "app",
             modules: &[
+                "admin",
                 "clock",
                 "config",
                 "domain",
@@ -218,7 +241,7 @@ mod dependencies {
             errors.extend(why.map(|why| (name.line, why)));
         }
         errors.extend(refused_words(module, &tokens));
-        if module.name == "http" {
+        if FRONT_ENDS.contains(&module.name) {
             errors.extend(bypasses_of_flows(&tokens));
         }
         errors.sort();
@@ -246,7 +269,7 @@ mod dependencies {
             if !is_own && !is_allowed {
                 return Some(format!("{path}: {} may not name this", module.name));
             }
-            return (module.name == "http").then(|| write_of_the_store(name)).flatten();
+            return FRONT_ENDS.contains(&module.name).then(|| write_of_the_store(name)).flatten();
         }
         let is_crate = name.path.len() > 1 && crates.iter().any(|known| known == first);
         (is_crate && module.crates.is_some_and(|allowed| !allowed.contains(&first)))

@@ -20,6 +20,7 @@ use crate::{
     domain::{
         access::{SigningError, TokenKeys},
         budget::BudgetPolicy,
+        console::ConsoleKeys,
         credentials::HashError,
         delivery::ChannelPolicy,
         destination::Destinations,
@@ -43,6 +44,7 @@ pub mod budget;
 pub mod change_phone;
 mod code;
 pub mod confirm;
+pub mod console;
 pub mod delivery;
 mod destination;
 mod device;
@@ -127,6 +129,8 @@ pub struct Services {
     pub name_min_chars: u64,
     /// The hosts that pictures may be on.
     pub picture_hosts: PictureHosts,
+    /// The keys of the admin console's forms.
+    pub console: ConsoleKeys,
     /// The cached list of interests.
     pub interests: interests::Cache,
     /// The counters and gauges for the operator.

@@ -30,7 +30,7 @@ use super::{
     rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RecordedLimits},
     routes::Routes,
 };
-use crate::{flows::Services, telemetry::Stopwatch};
+use crate::{domain::console::RequestSource, flows::Services, telemetry::Stopwatch};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -145,6 +145,10 @@ async fn strip_unknown_origin<E: Endpoint<Output = Response>>(
     mut request: Request,
     origins: Vec<String>,
 ) -> poem::Result<Response> {
+    // The console's forms are checked by these headers.
+    let text = |name: &str| request.header(name).map(str::to_owned);
+    let source = RequestSource { fetch_site: text("sec-fetch-site"), origin: text("origin") };
+    request.extensions_mut().insert(source);
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     let is_allowed = origin.is_some_and(|origin| is_allowed_origin(&origins, origin));
     let is_preflight = |request: &Request| {

@@ -49,7 +49,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, Response, Route, get};
+use poem::{Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint, get, http::Method};
 use poem_openapi::{OpenApiService, Tags};
 
 pub use self::{client_ip::TrustedProxies, edge::EdgeSettings, guard::GuardSettings, service::VERSION};
@@ -125,8 +125,22 @@ pub fn document(services: &Arc<Services>) -> serde_json::Value {
     docs::document(&service(services).spec(), services.name_min_chars)
 }
 
+/// Pages of another module, which are served behind the same edge.
+pub struct Pages {
+    /// The path that they begin with.
+    pub prefix: &'static str,
+    /// Answers every request below that path.
+    pub endpoint: BoxEndpoint<'static, Response>,
+    /// Their patterns, such as `/admin/leads/{id}`, with a method each.
+    pub routes: Vec<(String, Method)>,
+}
+
 /// The complete HTTP endpoint: the API and the pages behind the edge.
-pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoint<Output = Response> {
+pub fn endpoint(
+    services: Arc<Services>,
+    settings: EdgeSettings,
+    console: Pages,
+) -> impl Endpoint<Output = Response> {
     let api = service(&services);
     let document = docs::document(&api.spec(), services.name_min_chars);
     let mut paths = vec!["/api/docs", "/api/openapi.json"];
@@ -140,8 +154,9 @@ pub fn endpoint(services: Arc<Services>, settings: EdgeSettings) -> impl Endpoin
         route = dev_inbox::mount(route);
         paths.extend(dev_inbox::PAGES);
     }
-    let routes = Routes::new(&document, &paths);
+    let routes = Routes::new(&document, &paths, &console.routes);
     let inner = route
+        .nest_no_strip(console.prefix, console.endpoint)
         .nest("/", api)
         .around(move |inner, request| pages::front_page(inner, request, has_inbox))
         .data(Arc::clone(&services))

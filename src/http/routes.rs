@@ -1,6 +1,9 @@
 //! The table of paths and their methods, made from the OpenAPI document and the list of pages. It supplies `Allow` for a
 //! 405, and the pattern of a path for the log.
 
+use std::collections::BTreeMap;
+
+use poem::http::Method;
 use serde_json::Value;
 
 /// A path pattern and its methods.
@@ -36,15 +39,20 @@ impl RouteEntry {
 pub struct Routes(Vec<RouteEntry>);
 
 impl Routes {
-    /// The paths of an OpenAPI document, and pages that only support `GET`.
+    /// The paths of an OpenAPI document, pages that only support `GET`, and further patterns with a method each.
     #[must_use]
-    pub fn new(document: &Value, pages: &[&str]) -> Self {
+    pub fn new(document: &Value, pages: &[&str], more: &[(String, Method)]) -> Self {
         let mut entries = Vec::new();
         for (pattern, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
             let methods = item.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase());
             entries.push(Self::entry(pattern, methods.collect()));
         }
         entries.extend(pages.iter().map(|page| Self::entry(page, vec!["GET".to_owned()])));
+        let mut methods: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (pattern, method) in more {
+            methods.entry(pattern).or_default().push(method.to_string());
+        }
+        entries.extend(methods.into_iter().map(|(pattern, methods)| Self::entry(pattern, methods)));
         Self(entries)
     }
 
@@ -78,7 +86,7 @@ mod tests {
             "/api/users/{id}": {"get": {}, "put": {}},
             "/api/users/me": {"get": {}},
         }});
-        let routes = Routes::new(&document, &["/api/docs"]);
+        let routes = Routes::new(&document, &["/api/docs"], &[]);
         let pattern = |path| routes.find(path).map(|entry| entry.pattern.as_str());
         assert_eq!(pattern("/"), Some("/"));
         assert_eq!(pattern(""), Some("/"));

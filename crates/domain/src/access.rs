@@ -10,7 +10,7 @@ pub use self::{
     keys::{KeyAlgorithm, KeyError, SigningError, SigningKey, UnknownAlgorithm, VerifyingKey, fingerprint},
     session::{
         Client, MOST_SESSIONS, NewSession, OpenedBy, RECENT_AUTH_LIFE, ROTATION_GRACE, Revoked, Rotation,
-        Session, SignedIn, admit,
+        Session, SignedIn, admit, admit_console,
     },
     tokens::{Claims, TokenError, TokenKeys, TokenPair, TokenPolicy, TokenType},
 };

@@ -34,6 +34,9 @@ const PREFIX_DIGITS: usize = 4;
 /// The number of digits at the end that a masked number shows.
 const SHOWN_DIGITS: usize = 4;
 
+/// The number of digits at the end that lists show.
+const LISTED_DIGITS: usize = 3;
+
 /// A phone number in E.164 that can get text messages. `Display` and `Debug` are masked.
 ///
 /// It has a plus and at most 15 digits, so at most 16 bytes.
@@ -108,6 +111,24 @@ impl PhoneNumber {
     #[must_use]
     pub fn full(&self) -> &str {
         &self.0
+    }
+
+    /// The number as lists show it: `+91 ••••• ••376`. The country code and the last three digits are enough to recognize a
+    /// number that one knows, and too few to call one.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let digits = self.0.trim_start_matches('+');
+        let (code, national) = plan::split(digits).unwrap_or(("", digits));
+        let shown = LISTED_DIGITS.min(national.len() / 2);
+        let hidden = national.len() - shown;
+        let mut text = format!("+{code} ");
+        for (at, digit) in national.chars().enumerate() {
+            if at == 5 {
+                text.push(' ');
+            }
+            text.push(if at < hidden { '•' } else { digit });
+        }
+        text
     }
 
     /// The country code and the next four digits, `+916205`. Budgets count by this prefix, because fraudsters who

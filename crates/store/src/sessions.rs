@@ -183,6 +183,23 @@ pub async fn close_oldest(
     end(db, others().add(Column::Id.not_in_subquery(stay)), now).await
 }
 
+/// Stores that a live session of the console was used now, and when it ends without further use. False when it has ended.
+pub async fn set_used(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let used = Entity::update_many()
+        .col_expr(Column::LastUsedAt, Expr::value(now))
+        .col_expr(Column::ExpiresAt, Expr::value(expires_at))
+        .filter(Column::Id.eq(id))
+        .filter(Column::EndedAt.is_null())
+        .exec(db)
+        .await?;
+    Ok(used.rows_affected == 1)
+}
+
 /// Stores that the user of a live session authenticated again. False when the session has ended.
 pub async fn set_recent_auth(
     db: &impl ConnectionTrait,

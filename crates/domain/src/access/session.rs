@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::{Claims, TokenPolicy};
@@ -146,6 +147,33 @@ impl Session {
         }
     }
 
+    /// Opens a session of the admin console now, with this role. Its refresh id is the hash of the cookie's secret.
+    #[must_use]
+    pub(crate) fn open_console(
+        ids: NewSession,
+        account: &Account,
+        role: Role,
+        client: Client,
+        expires_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: ids.session,
+            account_id: account.id,
+            role,
+            refresh_jti: ids.refresh_jti,
+            refresh_issued_at: now,
+            parent_jti: None,
+            expires_at,
+            ended_at: None,
+            opened_by: OpenedBy::Console,
+            created_at: now,
+            last_used_at: now,
+            client,
+            recent_auth_at: Some(now),
+        }
+    }
+
     /// Whether the user authenticated recently. Operations that a stolen token alone must not allow require it.
     #[must_use]
     pub fn has_recent_auth(&self, now: DateTime<Utc>) -> bool {
@@ -256,6 +284,23 @@ pub fn admit(claims: &Claims, found: Option<(Session, Account)>) -> Result<Signe
         && account.id == claims.user_id
         && claims.role.as_deref() == Some(session.role.as_str());
     if matches && session.ended_at.is_none() && account.is_active {
+        Ok(SignedIn { session, account })
+    } else {
+        Err(Revoked)
+    }
+}
+
+/// Accepts the cookie of the admin console, of which `secret` is the hash, if its session is live and its account active.
+pub fn admit_console(
+    secret: Uuid,
+    found: Option<(Session, Account)>,
+    now: DateTime<Utc>,
+) -> Result<SignedIn, Revoked> {
+    let (session, account) = found.ok_or(Revoked)?;
+    let is_right = session.opened_by == OpenedBy::Console
+        && session.account_id == account.id
+        && bool::from(session.refresh_jti.as_bytes().ct_eq(secret.as_bytes()));
+    if is_right && session.ended_at.is_none() && session.expires_at > now && account.is_active {
         Ok(SignedIn { session, account })
     } else {
         Err(Revoked)

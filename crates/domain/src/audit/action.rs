@@ -55,6 +55,8 @@ pub enum Action {
     AccountDeactivated,
     /// Staff activated an account.
     AccountActivated,
+    /// Staff opened a page that shows a whole phone number.
+    PhoneShown,
     /// A session was opened with the fixed code of a review number.
     ReviewSignIn,
     /// A prefix was closed: it gets no messages, because too few of its codes are verified or because staff closed
@@ -80,7 +82,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -105,6 +107,7 @@ impl Action {
         Self::RoleChanged,
         Self::AccountDeactivated,
         Self::AccountActivated,
+        Self::PhoneShown,
         Self::ReviewSignIn,
         Self::PrefixClosed,
         Self::PrefixOpened,
@@ -145,6 +148,7 @@ impl Action {
             Self::RoleChanged => "role_changed",
             Self::AccountDeactivated => "account_deactivated",
             Self::AccountActivated => "account_activated",
+            Self::PhoneShown => "phone_shown",
             Self::ReviewSignIn => "review_sign_in",
             Self::PrefixClosed => "prefix_closed",
             Self::PrefixOpened => "prefix_opened",
@@ -192,6 +196,7 @@ impl Action {
             Self::RoleChanged => &["from", "to", "ended"],
             Self::AccountDeactivated => &["ended"],
             Self::AccountActivated => &[],
+            Self::PhoneShown => &[],
             Self::ReviewSignIn => &["sid", "new_account"],
             Self::PrefixClosed => &["prefix", "country", "sent", "verified", "until"],
             Self::PrefixOpened => &["prefix", "country", "half"],

@@ -425,3 +425,15 @@ fn the_plans_say_how_old_they_are() {
     assert!(edition.released >= "2026-11-06".parse().unwrap(), "{edition}");
     assert_eq!(edition.to_string(), format!("{} of {}", edition.version, edition.released));
 }
+
+#[test]
+fn lists_show_the_country_and_three_digits() {
+    for (number, masked) in [
+        ("+916205829376", "+91 ••••• ••376"),
+        ("+12025550100", "+1 ••••• ••100"),
+        ("+4915123456789", "+49 ••••• •••789"),
+        ("+6834567", "+683 ••67"),
+    ] {
+        assert_eq!(PhoneNumber::from_e164(number).unwrap().masked(), masked);
+    }
+}

@@ -1,0 +1,74 @@
+//! The fields of a form or a query string.
+
+use url::form_urlencoded;
+
+/// The fields of a form or a query string, in their order. A field can occur more than once.
+#[derive(Clone, Default)]
+pub struct Form(Vec<(String, String)>);
+
+// Written by hand: forms hold passwords and numbers.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Form(..)")
+    }
+}
+
+impl Form {
+    /// Reads `application/x-www-form-urlencoded`.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    /// The value of a field as it was sent; empty if it is missing.
+    #[must_use]
+    pub fn raw(&self, name: &str) -> &str {
+        let mut fields = self.0.iter();
+        fields.find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// The value of a field without spaces around it; empty if it is missing.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// The value of a field; `None` if it is missing or empty.
+    #[must_use]
+    pub fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// All values of a field.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.trim())
+    }
+
+    /// The query string of these fields with one of them replaced, for links that keep the filters of a list. Empty fields are
+    /// left out; without a value the field is removed.
+    #[must_use]
+    pub fn query_with(&self, name: &str, value: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let others = self.0.iter().filter(|(key, value)| key != name && !value.is_empty());
+        query.extend_pairs(others.map(|(key, value)| (key.as_str(), value.as_str())));
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+        query.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_keeps_the_other_fields() {
+        let form = Form::parse(b"q=a%20b&state=new&state=lost&cursor=old&empty=");
+        assert_eq!(form.query_with("cursor", Some("x&y")), "q=a+b&state=new&state=lost&cursor=x%26y");
+        assert_eq!(form.query_with("cursor", None), "q=a+b&state=new&state=lost");
+        assert_eq!(form.all("state").collect::<Vec<_>>(), ["new", "lost"]);
+        assert_eq!((form.text("q"), form.text("no"), form.given("empty")), ("a b", "", None));
+        assert_eq!(format!("{form:?}"), "Form(..)");
+    }
+}

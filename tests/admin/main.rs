@@ -1,0 +1,17 @@
+//! The admin console through its pages, as a browser without JavaScript uses it, on SQLite and on PostgreSQL.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it should be"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod support;
+
+#[allow(dead_code, reason = "pages to come need it")]
+mod browser;
+mod gate;
+mod sign_in;
