@@ -4,18 +4,19 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
+use askama::Template;
 use percent_encoding::percent_decode_str;
 use poem::{
     EndpointExt, Request, Response, Route, RouteMethod,
     endpoint::BoxEndpoint,
-    http::{Method, header},
+    http::{Method, header, uri::Authority},
 };
 
 use super::{
     cookies::Cookie,
     error::{PageError, PageResult},
     form::Form,
-    page::{FORM_TOKEN, Notice, Section},
+    page::{FORM_TOKEN, Notice, Section, html},
     settings::ConsoleSettings,
     visit::{Facts, Rank, Refusal, Staff, Visit, layout, see_other},
 };
@@ -205,7 +206,7 @@ impl Gate {
             return Ok(Form::default());
         }
         let source = request.extensions().get::<RequestSource>().cloned().unwrap_or_default();
-        let host = request.uri().authority().map(|host| host.as_str());
+        let host = request.uri().authority().map(Authority::as_str);
         let host = host.or_else(|| request.header(header::HOST));
         if !source.is_own(host, self.settings.public_origin.as_deref()) {
             return Err(PageError::ForeignForm);
@@ -225,16 +226,30 @@ impl Gate {
     }
 }
 
+/// A page that asks for itself again. A browser keeps a `SameSite=Strict` cookie back when a link on another site, such as
+/// a chat, leads here, and sends it with the request of this page.
+#[derive(Template)]
+#[template(path = "arrive.html")]
+struct Arrive<'a> {
+    here: &'a str,
+}
+
 /// Leads to the sign-in, and from there back to this page.
 fn sign_in_first(request: &Request, facts: &Facts) -> Response {
-    if request.method() != Method::GET || facts.path == "/admin" {
+    if request.method() == Method::POST {
         return see_other("/admin/sign-in");
     }
     let here = match facts.query_text.as_str() {
         "" => facts.path.clone(),
         query => format!("{}?{query}", facts.path),
     };
-    see_other(&format!("/admin/sign-in?{}", Form::default().query_with("next", Some(&here))))
+    let is_link = request.header("sec-fetch-site") == Some("cross-site")
+        && request.header("sec-fetch-mode") == Some("navigate");
+    match (Arrive { here: &here }).render() {
+        Ok(page) if is_link => html(page),
+        _ if here == "/admin" => see_other("/admin/sign-in"),
+        _ => see_other(&format!("/admin/sign-in?{}", Form::default().query_with("next", Some(&here)))),
+    }
 }
 
 /// The parameters of the path, by the names in its pattern.

@@ -80,7 +80,7 @@ impl PageError {
         let status = self.status();
         if status.is_server_error() {
             let cause = match &self {
-                Self::Flow(flows::Error::Store(error)) => error.with_cause().to_string(),
+                Self::Flow(flows::Error::Store(error)) => error.with_cause(),
                 error => error.to_string(),
             };
             tracing::error!(status = status.as_u16(), cause, "a page of the console could not be shown");

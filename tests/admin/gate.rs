@@ -4,6 +4,8 @@ use poem::http::Method;
 
 use crate::{browser::Browser, on_both};
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 on_both! {
     async fn without_a_session_a_page_leads_to_the_sign_in(server: TestServer) {
         let browser = Browser::new(&server);
@@ -23,7 +25,7 @@ on_both! {
         let foreign = foreign.form("/admin/sign-out").value("form_token").unwrap().to_owned();
         let kind = ("content-type", "application/x-www-form-urlencoded");
         let same = ("sec-fetch-site", "same-origin");
-        let attempts: [(&str, &[(&str, &str)], String); 8] = [
+        let attempts: [(&str, Headers<'_>, String); 8] = [
             ("no token", &[kind, same], String::new()),
             ("a wrong token", &[kind, same], "form_token=x".to_owned()),
             ("the token of another session", &[kind, same], format!("form_token={foreign}")),

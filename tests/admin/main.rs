@@ -2,13 +2,13 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test stops where something is not as it should be"
 )]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, reason = "other tests need more of it")]
 mod support;
 
 #[allow(dead_code, reason = "pages to come need it")]

@@ -38,6 +38,19 @@ on_both! {
         page.assert_status(404);
     }
 
+    async fn a_link_on_another_site_leads_to_the_page_of_a_signed_in_user(server: TestServer) {
+        let (signed_in, guest) = (Browser::staff(&server).await, Browser::new(&server));
+        let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+        // The browser keeps the cookie back.
+        let page = guest.send(Method::GET, "/admin/leads?state=new", &link, None).await;
+        page.assert_status(200);
+        assert!(page.html.contains("content=\"0; url=/admin/leads?state=new\""), "{}", page.html);
+        signed_in.get("/admin").await.assert_has("Dashboard");
+        // Somebody who is not signed in is asked to by the second request, which this server's own page sends.
+        let own = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate")];
+        guest.send(Method::GET, "/admin/leads?state=new", &own, None).await.assert_status(303);
+    }
+
     async fn a_user_and_a_wrong_password_are_refused_in_the_same_words(server: TestServer) {
         new_account(&server, "asha", "user").await;
         let browser = Browser::new(&server);

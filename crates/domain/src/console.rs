@@ -62,8 +62,9 @@ impl ConsoleCookie {
     /// The text of the cookie.
     #[must_use]
     pub fn value(&self) -> String {
-        let secret: String = self.secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}.{secret}", self.session.simple())
+        let half = |bytes: Option<&[u8; 16]>| u128::from_be_bytes(bytes.copied().unwrap_or_default());
+        let (first, second) = (half(self.secret.first_chunk()), half(self.secret.last_chunk()));
+        format!("{}.{first:032x}{second:032x}", self.session.simple())
     }
 
     /// The session that it names. Nothing is proved yet.
