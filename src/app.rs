@@ -138,6 +138,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         name_min_chars: config.name_min_chars,
         picture_hosts: config.picture_hosts,
         console: ConsoleKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+        settings: config.report(),
         interests: interests::Cache::default(),
         metrics,
     })

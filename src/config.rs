@@ -13,6 +13,7 @@ mod limits;
 mod names;
 mod proxies;
 mod reader;
+mod report;
 mod retention;
 mod safety;
 mod server;
@@ -22,7 +23,7 @@ mod sources;
 mod tests;
 mod tokens;
 
-use std::{fmt, net::SocketAddr};
+use std::{collections::BTreeSet, fmt, net::SocketAddr};
 
 use chrono::Duration;
 use chrono_tz::Tz;
@@ -30,6 +31,7 @@ use secrecy::SecretString;
 
 pub use self::{
     bot_check::BotCheckSettings,
+    report::{Paragraph, paragraphs},
     safety::SafetySettings,
     server::ServerSettings,
     sms::{Reports, SmsSettings},
@@ -132,6 +134,8 @@ pub struct Config {
     pub destinations: Destinations,
     /// The settings that were set, for the audit log.
     pub given: Settings,
+    /// The names of those that come from `.env`.
+    from_file: BTreeSet<&'static str>,
     /// The chances of an attacker who guesses codes.
     pub odds: Odds,
     /// Warnings that are logged when the server starts.
@@ -231,6 +235,7 @@ impl Config {
             admin: ConsoleSettings {
                 is_secure: is_prod,
                 public_origin: public_base_url.as_ref().map(|url| url.origin().ascii_serialization()),
+                allowed_networks: reader.parsed("ADMIN_ALLOWED_NETWORKS", ""),
             },
             rate_limits_enabled,
             odds: limits::odds(reader, is_prod, &otp, &budgets),
@@ -238,6 +243,7 @@ impl Config {
             destinations: destinations::destinations(reader),
             bot_check: bot_check::bot_check(reader, is_prod, rate_limits_enabled),
             given: Settings::default(),
+            from_file: BTreeSet::new(),
             warnings: reader.take_warnings(),
         };
         config.given = given::settings(reader.take_given(), &config.database_without_password());

@@ -88,7 +88,6 @@ mod dependencies {
                 "governor",
                 "hyper",
                 "hyper_util",
-                "ipnet",
                 "percent_encoding",
                 "poem",
                 "poem_openapi",

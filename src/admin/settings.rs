@@ -1,5 +1,7 @@
 //! The settings of the console.
 
+use crate::domain::address::Networks;
+
 /// The settings of the console.
 #[derive(Debug, Clone, Default)]
 pub struct ConsoleSettings {
@@ -8,4 +10,6 @@ pub struct ConsoleSettings {
     pub is_secure: bool,
     /// The origin of `PUBLIC_BASE_URL`, from which forms may be sent.
     pub public_origin: Option<String>,
+    /// `ADMIN_ALLOWED_NETWORKS`: from where the console can be reached; from everywhere if it is empty.
+    pub allowed_networks: Networks,
 }

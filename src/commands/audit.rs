@@ -231,6 +231,7 @@ impl Printer {
             user_id: options.user,
             phones,
             address: options.address.map(ClientAddress::new),
+            ..Filter::default()
         };
         Ok(Self { store, filter, zone: config.zone, is_json: options.json })
     }

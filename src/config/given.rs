@@ -6,6 +6,7 @@ use crate::domain::audit::{Setting, Settings, Shown};
 /// Texts that can be kept and shown, in addition to numbers and booleans. Every other text counts as a secret, so a setting
 /// that is missing here is not shown by mistake.
 const PLAIN: &[&str] = &[
+    "ADMIN_ALLOWED_NETWORKS",
     "ALLOWED_HOSTS",
     "BIND_ADDR",
     "BOT_PROOF",

@@ -46,6 +46,11 @@ impl Sources {
         }
     }
 
+    /// Whether the value of a setting comes from `.env`.
+    fn is_in_file(&self, name: &str) -> bool {
+        !self.environment.contains_key(name) && self.file.iter().any(|line| line.name == name)
+    }
+
     /// A variable from the environment only.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
@@ -73,6 +78,7 @@ impl Config {
         let mut problems = sources.problems.clone();
         problems.extend(found);
         let known = Self::names();
+        config.from_file = known.iter().copied().filter(|name| sources.is_in_file(name)).collect();
         let unreadable = sources
             .environment
             .iter()

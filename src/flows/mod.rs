@@ -31,6 +31,7 @@ use crate::{
         pseudonym::Pseudonyms,
         retention::Retention,
         review::ReviewNumbers,
+        settings::Report,
     },
     random::Random,
     sms::{Callbacks, Sms, Texts},
@@ -131,6 +132,8 @@ pub struct Services {
     pub picture_hosts: PictureHosts,
     /// The keys of the admin console's forms.
     pub console: ConsoleKeys,
+    /// The settings in force, for people to read.
+    pub settings: Report,
     /// The cached list of interests.
     pub interests: interests::Cache,
     /// The counters and gauges for the operator.

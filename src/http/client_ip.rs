@@ -12,32 +12,28 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use ipnet::{IpNet, Ipv4Net};
 use poem::{
     Request,
     http::{HeaderMap, HeaderName},
 };
 
-use crate::domain::address::ClientAddress;
+use crate::domain::address::{ClientAddress, InvalidNetworks, Networks};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of a request whose socket has none: from within the process, or by a Unix socket.
 const NO_SOCKET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// The bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2).
-const MAPPED_BITS: u8 = 96;
-
 /// The networks of proxies whose `X-Forwarded-For` is trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Networks);
 
 /// What is wrong with a list of networks.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProxies {
     /// One or more are not networks.
-    #[error("{0} must be addresses or networks, such as 10.0.0.5 or 10.0.0.0/8, separated by commas")]
-    NotNetworks(String),
+    #[error(transparent)]
+    NotNetworks(#[from] InvalidNetworks),
     /// One of them contains every address.
     #[error("{0} contains every address: any client could then forge its address")]
     EveryAddress(String),
@@ -47,30 +43,13 @@ impl FromStr for TrustedProxies {
     type Err = InvalidProxies;
 
     fn from_str(text: &str) -> Result<Self, InvalidProxies> {
-        let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        let bad: Vec<&str> = items().filter(|item| network(item).is_none()).collect();
-        if !bad.is_empty() {
-            return Err(InvalidProxies::NotNetworks(bad.join(", ")));
+        let networks = text.parse()?;
+        let has_every_address =
+            |item: &&str| item.parse().is_ok_and(|item: Networks| item.contains_everything());
+        match text.split(',').map(str::trim).find(has_every_address) {
+            Some(item) => Err(InvalidProxies::EveryAddress(item.to_owned())),
+            None => Ok(Self(networks)),
         }
-        let all = items().find(|item| network(item).is_some_and(|network| network.prefix_len() == 0));
-        if let Some(all) = all {
-            return Err(InvalidProxies::EveryAddress(all.to_owned()));
-        }
-        Ok(Self(items().filter_map(network).collect()))
-    }
-}
-
-/// A network, or an address as a network of one. An IPv4-mapped network is IPv4, as addresses are.
-fn network(text: &str) -> Option<IpNet> {
-    let network: IpNet = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
-    match network {
-        IpNet::V6(wide) if wide.prefix_len() >= MAPPED_BITS => Some(
-            wide.addr()
-                .to_ipv4_mapped()
-                .and_then(|address| Ipv4Net::new(address, wide.prefix_len() - MAPPED_BITS).ok())
-                .map_or(network, IpNet::V4),
-        ),
-        IpNet::V4(_) | IpNet::V6(_) => Some(network),
     }
 }
 
@@ -82,7 +61,7 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: ClientAddress) -> bool {
-        self.0.iter().any(|network| network.contains(&address.ip()))
+        self.0.contains(address)
     }
 
     /// Walks from the peer of the socket past the trusted addresses to the first untrusted one. At an entry that is not an
@@ -110,11 +89,7 @@ impl TrustedProxies {
 
 impl fmt::Display for TrustedProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, network) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{network}")?;
-        }
-        Ok(())
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

@@ -189,7 +189,14 @@ on_both! {
             (Filter { address: Some(loopin_auth::domain::address::ClientAddress::new(format!("::ffff:{ADDRESS}").parse().unwrap())), ..none.clone() }, 20),
             (Filter { since: Some(all[10].at), ..none.clone() }, all.iter().filter(|entry| entry.at >= all[10].at).count()),
             (Filter { since: Some(server.now() + chrono::Duration::seconds(1)), ..none.clone() }, 0),
+            (Filter { until: Some(all[10].at), ..none.clone() }, all.iter().filter(|entry| entry.at < all[10].at).count()),
             (Filter { action: Some(Action::WrongCode), user_id: Some(id(3)), ..none.clone() }, 0),
+            (Filter { actor_kind: Some("staff"), ..none.clone() }, 5),
+            (Filter { actor_kind: Some("person"), about: Some(id(1)), ..none.clone() }, 20),
+            (Filter { actor_id: Some(id(2)), ..none.clone() }, 5),
+            // By this user, not about them.
+            (Filter { about: Some(id(2)), ..none.clone() }, 0),
+            (Filter { about: Some(id(3)), actor_id: Some(id(2)), ..none.clone() }, 5),
         ] {
             let mut forth = Vec::new();
             loop {

@@ -297,8 +297,16 @@ pub struct Entry {
 pub struct Filter {
     /// At this time or later.
     pub since: Option<DateTime<Utc>>,
+    /// Before this time.
+    pub until: Option<DateTime<Utc>>,
     /// With this action.
     pub action: Option<Action>,
+    /// By one of [`Actor::KINDS`].
+    pub actor_kind: Option<&'static str>,
+    /// By this account.
+    pub actor_id: Option<Uuid>,
+    /// About this account.
+    pub about: Option<Uuid>,
     /// About this account, or by it.
     pub user_id: Option<Uuid>,
     /// About one of these phones.

@@ -50,8 +50,9 @@ pub async fn list_before(
 ) -> Result<Vec<Entry>, StoreError> {
     let mut wanted = matches(filter);
     if let Some(Place(at, id)) = before {
-        let same_moment = Condition::all().add(Column::At.eq(at)).add(Column::Id.lt(id));
-        wanted = wanted.add(Condition::any().add(Column::At.lt(at)).add(same_moment));
+        // The first condition is a range of an index; the second excludes the entries of the same moment.
+        let is_earlier = Condition::any().add(Column::At.lt(at)).add(Column::Id.lt(id));
+        wanted = wanted.add(Column::At.lte(at)).add(is_earlier);
     }
     let select = Entity::find().filter(wanted).order_by_desc(Column::At).order_by_desc(Column::Id);
     select.limit(limit).all(db).await?.into_iter().map(entry).collect()
@@ -66,8 +67,8 @@ pub async fn list_after(
 ) -> Result<Vec<Entry>, StoreError> {
     let mut wanted = matches(filter);
     if let Some(Place(at, id)) = after {
-        let same_moment = Condition::all().add(Column::At.eq(at)).add(Column::Id.gt(id));
-        wanted = wanted.add(Condition::any().add(Column::At.gt(at)).add(same_moment));
+        let is_later = Condition::any().add(Column::At.gt(at)).add(Column::Id.gt(id));
+        wanted = wanted.add(Column::At.gte(at)).add(is_later);
     }
     let select = Entity::find().filter(wanted).order_by_asc(Column::At).order_by_asc(Column::Id);
     select.limit(limit).all(db).await?.into_iter().map(entry).collect()
@@ -101,8 +102,20 @@ fn matches(filter: &Filter) -> Condition {
     if let Some(since) = filter.since {
         wanted = wanted.add(Column::At.gte(since));
     }
+    if let Some(until) = filter.until {
+        wanted = wanted.add(Column::At.lt(until));
+    }
     if let Some(action) = filter.action {
         wanted = wanted.add(Column::Action.eq(action.as_str()));
+    }
+    if let Some(kind) = filter.actor_kind {
+        wanted = wanted.add(Column::ActorKind.eq(kind));
+    }
+    if let Some(id) = filter.actor_id {
+        wanted = wanted.add(Column::ActorId.eq(id));
+    }
+    if let Some(id) = filter.about {
+        wanted = wanted.add(Column::UserId.eq(id));
     }
     if let Some(id) = filter.user_id {
         wanted = wanted.add(Condition::any().add(Column::UserId.eq(id)).add(Column::ActorId.eq(id)));

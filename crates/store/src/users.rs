@@ -10,6 +10,7 @@ use sea_orm::{
     QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, SqlErr,
     sea_query::{Alias, Asterisk, Expr, Func, LikeExpr, Query, SelectStatement, SimpleExpr},
 };
+use uuid::Uuid;
 
 use super::{
     StoreError,
@@ -22,6 +23,7 @@ use super::{
 use domain::{
     account::Role,
     credentials::{Email, PersonName},
+    phone::PhoneNumber,
     roles::{EditPermission, ListPermission, ReadPermission},
     users::{Edit, PageOf, Search, User, fold},
 };
@@ -33,6 +35,17 @@ pub struct Found {
     pub users: Vec<User>,
     /// How many users the search finds in all.
     pub total: u64,
+}
+
+/// What an account is called, for lists of other things.
+#[derive(Debug, Clone)]
+pub struct Called {
+    /// The id.
+    pub id: Uuid,
+    /// The username, else the name.
+    pub name: Option<String>,
+    /// The phone.
+    pub phone: Option<PhoneNumber>,
 }
 
 /// The result of a change.
@@ -79,6 +92,39 @@ pub async fn list(
 pub async fn find(db: &impl ConnectionTrait, permission: ReadPermission) -> Result<Option<User>, StoreError> {
     let select = users().filter(Column::Id.eq(permission.target()));
     db.query_one(select.as_query()).await?.as_ref().map(user).transpose()
+}
+
+/// The accounts with these ids, with what they are called.
+pub async fn list_called(
+    db: &impl ConnectionTrait,
+    _leave: &ListPermission,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<Called>, StoreError> {
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = [Column::Id, Column::Username, Column::Name, Column::Phone];
+    let select = Entity::find().select_only().columns(columns).filter(Column::Id.is_in(ids));
+    let rows: Vec<(Uuid, Option<String>, Option<String>, Option<String>)> =
+        select.into_tuple().all(db).await?;
+    let called = |(id, username, name, phone): (Uuid, Option<String>, Option<String>, Option<String>)| {
+        let phone = phone.as_deref().and_then(PhoneNumber::from_e164);
+        Called { id, name: username.or(name), phone }
+    };
+    Ok(rows.into_iter().map(called).collect())
+}
+
+/// The account with this username, or with this e-mail address.
+pub async fn find_named(
+    db: &impl ConnectionTrait,
+    _leave: &ListPermission,
+    typed: &str,
+) -> Result<Option<Uuid>, StoreError> {
+    let key = fold(typed);
+    let column = if key.contains('@') { Column::EmailKey } else { Column::UsernameKey };
+    let select = Entity::find().select_only().column(Column::Id).filter(column.eq(key));
+    Ok(select.into_tuple().one(db).await?)
 }
 
 /// Changes an account, if the permission covers its role and an active admin is left. A caller that removes an admin claims the

@@ -1,4 +1,4 @@
-//! The settings of trusted proxies and of flood control.
+//! The settings of trusted proxies, of the console's networks, and of flood control.
 
 use super::*;
 
@@ -23,6 +23,20 @@ fn proxies_are_addresses_and_networks() {
     assert!(
         problem(&[("TRUSTED_PROXIES", "10.0.0.5,::/0")])
             .starts_with("TRUSTED_PROXIES: ::/0 contains every address")
+    );
+}
+
+#[test]
+fn the_console_is_reached_from_everywhere_or_from_these_networks() {
+    for config in [dev(&[]), dev(&[("ADMIN_ALLOWED_NETWORKS", " ")]), prod(&[]).unwrap()] {
+        assert!(config.admin.allowed_networks.is_empty());
+    }
+    let config = dev(&[("ADMIN_ALLOWED_NETWORKS", "203.0.113.7, 10.0.0.0/8")]);
+    assert_eq!(config.admin.allowed_networks.to_string(), "203.0.113.7/32, 10.0.0.0/8");
+    assert!(dev(&[("ADMIN_ALLOWED_NETWORKS", "0.0.0.0/0")]).admin.allowed_networks.contains_everything());
+    assert_eq!(
+        problem(&[("ADMIN_ALLOWED_NETWORKS", "10.0.0.5, office")]),
+        "ADMIN_ALLOWED_NETWORKS: office must be addresses or networks, such as 10.0.0.5 or 10.0.0.0/8, separated by commas"
     );
 }
 
