@@ -11,11 +11,13 @@
 //!    calls [`Visit::note_shown`].
 
 mod assets;
+mod audit;
 mod console;
 mod cookies;
 mod dashboard;
 mod error;
 mod form;
+mod in_force;
 mod page;
 mod settings;
 mod sign_in;
@@ -40,5 +42,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = Console::new(Arc::clone(services), settings);
     let console = assets::pages(console);
     let console = sign_in::pages(console);
+    let console = audit::pages(console);
+    let console = in_force::pages(console);
     dashboard::pages(console)
 }

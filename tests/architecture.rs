@@ -115,6 +115,7 @@ mod dependencies {
                 "poem",
                 "qrcode",
                 "secrecy",
+                "serde_json",
                 "thiserror",
                 "tracing",
                 "url",

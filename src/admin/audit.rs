@@ -5,13 +5,12 @@ mod filter;
 use std::collections::{BTreeSet, HashMap};
 
 use askama::Template;
-use chrono::{DateTime, Utc};
 use poem::http::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 
 use self::filter::Asked;
-use super::{Console, Layout, PageError, PageResult, Section, Staff, Visit};
+use super::{Console, Layout, PageError, PageResult, Section, Staff, Visit, page::Time};
 use crate::{
     domain::{
         audit::{Action, Actor, Detail, Entry, Place},
@@ -48,7 +47,7 @@ struct List {
 
 /// An entry as the page shows it.
 struct Row {
-    at: DateTime<Utc>,
+    at: Time,
     action: String,
     kind: String,
     actor: Option<Named>,
@@ -79,23 +78,24 @@ async fn list(visit: Visit<Staff>) -> PageResult {
     let called = store::users::list_called(&services.store, &permission, ids).await?;
     let called: HashMap<Uuid, Called> = called.into_iter().map(|called| (called.id, called)).collect();
     let first = query.query_with("cursor", None);
+    let layout = visit.layout("Audit log", Section::Audit);
     let template = List {
-        layout: visit.layout("Audit log", Section::Audit),
         kinds: Actor::KINDS.map(|kind| (kind, words(kind))).into(),
         actions: Action::ALL.map(|action| (action.as_str(), words(action.as_str()))).into(),
-        entries: page.items.iter().map(|entry| row(entry, &called)).collect(),
+        entries: page.items.iter().map(|entry| row(&layout, entry, &called)).collect(),
         is_further: asked.cursor.is_some(),
         first: if first.is_empty() { first } else { format!("?{first}") },
         next: page.next.map(|cursor| query.query_with("cursor", Some(&cursor.to_string()))),
         asked,
+        layout,
     };
     visit.page(StatusCode::OK, &template)
 }
 
-fn row(entry: &Entry, called: &HashMap<Uuid, Called>) -> Row {
+fn row(layout: &Layout, entry: &Entry, called: &HashMap<Uuid, Called>) -> Row {
     let named = |id: Option<Uuid>| id.map(|id| named(id, called.get(&id)));
     Row {
-        at: entry.at,
+        at: layout.time(entry.at),
         action: words(&entry.action),
         kind: words(&entry.actor_kind),
         // What a user does to their own account is said once.
@@ -166,13 +166,17 @@ mod tests {
                 "changed": [{"name": "OTP_LENGTH", "old": null, "new": "6"}, {"name": "SECRET_KEY", "old": "secret", "new": "secret"}]}"#,
         )
         .unwrap();
-        let told: Vec<String> = facts(&detail).iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        assert_eq!(told, [
-            "Purpose: sign_in",
-            "Left: 2",
-            "Device: yes",
-            "Changed: OTP_LENGTH: default → 6, SECRET_KEY: secret → secret",
-        ]);
+        let told: Vec<String> =
+            facts(&detail).iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(
+            told,
+            [
+                "Purpose: sign_in",
+                "Left: 2",
+                "Device: yes",
+                "Changed: OTP_LENGTH: default → 6, SECRET_KEY: secret → secret",
+            ]
+        );
         assert_eq!(words("wrong_code"), "Wrong code");
         assert_eq!((masked("+91******9376").as_str(), masked("odd").as_str()), ("+91 •••••••376", "odd"));
     }

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use poem::{
     EndpointExt, Request, Response, Route, RouteMethod,
     endpoint::BoxEndpoint,
+    error::NotFoundError,
     http::{Method, header, uri::Authority},
 };
 
@@ -113,9 +114,23 @@ impl Console {
     #[must_use]
     pub fn endpoint(self) -> BoxEndpoint<'static, Response> {
         let console = self.get("/admin/*path", nothing);
+        let settings = console.settings;
         let route = console.pages.into_iter().fold(Route::new(), |route, (path, page)| route.at(path, page));
-        route.map_to_response().boxed()
+        let is_allowed = move |request: Request| {
+            let result = if settings.allows(client_address(&request)) {
+                Ok(request)
+            } else {
+                Err(NotFoundError.into())
+            };
+            async move { result }
+        };
+        route.map_to_response().before(is_allowed).boxed()
     }
+}
+
+/// The address that the edge found.
+fn client_address(request: &Request) -> ClientAddress {
+    request.extensions().get().copied().unwrap_or_else(|| ClientAddress::new([0, 0, 0, 0].into()))
 }
 
 /// A path that no page has.
@@ -175,8 +190,7 @@ impl Gate {
         let sent = Cookie::Session.get(request, &self.settings).and_then(ConsoleCookie::parse);
         let is_new_cookie = sent.is_none();
         let query_text = request.uri().query().unwrap_or_default();
-        let from = request.extensions().get().copied();
-        let from = from.unwrap_or_else(|| ClientAddress::new([0, 0, 0, 0].into()));
+        let from = client_address(request);
         Facts {
             cookie: sent.unwrap_or_else(|| console::new_cookie(&self.services)),
             is_new_cookie,

@@ -1,6 +1,6 @@
 //! The settings of the console.
 
-use crate::domain::address::Networks;
+use crate::domain::address::{ClientAddress, Networks};
 
 /// The settings of the console.
 #[derive(Debug, Clone, Default)]
@@ -12,4 +12,12 @@ pub struct ConsoleSettings {
     pub public_origin: Option<String>,
     /// `ADMIN_ALLOWED_NETWORKS`: from where the console can be reached; from everywhere if it is empty.
     pub allowed_networks: Networks,
+}
+
+impl ConsoleSettings {
+    /// Whether a client of this address may reach the console.
+    #[must_use]
+    pub fn allows(&self, address: ClientAddress) -> bool {
+        self.allowed_networks.is_empty() || self.allowed_networks.contains(address)
+    }
 }

@@ -11,7 +11,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
 mod gate;
+mod lists;
+mod routes;
 mod sign_in;

@@ -101,7 +101,8 @@ impl Asked {
             asked.until = None;
         }
         asked.about = asked.whom.text.parse().ok().map(Whom::Account);
-        asked.about = asked.about.or_else(|| PhoneNumber::parse(&asked.whom.text, region).ok().map(Whom::Phone));
+        asked.about =
+            asked.about.or_else(|| PhoneNumber::parse(&asked.whom.text, region).ok().map(Whom::Phone));
         asked.actor = asked.by.text.parse().ok();
         asked
     }
@@ -119,7 +120,10 @@ impl Asked {
         }
         if self.about.is_none() && !self.whom.text.is_empty() {
             self.about = find(self.whom.text.clone()).await?.map(Whom::Account);
-            self.whom.problem = self.about.is_none().then_some("Write a phone number, a username, an e-mail address or an id.");
+            self.whom.problem = self
+                .about
+                .is_none()
+                .then_some("Write a phone number, a username, an e-mail address or an id.");
         }
         Ok(())
     }
@@ -150,13 +154,15 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Asked {
-        Asked::read(&Form::parse(query.as_bytes()), Region::IN, chrono_tz::Asia::Kolkata)
+        Asked::read(&Form::parse(query.as_bytes()), "IN".parse().unwrap(), chrono_tz::Asia::Kolkata)
     }
 
     #[test]
     fn a_filter_that_cannot_be_read_is_named_and_the_others_apply() {
         let asked = read("who=nobody&what=signed_in&address=office&from=yesterday&to=2026-11-21");
-        assert!(asked.who.problem.is_some() && asked.address.problem.is_some() && asked.from.problem.is_some());
+        assert!(
+            asked.who.problem.is_some() && asked.address.problem.is_some() && asked.from.problem.is_some()
+        );
         assert_eq!((asked.action, asked.what.problem), (Some(Action::SignedIn), None));
         assert_eq!(asked.until, Some("2026-11-21T18:30:00Z".parse().unwrap()));
         let turned = read("from=2026-11-21&to=2026-11-20");

@@ -1,0 +1,110 @@
+//! What is true of every list: it holds no whole number, and it is light.
+
+use std::collections::BTreeSet;
+
+use poem::http::Method;
+use serde_json::json;
+
+use crate::{
+    browser::Browser,
+    on_both,
+    routes::{example, routes},
+    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+};
+
+/// The largest page of a list with its stylesheet and script, before compression.
+const MOST_BYTES: usize = 40 * 1024;
+
+/// Everything that writes a phone: leads, people, messages, wrong codes, a changed number.
+async fn people_come(server: &TestServer) -> Vec<String> {
+    let mut phones = vec![PHONE.to_owned(), OTHER_PHONE.to_owned()];
+    server.sign_in_and_complete(PHONE).await;
+    server.signup(OTHER_PHONE).await.assert_ok();
+    server.verify_otp(OTHER_PHONE, &server.wrong_code_for(OTHER_PHONE)).await;
+    for number in 0..4 {
+        let phone = format!("+9198123456{number}7");
+        server.signup(&phone).await.assert_ok();
+        phones.push(phone);
+    }
+    let registered =
+        json!({ "username": "asha", "password": "violet-canoe-7350", "phone_number": "+919811112222" });
+    server.post("/api/auth/register", registered).await;
+    phones.push("+919811112222".to_owned());
+    server.services.audit.flush().await.expect("the entries are written");
+    phones
+}
+
+/// The national number, however it is written: digits with spaces, hyphens or nothing between them.
+fn digits(html: &str) -> String {
+    let mut digits = String::new();
+    for c in html.chars() {
+        match c {
+            c if c.is_ascii_digit() => digits.push(c),
+            ' ' | '-' | '\u{a0}' => {}
+            _ => digits.push('x'),
+        }
+    }
+    digits
+}
+
+on_both! {
+    async fn no_list_holds_a_whole_number(server: TestServer) {
+        let server = server.second_server(&WIDE_LIMITS).await;
+        let phones = people_come(&server).await;
+        let admin = Browser::admin(&server).await;
+        let lists = routes(&server).into_iter().filter(|route| route.method == Method::GET && !route.pattern.contains('{'));
+        let lists: BTreeSet<String> = lists.map(|route| route.pattern).collect();
+        assert!(lists.contains("/admin/audit"), "{lists:?}");
+        // Searches show what they find as lists do.
+        let searches = ["/admin/search?q=gaurav", "/admin/people?q=gaurav", "/admin/leads?q=4567", "/admin/leads?q=%2B9198"];
+        for path in lists.iter().map(String::as_str).chain(searches) {
+            let page = admin.send(Method::GET, path, &[], None).await;
+            for phone in &phones {
+                let national = &phone[3..];
+                assert!(!digits(&page.html).contains(national), "{path} holds {phone}: {}", page.html);
+            }
+        }
+    }
+
+    async fn a_stranger_of_an_odd_name_is_only_text(server: TestServer) {
+        let admin = Browser::admin(&server).await;
+        let names = ["<script>alert(1)</script>", "محمد علي", &"a\u{301}".repeat(50)];
+        for (number, name) in names.iter().enumerate() {
+            let tokens = server.sign_in(&format!("+9198123456{number}7")).await;
+            let mut profile = crate::support::whole_profile();
+            profile["name"] = json!(name);
+            server.send_as(&tokens.access, Method::POST, "/api/auth/complete-profile", profile).await;
+            server.execute(&format!("UPDATE accounts SET name = '{name}' WHERE id = {}", id(&server, &tokens.user_id))).await;
+        }
+        for route in routes(&server).into_iter().filter(|route| route.method == Method::GET) {
+            let page = admin.send(Method::GET, &example(&route.pattern), &[], None).await;
+            assert!(!page.html.contains("<script>"), "{}", page.html);
+        }
+    }
+}
+
+/// An id in SQL.
+fn id(server: &TestServer, id: &str) -> String {
+    match server.database {
+        crate::support::Database::Sqlite => format!("x'{}'", id.replace('-', "")),
+        crate::support::Database::Postgres => format!("'{id}'"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_fifty_leads_weighs_less_than_forty_kibibytes() {
+    let server = TestServer::with(crate::support::Database::Sqlite, &WIDE_LIMITS).await;
+    for number in 0..50 {
+        server.signup(&format!("+9198123456{number:02}")).await.assert_ok();
+    }
+    let admin = Browser::admin(&server).await;
+    let page = admin.get("/admin/leads").await;
+    page.assert_status(200);
+    let shown = page.links().iter().filter(|link| link.len() == "/admin/leads/".len() + 36).count();
+    assert!(shown >= 50, "{shown} leads are shown: {:?}", page.links());
+    let mut bytes = page.html.len();
+    for asset in ["/admin/admin.css", "/admin/admin.js"] {
+        bytes += admin.get(asset).await.html.len();
+    }
+    assert!(bytes < MOST_BYTES, "{bytes} bytes");
+}
