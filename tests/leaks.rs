@@ -3,22 +3,28 @@
 //! into it.
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the tests of the console need more of it")]
+#[path = "admin/browser.rs"]
+mod browser;
+#[cfg(test)]
+#[path = "leaks/console.rs"]
+mod console;
+#[cfg(test)]
+#[path = "leaks/log.rs"]
+mod log;
+#[cfg(test)]
 mod support;
 
 #[cfg(test)]
 mod leaks {
-    use std::{
-        fmt::Write as _,
-        io::Write,
-        sync::{Mutex, OnceLock, PoisonError},
-    };
+    use std::fmt::Write as _;
 
     use poem::http::Method;
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
     use serde_json::json;
-    use tracing_subscriber::fmt::MakeWriter;
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
+    use super::log::{assert_is_nowhere, keep_the_log, log};
     use super::support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, postgres, whole_profile, wrong};
 
     const ACCOUNT_SID: &str = "AC0123456789abcdef0123456789abcdef";
@@ -30,49 +36,9 @@ mod leaks {
     const WEAK: &str = "zx81Qw!";
     const UNREACHABLE: &str = "+919811112222";
 
-    /// Everything that was logged in this process.
-    static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-    struct Kept;
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            LOG.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl MakeWriter<'_> for Kept {
-        type Writer = Self;
-
-        fn make_writer(&self) -> Self {
-            Self
-        }
-    }
-
-    /// Keeps everything that is logged from here on, at every level, of every crate.
-    fn keep_the_log() {
-        static STARTED: OnceLock<()> = OnceLock::new();
-        STARTED.get_or_init(|| {
-            tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::TRACE)
-                .with_ansi(false)
-                .with_writer(Kept)
-                .init();
-        });
-    }
-
-    fn log() -> String {
-        String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-
     /// Sends requests of every kind that handle codes and tokens, and keeps the responses.
-    struct Walk {
-        server: TestServer,
+    pub struct Walk {
+        pub server: TestServer,
         twilio: MockServer,
         answers: Vec<Answer>,
         codes: Vec<String>,
@@ -80,7 +46,7 @@ mod leaks {
     }
 
     impl Walk {
-        async fn on(database: Database) -> Self {
+        pub async fn on(database: Database) -> Self {
             keep_the_log();
             let twilio = MockServer::start().await;
             let url = twilio.uri();
@@ -350,15 +316,6 @@ mod leaks {
             let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
             let rows = store.query_all_raw(statement).await.unwrap();
             rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect()
-        }
-    }
-
-    #[track_caller]
-    fn assert_is_nowhere(secret: &str, what: &str, place: &str, text: &str) {
-        assert!(!secret.is_empty());
-        if let Some(at) = text.find(secret) {
-            let around: String = text[..at].chars().rev().take(300).collect();
-            panic!("{what} is in {place} after: …{}", around.chars().rev().collect::<String>());
         }
     }
 

@@ -4,6 +4,10 @@
 //! This is a test binary of its own, because the plans arrive in the log of the whole process.
 
 #[cfg(test)]
+#[allow(dead_code, reason = "the tests of the console need more of it")]
+#[path = "admin/browser.rs"]
+mod browser;
+#[cfg(test)]
 mod support;
 
 #[cfg(test)]
@@ -15,7 +19,10 @@ mod plans {
 
     use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-    use super::support::{Database, TestServer, postgres};
+    use super::{
+        browser::Browser,
+        support::{Database, TestServer, postgres},
+    };
 
     /// Tables that grow with the number of users. `budgets` and `challenges` are read by their keys only.
     const LARGE: [&str; 8] =
@@ -97,14 +104,41 @@ mod plans {
         Some(server.second_server(&[]).await)
     }
 
+    /// The path with the id of a row, or the query of the second page, of the list that it begins with.
+    async fn path(browser: &Browser, template: &str) -> String {
+        let Some((list, rest)) = template.split_once('{') else { return template.to_owned() };
+        let list = list.trim_end_matches('/');
+        let links = browser.get(list).await.links();
+        let is_row = |link: &&String| link.strip_prefix(list).is_some_and(|id| id.len() == 37);
+        let is_next = |link: &&String| link.contains("cursor=");
+        let found = if rest == "next}" { links.iter().find(is_next) } else { links.iter().find(is_row) };
+        let found = found.unwrap_or_else(|| panic!("{list} has no link for {template}: {links:?}"));
+        if rest == "next}" { found.clone() } else { template.replace("{id}", &found[list.len() + 1..]) }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_whole_table_that_is_read_is_noticed() {
+    async fn no_page_of_the_console_reads_a_whole_table() {
         let Some(server) = filled().await else { return };
         take_plans();
+        // A table that is read as a whole is noticed.
         server.count("SELECT count(*) FROM leads WHERE notes = 'x'").await;
         assert_eq!(whole_tables(&take_plans()).len(), 1);
         server.count("SELECT count(*) FROM leads WHERE phone = '+916205829376'").await;
         let plans = take_plans();
         assert!(plans.contains("leads_phone_key") && whole_tables(&plans).is_empty(), "{plans}");
+
+        let browser = Browser::admin(&server).await;
+        let mut found = Vec::new();
+        for line in include_str!("scale/pages.txt").lines().filter(|line| !line.starts_with('#')) {
+            let (name, template) = line.rsplit_once("  ").expect("a name and a path");
+            let path = path(&browser, template).await;
+            take_plans();
+            let page = browser.get(&path).await;
+            assert_eq!(page.status.as_u16(), 200, "{path}: {}", page.text());
+            let plans = take_plans();
+            assert!(plans.contains("Query Text"), "{path}: PostgreSQL reports its plans");
+            found.extend(whole_tables(&plans).iter().map(|plan| format!("{}: {path}\n{plan}", name.trim())));
+        }
+        assert!(found.is_empty(), "{} statements read a whole table:\n{}", found.len(), found.join("\n"));
     }
 }

@@ -94,14 +94,17 @@ async fn list(visit: Visit<Staff>) -> PageResult {
 
 fn row(layout: &Layout, entry: &Entry, called: &HashMap<Uuid, Called>) -> Row {
     let named = |id: Option<Uuid>| id.map(|id| named(id, called.get(&id)));
+    let about = named(entry.user_id);
+    let phone = entry.phone_masked.as_deref().map(masked);
     Row {
         at: layout.time(entry.at),
         action: words(&entry.action),
         kind: words(&entry.actor_kind),
         // What a user does to their own account is said once.
         actor: named(entry.actor_id.filter(|id| entry.user_id != Some(*id))),
-        about: named(entry.user_id),
-        phone: entry.phone_masked.as_deref().map(masked),
+        // An account without a name is called by its number.
+        phone: phone.filter(|phone| about.as_ref().and_then(|about| about.name.as_ref()) != Some(phone)),
+        about,
         address: entry.address.clone(),
         facts: facts(&entry.detail),
     }
@@ -115,14 +118,20 @@ fn named(id: Uuid, called: Option<&Called>) -> Named {
     Named { id, name }
 }
 
-/// The number of an entry has four digits at the end. A list shows three.
+/// The number of an entry has four digits at the end, `+91******9376`. A list shows three, `+91 ••••• ••376`.
 fn masked(stored: &str) -> String {
     let Some((code, rest)) = stored.split_once('*') else { return stored.to_owned() };
-    let hidden = rest.chars().filter(|c| *c == '*').count() + 1;
     let digits = rest.trim_start_matches('*');
-    let end: String = digits.chars().skip(1).collect();
-    let dots = "•".repeat(hidden + usize::from(!digits.is_empty()));
-    format!("{code} {dots}{end}")
+    let hidden = rest.len() - digits.len() + 2;
+    let mut text = format!("{code} ");
+    let dots = std::iter::repeat_n('•', hidden);
+    for (at, c) in dots.chain(digits.chars().skip(1)).enumerate() {
+        if at == 5 {
+            text.push(' ');
+        }
+        text.push(c);
+    }
+    text
 }
 
 /// `wrong_code` becomes `Wrong code`.
@@ -178,6 +187,6 @@ mod tests {
             ]
         );
         assert_eq!(words("wrong_code"), "Wrong code");
-        assert_eq!((masked("+91******9376").as_str(), masked("odd").as_str()), ("+91 •••••••376", "odd"));
+        assert_eq!((masked("+91******9376").as_str(), masked("odd").as_str()), ("+91 ••••• ••376", "odd"));
     }
 }

@@ -28,44 +28,9 @@ SMALL = 1000
 PASSWORD = "copper-kettle-morning-71"
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# The pages. `{lead}` and the like are ids of the first row of that list; numbers are of rows that fill.sql makes.
-PAGES = [
-    ("dashboard", "/admin"),
-    ("leads", "/admin/leads"),
-    ("leads, new", "/admin/leads?state=new"),
-    ("leads, of a country", "/admin/leads?country=AE"),
-    ("leads, by first request", "/admin/leads?sort=first"),
-    ("leads, end of a number", "/admin/leads?q=4761"),
-    ("leads, beginning of a number", "/admin/leads?q=%2B9165"),
-    ("leads, a name", "/admin/leads?q=gaurav%20sha"),
-    ("leads, a page further", "/admin/leads{next}"),
-    ("a lead", "/admin/leads/{id}"),
-    ("people", "/admin/people"),
-    ("people, a name", "/admin/people?q=priya%20pat"),
-    ("people, a frequent name", "/admin/people?q=k"),
-    ("people, end of a number", "/admin/people?q=4761"),
-    ("people, deactivated", "/admin/people?state=inactive"),
-    ("people, a page further", "/admin/people{next}"),
-    ("a person", "/admin/people/{id}"),
-    ("messages", "/admin/messages"),
-    ("messages, undelivered", "/admin/messages?status=undelivered"),
-    ("messages, an error", "/admin/messages?error=30005"),
-    ("messages, of a country", "/admin/messages?country=AE"),
-    ("messages, a page further", "/admin/messages{next}"),
-    ("delivery", "/admin/delivery"),
-    ("blocks", "/admin/blocks"),
-    ("interests", "/admin/interests"),
-    ("audit", "/admin/audit"),
-    ("audit, of staff", "/admin/audit?who=staff"),
-    ("audit, an action", "/admin/audit?what=prefix_closed"),
-    ("audit, a phone", "/admin/audit?whom=%2B916654435761"),
-    ("audit, a page further", "/admin/audit{next}"),
-    ("settings", "/admin/settings"),
-    ("search, a number", "/admin/search?q=%2B916654435761"),
-    ("search, a name", "/admin/search?q=priya%20pat"),
-    ("phone page", "/admin/phones/%2B916654435761"),
-    ("phone page, unknown number", "/admin/phones/%2B919000000001"),
-]
+def pages():
+    with open(os.path.join(HERE, "pages.txt"), encoding="utf-8") as file:
+        return [tuple(part.strip() for part in line.rsplit("  ", 1)) for line in file if not line.startswith("#")]
 
 
 def free_port():
@@ -221,9 +186,9 @@ class Console:
 
 
 def measure(small, large):
-    widest = max(len(name) for name, _ in PAGES)
+    widest = max(len(name) for name, _ in pages())
     print(f"{'':{widest}}  {SMALL:>10}  {'large':>10}  ratio   (median of {TIMES}, milliseconds)")
-    for name, template in PAGES:
+    for name, template in pages():
         paths = [console.path(template) for console in (small, large)]
         times, statuses = ([], []), set()
         for _ in range(TIMES):
