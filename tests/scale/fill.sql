@@ -39,6 +39,9 @@ CREATE FUNCTION pg_temp.at(chance double precision) RETURNS timestamptz LANGUAGE
     SELECT TIMESTAMPTZ '{now}' - interval '1 minute' - interval '360 days' * power(chance, 3)
 $$;
 
+-- Triggers write the words of names row by row. Here they are written at once.
+ALTER TABLE accounts DISABLE TRIGGER USER;
+
 INSERT INTO accounts (id, phone, username, username_key, is_active, created_at, updated_at, seen_at, profile_id, name, name_key,
     birth_date, gender, event_interests, profile_pictures, role)
 SELECT pg_temp.id(at, i), pg_temp.phone(i), CASE WHEN i % 50 = 0 THEN 'user' || i END, CASE WHEN i % 50 = 0 THEN 'user' || i END,
@@ -50,10 +53,17 @@ FROM (SELECT i, pg_temp.at(random()) AS at,
         CASE WHEN i % 5 <> 0 THEN pg_temp.first_name(i) || ' ' || pg_temp.last_name(i) END AS name
     FROM generate_series({n} / 2 + 1, {n} / 2 + {n}) AS i) AS made;
 
-INSERT INTO leads (id, phone, source, state, requests, first_requested_at, last_requested_at, converted_at)
+INSERT INTO search_words (subject, word, subject_id)
+SELECT DISTINCT 'account', word, id
+FROM accounts, unnest(string_to_array(translate(concat_ws(' ', name_key, username_key), '''', ' '), ' ')) AS word WHERE word <> '';
+
+ALTER TABLE accounts ENABLE TRIGGER USER;
+
+INSERT INTO leads (id, phone, source, state, requests, first_requested_at, last_requested_at, converted_at, name, region)
 SELECT pg_temp.id(at, i), pg_temp.phone(i), CASE WHEN i % 4 = 0 THEN 'login' ELSE 'signup' END,
     CASE WHEN i > {n} / 2 THEN 'converted' WHEN i % 10 = 0 THEN 'contacted' WHEN i % 33 = 0 THEN 'lost' ELSE 'new' END,
-    1 + i % 4, at, at + interval '20 minutes' * random(), CASE WHEN i > {n} / 2 THEN at + interval '1 minute' END
+    1 + i % 4, at, at + interval '20 minutes' * random(), CASE WHEN i > {n} / 2 THEN at + interval '1 minute' END,
+    CASE WHEN i % 30 = 0 THEN pg_temp.first_name(i) || ' ' || pg_temp.last_name(i) END, pg_temp.region(i)
 FROM (SELECT i, pg_temp.at(random()) AS at FROM generate_series(1, {n}) AS i) AS made;
 
 INSERT INTO sessions (id, account_id, role, refresh_jti, refresh_issued_at, created_at, last_used_at, expires_at, opened_by, device, address)
