@@ -56,7 +56,7 @@ on_both! {
         let lists: BTreeSet<String> = lists.map(|route| route.pattern).collect();
         assert!(lists.contains("/admin/audit"), "{lists:?}");
         // Searches show what they find as lists do.
-        let searches = ["/admin/search?q=gaurav", "/admin/people?q=gaurav", "/admin/leads?q=4567", "/admin/leads?q=%2B9198"];
+        let searches = ["/admin/search?q=gaurav", "/admin/people?search=gaurav", "/admin/leads?q=4567", "/admin/leads?q=%2B9198"];
         for path in lists.iter().map(String::as_str).chain(searches) {
             let page = admin.send(Method::GET, path, &[], None).await;
             for phone in &phones {

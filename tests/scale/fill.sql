@@ -73,14 +73,15 @@ FROM accounts WHERE role = 'user';
 
 -- The power makes some numbers frequent: the first ones get hundreds.
 INSERT INTO messages (id, phone, channel, template, provider, status, provider_id, error_code, created_at, updated_at, delivery_id,
-    challenge_id, attempt, language, reason, segments, price, price_unit, queued_at, sent_at, delivered_at, undelivered_at, failed_at)
+    challenge_id, attempt, language, reason, segments, price, price_unit, queued_at, sent_at, delivered_at, undelivered_at, failed_at, region, verified_at)
 SELECT pg_temp.id(at, i), pg_temp.phone(number),
     CASE WHEN i % 25 = 0 THEN 'whatsapp' WHEN i % 40 = 0 THEN 'call' ELSE 'sms' END, 'sign_in', 'twilio', status, 'SM' || lpad(to_hex(i), 32, '0'),
     CASE status WHEN 'undelivered' THEN 30005 WHEN 'failed' THEN 21610 END, at, at + interval '8 seconds', pg_temp.id(at, i),
     pg_temp.id(at, i), 1, 'en', CASE status WHEN 'undelivered' THEN 'unreachable' WHEN 'failed' THEN 'opted_out' END,
     1, '-0.0832', 'USD', at, at + interval '1 second',
     CASE WHEN status = 'delivered' THEN at + interval '1 second' + interval '20 seconds' * power(random(), 4) END,
-    CASE WHEN status = 'undelivered' THEN at + interval '30 seconds' END, CASE WHEN status = 'failed' THEN at + interval '1 second' END
+    CASE WHEN status = 'undelivered' THEN at + interval '30 seconds' END, CASE WHEN status = 'failed' THEN at + interval '1 second' END,
+    pg_temp.region(number), CASE WHEN status = 'delivered' AND i % 5 <> 2 THEN at + interval '20 seconds' + interval '1 minute' * random() END
 FROM (SELECT i, pg_temp.at(random()) AS at, 1 + floor({n} * power(random(), 1.3))::bigint AS number,
         CASE WHEN i % 20 = 0 THEN 'undelivered' WHEN i % 53 = 0 THEN 'failed' WHEN i % 11 = 0 THEN 'sent' ELSE 'delivered' END AS status
     FROM generate_series(1, 3 * {n}) AS i) AS made;
