@@ -41,8 +41,9 @@ on_both! {
             assert_eq!(found(&page), expected, "{query}");
         }
         browser.get("/admin/audit?whom=98765%2043210&who=staff").await.assert_has("No entry fits these filters.");
-        let by_name = browser.get("/admin/audit?by=STAFF").await;
-        by_name.assert_status(200).assert_has("Signed in").assert_has_not("Wrong code");
+        flush(&server).await;
+        let by_name = found(&browser.get("/admin/audit?by=STAFF").await);
+        assert!(by_name.contains(&"Signed in".to_owned()) && !by_name.contains(&"Wrong code".to_owned()), "{by_name:?}");
     }
 
     async fn a_filter_that_cannot_be_read_is_named_beside_its_field(server: TestServer) {
