@@ -145,11 +145,16 @@ fn words(name: &str) -> String {
 fn facts(detail: &Detail) -> Vec<(String, String)> {
     // The complete settings are for the server. `changed` is for people.
     let shown = detail.iter().filter(|(name, value)| *name != "settings" && !value.is_null());
-    shown.map(|(name, value)| (words(name), text(value))).collect()
+    let told = shown.map(|(name, value)| (words(name), text(value)));
+    told.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 fn text(value: &Value) -> String {
     match value {
+        // A fixed word such as `sign_in`.
+        Value::String(word) if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
+            word.replace('_', " ")
+        }
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
@@ -180,7 +185,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "Purpose: sign_in",
+                "Purpose: sign in",
                 "Left: 2",
                 "Device: yes",
                 "Changed: OTP_LENGTH: default → 6, SECRET_KEY: secret → secret",

@@ -44,8 +44,8 @@ async function fill(server, start) {
     const [{ otp_code }] = await messages(server, phone_number);
     const { token } = await post(server, "/api/auth/verify-otp", { phone_number, otp_code });
     const profile = {
-      phone_number, name: number === 4 ? "Priya <b>Nair</b>" : "محمد علي", birth_date: "1995-01-01", gender: "female",
-      event_interests: [1, 2], profile_pictures: [],
+      phone_number, name: number === 4 ? "Priya Nair" : "محمد علي", birth_date: "1995-01-01", gender: "female",
+      event_interests: [1, 2], profile_pictures: ["https://example.com/picture.jpg"],
     };
     await post(server, "/api/auth/complete-profile", profile, token);
   }
@@ -64,13 +64,13 @@ function enrolmentPath(printed) {
 
 const press = (page, name) => page.getByRole("button", { name, exact: true }).first().click();
 const follow = (page, name) => page.getByRole("link", { name, exact: true }).first().click();
-const has = (page, text) => page.getByText(text).first().waitFor({ timeout: 10_000 });
+const has = (page, text) => page.getByText(text).filter({ visible: true }).first().waitFor({ timeout: 10_000 });
 
 // Sets up the second factor and signs in with it.
 async function enterFor(page, server, name, path) {
   await page.goto(`${server.base}${path}`);
   const key = await page.locator("code.key").innerText();
-  await page.getByLabel("Code").fill(totp(key));
+  await page.getByLabel("Code", { exact: true }).fill(totp(key));
   await press(page, "Set up");
   assert.equal(await page.locator("ol.codes li").count(), 10);
   const recovery = await page.locator("ol.codes li").first().innerText();
@@ -86,7 +86,7 @@ async function signIn(page, server, name, code) {
   await page.getByLabel("Username or e-mail address").fill(name);
   await page.getByLabel("Password").fill(PASSWORD);
   await press(page, "Sign in");
-  await page.getByLabel("Code").fill(code);
+  await page.getByLabel("Code", { exact: true }).fill(code);
   await page.locator("main button[type=submit]").first().click();
   await page.getByRole("heading", { name: "Dashboard" }).waitFor();
 }

@@ -31,7 +31,7 @@ async function fill(server) {
     const { token } = await post(server, "/api/auth/verify-otp", { phone_number, otp_code: await code(server, phone_number) });
     const name = names[number % names.length];
     await post(server, "/api/auth/complete-profile", {
-      phone_number, name, birth_date: "1995-01-01", gender: "female", event_interests: [1, 2], profile_pictures: [],
+      phone_number, name, birth_date: "1995-01-01", gender: "female", event_interests: [1, 2], profile_pictures: ["https://example.com/picture.jpg"],
     }, token);
   }
   await post(server, "/api/auth/signup", { phone_number: LOST });

@@ -59,12 +59,13 @@ FROM accounts, unnest(string_to_array(translate(concat_ws(' ', name_key, usernam
 
 ALTER TABLE accounts ENABLE TRIGGER USER;
 
-INSERT INTO leads (id, phone, source, state, requests, first_requested_at, last_requested_at, converted_at, name, region)
+INSERT INTO leads (id, phone, source, state, requests, first_requested_at, last_requested_at, converted_at, name, name_key, region)
 SELECT pg_temp.id(at, i), pg_temp.phone(i), CASE WHEN i % 4 = 0 THEN 'login' ELSE 'signup' END,
     CASE WHEN i > {n} / 2 THEN 'converted' WHEN i % 10 = 0 THEN 'contacted' WHEN i % 33 = 0 THEN 'lost' ELSE 'new' END,
     1 + i % 4, at, at + interval '20 minutes' * random(), CASE WHEN i > {n} / 2 THEN at + interval '1 minute' END,
-    CASE WHEN i % 30 = 0 THEN pg_temp.first_name(i) || ' ' || pg_temp.last_name(i) END, pg_temp.region(i)
-FROM (SELECT i, pg_temp.at(random()) AS at FROM generate_series(1, {n}) AS i) AS made;
+    name, lower(name), pg_temp.region(i)
+FROM (SELECT i, pg_temp.at(random()) AS at, CASE WHEN i % 30 = 0 THEN pg_temp.first_name(i) || ' ' || pg_temp.last_name(i) END AS name
+    FROM generate_series(1, {n}) AS i) AS made;
 
 INSERT INTO sessions (id, account_id, role, refresh_jti, refresh_issued_at, created_at, last_used_at, expires_at, opened_by, device, address)
 SELECT id, id, 'user', id, created_at, created_at, created_at,
