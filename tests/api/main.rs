@@ -71,6 +71,7 @@ mod retention;
 mod review_numbers;
 mod roles;
 mod schema;
+mod search_words;
 mod seeds;
 mod service;
 mod sms;

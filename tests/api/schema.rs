@@ -11,8 +11,8 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 7] =
-    ["accounts", "sessions", "challenges", "leads", "messages", "event_interests", "budgets"];
+const TABLES: [&str; 8] =
+    ["accounts", "sessions", "challenges", "leads", "messages", "event_interests", "budgets", "search_words"];
 
 /// A separate connection to the database of the server.
 pub async fn connect(server: &TestServer) -> DatabaseConnection {
@@ -58,7 +58,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -80,6 +80,7 @@ const COLUMNS: [(&str, &str); 7] = [
     ),
     ("event_interests", "description id is_active name"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
+    ("search_words", "subject subject_id word"),
 ];
 
 on_both! {

@@ -10,4 +10,5 @@ pub(super) mod event_interest;
 pub(super) mod lead;
 pub(super) mod lease;
 pub(super) mod message;
+pub(super) mod search_word;
 pub(super) mod session;
