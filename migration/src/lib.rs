@@ -25,6 +25,7 @@ mod m20261121_000011_safety;
 mod m20261127_000012_retention;
 mod m20261127_000013_cap_alarms;
 mod m20261127_000015_search;
+mod m20261127_000016_leads;
 
 use sea_orm_migration::prelude::*;
 
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000012_retention::Migration),
             Box::new(m20261127_000013_cap_alarms::Migration),
             Box::new(m20261127_000015_search::Migration),
+            Box::new(m20261127_000016_leads::Migration),
         ]
     }
 }

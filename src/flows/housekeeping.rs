@@ -3,7 +3,7 @@
 use chrono::Duration;
 
 use super::{
-    Error, Services,
+    Error, Services, leads,
     purge::{Purged, purge},
 };
 use crate::{domain::audit::Actor, store};
@@ -13,6 +13,18 @@ pub const PURGE_EVERY: Duration = Duration::hours(1);
 
 /// The name of the lease.
 const PURGE_LEASE: &str = "purge";
+
+/// Fills in what an earlier version did not write. It costs one statement when nothing is missing, so it needs no lease.
+///
+/// # Errors
+/// When the database does not answer: the rest is filled in the next time.
+pub async fn fill_in(services: &Services) -> Result<(), Error> {
+    let filled = leads::fill_in_countries(services).await?;
+    if filled > 0 {
+        tracing::info!(leads = filled, "the countries of leads were filled in");
+    }
+    Ok(())
+}
 
 /// Removes old rows, if no server did within the last hour; `None` if one did. The lease is not released early, because it
 /// also records when this was last done.

@@ -18,6 +18,7 @@ pub mod calendar;
 pub mod clocks;
 pub mod console;
 pub mod credentials;
+pub mod csv;
 pub mod delivery;
 mod derived;
 pub mod destination;
