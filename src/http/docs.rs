@@ -359,6 +359,7 @@ fn example(code: ErrorCode) -> ErrorResponse {
         | ErrorCode::UsernameTaken
         | ErrorCode::EmailTaken
         | ErrorCode::PhoneTaken
+        | ErrorCode::EditConflict
         | ErrorCode::UserNotFound
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed

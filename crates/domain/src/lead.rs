@@ -19,7 +19,10 @@ pub use self::{
     text::{LONGEST_NAME, LONGEST_NOTE, LeadName, NoteText, TextError},
     wanted::{FieldProblem, Filter, Sort, Wanted},
 };
-use super::phone::PhoneNumber;
+use super::{
+    keyset::{Cursor, InvalidCursor},
+    phone::PhoneNumber,
+};
 
 /// The most leads that one act on a selection takes.
 pub const MOST_SELECTED: usize = 200;
@@ -186,6 +189,20 @@ impl fmt::Debug for Lead {
 /// A position in a list of leads: the time that the list is sorted by, then the id for leads of the same moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(pub DateTime<Utc>, pub Uuid);
+
+impl Place {
+    /// Reads the text of a cursor.
+    pub fn parse(text: &str) -> Result<Self, InvalidCursor> {
+        let cursor = Cursor::parse(text)?;
+        Ok(Self(cursor.time()?, cursor.id))
+    }
+
+    /// The cursor of a page that begins after it.
+    #[must_use]
+    pub fn cursor(self) -> Cursor {
+        Cursor::at(self.0, self.1)
+    }
+}
 
 impl Lead {
     /// Its position in a list with this order.
