@@ -16,6 +16,7 @@ mod cookies;
 mod dashboard;
 mod error;
 mod form;
+mod leads;
 mod page;
 mod settings;
 mod sign_in;
@@ -40,5 +41,6 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = Console::new(Arc::clone(services), settings);
     let console = assets::pages(console);
     let console = sign_in::pages(console);
+    let console = leads::pages(console);
     dashboard::pages(console)
 }

@@ -112,6 +112,7 @@ mod dependencies {
                 "askama",
                 "chrono",
                 "chrono_tz",
+                "futures_util",
                 "percent_encoding",
                 "poem",
                 "qrcode",

@@ -14,4 +14,6 @@ mod support;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
 mod gate;
+mod leads;
+mod leads_export;
 mod sign_in;

@@ -12,6 +12,7 @@
 mod support;
 
 mod abuse;
+mod admin_leads;
 mod again;
 mod audit;
 mod audit_entries;
