@@ -44,7 +44,8 @@ async fn act(browser: &Browser, page: &Page, act: &str, leads: &[String]) -> Pag
 }
 
 async fn state_of(server: &TestServer, phone: &str, state: &str) -> bool {
-    server.count(&format!("SELECT COUNT(*) FROM leads WHERE phone = '{phone}' AND state = '{state}'")).await == 1
+    server.count(&format!("SELECT COUNT(*) FROM leads WHERE phone = '{phone}' AND state = '{state}'")).await
+        == 1
 }
 
 on_both! {
@@ -92,7 +93,7 @@ on_both! {
             ("name", "Gaurav"), ("note", "Call back\r\non Monday"), ("to", "contacted"),
         ]).await;
         saved.assert_status(200).assert_has("Saved. The lead is contacted.").assert_has("Call back on Monday");
-        saved.assert_has("staff").assert_has("lead changed: new to contacted (staff)");
+        saved.assert_has("staff").assert_has("lead changed: new to contacted, by staff");
         assert_eq!(saved.form(&path).value("name"), Some("Gaurav"));
         assert_eq!(saved.form(&path).value("note"), Some(""));
         browser.get(&format!("{LIST}?q=gau")).await.assert_has("Gaurav").assert_has("Contacted");
@@ -190,7 +191,7 @@ on_both! {
         many_leads(&server, 119).await;
         let mut seen = Vec::new();
         let mut page = browser.get(&format!("{LIST}?state=new&sort=first")).await;
-        page.assert_has("120 leads match");
+        page.assert_has("120 leads found");
         loop {
             seen.extend(leads_of(&page));
             let next = page.links().into_iter().find(|link| link.contains("cursor="));
@@ -333,7 +334,9 @@ pub async fn many_leads(server: &TestServer, count: u32) {
     let (id, numbers, zeros) = match server.database {
         crate::support::Database::Sqlite => (
             "randomblob(16)",
-            format!("WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"),
+            format!(
+                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})"
+            ),
             "printf('%05d', n)",
         ),
         crate::support::Database::Postgres => (

@@ -8,7 +8,7 @@ use crate::{
     browser::{Browser, Page},
     leads::{entries, many_leads, open},
     on_both,
-    support::{OTHER_PHONE, PHONE, TestServer, wait_until},
+    support::{OTHER_PHONE, PHONE, wait_until},
 };
 
 const LIST: &str = "/admin/leads";
@@ -49,7 +49,8 @@ on_both! {
         let browser = Browser::admin(&server).await;
         server.signup(PHONE).await.assert_ok();
         server.advance(60);
-        server.sign_in_and_complete(OTHER_PHONE).await;
+        server.sign_in(OTHER_PHONE).await;
+        server.execute(&format!("UPDATE accounts SET name = 'Gaurav Kumar' WHERE phone = '{OTHER_PHONE}'")).await;
         server.signup("+447400123456").await.assert_ok();
         let page = open(&browser, "9376").await;
         browser.submit(&page, &page.path, &[("name", "Asha"), ("note", "Call back")]).await.assert_status(200);
@@ -80,7 +81,6 @@ on_both! {
         let token = page.form("/admin/leads/act").value("form_token").unwrap().to_owned();
         let refused = browser.post(EXPORT, &format!("form_token={token}")).await;
         refused.assert_status(403).assert_has("Not allowed").assert_has_not(PHONE);
-        browser.get(EXPORT).await.assert_status(404);
         assert_eq!(entries(&server, Action::LeadsExported).await.len(), 0);
     }
 

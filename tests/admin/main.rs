@@ -16,4 +16,5 @@ mod browser;
 mod gate;
 mod leads;
 mod leads_export;
+mod leads_plans;
 mod sign_in;

@@ -11,8 +11,17 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 9] =
-    ["accounts", "sessions", "challenges", "leads", "lead_notes", "messages", "event_interests", "budgets", "search_words"];
+const TABLES: [&str; 9] = [
+    "accounts",
+    "sessions",
+    "challenges",
+    "leads",
+    "lead_notes",
+    "messages",
+    "event_interests",
+    "budgets",
+    "search_words",
+];
 
 /// A separate connection to the database of the server.
 pub async fn connect(server: &TestServer) -> DatabaseConnection {

@@ -1,5 +1,7 @@
 //! The page of one lead: the whole number, what is known, notes, and what to do next.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::StatusCode;
@@ -13,7 +15,7 @@ use crate::{
     },
     domain::{
         audit::{Entry, Filter},
-        lead::{Change, Lead, LONGEST_NAME, LONGEST_NOTE, LeadName, Note, NoteText, State},
+        lead::{Change, LONGEST_NAME, LONGEST_NOTE, Lead, LeadName, Note, NoteText, State},
     },
     flows::leads::{self, Changed, ChangedBy, Stale, Verified},
     store::{self, leads::AccountName},
@@ -162,9 +164,9 @@ pub async fn verify(visit: Visit<Staff>, _form: Form) -> PageResult {
         Verified::Done { is_new: true, .. } => {
             Notice::done("The number is verified and has an account now. The user can log in with a code.")
         }
-        Verified::Done { is_converted: true, .. } => {
-            Notice::done("The lead is verified. Its number had an account already. The user can log in with a code.")
-        }
+        Verified::Done { is_converted: true, .. } => Notice::done(
+            "The lead is verified. Its number had an account already. The user can log in with a code.",
+        ),
         Verified::Done { .. } => Notice::done("The number was verified before. Nothing was changed."),
         Verified::Disabled => Notice::warning(
             "Nothing was changed: the account of this number is disabled. Activate it under People first.",
@@ -193,6 +195,12 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
     let phones = services.pseudonyms.phone_with_all(&lead.phone);
     let filter = Filter { phones: Some(phones), ..Filter::default() };
     let history = store::audit::list_before(db, &filter, None, HISTORY).await?;
+    let mut names = HashMap::new();
+    for id in history.iter().filter(|entry| entry.actor_kind == "staff").filter_map(|entry| entry.actor_id) {
+        if !names.contains_key(&id) {
+            names.insert(id, store::leads::find_author(db, id).await?);
+        }
+    }
     visit.note_shown(&lead.phone, account.as_ref().map(|account| account.id));
     let layout = visit.layout(format!("Lead {}", lead.phone.masked()), Section::Leads);
     let number = lead.phone.full().to_owned();
@@ -211,7 +219,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
         changed_at: layout.time_or_dash(&lead.changed_at),
         changed_by,
         notes: notes.into_iter().rev().map(|note| shown_note(note, &layout)).collect(),
-        history: history.iter().map(|entry| shown_entry(entry, &layout)).collect(),
+        history: history.iter().map(|entry| shown_entry(entry, &names, &layout)).collect(),
         name: typed.name.clone().or_else(|| lead.name.clone()).unwrap_or_default(),
         typed,
         longest_name: LONGEST_NAME,
@@ -242,17 +250,20 @@ fn shown_note(note: Note, layout: &Layout) -> ShownNote {
 }
 
 /// An entry of the audit log in short words: what happened, and its facts.
-fn shown_entry(entry: &Entry, layout: &Layout) -> ShownEntry {
+fn shown_entry(entry: &Entry, names: &HashMap<Uuid, Option<String>>, layout: &Layout) -> ShownEntry {
     let fact = |name: &str| entry.detail.get(name).and_then(|value| value.as_str().map(str::to_owned));
     let mut what = entry.action.replace('_', " ");
     if let (Some(from), Some(to)) = (fact("from"), fact("to")) {
         what = format!("{what}: {from} to {to}");
     }
     let by = match entry.actor_kind.as_ref() {
-        "staff" => " (staff)",
-        "system" => " (server)",
-        "command" => " (command line)",
-        _ => "",
+        "staff" => {
+            let name = entry.actor_id.and_then(|id| names.get(&id)?.as_deref());
+            format!(", by {}", name.unwrap_or("staff"))
+        }
+        "system" => ", by the server".to_owned(),
+        "command" => ", on the command line".to_owned(),
+        _ => String::new(),
     };
     ShownEntry { at: layout.time(entry.at), what: format!("{what}{by}") }
 }

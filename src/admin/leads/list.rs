@@ -62,7 +62,8 @@ struct ListPage {
     selects: Vec<Select>,
     inputs: Vec<Input>,
     rows: Vec<Row>,
-    count: Count,
+    /// `1 lead`, `10,000+ leads`.
+    count: String,
     /// The query string of this page, to come back to it.
     here: String,
     /// The same without its place, for the first page and the export.
@@ -102,7 +103,7 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
         search: input(query, &problems, "q", "Number or name", "search"),
         selects: selects(query, &problems),
         inputs: inputs(query, &problems),
-        count: Count::new(count),
+        count: if count == 1 { "1 lead".to_owned() } else { format!("{} leads", Count::new(count)) },
         here: query.query_with("", None),
         filters: query.query_with("cursor", None),
         is_filtered: Wanted::FIELDS.iter().any(|field| query.given(field).is_some()),
@@ -114,8 +115,7 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
         last_sort,
         layout,
     };
-    let status =
-        if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     visit.page(status, &template)
 }
 

@@ -85,8 +85,10 @@ fn notice(act: Act, outcomes: &Outcomes) -> Notice {
         (Outcome::NotTried, "not tried, because the database failed: try again"),
     ];
     let counted = words.into_iter().map(|(outcome, words)| (outcomes.count(outcome), words));
-    let parts: Vec<String> =
-        counted.filter(|(count, _)| *count > 0).map(|(count, words)| format!("{}: {words}", leads(count))).collect();
+    let parts: Vec<String> = counted
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{}: {words}", leads(count)))
+        .collect();
     let text = format!("{}.", parts.join("; "));
     let is_fine = outcomes.count(Outcome::Done) + outcomes.count(Outcome::Already) == outcomes.0.len();
     if is_fine { Notice::done(text) } else { Notice::warning(text) }
