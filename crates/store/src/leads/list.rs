@@ -55,11 +55,13 @@ pub async fn list(
 /// How many leads match, but at most this many: counting further would read the whole table. The order lets PostgreSQL count in
 /// an index: without one it reads the table, from its beginning to the last of these.
 pub async fn count(db: &impl ConnectionTrait, filter: &Filter, most: u64) -> Result<u64, StoreError> {
+    let is_by_first = filter.first_from.or(filter.first_before).is_some();
+    let order = if is_by_first { Column::FirstRequestedAt } else { Column::LastRequestedAt };
     let some = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(matches(db.get_database_backend(), filter))
-        .order_by_desc(Column::LastRequestedAt)
+        .order_by_desc(order)
         .order_by_desc(Column::Id)
         .limit(most)
         .into_query();
