@@ -171,6 +171,9 @@ pub async fn verify(visit: Visit<Staff>, _form: Form) -> PageResult {
         Verified::Disabled => Notice::warning(
             "Nothing was changed: the account of this number is disabled. Activate it under People first.",
         ),
+        Verified::Blocked => Notice::warning(
+            "Nothing was changed: this number is blocked. An admin can end the block under Blocks.",
+        ),
         Verified::ReviewNumber => Notice::warning(
             "Nothing was changed: this number is for app reviewers. Only its fixed code makes its account.",
         ),

@@ -80,6 +80,7 @@ fn notice(act: Act, outcomes: &Outcomes) -> Notice {
         (Outcome::IsConverted, "verified, so the state stays"),
         (Outcome::Busy, "changed by others at the same time: try again"),
         (Outcome::Disabled, "not verified: the account is disabled"),
+        (Outcome::Blocked, "not verified: the number is blocked"),
         (Outcome::ReviewNumber, "not verified: a number for app reviewers"),
         (Outcome::NotFound, "no longer there"),
         (Outcome::NotTried, "not tried, because the database failed: try again"),

@@ -33,6 +33,8 @@ pub enum Verified {
     },
     /// The account of the phone is disabled: nothing is changed.
     Disabled,
+    /// The phone is blocked: nothing is changed.
+    Blocked,
     /// It is a review number, whose account only its fixed code makes.
     ReviewNumber,
 }

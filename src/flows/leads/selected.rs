@@ -36,6 +36,8 @@ pub enum Outcome {
     Busy,
     /// The account of the phone is disabled.
     Disabled,
+    /// The phone is blocked.
+    Blocked,
     /// It is a review number.
     ReviewNumber,
     /// There is no such lead any more.
@@ -110,6 +112,7 @@ async fn act_on_one(
                 Verified::Done { is_new: false, is_converted: false, .. } => Outcome::Already,
                 Verified::Done { .. } => Outcome::Done,
                 Verified::Disabled => Outcome::Disabled,
+                Verified::Blocked => Outcome::Blocked,
                 Verified::ReviewNumber => Outcome::ReviewNumber,
             })
         }

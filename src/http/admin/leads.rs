@@ -39,6 +39,8 @@ use shapes::{
 
 const NO_LEAD: &str = "There is no such lead";
 
+const BLOCKED: &str = "This phone number is blocked";
+
 const REVIEW_NUMBER: &str = "This number is for app reviewers: only its fixed code makes its account";
 
 /// The operations of this module.
@@ -101,7 +103,7 @@ pub enum VerifyLeadResponse {
     /// The phone has an account, and the lead is converted; both may have been so before.
     #[oai(status = 200)]
     Verified(Json<VerifiedLead>),
-    /// `forbidden`: only for staff and admins, in a session opened with the password; or the number is for app reviewers.
+    /// `forbidden`: only for staff and admins, in a session opened with the password; or the number is blocked, or for app reviewers.
     /// `account_disabled`: the account of the phone is disabled.
     #[oai(status = 403)]
     Forbidden(ErrorResponse),
@@ -268,6 +270,7 @@ impl LeadsApi {
                 Response::Verified(Json(VerifiedLead { user_id: account.id.to_string(), is_new }))
             }
             Verified::Disabled => Response::Forbidden(ErrorResponse::from_code(ErrorCode::AccountDisabled)),
+            Verified::Blocked => Response::Forbidden(ErrorResponse::new(ErrorCode::Forbidden, BLOCKED)),
             Verified::ReviewNumber => {
                 Response::Forbidden(ErrorResponse::new(ErrorCode::Forbidden, REVIEW_NUMBER))
             }

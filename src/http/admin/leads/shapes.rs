@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        delivery,
         keyset::Page,
         lead::{self, LONGEST_NAME, LONGEST_NOTE, Note, Sort, Source, State},
         users::LONGEST_SEARCH,
@@ -90,12 +89,6 @@ SeenVersion, required: false, MetaSchema {
     example: Some(3.into()),
     ..MetaSchema::new_with_format("integer", "int64")
 });
-describe!(/// `channel` of a code.
-ResendChannel, required: false, words(
-    &delivery::Channel::ALL.map(delivery::Channel::as_str),
-    "How the code is sent. It must be switched on. Without it the usual channel is used.",
-));
-
 /// A change of a lead. Fields that are left out stay.
 #[derive(Debug, Default, Object)]
 #[oai(example)]
@@ -114,20 +107,6 @@ impl Example for ChangeLeadRequest {
             note: Field::from_value("Call back on Monday"),
             version: Field::from_value(0),
         }
-    }
-}
-
-/// How a code is sent again.
-#[derive(Debug, Default, Object)]
-#[oai(example)]
-pub struct ResendRequest {
-    #[oai(skip_serializing_if_is_none)]
-    pub(super) channel: Field<ResendChannel>,
-}
-
-impl Example for ResendRequest {
-    fn example() -> Self {
-        Self { channel: Field::from_value("sms") }
     }
 }
 
