@@ -347,9 +347,6 @@ async fn run_housekeeping(services: Arc<Services>) {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = housekeeping::fill_in(&services).await {
-            tracing::warn!(%error, "missing values could not be filled in");
-        }
         if let Err(error) = housekeeping::purge_if_due(&services).await {
             tracing::warn!(%error, "old rows could not be removed");
         }

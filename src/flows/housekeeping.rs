@@ -15,10 +15,7 @@ pub const PURGE_EVERY: Duration = Duration::hours(1);
 const PURGE_LEASE: &str = "purge";
 
 /// Fills in what an earlier version did not write. It costs one statement when nothing is missing, so it needs no lease.
-///
-/// # Errors
-/// When the database does not answer: the rest is filled in the next time.
-pub async fn fill_in(services: &Services) -> Result<(), Error> {
+async fn fill_in(services: &Services) -> Result<(), Error> {
     let filled = leads::fill_in_countries(services).await?;
     if filled > 0 {
         tracing::info!(leads = filled, "the countries of leads were filled in");
@@ -26,12 +23,13 @@ pub async fn fill_in(services: &Services) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes old rows, if no server did within the last hour; `None` if one did. The lease is not released early, because it
-/// also records when this was last done.
+/// Fills in missing values, and removes old rows, if no server did within the last hour; `None` if one did. The lease is not
+/// released early, because it also records when this was last done.
 ///
 /// # Errors
 /// When the database does not answer: the rest is removed the next time.
 pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> {
+    fill_in(services).await?;
     let now = services.clock.now();
     if !store::leases::claim(&services.store, PURGE_LEASE, now + PURGE_EVERY, now).await? {
         return Ok(None);

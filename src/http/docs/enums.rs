@@ -86,7 +86,12 @@ fn enums() -> [EnumSchema; 9] {
             values: [lead::State::New, lead::State::Contacted, lead::State::Converted, lead::State::Lost]
                 .map(lead::State::as_str)
                 .to_vec(),
-            members: &[("ExportedLead", "state"), ("ListedLead", "state"), ("Lead", "state")],
+            members: &[
+                ("ExportedLead", "state"),
+                ("ListedLead", "state"),
+                ("Lead", "state"),
+                ("ChangeLeadRequest", "state"),
+            ],
         },
         EnumSchema {
             name: "PrefixState",
