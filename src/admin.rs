@@ -18,6 +18,7 @@ mod dashboard;
 mod error;
 mod form;
 mod in_force;
+mod leads;
 mod page;
 mod settings;
 mod sign_in;
@@ -44,5 +45,6 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = sign_in::pages(console);
     let console = audit::pages(console);
     let console = in_force::pages(console);
+    let console = leads::pages(console);
     dashboard::pages(console)
 }

@@ -111,6 +111,7 @@ mod dependencies {
                 "askama",
                 "chrono",
                 "chrono_tz",
+                "futures_util",
                 "percent_encoding",
                 "poem",
                 "qrcode",

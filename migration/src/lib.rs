@@ -9,6 +9,7 @@
 pub use sea_orm_migration::MigratorTrait;
 
 pub mod audit_guard;
+mod search_words;
 
 mod m20261121_000001_accounts;
 mod m20261121_000002_challenges;
@@ -23,6 +24,8 @@ mod m20261121_000010_audit;
 mod m20261121_000011_safety;
 mod m20261127_000012_retention;
 mod m20261127_000013_cap_alarms;
+mod m20261127_000015_search;
+mod m20261127_000016_leads;
 mod m20261127_000019_audit_indexes;
 
 use sea_orm_migration::prelude::*;
@@ -47,6 +50,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000011_safety::Migration),
             Box::new(m20261127_000012_retention::Migration),
             Box::new(m20261127_000013_cap_alarms::Migration),
+            Box::new(m20261127_000015_search::Migration),
+            Box::new(m20261127_000016_leads::Migration),
             Box::new(m20261127_000019_audit_indexes::Migration),
         ]
     }

@@ -55,6 +55,7 @@ pub mod hashing;
 pub mod housekeeping;
 pub mod inbox;
 pub mod interests;
+pub mod leads;
 pub mod login;
 pub mod password;
 pub mod personal_data;

@@ -13,7 +13,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
-        lead::Lead,
+        lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
     },
@@ -133,8 +133,8 @@ pub struct PersonalData {
     pub sessions: Vec<Session>,
     /// The messages, including those to a number that the account had before.
     pub messages: Vec<Received>,
-    /// The lead, which the sales team works with.
-    pub lead: Option<Lead>,
+    /// The lead with its notes, which the sales team works with.
+    pub lead: Option<LeadAndNotes>,
     /// The codes that are not purged yet.
     pub challenges: Vec<IssuedCode>,
 }
@@ -144,6 +144,13 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
     let (db, at, account) = (&services.store, services.clock.now(), who.account());
     let lead = match &account.phone {
         Some(phone) => store::leads::find(db, phone).await?,
+        None => None,
+    };
+    let lead = match lead {
+        Some(lead) => {
+            let notes = store::leads::list_notes(db, lead.id).await?;
+            Some(LeadAndNotes { lead, notes })
+        }
         None => None,
     };
     Ok(PersonalData {

@@ -7,12 +7,46 @@ use uuid::Uuid;
 use super::{Error, Services};
 use crate::{
     domain::{
+        account::Account,
         address::ClientAddress,
         audit::{Action, Actor, Event},
         phone::PhoneNumber,
     },
-    store::{self, Txn},
+    store::{
+        self, Txn,
+        accounts::{NewIds, OpenOptions, PhoneProof},
+    },
 };
+
+/// The account of a phone that is proved.
+pub(super) struct Opened {
+    pub(super) account: Account,
+    /// Whether it was created now.
+    pub(super) is_new: bool,
+    /// The account that lost the phone because it was not used for too long.
+    pub(super) unlinked: Option<Uuid>,
+}
+
+/// Finds the account of a phone, or creates it. An account that was not used for too long loses the phone first.
+pub(super) async fn open_account(
+    services: &Services,
+    txn: &Txn,
+    proof: PhoneProof<'_>,
+    is_review: bool,
+    used_after: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Opened, Error> {
+    let ids = NewIds { account: services.random.id(now), profile: services.random.id(now) };
+    let options = OpenOptions { ids, is_review, used_after };
+    let mut unlinked = None;
+    let mut found = store::accounts::open(txn, proof, options, now).await?;
+    if found.is_none() {
+        unlinked = unlink(services, txn, proof.phone(), now).await?;
+        found = store::accounts::open(txn, proof, options, now).await?;
+    }
+    let account = found.ok_or(Error::AccountChangedTwice)?;
+    Ok(Opened { is_new: account.id == ids.account, account, unlinked })
+}
 
 /// Takes the phone from its account, if the account was not used for too long. The account's sessions end and its device
 /// tokens become invalid. Staff can give the phone back ([`super::users::reunite`]). Returns the account.
@@ -38,7 +72,7 @@ pub(super) fn note(
     services: &Services,
     phone: &PhoneNumber,
     (old, new): (Uuid, Uuid),
-    from: ClientAddress,
+    from: impl Into<Option<ClientAddress>>,
     now: DateTime<Utc>,
 ) {
     let days = services.stale_after.map(|after| after.num_days());

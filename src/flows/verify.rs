@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use uuid::Uuid;
 
 pub use super::guess::CodeRefused;
 use super::{
@@ -12,7 +11,8 @@ use super::{
     budget::GuessOutcome,
     device::{self, Caller},
     guess::{Guesser, redeem},
-    recycled, run_to_completion, session,
+    recycled::{self, Opened},
+    run_to_completion, session,
 };
 use crate::{
     domain::{
@@ -25,11 +25,7 @@ use crate::{
         phone::PhoneNumber,
         review,
     },
-    store::{
-        self, Txn,
-        accounts::{ByCode, NewIds},
-        otp::Consumed,
-    },
+    store::{self, Txn, accounts::PhoneProof, otp::Consumed},
 };
 
 /// Who sends a code back.
@@ -141,14 +137,6 @@ struct SignIn<'a> {
     now: DateTime<Utc>,
 }
 
-/// The account that a right code opened.
-struct OpenedAccount {
-    account: Account,
-    is_new: bool,
-    /// The account that lost the phone because it was not used for too long.
-    unlinked: Option<Uuid>,
-}
-
 impl<'a> SignIn<'a> {
     async fn prepare(
         services: &'a Services,
@@ -168,8 +156,7 @@ impl<'a> SignIn<'a> {
 
     /// Signs in to the account of the phone. Creates it if there is none.
     async fn to_any_account(&self, txn: Txn, consumed: Consumed) -> Result<(SignedUp, GuessOutcome), Error> {
-        let Some(OpenedAccount { account, is_new, unlinked }) = self.open_account(&txn, &consumed).await?
-        else {
+        let Some(Opened { account, is_new, unlinked }) = self.open_account(&txn, &consumed).await? else {
             txn.rollback().await?;
             let refused = SignedUp::Refused(CodeRefused::NoneRequested.into());
             return Ok((refused, GuessOutcome::Refund));
@@ -187,23 +174,14 @@ impl<'a> SignIn<'a> {
 
     /// The account of the phone, or a new one. `None` where a fixed code may not open it: the account was created in
     /// another way in the meantime.
-    async fn open_account(&self, txn: &Txn, consumed: &Consumed) -> Result<Option<OpenedAccount>, Error> {
+    async fn open_account(&self, txn: &Txn, consumed: &Consumed) -> Result<Option<Opened>, Error> {
         let Self { services, caller, now, .. } = self;
-        let by = ByCode {
-            ids: NewIds { account: services.random.id(*now), profile: services.random.id(*now) },
-            is_review: caller.fixed.is_some(),
-            used_after: caller.used_after,
-        };
-        let mut unlinked = None;
-        let mut found = store::accounts::open(txn, consumed, by, *now).await?;
-        if found.is_none() {
-            unlinked = recycled::unlink(services, txn, consumed.phone(), *now).await?;
-            found = store::accounts::open(txn, consumed, by, *now).await?;
-        }
-        let account = found.ok_or(Error::AccountChangedTwice)?;
-        let is_new = account.id == by.ids.account;
-        let may_open = caller.fixed.is_none() || review::may_open(&account);
-        Ok(may_open.then_some(OpenedAccount { account, is_new, unlinked }))
+        let proof = PhoneProof::Code(consumed);
+        let opened =
+            recycled::open_account(services, txn, proof, caller.fixed.is_some(), caller.used_after, *now)
+                .await?;
+        let may_open = caller.fixed.is_none() || review::may_open(&opened.account);
+        Ok(may_open.then_some(opened))
     }
 
     /// Signs in to the account of the phone, if it has one.

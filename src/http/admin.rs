@@ -1,12 +1,16 @@
 //! The work of the admin console as JSON under `/api/admin`, by the same use cases as the pages. Lists are
 //! `{"items", "next"}`: `next` is the `cursor` of the next page, and null on the last one.
 
+mod leads;
+
 use std::sync::Arc;
 
 use crate::flows::Services;
 
 /// The operations below `/api/admin`.
-pub type AdminApis = ();
+pub type AdminApis = leads::LeadsApi;
 
 /// Creates the operations.
-pub fn apis(_services: &Arc<Services>) -> AdminApis {}
+pub fn apis(services: &Arc<Services>) -> AdminApis {
+    leads::LeadsApi { services: Arc::clone(services) }
+}

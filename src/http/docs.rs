@@ -25,7 +25,7 @@ const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by S
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
 
 /// The groups of operations in the order of Swagger UI.
-const TAGS: [&str; 7] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Service"];
+const TAGS: [&str; 8] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Service"];
 
 /// The headers of cacheable responses: their names in poem-openapi, and the usual ones.
 const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
@@ -359,6 +359,7 @@ fn example(code: ErrorCode) -> ErrorResponse {
         | ErrorCode::UsernameTaken
         | ErrorCode::EmailTaken
         | ErrorCode::PhoneTaken
+        | ErrorCode::EditConflict
         | ErrorCode::UserNotFound
         | ErrorCode::NotFound
         | ErrorCode::MethodNotAllowed

@@ -131,6 +131,8 @@ pub enum ErrorCode {
     EmailTaken,
     /// Another account has the phone.
     PhoneTaken,
+    /// Someone else changed it since it was read.
+    EditConflict,
     /// The body is over 64 KiB.
     PayloadTooLarge,
     /// The body is not `application/json`.
@@ -180,6 +182,7 @@ impl ErrorCode {
             Self::UsernameTaken => "This username is taken",
             Self::EmailTaken => "This e-mail address is taken",
             Self::PhoneTaken => "This phone number belongs to another account",
+            Self::EditConflict => "Someone else changed this in the meantime. Please read it again",
             Self::PayloadTooLarge => "The body must be at most 64 KiB",
             Self::UnsupportedMediaType => {
                 "Send the body as JSON, with the header Content-Type: application/json"

@@ -15,6 +15,9 @@ mod audit;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
 mod gate;
+mod leads;
+mod leads_export;
+mod leads_plans;
 mod lists;
 mod routes;
 mod sign_in;

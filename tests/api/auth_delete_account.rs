@@ -21,6 +21,7 @@ async fn rows_with(server: &TestServer, text: &str) -> i64 {
         ("challenges", "phone"),
         ("challenges", "holder"),
         ("leads", "phone"),
+        ("lead_notes", "text"),
         ("messages", "phone"),
         ("sessions", "device"),
     ];

@@ -16,7 +16,9 @@ on_both! {
         // Not about the limits, which it would reach.
         let server = server.without_limits().await;
         let tokens = server.sign_in_and_complete(PHONE).await;
-        server.execute("UPDATE leads SET notes = 'likes jazz'").await;
+        let note = "INSERT INTO lead_notes (id, lead_id, author_id, author_name, text, at) \
+                    SELECT id, id, id, 'asha', 'likes jazz', first_requested_at FROM leads";
+        server.execute(note).await;
         confirm_by_code(&server, &tokens, PHONE).await;
         let answer = server.get_as(&tokens.access, PATH).await;
         answer.assert_ok();
@@ -35,7 +37,9 @@ on_both! {
         let purposes: Vec<Value> = answer.at("/codes").as_array().unwrap().iter()
             .map(|code| code["purpose"].clone()).collect();
         assert_eq!(purposes, [json!("confirm"), json!("sign_in")]);
-        assert_eq!(answer.at("/lead/notes"), json!("likes jazz"));
+        assert_eq!(answer.at("/lead/notes/0/text"), json!("likes jazz"));
+        assert_eq!(answer.at("/lead/notes/1"), Value::Null);
+        assert!(!answer.text.contains("asha"), "the author is a member of staff, not the user");
         assert_eq!(answer.at("/lead/state"), json!("converted"));
         assert_eq!(answer.at("/exported_at"), answer.at("/codes/0/used_at"));
     }

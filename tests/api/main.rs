@@ -12,6 +12,7 @@
 mod support;
 
 mod abuse;
+mod admin_leads;
 mod again;
 mod audit;
 mod audit_entries;
@@ -71,6 +72,7 @@ mod retention;
 mod review_numbers;
 mod roles;
 mod schema;
+mod search_words;
 mod seeds;
 mod service;
 mod sms;

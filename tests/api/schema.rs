@@ -11,8 +11,17 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 7] =
-    ["accounts", "sessions", "challenges", "leads", "messages", "event_interests", "budgets"];
+const TABLES: [&str; 9] = [
+    "accounts",
+    "sessions",
+    "challenges",
+    "leads",
+    "lead_notes",
+    "messages",
+    "event_interests",
+    "budgets",
+    "search_words",
+];
 
 /// A separate connection to the database of the server.
 pub async fn connect(server: &TestServer) -> DatabaseConnection {
@@ -58,7 +67,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 9] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -71,7 +80,12 @@ const COLUMNS: [(&str, &str); 7] = [
          refresh_issued_at refresh_jti role",
     ),
     ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
-    ("leads", "converted_at? first_requested_at id last_requested_at notes phone requests source state"),
+    (
+        "leads",
+        "changed_at? changed_by? converted_at? first_requested_at id last_requested_at name? name_key? notes phone region? \
+         requests source state version",
+    ),
+    ("lead_notes", "at author_id? author_name id lead_id text"),
     (
         "messages",
         "account_id? attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
@@ -80,6 +94,7 @@ const COLUMNS: [(&str, &str); 7] = [
     ),
     ("event_interests", "description id is_active name"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
+    ("search_words", "subject subject_id word"),
 ];
 
 on_both! {

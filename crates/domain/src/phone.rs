@@ -202,6 +202,14 @@ impl fmt::Display for Region {
     }
 }
 
+impl Region {
+    /// The digits that numbers of the region begin with, after the plus.
+    #[must_use]
+    pub fn country_code(self) -> &'static str {
+        self.0.country_code()
+    }
+}
+
 /// The text is not a region with a numbering plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be the two letters of a country in ISO 3166, such as IN or US")]

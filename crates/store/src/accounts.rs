@@ -24,6 +24,7 @@ use domain::{
     credentials::{ClaimedPhone, Email, Login, PasswordHash, PersonName, Username},
     phone::PhoneNumber,
     profile::{BirthDate, Gender},
+    roles::StaffPermission,
     users::fold,
 };
 
@@ -47,9 +48,37 @@ pub async fn find_by_phone(
     row.map(account).transpose()
 }
 
+/// Why an account may be opened for a phone.
+#[derive(Debug, Clone, Copy)]
+pub enum PhoneProof<'a> {
+    /// A code proved the phone.
+    Code(&'a Consumed),
+    /// Staff know the user who has the phone. It is no sign-in, so an account that exists does not count as used.
+    Staff(&'a PhoneNumber, StaffPermission),
+}
+
+impl PhoneProof<'_> {
+    /// The phone.
+    #[must_use]
+    pub fn phone(&self) -> &PhoneNumber {
+        match self {
+            Self::Code(consumed) => consumed.phone(),
+            Self::Staff(phone, _) => phone,
+        }
+    }
+
+    /// The new `seen_at` of an account that exists.
+    fn seen(&self, now: DateTime<Utc>) -> SimpleExpr {
+        match self {
+            Self::Code(_) => seen(now),
+            Self::Staff(..) => Expr::col((Entity, Column::SeenAt)).into(),
+        }
+    }
+}
+
 /// What [`open`] needs for an account.
 #[derive(Debug, Clone, Copy)]
-pub struct ByCode {
+pub struct OpenOptions {
     /// The ids of the account if it is new.
     pub ids: NewIds,
     /// Whether the code is the fixed one of a review number.
@@ -58,24 +87,24 @@ pub struct ByCode {
     pub used_after: Option<DateTime<Utc>>,
 }
 
-/// Finds the account of a phone that a code proved, or creates it, in one statement, so that two requests at once get one
+/// Finds the account of a phone that is proved, or creates it, in one statement, so that two requests at once get one
 /// account. `None` when the account was unused for too long: it is unchanged, and locked until the transaction ends.
 pub async fn open(
     db: &impl ConnectionTrait,
-    consumed: &Consumed,
-    by: ByCode,
+    proof: PhoneProof<'_>,
+    options: OpenOptions,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let new = ActiveModel {
-        phone: Set(Some(consumed.phone().full().to_owned())),
-        is_review: Set(by.is_review),
+        phone: Set(Some(proof.phone().full().to_owned())),
+        is_review: Set(options.is_review),
         seen_at: Set(Some(now)),
-        ..blank(by.ids, now)
+        ..blank(options.ids, now)
     };
     let mut found = OnConflict::column(Column::Phone);
-    found.value(Column::SeenAt, seen(now));
-    if by.used_after.is_some() {
-        found.action_cond_where(used(by.used_after));
+    found.value(Column::SeenAt, proof.seen(now));
+    if options.used_after.is_some() {
+        found.action_cond_where(used(options.used_after));
     }
     let mut insert = Entity::insert(new).on_conflict(found).into_query();
     let row = db.query_one(insert.returning_all()).await?;

@@ -1,23 +1,36 @@
 //! Rows of `leads`: every phone that requested a code.
 //!
+//! `leads/list.rs` finds leads for lists and exports, `leads/notes.rs` has their notes, `leads/countries.rs` fills in the
+//! countries of their numbers.
+//!
 //! Every function fails with [`StoreError`] when the database does not answer.
+
+mod countries;
+mod list;
+mod notes;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
-    ActiveValue::Set,
+    ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
+pub use self::{
+    countries::{list_without_country, set_country},
+    list::{AccountName, count, list, list_accounts},
+    notes::{find_author, insert_note, list_notes, list_notes_of},
+};
 use super::{
     StoreError,
-    entities::lead::{ActiveModel, Column, Entity},
+    entities::lead::{ActiveModel, Column, Entity, Model},
 };
 use domain::{
-    lead::{Lead, Source, State},
+    lead::{Change, Lead, LeadName, Source, State, country_of},
     phone::PhoneNumber,
+    users::fold,
 };
 
 /// Creates the lead of this phone, or counts one more request. The state and source of an existing lead do not change.
@@ -38,6 +51,12 @@ pub async fn open(
         last_requested_at: Set(now),
         converted_at: Set(None),
         notes: Set(String::new()),
+        region: Set(Some(country_of(phone))),
+        name: Set(None),
+        name_key: Set(None),
+        changed_at: Set(None),
+        changed_by: Set(None),
+        version: Set(0),
     };
     let mut count_one_more = OnConflict::column(Column::Phone);
     count_one_more
@@ -53,52 +72,136 @@ pub async fn set_converted(
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    convert(db, phone, None, now).await?;
+    Ok(())
+}
+
+/// Marks the lead of this phone as converted by this staff member. False if there is no lead, or it was converted before.
+pub async fn set_verified(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    by: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    convert(db, phone, by, now).await
+}
+
+async fn convert(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    by: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
     let converted = State::Converted.as_str();
-    Entity::update_many()
+    let updated = Entity::update_many()
         .col_expr(Column::State, Expr::value(converted))
         .col_expr(Column::ConvertedAt, Expr::value(now))
+        .col_expr(Column::ChangedAt, Expr::value(now))
+        .col_expr(Column::ChangedBy, Expr::value(by))
+        .col_expr(Column::Version, Expr::col((Entity, Column::Version)).add(1_i64))
         .filter(Column::Phone.eq(phone.full()))
         .filter(Column::State.ne(converted))
         .exec(db)
         .await?;
-    Ok(())
+    Ok(updated.rows_affected > 0)
 }
 
 /// The lead of this phone: when and how often a code was requested.
 pub async fn find(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Option<Lead>, StoreError> {
-    let row = Entity::find().filter(Column::Phone.eq(phone.full())).one(db).await?;
-    Ok(row.map(|row| Lead {
-        source: row.source,
-        state: row.state,
-        requests: row.requests,
-        first_requested_at: row.first_requested_at,
-        last_requested_at: row.last_requested_at,
-        converted_at: row.converted_at,
-        notes: row.notes,
-    }))
+    Entity::find().filter(Column::Phone.eq(phone.full())).one(db).await?.map(lead).transpose()
 }
 
-/// Moves the lead of a user to the new phone. If that phone has a lead already, the old lead is removed.
+/// The lead with this id.
+pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Lead>, StoreError> {
+    Entity::find_by_id(id).one(db).await?.map(lead).transpose()
+}
+
+/// Changes a lead, if it is still as it was seen. Returns whether it was.
+pub async fn update(
+    db: &impl ConnectionTrait,
+    seen: &Lead,
+    change: &Change,
+    by: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let name = change.name.as_ref().map(Option::as_ref);
+    let key = |name: &LeadName| fold(name.as_str());
+    let columns = ActiveModel {
+        state: change.state.map_or(NotSet, |state| Set(state.as_str().to_owned())),
+        name: name.map_or(NotSet, |name| Set(name.map(|name| name.as_str().to_owned()))),
+        name_key: name.map_or(NotSet, |name| Set(name.map(key))),
+        changed_at: Set(Some(now)),
+        changed_by: Set(by),
+        version: Set(seen.version + 1),
+        ..Default::default()
+    };
+    let updated = Entity::update_many()
+        .set(columns)
+        .filter(Column::Id.eq(seen.id))
+        .filter(Column::Version.eq(seen.version))
+        .exec(db)
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Moves the lead of a user to the new phone. If that phone has a lead already, the old lead is removed, and its notes move to
+/// that one.
 pub async fn set_moved(
     db: &impl ConnectionTrait,
     from: &PhoneNumber,
     to: &PhoneNumber,
 ) -> Result<(), StoreError> {
-    let Some(lead) = Entity::find().filter(Column::Phone.eq(from.full())).one(db).await? else {
+    let removed = Entity::delete_many().filter(Column::Phone.eq(from.full())).exec_with_returning(db).await?;
+    let Some(lead) = removed.into_iter().next() else {
         return Ok(());
     };
-    purge_of(db, from).await?;
-    let moved = ActiveModel { phone: Set(to.full().to_owned()), ..lead.into() }.reset_all();
+    let id = lead.id;
+    let moved = ActiveModel {
+        phone: Set(to.full().to_owned()),
+        region: Set(Some(country_of(to))),
+        version: Set(lead.version + 1),
+        ..lead.into()
+    };
     // A code can be requested for the new phone at this moment. The conflict must not be an error: on PostgreSQL an error
     // would abort the surrounding transaction.
     let mut unless_there = OnConflict::column(Column::Phone);
     unless_there.do_nothing();
-    Entity::insert(moved).on_conflict(unless_there).exec_without_returning(db).await?;
+    let inserted =
+        Entity::insert(moved.reset_all()).on_conflict(unless_there).exec_without_returning(db).await?;
+    if inserted == 0 {
+        notes::set_lead(db, id, to).await?;
+    }
     Ok(())
 }
 
-/// Removes the lead of this phone.
+/// Removes the lead of this phone, and its notes.
 pub async fn purge_of(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
-    Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
+    // The lead first: a note that is being added holds the lead, and is there when the notes are removed.
+    let removed =
+        Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec_with_returning(db).await?;
+    if let Some(lead) = removed.first() {
+        notes::purge(db, lead.id).await?;
+    }
     Ok(())
+}
+
+/// Reads a lead from a row.
+fn lead(row: Model) -> Result<Lead, StoreError> {
+    let unreadable = |column| StoreError::Unreadable { table: "leads", column };
+    let phone = PhoneNumber::from_e164(&row.phone).ok_or(unreadable("phone"))?;
+    Ok(Lead {
+        id: row.id,
+        country: row.region.unwrap_or_else(|| country_of(&phone)),
+        phone,
+        name: row.name,
+        source: row.source.parse().map_err(|_| unreadable("source"))?,
+        state: row.state.parse().map_err(|_| unreadable("state"))?,
+        requests: row.requests,
+        first_requested_at: row.first_requested_at,
+        last_requested_at: row.last_requested_at,
+        converted_at: row.converted_at,
+        changed_at: row.changed_at,
+        changed_by: row.changed_by,
+        version: row.version,
+    })
 }

@@ -33,6 +33,7 @@ pub mod otp;
 pub mod owners;
 pub mod prefixes;
 pub mod profiles;
+pub mod search;
 pub mod sessions;
 pub mod users;
 

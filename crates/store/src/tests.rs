@@ -9,7 +9,9 @@ use sea_orm::{
 
 use super::{
     DatabaseSettings, Store,
-    entities::{account, audit, budget, challenge, event_interest, lead, message, session},
+    entities::{
+        account, audit, budget, challenge, event_interest, lead, lead_note, message, search_word, session,
+    },
     error::{Fate, fate_of, is_outage_code},
 };
 
@@ -63,7 +65,9 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(challenge::Entity).await;
     check(event_interest::Entity).await;
     check(lead::Entity).await;
+    check(lead_note::Entity).await;
     check(message::Entity).await;
+    check(search_word::Entity).await;
     check(session::Entity).await;
 }
 
@@ -90,7 +94,16 @@ async fn every_step_goes_back_and_forth() {
     let whole = schema_of(&db).await;
     Migrator::down(&db, None).await.unwrap();
     let left = schema_of(&db).await.join("\n");
-    for table in ["accounts", "audit", "sessions", "challenges", "leads", "messages", "event_interests"] {
+    for table in [
+        "accounts",
+        "audit",
+        "sessions",
+        "challenges",
+        "leads",
+        "messages",
+        "event_interests",
+        "search_words",
+    ] {
         assert!(!left.contains(&format!("\"{table}\"")), "{table} in {left}");
     }
     // One step at a time, as an operator would.

@@ -78,7 +78,7 @@ fn enums() -> [EnumSchema; 9] {
             name: "LeadSource",
             description: "The operation of the first request.",
             values: [lead::Source::Signup, lead::Source::Login].map(lead::Source::as_str).to_vec(),
-            members: &[("ExportedLead", "source")],
+            members: &[("ExportedLead", "source"), ("ListedLead", "source"), ("Lead", "source")],
         },
         EnumSchema {
             name: "LeadState",
@@ -86,7 +86,12 @@ fn enums() -> [EnumSchema; 9] {
             values: [lead::State::New, lead::State::Contacted, lead::State::Converted, lead::State::Lost]
                 .map(lead::State::as_str)
                 .to_vec(),
-            members: &[("ExportedLead", "state")],
+            members: &[
+                ("ExportedLead", "state"),
+                ("ListedLead", "state"),
+                ("Lead", "state"),
+                ("ChangeLeadRequest", "state"),
+            ],
         },
         EnumSchema {
             name: "PrefixState",

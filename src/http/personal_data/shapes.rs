@@ -7,7 +7,7 @@ use crate::{
         access::Session,
         account::{Account, Profile},
         interests::Interest,
-        lead::Lead,
+        lead::{LeadAndNotes, Note},
     },
     flows::personal_data::PersonalData,
     http::timestamp::rfc3339,
@@ -112,7 +112,10 @@ impl Example for ExportData {
                 first_requested_at: at(),
                 last_requested_at: at(),
                 converted_at: Some(at()),
-                notes: String::new(),
+                name: Some("Gaurav".to_owned()),
+                country: "IN".to_owned(),
+                changed_at: Some(at()),
+                notes: vec![ExportedNote { text: "Call back on Monday".to_owned(), written_at: at() }],
             }),
         }
     }
@@ -322,20 +325,39 @@ pub struct ExportedLead {
     last_requested_at: String,
     /// When the code was verified.
     converted_at: Option<String>,
-    /// Notes.
-    notes: String,
+    /// The name that the user gave on the phone.
+    name: Option<String>,
+    /// The country of the number: two letters, or `--`.
+    country: String,
+    /// When the sales team last changed it.
+    changed_at: Option<String>,
+    /// Notes, oldest first.
+    notes: Vec<ExportedNote>,
+}
+
+/// A note of the sales team.
+#[derive(Debug, Object)]
+pub struct ExportedNote {
+    /// The text.
+    text: String,
+    /// When it was written.
+    written_at: String,
 }
 
 impl ExportedLead {
-    fn from_lead(lead: Lead) -> Self {
+    fn from_lead(LeadAndNotes { lead, notes }: LeadAndNotes) -> Self {
+        let exported = |note: Note| ExportedNote { text: note.text, written_at: rfc3339(note.at) };
         Self {
-            source: lead.source,
-            state: lead.state,
+            source: lead.source.as_str().to_owned(),
+            state: lead.state.as_str().to_owned(),
             requests: lead.requests,
             first_requested_at: rfc3339(lead.first_requested_at),
             last_requested_at: rfc3339(lead.last_requested_at),
             converted_at: lead.converted_at.map(rfc3339),
-            notes: lead.notes,
+            name: lead.name,
+            country: lead.country,
+            changed_at: lead.changed_at.map(rfc3339),
+            notes: notes.into_iter().map(exported).collect(),
         }
     }
 }

@@ -74,6 +74,14 @@ pub enum Action {
     SettingsChanged,
     /// A server started.
     ServerStarted,
+    /// Staff changed the state or the name of a lead, or added a note.
+    LeadChanged,
+    /// Staff verified the phone of a lead by hand.
+    LeadVerifiedByStaff,
+    /// An admin exported leads.
+    LeadsExported,
+    /// An export of leads ended.
+    LeadsExportEnded,
     /// Old months of the audit log were dropped.
     AuditDropped,
     /// Entries were lost, because the database was unavailable for too long.
@@ -82,7 +90,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 39] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -116,6 +124,10 @@ impl Action {
         Self::ChallengeFailed,
         Self::SettingsChanged,
         Self::ServerStarted,
+        Self::LeadChanged,
+        Self::LeadVerifiedByStaff,
+        Self::LeadsExported,
+        Self::LeadsExportEnded,
         Self::AuditDropped,
         Self::AuditLost,
     ];
@@ -157,6 +169,10 @@ impl Action {
             Self::ChallengeFailed => "challenge_failed",
             Self::SettingsChanged => "settings_changed",
             Self::ServerStarted => "server_started",
+            Self::LeadChanged => "lead_changed",
+            Self::LeadVerifiedByStaff => "lead_verified_by_staff",
+            Self::LeadsExported => "leads_exported",
+            Self::LeadsExportEnded => "leads_export_ended",
             Self::AuditDropped => "audit_dropped",
             Self::AuditLost => "audit_lost",
         }
@@ -205,6 +221,10 @@ impl Action {
             Self::ChallengeFailed => &["provider", "reason"],
             Self::SettingsChanged => &["changed", "settings"],
             Self::ServerStarted => &["version", "environment"],
+            Self::LeadChanged => &["lead_id", "fields", "from", "to"],
+            Self::LeadVerifiedByStaff => &["new_account", "converted"],
+            Self::LeadsExported => &["leads", "filters"],
+            Self::LeadsExportEnded => &["leads", "outcome"],
             Self::AuditDropped => &["before", "entries"],
             Self::AuditLost => &["entries"],
         }

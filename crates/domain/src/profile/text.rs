@@ -82,7 +82,7 @@ fn is_line_break_or_control(c: char) -> bool {
 /// Characters that legitimate text does not need: the directional overrides, which make text read as something else,
 /// and the noncharacters, which Unicode reserves for internal use. Other direction marks are accepted, because phones
 /// add them to copied text.
-pub(super) fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{202d}' | '\u{202e}' | '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 

@@ -16,7 +16,15 @@ pub struct Model {
     pub first_requested_at: DateTimeUtc,
     pub last_requested_at: DateTimeUtc,
     pub converted_at: Option<DateTimeUtc>,
+    /// Empty: notes are rows of their own since migration 16. The version before still writes this column.
     pub notes: String,
+    /// Null until the housekeeping run has found the country.
+    pub region: Option<String>,
+    pub name: Option<String>,
+    pub name_key: Option<String>,
+    pub changed_at: Option<DateTimeUtc>,
+    pub changed_by: Option<Uuid>,
+    pub version: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

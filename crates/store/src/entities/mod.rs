@@ -8,6 +8,8 @@ pub(super) mod budget;
 pub(super) mod challenge;
 pub(super) mod event_interest;
 pub(super) mod lead;
+pub(super) mod lead_note;
 pub(super) mod lease;
 pub(super) mod message;
+pub(super) mod search_word;
 pub(super) mod session;

@@ -1,0 +1,114 @@
+//! Conditions of searches by staff: beginnings and ends of numbers, and words of names. All use indexes, except for the end of
+//! a number on SQLite.
+//!
+//! The rows of `search_words` are written by triggers (`migration/src/search_words.rs`), so nothing here writes them.
+
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, LikeExpr, SimpleExpr},
+};
+
+use super::entities::search_word::{Column, Entity};
+use domain::search::NumberLookup;
+
+/// What a row of `search_words` belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// A row of `accounts`.
+    Account,
+    /// A row of `leads`.
+    Lead,
+}
+
+impl Subject {
+    /// The name in rows. It must never change.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Lead => "lead",
+        }
+    }
+}
+
+/// Whether this column begins with the text. The column has an index ordered by bytes.
+pub(crate) fn starts_with(backend: DbBackend, column: SimpleExpr, text: &str) -> Condition {
+    begins(by_bytes(backend, column), text)
+}
+
+/// Whether this column ends with the text. On PostgreSQL the reversed column has an index.
+pub(crate) fn ends_with(backend: DbBackend, column: SimpleExpr, text: &str) -> Condition {
+    if backend == DbBackend::Postgres {
+        let reversed = Expr::cust_with_expr("reverse($1)", column);
+        begins(by_bytes(backend, reversed), &text.chars().rev().collect::<String>())
+    } else {
+        // Digits only, so nothing has to be escaped.
+        Condition::all().add(column.like(LikeExpr::new(format!("%{text}"))))
+    }
+}
+
+/// Whether a number in this column is the one that is searched, or a part of it fits.
+pub(crate) fn has_number(backend: DbBackend, column: &SimpleExpr, number: &NumberLookup) -> Condition {
+    let starts = number.beginnings().iter().map(|text| starts_with(backend, column.clone(), text));
+    let end = number.end().map(|digits| ends_with(backend, column.clone(), digits));
+    starts.chain(end).fold(Condition::any(), Condition::add)
+}
+
+/// Whether each of these words begins a word of the row whose id is in this column.
+pub(crate) fn has_words(subject: Subject, id: &SimpleExpr, words: &[String]) -> Condition {
+    words.iter().fold(Condition::all(), |all, word| {
+        let rows = Entity::find()
+            .select_only()
+            .column(Column::SubjectId)
+            .filter(Column::Subject.eq(subject.as_str()))
+            .filter(begins(Expr::col((Entity, Column::Word)), word))
+            .into_query();
+        all.add(id.clone().in_subquery(rows))
+    })
+}
+
+/// The order of bytes, which ranges need.
+fn by_bytes(backend: DbBackend, column: SimpleExpr) -> SimpleExpr {
+    if backend == DbBackend::Postgres { Expr::cust_with_expr("$1 COLLATE \"C\"", column) } else { column }
+}
+
+/// A range, because no database uses an index for `LIKE` with a parameter.
+fn begins(column: SimpleExpr, text: &str) -> Condition {
+    let from = Condition::all().add(column.clone().gte(text));
+    match after(text) {
+        Some(end) => from.add(column.lt(end)),
+        None => from,
+    }
+}
+
+/// The first text in the order of bytes that does not begin with this one. `None` if all texts after it do.
+fn after(text: &str) -> Option<String> {
+    let mut chars: Vec<char> = text.chars().collect();
+    while let Some(last) = chars.pop() {
+        // `RangeFrom` skips the surrogates, which are no characters. The order of code points is that of their bytes.
+        if let Some(next) = (last..).nth(1) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::after;
+
+    #[test]
+    fn a_range_ends_after_all_texts_that_begin_with_the_text() {
+        for (text, end) in [
+            ("ab", Some("ac")),
+            ("+91", Some("+92")),
+            ("a\u{7f}", Some("a\u{80}")),
+            ("\u{d7ff}", Some("\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}\u{10ffff}", None),
+            ("", None),
+        ] {
+            assert_eq!(after(text).as_deref(), end, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The page of one lead: the whole number, what is known, notes, and what to do next.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use poem::http::StatusCode;
+use uuid::Uuid;
+
+use super::{state_class, state_name};
+use crate::{
+    admin::{
+        Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit,
+        page::{Time, TimeOrDash},
+    },
+    domain::{
+        audit::{Entry, Filter},
+        lead::{Change, LONGEST_NAME, LONGEST_NOTE, Lead, LeadName, Note, NoteText, State},
+    },
+    flows::leads::{self, Changed, ChangedBy, Stale, Verified},
+    store::{self, leads::AccountName},
+};
+
+/// How many entries of the audit log the history shows.
+const HISTORY: u64 = 20;
+
+/// What was typed into the form, and what is wrong with it.
+#[derive(Default)]
+struct Typed {
+    name: Option<String>,
+    name_error: Option<String>,
+    note: String,
+    note_error: Option<String>,
+    /// Why the form was not saved.
+    conflict: Option<String>,
+}
+
+struct ShownNote {
+    author: String,
+    text: String,
+    at: Time,
+}
+
+struct ShownEntry {
+    at: Time,
+    what: String,
+}
+
+#[derive(Template)]
+#[template(path = "lead.html")]
+struct LeadPage {
+    layout: Layout,
+    lead: Lead,
+    number: String,
+    digits: String,
+    phone_page: String,
+    account: Option<AccountName>,
+    state: &'static str,
+    class: &'static str,
+    is_converted: bool,
+    moves: Vec<(&'static str, &'static str)>,
+    first: Time,
+    last: Time,
+    verified_at: TimeOrDash,
+    changed_at: TimeOrDash,
+    changed_by: Option<String>,
+    notes: Vec<ShownNote>,
+    history: Vec<ShownEntry>,
+    typed: Typed,
+    name: String,
+    longest_name: usize,
+    longest_note: usize,
+}
+
+/// `GET /admin/leads/{id}`
+pub async fn show(visit: Visit<Staff>) -> PageResult {
+    let lead = find(&visit).await?;
+    render(&visit, lead, Typed::default(), StatusCode::OK).await
+}
+
+/// `POST /admin/leads/{id}`: a note, a name, and perhaps another state.
+pub async fn change(visit: Visit<Staff>, form: Form) -> PageResult {
+    let lead = find(&visit).await?;
+    let here = format!("/admin/leads/{}", lead.id);
+    let mut typed = Typed {
+        name: Some(form.raw("name").to_owned()),
+        note: form.raw("note").to_owned(),
+        ..Typed::default()
+    };
+    let change = match read(&form, &mut typed) {
+        Some(change) => change,
+        None => return render(&visit, lead, typed, StatusCode::UNPROCESSABLE_ENTITY).await,
+    };
+    match leads::change(visit.services(), lead.id, change, visit.permission()).await? {
+        Changed::Done(lead, true) => {
+            let text = format!("Saved. The lead is {}.", state_name(lead.state).to_lowercase());
+            visit.redirect(&here, Notice::done(text))
+        }
+        Changed::Done(_, false) => visit.redirect(&here, Notice::done("There was nothing to save.")),
+        Changed::NotFound => Err(PageError::NotFound),
+        Changed::Stale(stale) => {
+            let Stale { lead, by } = *stale;
+            typed.conflict = Some(conflict(&lead, &by));
+            render(&visit, lead, typed, StatusCode::CONFLICT).await
+        }
+        Changed::IsConverted | Changed::NeedsProof => {
+            let lead = find(&visit).await?;
+            typed.conflict =
+                Some("Nothing was saved: the lead is verified, and keeps its state. Press Save.".to_owned());
+            render(&visit, lead, typed, StatusCode::CONFLICT).await
+        }
+    }
+}
+
+fn read(form: &Form, typed: &mut Typed) -> Option<Change> {
+    let name = LeadName::parse(form.raw("name"));
+    let note = form.given("note").map(|_| NoteText::parse(form.raw("note"))).transpose();
+    typed.name_error = name.as_ref().err().map(ToString::to_string);
+    typed.note_error = note.as_ref().err().map(ToString::to_string);
+    let state = match form.text("to") {
+        "new" => Some(State::New),
+        "contacted" => Some(State::Contacted),
+        "lost" => Some(State::Lost),
+        _ => None,
+    };
+    // A form without a version that can be read counts as stale: no lead has this one.
+    let version = form.text("version").parse().unwrap_or(-1);
+    Some(Change { state, name: Some(name.ok()?), note: note.ok()?, version: Some(version) })
+}
+
+fn conflict(lead: &Lead, by: &ChangedBy) -> String {
+    let who = match by {
+        ChangedBy::Staff(name) => name.as_str(),
+        ChangedBy::Unknown => "Someone else",
+        ChangedBy::User => "The user, by entering a code,",
+    };
+    let state = state_name(lead.state).to_lowercase();
+    format!(
+        "Nothing was saved: {who} changed this lead since you opened it. It is {state} now. What you typed is still below. \
+         Check it and save again."
+    )
+}
+
+/// `GET /admin/leads/{id}/verify`: asks before an account is made.
+pub async fn ask_to_verify(visit: Visit<Staff>) -> PageResult {
+    let lead = find(&visit).await?;
+    let layout = visit.layout("Verify this number by hand?", Section::Leads);
+    visit.page(StatusCode::OK, &VerifyPage { layout, id: lead.id, number: lead.phone.masked() })
+}
+
+#[derive(Template)]
+#[template(path = "lead_verify.html")]
+struct VerifyPage {
+    layout: Layout,
+    id: Uuid,
+    number: String,
+}
+
+/// `POST /admin/leads/{id}/verify`
+pub async fn verify(visit: Visit<Staff>, _form: Form) -> PageResult {
+    let lead = find(&visit).await?;
+    let here = format!("/admin/leads/{}", lead.id);
+    let notice = match leads::verify(visit.services(), lead.phone, visit.permission()).await? {
+        Verified::Done { is_new: true, .. } => {
+            Notice::done("The number is verified and has an account now. The user can log in with a code.")
+        }
+        Verified::Done { is_converted: true, .. } => Notice::done(
+            "The lead is verified. Its number had an account already. The user can log in with a code.",
+        ),
+        Verified::Done { .. } => Notice::done("The number was verified before. Nothing was changed."),
+        Verified::Disabled => Notice::warning(
+            "Nothing was changed: the account of this number is disabled. Activate it under People first.",
+        ),
+        Verified::Blocked => Notice::warning(
+            "Nothing was changed: this number is blocked. An admin can end the block under Blocks.",
+        ),
+        Verified::ReviewNumber => Notice::warning(
+            "Nothing was changed: this number is for app reviewers. Only its fixed code makes its account.",
+        ),
+    };
+    visit.redirect(&here, notice)
+}
+
+async fn find(visit: &Visit<Staff>) -> Result<Lead, PageError> {
+    let id = visit.path_id("id").ok_or(PageError::NotFound)?;
+    store::leads::find_by_id(&visit.services().store, id).await?.ok_or(PageError::NotFound)
+}
+
+async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCode) -> PageResult {
+    let services = visit.services();
+    let db = &services.store;
+    let account = store::leads::list_accounts(db, [&lead.phone]).await?.remove(&lead.phone);
+    let notes = store::leads::list_notes(db, lead.id).await?;
+    let changed_by = match lead.changed_by {
+        Some(id) => store::leads::find_author(db, id).await?,
+        None => None,
+    };
+    let phones = services.pseudonyms.phone_with_all(&lead.phone);
+    let filter = Filter { phones: Some(phones), ..Filter::default() };
+    let history = store::audit::list_before(db, &filter, None, HISTORY).await?;
+    let mut names = HashMap::new();
+    for id in history.iter().filter(|entry| entry.actor_kind == "staff").filter_map(|entry| entry.actor_id) {
+        if !names.contains_key(&id) {
+            names.insert(id, store::leads::find_author(db, id).await?);
+        }
+    }
+    visit.note_shown(&lead.phone, account.as_ref().map(|account| account.id));
+    let layout = visit.layout(format!("Lead {}", lead.phone.masked()), Section::Leads);
+    let number = lead.phone.full().to_owned();
+    let page = LeadPage {
+        digits: number.trim_start_matches('+').to_owned(),
+        phone_page: format!("/admin/phones/{}", utf8_percent_encode(&number, NON_ALPHANUMERIC)),
+        number,
+        account,
+        state: state_name(lead.state),
+        class: state_class(lead.state),
+        is_converted: lead.state == State::Converted,
+        moves: moves(lead.state),
+        first: layout.time(lead.first_requested_at),
+        last: layout.time(lead.last_requested_at),
+        verified_at: layout.time_or_dash(&lead.converted_at),
+        changed_at: layout.time_or_dash(&lead.changed_at),
+        changed_by,
+        notes: notes.into_iter().rev().map(|note| shown_note(note, &layout)).collect(),
+        history: history.iter().map(|entry| shown_entry(entry, &names, &layout)).collect(),
+        name: typed.name.clone().or_else(|| lead.name.clone()).unwrap_or_default(),
+        typed,
+        longest_name: LONGEST_NAME,
+        longest_note: LONGEST_NOTE,
+        lead,
+        layout,
+    };
+    visit.page(status, &page)
+}
+
+/// The states that a lead in this state can be given, with the texts of their buttons.
+fn moves(state: State) -> Vec<(&'static str, &'static str)> {
+    let all = [
+        (State::Contacted, "Save and mark contacted"),
+        (State::Lost, "Save and mark lost"),
+        (State::New, "Save and mark new again"),
+    ];
+    let others = all.into_iter().filter(|(next, _)| state != State::Converted && *next != state);
+    others.map(|(next, text)| (next.as_str(), text)).collect()
+}
+
+fn shown_note(note: Note, layout: &Layout) -> ShownNote {
+    let author = match note.author_name {
+        name if name.is_empty() => "Author not known".to_owned(),
+        name => name,
+    };
+    ShownNote { author, text: note.text, at: layout.time(note.at) }
+}
+
+/// An entry of the audit log in short words: what happened, and its facts.
+fn shown_entry(entry: &Entry, names: &HashMap<Uuid, Option<String>>, layout: &Layout) -> ShownEntry {
+    let fact = |name: &str| entry.detail.get(name).and_then(|value| value.as_str().map(str::to_owned));
+    let mut what = entry.action.replace('_', " ");
+    if let (Some(from), Some(to)) = (fact("from"), fact("to")) {
+        what = format!("{what}: {from} to {to}");
+    }
+    let by = match entry.actor_kind.as_ref() {
+        "staff" => {
+            let name = entry.actor_id.and_then(|id| names.get(&id)?.as_deref());
+            format!(", by {}", name.unwrap_or("staff"))
+        }
+        "system" => ", by the server".to_owned(),
+        "command" => ", on the command line".to_owned(),
+        _ => String::new(),
+    };
+    ShownEntry { at: layout.time(entry.at), what: format!("{what}{by}") }
+}
