@@ -74,6 +74,7 @@ mod schema;
 mod seeds;
 mod service;
 mod sms;
+mod statistics;
 mod token;
 mod tokens;
 mod twilio_status;

@@ -34,6 +34,7 @@ pub mod owners;
 pub mod prefixes;
 pub mod profiles;
 pub mod sessions;
+pub mod statistics;
 pub mod users;
 
 pub use connection::{Migrations, Repeating, Store, Txn};
