@@ -14,11 +14,15 @@ mod assets;
 mod console;
 mod cookies;
 mod dashboard;
+mod delivery;
 mod error;
+mod figures;
 mod form;
+mod messages;
 mod page;
 mod settings;
 mod sign_in;
+mod terms;
 mod visit;
 
 use std::sync::Arc;
@@ -40,5 +44,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = Console::new(Arc::clone(services), settings);
     let console = assets::pages(console);
     let console = sign_in::pages(console);
+    let console = messages::pages(console);
+    let console = delivery::pages(console);
     dashboard::pages(console)
 }

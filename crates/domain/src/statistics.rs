@@ -5,6 +5,7 @@
 
 mod counts;
 mod day;
+mod glance;
 mod histogram;
 mod period;
 
@@ -12,8 +13,9 @@ mod period;
 mod tests;
 
 pub use self::{
-    counts::{Counts, Group, MessageCounts, CountedMessage, micros},
+    counts::{Costs, CountedMessage, Counts, Group, MessageCounts, micros},
     day::{Counted, Day, DayCounts, Funnel, LONGEST_BACK, MOST_DAYS, due},
+    glance::{Glance, GlanceRow, Place},
     histogram::{Histogram, Quantile},
-    period::{Difference, Period, Share, UnknownPeriod},
+    period::{Difference, Period, Share, UnknownPeriod, change_of},
 };

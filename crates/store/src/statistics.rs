@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
     sea_query::{Expr, OnConflict},
 };
 
@@ -18,7 +19,7 @@ use super::{
 use domain::{
     audit::Action,
     lead,
-    statistics::{Counted, Counts, Day, DayCounts, Funnel, Group, Histogram, MessageCounts},
+    statistics::{Costs, Counted, Counts, Day, DayCounts, Funnel, Group, Histogram, MessageCounts},
 };
 
 /// The days that were counted, since this date.
@@ -45,6 +46,27 @@ pub async fn list_messages(
         .all(db)
         .await?;
     rows.into_iter().map(of_group).collect()
+}
+
+/// What messages cost by currency, on each of the days from one date to another, both included: the number of messages, of those
+/// with a price, and the costs.
+pub async fn list_costs(
+    db: &impl ConnectionTrait,
+    (first, last): (NaiveDate, NaiveDate),
+) -> Result<Vec<(NaiveDate, Costs)>, StoreError> {
+    use delivery_day::{Column, Entity};
+    let rows: Vec<(NaiveDate, i64, i64, Stored)> = Entity::find()
+        .select_only()
+        .columns([Column::Day, Column::Messages, Column::Priced, Column::Costs])
+        .filter(Column::Day.gte(first))
+        .filter(Column::Day.lte(last))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let costs = |(day, messages, priced, by_currency): (_, _, _, Stored)| {
+        (day, Costs { messages, priced, by_currency: by_currency.0 })
+    };
+    Ok(rows.into_iter().map(costs).collect())
 }
 
 /// Writes the counts of a day in the place of earlier ones. False when the day is closed: nothing has changed then.

@@ -122,6 +122,28 @@ impl MessageCounts {
     }
 }
 
+/// What messages cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// All messages.
+    pub messages: i64,
+    /// Those whose price the provider gave.
+    pub priced: i64,
+    /// The sum of prices by currency, in millionths.
+    pub by_currency: BTreeMap<String, i64>,
+}
+
+impl Costs {
+    /// Adds other costs.
+    pub fn merge(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.priced += other.priced;
+        for (currency, cost) in &other.by_currency {
+            *self.by_currency.entry(currency.clone()).or_default() += cost;
+        }
+    }
+}
+
 /// What a message cost, by currency. Providers write a charge as a negative price.
 fn cost(price: &Price) -> Option<(String, i64)> {
     let is_currency = price.unit.len() == 3 && price.unit.bytes().all(|byte| byte.is_ascii_alphabetic());

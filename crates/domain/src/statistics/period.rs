@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, Duration, NaiveDate};
 
 /// The days that a page sums up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,4 +123,12 @@ impl Difference {
             change => Self::Lower(change.saturating_neg()),
         }
     }
+}
+
+/// How a time from a histogram has changed, in milliseconds. Both can be five percent off, so a change below a tenth is none.
+#[must_use]
+pub fn change_of(now: Duration, before: Duration) -> Difference {
+    let (now, before) = (now.num_milliseconds(), before.num_milliseconds());
+    let is_more_than_error = (now - before).abs() * 10 > now.max(before);
+    Difference::from_change(if is_more_than_error { now - before } else { 0 })
 }

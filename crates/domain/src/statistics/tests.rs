@@ -257,3 +257,48 @@ fn shares_are_rounded_but_never_to_all_or_none() {
     assert_eq!(share(929).since(share(950)), Difference::Lower(21));
     assert_eq!(share(929).since(share(929)), Difference::Same);
 }
+
+#[test]
+fn a_change_within_the_error_of_the_histogram_is_none() {
+    for (now, before, difference) in [
+        (1_000, 1_000, Difference::Same),
+        (1_100, 1_000, Difference::Same),
+        (1_112, 1_000, Difference::Higher(112)),
+        (900, 1_000, Difference::Same),
+        (899, 1_000, Difference::Lower(101)),
+        (0, 0, Difference::Same),
+    ] {
+        let change = change_of(Duration::milliseconds(now), Duration::milliseconds(before));
+        assert_eq!(change, difference, "{now} after {before}");
+    }
+}
+
+#[test]
+fn a_glance_sums_up_both_times_and_keeps_the_page_short() {
+    let today = date("2026-03-14");
+    let counts = |messages| Counts { messages, delivered: messages, ..Counts::default() };
+    let group = |region: &str, provider: &str| Group {
+        region: region.to_owned(),
+        channel: Channel::Sms,
+        provider: provider.to_owned(),
+    };
+    let days = vec![
+        (today, group("IN", "twilio"), counts(5)),
+        (date("2026-03-08"), group("IN", "other"), counts(7)),
+        (date("2026-03-07"), group("IN", "twilio"), counts(11)),
+        (date("2026-03-01"), group("FR", "twilio"), counts(13)),
+        (date("2026-02-28"), group("IN", "twilio"), counts(1_000)),
+        (date("2026-03-15"), group("IN", "twilio"), counts(1_000)),
+    ];
+    let glance = Glance::new(days, Period::Week, today);
+    let [(place, row)] = &glance.rows[..] else { panic!("{glance:?}") };
+    assert_eq!((place.region.as_str(), row.now.messages, row.before.messages), ("IN", 12, 11));
+    assert_eq!((glance.all.now.messages, glance.all.before.messages), (12, 24));
+    assert_eq!(glance.others, None);
+    let many: Vec<_> =
+        (0..50).map(|n| (today, group(&format!("{n}"), "twilio"), counts(i64::from(n) + 1))).collect();
+    let glance = Glance::new(many, Period::Today, today);
+    assert_eq!((glance.rows.len(), glance.rows[0].1.now.messages), (40, 50));
+    let (places, others) = glance.others.unwrap();
+    assert_eq!((places, others.now.messages), (10, 55));
+}
