@@ -13,5 +13,7 @@ mod support;
 
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
+mod dashboard;
 mod gate;
+mod messages;
 mod sign_in;
