@@ -15,13 +15,17 @@ mod audit;
 mod console;
 mod cookies;
 mod dashboard;
+mod delivery;
 mod error;
+mod figures;
 mod form;
 mod in_force;
 mod leads;
+mod messages;
 mod page;
 mod settings;
 mod sign_in;
+mod terms;
 mod visit;
 
 use std::sync::Arc;
@@ -46,5 +50,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = audit::pages(console);
     let console = in_force::pages(console);
     let console = leads::pages(console);
+    let console = messages::pages(console);
+    let console = delivery::pages(console);
     dashboard::pages(console)
 }

@@ -53,8 +53,8 @@ const START_RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How often test mode plays the delivery reports that are due.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
 
-/// How often a server checks whether old rows are due to be removed.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(10);
+/// How often a server checks whether messages are due to be counted, and old rows to be removed.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(5);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -342,12 +342,15 @@ async fn play_reports(services: Arc<Services>) {
     }
 }
 
-/// Removes old rows, for as long as the server runs.
+/// Counts messages and removes old rows, for as long as the server runs.
 async fn run_housekeeping(services: Arc<Services>) {
     let mut interval = tokio::time::interval(HOUSEKEEPING_EVERY);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        if let Err(error) = housekeeping::count_if_due(&services).await {
+            tracing::warn!(%error, "the messages of a day could not be counted");
+        }
         if let Err(error) = housekeeping::purge_if_due(&services).await {
             tracing::warn!(%error, "old rows could not be removed");
         }

@@ -26,6 +26,7 @@ mod m20261127_000012_retention;
 mod m20261127_000013_cap_alarms;
 mod m20261127_000015_search;
 mod m20261127_000016_leads;
+mod m20261127_000017_delivery_days;
 mod m20261127_000019_audit_indexes;
 
 use sea_orm_migration::prelude::*;
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000013_cap_alarms::Migration),
             Box::new(m20261127_000015_search::Migration),
             Box::new(m20261127_000016_leads::Migration),
+            Box::new(m20261127_000017_delivery_days::Migration),
             Box::new(m20261127_000019_audit_indexes::Migration),
         ]
     }

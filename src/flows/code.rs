@@ -23,7 +23,7 @@ use crate::{
 
 /// Template and provider of a message row for a fixed code, which is never sent.
 const REVIEW_TEMPLATE: &str = "review";
-const NO_PROVIDER: &str = "none";
+pub(super) const NO_PROVIDER: &str = "none";
 
 /// How the user wants to get the code.
 #[derive(Debug, Clone, Default)]

@@ -17,7 +17,7 @@ use crate::{
         otp::ChallengeKey,
         phone::PhoneNumber,
     },
-    sms::{Report, ReportOf, SendError},
+    sms::{self, Report, ReportOf, SendError},
     store::{
         self, Store,
         messages::{StatusUpdate, Which},
@@ -35,6 +35,12 @@ pub enum Reported {
     Taken,
     /// It is not from the provider, or that cannot be verified.
     Forged,
+}
+
+/// What a code of the provider means, for staff. `None` for a code that is not known.
+#[must_use]
+pub fn meaning(code: i64) -> Option<&'static str> {
+    sms::meaning(u32::try_from(code).ok()?)
 }
 
 /// How long the answer to a report waits for the next channel. After that, sending continues in the background.

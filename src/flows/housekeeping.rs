@@ -5,14 +5,19 @@ use chrono::Duration;
 use super::{
     Error, Services, leads,
     purge::{Purged, purge},
+    statistics,
 };
 use crate::{domain::audit::Actor, store};
 
 /// How often old rows are removed, by all servers together.
 pub const PURGE_EVERY: Duration = Duration::hours(1);
 
-/// The name of the lease.
+/// How often the messages of the last days are counted, by all servers together.
+pub const COUNT_EVERY: Duration = Duration::minutes(5);
+
+/// The names of the leases.
 const PURGE_LEASE: &str = "purge";
+const COUNT_LEASE: &str = "count";
 
 /// Fills in what an earlier version did not write. It costs one statement when nothing is missing, so it needs no lease.
 async fn fill_in(services: &Services) -> Result<(), Error> {
@@ -38,4 +43,20 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
     let Purged { challenges, messages, sessions, budgets, audit } = purged;
     tracing::info!(challenges, messages, sessions, budgets, audit, "old rows were removed");
     Ok(Some(purged))
+}
+
+/// Counts the messages of the days that are due, if no server did within the last minutes; `None` if one did. Returns how many
+/// days were counted.
+///
+/// # Errors
+/// When the database does not answer: the rest is counted the next time.
+pub async fn count_if_due(services: &Services) -> Result<Option<usize>, Error> {
+    let now = services.clock.now();
+    if !store::leases::claim(&services.store, COUNT_LEASE, now + COUNT_EVERY, now).await? {
+        return Ok(None);
+    }
+    statistics::fill_countries(services).await?;
+    let days = statistics::count_due(services).await?;
+    tracing::debug!(days, "the messages of days were counted");
+    Ok(Some(days))
 }

@@ -68,6 +68,7 @@ mod request_code;
 pub mod session;
 pub mod sessions;
 pub mod signup;
+pub mod statistics;
 pub mod unlock;
 pub mod users;
 pub mod verify;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::{
     Error, Services,
     audit::{self, Dropped},
+    statistics,
 };
 use crate::{
     domain::{
@@ -49,6 +50,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
         purged.challenges = in_batches(|| store::otp::purge(db, before, BATCH)).await?;
     }
     if let Some(before) = before(retention.messages) {
+        keep_counts(services, before).await?;
         purged.messages = in_batches(|| store::messages::purge(db, before, BATCH)).await?;
     }
     if let Some(before) = before(retention.sessions) {
@@ -58,6 +60,15 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
         purged.audit = drop_months(services, before, by).await?;
     }
     Ok(purged)
+}
+
+/// Counts the messages that are about to be removed, and closes their days. What was counted must not depend on how long
+/// messages are kept. Removing them does not depend on the counts either: privacy comes first.
+async fn keep_counts(services: &Services, begins_before: DateTime<Utc>) -> Result<(), Error> {
+    if let Err(error) = statistics::count_due(services).await {
+        tracing::warn!(%error, "the messages of a day could not be counted");
+    }
+    Ok(store::statistics::close(&services.store, begins_before).await?)
 }
 
 /// Repeats a statement until it finds less than a full batch. Returns the number of all rows.

@@ -14,10 +14,12 @@ mod support;
 mod audit;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
+mod dashboard;
 mod gate;
 mod leads;
 mod leads_export;
 mod leads_plans;
 mod lists;
+mod messages;
 mod routes;
 mod sign_in;

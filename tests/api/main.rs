@@ -76,6 +76,7 @@ mod search_words;
 mod seeds;
 mod service;
 mod sms;
+mod statistics;
 mod token;
 mod tokens;
 mod twilio_status;

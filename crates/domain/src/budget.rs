@@ -20,7 +20,7 @@ pub use self::{
     charges::{Guess, MessageCharge, REMEMBERED, SMS_ALARM_PERCENT, alarm_at},
     key::{BudgetKey, CountryPrefix, Network, NetworkError},
     limits::{BudgetPolicy, Limit, LimitError, MOST_OF_A_LIMIT, Passwords, PrefixPolicy},
-    odds::{ACCEPTED, Odds},
+    odds::{ACCEPTED, Odds, OneIn},
     prefix::{Country, LONGEST_HOLD, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
     row::{Bound, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Rule, Settlement, decide},
     spent::Spent,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::phone::PhoneNumber;
 
 /// How a code reaches the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// A text message.
     Sms,

@@ -80,6 +80,12 @@ pub(super) fn reason_of(code: u32) -> Option<UnreachableReason> {
     }
 }
 
+/// What a code of the provider means, in our own words. `None` for a code that the table does not contain.
+#[must_use]
+pub fn meaning(code: u32) -> Option<&'static str> {
+    known(code).map(|(_, hint)| hint)
+}
+
 /// Stopped by a filter of a carrier or of WhatsApp, because of its text, template or sender.
 const FILTERED: [u32; 3] = [30007, 63013, 63049];
 

@@ -35,6 +35,7 @@ pub mod prefixes;
 pub mod profiles;
 pub mod search;
 pub mod sessions;
+pub mod statistics;
 pub mod users;
 
 pub use connection::{Migrations, Repeating, Store, Txn};

@@ -2,6 +2,9 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
+mod count;
+mod list;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
@@ -17,7 +20,13 @@ use super::{
 };
 use domain::{
     delivery::{Channel, Delivery, DeliveryStatus, Platform, Price, UnreachableReason},
+    messages::country_of,
     phone::PhoneNumber,
+};
+
+pub use self::{
+    count::{find_first, list_counted, list_without_country, set_country},
+    list::{count_up_to, find_details, list_page},
 };
 
 /// A message that is about to be sent.
@@ -103,6 +112,7 @@ pub async fn insert(
         attempt: Set(message.attempt),
         language: Set(message.language.to_owned()),
         platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
+        region: Set(Some(country_of(message.phone))),
         ..Default::default()
     };
     let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);

@@ -282,7 +282,8 @@ impl Consumed {
     }
 }
 
-/// Uses up the challenge. `None` when another request used it up first.
+/// Uses up the challenge. `None` when another request used it up first. A trigger writes this time to the messages with its
+/// code.
 pub async fn consume(
     db: &impl ConnectionTrait,
     key: ChallengeKey<'_>,

@@ -10,7 +10,8 @@ use sea_orm::{
 use super::{
     DatabaseSettings, Store,
     entities::{
-        account, audit, budget, challenge, event_interest, lead, lead_note, message, search_word, session,
+        account, audit, budget, challenge, counted_day, delivery_day, event_interest, lead, lead_note,
+        message, search_word, session,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -63,6 +64,8 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(audit::Entity).await;
     check(budget::Entity).await;
     check(challenge::Entity).await;
+    check(counted_day::Entity).await;
+    check(delivery_day::Entity).await;
     check(event_interest::Entity).await;
     check(lead::Entity).await;
     check(lead_note::Entity).await;

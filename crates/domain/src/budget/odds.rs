@@ -117,7 +117,8 @@ fn size(number: usize) -> f64 {
 }
 
 /// A chance in words: `1 in 101`.
-struct OneIn(f64);
+#[derive(Debug, Clone, Copy)]
+pub struct OneIn(pub f64);
 
 impl fmt::Display for OneIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -32,6 +32,8 @@ pub struct Model {
     pub delivered_at: Option<DateTimeUtc>,
     pub undelivered_at: Option<DateTimeUtc>,
     pub failed_at: Option<DateTimeUtc>,
+    pub region: Option<String>,
+    pub verified_at: Option<DateTimeUtc>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -6,6 +6,8 @@ pub(super) mod account;
 pub(super) mod audit;
 pub(super) mod budget;
 pub(super) mod challenge;
+pub(super) mod counted_day;
+pub(super) mod delivery_day;
 pub(super) mod event_interest;
 pub(super) mod lead;
 pub(super) mod lead_note;
@@ -13,3 +15,12 @@ pub(super) mod lease;
 pub(super) mod message;
 pub(super) mod search_word;
 pub(super) mod session;
+
+use std::collections::BTreeMap;
+
+use sea_orm::FromJsonQueryResult;
+use serde::{Deserialize, Serialize};
+
+/// Counts by name, a JSON object in the row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub(super) struct Counts(pub(super) BTreeMap<String, i64>);

@@ -1,0 +1,119 @@
+//! What the words of rows mean, in the words of people.
+
+use crate::domain::{
+    budget::Budget,
+    delivery::{Channel, DeliveryStatus, UnreachableReason},
+    lead,
+};
+
+/// The name of a channel.
+pub fn channel(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Sms => "SMS",
+        Channel::WhatsApp => "WhatsApp",
+        Channel::Call => "Call",
+    }
+}
+
+/// The name of a status.
+pub fn status(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "Being sent",
+        DeliveryStatus::Unknown => "Unknown",
+        DeliveryStatus::Queued => "Accepted",
+        DeliveryStatus::Sent => "On its way",
+        DeliveryStatus::Delivered => "Delivered",
+        DeliveryStatus::Undelivered => "Not delivered",
+        DeliveryStatus::Failed => "Failed",
+    }
+}
+
+/// What a status means.
+pub fn status_meaning(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "It is being given to the provider.",
+        DeliveryStatus::Unknown => "The provider did not answer, so it may have gone out or not.",
+        DeliveryStatus::Queued => "The provider accepted it.",
+        DeliveryStatus::Sent => "The provider sent it to the carrier.",
+        DeliveryStatus::Delivered => "The phone received it.",
+        DeliveryStatus::Undelivered => "The carrier did not deliver it.",
+        DeliveryStatus::Failed => "The provider refused it or could not send it.",
+    }
+}
+
+/// The class of a status's badge. The colour only repeats the name.
+pub fn status_class(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Delivered => "badge good",
+        DeliveryStatus::Undelivered | DeliveryStatus::Failed => "badge bad",
+        DeliveryStatus::Unknown => "badge warn",
+        DeliveryStatus::Pending | DeliveryStatus::Queued | DeliveryStatus::Sent => "badge",
+    }
+}
+
+/// Why a number gets no messages.
+pub fn reason(reason: UnreachableReason) -> &'static str {
+    match reason {
+        UnreachableReason::Invalid => "the number does not exist or cannot be reached",
+        UnreachableReason::NotMobile => "not a mobile number",
+        UnreachableReason::OptedOut => "the user answered STOP to our sender",
+        UnreachableReason::RegionNotAllowed => "its country is not served",
+        UnreachableReason::Blocked => "blocked by the provider or the carrier",
+    }
+}
+
+/// The reason of a failure as the counts of a day name it.
+pub fn failure(name: &str) -> &'static str {
+    name.parse().map_or("the provider gave no reason about the number", reason)
+}
+
+/// Why a request for a code was refused, as the counts of a day name it.
+pub fn refusal(name: &str) -> &'static str {
+    if let Some(spent) = Budget::ALL.into_iter().find(|budget| budget.as_str() == name) {
+        return budget(spent);
+    }
+    match name.parse() {
+        Ok(UnreachableReason::RegionNotAllowed) => "The country gets no codes, by the settings",
+        Ok(
+            UnreachableReason::Invalid
+            | UnreachableReason::NotMobile
+            | UnreachableReason::OptedOut
+            | UnreachableReason::Blocked,
+        ) => "The number is blocked, or gets no messages",
+        Err(_) => "Another reason",
+    }
+}
+
+/// What it means that a budget is spent.
+fn budget(budget: Budget) -> &'static str {
+    match budget {
+        Budget::PhoneGuessesFromAddress => "Locked: too many wrong codes for one phone from one address",
+        Budget::PhoneGuesses => "Locked: too many wrong codes for one phone",
+        Budget::PhoneFailures => "Locked: too many wrong codes in a row, until staff unlock it",
+        Budget::AddressGuesses => "Too many wrong codes from one address",
+        Budget::Cooldown => "A code was sent a moment ago",
+        Budget::PhoneSends => "Too many codes to one phone",
+        Budget::PhoneSendsFromAddress => "Too many codes to one phone from one address",
+        Budget::AddressRequests => "Too many requests from one address",
+        Budget::DeviceGuesses => "Locked: too many wrong codes on one known device",
+        Budget::DeviceSends => "Too many codes to one known device",
+        Budget::Prefix => "The prefix is closed: few of its codes are verified",
+        Budget::Day => "The day's limit of messages is reached",
+        Budget::Country => "The day's limit of messages to the country is reached",
+        Budget::NamePasswordsFromAddress => "Too many wrong passwords for one name from one address",
+        Budget::NamePasswords => "Too many wrong passwords for one name",
+        Budget::AddressPasswords => "Too many wrong passwords from one address",
+        Budget::Registrations => "Too many registrations from one address",
+        Budget::Proof => "The proof against robots was used before",
+    }
+}
+
+/// The name of a lead's state.
+pub fn lead_state(state: lead::State) -> &'static str {
+    match state {
+        lead::State::New => "New",
+        lead::State::Contacted => "Contacted",
+        lead::State::Converted => "Verified",
+        lead::State::Lost => "Lost",
+    }
+}
