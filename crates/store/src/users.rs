@@ -94,6 +94,9 @@ pub async fn find(db: &impl ConnectionTrait, permission: ReadPermission) -> Resu
     db.query_one(select.as_query()).await?.as_ref().map(user).transpose()
 }
 
+/// The id, the username, the name and the phone.
+type CalledRow = (Uuid, Option<String>, Option<String>, Option<String>);
+
 /// The accounts with these ids, with what they are called.
 pub async fn list_called(
     db: &impl ConnectionTrait,
@@ -106,9 +109,8 @@ pub async fn list_called(
     }
     let columns = [Column::Id, Column::Username, Column::Name, Column::Phone];
     let select = Entity::find().select_only().columns(columns).filter(Column::Id.is_in(ids));
-    let rows: Vec<(Uuid, Option<String>, Option<String>, Option<String>)> =
-        select.into_tuple().all(db).await?;
-    let called = |(id, username, name, phone): (Uuid, Option<String>, Option<String>, Option<String>)| {
+    let rows: Vec<CalledRow> = select.into_tuple().all(db).await?;
+    let called = |(id, username, name, phone): CalledRow| {
         let phone = phone.as_deref().and_then(PhoneNumber::from_e164);
         Called { id, name: username.or(name), phone }
     };
