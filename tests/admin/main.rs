@@ -18,7 +18,6 @@ mod dashboard;
 mod gate;
 mod leads;
 mod leads_export;
-mod leads_plans;
 mod lists;
 mod messages;
 mod routes;

@@ -61,6 +61,8 @@ struct ListPage {
     search: Input,
     selects: Vec<Select>,
     inputs: Vec<Input>,
+    /// Whether one of the inputs filters, or is wrong.
+    has_more: bool,
     rows: Vec<Row>,
     /// `1 lead`, `10,000+ leads`.
     count: String,
@@ -98,11 +100,13 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
         Sort::FirstNewest => (Some("descending"), None),
         Sort::FirstOldest => (Some("ascending"), None),
     };
+    let inputs = inputs(query, &problems);
     let template = ListPage {
         rows: page.items.iter().map(row).collect(),
         search: input(query, &problems, "q", "Number or name", "search"),
         selects: selects(query, &problems),
-        inputs: inputs(query, &problems),
+        has_more: inputs.iter().any(|input| !input.value.is_empty()),
+        inputs,
         count: if count == 1 { "1 lead".to_owned() } else { format!("{} leads", Count::new(count)) },
         here: query.query_with("", None),
         filters: query.query_with("cursor", None),
