@@ -14,7 +14,8 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{
-    big_integer, boolean, date, json, text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null,
+    big_integer, boolean, date, json, text, text_null, timestamp_with_time_zone,
+    timestamp_with_time_zone_null,
 };
 use sea_orm_migration::sea_orm::DbBackend;
 

@@ -137,7 +137,9 @@ fn drawing(days: &[NaiveDate], funnels: &BTreeMap<NaiveDate, Funnel>) -> Option<
         let funnel = funnels.get(date).copied().unwrap_or_default();
         let Funnel { asked, delivered, verified, completed } = funnel;
         let name = short(*date);
-        let title = format!("{name}: {asked} asked, {delivered} delivered, {verified} verified, {completed} completed");
+        let title = format!(
+            "{name}: {asked} asked, {delivered} delivered, {verified} verified, {completed} completed"
+        );
         (name, title, funnel)
     };
     Some(Chart::new(days.iter().map(day).collect()))
@@ -145,9 +147,8 @@ fn drawing(days: &[NaiveDate], funnels: &BTreeMap<NaiveDate, Funnel>) -> Option<
 
 /// The table behind the drawing, the newest day first.
 fn day_rows(days: &[NaiveDate], funnels: &BTreeMap<NaiveDate, Funnel>) -> Vec<DayRow> {
-    let numbers = |funnel: &Funnel| {
-        [funnel.asked, funnel.delivered, funnel.verified, funnel.completed].map(grouped)
-    };
+    let numbers =
+        |funnel: &Funnel| [funnel.asked, funnel.delivered, funnel.verified, funnel.completed].map(grouped);
     let row = |date: &NaiveDate| DayRow {
         date: date.format("%-d %b %Y").to_string(),
         numbers: funnels.get(date).map(numbers),
@@ -238,6 +239,9 @@ fn odds_rows(odds: &Odds) -> Vec<(&'static str, String)> {
         ("One account, in a day", OneIn(odds.in_a_day).to_string()),
         ("One account, between two sign-ins a month apart", OneIn(odds.between_sign_ins).to_string()),
         ("One account, in a year", OneIn(odds.in_a_year).to_string()),
-        ("Accounts opened when one code is tried out at each of a million phones", format!("{:.0}", odds.of_a_million)),
+        (
+            "Accounts opened when one code is tried out at each of a million phones",
+            format!("{:.0}", odds.of_a_million),
+        ),
     ]
 }

@@ -95,7 +95,9 @@ async fn show(visit: Visit<Staff>) -> PageResult {
     let (period, error) = match asked.map(str::parse::<Period>) {
         None => (Period::Week, None),
         Some(Ok(period)) => (period, None),
-        Some(Err(_)) => (Period::Week, Some("There is no such period. These are the last 7 days.".to_owned())),
+        Some(Err(_)) => {
+            (Period::Week, Some("There is no such period. These are the last 7 days.".to_owned()))
+        }
     };
     let today = Day::at(services.clock.now(), services.zone).date;
     let time = (period.compared_from(today), today);

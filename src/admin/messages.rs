@@ -230,10 +230,7 @@ fn steps(details: &Details, layout: &Layout) -> Vec<Step> {
     steps.extend(details.reached.iter().map(|(status, at)| (*at, terms::status_meaning(*status))));
     steps.extend(details.listed.verified_at.map(|at| (at, "Its code was used.")));
     steps.sort_by_key(|(at, _)| *at);
-    let step = |(at, text)| Step {
-        at: layout.time(at),
-        text,
-        after: (at > made).then(|| time_taken(at - made)),
-    };
+    let step =
+        |(at, text)| Step { at: layout.time(at), text, after: (at > made).then(|| time_taken(at - made)) };
     steps.into_iter().map(step).collect()
 }

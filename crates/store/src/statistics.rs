@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement,
     sea_query::{Expr, OnConflict},
 };
 
@@ -207,7 +207,7 @@ pub async fn count_leads(
     most: i64,
 ) -> Result<i64, StoreError> {
     let statement =
-        "SELECT COUNT(*) AS leads FROM (SELECT state FROM leads WHERE state = $1 LIMIT $2) AS some";
+        "SELECT COUNT(*) AS leads FROM (SELECT state FROM leads WHERE state = $1 LIMIT $2) AS counted";
     let values = [state.as_str().into(), most.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
     let row = db.query_one_raw(statement).await?;
@@ -216,8 +216,7 @@ pub async fn count_leads(
 
 fn counted(row: counted_day::Model) -> (Counted, DayCounts) {
     let counted_day::Model { day, begins_at, ends_at, counted_at, is_closed, .. } = row;
-    let counted =
-        Counted { day: Day { date: day, begins_at, ends_at }, at: counted_at, is_closed };
+    let counted = Counted { day: Day { date: day, begins_at, ends_at }, at: counted_at, is_closed };
     let counts = DayCounts {
         funnel: Funnel {
             asked: row.asked,

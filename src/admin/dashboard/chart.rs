@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_scale_is_round_and_high_enough() {
-        for (most, expected) in [(0, 2), (2, 2), (3, 4), (5, 10), (11, 20), (21, 40), (41, 100), (100, 100), (101, 200)]
+        for (most, expected) in
+            [(0, 2), (2, 2), (3, 4), (5, 10), (11, 20), (21, 40), (41, 100), (100, 100), (101, 200)]
         {
             assert_eq!(scale(most), expected);
         }
@@ -117,7 +118,9 @@ mod tests {
             assert!(bar.y >= TOP && bar.y + bar.height == TOP + PLOT_HEIGHT);
         }
         let last = chart.days.last().unwrap();
-        assert!(last.bars.windows(2).all(|pair| pair[0].width > pair[1].width && pair[0].height > pair[1].height));
+        assert!(
+            last.bars.windows(2).all(|pair| pair[0].width > pair[1].width && pair[0].height > pair[1].height)
+        );
         assert!(Chart::new(Vec::new()).days.is_empty());
     }
 }

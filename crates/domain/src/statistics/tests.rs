@@ -27,7 +27,10 @@ fn a_percentile_is_within_five_percent_of_the_true_one() {
         values.sort_unstable();
         for (quantile, rank) in [(Quantile::Median, 1_000), (Quantile::Percentile95, 1_900)] {
             let (exact, read) = (values[rank - 1], histogram.quantile(quantile).unwrap().num_milliseconds());
-            assert!((exact - read).abs() * 100 <= exact * 5 + 100, "{spread} {quantile:?}: {read} is not {exact}");
+            assert!(
+                (exact - read).abs() * 100 <= exact * 5 + 100,
+                "{spread} {quantile:?}: {read} is not {exact}"
+            );
         }
     }
 }
@@ -117,8 +120,16 @@ fn what_a_message_adds() {
     for message in [
         message(DeliveryStatus::Pending),
         CountedMessage { verified_at: used_at, ..message(DeliveryStatus::Sent) },
-        CountedMessage { verified_at: used_at, price: price("-0.0075", "usd"), ..message(DeliveryStatus::Delivered) },
-        CountedMessage { verified_at: used_at, price: price("-0.0075", "USD"), ..message(DeliveryStatus::Undelivered) },
+        CountedMessage {
+            verified_at: used_at,
+            price: price("-0.0075", "usd"),
+            ..message(DeliveryStatus::Delivered)
+        },
+        CountedMessage {
+            verified_at: used_at,
+            price: price("-0.0075", "USD"),
+            ..message(DeliveryStatus::Undelivered)
+        },
         CountedMessage { reason: Some(UnreachableReason::OptedOut), ..message(DeliveryStatus::Failed) },
         CountedMessage { has_code: false, price: price("free", "USD"), ..message(DeliveryStatus::Delivered) },
     ] {
@@ -177,7 +188,10 @@ fn missing_days_are_counted_newest_first_and_not_all_at_once() {
     let now = "2026-03-14T09:00:00Z";
     assert_eq!(due_dates(&[], now, INDIA, now), ["2026-03-14"]);
     assert_eq!(due(&[], None, INDIA, time(now)).len(), 1, "without messages, today");
-    assert_eq!(due_dates(&[], "2026-03-12T18:29:59Z", INDIA, now), ["2026-03-14", "2026-03-13", "2026-03-12"]);
+    assert_eq!(
+        due_dates(&[], "2026-03-12T18:29:59Z", INDIA, now),
+        ["2026-03-14", "2026-03-13", "2026-03-12"]
+    );
     assert_eq!(due_dates(&[], "2026-03-12T18:30:00Z", INDIA, now), ["2026-03-14", "2026-03-13"]);
     assert_eq!(due_dates(&[], "2027-03-12T18:30:00Z", INDIA, now), ["2026-03-14"], "a message of the future");
     let all = due_dates(&[], "2016-01-01T00:00:00Z", INDIA, now);

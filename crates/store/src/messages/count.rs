@@ -4,8 +4,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect,
-    sea_query::Expr,
+    QuerySelect, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -116,6 +115,8 @@ pub async fn list_without_country(
         .select_only()
         .columns([Column::Id, Column::Phone])
         .filter(Column::Region.is_null())
+        // In the order of the index on both, so that it is used however many there are.
+        .order_by_desc(Column::Region)
         .order_by_desc(Column::CreatedAt)
         .limit(most)
         .into_tuple()
