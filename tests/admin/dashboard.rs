@@ -100,9 +100,8 @@ on_both! {
         // A week ago one of two arrived and none was used; now both arrive and one is used.
         server.signup(PHONE).await.assert_ok();
         server.signup(OTHER_PHONE).await.assert_ok();
-        server.execute(&format!("UPDATE messages SET status = 'undelivered', reason = 'invalid' WHERE phone = '{PHONE}'")).await;
         server.play(2).await;
-        server.execute(&format!("UPDATE messages SET status = 'undelivered' WHERE phone = '{PHONE}'")).await;
+        server.execute(&format!("UPDATE messages SET status = 'undelivered', reason = 'invalid' WHERE phone = '{PHONE}'")).await;
         count(&server).await;
         server.advance(7 * DAY);
         server.sign_in(PHONE).await;

@@ -89,8 +89,8 @@ const COLUMNS: [(&str, &str); 9] = [
     (
         "messages",
         "account_id? attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
-         platform? price? price_unit? provider provider_id? queued_at? reason? segments? sent_at? status template undelivered_at? \
-         updated_at",
+         platform? price? price_unit? provider provider_id? queued_at? reason? region? segments? sent_at? status template \
+         undelivered_at? updated_at verified_at?",
     ),
     ("event_interests", "description id is_active name"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),

@@ -11,7 +11,9 @@ use loopin_auth::{
     flows::{housekeeping, purge::purge, statistics},
     store,
 };
+use migration::{Migrator, MigratorTrait};
 
+use super::schema::connect;
 use crate::{
     on_both,
     support::{Database, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
@@ -98,6 +100,21 @@ on_both! {
         assert_eq!(server.count(verified).await, 2);
         let at = "SELECT COUNT(*) FROM messages m, challenges c WHERE c.phone = m.phone AND c.consumed_at = m.verified_at";
         assert_eq!(server.count(at).await, 1);
+    }
+
+    async fn the_migration_finds_the_codes_that_were_used(server: TestServer) {
+        let server = server.second_server(&WIDE_LIMITS).await;
+        server.sign_in(PHONE).await;
+        server.signup(OTHER_PHONE).await.assert_ok();
+        let db = connect(&server).await;
+        let steps = Migrator::migrations();
+        let later = steps.iter().rev().take_while(|step| !step.name().ends_with("_delivery_days")).count();
+        Migrator::down(&db, Some(u32::try_from(later).unwrap() + 1)).await.unwrap();
+        server.services.store.migrate().await.unwrap();
+        let verified = "SELECT COUNT(*) FROM messages WHERE verified_at IS NOT NULL";
+        assert_eq!((server.count(verified).await, server.count("SELECT COUNT(*) FROM messages").await), (1, 2));
+        server.verify_otp(OTHER_PHONE, &server.last_code_for(OTHER_PHONE)).await.assert_ok();
+        assert_eq!(server.count(verified).await, 2);
     }
 
     async fn a_refusal_is_counted_by_its_budget(server: TestServer) {

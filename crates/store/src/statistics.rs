@@ -207,7 +207,7 @@ pub async fn count_leads(
     most: i64,
 ) -> Result<i64, StoreError> {
     let statement =
-        "SELECT COUNT(*) AS leads FROM (SELECT state FROM leads WHERE state = $1 LIMIT $2) AS some";
+        "SELECT COUNT(*) AS leads FROM (SELECT state FROM leads WHERE state = $1 LIMIT $2) AS counted";
     let values = [state.as_str().into(), most.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
     let row = db.query_one_raw(statement).await?;

@@ -115,6 +115,8 @@ pub async fn list_without_country(
         .select_only()
         .columns([Column::Id, Column::Phone])
         .filter(Column::Region.is_null())
+        // In the order of the index on both, so that it is used however many there are.
+        .order_by_desc(Column::Region)
         .order_by_desc(Column::CreatedAt)
         .limit(most)
         .into_tuple()

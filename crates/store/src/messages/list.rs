@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Asterisk, Expr, Func, Query},
 };
 use uuid::Uuid;
 
@@ -40,10 +40,22 @@ pub async fn list_page(
     rows.iter().map(listed).collect()
 }
 
-/// How many messages there are, at most `most`.
+/// How many messages there are, at most `most`. It is counted in the order of the list, which an index has.
 pub async fn count_up_to(db: &impl ConnectionTrait, filter: &Filter, most: u64) -> Result<u64, StoreError> {
-    let some = Entity::find().select_only().column(Column::Id).filter(matches(filter)).limit(most);
-    Ok(some.into_tuple::<Uuid>().count(db).await?)
+    let some = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(matches(filter))
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .limit(most)
+        .into_query();
+    // The count of a SeaORM paginator would drop the limit.
+    let mut count = Query::select();
+    count.expr_as(Func::count(Expr::col(Asterisk)), "messages").from_subquery(some, "some");
+    let row = db.query_one(&count).await?;
+    let counted: i64 = row.map(|row| row.try_get("", "messages")).transpose()?.unwrap_or_default();
+    Ok(counted.unsigned_abs())
 }
 
 /// A message with everything about it.
