@@ -23,6 +23,7 @@ mod m20261121_000010_audit;
 mod m20261121_000011_safety;
 mod m20261127_000012_retention;
 mod m20261127_000013_cap_alarms;
+mod m20261127_000014_second_factors;
 
 use sea_orm_migration::prelude::*;
 
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000011_safety::Migration),
             Box::new(m20261127_000012_retention::Migration),
             Box::new(m20261127_000013_cap_alarms::Migration),
+            Box::new(m20261127_000014_second_factors::Migration),
         ]
     }
 }

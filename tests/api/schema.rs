@@ -11,8 +11,17 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 7] =
-    ["accounts", "sessions", "challenges", "leads", "messages", "event_interests", "budgets"];
+const TABLES: [&str; 9] = [
+    "accounts",
+    "sessions",
+    "challenges",
+    "leads",
+    "messages",
+    "event_interests",
+    "budgets",
+    "second_factors",
+    "recovery_codes",
+];
 
 /// A separate connection to the database of the server.
 pub async fn connect(server: &TestServer) -> DatabaseConnection {
@@ -58,7 +67,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 9] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -68,7 +77,7 @@ const COLUMNS: [(&str, &str); 7] = [
     (
         "sessions",
         "account_id address created_at device ended_at? expires_at id last_used_at opened_by parent_jti? proved_at? \
-         refresh_issued_at refresh_jti role",
+         refresh_issued_at refresh_jti role second_factor",
     ),
     ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
     ("leads", "converted_at? first_requested_at id last_requested_at notes phone requests source state"),
@@ -80,6 +89,12 @@ const COLUMNS: [(&str, &str); 7] = [
     ),
     ("event_interests", "description id is_active name"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
+    (
+        "second_factors",
+        "account_id closed_until? day_began_at? day_failures enrolled_at? failures last_step link_expires_at? link_hash? \
+         link_used_at? locked_at? secret?",
+    ),
+    ("recovery_codes", "account_id code_hash"),
 ];
 
 on_both! {

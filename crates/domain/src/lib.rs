@@ -33,5 +33,6 @@ pub mod pseudonym;
 pub mod retention;
 pub mod review;
 pub mod roles;
+pub mod second_factor;
 pub mod sign_in;
 pub mod users;

@@ -9,7 +9,9 @@ use sea_orm::{
 
 use super::{
     DatabaseSettings, Store,
-    entities::{account, audit, budget, challenge, event_interest, lead, message, session},
+    entities::{
+        account, audit, budget, challenge, event_interest, lead, message, recovery_code, second_factor, session,
+    },
     error::{Fate, fate_of, is_outage_code},
 };
 
@@ -64,6 +66,8 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(event_interest::Entity).await;
     check(lead::Entity).await;
     check(message::Entity).await;
+    check(recovery_code::Entity).await;
+    check(second_factor::Entity).await;
     check(session::Entity).await;
 }
 

@@ -10,4 +10,6 @@ pub(super) mod event_interest;
 pub(super) mod lead;
 pub(super) mod lease;
 pub(super) mod message;
+pub(super) mod recovery_code;
+pub(super) mod second_factor;
 pub(super) mod session;
