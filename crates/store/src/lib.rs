@@ -33,6 +33,7 @@ pub mod otp;
 pub mod owners;
 pub mod prefixes;
 pub mod profiles;
+pub mod second_factors;
 pub mod sessions;
 pub mod users;
 
