@@ -10,10 +10,12 @@
 //! 3. Lists show no whole number ([`crate::domain::phone::PhoneNumber::masked`]) and link by row ids. A page that shows one
 //!    calls [`Visit::note_shown`].
 
+mod account;
 mod assets;
 mod console;
 mod cookies;
 mod dashboard;
+mod enroll;
 mod error;
 mod form;
 mod page;
@@ -40,5 +42,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = Console::new(Arc::clone(services), settings);
     let console = assets::pages(console);
     let console = sign_in::pages(console);
+    let console = enroll::pages(console);
+    let console = account::pages(console);
     dashboard::pages(console)
 }

@@ -101,8 +101,8 @@ pub(super) enum Compared {
     Right(AcceptedPassword),
     /// The name or the password is wrong.
     Wrong,
-    /// Both are right, but the account is disabled.
-    Disabled,
+    /// Both are right, but the account is disabled. It has this role.
+    Disabled(Role),
 }
 
 impl Attempt {
@@ -135,6 +135,7 @@ impl Attempt {
         };
         let is_right = services.hasher.verify(hash.as_ref(), typed).await;
         let id = found.as_ref().map(|account| account.id);
+        let role = found.as_ref().map_or(Role::User, |account| account.role);
         let (account, hash) = match (judge(found, is_right), hash) {
             (SignIn::Right(account), Some(hash)) => (account, hash),
             (SignIn::Disabled, _) => {
@@ -142,7 +143,7 @@ impl Attempt {
                 let event = refusal(services, Action::SignInRefused, login, id, *from);
                 let event = event.with("by", BY).with("reason", "account_disabled");
                 services.audit.note(event, services.clock.now());
-                return Ok(Compared::Disabled);
+                return Ok(Compared::Disabled(role));
             }
             (SignIn::Right(_) | SignIn::Wrong, _) => {
                 let event = refusal(services, Action::WrongPassword, login, id, *from);
@@ -186,7 +187,7 @@ pub async fn sign_in(
         let accepted = match attempt.compare(services, "sign_in").await? {
             Compared::Right(accepted) => accepted,
             Compared::Wrong => return Ok(Entered::Wrong),
-            Compared::Disabled => return Ok(Entered::Disabled),
+            Compared::Disabled(_) => return Ok(Entered::Disabled),
         };
         if let Some(entered) = enter(services, accepted, code.clone(), client.clone(), from).await? {
             return Ok(entered);
@@ -284,7 +285,7 @@ async fn enter(
         let proof = match code {
             Some(code) => match second_factor::check(&services, id, &code, BY, from).await? {
                 CodeCheck::Right(proof) => Some(proof),
-                CodeCheck::Wrong
+                CodeCheck::Wrong(_)
                 | CodeCheck::Closed(_)
                 | CodeCheck::NotEnrolled
                 | CodeCheck::Unreadable => None,

@@ -33,13 +33,22 @@ pub(super) enum CodeCheck {
     /// It is right, if it can be used up.
     Right(FactorProof),
     /// It is wrong, or was used before.
-    Wrong,
+    Wrong(WrongCode),
     /// Not judged: too many wrong codes.
     Closed(Closed),
     /// The account has no second factor.
     NotEnrolled,
     /// The secret cannot be decrypted.
     Unreadable,
+}
+
+/// What follows a wrong code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrongCode {
+    /// How many wrong codes are left before the second step closes.
+    pub left: i64,
+    /// The closure that this code caused.
+    pub closed: Option<Closed>,
 }
 
 /// Counts an attempt and judges a code. `place` is where it was given, for the audit log.
@@ -67,10 +76,7 @@ pub(super) async fn check(
     };
     Ok(match judge(&factor, code, &services.factor_keys, services.random.bytes(), now) {
         Judged::Right(proof) => CodeCheck::Right(proof),
-        Judged::Wrong => {
-            note_wrong(services, &factor, place, from, now);
-            CodeCheck::Wrong
-        }
+        Judged::Wrong => CodeCheck::Wrong(note_wrong(services, &factor, place, from, now)),
         Judged::Unreadable => {
             tracing::error!(user_id = %account_id, "a second factor cannot be decrypted: its SECRET_KEY is not listed");
             CodeCheck::Unreadable
@@ -110,15 +116,17 @@ fn note_wrong(
     place: &'static str,
     from: ClientAddress,
     now: DateTime<Utc>,
-) {
+) -> WrongCode {
     let event = |action| Event::by_stranger(action).about(factor.account_id).from(from);
+    let (left, closed) = (factor.left(now), factor.closed(now));
     let wrong = event(Action::WrongSecondFactor).with("for", place);
-    services.audit.note(wrong.with("left", factor.left(now)), now);
-    if let Some(closed) = factor.closed(now) {
+    services.audit.note(wrong.with("left", left), now);
+    if let Some(closed) = closed {
         let until = until(closed);
-        tracing::warn!(user_id = %factor.account_id, ?closed, "wrong codes closed the second step of an account");
+        tracing::warn!(user_id = %factor.account_id, ?until, "wrong codes closed the second step of an account");
         services.audit.note(event(Action::SecondFactorClosed).with_known("until", until), now);
     }
+    WrongCode { left, closed }
 }
 
 fn until(closed: Closed) -> Option<DateTime<Utc>> {
@@ -134,11 +142,10 @@ pub(super) async fn note_used_before(
     account_id: Uuid,
     place: &'static str,
     from: ClientAddress,
-) -> Result<(), Error> {
-    if let Some(factor) = store::second_factors::find(&services.store, account_id).await? {
-        note_wrong(services, &factor, place, from, services.clock.now());
-    }
-    Ok(())
+) -> Result<WrongCode, Error> {
+    let found = store::second_factors::find(&services.store, account_id).await?;
+    let wrong = found.map(|factor| note_wrong(services, &factor, place, from, services.clock.now()));
+    Ok(wrong.unwrap_or(WrongCode { left: 0, closed: None }))
 }
 
 /// The rights of a session that is opened in this transaction, which holds the account.

@@ -47,10 +47,20 @@ pub(super) async fn open_by_password(
     open(services, txn, account, (OpenedBy::Password, rights), client, now).await
 }
 
-/// Opens a session. The tokens must not leave the server before the commit.
+/// Inserts a session, and ends the one that was used longest ago if there are too many.
 ///
 /// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that created it), so that
-/// parallel sign-ins leave at most [`MOST_SESSIONS`] alive. The one that was used longest ago is ended first.
+/// parallel sign-ins leave at most [`MOST_SESSIONS`] alive.
+pub(super) async fn insert(txn: &Txn, session: &Session, now: DateTime<Utc>) -> Result<(), Error> {
+    let others = store::sessions::open(txn, session, now).await?;
+    if others >= MOST_SESSIONS {
+        let ended = store::sessions::close_oldest(txn, session, MOST_SESSIONS - 1, now).await?;
+        tracing::info!(user_id = %session.account_id, ended, "too many sessions: the oldest are ended");
+    }
+    Ok(())
+}
+
+/// Opens a session. The tokens must not leave the server before the commit.
 async fn open(
     services: &Services,
     txn: &Txn,
@@ -62,11 +72,7 @@ async fn open(
     let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
     let session = Session::open(ids, account, opened_by, client, services.tokens.policy(), now);
     let session = session.with_rights(rights);
-    let others = store::sessions::open(txn, &session, now).await?;
-    if others >= MOST_SESSIONS {
-        let ended = store::sessions::close_oldest(txn, &session, MOST_SESSIONS - 1, now).await?;
-        tracing::info!(user_id = %account.id, ended, "too many sessions: the oldest are ended");
-    }
+    insert(txn, &session, now).await?;
     Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
 }
 
