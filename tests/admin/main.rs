@@ -13,5 +13,7 @@ mod support;
 
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
+mod enrolment;
 mod gate;
+mod second_step;
 mod sign_in;

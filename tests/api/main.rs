@@ -71,6 +71,8 @@ mod retention;
 mod review_numbers;
 mod roles;
 mod schema;
+mod second_factor;
+mod second_factor_lock;
 mod seeds;
 mod service;
 mod sms;

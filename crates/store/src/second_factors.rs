@@ -38,7 +38,7 @@ pub async fn claim_attempt(
     let col = |column: Column| Expr::col((Entity, column));
     let in_a_row = || col(Column::Failures).add(1_i64);
     let closes = || in_a_row().gte(MOST_IN_A_ROW);
-    let is_same_day = || col(Column::DayBeganAt).gt(now - DAY);
+    let is_same_day = || col(Column::DayFailures).gt(0_i64).and(col(Column::DayBeganAt).gt(now - DAY));
     let in_the_day = || either(is_same_day(), col(Column::DayFailures).add(1_i64), Expr::value(1_i64));
     let locks = is_same_day().and(col(Column::DayFailures).add(1_i64).gte(MOST_IN_A_DAY));
     // A day that begins in the future was written by a clock that was ahead.
