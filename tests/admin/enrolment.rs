@@ -46,7 +46,7 @@ on_both! {
         assert_eq!(page.headers["referrer-policy"], "no-referrer");
         let app = app(&page);
         let again = browser.get(&link).await;
-        assert_eq!(super::enrolment::app(&again).code(&server), app.code(&server), "a reload shows the same key");
+        assert_eq!(super::app(&again).code(&server), app.code(&server), "a reload shows the same key");
         for (code, sentence) in [(app.wrong(&server).as_str(), "not the code for this key"), ("nonsense", "6 digits")] {
             browser.submit(&page, &link, &[("code", code)]).await.assert_status(422).assert_has(sentence);
         }
