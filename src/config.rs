@@ -264,7 +264,9 @@ fn factor_policy(reader: &mut Reader<'_>, is_prod: bool) -> FactorPolicy {
         }
     };
     if is_prod && policy == FactorPolicy::Optional {
-        reader.warn("STAFF_SECOND_FACTOR is optional: a stolen password of staff is enough to read all accounts");
+        reader.warn(
+            "STAFF_SECOND_FACTOR is optional: a stolen password of staff is enough to read all accounts",
+        );
     }
     policy
 }
@@ -342,7 +344,9 @@ impl Config {
     pub fn public_origin(&self) -> String {
         match &self.admin.public_origin {
             Some(origin) => origin.clone(),
-            None if self.bind_addr.ip().is_unspecified() => format!("http://localhost:{}", self.bind_addr.port()),
+            None if self.bind_addr.ip().is_unspecified() => {
+                format!("http://localhost:{}", self.bind_addr.port())
+            }
             None => format!("http://{}", self.bind_addr),
         }
     }

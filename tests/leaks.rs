@@ -286,7 +286,8 @@ mod leaks {
 
         /// Sets up a second factor, and signs in with right and wrong codes of it.
         async fn use_a_second_factor(&mut self) {
-            let answer = self.server.post("/api/register", json!({"username": "boss", "password": PASSWORD})).await;
+            let answer =
+                self.server.post("/api/register", json!({"username": "boss", "password": PASSWORD})).await;
             let user_id = self.keep(201, answer).text_at("/id");
             self.server.execute("UPDATE accounts SET role = 'admin' WHERE username = 'boss'").await;
             let link = self.server.enrolment_link(&user_id).await.path();

@@ -61,7 +61,7 @@ mod statements {
         ("POST /api/auth/logout-all", 5),
         ("POST /api/auth/confirm-code", 4),
         ("POST /api/auth/confirm", 6),
-        ("GET /api/auth/export", 5),
+        ("GET /api/auth/export", 6),
         ("POST /api/auth/change-phone", 5),
         // Rare: once in the life of an account.
         ("POST /api/auth/verify-change-phone", 19),

@@ -1,9 +1,7 @@
 //! The second factor of staff, and which sessions were opened with one.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
-    big_integer, boolean, text, text_null, timestamp_with_time_zone_null, uuid,
-};
+use sea_orm_migration::schema::{big_integer, boolean, text, text_null, timestamp_with_time_zone_null, uuid};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;

@@ -62,7 +62,9 @@ async fn set_up(visit: Visit<Staff>, form: Form) -> PageResult {
     }
     match second_factor::own_link(services, who.clone(), visit.from()).await? {
         OwnLink::Made(link) => visit.redirect(link.path().expose_secret(), None),
-        OwnLink::Enrolled => visit.redirect(ACCOUNT, Notice::warning("Your second factor is set up already.")),
+        OwnLink::Enrolled => {
+            visit.redirect(ACCOUNT, Notice::warning("Your second factor is set up already."))
+        }
         OwnLink::Required => {
             let text = "The second factor is required, so an admin makes the link that sets it up.";
             visit.redirect(ACCOUNT, Notice::warning(text))

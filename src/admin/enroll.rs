@@ -107,10 +107,9 @@ fn over(visit: &Visit<Guest>, offer: &Offer) -> PageResult {
             "This link was used already. If it was not you who used it, tell an admin at once. If you need a new link, ask an \
              admin to reset your second factor.",
         ),
-        Offer::Expired => (
-            StatusCode::GONE,
-            "This link has expired: links work for 24 hours. Ask an admin for a new one.",
-        ),
+        Offer::Expired => {
+            (StatusCode::GONE, "This link has expired: links work for 24 hours. Ask an admin for a new one.")
+        }
         Offer::Unknown | Offer::Live { .. } => (
             StatusCode::NOT_FOUND,
             "This link does not work. Check that you copied all of it. A newer link may have replaced it.",

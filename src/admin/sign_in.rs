@@ -107,7 +107,8 @@ async fn sign_in(visit: Visit<Guest>, form: Form) -> PageResult {
 
 const WRONG: &str = "The username or the password is wrong, or the account may not use this console.";
 
-const NOT_ENROLLED: &str = "This account needs a second factor, and none is set up yet. Ask an admin for an enrolment link.";
+const NOT_ENROLLED: &str =
+    "This account needs a second factor, and none is set up yet. Ask an admin for an enrolment link.";
 
 /// The browser, as the use case needs it.
 fn visitor(visit: &Visit<Guest>) -> Visitor {
@@ -188,7 +189,8 @@ async fn second_step(visit: Visit<Guest>, form: Form) -> PageResult {
         }
         SecondStep::Wrong(WrongCode { left, closed: None }) => {
             let tries = if left == 1 { "1 try is".to_owned() } else { format!("{left} tries are") };
-            let error = format!("The code is wrong, or it was used before. Wait for the next code. {tries} left.");
+            let error =
+                format!("The code is wrong, or it was used before. Wait for the next code. {tries} left.");
             code_form(&visit, StatusCode::UNAUTHORIZED, next, Some(&error), None)
         }
         SecondStep::NotEnrolled => code_form(&visit, StatusCode::FORBIDDEN, next, Some(NOT_ENROLLED), None),

@@ -31,7 +31,9 @@ pub fn reset(context: &Context, name: &str) -> Result<ExitCode, CommandError> {
             Reset::Own => Err("nobody resets their own second factor".into()),
         }
     })?;
-    print(format_args!("the second factor is removed, and the sessions of the account with rights have ended\n"))?;
+    print(format_args!(
+        "the second factor is removed, and the sessions of the account with rights have ended\n"
+    ))?;
     print(said(&config, &link))?;
     Ok(ExitCode::SUCCESS)
 }

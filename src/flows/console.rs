@@ -292,7 +292,8 @@ async fn open_second(
     // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
     store::owners::claim(&txn, who.account().id).await?;
-    let Some((_, account)) = session::recheck(&txn, who).await?.filter(|(_, account)| account.role > Role::User)
+    let Some((_, account)) =
+        session::recheck(&txn, who).await?.filter(|(_, account)| account.role > Role::User)
     else {
         return Ok(Second::Ended);
     };

@@ -151,11 +151,8 @@ impl Attempt {
                 return Ok(Compared::Wrong);
             }
         };
-        let new_hash = if hash.is_current() {
-            None
-        } else {
-            Some(self::hash(services, &Password::known(typed)).await?)
-        };
+        let new_hash =
+            if hash.is_current() { None } else { Some(self::hash(services, &Password::known(typed)).await?) };
         let phone = match login {
             Login::Phone(phone) => Some(phone.clone()),
             Login::Username(_) | Login::Email(_) => None,

@@ -17,8 +17,8 @@ use crate::{
         audit::{Action, Actor, Event},
         roles::AdminPermission,
         second_factor::{
-            CLOSED_FOR, Closed, EnrolmentToken, Factor, FactorCode, FactorPolicy, FactorProof, FactorSecret, Judged,
-            LINK_LIFE, LinkState, OWN_LINK_LIFE, RECOVERY_CODES, RecoveryCode, Rights, judge,
+            CLOSED_FOR, Closed, EnrolmentToken, Factor, FactorCode, FactorPolicy, FactorProof, FactorSecret,
+            Judged, LINK_LIFE, LinkState, OWN_LINK_LIFE, RECOVERY_CODES, RecoveryCode, Rights, judge,
         },
     },
     store::{self, Txn, second_factors::UsedFactor},
@@ -209,10 +209,9 @@ pub async fn offer(services: &Services, token: &EnrolmentToken) -> Result<Offer,
     }
     let found = store::accounts::find_with_hash(&services.store, link.account_id).await?;
     Ok(match found {
-        Some((account, _)) if account.is_active => Offer::Live {
-            secret: services.factor_keys.offered(account.id, token),
-            name: name_of(&account),
-        },
+        Some((account, _)) if account.is_active => {
+            Offer::Live { secret: services.factor_keys.offered(account.id, token), name: name_of(&account) }
+        }
         Some(_) | None => Offer::Unknown,
     })
 }
@@ -396,7 +395,11 @@ pub enum OwnLink {
 ///
 /// # Errors
 /// When the database does not answer: no link is made.
-pub async fn own_link(services: &Arc<Services>, who: SignedIn, from: ClientAddress) -> Result<OwnLink, Error> {
+pub async fn own_link(
+    services: &Arc<Services>,
+    who: SignedIn,
+    from: ClientAddress,
+) -> Result<OwnLink, Error> {
     run_to_completion(services, move |services| async move {
         if services.factor_policy == FactorPolicy::Required {
             return Ok(OwnLink::Required);

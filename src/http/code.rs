@@ -11,7 +11,7 @@ use super::{
     error::RequestError,
     fields::{self, Describe, Field, FieldErrors},
     json::Json,
-    password::{self, LoginPassword, LoginUsername, TotpCode, SignIn, SignedInData},
+    password::{self, LoginPassword, LoginUsername, SignIn, SignedInData, TotpCode},
     preferences::delivery_preferences,
 };
 use crate::{

@@ -59,9 +59,13 @@ impl Authenticator {
     /// A code that is wrong at this time.
     pub fn wrong(&self, server: &TestServer) -> String {
         let now = server.now().timestamp();
-        let near: Vec<String> =
-            (-2..=2).map(|step| self.code_at(DateTime::from_timestamp(now + 30 * step, 0).expect("a time"))).collect();
-        (0..).map(|number: u32| format!("{number:06}")).find(|code| !near.contains(code)).expect("a wrong code")
+        let near: Vec<String> = (-2..=2)
+            .map(|step| self.code_at(DateTime::from_timestamp(now + 30 * step, 0).expect("a time")))
+            .collect();
+        (0..)
+            .map(|number: u32| format!("{number:06}"))
+            .find(|code| !near.contains(code))
+            .expect("a wrong code")
     }
 }
 
@@ -87,7 +91,8 @@ impl TestServer {
         let Ok(Enrolled::Done(codes)) = second_factor::enrol(&self.services, token, code, from).await else {
             panic!("the code is right");
         };
-        app.recovery_codes = codes.iter().map(loopin_auth::domain::second_factor::RecoveryCode::shown).collect();
+        app.recovery_codes =
+            codes.iter().map(loopin_auth::domain::second_factor::RecoveryCode::shown).collect();
         self.advance(30);
         app
     }

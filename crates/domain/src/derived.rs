@@ -40,7 +40,8 @@ impl DerivedKey {
     pub(super) fn seal(&self, plain: &[u8], nonce: [u8; NONCE_LEN], bound_to: &[u8]) -> Vec<u8> {
         let mut sealed = plain.to_vec();
         let nonce_used = Nonce::assume_unique_for_key(nonce);
-        let Ok(()) = self.cipher().seal_in_place_append_tag(nonce_used, Aad::from(bound_to), &mut sealed) else {
+        let Ok(()) = self.cipher().seal_in_place_append_tag(nonce_used, Aad::from(bound_to), &mut sealed)
+        else {
             unreachable!("AES-GCM encrypts any text shorter than 64 GiB")
         };
         nonce.into_iter().chain(sealed).collect()
@@ -55,9 +56,7 @@ impl DerivedKey {
     }
 
     fn cipher(&self) -> LessSafeKey {
-        let Ok(key) = UnboundKey::new(&AES_256_GCM, &self.0) else {
-            unreachable!("the key has 256 bits")
-        };
+        let Ok(key) = UnboundKey::new(&AES_256_GCM, &self.0) else { unreachable!("the key has 256 bits") };
         LessSafeKey::new(key)
     }
 

@@ -144,8 +144,7 @@ fn forget_attempts(account_id: Uuid) -> UpdateMany<Entity> {
 
 /// How many recovery codes an account has left.
 pub async fn count_recovery_codes(db: &impl ConnectionTrait, account_id: Uuid) -> Result<u64, StoreError> {
-    let of_account =
-        recovery_code::Entity::find().filter(recovery_code::Column::AccountId.eq(account_id));
+    let of_account = recovery_code::Entity::find().filter(recovery_code::Column::AccountId.eq(account_id));
     Ok(of_account.count(db).await?)
 }
 
@@ -220,10 +219,9 @@ pub async fn insert_recovery_codes(
     account_id: Uuid,
     hashes: Vec<String>,
 ) -> Result<(), StoreError> {
-    let rows = hashes.into_iter().map(|hash| recovery_code::ActiveModel {
-        account_id: Set(account_id),
-        code_hash: Set(hash),
-    });
+    let rows = hashes
+        .into_iter()
+        .map(|hash| recovery_code::ActiveModel { account_id: Set(account_id), code_hash: Set(hash) });
     recovery_code::Entity::insert_many(rows).exec_without_returning(db).await?;
     Ok(())
 }
@@ -232,7 +230,8 @@ pub async fn insert_recovery_codes(
 pub async fn purge(db: &impl ConnectionTrait, account_id: Uuid) -> Result<bool, StoreError> {
     let codes = recovery_code::Entity::delete_many();
     codes.filter(recovery_code::Column::AccountId.eq(account_id)).exec(db).await?;
-    let removed = Entity::delete_many().filter(Column::AccountId.eq(account_id)).exec_with_returning(db).await?;
+    let removed =
+        Entity::delete_many().filter(Column::AccountId.eq(account_id)).exec_with_returning(db).await?;
     Ok(removed.iter().any(|row| row.secret.is_some()))
 }
 

@@ -10,7 +10,8 @@ use sea_orm::{
 use super::{
     DatabaseSettings, Store,
     entities::{
-        account, audit, budget, challenge, event_interest, lead, message, recovery_code, second_factor, session,
+        account, audit, budget, challenge, event_interest, lead, message, recovery_code, second_factor,
+        session,
     },
     error::{Fate, fate_of, is_outage_code},
 };

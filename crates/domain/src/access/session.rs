@@ -186,7 +186,8 @@ impl Session {
     /// user.
     #[must_use]
     pub fn limited(self, policy: FactorPolicy) -> Self {
-        let role = if policy == FactorPolicy::Required && !self.has_second_factor { Role::User } else { self.role };
+        let role =
+            if policy == FactorPolicy::Required && !self.has_second_factor { Role::User } else { self.role };
         Self { role, ..self }
     }
 

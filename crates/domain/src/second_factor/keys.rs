@@ -152,7 +152,11 @@ impl FactorKeys {
 impl Keys {
     fn derive(secret: &SecretString) -> Self {
         let key = DerivedKey::new(secret, b"loopin-auth/second-factor");
-        Self { seal: key.child(b"seal"), recovery: key.child(b"recovery"), enrolment: key.child(b"enrolment") }
+        Self {
+            seal: key.child(b"seal"),
+            recovery: key.child(b"recovery"),
+            enrolment: key.child(b"enrolment"),
+        }
     }
 
     fn recovery_hash(&self, account_id: Uuid, code: &RecoveryCode) -> String {

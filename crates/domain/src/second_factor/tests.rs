@@ -72,7 +72,8 @@ fn only_codes_are_read() {
     for text in ["abcd-efgh-ij27", "ABCDEFGHIJ27", "abcd efgh ij27"] {
         assert!(matches!(FactorCode::parse(text), Ok(FactorCode::Recovery(_))), "{text}");
     }
-    for text in ["", "12345", "1234567", "१२३४५६", "abcd-efgh-ij10", "abcd", "+12345", &"1".repeat(65)] {
+    for text in ["", "12345", "1234567", "१२३४५६", "abcd-efgh-ij10", "abcd", "+12345", &"1".repeat(65)]
+    {
         assert_eq!(FactorCode::parse(text).err(), Some(InvalidFactorCode), "{text}");
     }
 }
@@ -123,7 +124,9 @@ fn a_used_code_is_wrong_and_so_is_an_older_one() {
     let keys = keys("key", &[]);
     let now = at(1_234_567_890);
     let step = 1_234_567_890 / 30;
-    for (last_step, is_right) in [(0, true), (step - 1, true), (step, false), (step + 1, false), (step + 2, true)] {
+    for (last_step, is_right) in
+        [(0, true), (step - 1, true), (step, false), (step + 1, false), (step + 2, true)]
+    {
         let judged = judge(&factor(&keys, last_step), &app("005924"), &keys, [0; 12], now);
         assert_eq!(matches!(judged, Judged::Right(_)), is_right, "{}", last_step - step);
     }
@@ -133,7 +136,8 @@ fn a_used_code_is_wrong_and_so_is_an_older_one() {
 #[test]
 fn a_secret_of_an_earlier_key_is_encrypted_again() {
     let (old, new) = (keys("old", &[]), keys("new", &["old"]));
-    let judged = |keys: &FactorKeys| judge(&factor(&old, 0), &app("005924"), keys, [9; 12], at(1_234_567_890));
+    let judged =
+        |keys: &FactorKeys| judge(&factor(&old, 0), &app("005924"), keys, [9; 12], at(1_234_567_890));
     let Judged::Right(proof) = judged(&new) else { panic!("the code is right") };
     let ProofKind::Step { renewed: Some(renewed), .. } = proof.kind() else { panic!("{:?}", proof.kind()) };
     assert!(keys("new", &[]).open(ACCOUNT, renewed).is_some());
@@ -154,7 +158,11 @@ fn who_needs_what_after_the_password() {
         (Role::Admin, true, Code, Code),
     ] {
         for (policy, expected) in [(FactorPolicy::Required, required), (FactorPolicy::Optional, optional)] {
-            assert_eq!(policy.after_password(role, is_enrolled), expected, "{role:?} {is_enrolled} {policy:?}");
+            assert_eq!(
+                policy.after_password(role, is_enrolled),
+                expected,
+                "{role:?} {is_enrolled} {policy:?}"
+            );
             let rights = Rights::of_password(policy, role, is_enrolled);
             assert_eq!(rights.role() == role, expected == Nothing || role == Role::User);
             assert!(!rights.has_second_factor());
