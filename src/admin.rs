@@ -10,12 +10,14 @@
 //! 3. Lists show no whole number ([`crate::domain::phone::PhoneNumber::masked`]) and link by row ids. A page that shows one
 //!    calls [`Visit::note_shown`].
 
+mod account;
 mod assets;
 mod audit;
 mod console;
 mod cookies;
 mod dashboard;
 mod delivery;
+mod enroll;
 mod error;
 mod figures;
 mod form;
@@ -52,5 +54,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = leads::pages(console);
     let console = messages::pages(console);
     let console = delivery::pages(console);
+    let console = enroll::pages(console);
+    let console = account::pages(console);
     dashboard::pages(console)
 }

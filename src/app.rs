@@ -18,6 +18,7 @@ use crate::{
     domain::{
         access::TokenKeys, bot_check::PowKeys, console::ConsoleKeys, credentials::HashError,
         delivery::Channel, device::DeviceKeys, otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
+        second_factor::FactorKeys,
     },
     flows::{
         self, Services,
@@ -121,6 +122,8 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         otp: config.otp,
         budgets: config.budgets.clone(),
         devices: DeviceKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+        factor_policy: config.factor_policy,
+        factor_keys: FactorKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         review: config.safety.review.clone(),
         retention: config.retention,
         stale_after: config.safety.stale_after,

@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod output;
 pub mod prefixes;
 pub mod purge;
+pub mod second_factor;
 pub mod serve;
 pub mod settings;
 pub mod sms;

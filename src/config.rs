@@ -53,6 +53,7 @@ use crate::{
         phone::Region,
         profile::PictureHosts,
         retention::Retention,
+        second_factor::FactorPolicy,
     },
     http::EdgeSettings,
     random::Random,
@@ -112,6 +113,8 @@ pub struct Config {
     pub zone: Tz,
     /// `NAME_MIN_CHARACTERS`
     pub name_min_chars: u64,
+    /// `STAFF_SECOND_FACTOR`
+    pub factor_policy: FactorPolicy,
     /// Review numbers, recycled numbers, and hiding whether accounts exist.
     pub safety: SafetySettings,
     /// How long old rows are kept.
@@ -224,6 +227,7 @@ impl Config {
             zone,
             retention: retention::retention(reader),
             name_min_chars: reader.number("NAME_MIN_CHARACTERS", 3, 1, 10).unsigned_abs(),
+            factor_policy: factor_policy(reader, is_prod),
             safety: safety::safety(reader, otp.length, region, zone),
             picture_hosts: if is_prod { PictureHosts::PublicOnly } else { PictureHosts::Any },
             sms,
@@ -252,6 +256,25 @@ impl Config {
         }
         config
     }
+}
+
+fn factor_policy(reader: &mut Reader<'_>, is_prod: bool) -> FactorPolicy {
+    let default = if is_prod { FactorPolicy::Required } else { FactorPolicy::Optional };
+    let policy = match reader.text("STAFF_SECOND_FACTOR").map(|text| text.to_ascii_lowercase()).as_deref() {
+        None => default,
+        Some("required") => FactorPolicy::Required,
+        Some("optional") => FactorPolicy::Optional,
+        Some(_) => {
+            reader.problem("STAFF_SECOND_FACTOR must be required or optional");
+            default
+        }
+    };
+    if is_prod && policy == FactorPolicy::Optional {
+        reader.warn(
+            "STAFF_SECOND_FACTOR is optional: a stolen password of staff is enough to read all accounts",
+        );
+    }
+    policy
 }
 
 fn bind_addr(reader: &mut Reader<'_>, is_prod: bool) -> SocketAddr {
@@ -322,6 +345,18 @@ fn otp(reader: &mut Reader<'_>) -> OtpPolicy {
 }
 
 impl Config {
+    /// The scheme and host under which browsers reach the server: those of `PUBLIC_BASE_URL`, else its own address.
+    #[must_use]
+    pub fn public_origin(&self) -> String {
+        match &self.admin.public_origin {
+            Some(origin) => origin.clone(),
+            None if self.bind_addr.ip().is_unspecified() => {
+                format!("http://localhost:{}", self.bind_addr.port())
+            }
+            None => format!("http://{}", self.bind_addr),
+        }
+    }
+
     /// Whether messages go to the inbox of test mode.
     #[must_use]
     pub fn is_test_mode(&self) -> bool {

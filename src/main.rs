@@ -9,10 +9,10 @@ use loopin_auth::{
     clock::Clock,
     commands::{
         CommandError, Context, audit,
-        cli::{AuditCommand, Cli, Command, KeysCommand, SmsCommand},
+        cli::{AuditCommand, Cli, Command, KeysCommand, SecondFactorCommand, SmsCommand},
         createsuperuser, doctor, keys, migrate, openapi,
         output::print_error,
-        prefixes, purge, serve, settings, sms, unlock,
+        prefixes, purge, second_factor, serve, settings, sms, unlock,
     },
     config::Sources,
     random::Random,
@@ -48,6 +48,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
         Command::Audit { command: None, options } => audit::run(context, &options),
         Command::Prefixes { command } => prefixes::run(context, command),
         Command::Unlock { phone } => unlock::run(context, &phone),
+        Command::SecondFactor(SecondFactorCommand::Reset { name }) => second_factor::reset(context, &name),
         Command::Sms(SmsCommand::Test(options)) => sms::run(context, &options),
         Command::Keys(KeysCommand::Generate { algorithm, out }) => keys::run(algorithm, &out),
     }

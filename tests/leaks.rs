@@ -21,6 +21,7 @@ mod leaks {
 
     use poem::http::Method;
     use sea_orm::{ConnectionTrait, DbBackend, Statement};
+    use secrecy::ExposeSecret;
     use serde_json::json;
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
@@ -43,6 +44,8 @@ mod leaks {
         answers: Vec<Answer>,
         codes: Vec<String>,
         tokens: Vec<String>,
+        /// Keys and codes of second factors, and the tokens of enrolment links.
+        factor_secrets: Vec<String>,
     }
 
     impl Walk {
@@ -59,7 +62,8 @@ mod leaks {
                 ("TWILIO_API_BASE_URL", url.as_str()),
             ];
             let server = TestServer::with(database, &settings).await;
-            let walk = Self { server, twilio, answers: Vec::new(), codes: Vec::new(), tokens: Vec::new() };
+            let (answers, codes, tokens) = (Vec::new(), Vec::new(), Vec::new());
+            let walk = Self { server, twilio, answers, codes, tokens, factor_secrets: Vec::new() };
             walk.twilio_accepts_everything().await;
             walk
         }
@@ -246,6 +250,36 @@ mod leaks {
             self.server.execute("ALTER TABLE away RENAME TO accounts").await;
         }
 
+        /// Sets up a second factor, and signs in with right and wrong codes of it.
+        async fn use_a_second_factor(&mut self) {
+            let answer =
+                self.server.post("/api/register", json!({"username": "boss", "password": PASSWORD})).await;
+            let user_id = self.keep(201, answer).text_at("/id");
+            self.server.execute("UPDATE accounts SET role = 'admin' WHERE username = 'boss'").await;
+            let link = self.server.enrolment_link(&user_id).await.path();
+            let link = link.expose_secret();
+            let page = self.server.get(link).await;
+            assert_eq!(page.status.as_u16(), 200, "{}", page.text);
+            let key = page.text.split_once("<code class=\"key\">").unwrap().1.split_once('<').unwrap().0;
+            self.factor_secrets.push(key.replace(' ', ""));
+            self.factor_secrets.push(link.rsplit('/').next().unwrap().to_owned());
+            let app = self.server.enrol(&user_id).await;
+            let codes = [app.code(&self.server), app.recovery_codes[0].clone(), app.wrong(&self.server)];
+            for code in [&codes[0], &codes[0], &codes[1], &codes[2], &codes[0].replace('0', "x")] {
+                let body = json!({"username": "boss", "password": PASSWORD, "totp_code": code});
+                let answer = self.server.post("/api/auth/login", body).await;
+                if answer.status.as_u16() == 200 {
+                    self.keep(200, answer);
+                } else {
+                    self.keep(422, answer);
+                }
+            }
+            self.factor_secrets.extend(app.recovery_codes.iter().cloned());
+            self.factor_secrets.extend(app.recovery_codes.iter().map(|code| code.replace('-', "")));
+            let app_codes = codes.iter().filter(|code| code.len() == 6).map(|code| format!("\"{code}\""));
+            self.factor_secrets.extend(app_codes);
+        }
+
         async fn fail_to_send(&mut self) {
             let told = |status: u16, code: u64| {
                 ResponseTemplate::new(status).set_body_json(json!({
@@ -324,6 +358,7 @@ mod leaks {
         walk.sign_up_and_log_in().await;
         walk.send_in_wrong_fields().await;
         walk.use_passwords().await;
+        walk.use_a_second_factor().await;
         walk.fail_to_send().await;
         walk.fail_in_the_database().await;
         assert!(walk.codes.len() >= 9 && walk.tokens.len() >= 6, "codes and tokens were collected");
@@ -349,6 +384,14 @@ mod leaks {
             let signature = token.rsplit('.').next().unwrap();
             assert_is_nowhere(signature, "a token", "the log", &log);
             assert_is_nowhere(signature, "a token", "a row", &rows);
+        }
+        assert!(walk.factor_secrets.len() > 20, "secrets of second factors were collected");
+        for secret in &walk.factor_secrets {
+            assert_is_nowhere(secret, "a secret of a second factor", "the log", &log);
+            assert_is_nowhere(secret, "a secret of a second factor", "a row", &rows);
+            for answer in &walk.answers {
+                assert_is_nowhere(secret, "a secret of a second factor", "an answer", &answer.text);
+            }
         }
         for phone in [PHONE, OTHER_PHONE, UNREACHABLE] {
             assert_is_nowhere(phone.trim_start_matches('+'), "a whole phone number", "the log", &log);

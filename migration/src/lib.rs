@@ -24,6 +24,7 @@ mod m20261121_000010_audit;
 mod m20261121_000011_safety;
 mod m20261127_000012_retention;
 mod m20261127_000013_cap_alarms;
+mod m20261127_000014_second_factors;
 mod m20261127_000015_search;
 mod m20261127_000016_leads;
 mod m20261127_000017_delivery_days;
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000011_safety::Migration),
             Box::new(m20261127_000012_retention::Migration),
             Box::new(m20261127_000013_cap_alarms::Migration),
+            Box::new(m20261127_000014_second_factors::Migration),
             Box::new(m20261127_000015_search::Migration),
             Box::new(m20261127_000016_leads::Migration),
             Box::new(m20261127_000017_delivery_days::Migration),

@@ -45,7 +45,7 @@ pub enum Command {
         #[arg(long)]
         markdown: bool,
     },
-    /// Create an admin account; asks for missing arguments and for the password
+    /// Create an admin account and print a link for its second factor; asks for missing arguments and for the password
     ///
     /// The password is never an argument, because other users of the machine can see those. Scripts use --noinput and
     /// --username, and set the environment variable `LOOPIN_SUPERUSER_PASSWORD`.
@@ -69,6 +69,9 @@ pub enum Command {
         /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
         phone: String,
     },
+    /// Manage the second factors of staff
+    #[command(subcommand, name = "second-factor")]
+    SecondFactor(SecondFactorCommand),
     /// Test sending messages
     #[command(subcommand)]
     Sms(SmsCommand),
@@ -110,6 +113,15 @@ pub enum PrefixesCommand {
     Close {
         /// A country code and four digits: +916205
         prefix: PrefixName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecondFactorCommand {
+    /// Remove a lost second factor, unlock the account, and print a link for a new one; first make sure who asks
+    Reset {
+        /// The username, the e-mail address, or the verified phone
+        name: String,
     },
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{CommandError, Context, NOT_MIGRATED, output::print, runtime};
+use super::{CommandError, Context, NOT_MIGRATED, output::print, runtime, second_factor::said};
 use crate::{
     domain::credentials::{Email, Password, Username},
     flows::users::{self, AdminMade},
@@ -41,7 +41,7 @@ struct NewAdmin {
     password: Password,
 }
 
-/// Creates an admin. All questions come first, so that a cancelled command changes nothing.
+/// Creates an admin, and prints the link that sets up the second factor. All questions come first, so that a cancelled command changes nothing.
 ///
 /// # Errors
 /// When the settings or the answers are wrong, a name is taken, or the database is not migrated or does not answer.
@@ -57,8 +57,8 @@ pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandErro
     })?;
     let name = admin.username.as_str();
     match made {
-        AdminMade::Made(id) => {
-            print(format_args!("{name} is an admin now, with the id {id}\n"))?;
+        AdminMade::Made { id, link } => {
+            print(format_args!("{name} is an admin now, with the id {id}\n{}", said(&config, &link)))?;
             Ok(ExitCode::SUCCESS)
         }
         AdminMade::UsernameTaken => Err(format!("the username {name} is taken").into()),

@@ -1,4 +1,4 @@
-//! Sessions of the admin console: signing in, the session behind a cookie, signing out. The session's row is one like any
+//! Sessions of the admin console: signing in by two steps, the session behind a cookie, signing out. The session's row is one like any
 //! other, so whatever ends the sessions of an account ends this one too.
 
 use std::sync::Arc;
@@ -9,12 +9,14 @@ use uuid::Uuid;
 
 use super::{
     Error, Services,
-    password::{self, Entered},
-    run_to_completion, session,
+    password::{self, AcceptedPassword, Attempt, ClaimedAccount, Compared},
+    run_to_completion,
+    second_factor::{self, CodeCheck, WrongCode},
+    session, transaction,
 };
 use crate::{
     domain::{
-        access::{self, Client, SignedIn},
+        access::{self, Client, OpenedBy, SignedIn},
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
@@ -23,9 +25,13 @@ use crate::{
         credentials::Login,
         phone::PhoneNumber,
         roles::StaffPermission,
+        second_factor::{AfterPassword, Closed, FactorCode, FactorProof, Rights},
     },
-    store::{self, Txn},
+    store::{self, Txn, second_factors::UsedFactor},
 };
+
+/// How a session of the console is opened, for the audit log and the metrics.
+const BY: &str = "console";
 
 /// A new cookie, which opens nothing yet.
 #[must_use]
@@ -63,6 +69,10 @@ pub async fn find(
 pub enum ConsoleSignIn {
     /// The user is signed in, with this cookie.
     In(ConsoleCookie),
+    /// The password is right. With this cookie the user gives a code of the second factor.
+    Code(ConsoleCookie),
+    /// The password is right, and the account needs a second factor but has none.
+    Enrolment,
     /// The name or the password is wrong, or the account has no rights here.
     Wrong,
     /// Both are right, but the account is disabled.
@@ -71,7 +81,18 @@ pub enum ConsoleSignIn {
     Refused(BudgetExceeded),
 }
 
-/// Signs a member of staff in.
+/// The browser that signs in.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// As the list of sessions shows it.
+    pub client: Client,
+    /// Its address.
+    pub from: ClientAddress,
+    /// The session of its cookie, which the new one replaces.
+    pub session: Option<Uuid>,
+}
+
+/// The first step of the sign-in: name and password of a member of staff.
 ///
 /// # Errors
 /// When the database does not answer: no session is opened.
@@ -79,43 +100,211 @@ pub async fn sign_in(
     services: &Arc<Services>,
     login: Login,
     typed: SecretString,
-    client: Client,
-    from: ClientAddress,
+    visitor: Visitor,
 ) -> Result<ConsoleSignIn, Error> {
-    let tokens = match password::sign_in(services, login, typed, client.clone(), from).await? {
-        Entered::In(tokens) => tokens,
-        Entered::Wrong => return Ok(ConsoleSignIn::Wrong),
-        Entered::Disabled => return Ok(ConsoleSignIn::Disabled),
-        Entered::Refused(exceeded) => return Ok(ConsoleSignIn::Refused(exceeded)),
+    let attempt = match Attempt::begin(services, login, typed, visitor.from).await? {
+        Ok(attempt) => attempt,
+        Err(exceeded) => return Ok(ConsoleSignIn::Refused(exceeded)),
     };
-    run_to_completion(services, move |services| async move {
-        let now = services.clock.now();
-        let txn = services.store.begin().await?;
-        let found = store::sessions::find_with_account(&txn, tokens.sid).await?;
-        store::sessions::close(&txn, tokens.sid, now).await?;
-        let entered = match found {
-            Some((_, account)) if account.role > Role::User => {
-                ConsoleSignIn::In(open(&services, &txn, &account, client, now).await?)
-            }
-            Some(_) | None => ConsoleSignIn::Wrong,
+    // If the password changes in the meantime, the guess is compared with the new one, so this ends.
+    loop {
+        let accepted = match attempt.compare(services, BY).await? {
+            Compared::Right(accepted) => accepted,
+            // Only staff learn that their password is right.
+            Compared::Wrong | Compared::Disabled(Role::User) => return Ok(ConsoleSignIn::Wrong),
+            Compared::Disabled(Role::Staff | Role::Admin) => return Ok(ConsoleSignIn::Disabled),
         };
-        txn.commit().await?;
-        Ok(entered)
+        if let Some(entered) = enter(services, accepted, visitor.clone()).await? {
+            return Ok(entered);
+        }
+    }
+}
+
+/// Opens a session after a right password. `None` when the password was changed since it was compared.
+async fn enter(
+    services: &Arc<Services>,
+    accepted: AcceptedPassword,
+    visitor: Visitor,
+) -> Result<Option<ConsoleSignIn>, Error> {
+    run_to_completion(services, move |services| async move {
+        let (now, id) = (services.clock.now(), accepted.account.id);
+        let entered = match transaction(|| open_first(&services, &accepted, &visitor, now)).await? {
+            Some(entered) => entered,
+            None => return Ok(None),
+        };
+        let refused = |reason: &'static str| {
+            let event = Event::by_stranger(Action::SignInRefused).about(id).from(visitor.from);
+            services.audit.note(event.with("by", BY).with("reason", reason), now);
+        };
+        match &entered {
+            ConsoleSignIn::In(cookie) => note_signed_in(&services, id, cookie, None, visitor.from),
+            ConsoleSignIn::Enrolment => refused("not_enrolled"),
+            ConsoleSignIn::Disabled => refused("account_disabled"),
+            ConsoleSignIn::Wrong => refused("not_staff"),
+            ConsoleSignIn::Code(_) | ConsoleSignIn::Refused(_) => {}
+        }
+        // The guess of an account without rights stays charged, like that of a wrong password.
+        if !matches!(entered, ConsoleSignIn::Wrong) {
+            accepted.refund(&services).await;
+        }
+        Ok(Some(entered))
     })
     .await
 }
 
+async fn open_first(
+    services: &Services,
+    accepted: &AcceptedPassword,
+    visitor: &Visitor,
+    now: DateTime<Utc>,
+) -> Result<Option<ConsoleSignIn>, Error> {
+    // Dropping the transaction rolls it back.
+    let txn = services.store.begin().await?;
+    let account = match password::claim_account(&txn, accepted).await? {
+        ClaimedAccount::Active(account) => account,
+        ClaimedAccount::Disabled => return Ok(Some(ConsoleSignIn::Disabled)),
+        ClaimedAccount::Changed => return Ok(None),
+    };
+    if account.role == Role::User {
+        return Ok(Some(ConsoleSignIn::Wrong));
+    }
+    let is_enrolled = store::second_factors::find(&txn, account.id).await?.is_some();
+    let next = services.factor_policy.after_password(account.role, is_enrolled);
+    if next == AfterPassword::Enrolment {
+        return Ok(Some(ConsoleSignIn::Enrolment));
+    }
+    // Until the code is given these are the rights of a user.
+    let rights = Rights::of_password(services.factor_policy, account.role, is_enrolled);
+    let cookie = open(services, &txn, &account, rights, visitor, now).await?;
+    txn.commit().await?;
+    Ok(Some(match next {
+        AfterPassword::Code => ConsoleSignIn::Code(cookie),
+        AfterPassword::Nothing | AfterPassword::Enrolment => ConsoleSignIn::In(cookie),
+    }))
+}
+
+/// Opens a session with a new id, in place of the browser's earlier one.
 async fn open(
     services: &Services,
     txn: &Txn,
     account: &Account,
-    client: Client,
+    rights: Rights,
+    visitor: &Visitor,
     now: DateTime<Utc>,
 ) -> Result<ConsoleCookie, Error> {
+    if let Some(earlier) = visitor.session {
+        store::sessions::close(txn, earlier, now).await?;
+    }
     let cookie = ConsoleCookie::new(services.random.id(now), services.random.bytes());
-    let session = console::open_session(&cookie, account, account.role, client, now);
-    store::sessions::open(txn, &session, now).await?;
+    let session = console::open_session(&cookie, account, rights, visitor.client.clone(), now);
+    session::insert(txn, &session, now).await?;
     Ok(cookie)
+}
+
+fn note_signed_in(
+    services: &Services,
+    id: Uuid,
+    cookie: &ConsoleCookie,
+    second_factor: Option<&'static str>,
+    from: ClientAddress,
+) {
+    services.metrics.sign_in(BY);
+    let event = Event::by_owner(Action::SignedIn, id).from(from).with("by", BY);
+    let event = event.with("sid", cookie.session()).with_known("second_factor", second_factor);
+    services.audit.note(event, services.clock.now());
+}
+
+/// Whether a session waits for the second step of its sign-in.
+#[must_use]
+pub fn is_waiting(who: &SignedIn) -> bool {
+    who.session().opened_by == OpenedBy::Console && who.session().role == Role::User
+}
+
+/// The outcome of the second step of the sign-in.
+#[derive(Debug)]
+pub enum SecondStep {
+    /// The user is signed in, with this cookie.
+    In(ConsoleCookie),
+    /// The code is wrong, or was used before.
+    Wrong(WrongCode),
+    /// Not judged: too many wrong codes.
+    Closed(Closed),
+    /// The account has no second factor any more.
+    NotEnrolled,
+    /// The server cannot decrypt the factor.
+    Unreadable,
+    /// The session of the first step has ended, or the account lost its rights.
+    Ended,
+}
+
+/// The second step of the sign-in: a code of the second factor.
+///
+/// # Errors
+/// When the database does not answer: no session is opened.
+pub async fn second_step(
+    services: &Arc<Services>,
+    who: SignedIn,
+    code: FactorCode,
+    visitor: Visitor,
+) -> Result<SecondStep, Error> {
+    run_to_completion(services, move |services| async move {
+        let (now, id) = (services.clock.now(), who.account().id);
+        if !is_waiting(&who) || who.account().role == Role::User {
+            return Ok(SecondStep::Ended);
+        }
+        let proof = match second_factor::check(&services, id, &code, BY, visitor.from).await? {
+            CodeCheck::Right(proof) => proof,
+            CodeCheck::Wrong(wrong) => return Ok(SecondStep::Wrong(wrong)),
+            CodeCheck::Closed(closed) => return Ok(SecondStep::Closed(closed)),
+            CodeCheck::NotEnrolled => return Ok(SecondStep::NotEnrolled),
+            CodeCheck::Unreadable => return Ok(SecondStep::Unreadable),
+        };
+        match transaction(|| open_second(&services, &who, &proof, &visitor, now)).await? {
+            Second::In(cookie, used) => {
+                note_signed_in(&services, id, &cookie, Some(proof.name()), visitor.from);
+                second_factor::note_recovery(&services, id, &used, visitor.from, now);
+                Ok(SecondStep::In(cookie))
+            }
+            Second::Used => {
+                let wrong = second_factor::note_used_before(&services, id, BY, visitor.from).await?;
+                Ok(SecondStep::Wrong(wrong))
+            }
+            Second::Ended => Ok(SecondStep::Ended),
+        }
+    })
+    .await
+}
+
+enum Second {
+    In(ConsoleCookie, UsedFactor),
+    /// Another request used the code.
+    Used,
+    Ended,
+}
+
+async fn open_second(
+    services: &Services,
+    who: &SignedIn,
+    proof: &FactorProof,
+    visitor: &Visitor,
+    now: DateTime<Utc>,
+) -> Result<Second, Error> {
+    // Dropping the transaction rolls it back.
+    let txn = services.store.begin().await?;
+    store::owners::claim(&txn, who.account().id).await?;
+    let Some((_, account)) =
+        session::recheck(&txn, who).await?.filter(|(_, account)| account.role > Role::User)
+    else {
+        return Ok(Second::Ended);
+    };
+    let Some(used) = store::second_factors::consume(&txn, proof).await? else {
+        return Ok(Second::Used);
+    };
+    store::sessions::close(&txn, who.session().id, now).await?;
+    let rights = Rights::of_second_factor(account.role);
+    let cookie = open(services, &txn, &account, rights, visitor, now).await?;
+    txn.commit().await?;
+    Ok(Second::In(cookie, used))
 }
 
 /// Ends a session of the console.

@@ -31,6 +31,7 @@ use crate::{
         pseudonym::Pseudonyms,
         retention::Retention,
         review::ReviewNumbers,
+        second_factor::{FactorKeys, FactorPolicy},
         settings::Report,
     },
     random::Random,
@@ -65,6 +66,7 @@ pub mod purge;
 mod recycled;
 pub mod registration;
 mod request_code;
+pub mod second_factor;
 pub mod session;
 pub mod sessions;
 pub mod signup;
@@ -100,6 +102,10 @@ pub struct Services {
     pub budgets: BudgetPolicy,
     /// The keys that sign device tokens.
     pub devices: DeviceKeys,
+    /// Whether staff need a second factor.
+    pub factor_policy: FactorPolicy,
+    /// The keys that encrypt second factors.
+    pub factor_keys: FactorKeys,
     /// The phones with a fixed code, for app reviewers.
     pub review: ReviewNumbers,
     /// How long an account may be unused before its phone counts as recycled; `None`: never.

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::{
     Error, Services,
     budget::{self, BudgetClaim},
-    run_to_completion, session, transaction,
+    run_to_completion,
+    second_factor::{self, CodeCheck},
+    session, transaction,
 };
 use crate::{
     domain::{
@@ -25,20 +27,24 @@ use crate::{
         credentials::{Login, Password, PasswordHash},
         phone::PhoneNumber,
         pseudonym::Pseudonym,
+        second_factor::{FactorCode, FactorProof},
         sign_in::{SignIn, judge},
     },
-    store,
+    store::{self, Txn, second_factors::UsedFactor},
 };
 
 /// The audit entry of a sign-in by password.
 pub(super) fn signed_in(id: Uuid, tokens: &TokenPair, from: ClientAddress) -> Event {
-    Event::by_owner(Action::SignedIn, id).from(from).with("by", "password").with("sid", tokens.sid)
+    Event::by_owner(Action::SignedIn, id).from(from).with("by", BY).with("sid", tokens.sid)
 }
+
+/// How a session of the API is opened here, for the audit log and the metrics.
+const BY: &str = "password";
 
 /// The outcome of a sign-in by name and password.
 #[derive(Debug)]
 pub enum Entered {
-    /// The user is signed in.
+    /// The user is signed in. Without the second factor that the account needs, the session has the rights of a user.
     In(TokenPair),
     /// The name or the password is wrong.
     Wrong,
@@ -74,12 +80,90 @@ pub(super) fn tried_too_often(who: Uuid, exceeded: &BudgetExceeded, from: Client
 }
 
 fn refused_by(event: Event, exceeded: &BudgetExceeded) -> Event {
-    let event = event.with("by", "password").with("budget", exceeded.budget.as_str());
+    let event = event.with("by", BY).with("budget", exceeded.budget.as_str());
     event.with_known("retry_after", exceeded.retry_after)
 }
 
-/// Signs in by name and password. An unknown name costs the same as a wrong password: two statements, one hash and the
-/// same budgets, so that time and limits do not reveal which names exist.
+/// The attempt to sign in with a name and a password, for the API and for the console. Its guess is charged.
+#[derive(Debug)]
+#[must_use = "the password is not compared yet"]
+pub(super) struct Attempt {
+    login: Login,
+    typed: SecretString,
+    from: ClientAddress,
+    budget_claim: Arc<BudgetClaim>,
+}
+
+/// The outcome of comparing a password.
+#[derive(Debug)]
+pub(super) enum Compared {
+    /// It is right.
+    Right(AcceptedPassword),
+    /// The name or the password is wrong.
+    Wrong,
+    /// Both are right, but the account is disabled. It has this role.
+    Disabled(Role),
+}
+
+impl Attempt {
+    /// Charges a guess. An unknown name costs the same as a known one: two statements, one hash and the same budgets, so that
+    /// time and limits do not reveal which names exist.
+    pub(super) async fn begin(
+        services: &Services,
+        login: Login,
+        typed: SecretString,
+        from: ClientAddress,
+    ) -> Result<Result<Self, BudgetExceeded>, Error> {
+        let name = login_hash(services, &login);
+        Ok(match claim_password_guess(services, &name, from, services.clock.now()).await? {
+            Ok(budget_claim) => Ok(Self { login, typed, from, budget_claim: Arc::new(budget_claim) }),
+            Err(exceeded) => {
+                let event = refusal(services, Action::SignInRefused, &login, None, from);
+                services.audit.note(refused_by(event, &exceeded), services.clock.now());
+                Err(exceeded)
+            }
+        })
+    }
+
+    /// Compares the password with the account's hash. The caller calls this again when the hash was changed before the session
+    /// could be opened ([`claim_account`]): the guess is then compared with the new one.
+    pub(super) async fn compare(&self, services: &Services, place: &'static str) -> Result<Compared, Error> {
+        let Self { login, typed, from, budget_claim } = self;
+        let (found, hash) = match store::accounts::find_credentials(&services.store, login).await? {
+            Some((account, hash)) => (Some(account), hash),
+            None => (None, None),
+        };
+        let is_right = services.hasher.verify(hash.as_ref(), typed).await;
+        let id = found.as_ref().map(|account| account.id);
+        let role = found.as_ref().map_or(Role::User, |account| account.role);
+        let (account, hash) = match (judge(found, is_right), hash) {
+            (SignIn::Right(account), Some(hash)) => (account, hash),
+            (SignIn::Disabled, _) => {
+                refund_password_guess(services, budget_claim).await;
+                let event = refusal(services, Action::SignInRefused, login, id, *from);
+                let event = event.with("by", BY).with("reason", "account_disabled");
+                services.audit.note(event, services.clock.now());
+                return Ok(Compared::Disabled(role));
+            }
+            (SignIn::Right(_) | SignIn::Wrong, _) => {
+                let event = refusal(services, Action::WrongPassword, login, id, *from);
+                services.audit.note(event.with("for", place), services.clock.now());
+                return Ok(Compared::Wrong);
+            }
+        };
+        let new_hash =
+            if hash.is_current() { None } else { Some(self::hash(services, &Password::known(typed)).await?) };
+        let phone = match login {
+            Login::Phone(phone) => Some(phone.clone()),
+            Login::Username(_) | Login::Email(_) => None,
+        };
+        let budget_claim = Arc::clone(budget_claim);
+        Ok(Compared::Right(AcceptedPassword { account, phone, hash, new_hash, budget_claim }))
+    }
+}
+
+/// Signs in by name and password, and with a code of the second factor if one is given. A missing or wrong code opens a session
+/// with the rights of a user.
 ///
 /// # Errors
 /// When the database does not answer: no session is opened.
@@ -87,54 +171,23 @@ pub async fn sign_in(
     services: &Arc<Services>,
     login: Login,
     typed: SecretString,
+    code: Option<FactorCode>,
     client: Client,
     from: ClientAddress,
 ) -> Result<Entered, Error> {
-    let name = login_hash(services, &login);
-    let mut budget_claim = match claim_password_guess(services, &name, from, services.clock.now()).await? {
-        Ok(budget_claim) => budget_claim,
-        Err(exceeded) => {
-            let event = refusal(services, Action::SignInRefused, &login, None, from);
-            services.audit.note(refused_by(event, &exceeded), services.clock.now());
-            return Ok(Entered::Refused(exceeded));
-        }
+    let attempt = match Attempt::begin(services, login, typed, from).await? {
+        Ok(attempt) => attempt,
+        Err(exceeded) => return Ok(Entered::Refused(exceeded)),
     };
     // If the password changes in the meantime, the guess is compared with the new one, so this ends.
     loop {
-        let (found, hash) = match store::accounts::find_credentials(&services.store, &login).await? {
-            Some((account, hash)) => (Some(account), hash),
-            None => (None, None),
+        let accepted = match attempt.compare(services, "sign_in").await? {
+            Compared::Right(accepted) => accepted,
+            Compared::Wrong => return Ok(Entered::Wrong),
+            Compared::Disabled(_) => return Ok(Entered::Disabled),
         };
-        let is_right = services.hasher.verify(hash.as_ref(), &typed).await;
-        let id = found.as_ref().map(|account| account.id);
-        let (account, hash) = match (judge(found, is_right), hash) {
-            (SignIn::Right(account), Some(hash)) => (account, hash),
-            (SignIn::Disabled, _) => {
-                refund_password_guess(services, &budget_claim).await;
-                let event = refusal(services, Action::SignInRefused, &login, id, from);
-                let event = event.with("by", "password").with("reason", "account_disabled");
-                services.audit.note(event, services.clock.now());
-                return Ok(Entered::Disabled);
-            }
-            (SignIn::Right(_) | SignIn::Wrong, _) => {
-                let event = refusal(services, Action::WrongPassword, &login, id, from);
-                services.audit.note(event.with("for", "sign_in"), services.clock.now());
-                return Ok(Entered::Wrong);
-            }
-        };
-        let new_hash = if hash.is_current() {
-            None
-        } else {
-            Some(self::hash(services, &Password::known(&typed)).await?)
-        };
-        let phone = match &login {
-            Login::Phone(phone) => Some(phone.clone()),
-            Login::Username(_) | Login::Email(_) => None,
-        };
-        let accepted = AcceptedPassword { id: account.id, phone, hash, new_hash, budget_claim };
-        match enter(services, accepted, client.clone(), from).await? {
-            Ok(entered) => return Ok(entered),
-            Err(unsettled) => budget_claim = unsettled,
+        if let Some(entered) = enter(services, accepted, code.clone(), client.clone(), from).await? {
+            return Ok(entered);
         }
     }
 }
@@ -163,74 +216,146 @@ fn refusal(
 }
 
 /// A right password.
+#[derive(Debug)]
 #[must_use = "the claim of a right password must be settled"]
-struct AcceptedPassword {
-    /// The account.
-    id: Uuid,
+pub(super) struct AcceptedPassword {
+    /// The account at the time of the comparison.
+    pub(super) account: Box<Account>,
     /// The phone that was typed as the name, if it was one.
     phone: Option<PhoneNumber>,
     /// The hash that the password was compared with.
     hash: PasswordHash,
     /// A hash with today's parameters, if that one has weaker ones.
     new_hash: Option<PasswordHash>,
-    budget_claim: BudgetClaim,
+    budget_claim: Arc<BudgetClaim>,
 }
 
-/// Opens a session after a right password, if the account still has the hash that was compared: the password may have been
-/// changed since. If it was, returns the claim unsettled.
+impl AcceptedPassword {
+    /// Refunds the guess.
+    pub(super) async fn refund(&self, services: &Services) {
+        refund_password_guess(services, &self.budget_claim).await;
+    }
+}
+
+/// The account of a right password, in the transaction that opens its session.
+#[derive(Debug)]
+pub(super) enum ClaimedAccount {
+    /// It is locked until the transaction ends.
+    Active(Box<Account>),
+    /// It is disabled.
+    Disabled,
+    /// Its hash or phone has changed since the password was compared.
+    Changed,
+}
+
+/// Locks the account of a right password if it still has the hash that was compared: the password may have been changed since.
+/// An outdated hash is replaced.
+pub(super) async fn claim_account(txn: &Txn, accepted: &AcceptedPassword) -> Result<ClaimedAccount, Error> {
+    let AcceptedPassword { account, phone, hash, new_hash, .. } = accepted;
+    let claimed = store::accounts::claim_with_hash(txn, account.id, Some(hash)).await?;
+    // The phone may belong to another account by now.
+    let has_phone = |account: &Account| phone.is_none() || account.phone == *phone;
+    let Some(account) = claimed.filter(has_phone) else {
+        return Ok(ClaimedAccount::Changed);
+    };
+    if !account.is_active {
+        return Ok(ClaimedAccount::Disabled);
+    }
+    if let Some(new_hash) = new_hash {
+        store::accounts::set_password(txn, account.id, new_hash, account.updated_at).await?;
+    }
+    Ok(ClaimedAccount::Active(Box::new(account)))
+}
+
+/// Judges the code and opens a session. `None` when the password was changed since it was compared.
 async fn enter(
     services: &Arc<Services>,
     accepted: AcceptedPassword,
+    code: Option<FactorCode>,
     client: Client,
     from: ClientAddress,
-) -> Result<Result<Entered, BudgetClaim>, Error> {
+) -> Result<Option<Entered>, Error> {
     run_to_completion(services, move |services| async move {
-        let now = services.clock.now();
-        let opened = transaction(|| open_session(&services, &accepted, &client, now)).await?;
-        let AcceptedPassword { id, budget_claim, .. } = accepted;
-        let Some(opened) = opened else {
-            return Ok(Err(budget_claim));
+        let (now, id) = (services.clock.now(), accepted.account.id);
+        // A code of somebody who has no rights is not judged, and counts nothing.
+        let code = code.filter(|_| accepted.account.role > Role::User);
+        let proof = match code {
+            Some(code) => match second_factor::check(&services, id, &code, BY, from).await? {
+                CodeCheck::Right(proof) => Some(proof),
+                CodeCheck::Wrong(_)
+                | CodeCheck::Closed(_)
+                | CodeCheck::NotEnrolled
+                | CodeCheck::Unreadable => None,
+            },
+            None => None,
         };
-        let Some(tokens) = opened else {
-            refund_password_guess(&services, &budget_claim).await;
-            let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
-            services.audit.note(event.with("by", "password").with("reason", "account_disabled"), now);
-            return Ok(Ok(Entered::Disabled));
-        };
-        refund_password_guess(&services, &budget_claim).await;
-        services.metrics.sign_in("password");
-        services.audit.note(signed_in(id, &tokens, from), now);
-        Ok(Ok(Entered::In(tokens)))
+        let opened =
+            match transaction(|| open_session(&services, &accepted, proof.as_ref(), &client, now)).await? {
+                Outcome::Opened(opened) => opened,
+                Outcome::Changed => return Ok(None),
+                Outcome::Disabled => {
+                    accepted.refund(&services).await;
+                    let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
+                    services.audit.note(event.with("by", BY).with("reason", "account_disabled"), now);
+                    return Ok(Some(Entered::Disabled));
+                }
+            };
+        accepted.refund(&services).await;
+        services.metrics.sign_in(BY);
+        let event = signed_in(id, &opened.tokens, from);
+        match (&proof, &opened.used) {
+            (Some(proof), Some(used)) => {
+                services.audit.note(event.with("second_factor", proof.name()), now);
+                second_factor::note_recovery(&services, id, used, from, now);
+            }
+            (Some(_), None) => {
+                second_factor::note_used_before(&services, id, BY, from).await?;
+                services.audit.note(event, now);
+            }
+            (None, _) => services.audit.note(event, now),
+        }
+        Ok(Some(Entered::In(opened.tokens)))
     })
     .await
 }
 
-/// `None` when the account's hash or phone has changed; `Some(None)` when the account is disabled.
+/// A session that was opened.
+struct Opened {
+    tokens: TokenPair,
+    /// The code that was used up for it.
+    used: Option<UsedFactor>,
+}
+
+enum Outcome {
+    Opened(Opened),
+    /// The account's hash or phone has changed.
+    Changed,
+    /// The account is disabled.
+    Disabled,
+}
+
 async fn open_session(
     services: &Services,
     accepted: &AcceptedPassword,
+    proof: Option<&FactorProof>,
     client: &Client,
     now: DateTime<Utc>,
-) -> Result<Option<Option<TokenPair>>, Error> {
-    let AcceptedPassword { id, phone, hash, new_hash, .. } = accepted;
+) -> Result<Outcome, Error> {
+    // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
-    let claimed = store::accounts::claim_with_hash(&txn, *id, Some(hash)).await?;
-    // The phone may belong to another account by now.
-    let has_phone = |account: &Account| phone.is_none() || account.phone == *phone;
-    let Some(account) = claimed.filter(has_phone) else {
-        txn.rollback().await?;
-        return Ok(None);
+    let account = match claim_account(&txn, accepted).await? {
+        ClaimedAccount::Active(account) => account,
+        ClaimedAccount::Disabled => return Ok(Outcome::Disabled),
+        ClaimedAccount::Changed => return Ok(Outcome::Changed),
     };
-    if !account.is_active {
-        txn.rollback().await?;
-        return Ok(Some(None));
-    }
-    if let Some(new_hash) = new_hash {
-        store::accounts::set_password(&txn, *id, new_hash, account.updated_at).await?;
-    }
-    let tokens = session::open_by_password(services, &txn, &account, client.clone(), now).await?;
+    let used = match proof {
+        Some(proof) => store::second_factors::consume(&txn, proof).await?,
+        None => None,
+    };
+    let rights = second_factor::rights(services, &txn, &account, used.as_ref()).await?;
+    let tokens = session::open_by_password(services, &txn, &account, rights, client.clone(), now).await?;
     txn.commit().await?;
-    Ok(Some(Some(tokens)))
+    Ok(Outcome::Opened(Opened { tokens, used }))
 }
 
 /// The outcome of a change of the password.

@@ -16,6 +16,7 @@ use crate::{
         lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
+        second_factor::Factor,
     },
     store::{self, Txn, messages::Received, otp::IssuedCode},
 };
@@ -85,6 +86,7 @@ async fn remove(
     if let Some(phone) = &account.phone {
         store::leads::purge_of(&txn, phone).await?;
     }
+    // Its sessions and its second factor go by their foreign keys.
     store::owners::purge(&txn, id).await?;
     txn.commit().await?;
     let event = Event { phone: account.phone, ..Event::by_owner(Action::AccountDeleted, id).from(from) };
@@ -137,6 +139,8 @@ pub struct PersonalData {
     pub lead: Option<LeadAndNotes>,
     /// The codes that are not purged yet.
     pub challenges: Vec<IssuedCode>,
+    /// The second factor, and how many recovery codes are left.
+    pub second_factor: Option<(Factor, u64)>,
 }
 
 /// Collects everything that is stored about the user. It only reads, so it need not run to completion.
@@ -153,6 +157,10 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
         }
         None => None,
     };
+    let second_factor = match store::second_factors::find(db, account.id).await? {
+        Some(factor) => Some((factor, store::second_factors::count_recovery_codes(db, account.id).await?)),
+        None => None,
+    };
     Ok(PersonalData {
         at,
         account: account.clone(),
@@ -160,5 +168,6 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
         messages: store::messages::list_of(db, account.phone.as_ref(), account.id).await?,
         lead,
         challenges: store::otp::list_of(db, account.phone.as_ref(), account.id).await?,
+        second_factor,
     })
 }

@@ -21,6 +21,7 @@ use crate::{
         audit::{Action, Event},
         budget::BudgetExceeded,
         credentials::{ClaimedPhone, Email, Password, PasswordHash, PersonName, Username},
+        second_factor::Rights,
     },
     store::{
         self,
@@ -128,7 +129,8 @@ async fn insert_and_enter(
             return Ok(Registered::EmailTaken);
         }
     };
-    let tokens = session::open_by_password(services, &txn, &account, client.clone(), now).await?;
+    let rights = Rights::of_user();
+    let tokens = session::open_by_password(services, &txn, &account, rights, client.clone(), now).await?;
     txn.commit().await?;
     services.metrics.sign_in("password");
     services.audit.note(registered(account.id, from), now);

@@ -16,6 +16,7 @@ use crate::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Event},
+        second_factor::Rights,
     },
     store::{self, Txn, otp::Consumed},
 };
@@ -30,7 +31,7 @@ pub(super) async fn open_by_code(
     client: Client,
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
-    open(services, txn, account, OpenedBy::Code, client, now).await
+    open(services, txn, account, (OpenedBy::Code, Rights::of_user()), client, now).await
 }
 
 /// Opens a session for a user who signs in by password, and issues its first tokens. The caller compared the password with
@@ -39,35 +40,44 @@ pub(super) async fn open_by_password(
     services: &Services,
     txn: &Txn,
     account: &Account,
+    rights: Rights,
     client: Client,
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
-    open(services, txn, account, OpenedBy::Password, client, now).await
+    open(services, txn, account, (OpenedBy::Password, rights), client, now).await
+}
+
+/// Inserts a session, and ends the one that was used longest ago if there are too many.
+///
+/// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that created it), so that
+/// parallel sign-ins leave at most [`MOST_SESSIONS`] alive.
+pub(super) async fn insert(txn: &Txn, session: &Session, now: DateTime<Utc>) -> Result<(), Error> {
+    let others = store::sessions::open(txn, session, now).await?;
+    if others >= MOST_SESSIONS {
+        let ended = store::sessions::close_oldest(txn, session, MOST_SESSIONS - 1, now).await?;
+        tracing::info!(user_id = %session.account_id, ended, "too many sessions: the oldest are ended");
+    }
+    Ok(())
 }
 
 /// Opens a session. The tokens must not leave the server before the commit.
-///
-/// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that created it), so that
-/// parallel sign-ins leave at most [`MOST_SESSIONS`] alive. The one that was used longest ago is ended first.
 async fn open(
     services: &Services,
     txn: &Txn,
     account: &Account,
-    opened_by: OpenedBy,
+    (opened_by, rights): (OpenedBy, Rights),
     client: Client,
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
     let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
     let session = Session::open(ids, account, opened_by, client, services.tokens.policy(), now);
-    let others = store::sessions::open(txn, &session, now).await?;
-    if others >= MOST_SESSIONS {
-        let ended = store::sessions::close_oldest(txn, &session, MOST_SESSIONS - 1, now).await?;
-        tracing::info!(user_id = %account.id, ended, "too many sessions: the oldest are ended");
-    }
+    let session = session.with_rights(rights);
+    insert(txn, &session, now).await?;
     Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
 }
 
-/// A session and its account. Times in the future, which a wrong clock wrote, count as now and are corrected in the row.
+/// A session and its account, with the rights that the settings allow now. Times in the future, which a wrong clock wrote,
+/// count as now and are corrected in the row.
 pub(super) async fn find(
     services: &Services,
     id: Uuid,
@@ -77,12 +87,12 @@ pub(super) async fn find(
         return Ok(None);
     };
     if !session.is_ahead(now) {
-        return Ok(Some((session, account)));
+        return Ok(Some((session.limited(services.factor_policy), account)));
     }
     tracing::warn!(ahead = "session", "a stored time is in the future: it counts as now");
     let session = session.until(now, services.tokens.policy());
     store::sessions::correct_future_times(&services.store, &session).await?;
-    Ok(Some((session, account)))
+    Ok(Some((session.limited(services.factor_policy), account)))
 }
 
 /// Reads session and account again, in a transaction that holds the account. `None` when the session has ended or the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, run_to_completion, transaction};
+use super::{Error, Services, run_to_completion, second_factor, transaction};
 use crate::{
     domain::{
         account::{Account, Role},
@@ -13,6 +13,7 @@ use crate::{
         audit::{Action, Actor, Event},
         credentials::{Email, Password, Username},
         roles::EditPermission,
+        second_factor::EnrolmentToken,
         users::{Edit, User},
     },
     store::{
@@ -304,10 +305,15 @@ async fn take_phone(
 }
 
 /// The outcome of creating an admin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminMade {
-    /// The admin with this id was created.
-    Made(Uuid),
+    /// The admin was created.
+    Made {
+        /// The account.
+        id: Uuid,
+        /// The link that sets up its second factor.
+        link: EnrolmentToken,
+    },
     /// Another account has this username.
     UsernameTaken,
     /// Another account has this e-mail address.
@@ -356,6 +362,7 @@ pub async fn create_admin(
     let event = Event::new(Action::Registered, Actor::Command).about(id);
     let event = event.with("by", "password").with("role", Role::Admin.as_str());
     services.audit.write(&txn, event, now).await?;
+    let link = second_factor::insert_link(services, &txn, id, now).await?;
     txn.commit().await?;
-    Ok(AdminMade::Made(id))
+    Ok(AdminMade::Made { id, link })
 }

@@ -11,7 +11,7 @@ use super::{
     error::RequestError,
     fields::{self, Describe, Field, FieldErrors},
     json::Json,
-    password::{self, LoginPassword, LoginUsername, SignIn, SignedInData},
+    password::{self, LoginPassword, LoginUsername, SignIn, SignedInData, TotpCode},
     preferences::delivery_preferences,
 };
 use crate::{
@@ -74,6 +74,8 @@ pub struct LoginRequest {
     username: Field<LoginUsername>,
     #[oai(skip_serializing_if_is_none)]
     password: Field<LoginPassword>,
+    #[oai(skip_serializing_if_is_none)]
+    totp_code: Field<TotpCode>,
     #[oai(skip_serializing_if_is_none)]
     channel: Field<fields::Channel>,
     #[oai(skip_serializing_if_is_none)]
@@ -261,7 +263,8 @@ impl CodeApi {
     /// With a `phone_number`: sends a code to a phone that has an account, or to any phone if the operator hides which
     /// have one. `signup` and `login` are resends of each other.
     ///
-    /// With a `username` and a `password`: signs in, and returns the tokens without an envelope.
+    /// With a `username` and a `password`: signs in, and returns the tokens without an envelope. Staff who need a second
+    /// factor send its code as `totp_code`; without a right one the session has the role `user`.
     #[oai(path = "/api/auth/login", method = "post", operation_id = "login")]
     async fn login(&self, request: &Request, body: Json<LoginRequest>) -> Result<LoginResponse> {
         let (phone, by_name) = (&body.0.phone_number, body.0.username.given().is_some());
@@ -271,8 +274,7 @@ impl CodeApi {
             (true, false) => None,
             (true, true) => Some("Name a phone_number or a username, not both"),
             (false, true) => {
-                let LoginRequest { username, password, .. } = &body.0;
-                return self.login_by_name(request, username, password).await;
+                return self.login_by_name(request, &body.0).await;
             }
             (false, false) => Some("Name a phone_number, or a username and its password"),
         };
@@ -314,13 +316,9 @@ impl CodeApi {
 }
 
 impl CodeApi {
-    async fn login_by_name(
-        &self,
-        request: &Request,
-        username: &Field<LoginUsername>,
-        password: &Field<LoginPassword>,
-    ) -> Result<LoginResponse> {
-        Ok(match password::sign_in(&self.services, request, username, password).await? {
+    async fn login_by_name(&self, request: &Request, body: &LoginRequest) -> Result<LoginResponse> {
+        let LoginRequest { username, password, totp_code, .. } = body;
+        Ok(match password::sign_in(&self.services, request, username, password, totp_code).await? {
             SignIn::In(data) => LoginResponse::Done(Json(LoginData::SignedIn(data))),
             SignIn::Wrong(refusal, challenge) => LoginResponse::Wrong(refusal, challenge),
             SignIn::Disabled(refusal) => LoginResponse::Disabled(refusal),

@@ -22,6 +22,7 @@ use crate::{
         account::Account,
         credentials::{ClaimedPhone, Email, Login, NameError, Password, PersonName, Username},
         phone::PhoneNumber,
+        second_factor::FactorCode,
     },
     flows::{
         Services,
@@ -31,7 +32,7 @@ use crate::{
 };
 
 pub use self::shapes::SignedInData;
-pub(super) use self::shapes::{LoginPassword, LoginUsername};
+pub(super) use self::shapes::{LoginPassword, LoginUsername, TotpCode};
 use self::shapes::{PasswordRequest, RegisterAccountRequest, RegisterRequest, RegisteredData, TokenRequest};
 
 /// `WWW-Authenticate` of a wrong password: every 401 must have the header (RFC 9110, section 11.6.1).
@@ -180,11 +181,11 @@ impl PasswordApi {
 
     /// Sign in with a password
     ///
-    /// As `POST /api/auth/login` with a `username`.
+    /// As `POST /api/auth/login` with a `username`, also with `totp_code`.
     #[oai(path = "/api/token", method = "post", operation_id = "obtainToken")]
     async fn token(&self, request: &Request, body: Json<TokenRequest>) -> Result<TokenResponse> {
-        let TokenRequest { username, password } = &body.0;
-        Ok(match sign_in(&self.services, request, username, password).await? {
+        let TokenRequest { username, password, totp_code } = &body.0;
+        Ok(match sign_in(&self.services, request, username, password, totp_code).await? {
             SignIn::In(data) => TokenResponse::SignedIn(Json(data)),
             SignIn::Wrong(refusal, challenge) => TokenResponse::Wrong(refusal, challenge),
             SignIn::Disabled(refusal) => TokenResponse::Disabled(refusal),
@@ -320,15 +321,17 @@ pub(super) async fn sign_in(
     request: &Request,
     username: &Field<impl Describe>,
     password: &Field<impl Describe>,
+    totp_code: &Field<TotpCode>,
 ) -> Result<SignIn> {
     let mut errors = FieldErrors::default();
     let login = errors.check("username", non_empty(username).map(|name| Login::parse(name, services.region)));
     let password = errors.check("password", secret(password));
-    let Some((login, password)) = login.zip(password) else {
+    let code = errors.check("totp_code", factor_code(totp_code));
+    let (Some(login), Some(password), Some(code)) = (login, password, code) else {
         return Ok(SignIn::Invalid(errors.into_error_response()));
     };
-    let from = client_ip::from_request(request);
-    let outcome = password::sign_in(services, login, password, client::from_request(request), from).await;
+    let (client, from) = (client::from_request(request), client_ip::from_request(request));
+    let outcome = password::sign_in(services, login, password, code, client, from).await;
     Ok(match outcome.map_err(RequestError::from)? {
         Entered::In(tokens) => SignIn::In(SignedInData::from_tokens(&tokens)),
         Entered::Wrong => {
@@ -362,6 +365,15 @@ fn non_empty(field: &Field<impl Describe>) -> Result<&str, ErrorMessages> {
 
 fn secret(field: &Field<impl Describe>) -> Result<SecretString, ErrorMessages> {
     non_empty(field).map(SecretString::from)
+}
+
+/// The code of a second factor, if one was sent. Null and an empty text mean none.
+fn factor_code(field: &Field<TotpCode>) -> Result<Option<FactorCode>, ErrorMessages> {
+    let text = field.given().map_or(Ok(""), Field::text)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    FactorCode::parse(text).map(Some).map_err(|error| vec![error.to_string()])
 }
 
 fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, ErrorMessages> {

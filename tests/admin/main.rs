@@ -15,10 +15,13 @@ mod audit;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
 mod dashboard;
+mod enrolment;
+mod gate;
 mod gate;
 mod leads;
 mod leads_export;
 mod lists;
 mod messages;
 mod routes;
+mod second_step;
 mod sign_in;

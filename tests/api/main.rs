@@ -73,6 +73,8 @@ mod review_numbers;
 mod roles;
 mod schema;
 mod search_words;
+mod second_factor;
+mod second_factor_lock;
 mod seeds;
 mod service;
 mod sms;

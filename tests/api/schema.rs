@@ -11,7 +11,7 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "accounts",
     "sessions",
     "challenges",
@@ -21,6 +21,8 @@ const TABLES: [&str; 9] = [
     "event_interests",
     "budgets",
     "search_words",
+    "second_factors",
+    "recovery_codes",
 ];
 
 /// A separate connection to the database of the server.
@@ -67,7 +69,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 11] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -77,7 +79,7 @@ const COLUMNS: [(&str, &str); 9] = [
     (
         "sessions",
         "account_id address created_at device ended_at? expires_at id last_used_at opened_by parent_jti? proved_at? \
-         refresh_issued_at refresh_jti role",
+         refresh_issued_at refresh_jti role second_factor",
     ),
     ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
     (
@@ -95,6 +97,12 @@ const COLUMNS: [(&str, &str); 9] = [
     ("event_interests", "description id is_active name"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
     ("search_words", "subject subject_id word"),
+    (
+        "second_factors",
+        "account_id closed_until? day_began_at? day_failures enrolled_at? failures last_step link_expires_at? link_hash? \
+         link_used_at? locked_at? secret?",
+    ),
+    ("recovery_codes", "account_id code_hash"),
 ];
 
 on_both! {

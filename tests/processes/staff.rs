@@ -1,4 +1,4 @@
-//! The operator's commands about locks and prefixes: `prefixes` and `unlock`.
+//! The operator's commands about locks, prefixes and staff: `prefixes`, `unlock` and `second-factor`.
 
 use crate::{
     server::{Folder, Server, run},
@@ -70,5 +70,38 @@ async fn prefixes_are_printed_opened_and_closed_and_a_phone_unlocked() {
     for action in ["phone_unlocked", "prefix_closed", "prefix_held_open"] {
         let entry = audit.out.lines().find(|line| line.contains(action));
         assert!(entry.is_some_and(|entry| entry.contains("\"command\"")), "{action}: {}", audit.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_for_a_second_factor_is_printed_and_leads_to_its_page() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]).await;
+    let made = run(
+        &folder,
+        &["createsuperuser", "--username", "boss", "--noinput"],
+        &[
+            ("LOOPIN_SUPERUSER_PASSWORD", "wistful-otter-71"),
+            ("PUBLIC_BASE_URL", "https://auth.example.com/x"),
+        ],
+    );
+    let reset = run(&folder, &["second-factor", "reset", "BOSS"], &[]);
+    let link = |out: &str| {
+        out.lines().find_map(|line| {
+            line.split_once("/admin/enroll/")
+                .map(|(origin, token)| (origin.to_owned(), format!("/admin/enroll/{token}")))
+        })
+    };
+    let (origin, first) = link(&made.out).unwrap_or_else(|| panic!("{}{}", made.out, made.err));
+    assert_eq!(origin, "https://auth.example.com");
+    let (origin, second) = link(&reset.out).unwrap_or_else(|| panic!("{}{}", reset.out, reset.err));
+    assert_eq!(origin, "http://127.0.0.1:8000");
+    assert_eq!(server.get(&first).await.status, 404, "the second one replaced it");
+    assert_eq!(server.get(&second).await.status, 200);
+    for (name, sentence) in
+        [("nobody", "no account has this name"), ("boss@example.com", "no account has this name")]
+    {
+        let refused = run(&folder, &["second-factor", "reset", name], &[]);
+        assert!(refused.err.contains(sentence), "{}{}", refused.out, refused.err);
     }
 }

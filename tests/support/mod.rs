@@ -19,6 +19,7 @@
 #![allow(dead_code, unused_imports, reason = "every test binary uses another part of this")]
 
 mod answer;
+mod authenticator;
 pub mod keys;
 pub mod pgbouncer;
 pub mod postgres;
@@ -42,6 +43,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use self::proxy::Proxy;
 pub use self::{
     answer::Answer,
+    authenticator::Authenticator,
     requests::{Tokens, whole_profile, wrong},
 };
 

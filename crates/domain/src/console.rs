@@ -13,6 +13,7 @@ use super::{
     access::{Client, NewSession, Session},
     account::{Account, Role},
     derived::DerivedKey,
+    second_factor::Rights,
 };
 
 /// How long a session of the console lives, however much it is used.
@@ -81,19 +82,19 @@ impl ConsoleCookie {
     }
 }
 
-/// A new session of the console: with the account's role once every step of the sign-in is done, and with the role `user`,
-/// which has no rights here, until then.
+/// A new session of the console: with the account's rights once every step of the sign-in is done, and with those of a user,
+/// who may do nothing here, until then.
 #[must_use]
 pub fn open_session(
     cookie: &ConsoleCookie,
     account: &Account,
-    role: Role,
+    rights: Rights,
     client: Client,
     now: DateTime<Utc>,
 ) -> Session {
     let ids = NewSession { session: cookie.session(), refresh_jti: cookie.hash() };
-    let expires_at = if role == Role::User { now + CONSOLE_PENDING } else { now + CONSOLE_IDLE };
-    Session::open_console(ids, account, role, client, expires_at, now)
+    let expires_at = if rights.role() == Role::User { now + CONSOLE_PENDING } else { now + CONSOLE_IDLE };
+    Session::open_console(ids, account, rights, client, expires_at, now)
 }
 
 /// When a session that is used now ends if it is not used again.

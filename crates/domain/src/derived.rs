@@ -1,6 +1,7 @@
 //! Keys derived from `SECRET_KEY`, one per purpose. The output of one key reveals nothing about another, and is never valid
 //! in its place.
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use secrecy::{ExposeSecret, SecretString};
@@ -32,6 +33,31 @@ impl DerivedKey {
     pub(super) fn mac_hex(&self, parts: &[&[u8]]) -> String {
         let half = self.mac(parts).first_chunk().copied().unwrap_or_default();
         format!("{:032x}", u128::from_be_bytes(half))
+    }
+
+    /// Encrypts with AES-256-GCM. The nonce must be random, and comes first in the result. `bound_to` must be the same when it
+    /// is opened: a ciphertext that is copied to another row does not open there.
+    pub(super) fn seal(&self, plain: &[u8], nonce: [u8; NONCE_LEN], bound_to: &[u8]) -> Vec<u8> {
+        let mut sealed = plain.to_vec();
+        let nonce_used = Nonce::assume_unique_for_key(nonce);
+        let Ok(()) = self.cipher().seal_in_place_append_tag(nonce_used, Aad::from(bound_to), &mut sealed)
+        else {
+            unreachable!("AES-GCM encrypts any text shorter than 64 GiB")
+        };
+        nonce.into_iter().chain(sealed).collect()
+    }
+
+    /// Decrypts what [`Self::seal`] returned. `None` when another key made it, it was changed, or it is bound to something else.
+    pub(super) fn open(&self, sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut buffer = sealed.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        Some(self.cipher().open_in_place(nonce, Aad::from(bound_to), &mut buffer).ok()?.to_vec())
+    }
+
+    fn cipher(&self) -> LessSafeKey {
+        let Ok(key) = UnboundKey::new(&AES_256_GCM, &self.0) else { unreachable!("the key has 256 bits") };
+        LessSafeKey::new(key)
     }
 
     /// Signs claims as a JWT (RFC 7519).

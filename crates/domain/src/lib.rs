@@ -36,6 +36,7 @@ pub mod retention;
 pub mod review;
 pub mod roles;
 pub mod search;
+pub mod second_factor;
 pub mod settings;
 pub mod sign_in;
 pub mod statistics;

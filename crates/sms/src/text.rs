@@ -127,6 +127,12 @@ impl LastLine<'_> {
 }
 
 impl Texts {
+    /// The name of the product (`PRODUCT_NAME`).
+    #[must_use]
+    pub fn product(&self) -> &str {
+        &self.settings.product
+    }
+
     /// Loads the texts.
     ///
     /// # Errors

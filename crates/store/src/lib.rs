@@ -34,6 +34,7 @@ pub mod owners;
 pub mod prefixes;
 pub mod profiles;
 pub mod search;
+pub mod second_factors;
 pub mod sessions;
 pub mod statistics;
 pub mod users;

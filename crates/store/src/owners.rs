@@ -163,9 +163,9 @@ pub async fn set_phone(
     unless_taken(moved)
 }
 
-/// Removes an account with its profile and sessions.
+/// Removes an account with its profile, sessions and second factor.
 pub async fn purge(db: &impl ConnectionTrait, id: Uuid) -> Result<(), StoreError> {
-    // The foreign key removes its sessions.
+    // Foreign keys remove the other rows.
     Entity::delete_by_id(id).exec(db).await?;
     Ok(())
 }

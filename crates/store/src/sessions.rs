@@ -46,6 +46,7 @@ pub async fn open(
         device: Set(session.client.device.clone()),
         address: Set(session.client.address.clone()),
         recent_auth_at: Set(session.recent_auth_at),
+        has_second_factor: Set(session.has_second_factor),
     };
     // In this statement SQLite sees the new row and PostgreSQL does not.
     let others = Entity::find()
@@ -162,6 +163,19 @@ pub async fn close_all(
 ) -> Result<u64, StoreError> {
     let others = except.map(|id| Column::Id.ne(id));
     end(db, live(account_id, now).add_option(others), now).await
+}
+
+/// Ends the live sessions of an account that have the rights of staff, or may get them: those of the console. Returns how
+/// many.
+pub async fn close_privileged(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let privileged = Condition::any()
+        .add(Column::Role.ne(Role::User.as_str()))
+        .add(Column::OpenedBy.eq(OpenedBy::Console.as_str()));
+    end(db, live(account_id, now).add(privileged), now).await
 }
 
 /// Ends the least recently used live sessions of an account, so that the given number is left beside the new one.
@@ -309,6 +323,7 @@ fn session(row: &Model) -> Result<Session, StoreError> {
         last_used_at: row.last_used_at,
         client: Client { device: row.device.clone(), address: row.address.clone() },
         recent_auth_at: row.recent_auth_at,
+        has_second_factor: row.has_second_factor,
         id: row.id,
         account_id: row.account_id,
         role,

@@ -11,7 +11,7 @@ use super::{
     DatabaseSettings, Store,
     entities::{
         account, audit, budget, challenge, counted_day, delivery_day, event_interest, lead, lead_note,
-        message, search_word, session,
+        message, recovery_code, search_word, second_factor, session,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -71,6 +71,8 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(lead_note::Entity).await;
     check(message::Entity).await;
     check(search_word::Entity).await;
+    check(recovery_code::Entity).await;
+    check(second_factor::Entity).await;
     check(session::Entity).await;
 }
 

@@ -99,11 +99,17 @@ impl Example for RegisteredData {
 pub struct TokenRequest {
     pub(super) username: Field<Username>,
     pub(super) password: Field<Password>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) totp_code: Field<TotpCode>,
 }
 
 impl Example for TokenRequest {
     fn example() -> Self {
-        Self { username: Field::from_value("gaurav"), password: Field::from_value("correct horse battery") }
+        Self {
+            username: Field::from_value("gaurav"),
+            password: Field::from_value("correct horse battery"),
+            totp_code: Field::default(),
+        }
     }
 }
 
@@ -213,6 +219,12 @@ LoginPassword, required: false, MetaSchema {
     min_length: Some(1),
     format: Some("password"),
     ..clearable(schema("string", "Required with a `username`.", Value::Null))
+});
+describe!(/// `totp_code` of a sign-in with a password.
+TotpCode, required: false, MetaSchema {
+    pattern: Some("^([0-9]{6}|[A-Za-z2-7]{4}-?[A-Za-z2-7]{4}-?[A-Za-z2-7]{4})$".to_owned()),
+    ..clearable(schema("string", "With a `password`, for staff who have a second factor: the 6 digits of the authenticator app, or a \
+     recovery code. If it is missing, wrong or already used, the sign-in succeeds with the role `user`.", "123456".into()))
 });
 describe!(/// `first_name` and `last_name`.
 PersonName, required: false, MetaSchema {

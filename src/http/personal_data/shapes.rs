@@ -32,6 +32,8 @@ pub struct ExportData {
     codes: Vec<ExportedCode>,
     /// The sales team's lead.
     lead: Option<ExportedLead>,
+    /// The second factor, if one is set up. Its secret and its recovery codes are not shown.
+    second_factor: Option<ExportedSecondFactor>,
 }
 
 impl ExportData {
@@ -44,6 +46,10 @@ impl ExportData {
             messages: data.messages.into_iter().map(ExportedMessage::from_message).collect(),
             codes: data.challenges.iter().map(ExportedCode::from_challenge).collect(),
             lead: data.lead.map(ExportedLead::from_lead),
+            second_factor: data.second_factor.map(|(factor, recovery_codes_left)| ExportedSecondFactor {
+                enrolled_at: rfc3339(factor.enrolled_at),
+                recovery_codes_left,
+            }),
         }
     }
 }
@@ -117,6 +123,7 @@ impl Example for ExportData {
                 changed_at: Some(at()),
                 notes: vec![ExportedNote { text: "Call back on Monday".to_owned(), written_at: at() }],
             }),
+            second_factor: None,
         }
     }
 }
@@ -216,7 +223,7 @@ impl ExportedProfile {
 pub struct ExportedSession {
     /// Its id.
     id: String,
-    /// `code` or `password`.
+    /// `code`, `password` or `console`.
     opened_by: String,
     /// The device name.
     device: String,
@@ -308,6 +315,15 @@ impl ExportedCode {
             used_at: code.challenge.consumed_at.map(rfc3339),
         }
     }
+}
+
+/// The second factor.
+#[derive(Debug, Object)]
+pub struct ExportedSecondFactor {
+    /// When it was set up.
+    enrolled_at: String,
+    /// How many recovery codes were not used.
+    recovery_codes_left: u64,
 }
 
 /// The sales team's lead.

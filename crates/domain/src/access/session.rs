@@ -11,6 +11,7 @@ use crate::{
     account::{Account, Role},
     address::ClientAddress,
     clocks::is_ahead,
+    second_factor::{FactorPolicy, Rights},
 };
 
 /// How long after its first use a refresh token still returns the same successor, so that parallel and repeated requests
@@ -61,6 +62,8 @@ pub struct Session {
     pub client: Client,
     /// When the user last authenticated: by signing in, by a code or by the password.
     pub recent_auth_at: Option<DateTime<Utc>>,
+    /// Whether a second factor was given when it was opened.
+    pub has_second_factor: bool,
 }
 
 /// How a session was opened.
@@ -116,8 +119,8 @@ impl fmt::Debug for Client {
 }
 
 impl Session {
-    /// Opens a session now. A session opened by a code always has the role of a user: access to the phone's messages must not
-    /// give the rights of staff.
+    /// Opens a session now, with the role of a user. A session that may do more gets its rights by [`Self::with_rights`]; one
+    /// opened by a code never does, because access to the phone's messages must not give the rights of staff.
     #[must_use]
     pub fn open(
         ids: NewSession,
@@ -130,10 +133,7 @@ impl Session {
         Self {
             id: ids.session,
             account_id: account.id,
-            role: match opened_by {
-                OpenedBy::Code => Role::User,
-                OpenedBy::Password | OpenedBy::Console => account.role,
-            },
+            role: Role::User,
             refresh_jti: ids.refresh_jti,
             refresh_issued_at: now,
             parent_jti: None,
@@ -144,15 +144,16 @@ impl Session {
             last_used_at: now,
             client,
             recent_auth_at: Some(now),
+            has_second_factor: false,
         }
     }
 
-    /// Opens a session of the admin console now, with this role. Its refresh id is the hash of the cookie's secret.
+    /// Opens a session of the admin console now, with these rights. Its refresh id is the hash of the cookie's secret.
     #[must_use]
     pub(crate) fn open_console(
         ids: NewSession,
         account: &Account,
-        role: Role,
+        rights: Rights,
         client: Client,
         expires_at: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -160,7 +161,7 @@ impl Session {
         Self {
             id: ids.session,
             account_id: account.id,
-            role,
+            role: rights.role(),
             refresh_jti: ids.refresh_jti,
             refresh_issued_at: now,
             parent_jti: None,
@@ -171,7 +172,23 @@ impl Session {
             last_used_at: now,
             client,
             recent_auth_at: Some(now),
+            has_second_factor: rights.has_second_factor(),
         }
+    }
+
+    /// The session with the rights that its sign-in gives.
+    #[must_use]
+    pub fn with_rights(self, rights: Rights) -> Self {
+        Self { role: rights.role(), has_second_factor: rights.has_second_factor(), ..self }
+    }
+
+    /// The session as this setting allows it now. Without a second factor that became required since, it has the role of a
+    /// user.
+    #[must_use]
+    pub fn limited(self, policy: FactorPolicy) -> Self {
+        let role =
+            if policy == FactorPolicy::Required && !self.has_second_factor { Role::User } else { self.role };
+        Self { role, ..self }
     }
 
     /// Whether the user authenticated recently. Operations that a stolen token alone must not allow require it.

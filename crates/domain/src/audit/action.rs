@@ -27,6 +27,18 @@ pub enum Action {
     SignInRefused,
     /// The name or the password was wrong.
     WrongPassword,
+    /// A wrong code of the second factor was given.
+    WrongSecondFactor,
+    /// Wrong codes closed the second step of an account.
+    SecondFactorClosed,
+    /// A second factor was set up.
+    SecondFactorEnrolled,
+    /// A second factor was removed, and a link for a new one made.
+    SecondFactorReset,
+    /// A user made a link for their own second factor.
+    EnrolmentLinkMade,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
     /// An account was registered.
     Registered,
     /// A budget refused a registration.
@@ -90,7 +102,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 45] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -101,6 +113,12 @@ impl Action {
         Self::SignedIn,
         Self::SignInRefused,
         Self::WrongPassword,
+        Self::WrongSecondFactor,
+        Self::SecondFactorClosed,
+        Self::SecondFactorEnrolled,
+        Self::SecondFactorReset,
+        Self::EnrolmentLinkMade,
+        Self::RecoveryCodeUsed,
         Self::Registered,
         Self::RegistrationRefused,
         Self::RefreshReused,
@@ -146,6 +164,12 @@ impl Action {
             Self::SignedIn => "signed_in",
             Self::SignInRefused => "sign_in_refused",
             Self::WrongPassword => "wrong_password",
+            Self::WrongSecondFactor => "wrong_second_factor",
+            Self::SecondFactorClosed => "second_factor_closed",
+            Self::SecondFactorEnrolled => "second_factor_enrolled",
+            Self::SecondFactorReset => "second_factor_reset",
+            Self::EnrolmentLinkMade => "enrolment_link_made",
+            Self::RecoveryCodeUsed => "recovery_code_used",
             Self::Registered => "registered",
             Self::RegistrationRefused => "registration_refused",
             Self::RefreshReused => "refresh_reused",
@@ -195,9 +219,15 @@ impl Action {
             Self::GuessRefused => &["purpose", "budget", "retry_after", "device"],
             Self::PhoneLocked => &["budget", "purpose", "retry_after"],
             Self::PhoneUnlocked => &["budget"],
-            Self::SignedIn => &["by", "sid", "new_account", "device"],
-            Self::SignInRefused => &["by", "reason", "budget", "retry_after", "name"],
+            Self::SignedIn => &["by", "sid", "new_account", "device", "second_factor"],
+            Self::SignInRefused => &["by", "reason", "budget", "retry_after", "name", "until"],
             Self::WrongPassword => &["for", "name"],
+            Self::WrongSecondFactor => &["for", "left"],
+            Self::SecondFactorClosed => &["until"],
+            Self::SecondFactorEnrolled => &["ended"],
+            Self::SecondFactorReset => &["enrolled", "ended"],
+            Self::EnrolmentLinkMade => &[],
+            Self::RecoveryCodeUsed => &["left"],
             Self::Registered => &["by", "role"],
             Self::RegistrationRefused => &["budget", "retry_after"],
             Self::RefreshReused => &["sid"],

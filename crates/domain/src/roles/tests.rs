@@ -6,6 +6,7 @@ use crate::{
     access::{Client, NewSession, OpenedBy, Session, TokenPolicy, admit},
     account::{Account, Profile},
     address::ClientAddress,
+    second_factor::{FactorPolicy, Rights},
 };
 
 const ROLES: [Role; 3] = [Role::User, Role::Staff, Role::Admin];
@@ -55,7 +56,10 @@ fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
     };
     let ids = NewSession { session: Uuid::from_u128(3), refresh_jti: Uuid::from_u128(4) };
     let at = DateTime::UNIX_EPOCH;
-    let session = Session::open(ids, &account(then), opened_by, Client::default(), &policy, at);
+    let mut session = Session::open(ids, &account(then), opened_by, Client::default(), &policy, at);
+    if opened_by != OpenedBy::Code {
+        session = session.with_rights(Rights::of_password(FactorPolicy::Optional, then, false));
+    }
     let claims = json!({
         "token_type": "access", "user_id": ME, "sid": ids.session, "jti": ME, "iat": 0, "exp": 1,
         "role": session.role.as_str(),

@@ -13,7 +13,9 @@ pub(super) mod lead;
 pub(super) mod lead_note;
 pub(super) mod lease;
 pub(super) mod message;
+pub(super) mod recovery_code;
 pub(super) mod search_word;
+pub(super) mod second_factor;
 pub(super) mod session;
 
 use std::collections::BTreeMap;

@@ -22,6 +22,8 @@ pub struct Model {
     pub address: String,
     #[sea_orm(column_name = "proved_at")]
     pub recent_auth_at: Option<DateTimeUtc>,
+    #[sea_orm(column_name = "second_factor")]
+    pub has_second_factor: bool,
     #[sea_orm(belongs_to, from = "account_id", to = "id")]
     pub account: BelongsTo<super::account::Entity>,
 }
