@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     budget::GuessOutcome,
-    code::{self, SendRequest},
+    code::{self, AskedBy, SendRequest},
     device,
     guess::{CodeRefused, Guesser, redeem},
     password, run_to_completion, session, transaction,
@@ -76,7 +76,7 @@ pub async fn send_code(
             key,
             source: None,
             preferences: &preferences,
-            address: from,
+            asked_by: AskedBy::Client(from),
             device: None,
             is_known: true,
             is_review: device::fixed_code(&services, who.account(), now).is_some(),

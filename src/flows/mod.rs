@@ -65,6 +65,7 @@ pub mod purge;
 mod recycled;
 pub mod registration;
 mod request_code;
+pub mod resend;
 pub mod session;
 pub mod sessions;
 pub mod signup;

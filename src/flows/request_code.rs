@@ -10,7 +10,7 @@ use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     bot_check::{self, BotChallenge, Requirement},
     budget::CountedRequest,
-    code::{self, SendRequest},
+    code::{self, AskedBy, SendRequest},
     destination, device,
 };
 use crate::domain::{
@@ -61,7 +61,7 @@ pub(super) async fn request_code<Refusal>(
 ) -> Result<CodeRequested<Refusal>, Error> {
     let now = services.clock.now();
     let CodeRequest { counted, phone, .. } = request;
-    let address = counted.address;
+    let (address, asked_by) = (counted.address, AskedBy::Client(counted.address));
     let device = device::read_token(services, request.device_token.as_ref(), now);
     // Without a device token the limit of the address decides before anything is looked up.
     if let Some(exceeded) = counted.exceeded.filter(|_| device.is_none()) {
@@ -69,7 +69,7 @@ pub(super) async fn request_code<Refusal>(
     }
     let key = ChallengeKey::sign_in(phone);
     if !device::is_review_number(services, phone, now)
-        && let Some(failure) = destination::refused(services, key, address, now)
+        && let Some(failure) = destination::refused(services, key, asked_by, now)
     {
         return Ok(CodeRequested::Code { sending: SendOutcome::Failed(failure), has_account: false });
     }
@@ -92,7 +92,7 @@ pub(super) async fn request_code<Refusal>(
         key: ChallengeKey::sign_in_by(phone, caller.device),
         source: Some(source).filter(|_| caller.fixed.is_none()),
         preferences: &request.preferences,
-        address,
+        asked_by,
         device: caller.device,
         is_known: has_account || caller.device.is_some(),
         is_review: caller.fixed.is_some(),

@@ -37,6 +37,8 @@ pub mod review;
 pub mod roles;
 pub mod search;
 pub mod settings;
+pub mod sent_message;
 pub mod sign_in;
 pub mod statistics;
 pub mod users;
+pub mod verdict;

@@ -4,6 +4,7 @@
 
 mod count;
 mod list;
+mod history;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -28,6 +29,7 @@ pub use self::{
     count::{find_first, list_counted, list_without_country, set_country},
     list::{count_up_to, find_details, list_page},
 };
+pub use self::history::list_to;
 
 /// A message that is about to be sent.
 #[derive(Debug)]
