@@ -23,6 +23,8 @@ mod in_force;
 mod leads;
 mod messages;
 mod page;
+mod phones;
+mod search;
 mod settings;
 mod sign_in;
 mod terms;
@@ -52,5 +54,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = leads::pages(console);
     let console = messages::pages(console);
     let console = delivery::pages(console);
+    let console = phones::pages(console);
+    let console = search::pages(console);
     dashboard::pages(console)
 }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
+    asked_by::AskedBy,
     budget::{self, GuessOutcome},
-    code::{self, AskedBy, SendRequest},
+    code::{self, SendRequest},
     destination,
     guess::{CodeRefused, Guesser, redeem},
     personal_data, recycled, run_to_completion, session,

@@ -4,16 +4,14 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, budget, destination};
+use super::{Error, Services, asked_by::AskedBy, budget, destination};
 use crate::{
     domain::{
-        address::ClientAddress,
-        audit::{Action, Actor, Event},
+        audit::{Action, Event},
         budget::{Budget, BudgetExceeded, MessageCharge},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
-        roles::StaffPermission,
     },
     sms::{self, Message, SendError, Wording},
     store::{
@@ -62,33 +60,6 @@ pub enum SendOutcome {
     Refused(BudgetExceeded),
     /// The message was not sent. The next code may be requested at once.
     Failed(SendError),
-}
-
-/// Who requests a code.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum AskedBy {
-    /// A client with this address, for its user.
-    Client(ClientAddress),
-    /// Staff, for a user. Their address is charged nothing.
-    Staff(StaffPermission),
-}
-
-impl AskedBy {
-    /// The address whose limits apply.
-    fn charged_address(self) -> Option<ClientAddress> {
-        match self {
-            Self::Client(address) => Some(address),
-            Self::Staff(_) => None,
-        }
-    }
-
-    /// An audit event of this request.
-    pub(super) fn event(self, action: Action) -> Event {
-        match self {
-            Self::Client(address) => Event::new(action, Actor::Person(None)).from(address),
-            Self::Staff(permission) => Event::new(action, permission.actor()).from(permission.from()),
-        }
-    }
 }
 
 /// A code to send, as the use cases request it.

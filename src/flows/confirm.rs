@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
+    asked_by::AskedBy,
     budget::GuessOutcome,
-    code::{self, AskedBy, SendRequest},
+    code::{self, SendRequest},
     device,
     guess::{CodeRefused, Guesser, redeem},
     password, run_to_completion, session, transaction,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Services, code::AskedBy};
+use super::{Services, asked_by::AskedBy};
 use crate::{
     domain::{
         audit::{Action, Fact},

@@ -39,6 +39,7 @@ use crate::{
     telemetry::Metrics,
 };
 
+mod asked_by;
 pub mod audit;
 pub mod bot_check;
 pub mod budget;
@@ -59,6 +60,7 @@ pub mod leads;
 pub mod login;
 pub mod password;
 pub mod personal_data;
+pub mod phone_report;
 pub mod prefixes;
 pub mod profile;
 pub mod purge;

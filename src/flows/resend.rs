@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 
 use super::{
     CodeSent, DeliveryPreferences, Error, SendError, SendOutcome, Services, UnreachableReason,
-    code::{self, AskedBy, SendRequest},
+    asked_by::AskedBy,
+    code::{self, SendRequest},
     device, run_to_completion, transaction,
 };
 use crate::{
@@ -226,7 +227,9 @@ async fn send(
 /// challenge, and any other code would be unknown there.
 async fn pending_holder(services: &Services, phone: &PhoneNumber) -> Result<Option<Holder>, Error> {
     let challenges = store::otp::list_to(&services.store, phone).await?;
-    let last = challenges.into_iter().find(|(code, _)| code.purpose == Purpose::SignIn);
+    let of_sign_in = challenges.into_iter().filter(|(code, _)| code.purpose == Purpose::SignIn);
+    // Of two of the same moment the one that waits.
+    let last = of_sign_in.max_by_key(|(code, _)| (code.opened_at, code.challenge.consumed_at.is_none()));
     let pending = last.filter(|(code, _)| code.challenge.consumed_at.is_none());
     Ok(pending.and_then(|(_, holder)| holder))
 }

@@ -15,11 +15,17 @@ mod audit;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
 mod dashboard;
+mod desk;
 mod gate;
 mod leads;
 mod leads_export;
 mod leads_plans;
 mod lists;
 mod messages;
+mod phones;
 mod routes;
 mod sign_in;
+mod twilio;
+mod verdict_messages;
+mod verdict_refusals;
+mod verdict_sign_ins;

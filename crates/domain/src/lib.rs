@@ -40,5 +40,6 @@ pub mod settings;
 pub mod sent_message;
 pub mod sign_in;
 pub mod statistics;
+pub mod timeline;
 pub mod users;
 pub mod verdict;

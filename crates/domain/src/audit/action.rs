@@ -92,7 +92,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
