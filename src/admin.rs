@@ -25,6 +25,8 @@ mod in_force;
 mod leads;
 mod messages;
 mod page;
+mod phones;
+mod search;
 mod settings;
 mod sign_in;
 mod terms;
@@ -56,5 +58,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = delivery::pages(console);
     let console = enroll::pages(console);
     let console = account::pages(console);
+    let console = phones::pages(console);
+    let console = search::pages(console);
     dashboard::pages(console)
 }

@@ -27,11 +27,11 @@ document.addEventListener("change", (event) => {
 });
 
 // A part with data-refresh="seconds" is replaced by its newer self while the page is visible. The server says when it ends:
-// the newer part has no such attribute.
+// the newer part has no such attribute. It is read from the page itself, or from data-from.
 function refresh(part) {
   setTimeout(async () => {
     if (document.visibilityState === "visible" && !part.contains(document.activeElement)) {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+      const answer = await fetch(part.dataset.from || location.href, { headers: { accept: "text/html" } }).catch(() => null);
       if (answer && answer.ok && !answer.redirected) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const newer = page.getElementById(part.id);

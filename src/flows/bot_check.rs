@@ -201,13 +201,17 @@ pub(super) async fn require(
     let checked = match response {
         Some(response) => check(services, response, phone, address, now).await,
         None => {
+            note_failed(services, phone, address, "missing", now);
             return Ok(new_challenge(services, phone, address, now)
                 .map_or(Requirement::Passed(None), Requirement::Challenge));
         }
     };
     Ok(match checked {
         ResponseCheck::Yes { spend } => Requirement::Passed(spend),
-        ResponseCheck::Unavailable => Requirement::Unavailable,
+        ResponseCheck::Unavailable => {
+            note_failed(services, phone, address, "unavailable", now);
+            Requirement::Unavailable
+        }
         ResponseCheck::No => {
             note_failed(services, phone, address, "wrong", now);
             new_challenge(services, phone, address, now)

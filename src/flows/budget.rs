@@ -9,7 +9,7 @@ use super::{Error, Services};
 use crate::{
     domain::{
         address::ClientAddress,
-        audit::{Action, Event},
+        audit::Event,
         budget::{
             Budget, BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Guess, Kind,
             MessageCharge, Settlement, decide,
@@ -324,8 +324,8 @@ pub(super) async fn send_wait(
         return Ok(0);
     }
     let mut charges = services.budgets.send(send, now);
-    if purpose == Purpose::SignIn && send.device.is_none() {
-        charges.extend(services.budgets.request(send.address, now));
+    if let Some(address) = send.address.filter(|_| purpose == Purpose::SignIn && send.device.is_none()) {
+        charges.extend(services.budgets.request(address, now));
     }
     let found = store::budgets::list(&services.store, &charges).await?;
     Ok(decide(&charges, &found, now).and_then(|exceeded| exceeded.retry_after).unwrap_or(0))
@@ -347,14 +347,13 @@ pub(super) fn day(services: &Services, now: DateTime<Utc>) -> (NaiveDate, DateTi
 /// Records that a budget refused a message or a guess.
 pub(super) fn note_refusal(
     services: &Services,
-    action: Action,
+    event: Event,
     exceeded: &BudgetExceeded,
     key: ChallengeKey<'_>,
-    address: ClientAddress,
     now: DateTime<Utc>,
 ) {
-    let event = Event::by_stranger(action).phone(key.phone).from(address);
-    let event = event.with("budget", exceeded.budget.as_str()).with("purpose", key.purpose.as_str());
+    let event = event.phone(key.phone).with("budget", exceeded.budget.as_str());
+    let event = event.with("purpose", key.purpose.as_str());
     services.audit.note(event.with_known("retry_after", exceeded.retry_after), now);
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
+    asked_by::AskedBy,
     budget::{self, GuessOutcome},
     code::{self, SendRequest},
     destination,
@@ -79,7 +80,7 @@ pub async fn request_code(
             return Ok(ChangeRequested::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
-        if let Some(failure) = destination::refused(&services, key, from, now) {
+        if let Some(failure) = destination::refused(&services, key, AskedBy::Client(from), now) {
             return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
         }
         // Only after the recent confirmation, so that a stolen token does not reveal who has an account. Where accounts
@@ -93,7 +94,7 @@ pub async fn request_code(
             key,
             source: None,
             preferences: &preferences,
-            address: from,
+            asked_by: AskedBy::Client(from),
             device: None,
             is_known: false,
             is_review: false,

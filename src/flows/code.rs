@@ -4,10 +4,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, budget, destination};
+use super::{Error, Services, asked_by::AskedBy, budget, destination};
 use crate::{
     domain::{
-        address::ClientAddress,
         audit::{Action, Event},
         budget::{Budget, BudgetExceeded, MessageCharge},
         delivery::{Channel, DeliveryStatus, Platform},
@@ -70,8 +69,7 @@ pub(super) struct SendRequest<'a> {
     /// Where the lead comes from. `None` if the request makes no lead.
     pub(super) source: Option<Source>,
     pub(super) preferences: &'a DeliveryPreferences,
-    /// The client's address.
-    pub(super) address: ClientAddress,
+    pub(super) asked_by: AskedBy,
     /// The device, if the account was signed in on it before.
     pub(super) device: Option<Uuid>,
     /// Whether the phone has an account, and the caller may know.
@@ -112,14 +110,14 @@ pub(super) async fn send(
     if request.is_review {
         return Ok(SendOutcome::Sent(open_for_review(services, request, now).await?));
     }
-    if let Some(failure) = destination::refused(services, request.key, request.address, now) {
+    if let Some(failure) = destination::refused(services, request.key, request.asked_by, now) {
         return Ok(SendOutcome::Failed(failure));
     }
     let phone_hash = services.pseudonyms.phone(request.key.phone);
     let send = MessageCharge {
         phone: request.key.phone,
         phone_hash: &phone_hash,
-        address: request.address,
+        address: request.asked_by.charged_address(),
         device: request.device,
         is_known: request.is_known,
         resend_after: services.otp.resend_after,
@@ -134,6 +132,7 @@ pub(super) async fn send(
         Ok(challenge) => challenge,
         Err(retry_after) => {
             budget::refund(services, &budget_claim).await?;
+            note_too_soon(services, request, retry_after, now);
             return Ok(SendOutcome::TooSoon { retry_after });
         }
     };
@@ -249,13 +248,22 @@ fn refused(
     now: DateTime<Utc>,
 ) -> SendOutcome {
     if let (Budget::Cooldown, Some(retry_after)) = (exceeded.budget, exceeded.retry_after) {
+        note_too_soon(services, request, retry_after, now);
         return SendOutcome::TooSoon { retry_after };
     }
     // The caller records a proof that was spent before, and requires another one.
     if exceeded.budget != Budget::Proof {
-        budget::note_refusal(services, Action::CodeRefused, exceeded, request.key, request.address, now);
+        let event = request.asked_by.event(Action::CodeRefused);
+        budget::note_refusal(services, event, exceeded, request.key, now);
     }
     SendOutcome::Refused(*exceeded)
+}
+
+/// Records that a code was requested again too soon: staff who look for it must not think that nothing was requested.
+fn note_too_soon(services: &Services, request: &SendRequest<'_>, retry_after: i64, now: DateTime<Utc>) {
+    let event = request.asked_by.event(Action::CodeRefused).phone(request.key.phone);
+    let event = event.with("budget", Budget::Cooldown.as_str()).with("purpose", request.key.purpose.as_str());
+    services.audit.note(event.with("retry_after", retry_after), now);
 }
 
 /// Records that a code was sent, or was not.
@@ -267,9 +275,10 @@ fn note(
     now: DateTime<Utc>,
 ) {
     let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
-    let mut event = Event::by_stranger(action)
+    let mut event = request
+        .asked_by
+        .event(action)
         .phone(request.key.phone)
-        .from(request.address)
         .with("purpose", request.key.purpose.as_str())
         .with("channel", outgoing.channel.as_str())
         .with("delivery_id", outgoing.delivery_id)

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
+    asked_by::AskedBy,
     budget::GuessOutcome,
     code::{self, SendRequest},
     device,
@@ -76,7 +77,7 @@ pub async fn send_code(
             key,
             source: None,
             preferences: &preferences,
-            address: from,
+            asked_by: AskedBy::Client(from),
             device: None,
             is_known: true,
             is_review: device::fixed_code(&services, who.account(), now).is_some(),

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Services;
+use super::{Services, asked_by::AskedBy};
 use crate::{
     domain::{
-        address::ClientAddress,
-        audit::{Action, Event, Fact},
+        audit::{Action, Fact},
         otp::ChallengeKey,
     },
     sms::SendError,
@@ -17,12 +16,12 @@ use crate::{
 pub(super) fn refused(
     services: &Services,
     key: ChallengeKey<'_>,
-    address: ClientAddress,
+    asked_by: AskedBy,
     now: DateTime<Utc>,
 ) -> Option<SendError> {
     let reason = services.destinations.refuses(key.phone)?;
     let country = key.phone.region().map(|region| Fact::shown(&region));
-    let event = Event::by_stranger(Action::CodeRefused).phone(key.phone).from(address);
+    let event = asked_by.event(Action::CodeRefused).phone(key.phone);
     let event = event.with("purpose", key.purpose.as_str()).with("reason", reason.as_str());
     services.audit.note(event.with_known("country", country), now);
     Some(SendError::Unreachable { reason, provider_code: None })

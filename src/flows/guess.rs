@@ -118,7 +118,8 @@ async fn judge_guess(
     let guess = Guess { phone_hash: &phone_hash, address: guesser.address, device: guesser.device };
     let (claim, budget_claim) = match budget::claim_guess(services, key, guess, now).await? {
         GuessClaim::Refused(exceeded) => {
-            budget::note_refusal(services, Action::GuessRefused, &exceeded, key, guesser.address, now);
+            let event = Event::by_stranger(Action::GuessRefused).from(guesser.address);
+            budget::note_refusal(services, event, &exceeded, key, now);
             return Ok(Err(CodeRefused::Budget(exceeded)));
         }
         GuessClaim::NotWaiting(challenge) => (Claim::NotTaken(challenge), None),
@@ -177,7 +178,7 @@ async fn wait_for_next(
     let send = MessageCharge {
         phone: key.phone,
         phone_hash: &phone_hash,
-        address: guesser.address,
+        address: Some(guesser.address),
         device: guesser.device,
         is_known,
         resend_after: services.otp.resend_after,
@@ -203,6 +204,7 @@ fn note_wrong(
     if let Some(lock) = budget_claim.refuses(now).filter(|exceeded| exceeded.budget.kind() == Kind::Lock) {
         services.metrics.locked();
         tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
-        budget::note_refusal(services, Action::PhoneLocked, &lock, key, guesser.address, now);
+        let event = Event::by_stranger(Action::PhoneLocked).from(guesser.address);
+        budget::note_refusal(services, event, &lock, key, now);
     }
 }

@@ -40,6 +40,7 @@ use crate::{
     telemetry::Metrics,
 };
 
+mod asked_by;
 pub mod audit;
 pub mod bot_check;
 pub mod budget;
@@ -60,12 +61,14 @@ pub mod leads;
 pub mod login;
 pub mod password;
 pub mod personal_data;
+pub mod phone_report;
 pub mod prefixes;
 pub mod profile;
 pub mod purge;
 mod recycled;
 pub mod registration;
 mod request_code;
+pub mod resend;
 pub mod second_factor;
 pub mod session;
 pub mod sessions;

@@ -8,13 +8,19 @@ use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
+    asked_by::AskedBy,
     bot_check::{self, BotChallenge, Requirement},
-    budget::CountedRequest,
+    budget::{self, CountedRequest},
     code::{self, SendRequest},
     destination, device,
 };
 use crate::domain::{
-    account::Account, bot_check::ChallengeResponse, budget::BudgetExceeded, lead::Source, otp::ChallengeKey,
+    account::Account,
+    audit::{Action, Event},
+    bot_check::ChallengeResponse,
+    budget::BudgetExceeded,
+    lead::Source,
+    otp::ChallengeKey,
     phone::PhoneNumber,
 };
 
@@ -51,31 +57,34 @@ pub(super) enum CodeRequested<Refusal> {
     BotCheckUnavailable,
 }
 
-/// Checks a request and sends the code. `refuse` gets the account of the phone and says whether the use case refuses it.
+/// Checks a request and sends the code. `refuse` gets the account of the phone and says whether the use case refuses it, with
+/// a word for the audit log.
 /// Where accounts are hidden, it never gets one: every phone is sent a code, and every caller gets the same answer.
 pub(super) async fn request_code<Refusal>(
     services: &Arc<Services>,
     request: &CodeRequest,
     source: Source,
-    refuse: impl FnOnce(Option<&Account>) -> Option<Refusal>,
+    refuse: impl FnOnce(Option<&Account>) -> Option<(Refusal, &'static str)>,
 ) -> Result<CodeRequested<Refusal>, Error> {
     let now = services.clock.now();
     let CodeRequest { counted, phone, .. } = request;
-    let address = counted.address;
+    let (address, asked_by) = (counted.address, AskedBy::Client(counted.address));
     let device = device::read_token(services, request.device_token.as_ref(), now);
     // Without a device token the limit of the address decides before anything is looked up.
     if let Some(exceeded) = counted.exceeded.filter(|_| device.is_none()) {
+        budget::note_refusal(services, refused_event(asked_by), &exceeded, ChallengeKey::sign_in(phone), now);
         return Ok(CodeRequested::RateLimited(exceeded));
     }
     let key = ChallengeKey::sign_in(phone);
     if !device::is_review_number(services, phone, now)
-        && let Some(failure) = destination::refused(services, key, address, now)
+        && let Some(failure) = destination::refused(services, key, asked_by, now)
     {
         return Ok(CodeRequested::Code { sending: SendOutcome::Failed(failure), has_account: false });
     }
     let caller = device::find_caller(services, phone, device, now).await?;
     // A device that was signed in before passes: strangers behind the same address cannot lock it out.
     if let Some(exceeded) = counted.exceeded.filter(|_| caller.device.is_none()) {
+        budget::note_refusal(services, refused_event(asked_by), &exceeded, key, now);
         return Ok(CodeRequested::RateLimited(exceeded));
     }
     let proof = match required_proof(services, request, caller.device, now).await? {
@@ -84,7 +93,9 @@ pub(super) async fn request_code<Refusal>(
         Requirement::Unavailable => return Ok(CodeRequested::BotCheckUnavailable),
     };
     let visible = caller.account.as_ref().filter(|_| !services.hides_accounts);
-    if let Some(refusal) = refuse(visible) {
+    if let Some((refusal, reason)) = refuse(visible) {
+        let event = refused_event(asked_by).phone(phone).with("purpose", key.purpose.as_str());
+        services.audit.note(event.with("reason", reason), now);
         return Ok(CodeRequested::Refused(refusal));
     }
     let has_account = visible.is_some();
@@ -92,7 +103,7 @@ pub(super) async fn request_code<Refusal>(
         key: ChallengeKey::sign_in_by(phone, caller.device),
         source: Some(source).filter(|_| caller.fixed.is_none()),
         preferences: &request.preferences,
-        address,
+        asked_by,
         device: caller.device,
         is_known: has_account || caller.device.is_some(),
         is_review: caller.fixed.is_some(),
@@ -104,6 +115,10 @@ pub(super) async fn request_code<Refusal>(
     }
     let wait = if caller.device.is_some() { 0 } else { counted.wait };
     Ok(CodeRequested::Code { sending: sending.not_before(wait), has_account })
+}
+
+fn refused_event(asked_by: AskedBy) -> Event {
+    asked_by.event(Action::CodeRefused)
 }
 
 /// The bot check. A device that was signed in before needs none.

@@ -39,8 +39,10 @@ pub enum Signup {
 pub async fn signup(services: &Arc<Services>, request: CodeRequest) -> Result<Signup, Error> {
     run_to_completion(services, |services| async move {
         let requested = request_code(&services, &request, Source::Signup, |account| match account {
-            Some(account) if !account.is_active => Some(Signup::Disabled),
-            Some(account) if !account.profile.needs_completion() => Some(Signup::Registered),
+            Some(account) if !account.is_active => Some((Signup::Disabled, "account_disabled")),
+            Some(account) if !account.profile.needs_completion() => {
+                Some((Signup::Registered, "already_registered"))
+            }
             Some(_) | None => None,
         });
         Ok(match requested.await? {

@@ -194,6 +194,8 @@ impl<'a> SignIn<'a> {
         let Some(account) = store::owners::claim_by_phone(&txn, &consumed, caller.used_after, now).await?
         else {
             txn.rollback().await?;
+            let event = Event::by_stranger(Action::SignInRefused).phone(self.key.phone).from(self.address);
+            self.services.audit.note(event.with("by", "code").with("reason", "no_account"), now);
             return Ok((LoggedIn::NoAccount, GuessOutcome::RefundAndKeep));
         };
         // The account was created in another way in the meantime.

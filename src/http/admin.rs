@@ -2,15 +2,16 @@
 //! `{"items", "next"}`: `next` is the `cursor` of the next page, and null on the last one.
 
 mod leads;
+mod phones;
 
 use std::sync::Arc;
 
 use crate::flows::Services;
 
 /// The operations below `/api/admin`.
-pub type AdminApis = leads::LeadsApi;
+pub type AdminApis = (leads::LeadsApi, phones::PhonesApi);
 
 /// Creates the operations.
 pub fn apis(services: &Arc<Services>) -> AdminApis {
-    leads::LeadsApi { services: Arc::clone(services) }
+    (leads::LeadsApi { services: Arc::clone(services) }, phones::PhonesApi { services: Arc::clone(services) })
 }

@@ -69,7 +69,10 @@ fn without_challenge(refused: &Answer) -> String {
 async fn failures(server: &TestServer) -> Vec<Entry> {
     server.services.audit.flush().await.unwrap();
     let filter = Filter { action: Some(Action::ChallengeFailed), ..Filter::default() };
-    store::audit::list_after(&server.services.store, &filter, None, 10_000).await.unwrap()
+    let all = store::audit::list_after(&server.services.store, &filter, None, 10_000).await.unwrap();
+    // No answer to a challenge, and none of the provider, is no wrong answer.
+    let other = [Some(json!("missing")), Some(json!("unavailable"))];
+    all.into_iter().filter(|entry| !other.contains(&entry.detail.get("reason").cloned())).collect()
 }
 
 #[track_caller]

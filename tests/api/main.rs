@@ -13,6 +13,7 @@ mod support;
 
 mod abuse;
 mod admin_leads;
+mod admin_phones;
 mod again;
 mod audit;
 mod audit_entries;

@@ -228,6 +228,14 @@ impl TestServer {
         row.try_get_by_index::<i64>(0).expect("a number")
     }
 
+    /// Reads one text directly from the database.
+    pub async fn text(&self, sql: &str) -> String {
+        let store = &self.services.store;
+        let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
+        let row = store.query_one_raw(statement).await.expect("the statement runs").expect("a row");
+        row.try_get_by_index::<String>(0).expect("a text")
+    }
+
     /// Disables the account of a phone, as a staff member would.
     pub async fn disable(&self, phone: &str) {
         let rows =

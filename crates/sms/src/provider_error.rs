@@ -86,6 +86,27 @@ pub fn meaning(code: u32) -> Option<&'static str> {
     known(code).map(|(_, hint)| hint)
 }
 
+/// Who can mend a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mender {
+    /// The user, with another number or another channel.
+    User,
+    /// The operator.
+    Operator,
+    /// Nobody: it passes.
+    Nobody,
+}
+
+/// Who can mend the failure with this code. `None` for a code that the table does not contain.
+#[must_use]
+pub fn mender(code: u32) -> Option<Mender> {
+    known(code).map(|(category, _)| match category {
+        Recipient(_) => Mender::User,
+        Operator => Mender::Operator,
+        Temporary(_) => Mender::Nobody,
+    })
+}
+
 /// Stopped by a filter of a carrier or of WhatsApp, because of its text, template or sender.
 const FILTERED: [u32; 3] = [30007, 63013, 63049];
 

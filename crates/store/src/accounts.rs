@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QuerySelect, QueryTrait, TryIntoModel,
+    QueryOrder, QuerySelect, QueryTrait, TryIntoModel,
     sea_query::{Expr, Func, LockType, OnConflict, SimpleExpr},
 };
 use uuid::Uuid;
@@ -74,6 +74,16 @@ impl PhoneProof<'_> {
             Self::Staff(..) => Expr::col((Entity, Column::SeenAt)).into(),
         }
     }
+}
+
+/// The account that lost this phone last because it was unused for too long, and has not got it back.
+pub async fn find_by_former_phone(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+) -> Result<Option<Account>, StoreError> {
+    let lost = Entity::find().filter(Column::FormerPhone.eq(phone.full()));
+    let row = lost.order_by_desc(Column::UnlinkedAt).one(db).await?;
+    row.map(account).transpose()
 }
 
 /// What [`open`] needs for an account.

@@ -4,9 +4,11 @@
 
 use migration::audit_guard;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{OnConflict, SimpleExpr},
 };
+use uuid::Uuid;
 
 use super::{
     StoreError, Txn,
@@ -56,6 +58,35 @@ pub async fn list_before(
     }
     let select = Entity::find().filter(wanted).order_by_desc(Column::At).order_by_desc(Column::Id);
     select.limit(limit).all(db).await?.into_iter().map(entry).collect()
+}
+
+/// The newest entries about a phone, by all of its hashes, newest first; without those that say that staff looked at it.
+pub async fn list_of_phone(
+    db: &impl ConnectionTrait,
+    hashes: &[Pseudonym],
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let is_this = Column::PhoneMark.is_in(hashes.iter().map(Pseudonym::as_str));
+    list_newest(db, is_this.and(Column::Action.ne(Action::PhoneShown.as_str())), limit).await
+}
+
+/// The newest entries about an account, newest first. Unlike [`list_before`], not what the account did to others.
+pub async fn list_about(
+    db: &impl ConnectionTrait,
+    user_id: Uuid,
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let is_this = Column::UserId.eq(user_id);
+    list_newest(db, is_this.and(Column::Action.ne(Action::PhoneShown.as_str())), limit).await
+}
+
+async fn list_newest(
+    db: &impl ConnectionTrait,
+    wanted: SimpleExpr,
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let newest = Entity::find().filter(wanted).order_by_desc(Column::At).order_by_desc(Column::Id);
+    newest.limit(limit).all(db).await?.into_iter().map(entry).collect()
 }
 
 /// Entries after a position, or the first ones: oldest first.

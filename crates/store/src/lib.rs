@@ -28,6 +28,7 @@ pub mod budgets;
 pub mod interests;
 pub mod leads;
 pub mod leases;
+pub mod lookup;
 pub mod messages;
 pub mod otp;
 pub mod owners;

@@ -3,6 +3,7 @@
 //! Every function fails with [`StoreError`] when the database does not answer.
 
 mod count;
+mod history;
 mod list;
 
 use chrono::{DateTime, Utc};
@@ -24,6 +25,7 @@ use domain::{
     phone::PhoneNumber,
 };
 
+pub use self::history::list_to;
 pub use self::{
     count::{find_first, list_counted, list_without_country, set_country},
     list::{count_up_to, find_details, list_page},

@@ -161,6 +161,24 @@ pub async fn list_of(
         .collect()
 }
 
+/// The challenges of a phone, with what each is bound to, the one that was opened last first. A phone has few.
+pub async fn list_to(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+) -> Result<Vec<(IssuedCode, Option<Holder>)>, StoreError> {
+    let rows = Entity::find().filter(Column::Phone.eq(phone.full())).order_by_desc(Column::OpenedAt);
+    let unreadable = |column| StoreError::Unreadable { table: "challenges", column };
+    let issued = |row: Model| {
+        let purpose = Purpose::named(&row.purpose).ok_or(unreadable("purpose"))?;
+        let holder = match row.holder.as_str() {
+            "" => None,
+            holder => Some(Holder::parse(holder).ok_or(unreadable("holder"))?),
+        };
+        Ok((IssuedCode { purpose, opened_at: row.opened_at, challenge: row.into() }, holder))
+    };
+    rows.all(db).await?.into_iter().map(issued).collect()
+}
+
 /// Removes the challenges of a phone and those that are bound to this account.
 pub async fn purge_of(
     db: &impl ConnectionTrait,

@@ -87,6 +87,17 @@ pub async fn list_all(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec
     rows.iter().map(session).collect()
 }
 
+/// The last sessions of an account, ended ones too, newest first.
+pub async fn list_last(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+    most: u64,
+) -> Result<Vec<Session>, StoreError> {
+    let of_account = Entity::find().filter(Column::AccountId.eq(account_id));
+    let newest = of_account.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(most);
+    newest.all(db).await?.iter().map(session).collect()
+}
+
 /// A session and its account, in one statement. After an error no request may be let in.
 pub async fn find_with_account(
     db: &impl ConnectionTrait,

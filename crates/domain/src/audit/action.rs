@@ -13,6 +13,8 @@ pub enum Action {
     CodeNotSent,
     /// A budget or a region rule refused to send a code.
     CodeRefused,
+    /// Staff had a code sent to a user.
+    CodeResentByStaff,
     /// A wrong code was given.
     WrongCode,
     /// A budget refused to judge a code.
@@ -102,10 +104,11 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
+        Self::CodeResentByStaff,
         Self::WrongCode,
         Self::GuessRefused,
         Self::PhoneLocked,
@@ -157,6 +160,7 @@ impl Action {
             Self::CodeSent => "code_sent",
             Self::CodeNotSent => "code_not_sent",
             Self::CodeRefused => "code_refused",
+            Self::CodeResentByStaff => "code_resent_by_staff",
             Self::WrongCode => "wrong_code",
             Self::GuessRefused => "guess_refused",
             Self::PhoneLocked => "phone_locked",
@@ -215,6 +219,7 @@ impl Action {
             Self::CodeRefused => {
                 &["purpose", "budget", "reason", "retry_after", "prefix", "country", "device"]
             }
+            Self::CodeResentByStaff => &["channel"],
             Self::WrongCode => &["purpose", "left", "device"],
             Self::GuessRefused => &["purpose", "budget", "retry_after", "device"],
             Self::PhoneLocked => &["budget", "purpose", "retry_after"],

@@ -19,8 +19,8 @@ pub struct MessageCharge<'a> {
     pub phone: &'a PhoneNumber,
     /// The hash of the phone.
     pub phone_hash: &'a Pseudonym,
-    /// The address of the client.
-    pub address: ClientAddress,
+    /// The address of the client. `None` when staff send a code: their address is charged nothing.
+    pub address: Option<ClientAddress>,
     /// The device, if it was signed in before.
     pub device: Option<Uuid>,
     /// Whether the phone has an account.
@@ -91,36 +91,43 @@ impl BudgetPolicy {
     }
 
     /// The locks of a phone that apply to this client.
-    fn locks(&self, guess: Guess<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        if let Some(device) = guess.device {
+    fn locks(
+        &self,
+        of_phone: &Pseudonym,
+        address: Option<ClientAddress>,
+        device: Option<Uuid>,
+        now: DateTime<Utc>,
+    ) -> Vec<Charge> {
+        if let Some(device) = device {
             let key = BudgetKey::DeviceGuesses(device);
             return vec![Charge::windows(key, Budget::DeviceGuesses, &[self.device_guesses], now)];
         }
-        let phone_hash = || guess.phone_hash.clone();
+        let phone_hash = || of_phone.clone();
         let in_a_row = Bound::Count { most: self.failures_in_a_row, until: None };
         let rules = vec![
             Rule::window(Budget::PhoneGuesses, self.phone_guesses),
             Rule { budget: Budget::PhoneFailures, bound: in_a_row },
         ];
-        vec![
-            Charge {
-                // Failures in a row are counted until a success. Without further guesses they are forgotten after this time.
-                ends_at: now + REMEMBERED,
-                ..Charge::new(BudgetKey::PhoneGuesses(phone_hash()), rules, now)
-            },
+        let from_anywhere = Charge {
+            // Failures in a row are counted until a success. Without further guesses they are forgotten after this time.
+            ends_at: now + REMEMBERED,
+            ..Charge::new(BudgetKey::PhoneGuesses(phone_hash()), rules, now)
+        };
+        let from_address = address.map(|address| {
             Charge::windows(
-                BudgetKey::PhoneGuessesFromAddress(phone_hash(), guess.address.into()),
+                BudgetKey::PhoneGuessesFromAddress(phone_hash(), address.into()),
                 Budget::PhoneGuessesFromAddress,
                 &[self.phone_guesses_from_address],
                 now,
-            ),
-        ]
+            )
+        });
+        std::iter::once(from_anywhere).chain(from_address).collect()
     }
 
     /// A guess. The first charge of a phone is the one that counts failures in a row.
     #[must_use]
     pub fn guess(&self, guess: Guess<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let mut charges = self.locks(guess, now);
+        let mut charges = self.locks(guess.phone_hash, Some(guess.address), guess.device, now);
         // A device that was signed in before has guesses of its own, so other users of its address cannot lock it out.
         if guess.device.is_none() {
             let key = BudgetKey::AddressGuesses(guess.address.into());
@@ -142,24 +149,25 @@ impl BudgetPolicy {
             return vec![Charge::new(BudgetKey::DeviceSends(device), rules, now)];
         }
         let phone_hash = || send.phone_hash.clone();
-        let from_address = BudgetKey::PhoneSendsFromAddress(phone_hash(), send.address.into());
-        vec![
-            Charge::new(
-                BudgetKey::PhoneSends(phone_hash()),
-                rules(Budget::PhoneSends, &self.phone_sends),
-                now,
-            ),
-            Charge::windows(from_address, Budget::PhoneSendsFromAddress, &self.phone_sends_from_address, now),
-        ]
+        let from_anywhere = Charge::new(
+            BudgetKey::PhoneSends(phone_hash()),
+            rules(Budget::PhoneSends, &self.phone_sends),
+            now,
+        );
+        let from_address = send.address.map(|address| {
+            let key = BudgetKey::PhoneSendsFromAddress(phone_hash(), address.into());
+            Charge::windows(key, Budget::PhoneSendsFromAddress, &self.phone_sends_from_address, now)
+        });
+        std::iter::once(from_anywhere).chain(from_address).collect()
     }
 
     /// A message that a user requests: everything that it is charged to, and the locks, which refuse it too.
     #[must_use]
     pub fn send(&self, send: &MessageCharge<'_>, now: DateTime<Utc>) -> Vec<Charge> {
-        let guess = Guess { phone_hash: send.phone_hash, address: send.address, device: send.device };
         let mut charges = self.phone_sends(send, now);
         if send.device.is_none() {
-            charges.extend(Charge::check_only(self.locks(guess, now)));
+            let locks = self.locks(send.phone_hash, send.address, None, now);
+            charges.extend(Charge::check_only(locks));
         }
         charges.extend(self.traffic(send, now));
         if let Some(proof) = send.proof {

@@ -162,7 +162,7 @@ fn no_two_charges_of_a_request_are_to_one_row_and_none_names_the_phone() {
         let send = MessageCharge {
             phone: &phone,
             phone_hash: &phone_hash,
-            address,
+            address: Some(address),
             device,
             is_known: false,
             resend_after: Duration::seconds(30),
@@ -193,7 +193,7 @@ fn the_last_fifth_of_a_cap_is_for_those_who_have_an_account() {
         let send = MessageCharge {
             phone: &phone,
             phone_hash: &phone_hash,
-            address: ClientAddress::new("203.0.113.7".parse().unwrap()),
+            address: None,
             device: None,
             is_known,
             resend_after: Duration::zero(),
@@ -208,4 +208,43 @@ fn the_last_fifth_of_a_cap_is_for_those_who_have_an_account() {
     };
     assert_eq!((most(false), most(true)), (Some(8), Some(11)));
     assert_eq!((alarm_at(10), alarm_at(11), alarm_at(1)), (8, 8, 1));
+}
+
+#[test]
+fn a_code_that_staff_send_is_charged_to_the_phone_and_to_no_address() {
+    let pseudonyms = Pseudonyms::derive(&"secret".into(), &[]);
+    let phone = PhoneNumber::from_e164("+916205829376").unwrap();
+    let phone_hash = pseudonyms.phone(&phone);
+    let address = ClientAddress::new("203.0.113.7".parse().unwrap());
+    let policy = BudgetPolicy { day: Some(100), ..BudgetPolicy::default() };
+    let budgets = |address| {
+        let send = MessageCharge {
+            phone: &phone,
+            phone_hash: &phone_hash,
+            address,
+            device: None,
+            is_known: false,
+            resend_after: Duration::seconds(30),
+            day: (start().date_naive(), after(1)),
+            proof: None,
+        };
+        let charges = policy.send(&send, start());
+        let mut budgets: Vec<Budget> =
+            charges.iter().flat_map(|charge| &charge.rules).map(|rule| rule.budget).collect();
+        budgets.sort();
+        budgets.dedup();
+        budgets
+    };
+    let by_staff = [
+        Budget::PhoneGuesses,
+        Budget::PhoneFailures,
+        Budget::Cooldown,
+        Budget::PhoneSends,
+        Budget::Prefix,
+        Budget::Day,
+    ];
+    assert_eq!(budgets(None), by_staff);
+    let mut of_address = budgets(Some(address));
+    of_address.retain(|budget| !by_staff.contains(budget));
+    assert_eq!(of_address, [Budget::PhoneGuessesFromAddress, Budget::PhoneSendsFromAddress]);
 }

@@ -1,0 +1,165 @@
+//! What happened last, where that was no message; and what is left to say where nothing happened.
+
+use chrono::{DateTime, Utc};
+
+use super::{Advice, times::Local};
+
+/// The last thing that happened at a known time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The app did not answer a bot check.
+    BotCheckMissing,
+    /// The app answered a bot check wrongly.
+    BotCheckFailed,
+    /// The provider of the bot check did not answer.
+    BotCheckUnavailable,
+    /// The app asked to log in, and the phone has no account.
+    NoAccount,
+    /// The app asked to sign up, and the phone has a complete account.
+    AlreadyRegistered,
+    /// The right code, but `verify-login` opens no new account.
+    RightCodeNoAccount,
+    /// The number was taken from an account that was unused for too long.
+    Unlinked,
+    /// A wrong password.
+    WrongPassword,
+    /// The user signed in with a code, or used one to confirm.
+    Verified,
+    /// The user signed in with a password.
+    SignedInByPassword,
+    /// Staff verified the phone by hand.
+    VerifiedByHand,
+    /// A used refresh token came back, so the session was ended.
+    SignedOut,
+    /// The user deleted the account.
+    AccountDeleted,
+    /// The last request was refused, for a reason that no longer holds.
+    RefusedEarlier,
+    /// A code was requested so long ago that its messages are no longer stored.
+    AskedLongAgo,
+}
+
+impl Event {
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::BotCheckMissing => "bot_check_missing",
+            Self::BotCheckFailed => "bot_check_failed",
+            Self::BotCheckUnavailable => "bot_check_unavailable",
+            Self::NoAccount => "no_account",
+            Self::AlreadyRegistered => "already_registered",
+            Self::RightCodeNoAccount => "right_code_no_account",
+            Self::Unlinked => "unlinked",
+            Self::WrongPassword => "wrong_password",
+            Self::Verified => "verified",
+            Self::SignedInByPassword => "signed_in_by_password",
+            Self::VerifiedByHand => "verified_by_hand",
+            Self::SignedOut => "signed_out",
+            Self::AccountDeleted => "account_deleted",
+            Self::RefusedEarlier => "refused_earlier",
+            Self::AskedLongAgo => "asked_long_ago",
+        }
+    }
+
+    pub(super) fn sentence(self, at: DateTime<Utc>, local: Local) -> String {
+        let at = local.at(at);
+        match self {
+            Self::BotCheckMissing => {
+                format!("The app was asked {at} to prove that it is no bot, and has not done so.")
+            }
+            Self::BotCheckFailed => format!("The bot check failed {at}, so no code was sent."),
+            Self::BotCheckUnavailable => {
+                format!("The provider of the bot check did not answer {at}, so no code was sent.")
+            }
+            Self::NoAccount => format!("The app tried to log in {at}, and this number has no account."),
+            Self::AlreadyRegistered => {
+                format!("The app tried to sign up {at}, and this number has an account already.")
+            }
+            Self::RightCodeNoAccount => {
+                format!("The right code was entered {at} to log in, and this number has no account.")
+            }
+            Self::Unlinked => {
+                format!("The number was taken {at} from an account that was unused for too long.")
+            }
+            Self::WrongPassword => format!("A wrong password was entered {at}."),
+            Self::Verified => format!("The right code was entered {at}."),
+            Self::SignedInByPassword => format!("The user signed in with a password {at}."),
+            Self::VerifiedByHand => format!("Staff verified this number by hand {at}."),
+            Self::SignedOut => format!("The user was signed out {at}: an old token of the app came back."),
+            Self::AccountDeleted => format!("The user deleted the account {at}."),
+            Self::RefusedEarlier => format!("The last request was refused {at}. What refused it is over."),
+            Self::AskedLongAgo => {
+                format!("The last code was requested {at}. Its messages are no longer stored.")
+            }
+        }
+    }
+
+    /// Whether a code that staff send helps.
+    pub(super) fn may_send(self) -> bool {
+        match self {
+            Self::BotCheckMissing
+            | Self::BotCheckFailed
+            | Self::BotCheckUnavailable
+            | Self::NoAccount
+            | Self::AlreadyRegistered
+            | Self::RightCodeNoAccount
+            | Self::WrongPassword
+            | Self::SignedOut
+            | Self::AccountDeleted
+            | Self::RefusedEarlier
+            | Self::AskedLongAgo => true,
+            Self::Unlinked | Self::Verified | Self::SignedInByPassword | Self::VerifiedByHand => false,
+        }
+    }
+
+    pub(super) fn advice(self) -> Advice {
+        match self {
+            Self::BotCheckMissing | Self::BotCheckFailed => Advice {
+                tell: "Update the app and try again, or try another network, such as mobile data.",
+                act: "Send a code yourself: that needs no bot check.",
+            },
+            Self::BotCheckUnavailable => Advice {
+                tell: "Try again in a minute.",
+                act: "Send a code yourself: that needs no bot check. If it lasts, tell the operator.",
+            },
+            Self::NoAccount => Advice {
+                tell: "You have no account yet. Choose “sign up” in the app.",
+                act: "Ask if the user signed up with another number. A person's page can be found by name.",
+            },
+            Self::AlreadyRegistered => Advice {
+                tell: "You have an account. Choose “log in” in the app.",
+                act: "Send a code, and let the user enter it in “log in”.",
+            },
+            Self::RightCodeNoAccount => Advice {
+                tell: "You have no account yet. Choose “sign up” in the app: the same code still works there.",
+                act: "Nothing was wrong with the code. Or verify the number by hand, which makes the account.",
+            },
+            Self::Unlinked => Advice {
+                tell: "You have a new account. Tell us if you want the old one back.",
+                act: "Make sure that the caller owned the old account. Then reunite it on the person's page.",
+            },
+            Self::WrongPassword => Advice {
+                tell: "Try the password again, or sign in with a code.",
+                act: "Send a code, so that the user needs no password.",
+            },
+            Self::Verified | Self::SignedInByPassword | Self::VerifiedByHand => Advice {
+                tell: "It worked. If the app still asks you to sign in, close it and open it again.",
+                act: "Nothing is wrong here. If the user does not know of it, end the sessions on the person's page.",
+            },
+            Self::SignedOut => Advice {
+                tell: "Sign in again with a code.",
+                act: "A copy of the app's data, or another person with the token, can cause this. Send a code.",
+            },
+            Self::AccountDeleted => Advice {
+                tell: "Your account is gone, as you asked. Sign up if you want a new one.",
+                act: "What was deleted cannot be brought back.",
+            },
+            Self::RefusedEarlier => {
+                Advice { tell: "Try again now.", act: "Send a code, and watch here what becomes of it." }
+            }
+            Self::AskedLongAgo => Advice {
+                tell: "Ask for a code in the app.",
+                act: "Send a code, and watch here what becomes of it.",
+            },
+        }
+    }
+}

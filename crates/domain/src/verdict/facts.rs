@@ -1,0 +1,168 @@
+//! What is known about a phone: the input of the rule.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::{
+    budget::{Budget, Spent},
+    delivery::{Channel, DeliveryStatus, UnreachableReason},
+};
+
+/// Everything that the verdict on a phone depends on.
+#[derive(Debug, Clone)]
+pub struct PhoneFacts {
+    /// The current time.
+    pub now: DateTime<Utc>,
+    /// The time zone of the sentences.
+    pub zone: Tz,
+    /// The country as two letters.
+    pub country: Option<String>,
+    /// The block of staff that applies to the phone.
+    pub block: Option<StaffBlock>,
+    /// Why the settings exclude the number.
+    pub not_served: Option<UnreachableReason>,
+    /// Until when the number has a fixed code for app reviewers.
+    pub review_until: Option<DateTime<Utc>>,
+    /// The account that has the phone.
+    pub account: Option<AccountFacts>,
+    /// When an account lost the phone because it was unused for too long, and has not got it back.
+    pub unlinked_at: Option<DateTime<Utc>>,
+    /// The budgets of the phone of which a part is used.
+    pub spent: Vec<Spent>,
+    /// The closed prefix of the number, if messages to the phone are refused because of it.
+    pub prefix: Option<ClosedPrefix>,
+    /// The cap of all messages of the day, if the phone gets none because of it, and when the day ends.
+    pub day_cap_until: Option<DateTime<Utc>>,
+    /// The same for the messages of the day to its country.
+    pub country_cap_until: Option<DateTime<Utc>>,
+    /// Until when a deleted account still limits the phone.
+    pub deleted_until: Option<DateTime<Utc>>,
+    /// The newest thing that happened to a sign-in, other than a message.
+    pub last: Option<Happened>,
+    /// The messages of the newest code, newest first: more than one if it went by several channels.
+    pub messages: Vec<MessageFacts>,
+    /// The challenge of that code. `None` if it is no longer stored.
+    pub code: Option<CodeFacts>,
+    /// When a code was last requested, however long ago.
+    pub last_asked_at: Option<DateTime<Utc>>,
+}
+
+/// A block by staff.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaffBlock {
+    /// Why.
+    pub reason: String,
+    /// Until when. `None`: until staff lift it.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// The account of a phone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Whether it may sign in.
+    pub is_active: bool,
+    /// Whether it was unused for so long that its number counts as recycled.
+    pub is_stale: bool,
+}
+
+/// A closed prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedPrefix {
+    /// The prefix: `+916205`.
+    pub prefix: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+}
+
+/// A message with a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageFacts {
+    /// The channel.
+    pub channel: Channel,
+    /// The delivery status.
+    pub status: DeliveryStatus,
+    /// When it got this status.
+    pub at: DateTime<Utc>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When the provider accepted it, if it did.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// What the failure says about the number.
+    pub reason: Option<UnreachableReason>,
+    /// The provider's code of the failure.
+    pub error_code: Option<i64>,
+    /// Who can mend the failure.
+    pub blame: Option<Blame>,
+}
+
+/// Who can mend the failure of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The user, with another number or another channel.
+    Number,
+    /// The operator.
+    Us,
+    /// Nobody: it passes.
+    Passing,
+}
+
+/// A code that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeFacts {
+    /// Wrong guesses, and the one that is being judged.
+    pub attempts: i64,
+    /// How many guesses it allows.
+    pub max_attempts: i64,
+    /// The last moment at which it is valid.
+    pub expires_at: DateTime<Utc>,
+    /// When it was used.
+    pub consumed_at: Option<DateTime<Utc>>,
+    /// When the last wrong code was entered.
+    pub last_wrong_at: Option<DateTime<Utc>>,
+}
+
+/// Something that happened to a sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub what: What,
+    /// The client's address.
+    pub address: Option<String>,
+}
+
+/// What can happen to a sign-in, other than messages and wrong codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A budget refused a code or a guess, until this time. `None`: until staff unlock the phone.
+    Refused(Budget, Option<DateTime<Utc>>),
+    /// The settings, a block or a disabled account refused it. Whether they still do is another fact.
+    Excluded,
+    /// `login` was called for a phone without an account.
+    NoAccount,
+    /// `signup` was called for a phone with a complete account.
+    AlreadyRegistered,
+    /// The right code was given to `verify-login`, and the phone has no account.
+    RightCodeNoAccount,
+    /// A bot check was required and not answered.
+    BotCheckMissing,
+    /// A bot check was answered wrongly, or with an answer that was used before.
+    BotCheckFailed,
+    /// The provider of the bot check did not answer.
+    BotCheckUnavailable,
+    /// The wrong password was given.
+    WrongPassword,
+    /// A code opened a session.
+    SignedIn,
+    /// A password opened a session.
+    SignedInByPassword,
+    /// Staff verified the phone by hand.
+    VerifiedByHand,
+    /// A retired refresh token ended a session.
+    SignedOut,
+    /// The user deleted the account.
+    AccountDeleted,
+}

@@ -1,0 +1,95 @@
+//! Reads from the audit log what happened to a sign-in.
+
+use chrono::Duration;
+use serde_json::Value;
+
+use super::facts::{Happened, What};
+use crate::{
+    audit::{Action, Entry},
+    budget::Budget,
+};
+
+/// What an entry says about a sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing.
+    Nothing,
+    /// A message was sent, or was to be sent: its row says more.
+    Message,
+    /// Something else happened.
+    Happened(Happened),
+}
+
+/// The newest thing that happened to a sign-in. `None` if it was a message, or if the entries know nothing. They are sorted,
+/// newest first.
+#[must_use]
+pub fn last_happened<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Option<Happened> {
+    let newest = entries.into_iter().map(read).find(|says| *says != Says::Nothing)?;
+    match newest {
+        Says::Happened(happened) => Some(happened),
+        Says::Message | Says::Nothing => None,
+    }
+}
+
+/// What an entry says about a sign-in.
+#[must_use]
+pub fn read(entry: &Entry) -> Says {
+    let is = |action: Action| entry.action == action.as_str();
+    if is(Action::CodeSent) || is(Action::CodeNotSent) {
+        return Says::Message;
+    }
+    let what = if is(Action::CodeRefused) {
+        Some(code_refused(entry))
+    } else if is(Action::GuessRefused) || is(Action::PhoneLocked) {
+        by_budget(entry)
+    } else if is(Action::ChallengeFailed) {
+        Some(match word(entry, "reason") {
+            Some("missing") => What::BotCheckMissing,
+            Some("unavailable") => What::BotCheckUnavailable,
+            _ => What::BotCheckFailed,
+        })
+    } else if is(Action::SignInRefused) {
+        Some(sign_in_refused(entry))
+    } else if is(Action::WrongPassword) {
+        (word(entry, "for") == Some("sign_in")).then_some(What::WrongPassword)
+    } else if is(Action::SignedIn) {
+        let is_by_code = word(entry, "by") == Some("code");
+        Some(if is_by_code { What::SignedIn } else { What::SignedInByPassword })
+    } else if is(Action::ReviewSignIn) || is(Action::PhoneChanged) {
+        Some(What::SignedIn)
+    } else if is(Action::RefreshReused) {
+        Some(What::SignedOut)
+    } else {
+        is(Action::AccountDeleted).then_some(What::AccountDeleted)
+    };
+    what.map_or(Says::Nothing, |what| {
+        Says::Happened(Happened { at: entry.at, what, address: entry.address.clone() })
+    })
+}
+
+fn code_refused(entry: &Entry) -> What {
+    by_budget(entry).unwrap_or(match word(entry, "reason") {
+        Some("no_account") => What::NoAccount,
+        Some("already_registered") => What::AlreadyRegistered,
+        _ => What::Excluded,
+    })
+}
+
+fn sign_in_refused(entry: &Entry) -> What {
+    by_budget(entry).unwrap_or(match word(entry, "reason") {
+        Some("no_account") => What::RightCodeNoAccount,
+        _ => What::Excluded,
+    })
+}
+
+/// The budget that refused, and until when.
+fn by_budget(entry: &Entry) -> Option<What> {
+    let name = word(entry, "budget")?;
+    let budget = Budget::ALL.into_iter().find(|budget| budget.as_str() == name)?;
+    let seconds = entry.detail.get("retry_after").and_then(Value::as_i64);
+    Some(What::Refused(budget, seconds.map(|seconds| entry.at + Duration::seconds(seconds))))
+}
+
+fn word<'a>(entry: &'a Entry, name: &str) -> Option<&'a str> {
+    entry.detail.get(name).and_then(Value::as_str)
+}

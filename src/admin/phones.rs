@@ -1,0 +1,203 @@
+//! The phone page: why a user is not signed in, what to tell them, what staff can do, and what happened. It exists for every
+//! phone, also for one that nobody knows.
+
+use std::sync::Arc;
+
+use askama::Template;
+use chrono::{DateTime, Utc};
+use percent_encoding::percent_decode_str;
+use poem::http::StatusCode;
+
+use super::{Console, Form, Layout, Notice, PageResult, Section, Staff, Visit, search};
+use crate::{
+    domain::{
+        account::Account,
+        budget::{Prefix, PrefixName, Spent},
+        lead::Lead,
+        phone::PhoneNumber,
+        timeline::{TimelineEntry, Tone},
+        verdict::{Case, Limit, Verdict, by_channel},
+    },
+    flows::{
+        Services,
+        phone_report::{self, PhoneReport},
+        prefixes, resend, unlock,
+    },
+};
+
+/// How often the page looks for news while a message is under way, in seconds.
+const REFRESH_SECONDS: u32 = 5;
+
+/// The pages of this file.
+pub fn pages(console: Console) -> Console {
+    console
+        .get("/admin/phones/:number", show)
+        .get("/admin/phones/:number/live", live)
+        .post("/admin/phones/:number/resend", resend)
+        .post("/admin/phones/:number/unlock", unlock)
+        .post("/admin/phones/:number/open-prefix", open_prefix)
+}
+
+#[derive(Template)]
+#[template(path = "phone.html")]
+struct PhonePage {
+    layout: Layout,
+    path: String,
+    /// The number whole.
+    number: String,
+    verdict: Verdict,
+    timeline: Vec<Line>,
+    account: Option<Account>,
+    former: Option<Account>,
+    lead: Option<Lead>,
+    limits: Vec<LimitRow>,
+    prefix: Option<Prefix>,
+    /// The buttons that send a code: the word and the text of each channel.
+    channels: Vec<(&'static str, &'static str)>,
+    is_locked: bool,
+    opens_prefix: bool,
+    /// `data-refresh`, while more may become known.
+    refresh: Option<u32>,
+}
+
+/// A line of the timeline.
+struct Line {
+    class: &'static str,
+    entry: TimelineEntry,
+}
+
+/// A limit that is used, as the table shows it.
+struct LimitRow {
+    name: &'static str,
+    network: Option<String>,
+    used: i64,
+    most: i64,
+    is_spent: bool,
+    until: Option<DateTime<Utc>>,
+}
+
+impl PhonePage {
+    fn new(services: &Services, layout: Layout, report: PhoneReport) -> Self {
+        let PhoneReport { phone, verdict, timeline, account, former, lead, limits } = report;
+        let channels = services.channels.on.iter().filter(|_| verdict.case.may_send());
+        let closed = limits.prefix.as_ref().is_some_and(|prefix| prefix.closed_until.is_some());
+        let is_prefix = matches!(verdict.case, Case::Limited(Limit::PrefixClosed { .. }, _));
+        Self {
+            path: search::phone_page(&phone),
+            number: phone.full().to_owned(),
+            is_locked: limits.spent.iter().any(Spent::is_lock),
+            opens_prefix: is_prefix || closed,
+            refresh: verdict.case.is_under_way().then_some(REFRESH_SECONDS),
+            limits: limits.spent.into_iter().map(limit_row).collect(),
+            prefix: limits.prefix,
+            channels: channels.map(|channel| (channel.as_str(), by_channel(*channel))).collect(),
+            timeline: timeline.into_iter().map(line).collect(),
+            layout,
+            verdict,
+            account,
+            former,
+            lead,
+        }
+    }
+}
+
+fn line(entry: TimelineEntry) -> Line {
+    let class = match entry.tone {
+        Tone::Good => "good",
+        Tone::Bad => "bad",
+        Tone::Plain => "plain",
+    };
+    Line { class, entry }
+}
+
+fn limit_row(spent: Spent) -> LimitRow {
+    let Spent { budget, network, used, most, is_spent, until, window: _ } = spent;
+    LimitRow { name: budget.as_str(), network, used, most, is_spent, until }
+}
+
+async fn show(visit: Visit<Staff>) -> PageResult {
+    let Ok(phone) = phone(&visit) else {
+        return search::not_a_number(&visit, &text(&visit));
+    };
+    let report = phone_report::report(visit.services(), &phone, &visit.permission()).await?;
+    visit.note_shown(&phone, report.account.as_ref().map(|account| account.id));
+    let layout = visit.layout(phone.full(), Section::None);
+    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report))
+}
+
+/// The same page for the script that refreshes it. It shows what the page that it belongs to showed before, so it is not
+/// recorded again.
+async fn live(visit: Visit<Staff>) -> PageResult {
+    let Ok(phone) = phone(&visit) else {
+        return search::not_a_number(&visit, &text(&visit));
+    };
+    let report = phone_report::report(visit.services(), &phone, &visit.permission()).await?;
+    let layout = visit.layout(phone.full(), Section::None);
+    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report))
+}
+
+async fn resend(visit: Visit<Staff>, form: Form) -> PageResult {
+    let Ok(phone) = phone(&visit) else {
+        return search::not_a_number(&visit, &text(&visit));
+    };
+    let channel = match form.given("channel").map(str::parse) {
+        None => None,
+        Some(Ok(channel)) => Some(channel),
+        Some(Err(_)) => {
+            return visit.redirect(&search::phone_page(&phone), Notice::warning("There is no such channel."));
+        }
+    };
+    let resent = resend::resend(visit.services(), phone.clone(), channel, visit.permission()).await?;
+    let notice = match resent {
+        resend::Resent::Sent { .. } => Notice::done(resent.sentence()),
+        resend::Resent::TooSoon { .. }
+        | resend::Resent::Locked(_)
+        | resend::Resent::Limited(_)
+        | resend::Resent::NotServed(_)
+        | resend::Resent::Disabled
+        | resend::Resent::ReviewNumber
+        | resend::Resent::ChannelOff(_)
+        | resend::Resent::Failed(_) => Notice::warning(resent.sentence()),
+    };
+    visit.redirect(&search::phone_page(&phone), notice)
+}
+
+async fn unlock(visit: Visit<Staff>, _form: Form) -> PageResult {
+    let Ok(phone) = phone(&visit) else {
+        return search::not_a_number(&visit, &text(&visit));
+    };
+    let unlocked = unlock::unlock(visit.services(), phone.clone(), visit.permission()).await?;
+    let notice = if unlocked.0.is_empty() {
+        Notice::done("This number was not locked.")
+    } else {
+        Notice::done("The number is unlocked. The user can ask for a code now.")
+    };
+    visit.redirect(&search::phone_page(&phone), notice)
+}
+
+async fn open_prefix(visit: Visit<Staff>, _form: Form) -> PageResult {
+    let Ok(phone) = phone(&visit) else {
+        return search::not_a_number(&visit, &text(&visit));
+    };
+    let name = phone.prefix().and_then(|prefix| prefix.parse::<PrefixName>().ok());
+    let opened = match name {
+        Some(name) => prefixes::open(visit.services(), name, None, visit.permission()).await?,
+        None => Vec::new(),
+    };
+    let notice = if opened.is_empty() {
+        Notice::warning("No message was ever sent to numbers that begin like this one.")
+    } else {
+        Notice::done("Numbers that begin like this one get codes again.")
+    };
+    visit.redirect(&search::phone_page(&phone), notice)
+}
+
+/// The text in the path. A browser writes spaces as `%20`, and a plus as it is.
+fn text(visit: &Visit<Staff>) -> String {
+    percent_decode_str(visit.path("number")).decode_utf8_lossy().into_owned()
+}
+
+fn phone(visit: &Visit<Staff>) -> Result<PhoneNumber, crate::domain::phone::PhoneError> {
+    let services: &Arc<Services> = visit.services();
+    PhoneNumber::parse(&text(visit), services.region)
+}

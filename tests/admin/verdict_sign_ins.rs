@@ -1,0 +1,125 @@
+//! The verdict on a phone: sign-ins that worked, and those that failed for another reason than a message or a limit. Every
+//! case is made through the API.
+
+use poem::http::Method;
+use serde_json::json;
+
+use crate::{
+    desk::{Desk, clock, until},
+    on_both,
+    support::{PHONE, TestServer, whole_profile},
+};
+
+const DAY: i64 = 86_400;
+
+/// Signs up and sets a password. Returns the tokens.
+async fn with_password(server: &TestServer) -> crate::support::Tokens {
+    let user = server.sign_in(PHONE).await;
+    let body = json!({ "new_password": "violet-canoe-7350" });
+    server.send_as(&user.access, Method::POST, "/api/auth/password", body).await.assert_ok();
+    user
+}
+
+async fn by_password(server: &TestServer, password: &str) -> crate::support::Answer {
+    server.post("/api/token", json!({ "username": PHONE, "password": password })).await
+}
+
+on_both! {
+    async fn the_user_entered_the_right_code(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        server.sign_in(PHONE).await;
+        let sentence = format!("The right code was entered at {}.", clock(&server));
+        let page = desk.sees(&server, PHONE, "verified", &sentence).await;
+        page.assert_has("The user signed in with a code.");
+    }
+
+    async fn the_app_chose_the_wrong_route(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        server.login(PHONE).await.assert_error(404, "user_not_found");
+        let at = clock(&server);
+        let sentence = format!("The app tried to log in at {at}, and this number has no account.");
+        desk.sees(&server, PHONE, "no_account", &sentence).await;
+        server.signup(PHONE).await.assert_ok();
+        server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_error(404, "user_not_found");
+        let sentence = format!("The right code was entered at {at} to log in, and this number has no account.");
+        desk.sees(&server, PHONE, "right_code_no_account", &sentence).await;
+        // The same code still works, as the advice says.
+        server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        let other = "+919876543210";
+        let user = server.sign_in(other).await;
+        let mut profile = whole_profile();
+        profile["phone_number"] = json!(other);
+        server.send_as(&user.access, Method::POST, "/api/auth/complete-profile", profile).await.assert_ok();
+        server.signup(other).await.assert_error(409, "user_already_exists");
+        let sentence = format!("The app tried to sign up at {at}, and this number has an account already.");
+        desk.sees(&server, other, "already_registered", &sentence).await;
+    }
+
+    async fn passwords_work_or_not(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let server = server.second_server(&[("LIMIT_WRONG_PASSWORDS_PER_NAME_AND_ADDRESS", "2/15m")]).await;
+        with_password(&server).await;
+        server.advance(60);
+        by_password(&server, "violet-canoe-7350").await.assert_ok();
+        let sentence = format!("The user signed in with a password at {}.", clock(&server));
+        desk.sees(&server, PHONE, "signed_in_by_password", &sentence).await;
+        server.advance(60);
+        let end = until(&server, 900);
+        for _ in 0..2 {
+            by_password(&server, "another-canoe-7351").await.assert_error(401, "credentials_invalid");
+        }
+        let sentence = format!("A wrong password was entered at {}.", clock(&server));
+        desk.sees(&server, PHONE, "wrong_password", &sentence).await;
+        by_password(&server, "another-canoe-7351").await.assert_error(429, "rate_limited");
+        let sentence = format!("Too many wrong passwords were tried: no more {end}.");
+        desk.sees(&server, PHONE, "passwords_used_up", &sentence).await;
+    }
+
+    async fn an_old_token_ends_a_session(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let user = server.sign_in(PHONE).await;
+        let second = server.refresh(&user.refresh).await.assert_ok().text_at("/refresh");
+        server.refresh(&second).await.assert_ok();
+        server.advance(60);
+        server.refresh(&user.refresh).await.assert_error(401, "token_revoked");
+        let sentence = format!("The user was signed out at {}: an old token of the app came back.", clock(&server));
+        let page = desk.sees(&server, PHONE, "signed_out", &sentence).await;
+        page.assert_has("A session was ended");
+    }
+
+    async fn a_number_is_stale_and_then_unlinked(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let server = server.second_server(&[("PHONE_STALE_DAYS", "90"), ("RATE_LIMITS_ENABLED", "false")]).await;
+        server.sign_in(PHONE).await;
+        server.advance(90 * DAY);
+        server.login(PHONE).await.assert_error(404, "user_not_found");
+        let stale = "The account of this number was unused for so long that the number may belong to another person now.";
+        desk.sees(&server, PHONE, "number_stale", stale).await;
+        server.sign_in(PHONE).await;
+        let at = clock(&server);
+        let unlinked = format!("The number was taken at {at} from an account that was unused for too long.");
+        let page = desk.sees(&server, PHONE, "unlinked", &unlinked).await;
+        page.assert_has("Before, it belonged to another account");
+        server.advance(60);
+        server.login(PHONE).await.assert_ok();
+        server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        let verified = format!("The right code was entered at {}.", clock(&server));
+        desk.sees(&server, PHONE, "verified", &verified).await;
+    }
+
+    async fn what_is_known_is_from_long_ago(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        server.signup(PHONE).await.assert_ok();
+        let other = "+919876543210";
+        server.sign_in(other).await;
+        server.advance(400 * DAY);
+        server.services.audit.flush().await.unwrap();
+        // Housekeeping removes messages, challenges and the audit log after a year, and ended sessions.
+        let system = loopin_auth::domain::audit::Actor::System;
+        loopin_auth::flows::purge::purge(&server.services, &server.services.retention, system).await.unwrap();
+        let asked = "The last code was requested on 14 March 2026 at 14:56:53. Its messages are no longer stored.";
+        desk.sees(&server, PHONE, "asked_long_ago", asked).await;
+        let ready = "This number has an account, and no code was requested lately.";
+        desk.sees(&server, other, "account_ready", ready).await;
+    }
+}
