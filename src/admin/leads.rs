@@ -28,6 +28,7 @@ pub fn pages(console: Console) -> Console {
         .post("/admin/leads/:id", lead::change)
         .get("/admin/leads/:id/verify", lead::ask_to_verify)
         .post("/admin/leads/:id/verify", lead::verify)
+        .post("/admin/leads/:id/resend", lead::resend)
 }
 
 /// Reads the filters and the order of a query string.

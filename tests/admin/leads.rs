@@ -278,8 +278,42 @@ on_both! {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(&form.fields);
         let done = browser.post(ACT, &body.finish()).await;
-        done.assert_has("2 leads: verified by hand; 1 lead: not verified: the account is disabled.");
+        done.assert_has("2 leads: verified by hand; 1 lead: left out: the account is disabled.");
         assert_eq!(server.count("SELECT COUNT(*) FROM accounts WHERE phone IS NOT NULL").await, 3);
+    }
+
+    async fn a_code_is_sent_from_the_page_of_a_lead(server: TestServer) {
+        let browser = Browser::staff(&server).await;
+        server.signup(PHONE).await.assert_ok();
+        let page = open(&browser, "9376").await;
+        let send = format!("{}/resend", page.path);
+        let soon = browser.submit(&page, &send, &[]).await;
+        assert_eq!(soon.path, page.path);
+        soon.assert_has("Nothing was sent: the last code was a moment ago.");
+        server.advance(30);
+        let sent = browser.submit(&page, &send, &[("channel", "sms")]).await;
+        let code = server.last_code_for(PHONE);
+        sent.assert_has("A code was sent").assert_has_not(&code);
+        assert_eq!(server.codes_for(PHONE).len(), 2);
+    }
+
+    async fn the_selected_get_codes_after_one_confirmation(server: TestServer) {
+        let server = server.without_limits().await;
+        let browser = Browser::staff(&server).await;
+        for phone in [PHONE, OTHER_PHONE] {
+            server.signup(phone).await.assert_ok();
+        }
+        server.advance(60);
+        server.signup("+447400123456").await.assert_ok();
+        let page = browser.get(LIST).await;
+        let ask = act(&browser, &page, "resend", &leads_of(&page)).await;
+        ask.assert_status(200).assert_has("Send a code to 3 leads?");
+        assert_eq!(server.codes_for(PHONE).len(), 1);
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(&ask.form(ACT).fields);
+        let done = browser.post(ACT, &body.finish()).await;
+        done.assert_has("2 leads: sent a code; 1 lead: left out: the last code was a moment ago.");
+        assert_eq!(server.codes_for(PHONE).len() + server.codes_for(OTHER_PHONE).len(), 4);
     }
 
     async fn who_is_lost_and_asks_again_is_marked(server: TestServer) {

@@ -270,6 +270,28 @@ on_both! {
         assert_eq!(server.count(&same).await, 1);
     }
 
+    async fn a_code_is_sent_again_within_the_limits_of_the_phone(server: TestServer) {
+        let (staff, id) = staff_and_lead(&server).await;
+        let path = format!("{LIST}/{id}/resend");
+        let send = |body: Value| server.send_as(&staff.access, Method::POST, &path, body);
+        send(json!({})).await.assert_error(429, "otp_cooldown");
+        server.advance(30);
+        let sent = send(json!({ "channel": "sms" })).await;
+        assert_eq!((sent.assert_ok().at("/channel"), sent.at("/phone_number")), (json!("sms"), json!(PHONE)));
+        let codes = server.codes_for(PHONE);
+        assert_eq!((codes.len(), &codes[0]), (2, &codes[1]), "the same code");
+        assert!(!sent.text.contains(&codes[0]));
+        send(json!({ "channel": "pigeon" })).await.assert_error(422, "validation_failed");
+        let unknown = format!("{LIST}/0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11/resend");
+        server.send_as(&staff.access, Method::POST, &unknown, json!({})).await.assert_error(404, "not_found");
+        let user = server.sign_in(OTHER_PHONE).await;
+        server.send_as(&user.access, Method::POST, &path, json!({})).await.assert_error(403, "forbidden");
+        server.verify_otp(PHONE, &codes[0]).await.assert_ok();
+        server.disable(PHONE).await;
+        server.advance(60);
+        send(json!({})).await.assert_error(403, "account_disabled");
+    }
+
     async fn a_lead_is_found_by_number_and_by_both_names(server: TestServer) {
         let (staff, id) = staff_and_lead(&server).await;
         put(&server, &staff, &id, json!({ "name": "गौरव O’Brien" })).await.assert_ok();

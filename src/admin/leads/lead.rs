@@ -15,9 +15,14 @@ use crate::{
     },
     domain::{
         audit::{Entry, Filter},
+        delivery::Channel,
         lead::{Change, LONGEST_NAME, LONGEST_NOTE, Lead, LeadName, Note, NoteText, State},
     },
-    flows::leads::{self, Changed, ChangedBy, Stale, Verified},
+    flows::{
+        Services,
+        leads::{self, Changed, ChangedBy, Stale, Verified},
+        resend::{self, Resent},
+    },
     store::{self, leads::AccountName},
 };
 
@@ -59,6 +64,7 @@ struct LeadPage {
     class: &'static str,
     is_converted: bool,
     moves: Vec<(&'static str, &'static str)>,
+    channels: Vec<(&'static str, &'static str)>,
     first: Time,
     last: Time,
     verified_at: TimeOrDash,
@@ -181,6 +187,19 @@ pub async fn verify(visit: Visit<Staff>, _form: Form) -> PageResult {
     visit.redirect(&here, notice)
 }
 
+/// `POST /admin/leads/{id}/resend`: sends a code by the chosen channel.
+pub async fn resend(visit: Visit<Staff>, form: Form) -> PageResult {
+    let lead = find(&visit).await?;
+    let here = format!("/admin/leads/{}", lead.id);
+    let channel: Option<Channel> = form.given("channel").and_then(|name| name.parse().ok());
+    let resent = resend::resend(visit.services(), lead.phone, channel, visit.permission()).await?;
+    let notice = match resent {
+        Resent::Sent { .. } => Notice::done(resent.sentence()),
+        _ => Notice::warning(resent.sentence()),
+    };
+    visit.redirect(&here, notice)
+}
+
 async fn find(visit: &Visit<Staff>) -> Result<Lead, PageError> {
     let id = visit.path_id("id").ok_or(PageError::NotFound)?;
     store::leads::find_by_id(&visit.services().store, id).await?.ok_or(PageError::NotFound)
@@ -216,6 +235,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
         class: state_class(lead.state),
         is_converted: lead.state == State::Converted,
         moves: moves(lead.state),
+        channels: channels(services),
         first: layout.time(lead.first_requested_at),
         last: layout.time(lead.last_requested_at),
         verified_at: layout.time_or_dash(&lead.converted_at),
@@ -242,6 +262,22 @@ fn moves(state: State) -> Vec<(&'static str, &'static str)> {
     ];
     let others = all.into_iter().filter(|(next, _)| state != State::Converted && *next != state);
     others.map(|(next, text)| (next.as_str(), text)).collect()
+}
+
+/// The channels that are switched on, the usual one first.
+fn channels(services: &Services) -> Vec<(&'static str, &'static str)> {
+    let usual = services.channels.usual();
+    let others = Channel::ALL.into_iter().filter(|channel| *channel != usual);
+    let on = std::iter::once(usual).chain(others).filter(|channel| services.channels.is_on(*channel));
+    on.map(|channel| (channel.as_str(), channel_name(channel))).collect()
+}
+
+fn channel_name(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Sms => "SMS",
+        Channel::WhatsApp => "WhatsApp",
+        Channel::Call => "A call",
+    }
 }
 
 fn shown_note(note: Note, layout: &Layout) -> ShownNote {

@@ -18,6 +18,7 @@ fn act_of(name: &str) -> Option<Act> {
         "lost" => Some(Act::Move(State::Lost)),
         "new" => Some(Act::Move(State::New)),
         "verify" => Some(Act::Verify),
+        "resend" => Some(Act::Resend),
         _ => None,
     }
 }
@@ -26,7 +27,7 @@ fn act_of(name: &str) -> Option<Act> {
 #[template(path = "leads_confirm.html")]
 struct ConfirmPage {
     layout: Layout,
-    act: String,
+    act: &'static str,
     ids: Vec<Uuid>,
     back: String,
     cancel: String,
@@ -48,10 +49,15 @@ pub async fn act(visit: Visit<Staff>, form: Form) -> PageResult {
         let text = format!("Nothing was done: select at most {MOST_SELECTED} leads at once.");
         return visit.redirect(&back, Notice::warning(text));
     }
-    if act == Act::Verify && form.text("confirmed") != "yes" {
+    let question = match act {
+        Act::Verify => Some((format!("Verify {} by hand?", leads(ids.len())), "verify")),
+        Act::Resend => Some((format!("Send a code to {}?", leads(ids.len())), "resend")),
+        Act::Move(_) => None,
+    };
+    if let Some((title, act)) = question.filter(|_| form.text("confirmed") != "yes") {
         let page = ConfirmPage {
-            layout: visit.layout(format!("Verify {} by hand?", leads(ids.len())), Section::Leads),
-            act: form.text("act").to_owned(),
+            layout: visit.layout(title, Section::Leads),
+            act,
             ids,
             back: form.text("back").to_owned(),
             cancel: back,
@@ -73,15 +79,18 @@ fn notice(act: Act, outcomes: &Outcomes) -> Notice {
         Act::Move(State::Contacted) => ("marked contacted", "contacted already"),
         Act::Move(State::Lost) => ("marked lost", "lost already"),
         Act::Move(State::Converted) | Act::Verify => ("verified by hand", "verified already"),
+        Act::Resend => ("sent a code", ""),
     };
     let words = [
         (Outcome::Done, done),
         (Outcome::Already, already),
         (Outcome::IsConverted, "verified, so the state stays"),
         (Outcome::Busy, "changed by others at the same time: try again"),
-        (Outcome::Disabled, "not verified: the account is disabled"),
-        (Outcome::Blocked, "not verified: the number is blocked"),
-        (Outcome::ReviewNumber, "not verified: a number for app reviewers"),
+        (Outcome::Disabled, "left out: the account is disabled"),
+        (Outcome::Blocked, "left out: the number is blocked"),
+        (Outcome::ReviewNumber, "left out: a number for app reviewers"),
+        (Outcome::TooSoon, "left out: the last code was a moment ago"),
+        (Outcome::NotSent, "not sent: open the lead to see why"),
         (Outcome::NotFound, "no longer there"),
         (Outcome::NotTried, "not tried, because the database failed: try again"),
     ];

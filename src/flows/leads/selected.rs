@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Changed, Verified, change, verify};
@@ -10,9 +12,16 @@ use crate::{
         lead::{Change, MOST_SELECTED, State},
         roles::StaffPermission,
     },
-    flows::{Error, Services},
+    flows::{
+        Error, Services,
+        resend::{Resent, resend},
+        run_to_completion,
+    },
     store,
 };
+
+/// How many messages are sent at once: the provider takes some time for each, and a request has a deadline.
+const MESSAGES_AT_ONCE: usize = 20;
 
 /// What is done to each lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +30,8 @@ pub enum Act {
     Move(State),
     /// Its phone is verified by hand.
     Verify,
+    /// A code is sent to its phone.
+    Resend,
 }
 
 /// What became of one lead.
@@ -40,13 +51,17 @@ pub enum Outcome {
     Blocked,
     /// It is a review number.
     ReviewNumber,
+    /// A code was sent to the phone a moment ago.
+    TooSoon,
+    /// A limit, the settings or the provider refused the message.
+    NotSent,
     /// There is no such lead any more.
     NotFound,
     /// The database failed at this lead or at one before.
     NotTried,
 }
 
-/// The outcomes of an act on several leads, in the order of the leads.
+/// The outcomes of an act on several leads, in no particular order.
 #[derive(Debug, Default)]
 pub struct Outcomes(pub Vec<(Uuid, Outcome)>);
 
@@ -62,32 +77,60 @@ impl Outcomes {
 /// stay changed, and the others are not tried.
 ///
 /// # Errors
-/// When the database does not answer at the first lead: nothing is changed.
+/// When the database does not answer at the first leads: nothing is changed.
 pub async fn act_on(
     services: &Arc<Services>,
     leads: Vec<Uuid>,
     act: Act,
     permission: StaffPermission,
 ) -> Result<Outcomes, Error> {
-    let mut outcomes = Outcomes::default();
-    let mut has_failed = false;
-    for (index, id) in leads.into_iter().enumerate() {
-        let outcome = if has_failed || index >= MOST_SELECTED {
-            Outcome::NotTried
-        } else {
-            match act_on_one(services, id, act, permission).await {
-                Ok(outcome) => outcome,
-                Err(error) if index == 0 => return Err(error),
-                Err(error) => {
-                    tracing::error!(%error, done = index, "an act on several leads stopped");
-                    has_failed = true;
-                    Outcome::NotTried
-                }
-            }
+    run_to_completion(services, move |services| async move {
+        let at_once = match act {
+            Act::Move(_) | Act::Verify => 1,
+            Act::Resend => MESSAGES_AT_ONCE,
         };
-        outcomes.0.push((id, outcome));
+        let (tried, rest) = leads.split_at(leads.len().min(MOST_SELECTED));
+        let mut outcomes = Outcomes::default();
+        let mut has_failed = false;
+        for some in tried.chunks(at_once) {
+            if has_failed {
+                outcomes.0.extend(some.iter().map(|id| (*id, Outcome::NotTried)));
+                continue;
+            }
+            let results = act_on_some(&services, some, act, permission).await;
+            let is_nothing_done = outcomes.0.is_empty() && results.iter().all(|(_, result)| result.is_err());
+            for (id, result) in results {
+                let outcome = match result {
+                    Ok(outcome) => outcome,
+                    Err(error) if is_nothing_done => return Err(error),
+                    Err(error) => {
+                        tracing::error!(%error, done = outcomes.0.len(), "an act on several leads stopped");
+                        has_failed = true;
+                        Outcome::NotTried
+                    }
+                };
+                outcomes.0.push((id, outcome));
+            }
+        }
+        outcomes.0.extend(rest.iter().map(|id| (*id, Outcome::NotTried)));
+        Ok(outcomes)
+    })
+    .await
+}
+
+/// Acts on these leads at once. A task that panics leaves no outcome.
+async fn act_on_some(
+    services: &Arc<Services>,
+    leads: &[Uuid],
+    act: Act,
+    permission: StaffPermission,
+) -> Vec<(Uuid, Result<Outcome, Error>)> {
+    let mut tasks = JoinSet::new();
+    for id in leads.iter().copied() {
+        let services = Arc::clone(services);
+        tasks.spawn(async move { (id, act_on_one(&services, id, act, permission).await) }.in_current_span());
     }
-    Ok(outcomes)
+    tasks.join_all().await
 }
 
 async fn act_on_one(
@@ -96,25 +139,37 @@ async fn act_on_one(
     act: Act,
     permission: StaffPermission,
 ) -> Result<Outcome, Error> {
-    match act {
-        Act::Move(state) => Ok(match change(services, id, Change::to_state(state), permission).await? {
+    if let Act::Move(state) = act {
+        return Ok(match change(services, id, Change::to_state(state), permission).await? {
             Changed::Done(_, true) => Outcome::Done,
             Changed::Done(_, false) => Outcome::Already,
             Changed::NotFound => Outcome::NotFound,
             Changed::Stale(_) => Outcome::Busy,
             Changed::IsConverted | Changed::NeedsProof => Outcome::IsConverted,
-        }),
-        Act::Verify => {
-            let Some(lead) = store::leads::find_by_id(&services.store, id).await? else {
-                return Ok(Outcome::NotFound);
-            };
-            Ok(match verify(services, lead.phone, permission).await? {
-                Verified::Done { is_new: false, is_converted: false, .. } => Outcome::Already,
-                Verified::Done { .. } => Outcome::Done,
-                Verified::Disabled => Outcome::Disabled,
-                Verified::Blocked => Outcome::Blocked,
-                Verified::ReviewNumber => Outcome::ReviewNumber,
-            })
-        }
+        });
     }
+    let Some(lead) = store::leads::find_by_id(&services.store, id).await? else {
+        return Ok(Outcome::NotFound);
+    };
+    Ok(match act {
+        Act::Move(_) => Outcome::NotTried,
+        Act::Verify => match verify(services, lead.phone, permission).await? {
+            Verified::Done { is_new: false, is_converted: false, .. } => Outcome::Already,
+            Verified::Done { .. } => Outcome::Done,
+            Verified::Disabled => Outcome::Disabled,
+            Verified::Blocked => Outcome::Blocked,
+            Verified::ReviewNumber => Outcome::ReviewNumber,
+        },
+        Act::Resend => match resend(services, lead.phone, None, permission).await? {
+            Resent::Sent { .. } => Outcome::Done,
+            Resent::TooSoon { .. } => Outcome::TooSoon,
+            Resent::Disabled => Outcome::Disabled,
+            Resent::ReviewNumber => Outcome::ReviewNumber,
+            Resent::Locked(_)
+            | Resent::Limited(_)
+            | Resent::NotServed(_)
+            | Resent::ChannelOff(_)
+            | Resent::Failed(_) => Outcome::NotSent,
+        },
+    })
 }

@@ -20,12 +20,16 @@ use crate::{
     flows::{
         Services, console,
         leads::{self, Changed, ChangedBy, Verified},
+        resend,
     },
     http::{
-        Tag, client_ip,
+        Tag,
+        admin::phones::{ResendRequest, ResendResponse, ResentData, resent},
+        body::MaybeJson,
+        client_ip,
         envelope::{ErrorCode, ErrorResponse},
         error::RequestError,
-        fields::{Describe, ErrorMessages, Field, FieldErrors, optional, parsed},
+        fields::{self, Describe, ErrorMessages, Field, FieldErrors, optional, parsed},
         json::Json,
         security::Gate,
     },
@@ -110,6 +114,51 @@ pub enum VerifyLeadResponse {
     /// `not_found`: there is no such lead, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(ErrorResponse),
+}
+
+/// The responses of sending a code to a lead.
+#[derive(ApiResponse)]
+pub enum ResendToLeadResponse {
+    /// The code was sent. It is not in the response.
+    #[oai(status = 200)]
+    Sent(Json<ResentData>),
+    /// `phone_unreachable`: the number gets no messages; `error.reason` says why. A number for app review gets none either.
+    #[oai(status = 400)]
+    Unreachable(ErrorResponse),
+    /// `forbidden`: only for staff and admins, in a session opened with the password. `account_disabled`: the account of
+    /// this phone is disabled.
+    #[oai(status = 403)]
+    Forbidden(ErrorResponse),
+    /// `not_found`: there is no such lead, or `id` is not a UUID.
+    #[oai(status = 404)]
+    Unknown(ErrorResponse),
+    /// `validation_failed`: `channel` is not switched on.
+    #[oai(status = 422)]
+    Invalid(ErrorResponse),
+    /// `otp_cooldown`: a code was sent to this phone too recently. `phone_locked`: unlock it first. `rate_limited`: a limit of
+    /// the phone, its prefix or the day is used up.
+    #[oai(status = 429)]
+    TooSoon(ErrorResponse),
+    /// `sms_rejected`: the SMS provider refuses the server. The operator has to act.
+    #[oai(status = 502)]
+    SmsRejected(ErrorResponse),
+    /// `sms_unavailable`: the SMS provider does not answer. Try again; there is no cooldown.
+    #[oai(status = 503)]
+    SmsUnavailable(ErrorResponse),
+}
+
+impl From<ResendResponse> for ResendToLeadResponse {
+    fn from(response: ResendResponse) -> Self {
+        match response {
+            ResendResponse::Sent(data) => Self::Sent(data),
+            ResendResponse::Unreachable(failure) => Self::Unreachable(failure),
+            ResendResponse::Forbidden(failure) => Self::Forbidden(failure),
+            ResendResponse::Invalid(failure) => Self::Invalid(failure),
+            ResendResponse::TooSoon(failure) => Self::TooSoon(failure),
+            ResendResponse::SmsRejected(failure) => Self::SmsRejected(failure),
+            ResendResponse::SmsUnavailable(failure) => Self::SmsUnavailable(failure),
+        }
+    }
 }
 
 #[OpenApi(tag = "Tag::Admin")]
@@ -275,6 +324,37 @@ impl LeadsApi {
                 Response::Forbidden(ErrorResponse::new(ErrorCode::Forbidden, REVIEW_NUMBER))
             }
         })
+    }
+
+    /// Send a code to a lead
+    ///
+    /// The code that the user waits for, or a new one, within the limits of the phone; the limits of an address do not
+    /// count. Nobody but the user sees the code.
+    #[oai(path = "/api/admin/leads/:id/resend", method = "post", operation_id = "resendToLead")]
+    async fn resend(
+        &self,
+        gate: Gate,
+        request: &Request,
+        /// The lead (UUID).
+        id: Path<String>,
+        body: MaybeJson<ResendRequest>,
+    ) -> Result<ResendToLeadResponse> {
+        use ResendToLeadResponse as Response;
+        let Ok(permission) = staff_permission(&gate, request) else {
+            return Ok(Response::Forbidden(forbidden()));
+        };
+        let mut errors = FieldErrors::default();
+        let body = body.0.unwrap_or_default();
+        let channel = errors.check("channel", fields::channel(&body.channel, &self.services.channels));
+        let Some(channel) = channel else {
+            return Ok(Response::Invalid(errors.into_error_response()));
+        };
+        let found = self.find(&id).await.map_err(RequestError::from)?;
+        let Some(lead) = found else {
+            return Ok(Response::Unknown(no_lead()));
+        };
+        let outcome = resend::resend(&self.services, lead.phone.clone(), channel, permission).await;
+        Ok(resent(request, &lead.phone, &outcome.map_err(RequestError::from)?).into())
     }
 }
 

@@ -88,7 +88,7 @@ pub struct Report {
 #[oai(example, rename = "ResendCodeRequest")]
 pub struct ResendRequest {
     #[oai(skip_serializing_if_is_none)]
-    channel: Field<fields::Channel>,
+    pub(super) channel: Field<fields::Channel>,
 }
 
 /// A code was sent to a user.
@@ -301,7 +301,7 @@ impl PhonesApi {
     }
 }
 
-fn resent(request: &Request, phone: &PhoneNumber, outcome: &Resent) -> ResendResponse {
+pub(super) fn resent(request: &Request, phone: &PhoneNumber, outcome: &Resent) -> ResendResponse {
     let says = |code| ErrorResponse::new(code, outcome.sentence());
     match outcome {
         Resent::Sent { code, channel } => ResendResponse::Sent(Json(ResentData {
