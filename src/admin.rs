@@ -27,6 +27,7 @@ mod messages;
 mod page;
 mod phones;
 mod search;
+mod people;
 mod settings;
 mod sign_in;
 mod terms;
@@ -60,5 +61,6 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = account::pages(console);
     let console = phones::pages(console);
     let console = search::pages(console);
+    let console = people::pages(console);
     dashboard::pages(console)
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     domain::{
         access::SignedIn,
+        account::Account,
         address::ClientAddress,
         audit::{Action, Event},
         delivery::Channel,
@@ -161,11 +162,8 @@ async fn set_phone(
     let (phone, user_id) = (consumed.phone(), who.account().id);
     // Dropping the transaction rolls it back.
     let refused = |changed| Ok(((changed, None), GuessOutcome::Refund));
-    // The old number keeps only a hash, and only while a cooldown or guesses are owed: its next owner and a reader of the
-    // database learn nothing.
     if let Some(old) = &who.account().phone {
-        personal_data::insert_tombstone_if_owed(services, &txn, old, now).await?;
-        store::otp::purge_unbound(&txn, old).await?;
+        remove_codes(services, &txn, old, now).await?;
     }
     // Before the user's own account, as in every transaction, so that no two wait for each other.
     let unlinked = recycled::unlink(services, &txn, phone, now).await?;
@@ -177,16 +175,7 @@ async fn set_phone(
     if !store::owners::set_phone(&txn, user_id, &consumed, now).await? {
         return refused(Changed::Refused(Refused::Taken));
     }
-    if let Some(old) = &account.phone {
-        // The phone was changed since the request was authenticated.
-        if who.account().phone.as_ref() != Some(old) {
-            personal_data::insert_tombstone_if_owed(services, &txn, old, now).await?;
-            store::otp::purge_unbound(&txn, old).await?;
-        }
-        store::leads::set_moved(&txn, old, phone).await?;
-        store::messages::purge_to(&txn, old).await?;
-    }
-    store::leads::set_converted(&txn, phone, now).await?;
+    leave_old_number(services, &txn, &account, who.account().phone.as_ref(), phone, now).await?;
     let ended = store::sessions::close_all(&txn, user_id, Some(session.id), now).await?;
     txn.commit().await?;
     let event = Event::by_owner(Action::PhoneChanged, user_id).phone(phone).from(from).with("ended", ended);
@@ -200,9 +189,42 @@ async fn set_phone(
     Ok(((Changed::Done, account.phone), GuessOutcome::Used { was_known: false }))
 }
 
+/// Removes the codes of a number that its account leaves. The number keeps only a hash, and only while a cooldown or guesses are
+/// owed: its next owner and a reader of the database learn nothing.
+pub(super) async fn remove_codes(
+    services: &Services,
+    txn: &Txn,
+    old: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    personal_data::insert_tombstone_if_owed(services, txn, old, now).await?;
+    Ok(store::otp::purge_unbound(txn, old).await?)
+}
+
+/// Moves what belongs to the number that this account had until now. `removed` is the number whose codes were removed before the
+/// account was locked.
+pub(super) async fn leave_old_number(
+    services: &Services,
+    txn: &Txn,
+    account: &Account,
+    removed: Option<&PhoneNumber>,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if let Some(old) = &account.phone {
+        // The phone was changed since it was read.
+        if removed != Some(old) {
+            remove_codes(services, txn, old, now).await?;
+        }
+        store::leads::set_moved(txn, old, phone).await?;
+        store::messages::purge_to(txn, old).await?;
+    }
+    Ok(store::leads::set_converted(txn, phone, now).await?)
+}
+
 /// Sends a notice to the old number, so that its owner learns of a change by another person. The phone stays changed even
 /// if this fails.
-async fn notify_old_number(
+pub(super) async fn notify_old_number(
     services: &Services,
     old: PhoneNumber,
     user_id: Uuid,

@@ -59,6 +59,7 @@ pub mod inbox;
 pub mod interests;
 pub mod leads;
 pub mod login;
+pub mod move_phone;
 pub mod password;
 pub mod personal_data;
 pub mod phone_report;

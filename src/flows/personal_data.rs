@@ -17,6 +17,7 @@ use crate::{
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
         second_factor::Factor,
+        roles::AccountPermission,
     },
     store::{self, Txn, messages::Received, otp::IssuedCode},
 };
@@ -50,29 +51,80 @@ pub async fn delete_account(
         if !who.session().has_recent_auth(now) {
             return Ok(DeleteOutcome::RecentAuthRequired);
         }
-        transaction(|| remove(&services, &who, from, now)).await
+        let by = By::Owner { who: &who, from };
+        transaction(|| remove(&services, who.account(), by, now)).await
     })
     .await
 }
 
+/// The outcome of deleting the account of another person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemovalOutcome {
+    /// The account is deleted.
+    Gone,
+    /// There is no such account.
+    NotFound,
+    /// It is the only admin, and there must be one.
+    LastAdmin,
+}
+
+/// Deletes the account of another person, as [`delete_account`] does. The audit entry is written in the same transaction.
+///
+/// # Errors
+/// When the database does not answer: the account stays.
+pub async fn delete_account_of_another(
+    services: &Arc<Services>,
+    permission: AccountPermission,
+) -> Result<RemovalOutcome, Error> {
+    run_to_completion(services, move |services| async move {
+        let now = services.clock.now();
+        let Some(user) = store::users::find(&services.store, permission.read_permission()).await? else {
+            return Ok(RemovalOutcome::NotFound);
+        };
+        let by = By::Admin(permission);
+        Ok(match transaction(|| remove(&services, &user.account, by, now)).await? {
+            DeleteOutcome::Gone => RemovalOutcome::Gone,
+            DeleteOutcome::LastAdmin => RemovalOutcome::LastAdmin,
+            // Only an owner meets the first of these.
+            DeleteOutcome::RecentAuthRequired | DeleteOutcome::Ended => RemovalOutcome::NotFound,
+        })
+    })
+    .await
+}
+
+/// Who deletes an account.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// Its owner.
+    Owner { who: &'a SignedIn, from: ClientAddress },
+    /// An admin.
+    Admin(AccountPermission),
+}
+
+/// Removes an account, which was read before the transaction.
 async fn remove(
     services: &Services,
-    who: &SignedIn,
-    from: ClientAddress,
+    before: &Account,
+    by: By<'_>,
     now: DateTime<Utc>,
 ) -> Result<DeleteOutcome, Error> {
-    let (id, txn) = (who.account().id, services.store.begin().await?);
-    let phone = who.account().phone.as_ref();
+    let (id, txn) = (before.id, services.store.begin().await?);
+    let phone = before.phone.as_ref();
     store::messages::purge_of(&txn, phone, id).await?;
     delete_codes(services, &txn, phone, id, now).await?;
-    // Before the user's own account: two admins who delete their accounts at once must not wait for each other.
-    let admins = match who.account().role {
-        Role::Admin => store::owners::claim_admins(&txn).await?,
-        Role::User | Role::Staff => Vec::new(),
+    // Before the account: two admins who delete accounts of admins at once must not wait for each other.
+    let admins = match (by, before.role) {
+        (By::Owner { .. }, Role::User | Role::Staff) => Vec::new(),
+        // The role can have changed since it was read.
+        (By::Owner { .. }, Role::Admin) | (By::Admin(_), _) => store::owners::claim_admins(&txn).await?,
     };
-    store::owners::claim(&txn, id).await?;
+    let claimed = store::owners::claim(&txn, id).await?;
+    let account = match by {
+        By::Owner { who, .. } => session::recheck(&txn, who).await?.map(|(_, account)| account),
+        By::Admin(_) => claimed,
+    };
     // Dropping the transaction rolls it back.
-    let Some((_, account)) = session::recheck(&txn, who).await? else {
+    let Some(account) = account else {
         return Ok(DeleteOutcome::Ended);
     };
     if account.role == Role::Admin && admins.iter().all(|admin| *admin == id) {
@@ -88,10 +140,22 @@ async fn remove(
     }
     // Its sessions and its second factor go by their foreign keys.
     store::owners::purge(&txn, id).await?;
-    txn.commit().await?;
-    let event = Event { phone: account.phone, ..Event::by_owner(Action::AccountDeleted, id).from(from) };
-    services.audit.note(event, now);
-    tracing::info!(user_id = %id, "account deleted by its owner");
+    match by {
+        By::Owner { from, .. } => {
+            txn.commit().await?;
+            let event = Event::by_owner(Action::AccountDeleted, id).from(from);
+            services.audit.note(Event { phone: account.phone, ..event }, now);
+            tracing::info!(user_id = %id, "account deleted by its owner");
+        }
+        By::Admin(permission) => {
+            let event =
+                Event::new(Action::AccountDeleted, permission.actor()).about(id).from(permission.from());
+            services.audit.write(&txn, Event { phone: account.phone, ..event }, now).await?;
+            txn.commit().await?;
+            let by = permission.actor().id().map(tracing::field::display);
+            tracing::info!(by, user_id = %id, "account deleted by an admin");
+        }
+    }
     Ok(DeleteOutcome::Gone)
 }
 

@@ -10,7 +10,8 @@ use crate::{
     domain::{
         access::SignedIn,
         address::ClientAddress,
-        audit::{Action, Event},
+        audit::{Action, Actor, Event},
+        roles::EditPermission,
     },
     store,
 };
@@ -26,6 +27,58 @@ pub async fn end_one(services: &Arc<Services>, who: &SignedIn, id: Uuid) -> Resu
         Ok(store::sessions::close_own(&services.store, account_id, id, now).await?)
     })
     .await
+}
+
+/// The outcome of ending a session of another account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnded {
+    /// The session is ended.
+    Done,
+    /// There is no such account, or it has no live session with this id.
+    NotFound,
+    /// The account belongs to staff, whom only admins may change.
+    Forbidden,
+}
+
+/// Ends a live session of another account. The audit entry is written in the same transaction.
+///
+/// # Errors
+/// When the database does not answer: the session stays alive.
+pub async fn end_one_of_another(
+    services: &Arc<Services>,
+    permission: EditPermission,
+    id: Uuid,
+    from: ClientAddress,
+) -> Result<SessionEnded, Error> {
+    run_to_completion(services, move |services| async move {
+        transaction(|| close_one(&services, permission, id, from)).await
+    })
+    .await
+}
+
+async fn close_one(
+    services: &Services,
+    permission: EditPermission,
+    id: Uuid,
+    from: ClientAddress,
+) -> Result<SessionEnded, Error> {
+    let (now, target) = (services.clock.now(), permission.target());
+    // Dropping the transaction rolls it back.
+    let txn = services.store.begin().await?;
+    let Some(account) = store::owners::claim(&txn, target).await? else {
+        return Ok(SessionEnded::NotFound);
+    };
+    if !permission.over().contains(&account.role) {
+        return Ok(SessionEnded::Forbidden);
+    }
+    if !store::sessions::close_own(&txn, target, id, now).await? {
+        return Ok(SessionEnded::NotFound);
+    }
+    let event = Event::new(Action::SessionEnded, Actor::Staff(permission.by())).about(target).from(from);
+    let event = Event { phone: account.phone, ..event }.with("sid", id);
+    services.audit.write(&txn, event, now).await?;
+    txn.commit().await?;
+    Ok(SessionEnded::Done)
 }
 
 /// Ends all of the user's sessions except the current one. Returns their number.

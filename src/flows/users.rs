@@ -104,6 +104,69 @@ async fn change_names_of_another(
     Ok(Changed::Done(Box::new(user)))
 }
 
+/// The outcome of a change of names that was made on a page.
+#[derive(Debug)]
+pub enum NamesEdited {
+    /// The account was changed.
+    Done,
+    /// There is no such account.
+    NotFound,
+    /// The account belongs to staff, whom only admins may change.
+    Forbidden,
+    /// Another account has this e-mail address.
+    EmailTaken,
+    /// The account was changed since the page was opened. This is the account as it is now.
+    Stale(Box<User>),
+}
+
+/// Changes names or the e-mail address, unless the account was changed since `seen`. The caller of the console shows what others
+/// did instead of overwriting it. The audit entry is written in the same transaction, unless it is the own account.
+///
+/// # Errors
+/// When the database does not answer: nothing is changed.
+pub async fn edit_names(
+    services: &Arc<Services>,
+    permission: EditPermission,
+    edit: Edit,
+    seen: DateTime<Utc>,
+    from: ClientAddress,
+) -> Result<NamesEdited, Error> {
+    let edit = Edit { role: None, is_active: None, if_changed_at: Some(seen), ..edit };
+    run_to_completion(services, move |services| async move {
+        transaction(|| edit_names_in_transaction(&services, permission, &edit, from)).await
+    })
+    .await
+}
+
+async fn edit_names_in_transaction(
+    services: &Services,
+    permission: EditPermission,
+    edit: &Edit,
+    from: ClientAddress,
+) -> Result<NamesEdited, Error> {
+    let now = services.clock.now();
+    let txn = services.store.begin().await?;
+    let updated = store::users::update(&txn, permission, edit, now).await?;
+    if updated == Updated::Done {
+        let is_own = permission.by() == permission.target();
+        let events = edited(permission, edit, from).into_iter().filter(|_| !is_own).collect();
+        services.audit.write_all(&txn, events, now).await?;
+        txn.commit().await?;
+        return Ok(NamesEdited::Done);
+    }
+    txn.rollback().await?;
+    let Some(user) = store::users::find(&services.store, permission.read_permission()).await? else {
+        return Ok(NamesEdited::NotFound);
+    };
+    Ok(match updated {
+        Updated::EmailTaken => NamesEdited::EmailTaken,
+        Updated::Guarded | Updated::Done if !permission.over().contains(&user.account.role) => {
+            NamesEdited::Forbidden
+        }
+        Updated::Guarded | Updated::Done => NamesEdited::Stale(Box::new(user)),
+    })
+}
+
 fn by_staff(action: Action, permission: EditPermission, from: ClientAddress) -> Event {
     Event::new(action, Actor::Staff(permission.by())).about(permission.target()).from(from)
 }

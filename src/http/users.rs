@@ -218,6 +218,7 @@ impl UsersApi {
             email: optional(&mut errors, "email", &body.email, email),
             role: optional(&mut errors, "role", &body.role, role),
             is_active: optional(&mut errors, "is_active", &body.is_active, Field::boolean),
+            if_changed_at: None,
         };
         if !errors.is_empty() {
             return Ok(Response::Invalid(errors.into_error_response()));

@@ -70,13 +70,15 @@ pub enum Purpose {
     ChangePhone,
     /// Verifying again that the user holds the session.
     Confirm,
+    /// Verifying the new phone of a user whom an admin moves.
+    MovePhone,
     /// Reserved for a second factor of staff. No request uses it yet.
     Staff,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 4] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::Staff];
+    pub const ALL: [Self; 5] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::MovePhone, Self::Staff];
 
     /// The name in rows and code derivations. It must never change.
     #[must_use]
@@ -85,6 +87,7 @@ impl Purpose {
             Self::SignIn => "sign_in",
             Self::ChangePhone => "change_phone",
             Self::Confirm => "confirm",
+            Self::MovePhone => "move_phone",
             Self::Staff => "staff",
         }
     }

@@ -122,6 +122,45 @@ impl AdminPermission {
     }
 }
 
+/// Permission to do to one account of another person what only admins do: delete it, or move its phone.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountPermission {
+    admin: AdminPermission,
+    target: Uuid,
+}
+
+impl AccountPermission {
+    /// The account.
+    #[must_use]
+    pub fn target(self) -> Uuid {
+        self.target
+    }
+
+    /// The permission without the account.
+    #[must_use]
+    pub fn admin(self) -> AdminPermission {
+        self.admin
+    }
+
+    /// The actor for the audit log.
+    #[must_use]
+    pub fn actor(self) -> Actor {
+        self.admin.actor()
+    }
+
+    /// The client's address, if there is one.
+    #[must_use]
+    pub fn from(self) -> Option<ClientAddress> {
+        self.admin.from()
+    }
+
+    /// Permission to read the account.
+    #[must_use]
+    pub fn read_permission(self) -> ReadPermission {
+        ReadPermission(self.target)
+    }
+}
+
 const ALL_ROLES: &[Role] = &[Role::User, Role::Staff, Role::Admin];
 const USERS_ONLY: &[Role] = &[Role::User];
 
@@ -196,6 +235,18 @@ pub fn may_act_as_admin(caller: &SignedIn, from: ClientAddress) -> Result<AdminP
         Role::Admin => may_act_as_staff(caller, from).map(AdminPermission),
         Role::Staff | Role::User => Err(Forbidden),
     }
+}
+
+/// Admins may delete and move every account but their own.
+pub fn may_administer(
+    caller: &SignedIn,
+    target: Uuid,
+    from: ClientAddress,
+) -> Result<AccountPermission, Forbidden> {
+    if is_self(caller, target) {
+        return Err(Forbidden);
+    }
+    Ok(AccountPermission { admin: may_act_as_admin(caller, from)?, target })
 }
 
 fn edit_permission(caller: &SignedIn, target: Uuid, over: &'static [Role]) -> EditPermission {

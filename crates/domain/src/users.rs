@@ -189,6 +189,8 @@ pub struct Edit {
     pub role: Option<Role>,
     /// Activates or deactivates the account.
     pub is_active: Option<bool>,
+    /// Only if the account was last changed at this time.
+    pub if_changed_at: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Edit {

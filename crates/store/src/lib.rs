@@ -32,6 +32,7 @@ pub mod lookup;
 pub mod messages;
 pub mod otp;
 pub mod owners;
+pub mod people;
 pub mod prefixes;
 pub mod profiles;
 pub mod search;

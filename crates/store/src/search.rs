@@ -5,7 +5,7 @@
 
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, LikeExpr, SimpleExpr},
+    sea_query::{Expr, LikeExpr, Query, SelectStatement, SimpleExpr},
 };
 
 use super::entities::search_word::{Column, Entity};
@@ -66,8 +66,26 @@ pub(crate) fn has_words(subject: Subject, id: &SimpleExpr, words: &[String]) -> 
     })
 }
 
+/// The column of [`ids_with`].
+pub(crate) fn ids() -> SimpleExpr {
+    Expr::col((Entity, Column::SubjectId))
+}
+
+/// The ids of rows that have all of these words, each once. There is a first word.
+pub(crate) fn ids_with(subject: Subject, words: &[String]) -> SelectStatement {
+    let (first, others) = words.split_first().unzip();
+    Query::select()
+        .distinct()
+        .expr(ids())
+        .from(Entity)
+        .and_where(Column::Subject.eq(subject.as_str()))
+        .cond_where(begins(Expr::col((Entity, Column::Word)), first.map_or("", String::as_str)))
+        .cond_where(has_words(subject, &ids(), others.unwrap_or_default()))
+        .take()
+}
+
 /// The order of bytes, which ranges need.
-fn by_bytes(backend: DbBackend, column: SimpleExpr) -> SimpleExpr {
+pub(crate) fn by_bytes(backend: DbBackend, column: SimpleExpr) -> SimpleExpr {
     if backend == DbBackend::Postgres { Expr::cust_with_expr("$1 COLLATE \"C\"", column) } else { column }
 }
 
@@ -84,8 +102,8 @@ fn begins(column: SimpleExpr, text: &str) -> Condition {
 fn after(text: &str) -> Option<String> {
     let mut chars: Vec<char> = text.chars().collect();
     while let Some(last) = chars.pop() {
-        // `RangeFrom` skips the surrogates, which are no characters. The order of code points is that of their bytes.
-        if let Some(next) = (last..).nth(1) {
+        // The range skips the surrogates, which are no characters. The order of code points is that of their bytes.
+        if let Some(next) = (last..=char::MAX).nth(1) {
             chars.push(next);
             return Some(chars.into_iter().collect());
         }

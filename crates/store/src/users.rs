@@ -53,7 +53,8 @@ pub struct Called {
 pub enum Updated {
     /// The account was changed.
     Done,
-    /// There is no such account, the permission does not cover its role, or it is the last active admin.
+    /// There is no such account, the permission does not cover its role, it is the last active admin, or it was changed since
+    /// the given time.
     Guarded,
     /// Another account has the e-mail address. A surrounding transaction can only be rolled back.
     EmailTaken,
@@ -157,6 +158,9 @@ pub async fn update(
     };
     let roles = permission.over().iter().map(|role| role.as_str());
     let mut guard = Condition::all().add(Column::Id.eq(permission.target())).add(Column::Role.is_in(roles));
+    if let Some(seen) = edit.if_changed_at {
+        guard = guard.add(Column::UpdatedAt.eq(seen));
+    }
     if edit.takes_an_admin_away() {
         guard = guard.add(no_active_admin().add(Expr::exists(another_admin(permission))));
     }

@@ -55,7 +55,11 @@ pub enum Action {
     PasswordChanged,
     /// A user verified again that they hold the session.
     Confirmed,
-    /// A user deleted their account.
+    /// An admin moved a user to another phone.
+    PhoneMoved,
+    /// Staff ended a session of another account.
+    SessionEnded,
+    /// A user deleted their account, or an admin did.
     AccountDeleted,
     /// A recycled number was taken from its previous account.
     AccountUnlinked,
@@ -104,7 +108,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -129,6 +133,8 @@ impl Action {
         Self::PhoneChanged,
         Self::PasswordChanged,
         Self::Confirmed,
+        Self::PhoneMoved,
+        Self::SessionEnded,
         Self::AccountDeleted,
         Self::AccountUnlinked,
         Self::AccountReunited,
@@ -181,6 +187,8 @@ impl Action {
             Self::PhoneChanged => "phone_changed",
             Self::PasswordChanged => "password_changed",
             Self::Confirmed => "confirmed",
+            Self::PhoneMoved => "phone_moved",
+            Self::SessionEnded => "session_ended",
             Self::AccountDeleted => "account_deleted",
             Self::AccountUnlinked => "account_unlinked",
             Self::AccountReunited => "account_reunited",
@@ -240,6 +248,8 @@ impl Action {
             Self::PhoneChanged => &["ended", "old_phone", "old_phone_mark"],
             Self::PasswordChanged => &["ended", "first"],
             Self::Confirmed => &["by", "sid"],
+            Self::PhoneMoved => &["reason", "reference", "ended", "old_phone", "old_phone_mark"],
+            Self::SessionEnded => &["sid"],
             Self::AccountDeleted => &[],
             Self::AccountUnlinked => &["new_user_id", "unused_days"],
             Self::AccountReunited => &["from_user_id"],

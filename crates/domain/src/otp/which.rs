@@ -87,6 +87,12 @@ impl<'a> ChallengeKey<'a> {
         Self { phone, purpose: Purpose::Confirm, holder: Some(Holder::Account(account)) }
     }
 
+    /// The challenge that verifies the new phone of an account that an admin moves.
+    #[must_use]
+    pub fn move_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {
+        Self { phone, purpose: Purpose::MovePhone, holder: Some(Holder::Account(account)) }
+    }
+
     /// The challenge that verifies a new phone for this account.
     #[must_use]
     pub fn change_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {

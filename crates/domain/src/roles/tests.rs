@@ -110,6 +110,9 @@ fn who_may_do_what_to_whom() {
         let from = ClientAddress::new([203, 0, 113, 7].into());
         assert_eq!(may_act_as_staff(&who, from).is_ok(), is_staff, "{role:?}");
         assert_eq!(may_act_as_admin(&who, from).is_ok(), is_admin, "{role:?}");
+        let administers = may_administer(&who, OTHER, from).map(AccountPermission::target);
+        assert_eq!(administers, if is_admin { Ok(OTHER) } else { Err(Forbidden) }, "{role:?}");
+        assert!(may_administer(&who, ME, from).is_err(), "{role:?}");
     }
 }
 

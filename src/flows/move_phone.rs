@@ -1,0 +1,224 @@
+//! Moving a user to another phone at a user's call, after a lost SIM card. An admin starts it, and the new phone proves itself by a
+//! code: it is sent to the new phone, the user reads it out, and the admin types it. The code has a purpose of its own, so no code
+//! of the app moves a phone here, and this code signs nobody in.
+//!
+//! Only accounts of users are moved: whoever can talk an admin into it must not get the rights of staff.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    DeliveryPreferences, Error, SendOutcome, Services,
+    budget::GuessOutcome,
+    change_phone,
+    code::{self, SendRequest},
+    guess::{CodeRefused, Guesser, redeem},
+    recycled, run_to_completion,
+};
+use crate::{
+    domain::{
+        account::{Account, Role},
+        address::ClientAddress,
+        audit::{Action, Event, Fact},
+        otp::{ChallengeKey, OtpCode},
+        phone::PhoneNumber,
+        phone_move::Grounds,
+        roles::AccountPermission,
+    },
+    store::{self, Txn, otp::Consumed},
+};
+
+/// The outcome of sending the code.
+#[derive(Debug)]
+pub enum MoveRequested {
+    /// A code was requested; what became of the message.
+    Code(SendOutcome),
+    /// The account cannot get this number.
+    Refused(MoveRefused),
+}
+
+/// The outcome of taking the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// The account has the number. Its sessions are ended.
+    Done {
+        /// How many sessions were ended.
+        ended: u64,
+    },
+    /// The code is refused.
+    Code(CodeRefused),
+    /// The account cannot get this number.
+    Refused(MoveRefused),
+}
+
+/// Why an account cannot get a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveRefused {
+    /// There is no such account.
+    NotFound,
+    /// The account belongs to staff.
+    StaffAccount,
+    /// The account is deactivated.
+    Deactivated,
+    /// The account has this number already.
+    Own,
+    /// Another account has it.
+    Taken,
+}
+
+/// Sends a code to the new phone. It is bound to this account and this number.
+///
+/// # Errors
+/// When the database does not answer: nothing was sent.
+pub async fn request_code(
+    services: &Arc<Services>,
+    permission: AccountPermission,
+    phone: PhoneNumber,
+    from: ClientAddress,
+) -> Result<MoveRequested, Error> {
+    run_to_completion(services, move |services| async move {
+        let now = services.clock.now();
+        let found = store::users::find(&services.store, permission.read_permission()).await?;
+        if let Err(refused) = may_move(found.map(|user| user.account).as_ref(), &phone) {
+            return Ok(MoveRequested::Refused(refused));
+        }
+        let used_after = services.used_after(now);
+        if store::accounts::find_by_phone(&services.store, &phone, used_after).await?.is_some() {
+            return Ok(MoveRequested::Refused(MoveRefused::Taken));
+        }
+        let request = SendRequest {
+            key: ChallengeKey::move_phone(&phone, permission.target()),
+            source: None,
+            preferences: &DeliveryPreferences::default(),
+            address: from,
+            device: None,
+            is_known: false,
+            is_review: false,
+            proof: None,
+        };
+        Ok(MoveRequested::Code(code::send(&services, &request, now).await?))
+    })
+    .await
+}
+
+/// Takes the code that the user read out: the account gets the number, all its sessions and device tokens end, and the old number
+/// gets a notice. The audit entry with the grounds is written in the same transaction.
+///
+/// # Errors
+/// When the database does not answer: the account keeps the old number.
+pub async fn verify(
+    services: &Arc<Services>,
+    permission: AccountPermission,
+    phone: PhoneNumber,
+    code: OtpCode,
+    grounds: Grounds,
+    from: ClientAddress,
+) -> Result<Moved, Error> {
+    run_to_completion(services, move |services| async move {
+        let now = services.clock.now();
+        let found = store::users::find(&services.store, permission.read_permission()).await?;
+        let account = match may_move(found.map(|user| user.account).as_ref(), &phone) {
+            Ok(account) => account.clone(),
+            Err(refused) => return Ok(Moved::Refused(refused)),
+        };
+        let key = ChallengeKey::move_phone(&phone, permission.target());
+        let request = Move { permission, before: &account, grounds: &grounds, from };
+        let redeemed = redeem(&services, key, &code, Guesser::address(from), now, |txn, consumed| {
+            set_phone(&services, request, txn, consumed, now)
+        });
+        let (moved, old) = match redeemed.await? {
+            Ok(moved) => moved,
+            Err(refused) => return Ok(Moved::Code(refused)),
+        };
+        if let Some(old) = old {
+            change_phone::notify_old_number(&services, old, permission.target(), &[], now).await;
+        }
+        Ok(moved)
+    })
+    .await
+}
+
+/// Whether this account may get this number, apart from other accounts.
+fn may_move<'a>(account: Option<&'a Account>, phone: &PhoneNumber) -> Result<&'a Account, MoveRefused> {
+    let account = account.ok_or(MoveRefused::NotFound)?;
+    if account.role != Role::User {
+        Err(MoveRefused::StaffAccount)
+    } else if !account.is_active {
+        Err(MoveRefused::Deactivated)
+    } else if account.phone.as_ref() == Some(phone) {
+        Err(MoveRefused::Own)
+    } else {
+        Ok(account)
+    }
+}
+
+/// A move whose code is right.
+#[derive(Clone, Copy)]
+struct Move<'a> {
+    permission: AccountPermission,
+    /// The account as it was read before the transaction.
+    before: &'a Account,
+    grounds: &'a Grounds,
+    from: ClientAddress,
+}
+
+/// Gives the account the number, in one transaction. Returns the outcome and the old number, if the account lost one.
+async fn set_phone(
+    services: &Services,
+    Move { permission, before, grounds, from }: Move<'_>,
+    txn: Txn,
+    consumed: Consumed,
+    now: DateTime<Utc>,
+) -> Result<((Moved, Option<PhoneNumber>), GuessOutcome), Error> {
+    let (phone, user_id) = (consumed.phone(), permission.target());
+    // Dropping the transaction rolls it back.
+    let refused = |refused| Ok(((Moved::Refused(refused), None), GuessOutcome::Refund));
+    // Codes before accounts, as in every transaction, so that no two wait for each other: a sign-in with the old number is over
+    // before this, and its session ends below, or finds no code any more.
+    if let Some(old) = &before.phone {
+        change_phone::remove_codes(services, &txn, old, now).await?;
+    }
+    let unlinked = recycled::unlink(services, &txn, phone, now).await?;
+    let claimed = store::owners::claim(&txn, user_id).await?;
+    // Checked again: the account can have changed since it was read.
+    let account = match may_move(claimed.as_ref(), phone) {
+        Ok(account) => account,
+        Err(why) => return refused(why),
+    };
+    // The unique index decides which of two accounts gets the number.
+    if !store::owners::set_phone(&txn, user_id, &consumed, now).await? {
+        return refused(MoveRefused::Taken);
+    }
+    change_phone::leave_old_number(services, &txn, account, before.phone.as_ref(), phone, now).await?;
+    let ended = store::sessions::close_all(&txn, user_id, None, now).await?;
+    let event = moved_event(services, permission, account, grounds, phone, ended);
+    services.audit.write(&txn, event, now).await?;
+    txn.commit().await?;
+    if let Some(old_id) = unlinked {
+        recycled::note(services, phone, (old_id, user_id), from, now);
+    }
+    let by = permission.actor().id().map(tracing::field::display);
+    tracing::info!(by, %user_id, to = %phone, ended, "a user was moved to another phone");
+    Ok(((Moved::Done { ended }, account.phone.clone()), GuessOutcome::Used { was_known: false }))
+}
+
+fn moved_event(
+    services: &Services,
+    permission: AccountPermission,
+    account: &Account,
+    grounds: &Grounds,
+    phone: &PhoneNumber,
+    ended: u64,
+) -> Event {
+    let old_hash = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
+    Event::new(Action::PhoneMoved, permission.actor())
+        .about(account.id)
+        .phone(phone)
+        .from(permission.from())
+        .with("reason", grounds.reason.as_str())
+        .with_known("reference", grounds.reference.as_ref().map(Fact::shown))
+        .with("ended", ended)
+        .with_known("old_phone", account.phone.as_ref())
+        .with_known("old_phone_mark", old_hash.as_ref())
+}
