@@ -43,12 +43,13 @@ struct Choice {
 struct Row {
     id: String,
     number: String,
+    /// The last digits, for the label of the box that selects the lead.
+    end: String,
     name: Option<String>,
     country: String,
     state: &'static str,
     class: &'static str,
     asks_again: bool,
-    source: &'static str,
     requests: i64,
     first: String,
     last: Time,
@@ -125,19 +126,25 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
 
 fn row(lead: &Lead, account: Option<&AccountName>, layout: &Layout, zone: chrono_tz::Tz) -> Row {
     let day = |at: DateTime<Utc>| at.with_timezone(&zone).format("%-d %b %Y").to_string();
+    let number = lead.phone.masked();
     Row {
         id: lead.id.to_string(),
-        number: lead.phone.masked(),
+        end: last_digits(&number),
+        number,
         name: lead.name.clone().or_else(|| account.and_then(|account| account.name.clone())),
         country: lead.country.clone(),
         state: state_name(lead.state),
         class: state_class(lead.state),
         asks_again: lead.asks_again(),
-        source: source_name(lead.source),
         requests: lead.requests,
         first: day(lead.first_requested_at),
         last: layout.time(lead.last_requested_at),
     }
+}
+
+/// The digits after the last hidden one.
+fn last_digits(masked: &str) -> String {
+    masked.rsplit('•').next().unwrap_or_default().to_owned()
 }
 
 fn source_name(source: Source) -> &'static str {
