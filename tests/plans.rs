@@ -20,7 +20,7 @@ mod plans {
     use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
     use super::{
-        browser::Browser,
+        browser::{Browser, new_account},
         support::{Database, TestServer, postgres},
     };
 
@@ -54,11 +54,11 @@ mod plans {
         }
     }
 
-    /// Keeps what PostgreSQL sends beside its answers.
+    /// Keeps what PostgreSQL sends beside its answers, and the errors of the server.
     fn keep_notices() {
         static STARTED: OnceLock<()> = OnceLock::new();
         STARTED.get_or_init(|| {
-            let notices = EnvFilter::new("off,sqlx::postgres::notice=info");
+            let notices = EnvFilter::new("off,sqlx::postgres::notice=info,loopin_auth=error");
             tracing_subscriber::fmt().with_env_filter(notices).with_ansi(false).with_writer(Kept).init();
         });
     }
@@ -130,7 +130,9 @@ mod plans {
         let plans = take_plans();
         assert!(plans.contains("leads_phone_key") && whole_tables(&plans).is_empty(), "{plans}");
 
-        let browser = Browser::admin(&server).await;
+        new_account(&server, "admin", "admin").await;
+        let browser = Browser::new(&server);
+        browser.sign_in("admin").await;
         let mut found = Vec::new();
         for line in include_str!("scale/pages.txt").lines().filter(|line| !line.starts_with('#')) {
             let (name, template) = line.rsplit_once("  ").expect("a name and a path");
@@ -140,10 +142,11 @@ mod plans {
             };
             take_plans();
             let page = browser.get(&path).await;
-            if page.status.as_u16() != 200 {
-                found.push(format!("{}: {path} answers {}", name.trim(), page.status));
-            }
             let plans = take_plans();
+            if page.status.as_u16() != 200 {
+                let errors: Vec<&str> = plans.lines().filter(|line| line.contains("ERROR")).collect();
+                found.push(format!("{}: {path} answers {}: {}", name.trim(), page.status, errors.join("\n")));
+            }
             assert!(plans.contains("Query Text"), "{path}: PostgreSQL reports its plans");
             found.extend(whole_tables(&plans).iter().map(|plan| format!("{}: {path}\n{plan}", name.trim())));
         }

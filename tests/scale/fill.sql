@@ -100,4 +100,4 @@ FROM (SELECT i, pg_temp.at(random()) AS at, pg_temp.phone(1 + i % {n}) AS phone,
 
 -- The limits of numbers and addresses that were used in the last day.
 INSERT INTO budgets (key, count, answered, ends_at)
-SELECT 'scale/' || md5(i::text), 1, 0, TIMESTAMPTZ '{now}' + interval '12 hours' FROM generate_series(1, {n} / 20) AS i;
+SELECT 'phone/' || md5(i::text) || '/sends', 1, 0, TIMESTAMPTZ '{now}' + interval '12 hours' FROM generate_series(1, {n} / 20) AS i;
