@@ -10,6 +10,7 @@ mod history;
 mod list;
 mod move_phone;
 mod role;
+mod second_factor;
 
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub fn pages(console: Console) -> Console {
     console
         .get("/admin/people/:id/role", role::ask)
         .post("/admin/people/:id/role", role::save)
+        .get("/admin/people/:id/second-factor", second_factor::ask)
+        .post("/admin/people/:id/second-factor", second_factor::reset)
         .get("/admin/people/:id/delete", confirm::ask_delete)
         .post("/admin/people/:id/delete", confirm::delete)
         .get("/admin/people/:id/move-phone", move_phone::ask)

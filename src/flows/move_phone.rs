@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
+    asked_by::AskedBy,
     budget::GuessOutcome,
     change_phone,
     code::{self, SendRequest},
@@ -75,7 +76,6 @@ pub async fn request_code(
     services: &Arc<Services>,
     permission: AccountPermission,
     phone: PhoneNumber,
-    from: ClientAddress,
 ) -> Result<MoveRequested, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
@@ -91,7 +91,7 @@ pub async fn request_code(
             key: ChallengeKey::move_phone(&phone, permission.target()),
             source: None,
             preferences: &DeliveryPreferences::default(),
-            address: from,
+            asked_by: AskedBy::Staff(permission.admin().staff()),
             device: None,
             is_known: false,
             is_review: false,

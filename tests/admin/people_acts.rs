@@ -179,7 +179,7 @@ on_both! {
         let me = me.links().into_iter().find(|link| link.starts_with("/admin/people/")).unwrap();
         let page = admins.get(&me).await;
         page.assert_status(200).assert_has("This is your own account");
-        for act in ["deactivate", "activate", "role", "delete", "move-phone"] {
+        for act in ["deactivate", "activate", "role", "delete", "move-phone", "second-factor"] {
             admins.get(&format!("{me}/{act}")).await.assert_status(403);
         }
     }
@@ -188,7 +188,7 @@ on_both! {
         let browser = Browser::staff(&server).await;
         let user = server.sign_in(PHONE).await;
         let page = person(&browser, &user.user_id).await;
-        for act in ["role", "delete", "move-phone"] {
+        for act in ["role", "delete", "move-phone", "second-factor"] {
             assert!(!page.links().iter().any(|link| link.ends_with(act)), "{act}");
             browser.get(&format!("{}/{act}", path(&user.user_id))).await.assert_status(403);
         }
@@ -196,6 +196,7 @@ on_both! {
         for (act, fields) in [
             ("role", "role=admin"),
             ("delete", "typed=%2B916205829376"),
+            ("second-factor", ""),
             ("move-phone", "phone=%2B919876543210&reason=lost_sim"),
             ("move-phone/code", "phone=%2B919876543210&reason=lost_sim&code=0000"),
         ] {
@@ -218,6 +219,19 @@ on_both! {
         assert_eq!(staff_entries(&server, "role_changed").await, 1);
         act(&browser, &id, "role", &[("role", "root")]).await.assert_status(422).assert_has("Choose one of the roles");
         assert_eq!(server.count("SELECT COUNT(*) FROM accounts WHERE role = 'staff'").await, 1);
+    }
+
+    async fn an_admin_resets_the_second_factor_of_others(server: TestServer) {
+        let browser = Browser::admin(&server).await;
+        let id = new_account(&server, "other", "staff").await;
+        let page = act(&browser, &id, "second-factor", &[]).await;
+        page.assert_status(200).assert_has("The second factor is removed");
+        let link = page.html.split("value=\"").find(|part| part.contains("/admin/enroll/")).unwrap();
+        let link = &link[link.find("/admin/enroll/").unwrap()..link.find('"').unwrap()];
+        Browser::new(&server).get(link).await.assert_status(200);
+        assert!(!person(&browser, &id).await.html.contains("/admin/enroll/"), "it is shown once");
+        let user = new_account(&server, "asha", "user").await;
+        browser.get(&format!("{}/second-factor", path(&user))).await.assert_status(403);
     }
 
     async fn of_two_admins_who_demote_each_other_one_stays(server: TestServer) {

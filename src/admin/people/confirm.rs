@@ -39,7 +39,7 @@ struct Typed {
 }
 
 impl Confirm {
-    fn new<R: Rank>(
+    pub(super) fn new<R: Rank>(
         visit: &Visit<R>,
         account: &Account,
         (act, button): (&'static str, &'static str),

@@ -81,7 +81,7 @@ pub(super) async fn send(visit: Visit<Admin>, form: Form) -> PageResult {
         Err(page) => return visit.page(StatusCode::UNPROCESSABLE_ENTITY, &*page),
     };
     let (services, phone) = (visit.services(), wanted.phone.clone());
-    let outcome = match move_phone::request_code(services, permission, phone, visit.from()).await? {
+    let outcome = match move_phone::request_code(services, permission, phone).await? {
         MoveRequested::Code(outcome) => outcome,
         MoveRequested::Refused(refused) => return refuse(&visit, &account, &form, refused),
     };
