@@ -16,7 +16,7 @@ use migration::{Migrator, MigratorTrait};
 use super::schema::connect;
 use crate::{
     on_both,
-    support::{Database, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
 };
 
 const DAY: i64 = 86_400;
