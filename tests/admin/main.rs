@@ -18,7 +18,6 @@ mod dashboard;
 mod desk;
 mod enrolment;
 mod gate;
-mod gate;
 mod leads;
 mod leads_export;
 mod lists;
