@@ -16,8 +16,8 @@ use crate::{
         lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
-        second_factor::Factor,
         roles::AccountPermission,
+        second_factor::Factor,
     },
     store::{self, Txn, messages::Received, otp::IssuedCode},
 };
