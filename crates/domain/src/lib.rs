@@ -36,6 +36,7 @@ pub mod profile;
 pub mod pseudonym;
 pub mod retention;
 pub mod review;
+mod rights;
 pub mod roles;
 pub mod search;
 pub mod second_factor;

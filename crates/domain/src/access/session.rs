@@ -11,7 +11,7 @@ use crate::{
     account::{Account, Role},
     address::ClientAddress,
     clocks::is_ahead,
-    second_factor::{FactorPolicy, Rights},
+    rights::{FactorPolicy, Rights},
 };
 
 /// How long after its first use a refresh token still returns the same successor, so that parallel and repeated requests

@@ -2,6 +2,7 @@ use chrono::TimeZone as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{code::base32, *};
+use crate::account::Role;
 
 const ACCOUNT: Uuid = Uuid::from_u128(7);
 const OTHER: Uuid = Uuid::from_u128(8);
