@@ -77,8 +77,8 @@ INSERT INTO messages (id, phone, channel, template, provider, status, provider_i
     challenge_id, attempt, language, reason, segments, price, price_unit, queued_at, sent_at, delivered_at, undelivered_at, failed_at, region, verified_at)
 SELECT pg_temp.id(at, i), pg_temp.phone(number),
     CASE WHEN i % 25 = 0 THEN 'whatsapp' WHEN i % 40 = 0 THEN 'call' ELSE 'sms' END, 'sign_in', 'twilio', status, 'SM' || lpad(to_hex(i), 32, '0'),
-    CASE status WHEN 'undelivered' THEN 30005 WHEN 'failed' THEN 21610 END, at, at + interval '8 seconds', pg_temp.id(at, i),
-    pg_temp.id(at, i), 1, 'en', CASE status WHEN 'undelivered' THEN 'unreachable' WHEN 'failed' THEN 'opted_out' END,
+    CASE status WHEN 'undelivered' THEN 30003 WHEN 'failed' THEN 21610 END, at, at + interval '8 seconds', pg_temp.id(at, i),
+    pg_temp.id(at, i), 1, 'en', CASE status WHEN 'failed' THEN 'opted_out' END,
     1, '-0.0832', 'USD', at, at + interval '1 second',
     CASE WHEN status = 'delivered' THEN at + interval '1 second' + interval '20 seconds' * power(random(), 4) END,
     CASE WHEN status = 'undelivered' THEN at + interval '30 seconds' END, CASE WHEN status = 'failed' THEN at + interval '1 second' END,
@@ -101,3 +101,8 @@ FROM (SELECT i, pg_temp.at(random()) AS at, pg_temp.phone(1 + i % {n}) AS phone,
 -- The limits of numbers and addresses that were used in the last day.
 INSERT INTO budgets (key, count, answered, ends_at)
 SELECT 'phone/' || md5(i::text) || '/sends', 1, 0, TIMESTAMPTZ '{now}' + interval '12 hours' FROM generate_series(1, {n} / 20) AS i;
+
+-- Codes of the last week.
+INSERT INTO challenges (phone, purpose, holder, id, key_version, attempts, opened_at, expires_at, sent_at)
+SELECT pg_temp.phone(i), 'sign_in', '', pg_temp.id(at, i), 'scale', 0, at, at + interval '10 minutes', at
+FROM (SELECT i, TIMESTAMPTZ '{now}' - interval '6 days' * random() AS at FROM generate_series(1, {n} / 10) AS i) AS made;
