@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Error, Services, asked_by::AskedBy, budget, destination};
 use crate::{
     domain::{
-        audit::{Action, Event},
+        audit::Action,
         budget::{Budget, BudgetExceeded, MessageCharge},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
