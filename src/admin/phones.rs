@@ -20,6 +20,7 @@ use crate::{
     },
     flows::{
         Services,
+        leads::{self, Verified},
         phone_report::{self, PhoneReport},
         prefixes, resend, unlock,
     },
@@ -36,6 +37,7 @@ pub fn pages(console: Console) -> Console {
         .post("/admin/phones/:number/resend", resend)
         .post("/admin/phones/:number/unlock", unlock)
         .post("/admin/phones/:number/open-prefix", open_prefix)
+        .post("/admin/phones/:number/verify", verify)
 }
 
 #[derive(Template)]
@@ -56,6 +58,8 @@ struct PhonePage {
     channels: Vec<(&'static str, &'static str)>,
     is_locked: bool,
     opens_prefix: bool,
+    /// Whether the phone can be verified by hand: it has no account yet.
+    may_verify: bool,
     /// `data-refresh`, while more may become known.
     refresh: Option<u32>,
 }
@@ -87,6 +91,7 @@ impl PhonePage {
             number: phone.full().to_owned(),
             is_locked: limits.spent.iter().any(Spent::is_lock),
             opens_prefix: is_prefix || closed,
+            may_verify: account.is_none() && !matches!(verdict.case, Case::Stopped(_)),
             refresh: verdict.case.is_under_way().then_some(REFRESH_SECONDS),
             limits: limits.spent.into_iter().map(limit_row).collect(),
             prefix: limits.prefix,
@@ -190,6 +195,27 @@ async fn open_prefix(visit: Visit<Staff>, _form: Form) -> PageResult {
         Notice::done("Numbers that begin like this one get codes again.")
     };
     visit.redirect(&search::phone_page(&phone), notice)
+}
+
+async fn verify(visit: Visit<Staff>, form: Form) -> PageResult {
+    let Ok(phone) = phone(&visit) else {
+        return search::not_a_number(&visit, &text(&visit));
+    };
+    let page = search::phone_page(&phone);
+    if form.text("sure") != "yes" {
+        let sentence = "Nothing was changed: make sure that the caller owns this number, and tick the box.";
+        return visit.redirect(&page, Notice::warning(sentence));
+    }
+    let notice = match leads::verify(visit.services(), phone, visit.permission()).await? {
+        Verified::Done { is_new: true, .. } => {
+            Notice::done("The number is verified and has an account now. The user can log in with a code.")
+        }
+        Verified::Done { is_new: false, .. } => Notice::done("The number had an account already."),
+        Verified::Blocked => Notice::warning("Nothing was changed: staff blocked this number."),
+        Verified::Disabled => Notice::warning("Nothing was changed: the account is disabled."),
+        Verified::ReviewNumber => Notice::warning("Nothing was changed: this number is for app review."),
+    };
+    visit.redirect(&page, notice)
 }
 
 /// The text in the path. A browser writes spaces as `%20`, and a plus as it is.

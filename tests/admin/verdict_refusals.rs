@@ -309,6 +309,7 @@ on_both! {
         let failed = format!("The bot check failed at {}, so no code was sent.", clock(&server));
         desk.sees(&checked, PHONE, "bot_check_failed", &failed).await;
         // A provider that does not answer.
+        server.advance(5);
         let settings = [
             ("BOT_PROOF", "turnstile"),
             ("BOT_PROOF_SITE_KEY", "the-site-key"),

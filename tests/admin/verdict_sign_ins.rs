@@ -107,6 +107,23 @@ on_both! {
         desk.sees(&server, PHONE, "verified", &verified).await;
     }
 
+    async fn staff_verify_a_number_by_hand(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        server.signup(PHONE).await.assert_ok();
+        server.advance(60);
+        let page = desk.page(&server, PHONE).await;
+        let verify = format!("/admin/phones/{PHONE}/verify");
+        let page = desk.submit(&server, &page, &verify, &[]).await;
+        page.assert_has("Nothing was changed: make sure that the caller owns this number");
+        let page = desk.submit(&server, &page, &verify, &[("sure", "yes")]).await;
+        page.assert_has("The number is verified and has an account now.");
+        let sentence = format!("Staff verified this number by hand at {}.", clock(&server));
+        let page = desk.sees(&server, PHONE, "verified_by_hand", &sentence).await;
+        assert!(page.forms().iter().all(|form| form.action != verify), "it is verified");
+        server.login(PHONE).await.assert_ok();
+        server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+    }
+
     async fn what_is_known_is_from_long_ago(server: TestServer) {
         let desk = Desk::open(&server).await;
         server.signup(PHONE).await.assert_ok();

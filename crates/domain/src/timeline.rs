@@ -139,6 +139,7 @@ fn sentence(action: Action, entry: &Entry) -> Option<(String, Tone)> {
         (Action::PhoneLocked, format!("The number was locked: {}.", refused_by()), Tone::Bad),
         (Action::PhoneUnlocked, "The number was unlocked.".to_owned(), Tone::Good),
         (Action::CodeResentByStaff, "Staff had a code sent.".to_owned(), Tone::Plain),
+        (Action::LeadVerifiedByStaff, "Staff verified the number by hand.".to_owned(), Tone::Good),
         (Action::SignedIn, format!("The user signed in {by}."), Tone::Good),
         (Action::ReviewSignIn, "The fixed code for app review signed in.".to_owned(), Tone::Good),
         (Action::SignInRefused, format!("A sign-in was refused: {}.", refused_by()), Tone::Bad),

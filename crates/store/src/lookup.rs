@@ -67,6 +67,8 @@ pub struct FoundAccount {
 pub struct FoundLead {
     /// The id of the lead.
     pub id: Uuid,
+    /// The name that the user gave on the phone.
+    pub name: Option<String>,
     /// The phone.
     pub phone: PhoneNumber,
     /// The name of its state.
@@ -123,6 +125,7 @@ pub async fn list_leads(
         let unreadable = StoreError::Unreadable { table: "leads", column: "phone" };
         Ok(FoundLead {
             id: row.id,
+            name: row.name,
             phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable)?,
             state: row.state,
         })

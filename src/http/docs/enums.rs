@@ -44,6 +44,9 @@ fn enums() -> [EnumSchema; 9] {
                 ("LoginRequest", "channel"),
                 ("ChangePhoneRequest", "channel"),
                 ("ExportedMessage", "channel"),
+                ("ResendCodeRequest", "channel"),
+                ("ResentCode", "channel"),
+                ("PhoneTimelineEntry", "channel"),
             ],
         },
         EnumSchema {

@@ -50,8 +50,6 @@ pub struct PhoneFacts {
 /// A block by staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaffBlock {
-    /// Why.
-    pub reason: String,
     /// Until when. `None`: until staff lift it.
     pub until: Option<DateTime<Utc>>,
 }

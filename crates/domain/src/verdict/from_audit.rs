@@ -57,6 +57,8 @@ pub fn read(entry: &Entry) -> Says {
         Some(if is_by_code { What::SignedIn } else { What::SignedInByPassword })
     } else if is(Action::ReviewSignIn) || is(Action::PhoneChanged) {
         Some(What::SignedIn)
+    } else if is(Action::LeadVerifiedByStaff) {
+        Some(What::VerifiedByHand)
     } else if is(Action::RefreshReused) {
         Some(What::SignedOut)
     } else {
