@@ -13,6 +13,7 @@
 mod account;
 mod assets;
 mod audit;
+mod blocks;
 mod console;
 mod cookies;
 mod dashboard;
@@ -22,10 +23,13 @@ mod error;
 mod figures;
 mod form;
 mod in_force;
+mod interests;
 mod leads;
 mod messages;
+mod names;
 mod page;
 mod phones;
+mod prefixes;
 mod search;
 mod settings;
 mod sign_in;
@@ -60,5 +64,8 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = account::pages(console);
     let console = phones::pages(console);
     let console = search::pages(console);
+    let console = interests::pages(console);
+    let console = blocks::pages(console);
+    let console = prefixes::pages(console);
     dashboard::pages(console)
 }
