@@ -13,6 +13,7 @@
 mod account;
 mod assets;
 mod audit;
+mod blocks;
 mod console;
 mod cookies;
 mod dashboard;
@@ -22,11 +23,14 @@ mod error;
 mod figures;
 mod form;
 mod in_force;
+mod interests;
 mod leads;
 mod messages;
+mod names;
 mod page;
 mod people;
 mod phones;
+mod prefixes;
 mod search;
 mod settings;
 mod sign_in;
@@ -62,5 +66,8 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = phones::pages(console);
     let console = search::pages(console);
     let console = people::pages(console);
+    let console = interests::pages(console);
+    let console = blocks::pages(console);
+    let console = prefixes::pages(console);
     dashboard::pages(console)
 }

@@ -23,6 +23,7 @@ use crate::{
     flows::{
         self, Services,
         audit::{self, Audit},
+        blocks,
         bot_check::BotCheck,
         delivery,
         hashing::Hasher,
@@ -53,6 +54,9 @@ const START_RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// How often test mode plays the delivery reports that are due.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
+
+/// How often a server reads the blocks again: before the copy is too old for a request.
+const BLOCKS_EVERY: Duration = Duration::from_secs(3);
 
 /// How often a server checks whether messages are due to be counted, and old rows to be removed.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(5);
@@ -143,6 +147,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         console: ConsoleKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         settings: config.report(),
         interests: interests::Cache::default(),
+        blocks: blocks::Cache::default(),
         metrics,
     })
 }
@@ -280,12 +285,15 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     tracing::info!(%address, "listening");
     let audit_writer = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
     let housekeeper = Some(tokio::spawn(run_housekeeping(Arc::clone(&services))));
+    let block_reader = Some(tokio::spawn(read_blocks(Arc::clone(&services))));
     let report_player = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
     let metrics = Some(services.metrics.clone());
     server::serve(listener, endpoint, limits, metrics, stop_signal())
         .await
         .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
-    for task in [report_player, housekeeper, metrics_server, Some(audit_writer)].into_iter().flatten() {
+    for task in
+        [report_player, block_reader, housekeeper, metrics_server, Some(audit_writer)].into_iter().flatten()
+    {
         task.abort();
     }
     audit::finish(&services, LAST_ENTRIES).await;
@@ -341,6 +349,19 @@ async fn play_reports(services: Arc<Services>) {
         interval.tick().await;
         if let Err(error) = delivery::play(&services).await {
             tracing::warn!(%error, "test mode: the status of messages could not be recorded");
+        }
+    }
+}
+
+/// Keeps the copy of the blocks fresh, for as long as the server runs, so that requests rarely wait for it.
+async fn read_blocks(services: Arc<Services>) {
+    let mut interval = tokio::time::interval(BLOCKS_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        // Without the database requests fail and say so in the log.
+        if let Err(error) = blocks::refresh(&services).await {
+            tracing::debug!(%error, "the blocks could not be read again");
         }
     }
 }

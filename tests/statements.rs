@@ -134,6 +134,8 @@ mod statements {
             status: u16,
             request: impl AsyncFnOnce(&TestServer) -> Answer,
         ) -> Answer {
+            // A running server reads these every few seconds, whatever it is asked: see the test of the periodic reads.
+            loopin_auth::flows::blocks::refresh(&self.server.services).await.expect("the blocks are read");
             let before = self.proxy.round_trips();
             let answer = request(&self.server).await;
             let took = self.proxy.round_trips() - before;
@@ -183,7 +185,7 @@ mod statements {
         }
 
         async fn profile(&mut self, phone: &str, token: &str) {
-            // The clock has moved, and the cache of the interests ends after a minute: fill it again.
+            // The clock has moved, and the cache of the interests ends after seconds: fill it again.
             self.server.get("/api/auth/event-interests").await.assert_ok();
             let mut profile = whole_profile();
             profile["phone_number"] = json!(phone);
@@ -307,7 +309,7 @@ mod statements {
             self.count_as(&token, "POST /api/auth/confirm-code", "/api/auth/confirm-code", json!({})).await;
             let body = json!({ "otp_code": self.server.last_code_for(phone) });
             self.count_as(&token, "POST /api/auth/confirm", "/api/auth/confirm", body).await;
-            // The clock has moved, and the cache of the interests ends after a minute: fill it again.
+            // The clock has moved, and the cache of the interests ends after seconds: fill it again.
             self.server.get("/api/auth/event-interests").await.assert_ok();
             self.count_as(&token, "GET /api/auth/export", "/api/auth/export", json!({})).await;
             let (name, path) = ("POST /api/auth/change-phone", "/api/auth/change-phone");
@@ -354,6 +356,28 @@ mod statements {
             println!("{took:>3}  {name}");
         }
         assert_eq!(meter.counted, known);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_periodic_read_is_one_round_trip_for_all_requests_of_five_seconds() {
+        let Some(meter) = Meter::new("false").await else { return };
+        let server = &meter.server;
+        let tokens = server.sign_in("+919876543210").await;
+        let trips = async || {
+            let before = meter.proxy.round_trips();
+            let requests = (0..20).map(|_| server.get_as(&tokens.access, "/api/auth/profile"));
+            futures_util::future::join_all(requests).await.iter().for_each(|answer| drop(answer.assert_ok()));
+            meter.proxy.round_trips() - before
+        };
+        // The first requests prepare the statements.
+        trips().await;
+        server.advance(5);
+        trips().await;
+        server.advance(4);
+        let cached = trips().await;
+        server.advance(1);
+        // The blocks and the interests.
+        assert_eq!(trips().await, cached + 2);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

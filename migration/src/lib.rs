@@ -28,7 +28,9 @@ mod m20261127_000014_second_factors;
 mod m20261127_000015_search;
 mod m20261127_000016_leads;
 mod m20261127_000017_delivery_days;
+mod m20261127_000018_blocks;
 mod m20261127_000019_audit_indexes;
+mod m20261127_000020_interests;
 
 use sea_orm_migration::prelude::*;
 
@@ -56,7 +58,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000015_search::Migration),
             Box::new(m20261127_000016_leads::Migration),
             Box::new(m20261127_000017_delivery_days::Migration),
+            Box::new(m20261127_000018_blocks::Migration),
             Box::new(m20261127_000019_audit_indexes::Migration),
+            Box::new(m20261127_000020_interests::Migration),
         ]
     }
 }

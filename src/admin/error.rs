@@ -45,7 +45,7 @@ impl PageError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::ForeignForm | Self::Flow(flows::Error::Blocked) => StatusCode::FORBIDDEN,
             Self::Flow(flows::Error::Store(StoreError::Unavailable(_))) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Flow(_) | Self::Template(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -63,6 +63,10 @@ impl PageError {
                 "This form is no longer valid",
                 "Nothing was changed. You may have signed in again since the page was opened. Go back, reload the page, \
                  and send the form again.",
+            ),
+            Self::Flow(flows::Error::Blocked) => (
+                "Blocked",
+                "This network, or the phone number of the account, is blocked. Ask an admin to look at the blocks.",
             ),
             Self::Flow(flows::Error::Store(StoreError::Unavailable(_))) => (
                 "The database does not answer",

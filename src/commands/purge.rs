@@ -29,10 +29,10 @@ pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, 
         let purged = purge::purge(&services, &retention, Actor::Command).await?;
         Ok::<_, CommandError>(purged)
     })?;
-    let Purged { challenges, messages, sessions, budgets, audit } = purged;
+    let Purged { challenges, messages, sessions, budgets, blocks, audit } = purged;
     print(format_args!(
         "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
-         {audit} entries of the audit log\n"
+         {blocks} blocks, {audit} entries of the audit log\n"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

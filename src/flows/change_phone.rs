@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
+    blocks,
     budget::{self, GuessOutcome},
     code::{self, SendRequest},
     destination,
@@ -81,7 +82,11 @@ pub async fn request_code(
             return Ok(ChangeRequested::Refused(refused));
         }
         let key = ChallengeKey::change_phone(&phone, who.account().id);
-        if let Some(failure) = destination::refused(&services, key, AskedBy::Client(from), now) {
+        let asked_by = AskedBy::Client(from);
+        if let Some(failure) = blocks::refused_code(&services, key, asked_by, now).await? {
+            return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
+        }
+        if let Some(failure) = destination::refused(&services, key, asked_by, now) {
             return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
         }
         // Only after the recent confirmation, so that a stolen token does not reveal who has an account. Where accounts
@@ -237,6 +242,10 @@ pub(super) async fn notify_old_number(
     }
     if services.destinations.refuses(&old).is_some() {
         tracing::warn!(to = %old, "no notice to the old number: the settings exclude it");
+        return;
+    }
+    if !matches!(blocks::refused_message(services, &old, now).await, Ok(None)) {
+        tracing::warn!(to = %old, "no notice to the old number: it is blocked, or the blocks cannot be read");
         return;
     }
     if let Err(error) = budget::count_notice(services, &old, now).await {

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, asked_by::AskedBy, budget, destination};
+use super::{Error, Services, asked_by::AskedBy, blocks, budget, destination};
 use crate::{
     domain::{
         audit::Action,
@@ -107,6 +107,9 @@ pub(super) async fn send(
     request: &SendRequest<'_>,
     now: DateTime<Utc>,
 ) -> Result<SendOutcome, Error> {
+    if let Some(failure) = blocks::refused_code(services, request.key, request.asked_by, now).await? {
+        return Ok(SendOutcome::Failed(failure));
+    }
     if request.is_review {
         return Ok(SendOutcome::Sent(open_for_review(services, request, now).await?));
     }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Error, Services,
+    Error, Services, blocks,
     password::{self, AcceptedPassword, Attempt, ClaimedAccount, Compared},
     run_to_completion,
     second_factor::{self, CodeCheck, WrongCode},
@@ -54,6 +54,9 @@ pub async fn find(
     let Ok(who) = access::admit_console(cookie.hash(), found, now) else {
         return Ok(None);
     };
+    if blocks::is_shut_out(services, who.account().phone.as_ref(), now).await? {
+        return Ok(None);
+    }
     if is_use {
         let expires_at = console::expiry(who.session(), now);
         // Another request may have ended the session since.
@@ -197,7 +200,7 @@ async fn open(
     }
     let cookie = ConsoleCookie::new(services.random.id(now), services.random.bytes());
     let session = console::open_session(&cookie, account, rights, visitor.client.clone(), now);
-    session::insert(txn, &session, now).await?;
+    session::insert(txn, &session, account.phone.as_ref(), now).await?;
     Ok(cookie)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{
-    Error, Services, budget,
+    Error, Services, blocks, budget,
     code::{self, Outgoing},
     run_to_completion,
 };
@@ -210,6 +210,12 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
         return Ok(());
     };
     let key = ChallengeKey { phone: &lost.phone, purpose, holder };
+    if let Some(block) = blocks::refused_message(services, &lost.phone, now).await? {
+        let event = Event::new(Action::CodeRefused, Actor::System).phone(&lost.phone);
+        let event = event.with("purpose", purpose.as_str()).with("reason", "blocked");
+        services.audit.note(event.with("block", block), now);
+        return Ok(());
+    }
     let account = store::accounts::find_by_phone(db, &lost.phone, services.used_after(now)).await?;
     let is_known = holder.is_some() || (account.is_some() && !services.hides_accounts);
     let mut attempt = lost.attempt;

@@ -1,10 +1,10 @@
 //! Authentication of a request: from an access token to a signed-in user.
 
 use super::{
-    Error, Services,
+    Error, Services, blocks,
     session::{self, TokenRefused},
 };
-use crate::domain::access::{Revoked, SignedIn, TokenType, admit};
+use crate::domain::access::{SignedIn, TokenType, admit};
 
 /// Verifies an access token and its session row. Changes nothing, except for times in the row that a wrong clock wrote.
 ///
@@ -17,5 +17,13 @@ pub async fn enter(services: &Services, token: &str) -> Result<Result<SignedIn, 
         Err(error) => return Ok(Err(error.into())),
     };
     let found = session::find(services, claims.sid, now).await?;
-    Ok(admit(&claims, found).map_err(|Revoked| TokenRefused::Revoked))
+    let Ok(signed_in) = admit(&claims, found) else {
+        return Ok(Err(TokenRefused::Revoked));
+    };
+    // The block ended the sessions of the phone. An account can also get a blocked phone, in the seconds until every server
+    // knows of the block.
+    if blocks::is_shut_out(services, signed_in.account().phone.as_ref(), now).await? {
+        return Ok(Err(TokenRefused::Revoked));
+    }
+    Ok(Ok(signed_in))
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Error, Services,
+    Error, Services, blocks,
     budget::{self, BudgetClaim, GuessClaim, GuessOutcome},
     transaction,
 };
@@ -71,6 +71,9 @@ struct AcceptedGuess {
 /// by the outcome. `work` commits, or rolls back: then the code is not consumed, and only the attempt stays counted.
 ///
 /// The challenge is consumed before any account is locked, as in all transactions, so that no two wait for each other.
+///
+/// # Errors
+/// [`Error::Blocked`] when the phone or the address is blocked: nothing was charged or judged.
 pub(super) async fn redeem<T, Work, Fut>(
     services: &Services,
     key: ChallengeKey<'_>,
@@ -83,12 +86,13 @@ where
     Work: Fn(Txn, Consumed) -> Fut,
     Fut: Future<Output = Result<(T, GuessOutcome), Error>>,
 {
+    blocks::check_guess(services, key, guesser.address, now).await?;
     let AcceptedGuess { accepted, budget_claim } =
         match judge_guess(services, key, code, guesser, now).await? {
             Ok(accepted) => accepted,
             Err(refused) => return Ok(Err(refused)),
         };
-    let (result, outcome) = transaction(|| async {
+    let taken = transaction(|| async {
         let txn = services.store.begin().await?;
         let Some(consumed) = store::otp::consume(&txn, key, &accepted, now).await? else {
             txn.rollback().await?;
@@ -97,7 +101,15 @@ where
         let (result, outcome) = work(txn, consumed).await?;
         Ok((Ok(result), outcome))
     })
-    .await?;
+    .await;
+    if let Err(Error::Blocked) = taken {
+        // The phone was blocked since the code was taken.
+        budget::settle_guess(services, budget_claim, key.phone, GuessOutcome::Refund).await;
+        let event = Event::by_stranger(Action::GuessRefused).phone(key.phone).from(guesser.address);
+        services.audit.note(event.with("purpose", key.purpose.as_str()).with("reason", "blocked"), now);
+        return Err(Error::Blocked);
+    }
+    let (result, outcome) = taken?;
     if outcome == GuessOutcome::RefundAndKeep {
         let most = services.otp.max_attempts;
         store::otp::set_last_attempt_unused(&services.store, key, &accepted, most).await?;

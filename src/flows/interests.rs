@@ -1,47 +1,183 @@
-//! Event interests. Every client requests them and they rarely change, so they are cached.
+//! Event interests: the list that every client requests, and what staff change in it.
+//!
+//! The list rarely changes, so every server keeps a copy for some seconds. An interest is never deleted: it is in profiles.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::Duration;
 
-use super::{Error, Services};
-use crate::{domain::interests::Interest, store};
+use super::{Error, Services, cached::Cached, run_to_completion, transaction};
+use crate::{
+    domain::{
+        audit::{Action, Event},
+        interests::{EditedInterest, Interest, InterestDescription, InterestName},
+        roles::StaffPermission,
+    },
+    store::{self, interests::Updated},
+};
 
-/// How long the interests are cached: a change in the database shows within this time on every server.
-pub const CACHED_FOR: Duration = Duration::seconds(60);
+/// How long the interests are cached: a change shows within this time on every server, and at once on the one that made it.
+pub const CACHED_FOR: Duration = Duration::seconds(5);
 
-type Cached = Option<(DateTime<Utc>, Arc<[Interest]>)>;
-
-/// The cached interests, and when they were read.
+/// The cached interests.
 #[derive(Debug, Default)]
-pub struct Cache(Mutex<Cached>);
+pub struct Cache(Cached<Vec<Interest>>);
 
 /// Every interest by name, including those that can no longer be chosen.
 ///
 /// # Errors
 /// When the database does not answer and nothing is cached yet. An old list is better than none.
-pub async fn list(services: &Services) -> Result<Arc<[Interest]>, Error> {
-    let now = services.clock.now();
-    let cache = &services.interests.0;
-    let cached = cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((at, list)) = &cached
-        && *at <= now
-        && now - at < CACHED_FOR
-    {
-        return Ok(Arc::clone(list));
-    }
-    match store::interests::list(&services.store).await {
-        Ok(list) => {
-            let list: Arc<[Interest]> = list.into();
-            *cache.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&list)));
-            Ok(list)
-        }
-        Err(error) => match cached {
-            Some((_, list)) => {
+pub async fn list(services: &Services) -> Result<Arc<Vec<Interest>>, Error> {
+    let (cache, now) = (&services.interests.0, services.clock.now());
+    match cache.get(CACHED_FOR, now, || store::interests::list(&services.store)).await {
+        Ok(list) => Ok(list),
+        Err(error) => match cache.any() {
+            Some(list) => {
                 tracing::warn!(%error, "event interests could not be read again: an older list is used");
                 Ok(list)
             }
             None => Err(error.into()),
         },
     }
+}
+
+/// What staff write into an interest.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its name.
+    pub name: InterestName,
+    /// Its description.
+    pub description: InterestDescription,
+    /// Whether users can choose it.
+    pub is_active: bool,
+}
+
+/// The outcome of adding an interest.
+#[derive(Debug)]
+pub enum Added {
+    /// It can be chosen.
+    Done(Interest),
+    /// Another interest has the name, without regard to case.
+    NameTaken,
+}
+
+/// The outcome of a change.
+#[derive(Debug)]
+pub enum Changed {
+    /// It was changed.
+    Done,
+    /// There is no such interest.
+    NotFound,
+    /// Another interest has the name, without regard to case.
+    NameTaken,
+    /// Another change came first. The interest as it is now.
+    Stale(Box<EditedInterest>),
+}
+
+/// Adds an interest, which users can choose from then on. `is_active` is not looked at.
+///
+/// # Errors
+/// When the database does not answer: nothing is added.
+pub async fn add(
+    services: &Arc<Services>,
+    wanted: Wanted,
+    permission: StaffPermission,
+) -> Result<Added, Error> {
+    run_to_completion(services, move |services| async move {
+        let added = transaction(|| add_in_transaction(&services, &wanted, permission)).await;
+        services.interests.0.forget();
+        added
+    })
+    .await
+}
+
+async fn add_in_transaction(
+    services: &Services,
+    wanted: &Wanted,
+    permission: StaffPermission,
+) -> Result<Added, Error> {
+    let (now, by) = (services.clock.now(), permission.actor().id());
+    let txn = services.store.begin().await?;
+    let Wanted { name, description, .. } = wanted;
+    // The unique index decides between two at once. It does not know a name that was written by hand.
+    if store::interests::list(&txn).await?.iter().any(|interest| name.is_of(interest)) {
+        txn.rollback().await?;
+        return Ok(Added::NameTaken);
+    }
+    let Some(interest) = store::interests::insert(&txn, name, description, by, now).await? else {
+        txn.rollback().await?;
+        return Ok(Added::NameTaken);
+    };
+    let event = Event::new(Action::InterestAdded, permission.actor()).from(permission.from());
+    services.audit.write(&txn, event.with("interest", interest.id), now).await?;
+    txn.commit().await?;
+    Ok(Added::Done(interest))
+}
+
+/// Changes an interest, if it still has the version that the caller has seen.
+///
+/// # Errors
+/// When the database does not answer: nothing is changed.
+pub async fn change(
+    services: &Arc<Services>,
+    (id, version): (i64, i64),
+    wanted: Wanted,
+    permission: StaffPermission,
+) -> Result<Changed, Error> {
+    run_to_completion(services, move |services| async move {
+        let changed =
+            transaction(|| change_in_transaction(&services, (id, version), &wanted, permission)).await;
+        services.interests.0.forget();
+        changed
+    })
+    .await
+}
+
+async fn change_in_transaction(
+    services: &Services,
+    (id, version): (i64, i64),
+    wanted: &Wanted,
+    permission: StaffPermission,
+) -> Result<Changed, Error> {
+    let (now, by) = (services.clock.now(), permission.actor().id());
+    let txn = services.store.begin().await?;
+    let all = store::interests::list(&txn).await?;
+    let Some(before) = all.iter().find(|interest| interest.id == id) else {
+        txn.rollback().await?;
+        return Ok(Changed::NotFound);
+    };
+    let Wanted { name, description, is_active } = wanted;
+    if all.iter().any(|interest| interest.id != id && name.is_of(interest)) {
+        txn.rollback().await?;
+        return Ok(Changed::NameTaken);
+    }
+    match store::interests::update(&txn, (id, version), (name, description, *is_active), by, now).await? {
+        Updated::Done => {}
+        Updated::NameTaken => {
+            txn.rollback().await?;
+            return Ok(Changed::NameTaken);
+        }
+        Updated::Stale => {
+            txn.rollback().await?;
+            let found = store::interests::find_edited(&services.store, id).await?;
+            return Ok(found.map_or(Changed::NotFound, |found| Changed::Stale(Box::new(found))));
+        }
+    }
+    services.audit.write(&txn, changed_event(before, wanted, permission), now).await?;
+    txn.commit().await?;
+    Ok(Changed::Done)
+}
+
+/// The audit entry of a change. It names the fields, never their texts.
+fn changed_event(before: &Interest, wanted: &Wanted, permission: StaffPermission) -> Event {
+    let fields: Vec<&'static str> = [
+        ("name", before.name != wanted.name.as_str()),
+        ("description", before.description != wanted.description.as_str()),
+        ("is_active", before.is_active != wanted.is_active),
+    ]
+    .into_iter()
+    .filter_map(|(field, is_changed)| is_changed.then_some(field))
+    .collect();
+    let event = Event::new(Action::InterestChanged, permission.actor()).from(permission.from());
+    event.with("interest", before.id).with("fields", fields.as_slice()).with("is_active", wanted.is_active)
 }

@@ -42,8 +42,10 @@ use crate::{
 
 mod asked_by;
 pub mod audit;
+pub mod blocks;
 pub mod bot_check;
 pub mod budget;
+mod cached;
 pub mod change_phone;
 mod code;
 pub mod confirm;
@@ -148,6 +150,8 @@ pub struct Services {
     pub settings: Report,
     /// The cached list of interests.
     pub interests: interests::Cache,
+    /// The cached list of live blocks.
+    pub blocks: blocks::Cache,
     /// The counters and gauges for the operator.
     pub metrics: Metrics,
 }
@@ -183,6 +187,10 @@ pub enum Error {
     /// An account that was unused for too long was used again while it was losing its phone, also at the second try.
     #[error("the account of a phone changed while it was looked at")]
     AccountChangedTwice,
+    /// The phone, the client's address or the account's phone is blocked by an admin. Nothing was sent, and nobody is let in.
+    /// It is here and not among the outcomes, because every use case that sends or lets in can meet it, with the same answer.
+    #[error("blocked by an admin")]
+    Blocked,
     /// The same 128 random bits came twice.
     #[error("a new delivery has an id that is taken")]
     Collision,

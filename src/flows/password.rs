@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Error, Services,
+    Error, Services, blocks,
     budget::{self, BudgetClaim},
     run_to_completion,
     second_factor::{self, CodeCheck},
@@ -108,12 +108,17 @@ pub(super) enum Compared {
 impl Attempt {
     /// Charges a guess. An unknown name costs the same as a known one: two statements, one hash and the same budgets, so that
     /// time and limits do not reveal which names exist.
+    ///
+    /// # Errors
+    /// [`Error::Blocked`] when the address is blocked: nothing is charged or compared.
     pub(super) async fn begin(
         services: &Services,
         login: Login,
         typed: SecretString,
         from: ClientAddress,
     ) -> Result<Result<Self, BudgetExceeded>, Error> {
+        let refused = || refusal(services, Action::SignInRefused, &login, None, from).with("by", BY);
+        blocks::check_address(services, from, refused, services.clock.now()).await?;
         let name = login_hash(services, &login);
         Ok(match claim_password_guess(services, &name, from, services.clock.now()).await? {
             Ok(budget_claim) => Ok(Self { login, typed, from, budget_claim: Arc::new(budget_claim) }),
@@ -166,7 +171,8 @@ impl Attempt {
 /// with the rights of a user.
 ///
 /// # Errors
-/// When the database does not answer: no session is opened.
+/// When the database does not answer: no session is opened. [`Error::Blocked`] when the address is blocked, or, after the right
+/// password, the account's phone.
 pub async fn sign_in(
     services: &Arc<Services>,
     login: Login,
@@ -289,17 +295,22 @@ async fn enter(
             },
             None => None,
         };
-        let opened =
-            match transaction(|| open_session(&services, &accepted, proof.as_ref(), &client, now)).await? {
-                Outcome::Opened(opened) => opened,
-                Outcome::Changed => return Ok(None),
-                Outcome::Disabled => {
-                    accepted.refund(&services).await;
-                    let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
-                    services.audit.note(event.with("by", BY).with("reason", "account_disabled"), now);
-                    return Ok(Some(Entered::Disabled));
-                }
-            };
+        let opened = transaction(|| open_session(&services, &accepted, proof.as_ref(), &client, now)).await;
+        if let Err(Error::Blocked) = opened {
+            accepted.refund(&services).await;
+            let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
+            services.audit.note(event.with("by", BY).with("reason", "blocked"), now);
+        }
+        let opened = match opened? {
+            Outcome::Opened(opened) => opened,
+            Outcome::Changed => return Ok(None),
+            Outcome::Disabled => {
+                accepted.refund(&services).await;
+                let event = Event::by_stranger(Action::SignInRefused).about(id).from(from);
+                services.audit.note(event.with("by", BY).with("reason", "account_disabled"), now);
+                return Ok(Some(Entered::Disabled));
+            }
+        };
         accepted.refund(&services).await;
         services.metrics.sign_in(BY);
         let event = signed_in(id, &opened.tokens, from);

@@ -13,6 +13,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
+        block::Block,
         lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
@@ -37,7 +38,7 @@ pub enum DeleteOutcome {
 
 /// Deletes the user's account with its profile, sessions, lead, messages and pending codes. A hash of the phone (an HMAC)
 /// stays while a cooldown or guesses are owed, so that deleting an account and signing up again gives no extra messages or
-/// guesses. The audit log stays, too: it does not name the user.
+/// guesses. The audit log stays, too: it does not name the user. So does a live block of the phone: it could be escaped otherwise.
 ///
 /// # Errors
 /// When the database does not answer: the account stays.
@@ -137,6 +138,7 @@ async fn remove(
     }
     if let Some(phone) = &account.phone {
         store::leads::purge_of(&txn, phone).await?;
+        store::blocks::purge_of(&txn, phone, now).await?;
     }
     // Its sessions and its second factor go by their foreign keys.
     store::owners::purge(&txn, id).await?;
@@ -201,6 +203,8 @@ pub struct PersonalData {
     pub messages: Vec<Received>,
     /// The lead with its notes, which the sales team works with.
     pub lead: Option<LeadAndNotes>,
+    /// The blocks of the phone.
+    pub blocks: Vec<Block>,
     /// The codes that are not purged yet.
     pub challenges: Vec<IssuedCode>,
     /// The second factor, and how many recovery codes are left.
@@ -221,12 +225,17 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
         }
         None => None,
     };
+    let blocks = match &account.phone {
+        Some(phone) => store::blocks::list_of(db, phone).await?,
+        None => Vec::new(),
+    };
     let second_factor = match store::second_factors::find(db, account.id).await? {
         Some(factor) => Some((factor, store::second_factors::count_recovery_codes(db, account.id).await?)),
         None => None,
     };
     Ok(PersonalData {
         at,
+        blocks,
         account: account.clone(),
         sessions: store::sessions::list_all(db, account.id).await?,
         messages: store::messages::list_of(db, account.phone.as_ref(), account.id).await?,

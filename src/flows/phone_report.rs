@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, Services, budget, unlock};
+use super::{Error, Services, blocks, budget, unlock};
 use crate::{
     domain::{
         access::Session,
@@ -19,8 +19,8 @@ use crate::{
         sent_message::SentMessage,
         timeline::{self, TimelineEntry},
         verdict::{
-            self, AccountFacts, Blame, ClosedPrefix, CodeFacts, MessageFacts, PhoneFacts, Verdict,
-            last_happened,
+            self, AccountFacts, Blame, ClosedPrefix, CodeFacts, MessageFacts, PhoneFacts, StaffBlock,
+            Verdict, last_happened,
         },
     },
     sms::{self, Mender},
@@ -131,7 +131,9 @@ async fn facts(
         now,
         zone: services.zone,
         country: phone.region().map(|region| region.to_string()),
-        block: None,
+        block: blocks::find(services, phone)
+            .await?
+            .map(|block| StaffBlock { reason: block.reason, until: block.ends_at }),
         not_served: rows.limits.not_served,
         review_until: match services.review.find(phone, now) {
             Listed::Yes(number) if rows.account.as_ref().is_none_or(crate::domain::review::may_open) => {

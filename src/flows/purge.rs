@@ -31,6 +31,8 @@ pub struct Purged {
     pub sessions: u64,
     /// Budgets whose charges no longer count.
     pub budgets: u64,
+    /// Blocks that ended.
+    pub blocks: u64,
     /// Entries of the audit log.
     pub audit: u64,
 }
@@ -57,6 +59,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
         purged.sessions = in_batches(|| store::sessions::purge(db, before, BATCH)).await?;
     }
     if let Some(before) = before(retention.audit) {
+        purged.blocks = in_batches(|| store::blocks::purge(db, before, BATCH)).await?;
         purged.audit = drop_months(services, before, by).await?;
     }
     Ok(purged)

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Error, Services, budget,
+    Error, Services, blocks, budget,
     password::{hash, signed_in},
     run_to_completion, session, transaction,
 };
@@ -145,6 +145,7 @@ async fn count_registration(
     from: ClientAddress,
 ) -> Result<Option<BudgetExceeded>, Error> {
     let now = services.clock.now();
+    blocks::check_address(services, from, || Event::by_stranger(Action::RegistrationRefused), now).await?;
     let charges = services.budgets.registration(from, now);
     let exceeded = budget::claim(services, charges, now).await?.err();
     if let Some(exceeded) = &exceeded {

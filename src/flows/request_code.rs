@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
+    blocks,
     bot_check::{self, BotChallenge, Requirement},
     budget::{self, CountedRequest},
     code::{self, SendRequest},
@@ -76,6 +77,9 @@ pub(super) async fn request_code<Refusal>(
         return Ok(CodeRequested::RateLimited(exceeded));
     }
     let key = ChallengeKey::sign_in(phone);
+    if let Some(failure) = blocks::refused_code(services, key, asked_by, now).await? {
+        return Ok(CodeRequested::Code { sending: SendOutcome::Failed(failure), has_account: false });
+    }
     if !device::is_review_number(services, phone, now)
         && let Some(failure) = destination::refused(services, key, asked_by, now)
     {

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     CodeSent, DeliveryPreferences, Error, SendError, SendOutcome, Services, UnreachableReason,
     asked_by::AskedBy,
+    blocks,
     code::{self, SendRequest},
     device, run_to_completion, transaction,
 };
@@ -44,7 +45,7 @@ pub enum Resent {
     Locked(BudgetExceeded),
     /// A limit of the phone, of its prefix or of the day is used up.
     Limited(BudgetExceeded),
-    /// The settings exclude the number.
+    /// The settings or an admin's block exclude the number.
     NotServed(UnreachableReason),
     /// The account of the phone is disabled.
     Disabled,
@@ -79,7 +80,8 @@ impl Resent {
                 "Nothing was sent: this server sends no messages to this country.".to_owned()
             }
             Self::NotServed(_) => {
-                "Nothing was sent: the settings block numbers that begin like this one.".to_owned()
+                "Nothing was sent: an admin or the settings block this number, or all that begin like it."
+                    .to_owned()
             }
             Self::Disabled => "Nothing was sent: the account is disabled. Activate it first.".to_owned(),
             Self::ReviewNumber => {
@@ -194,6 +196,9 @@ async fn send(
     }
     if let Some(reason) = services.destinations.refuses(phone) {
         return Ok(Resent::NotServed(reason));
+    }
+    if blocks::find(services, phone).await?.is_some() {
+        return Ok(Resent::NotServed(UnreachableReason::Blocked));
     }
     let key = ChallengeKey { holder: pending_holder(services, phone).await?, ..ChallengeKey::sign_in(phone) };
     let device = match key.holder {

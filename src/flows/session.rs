@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Error, Services, run_to_completion};
+use super::{Error, Services, blocks, run_to_completion};
 use crate::{
     domain::{
         access::{
@@ -16,6 +16,7 @@ use crate::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Event},
+        phone::PhoneNumber,
         second_factor::Rights,
     },
     store::{self, Txn, otp::Consumed},
@@ -51,9 +52,20 @@ pub(super) async fn open_by_password(
 ///
 /// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that created it), so that
 /// parallel sign-ins leave at most [`MOST_SESSIONS`] alive.
-pub(super) async fn insert(txn: &Txn, session: &Session, now: DateTime<Utc>) -> Result<(), Error> {
-    let others = store::sessions::open(txn, session, now).await?;
-    if others >= MOST_SESSIONS {
+///
+/// # Errors
+/// [`Error::Blocked`] when `phone`, that of the account, is blocked: the transaction must be rolled back.
+pub(super) async fn insert(
+    txn: &Txn,
+    session: &Session,
+    phone: Option<&PhoneNumber>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let opened = store::sessions::open(txn, session, phone, now).await?;
+    if opened.is_blocked {
+        return Err(Error::Blocked);
+    }
+    if opened.others >= MOST_SESSIONS {
         let ended = store::sessions::close_oldest(txn, session, MOST_SESSIONS - 1, now).await?;
         tracing::info!(user_id = %session.account_id, ended, "too many sessions: the oldest are ended");
     }
@@ -72,7 +84,7 @@ async fn open(
     let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
     let session = Session::open(ids, account, opened_by, client, services.tokens.policy(), now);
     let session = session.with_rights(rights);
-    insert(txn, &session, now).await?;
+    insert(txn, &session, account.phone.as_ref(), now).await?;
     Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
 }
 
@@ -136,7 +148,7 @@ pub enum Refreshed {
 /// Exchanges a refresh token for the next pair of tokens.
 ///
 /// # Errors
-/// When the database does not answer: the token stays valid.
+/// When the database does not answer: the token stays valid. When the account's phone is blocked.
 pub async fn refresh(
     services: &Arc<Services>,
     token: SecretString,
@@ -168,6 +180,10 @@ async fn rotate(
         // Checked first, because disabling an account also ends its sessions.
         if !account.is_active {
             return Ok(Refreshed::Disabled);
+        }
+        // So does a block.
+        if blocks::is_shut_out(services, account.phone.as_ref(), now).await? {
+            return Err(Error::Blocked);
         }
         if session.ended_at.is_some() {
             return Ok(Refreshed::Refused(TokenRefused::Revoked));

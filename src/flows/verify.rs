@@ -239,6 +239,7 @@ impl<'a> SignIn<'a> {
             return Ok(Err(Refused::Disabled));
         }
         let client = self.client.clone();
+        // A block that was made since the code was judged rolls everything back.
         let tokens = session::open_by_code(services, &txn, consumed, &account, client, *now).await?;
         txn.commit().await?;
         services.metrics.sign_in("code");

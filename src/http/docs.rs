@@ -27,6 +27,23 @@ const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by S
 /// The groups of operations in the order of Swagger UI.
 const TAGS: [&str; 8] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Service"];
 
+/// The operations that send a code or let a user in, and so can meet a block.
+const BLOCKABLE: [&str; 13] = [
+    "signup",
+    "login",
+    "verifyOtp",
+    "verifyLogin",
+    "confirmCode",
+    "confirm",
+    "changePhone",
+    "verifyChangePhone",
+    "register",
+    "registerAccount",
+    "obtainToken",
+    "refresh",
+    "refreshToken",
+];
+
 /// The headers of cacheable responses: their names in poem-openapi, and the usual ones.
 const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
 
@@ -106,6 +123,8 @@ fn add_edge_responses(path: &str, operation: &mut Value) {
     let has_json =
         operation.pointer("/requestBody/content").is_some_and(|content| content.get(JSON).is_some());
     let is_gated = operation.get("security").is_some();
+    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
+    let can_be_blocked = BLOCKABLE.contains(&id);
     let mut edge_responses = vec![("500", "`internal`: an error of the server.")];
     if !path.starts_with("/api/health") {
         edge_responses.push(("400", "`host_not_allowed`: the `Host` header is not a host of this server."));
@@ -125,6 +144,12 @@ fn add_edge_responses(path: &str, operation: &mut Value) {
         edge_responses.push((
             "415",
             "`unsupported_media_type`: the body is not `application/json`, or it has a `Content-Encoding`.",
+        ));
+    }
+    if can_be_blocked {
+        edge_responses.push((
+            "403",
+            "`forbidden`: an admin has blocked the phone number or the client's network. Nothing was done.",
         ));
     }
     if is_gated {

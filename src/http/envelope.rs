@@ -218,7 +218,7 @@ pub enum UnreachableReason {
     OptedOut,
     /// Its country is not served.
     RegionNotAllowed,
-    /// The provider blocked it.
+    /// It is blocked: by the provider, the settings or an admin.
     Blocked,
 }
 

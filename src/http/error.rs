@@ -15,6 +15,9 @@ use crate::{
 /// `Retry-After` of a 503, in seconds. It is short, because every request tries to reach the database again.
 const RETRY_AFTER: i64 = 2;
 
+/// For the user of a blocked phone, and for every user of a blocked network.
+const BLOCKED: &str = "This phone number or network is blocked. Please contact support";
+
 /// Marks a response that is logged at debug only, because it is frequent or something else logs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Quiet;
@@ -102,6 +105,7 @@ impl RequestError {
             Self::TokenMissing => (Status::UNAUTHORIZED, Code::TokenMissing),
             Self::Token(refused) => (Status::UNAUTHORIZED, token_refused(*refused)),
             Self::Timeout => (Status::SERVICE_UNAVAILABLE, Code::Timeout),
+            Self::Flow(flows::Error::Blocked) => (Status::FORBIDDEN, Code::Forbidden),
             Self::Flow(flows::Error::Store(StoreError::Unavailable(_))) => {
                 (Status::SERVICE_UNAVAILABLE, Code::DatabaseUnavailable)
             }
@@ -123,6 +127,7 @@ impl RequestError {
             Self::TransferCoding => {
                 ErrorResponse::new(code, "The only supported Transfer-Encoding is chunked")
             }
+            Self::Flow(flows::Error::Blocked) => ErrorResponse::new(code, BLOCKED),
             Self::ContentCoding => ErrorResponse::new(code, "Send the body without a Content-Encoding"),
             _ => ErrorResponse::from_code(code),
         };

@@ -12,12 +12,14 @@
 mod support;
 
 mod audit;
+mod blocks;
 #[allow(dead_code, reason = "pages to come need it")]
 mod browser;
 mod dashboard;
 mod desk;
 mod enrolment;
 mod gate;
+mod interests;
 mod leads;
 mod leads_export;
 mod lists;

@@ -12,6 +12,7 @@
 mod support;
 
 mod abuse;
+mod admin_blocks;
 mod admin_leads;
 mod admin_phones;
 mod again;
@@ -35,6 +36,7 @@ mod auth_sessions;
 mod auth_signup;
 mod auth_verify_login;
 mod auth_verify_otp;
+mod blocks;
 mod bot_check;
 mod bot_check_challenges;
 mod budgets;

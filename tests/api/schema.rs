@@ -11,7 +11,7 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 13] = [
     "accounts",
     "sessions",
     "challenges",
@@ -20,6 +20,8 @@ const TABLES: [&str; 11] = [
     "messages",
     "event_interests",
     "budgets",
+    "blocks",
+    "interest_counts",
     "search_words",
     "second_factors",
     "recovery_codes",
@@ -69,7 +71,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 13] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -94,7 +96,9 @@ const COLUMNS: [(&str, &str); 11] = [
          platform? price? price_unit? provider provider_id? queued_at? reason? region? segments? sent_at? status template \
          undelivered_at? updated_at verified_at?",
     ),
-    ("event_interests", "description id is_active name"),
+    ("event_interests", "changed_at? changed_by? description id is_active name name_key? version"),
+    ("blocks", "ended_at? ended_by? ends_at? id kind made_at made_by? reason reference? value"),
+    ("interest_counts", "accounts interest_id shard"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
     ("search_words", "subject subject_id word"),
     (

@@ -47,7 +47,14 @@ impl fmt::Display for Beginning {
 }
 
 impl Beginning {
-    fn matches(&self, phone: &PhoneNumber) -> bool {
+    /// The plus and the digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the number begins with it.
+    pub(super) fn matches(&self, phone: &PhoneNumber) -> bool {
         phone.full().starts_with(&self.0)
     }
 }

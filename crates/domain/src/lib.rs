@@ -12,6 +12,7 @@ pub mod access;
 pub mod account;
 pub mod address;
 pub mod audit;
+pub mod block;
 pub mod bot_check;
 pub mod budget;
 pub mod calendar;

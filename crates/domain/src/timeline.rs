@@ -195,7 +195,7 @@ fn budget(name: &str) -> Option<&'static str> {
 fn reason(word: Option<&str>) -> &'static str {
     match word {
         Some("region_not_allowed") => "the country is not served",
-        Some("blocked") => "the settings block the number",
+        Some("blocked") => "an admin or the settings block the number",
         Some("account_disabled") => "the account is disabled",
         Some("no_account") => "the number has no account",
         Some("already_registered") => "the number has an account already",

@@ -24,6 +24,7 @@ mod start;
 
 pub mod accounts;
 pub mod audit;
+pub mod blocks;
 pub mod budgets;
 pub mod interests;
 pub mod leads;

@@ -2,7 +2,7 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
@@ -316,6 +316,23 @@ pub async fn consume(
         .exec(db)
         .await?;
     Ok((used.rows_affected == 1).then(|| Consumed { phone: key.phone.clone() }))
+}
+
+/// Ends the pending codes of a phone, of every purpose. Waits for a transaction that uses one up at this moment.
+pub async fn close_all(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        // A code is valid in the moment of its end too.
+        .col_expr(Column::ExpiresAt, Expr::value(now - Duration::microseconds(1)))
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(Column::ConsumedAt.is_null())
+        .filter(Column::ExpiresAt.gte(now))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// Returns the last attempt to a challenge whose right code was not used up, so that the code can still be entered. Wrong

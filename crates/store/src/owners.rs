@@ -34,6 +34,14 @@ pub async fn claim(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account
     for_update(Entity::find_by_id(id)).one(db).await?.map(account).transpose()
 }
 
+/// The account that has this phone, locked until the transaction ends.
+pub async fn claim_owner(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+) -> Result<Option<Account>, StoreError> {
+    for_update(Entity::find().filter(Column::Phone.eq(phone.full()))).one(db).await?.map(account).transpose()
+}
+
 /// The account of a phone that a code proved, if it was used after the given time. It is locked until the transaction ends,
 /// and counts as used now.
 pub async fn claim_by_phone(

@@ -5,8 +5,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
     sea_query::{Expr, LockBehavior, LockType, Query, ReturningClause, SimpleExpr},
 };
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     StoreError,
     accounts::account,
+    blocks,
     entities::{
         account,
         session::{ActiveModel, Column, Entity, Model},
@@ -22,15 +23,26 @@ use super::{
 use domain::{
     access::{Client, OpenedBy, Session},
     account::{Account, Role},
+    phone::PhoneNumber,
 };
 
-/// Opens a session. Returns how many other live ones its account has. A caller that uses this number claims the account first
-/// ([`super::owners::claim`]): of two sessions that are opened at once on PostgreSQL, neither sees the other.
+/// What is known when a session was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// How many other live sessions the account has.
+    pub others: u64,
+    /// Whether the phone of the account is blocked: the transaction must not be committed then.
+    pub is_blocked: bool,
+}
+
+/// Opens a session of an account with this phone. A caller claims the account first ([`super::owners::claim`]): of two sessions
+/// that are opened at once on PostgreSQL, neither sees the other, and neither would a session and a block see each other.
 pub async fn open(
     db: &impl ConnectionTrait,
     session: &Session,
+    phone: Option<&PhoneNumber>,
     now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
+) -> Result<Opened, StoreError> {
     let row = ActiveModel {
         id: Set(session.id),
         account_id: Set(session.account_id),
@@ -55,10 +67,13 @@ pub async fn open(
         .filter(live(session.account_id, now))
         .filter(Column::Id.ne(session.id))
         .into_query();
+    let blocks = blocks::number_of(phone.map_or("", PhoneNumber::full), now);
     let mut insert = Entity::insert(row).into_query();
-    let row = db.query_one(insert.returning(ReturningClause::Exprs(vec![others.into()]))).await?;
-    let others: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-    Ok(u64::try_from(others).unwrap_or_default())
+    let row =
+        db.query_one(insert.returning(ReturningClause::Exprs(vec![others.into(), blocks.into()]))).await?;
+    let row = row.ok_or_else(|| DbErr::Custom("a session was written and not returned".to_owned()))?;
+    let (others, blocks): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    Ok(Opened { others: u64::try_from(others).unwrap_or_default(), is_blocked: blocks > 0 })
 }
 
 /// The live sessions of an account, the last used first.

@@ -10,8 +10,8 @@ use sea_orm::{
 use super::{
     DatabaseSettings, Store,
     entities::{
-        account, audit, budget, challenge, counted_day, delivery_day, event_interest, lead, lead_note,
-        message, recovery_code, search_word, second_factor, session,
+        account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, interest_count,
+        lead, lead_note, message, recovery_code, search_word, second_factor, session,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -62,11 +62,13 @@ async fn check<E: EntityTrait>(entity: E) {
 async fn every_entity_reads_what_the_migrations_made() {
     check(account::Entity).await;
     check(audit::Entity).await;
+    check(block::Entity).await;
     check(budget::Entity).await;
     check(challenge::Entity).await;
     check(counted_day::Entity).await;
     check(delivery_day::Entity).await;
     check(event_interest::Entity).await;
+    check(interest_count::Entity).await;
     check(lead::Entity).await;
     check(lead_note::Entity).await;
     check(message::Entity).await;

@@ -12,7 +12,7 @@ use crate::{
         roles::StaffPermission,
     },
     flows::{
-        Error, Services,
+        Error, Services, blocks,
         recycled::{self, Opened},
         run_to_completion, transaction,
     },
@@ -64,6 +64,9 @@ async fn verify_in_transaction(
     match services.review.find(phone, now) {
         Listed::Yes(_) => return Ok(Verified::ReviewNumber),
         Listed::No | Listed::Ended => {}
+    }
+    if blocks::is_shut_out(services, Some(phone), now).await? {
+        return Ok(Verified::Blocked);
     }
     // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;

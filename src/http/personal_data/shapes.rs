@@ -6,6 +6,7 @@ use crate::{
     domain::{
         access::Session,
         account::{Account, Profile},
+        block::Block,
         interests::Interest,
         lead::{LeadAndNotes, Note},
     },
@@ -34,6 +35,8 @@ pub struct ExportData {
     lead: Option<ExportedLead>,
     /// The second factor, if one is set up. Its secret and its recovery codes are not shown.
     second_factor: Option<ExportedSecondFactor>,
+    /// The blocks of the verified phone, oldest first. A user with a live one cannot sign in to export.
+    blocks: Vec<ExportedBlock>,
 }
 
 impl ExportData {
@@ -50,6 +53,7 @@ impl ExportData {
                 enrolled_at: rfc3339(factor.enrolled_at),
                 recovery_codes_left,
             }),
+            blocks: data.blocks.into_iter().map(ExportedBlock::from_block).collect(),
         }
     }
 }
@@ -124,6 +128,7 @@ impl Example for ExportData {
                 notes: vec![ExportedNote { text: "Call back on Monday".to_owned(), written_at: at() }],
             }),
             second_factor: None,
+            blocks: Vec::new(),
         }
     }
 }
@@ -374,6 +379,33 @@ impl ExportedLead {
             country: lead.country,
             changed_at: lead.changed_at.map(rfc3339),
             notes: notes.into_iter().map(exported).collect(),
+        }
+    }
+}
+
+/// A block of the phone.
+#[derive(Debug, Object)]
+pub struct ExportedBlock {
+    /// Why.
+    reason: String,
+    /// The number of an order or a ticket.
+    reference: Option<String>,
+    /// When it was made.
+    made_at: String,
+    /// When it ends by itself.
+    ends_at: Option<String>,
+    /// When it was ended.
+    ended_at: Option<String>,
+}
+
+impl ExportedBlock {
+    fn from_block(block: Block) -> Self {
+        Self {
+            reason: block.reason,
+            reference: block.reference,
+            made_at: rfc3339(block.made_at),
+            ends_at: block.ends_at.map(rfc3339),
+            ended_at: block.ended_at.map(rfc3339),
         }
     }
 }

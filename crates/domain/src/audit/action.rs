@@ -88,6 +88,14 @@ pub enum Action {
     CapReached,
     /// A required bot proof was missing or wrong.
     ChallengeFailed,
+    /// An admin blocked a phone, a prefix, a country or a network.
+    BlockMade,
+    /// An admin ended a block.
+    BlockEnded,
+    /// Staff added an event interest.
+    InterestAdded,
+    /// Staff changed an event interest.
+    InterestChanged,
     /// The server started with different settings than the last time.
     SettingsChanged,
     /// A server started.
@@ -108,7 +116,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 52] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -149,6 +157,10 @@ impl Action {
         Self::PrefixHeldOpen,
         Self::CapReached,
         Self::ChallengeFailed,
+        Self::BlockMade,
+        Self::BlockEnded,
+        Self::InterestAdded,
+        Self::InterestChanged,
         Self::SettingsChanged,
         Self::ServerStarted,
         Self::LeadChanged,
@@ -203,6 +215,10 @@ impl Action {
             Self::PrefixHeldOpen => "prefix_held_open",
             Self::CapReached => "cap_reached",
             Self::ChallengeFailed => "challenge_failed",
+            Self::BlockMade => "block_made",
+            Self::BlockEnded => "block_ended",
+            Self::InterestAdded => "interest_added",
+            Self::InterestChanged => "interest_changed",
             Self::SettingsChanged => "settings_changed",
             Self::ServerStarted => "server_started",
             Self::LeadChanged => "lead_changed",
@@ -225,15 +241,15 @@ impl Action {
             Self::CodeSent => &["purpose", "channel", "resend", "delivery_id", "device"],
             Self::CodeNotSent => &["purpose", "channel", "reason", "delivery_id", "device"],
             Self::CodeRefused => {
-                &["purpose", "budget", "reason", "retry_after", "prefix", "country", "device"]
+                &["purpose", "budget", "reason", "retry_after", "prefix", "country", "device", "block"]
             }
             Self::CodeResentByStaff => &["channel"],
             Self::WrongCode => &["purpose", "left", "device"],
-            Self::GuessRefused => &["purpose", "budget", "retry_after", "device"],
+            Self::GuessRefused => &["purpose", "budget", "reason", "retry_after", "device", "block"],
             Self::PhoneLocked => &["budget", "purpose", "retry_after"],
             Self::PhoneUnlocked => &["budget"],
             Self::SignedIn => &["by", "sid", "new_account", "device", "second_factor"],
-            Self::SignInRefused => &["by", "reason", "budget", "retry_after", "name", "until"],
+            Self::SignInRefused => &["by", "reason", "budget", "retry_after", "name", "until", "block"],
             Self::WrongPassword => &["for", "name"],
             Self::WrongSecondFactor => &["for", "left"],
             Self::SecondFactorClosed => &["until"],
@@ -242,7 +258,7 @@ impl Action {
             Self::EnrolmentLinkMade => &[],
             Self::RecoveryCodeUsed => &["left"],
             Self::Registered => &["by", "role"],
-            Self::RegistrationRefused => &["budget", "retry_after"],
+            Self::RegistrationRefused => &["budget", "reason", "retry_after", "block"],
             Self::RefreshReused => &["sid"],
             Self::LoggedOutEverywhere => &["ended", "kept"],
             Self::PhoneChanged => &["ended", "old_phone", "old_phone_mark"],
@@ -264,6 +280,10 @@ impl Action {
             Self::PrefixHeldOpen => &["prefix", "country", "until"],
             Self::CapReached => &["budget", "country", "cap", "percent"],
             Self::ChallengeFailed => &["provider", "reason"],
+            Self::BlockMade => &["block", "kind", "value", "until", "ended"],
+            Self::BlockEnded => &["block", "kind", "value"],
+            Self::InterestAdded => &["interest"],
+            Self::InterestChanged => &["interest", "fields", "is_active"],
             Self::SettingsChanged => &["changed", "settings"],
             Self::ServerStarted => &["version", "environment"],
             Self::LeadChanged => &["lead_id", "fields", "from", "to"],

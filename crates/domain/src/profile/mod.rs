@@ -41,8 +41,8 @@ pub use gender::{Gender, UnknownGender};
 pub use interests::InterestIds;
 pub use name::Name;
 pub use pictures::{PictureHosts, PictureUrls};
-pub(crate) use text::is_deceptive;
 pub use text::{Bio, Location};
+pub(crate) use text::{is_deceptive, one_line};
 
 /// The errors of a field, as sentences for the user. Never empty in an `Err`.
 pub type FieldErrors = Vec<String>;

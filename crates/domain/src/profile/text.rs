@@ -24,7 +24,7 @@ impl Bio {
     ///
     /// All errors: too long, a line break or other control character, a deceptive character.
     pub fn parse(raw: &str) -> Result<Option<Self>, FieldErrors> {
-        Ok(parse("Bio", raw, BIO_MAX_CHARS)?.map(Self))
+        Ok(one_line("Bio", raw, BIO_MAX_CHARS)?.map(Self))
     }
 
     /// The bio, trimmed but otherwise as typed; never empty.
@@ -48,7 +48,7 @@ impl Location {
     ///
     /// All errors: too long, a line break or other control character, a deceptive character.
     pub fn parse(raw: &str) -> Result<Option<Self>, FieldErrors> {
-        Ok(parse("Location", raw, LOCATION_MAX_CHARS)?.map(Self))
+        Ok(one_line("Location", raw, LOCATION_MAX_CHARS)?.map(Self))
     }
 
     /// The location, trimmed but otherwise as typed; never empty.
@@ -58,8 +58,10 @@ impl Location {
     }
 }
 
+/// Reads a text of one line; a blank one is `None`. `field` begins the sentences of its errors.
+///
 /// Control characters are searched before trimming, which would silently remove a line break at the end.
-fn parse(field: &str, raw: &str, max_chars: u64) -> Result<Option<String>, FieldErrors> {
+pub(crate) fn one_line(field: &str, raw: &str, max_chars: u64) -> Result<Option<String>, FieldErrors> {
     let text = raw.trim();
     let mut errors = FieldErrors::new();
     if !text.validate_length(None, Some(max_chars), None) {

@@ -12,6 +12,11 @@ pub struct Model {
     pub name: String,
     pub description: String,
     pub is_active: bool,
+    #[sea_orm(unique)]
+    pub name_key: Option<String>,
+    pub version: i64,
+    pub changed_at: Option<DateTimeUtc>,
+    pub changed_by: Option<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

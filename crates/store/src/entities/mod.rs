@@ -4,11 +4,13 @@
 
 pub(super) mod account;
 pub(super) mod audit;
+pub(super) mod block;
 pub(super) mod budget;
 pub(super) mod challenge;
 pub(super) mod counted_day;
 pub(super) mod delivery_day;
 pub(super) mod event_interest;
+pub(super) mod interest_count;
 pub(super) mod lead;
 pub(super) mod lead_note;
 pub(super) mod lease;
