@@ -131,9 +131,7 @@ async fn facts(
         now,
         zone: services.zone,
         country: phone.region().map(|region| region.to_string()),
-        block: blocks::find(services, phone)
-            .await?
-            .map(|block| StaffBlock { reason: block.reason, until: block.ends_at }),
+        block: blocks::find(services, phone).await?.map(|block| StaffBlock { until: block.ends_at }),
         not_served: rows.limits.not_served,
         review_until: match services.review.find(phone, now) {
             Listed::Yes(number) if rows.account.as_ref().is_none_or(crate::domain::review::may_open) => {
