@@ -16,7 +16,7 @@ use crate::{
         roles::{self, AccountPermission},
     },
     flows::{
-        SendError, SendOutcome,
+        self, SendError, SendOutcome,
         move_phone::{self, MoveRefused, MoveRequested, Moved},
         verify::CodeRefused,
     },
@@ -118,7 +118,11 @@ pub(super) async fn verify(visit: Visit<Admin>, form: Form) -> PageResult {
         Err(error) => return again(error.to_string()),
     };
     let (phone, grounds) = (wanted.phone.clone(), wanted.grounds.clone());
-    match move_phone::verify(visit.services(), permission, phone, code, grounds, visit.from()).await? {
+    let moved = move_phone::verify(visit.services(), permission, phone, code, grounds, visit.from()).await;
+    if let Err(flows::Error::Blocked) = moved {
+        return again("This number or your address is blocked: see the page of blocks.".to_owned());
+    }
+    match moved? {
         Moved::Done { ended } => {
             let text = format!(
                 "The user has the new number. {ended} sessions were ended, and the old number gets a notice."
