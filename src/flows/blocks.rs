@@ -84,6 +84,18 @@ pub async fn find(services: &Services, phone: &PhoneNumber) -> Result<Option<Blo
     Ok(blocks.of_phone(phone, services.clock.now()).cloned())
 }
 
+/// The block of the smallest network that this address is in.
+///
+/// # Errors
+/// When the database has not answered for [`TRUSTED_FOR`].
+pub(super) async fn find_of_address(
+    services: &Services,
+    address: ClientAddress,
+) -> Result<Option<Block>, Error> {
+    let blocks = current(services).await?;
+    Ok(blocks.of_address(address, services.clock.now()).cloned())
+}
+
 /// Whether the owner of this phone may not be let in.
 pub(super) async fn is_shut_out(
     services: &Services,

@@ -8,7 +8,9 @@ use crate::{
     domain::{
         access::Session,
         account::Account,
+        address::ClientAddress,
         audit::{Action, Entry},
+        block::{Block, Target},
         budget::{Budget, decide},
         delivery::DeliveryStatus,
         lead::Lead,
@@ -19,8 +21,8 @@ use crate::{
         sent_message::SentMessage,
         timeline::{self, TimelineEntry},
         verdict::{
-            self, AccountFacts, Blame, ClosedPrefix, CodeFacts, MessageFacts, PhoneFacts, StaffBlock,
-            Verdict, last_happened,
+            self, AccountFacts, Blame, BlockedPart, ClosedPrefix, CodeFacts, Happened, MessageFacts,
+            PhoneFacts, StaffBlock, Verdict, last_happened,
         },
     },
     sms::{self, Mender},
@@ -127,11 +129,13 @@ async fn facts(
     let caps = caps(services, phone, is_known, now).await?;
     let hashes = services.otp_keys.phone_hashes(phone);
     let (messages, code) = newest_code(services, rows);
+    let last = last_happened(&rows.entries);
     Ok(PhoneFacts {
         now,
         zone: services.zone,
         country: phone.region().map(|region| region.to_string()),
-        block: blocks::find(services, phone).await?.map(|block| StaffBlock { until: block.ends_at }),
+        block: blocks::find(services, phone).await?.as_ref().map(staff_block),
+        address_block: address_block(services, last.as_ref()).await?,
         not_served: rows.limits.not_served,
         review_until: match services.review.find(phone, now) {
             Listed::Yes(number) if rows.account.as_ref().is_none_or(crate::domain::review::may_open) => {
@@ -146,11 +150,33 @@ async fn facts(
         day_cap_until: caps.day,
         country_cap_until: caps.country,
         deleted_until: store::otp::find_tombstone(&services.store, &hashes, Purpose::SignIn, now).await?,
-        last: last_happened(&rows.entries),
+        last,
         messages,
         code,
         last_asked_at: rows.lead.as_ref().map(|lead| lead.last_requested_at),
     })
+}
+
+/// The block of the address that the last request came from.
+async fn address_block(services: &Services, last: Option<&Happened>) -> Result<Option<StaffBlock>, Error> {
+    let address = last.and_then(|last| last.address.as_deref()).and_then(|address| address.parse().ok());
+    Ok(match address {
+        Some(address) => {
+            let block = blocks::find_of_address(services, ClientAddress::new(address)).await?;
+            block.as_ref().map(staff_block)
+        }
+        None => None,
+    })
+}
+
+fn staff_block(block: &Block) -> StaffBlock {
+    let part = match block.target {
+        Target::Phone(_) => BlockedPart::Number,
+        Target::Prefix(_) => BlockedPart::Prefix,
+        Target::Country(_) => BlockedPart::Country,
+        Target::Address(_) => BlockedPart::Address,
+    };
+    StaffBlock { part, until: block.ends_at }
 }
 
 /// The prefix, if it is closed to this phone.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    browser::{PASSWORD, new_account},
     desk::{Desk, clock, until},
     on_both,
     support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
@@ -65,6 +66,37 @@ on_both! {
         let prefix = "No codes are sent to numbers that begin like this one: the settings block them.";
         desk.sees(&other, PHONE, "number_not_served", prefix).await;
         // The settings were changed, so the user can try again.
+        let again = format!("The last request was refused at {}. What refused it is over.", clock(&server));
+        desk.sees(&server, PHONE, "refused_earlier", &again).await;
+    }
+
+    async fn staff_blocked_the_number_or_what_it_belongs_to(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        new_account(&server, "boss", "admin").await;
+        let body = json!({ "username": "boss", "password": PASSWORD });
+        let admin = server.post("/api/token", body).await.assert_ok().text_at("/access");
+        let blocks = "/api/admin/blocks";
+        let until = server.now() + chrono::Duration::hours(5);
+        for (kind, value, code, sentence) in [
+            ("phone", PHONE, "blocked_by_staff", "Staff blocked this number until 19:57."),
+            ("prefix", "+91620", "blocked_by_staff", "Staff blocked all numbers that begin like this one until 19:57."),
+            ("country", "IN", "blocked_by_staff", "Staff blocked all numbers of this country until 19:57."),
+            (
+                "address",
+                ADDRESS,
+                "address_blocked_by_staff",
+                "Staff blocked the address that the last request came from until 19:57.",
+            ),
+        ] {
+            let body = json!({"kind": kind, "value": value, "reason": "a test", "ends_at": until.to_rfc3339()});
+            let made = server.send_as(&admin, Method::POST, blocks, body).await;
+            assert_eq!(made.status.as_u16(), 201, "{}", made.text);
+            let refused = server.from(ADDRESS).signup(PHONE).await;
+            assert!(!refused.status.is_success(), "{}", refused.text);
+            desk.sees(&server, PHONE, code, sentence).await;
+            let path = format!("{blocks}/{}", made.text_at("/id"));
+            server.send_as(&admin, Method::DELETE, &path, json!({})).await.assert_ok();
+        }
         let again = format!("The last request was refused at {}. What refused it is over.", clock(&server));
         desk.sees(&server, PHONE, "refused_earlier", &again).await;
     }

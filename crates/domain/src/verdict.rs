@@ -22,7 +22,8 @@ use chrono::{DateTime, Utc};
 pub use self::{
     event::Event,
     facts::{
-        AccountFacts, Blame, ClosedPrefix, CodeFacts, Happened, MessageFacts, PhoneFacts, StaffBlock, What,
+        AccountFacts, Blame, BlockedPart, ClosedPrefix, CodeFacts, Happened, MessageFacts, PhoneFacts,
+        StaffBlock, What,
     },
     from_audit::{Says, last_happened, read},
     last_message::LastMessage,
@@ -146,6 +147,8 @@ impl Case {
     #[must_use]
     pub fn may_send(&self) -> bool {
         match self {
+            // Staff are not where the user is.
+            Self::Stopped(Stop::BlockedByStaff { part: BlockedPart::Address, .. }) => true,
             Self::Stopped(_) => false,
             Self::Limited(limit, _) => limit.spares_staff(),
             Self::Message(message, _) => *message != LastMessage::ProviderRefusesUs,

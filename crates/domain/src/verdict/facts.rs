@@ -19,6 +19,8 @@ pub struct PhoneFacts {
     pub country: Option<String>,
     /// The block of staff that applies to the phone.
     pub block: Option<StaffBlock>,
+    /// The block of staff that applies to the address of the last request.
+    pub address_block: Option<StaffBlock>,
     /// Why the settings exclude the number.
     pub not_served: Option<UnreachableReason>,
     /// Until when the number has a fixed code for app reviewers.
@@ -47,9 +49,24 @@ pub struct PhoneFacts {
     pub last_asked_at: Option<DateTime<Utc>>,
 }
 
+/// What a block by staff shuts out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockedPart {
+    /// The number alone.
+    Number,
+    /// All numbers that begin like it.
+    Prefix,
+    /// Its country.
+    Country,
+    /// The address that the last request came from.
+    Address,
+}
+
 /// A block by staff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaffBlock {
+    /// What it shuts out.
+    pub part: BlockedPart,
     /// Until when. `None`: until staff lift it.
     pub until: Option<DateTime<Utc>>,
 }

@@ -41,7 +41,8 @@ pub fn read(entry: &Entry) -> Says {
     let what = if is(Action::CodeRefused) {
         Some(code_refused(entry))
     } else if is(Action::GuessRefused) || is(Action::PhoneLocked) {
-        by_budget(entry)
+        // Without a budget it was a block.
+        Some(by_budget(entry).unwrap_or(What::Excluded))
     } else if is(Action::ChallengeFailed) {
         Some(match word(entry, "reason") {
             Some("missing") => What::BotCheckMissing,

@@ -28,7 +28,7 @@ pub fn find_case(facts: &PhoneFacts) -> Case {
 /// What stops every sign-in now.
 fn hard_stop(facts: &PhoneFacts) -> Option<Case> {
     if let Some(block) = &facts.block {
-        return Some(Case::Stopped(Stop::BlockedByStaff { until: block.until }));
+        return Some(Case::Stopped(Stop::BlockedByStaff { part: block.part, until: block.until }));
     }
     if facts.account.is_some_and(|account| !account.is_active) {
         return Some(Case::Stopped(Stop::AccountDisabled));
@@ -70,6 +70,9 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
         What::Refused(budget, until) => {
             let still = refused(facts, budget, until).or_else(|| soft_stop(facts));
             Some(still.unwrap_or(Case::Happened(Event::RefusedEarlier, at)))
+        }
+        What::Excluded if let Some(block) = &facts.address_block => {
+            Some(Case::Stopped(Stop::BlockedByStaff { part: block.part, until: block.until }))
         }
         What::Excluded => Some(soft_stop(facts).unwrap_or(Case::Happened(Event::RefusedEarlier, at))),
         What::NoAccount if facts.account.is_some_and(|account| account.is_stale) => {

@@ -2,13 +2,15 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Advice, times::Local};
+use super::{Advice, facts::BlockedPart, times::Local};
 
 /// A hard stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
     /// Staff blocked the phone.
     BlockedByStaff {
+        /// What they blocked.
+        part: BlockedPart,
         /// Until when; `None`: until staff lift it.
         until: Option<DateTime<Utc>>,
     },
@@ -40,7 +42,11 @@ pub enum Stop {
 impl Stop {
     pub(super) fn code(&self) -> &'static str {
         match self {
-            Self::BlockedByStaff { .. } => "blocked_by_staff",
+            Self::BlockedByStaff { part: BlockedPart::Address, .. } => "address_blocked_by_staff",
+            Self::BlockedByStaff {
+                part: BlockedPart::Number | BlockedPart::Prefix | BlockedPart::Country,
+                ..
+            } => "blocked_by_staff",
             Self::AccountDisabled => "account_disabled",
             Self::CountryNotAllowed { .. } => "country_not_allowed",
             Self::NumberNotServed => "number_not_served",
@@ -53,10 +59,18 @@ impl Stop {
 
     pub(super) fn sentence(&self, local: Local) -> String {
         match self {
-            Self::BlockedByStaff { until: Some(until) } => {
-                format!("Staff blocked this number {}.", local.until(*until))
+            Self::BlockedByStaff { part, until } => {
+                let part = match part {
+                    BlockedPart::Number => "this number",
+                    BlockedPart::Prefix => "all numbers that begin like this one",
+                    BlockedPart::Country => "all numbers of this country",
+                    BlockedPart::Address => "the address that the last request came from",
+                };
+                until.map_or_else(
+                    || format!("Staff blocked {part}."),
+                    |until| format!("Staff blocked {part} {}.", local.until(until)),
+                )
             }
-            Self::BlockedByStaff { until: None } => "Staff blocked this number.".to_owned(),
             Self::AccountDisabled => "The account of this number is disabled.".to_owned(),
             Self::CountryNotAllowed { country: Some(country) } => {
                 format!("No codes are sent to this country ({country}): the settings do not allow it.")
@@ -90,6 +104,10 @@ impl Stop {
 
     pub(super) fn advice(&self) -> Advice {
         match self {
+            Self::BlockedByStaff { part: BlockedPart::Address, .. } => Advice {
+                tell: "We take no requests from your network. Try another one, such as mobile data.",
+                act: "Ask an admin why the network is blocked. Or send a code yourself, if you know the user.",
+            },
             Self::BlockedByStaff { .. } => Advice {
                 tell: "We do not send codes to this number.",
                 act: "Read the reason of the block. An admin can lift it under Blocks.",

@@ -26,6 +26,7 @@ fn unknown() -> PhoneFacts {
         zone: Tz::Asia__Kolkata,
         country: Some("IN".to_owned()),
         block: None,
+        address_block: None,
         not_served: None,
         review_until: None,
         account: None,
@@ -129,7 +130,7 @@ fn check(rows: Vec<(PhoneFacts, &str, &str)>) {
 fn hard_stops() {
     let failures = spent(Budget::PhoneFailures, None, None, None);
     let guesses = spent(Budget::PhoneGuesses, None, Some(86_400), Some("11:00:00"));
-    let block = |until| Some(StaffBlock { until });
+    let block = |until| Some(StaffBlock { part: BlockedPart::Number, until });
     check(vec![
         (
             PhoneFacts { block: block(Some(time("05:00:00"))), ..with_account() },
@@ -137,6 +138,24 @@ fn hard_stops() {
             "Staff blocked this number until 10:30.",
         ),
         (PhoneFacts { block: block(None), ..delivered() }, "blocked_by_staff", "Staff blocked this number."),
+        (
+            PhoneFacts { block: Some(StaffBlock { part: BlockedPart::Prefix, until: None }), ..unknown() },
+            "blocked_by_staff",
+            "Staff blocked all numbers that begin like this one.",
+        ),
+        (
+            PhoneFacts { block: Some(StaffBlock { part: BlockedPart::Country, until: None }), ..unknown() },
+            "blocked_by_staff",
+            "Staff blocked all numbers of this country.",
+        ),
+        (
+            PhoneFacts {
+                address_block: Some(StaffBlock { part: BlockedPart::Address, until: Some(time("05:00:00")) }),
+                ..happened(What::Excluded)
+            },
+            "address_blocked_by_staff",
+            "Staff blocked the address that the last request came from until 10:30.",
+        ),
         (
             PhoneFacts { account: Some(AccountFacts { is_active: false, is_stale: false }), ..delivered() },
             "account_disabled",
