@@ -10,6 +10,8 @@ const { startServer, watch } = require("./server.cjs");
 
 const PASSWORD = "violet-canoe-7350";
 const INTERESTS = ["Technology", "Entertainment"];
+// Where the search for pages begins: the first page, and pages of which only a search knows.
+const STARTS = ["/admin", "/admin/leads?q=4570", "/admin/phones/%2B919812345702", "/admin/phones/%2B919000000001"];
 const SETTINGS = { STAFF_SECOND_FACTOR: "required", OTP_RESEND_SECONDS: "0", LIMIT_SENDS_PER_PHONE: "1000/1h" };
 
 // The code of RFC 6238 with this key: SHA-1, six digits, 30 seconds. `later` is a number of steps.
@@ -225,7 +227,8 @@ async function refuseStrangers(all, own, other) {
 // No page and no request of an admin works for staff.
 async function refuseStaff(staff, server, adminForms, adminPages) {
   const cookie = await cookies(staff.context, server.base);
-  const seen = (await crawl.pages(staff.page, server.base, ["/admin"])).map(crawl.kind);
+  const own = await crawl.pages(staff.page, server.base, STARTS);
+  const seen = own.map(crawl.kind);
   const forAdmins = adminPages.filter((url) => !seen.includes(crawl.kind(url)) && crawl.kind(url).indexOf(" ") < 0);
   assert.ok(forAdmins.some((url) => url.endsWith("/admin/settings")), forAdmins.join(" "));
   for (const url of forAdmins) {
@@ -234,7 +237,7 @@ async function refuseStaff(staff, server, adminForms, adminPages) {
   }
   await staff.page.goto(`${server.base}/admin/leads`);
   const token = await staff.page.locator("input[name=form_token]").first().inputValue();
-  const ownForms = (await forms(staff.page, await crawl.pages(staff.page, server.base, ["/admin"]))).map((form) => crawl.kind(form.action));
+  const ownForms = (await forms(staff.page, own)).map((form) => crawl.kind(form.action));
   const onlyAdmins = adminForms.filter((form) => !ownForms.includes(crawl.kind(form.action)));
   assert.ok(onlyAdmins.some((form) => form.action.includes("/export")), "the export is an admin's");
   for (const form of onlyAdmins) {
@@ -254,23 +257,24 @@ module.exports = async function walk(browser, binary, screenshots) {
     const admin = await aDay(browser, server, { javaScriptEnabled: true, name: "boss", start: "+91981234570", interest: INTERESTS[1], leads: 12 });
     const staff = await hireStaff(browser, server, admin.page, "helper");
 
-    const urls = await crawl.pages(admin.page, server.base, ["/admin", "/admin/leads?q=4570", "/admin/phones/%2B919812345702"]);
+    const urls = await crawl.pages(admin.page, server.base, STARTS);
     const wrong = [];
     for (const url of urls) {
       await admin.page.goto(url);
       wrong.push(...(await crawl.look(admin.page, crawl.fileName(url), screenshots)));
     }
-    const all = await forms(admin.page, urls);
-    await admin.page.goto(`${server.base}/admin`);
-    const other = { token: await staff.page.locator("input[name=form_token]").first().inputValue() };
-    await refuseStrangers(all, await cookies(admin.context, server.base), other);
-    await refuseStaff(staff, server, all, urls);
     const guest = await (await browser.newContext()).newPage();
     for (const path of ["/admin/sign-in", "/admin/enroll/none"]) {
       await guest.goto(`${server.base}${path}`);
       wrong.push(...(await crawl.look(guest, crawl.fileName(guest.url()), screenshots)));
     }
     assert.deepEqual(wrong, [], wrong.join("\n"));
+
+    const all = await forms(admin.page, urls);
+    await admin.page.goto(`${server.base}/admin`);
+    const other = { token: await staff.page.locator("input[name=form_token]").first().inputValue() };
+    await refuseStrangers(all, await cookies(admin.context, server.base), other);
+    await refuseStaff(staff, server, all, urls);
     console.log(`${urls.length} kinds of pages, ${all.length} kinds of forms`);
     return urls.length;
   } finally {

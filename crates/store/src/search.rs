@@ -53,17 +53,18 @@ pub(crate) fn has_number(backend: DbBackend, column: &SimpleExpr, number: &Numbe
     starts.chain(end).fold(Condition::any(), Condition::add)
 }
 
-/// Whether each of these words begins a word of the row whose id is in this column.
+/// Whether each of these words begins a word of the row whose id is in this column. The words are compared with each other
+/// first: PostgreSQL expects few rows then and looks each up, where a condition for each word made it read the whole table.
 pub(crate) fn has_words(subject: Subject, id: &SimpleExpr, words: &[String]) -> Condition {
-    words.iter().fold(Condition::all(), |all, word| {
-        let rows = Entity::find()
-            .select_only()
-            .column(Column::SubjectId)
-            .filter(Column::Subject.eq(subject.as_str()))
-            .filter(begins(Expr::col((Entity, Column::Word)), word))
-            .into_query();
-        all.add(id.clone().in_subquery(rows))
-    })
+    let Some((first, others)) = words.split_first() else { return Condition::all() };
+    let rows = Entity::find()
+        .select_only()
+        .column(Column::SubjectId)
+        .filter(Column::Subject.eq(subject.as_str()))
+        .filter(begins(Expr::col((Entity, Column::Word)), first))
+        .filter(has_words(subject, &ids(), others))
+        .into_query();
+    Condition::all().add(id.clone().in_subquery(rows))
 }
 
 /// The column of [`ids_with`].
