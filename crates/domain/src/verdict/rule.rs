@@ -71,10 +71,7 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
             let still = refused(facts, budget, until).or_else(|| soft_stop(facts));
             Some(still.unwrap_or(Case::Happened(Event::RefusedEarlier, at)))
         }
-        What::Excluded if let Some(block) = &facts.address_block => {
-            Some(Case::Stopped(Stop::BlockedByStaff { part: block.part, until: block.until }))
-        }
-        What::Excluded => Some(soft_stop(facts).unwrap_or(Case::Happened(Event::RefusedEarlier, at))),
+        What::Excluded => Some(excluded(facts, at)),
         What::NoAccount if facts.account.is_some_and(|account| account.is_stale) => {
             Some(Case::Stopped(Stop::NumberStale))
         }
@@ -96,6 +93,14 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
             Some(until) if until > facts.now => Case::Limited(Limit::RecentlyDeleted, until),
             Some(_) | None => Case::Happened(Event::AccountDeleted, at),
         }),
+    }
+}
+
+/// The case of a refusal that no budget made: by a block, by the settings, or because of the account.
+fn excluded(facts: &PhoneFacts, at: DateTime<Utc>) -> Case {
+    match &facts.address_block {
+        Some(block) => Case::Stopped(Stop::BlockedByStaff { part: block.part, until: block.until }),
+        None => soft_stop(facts).unwrap_or(Case::Happened(Event::RefusedEarlier, at)),
     }
 }
 
