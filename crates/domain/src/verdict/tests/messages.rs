@@ -1,0 +1,165 @@
+//! The cases that the last message and its code decide.
+
+use super::*;
+
+#[test]
+fn messages_that_the_provider_refused() {
+    let failed = |reason, code, blame| sent(refused_by_provider(reason, code, blame));
+    let whatsapp = MessageFacts {
+        channel: Channel::WhatsApp,
+        ..refused_by_provider(Some(UnreachableReason::OptedOut), Some(63_014), Some(Blame::Number))
+    };
+    check(vec![
+        (
+            failed(Some(UnreachableReason::OptedOut), Some(21_610), Some(Blame::Number)),
+            "opted_out",
+            "The provider refused the message at 10:02:09: the user wrote STOP to our number.",
+        ),
+        (
+            sent(whatsapp),
+            "opted_out",
+            "The provider refused the message at 10:02:09: the user blocked our WhatsApp sender.",
+        ),
+        (
+            failed(Some(UnreachableReason::Invalid), Some(21_211), Some(Blame::Number)),
+            "number_unreachable",
+            "The provider refused the message at 10:02:09: it is not a valid number.",
+        ),
+        (
+            failed(Some(UnreachableReason::NotMobile), Some(21_265), Some(Blame::Number)),
+            "number_unreachable",
+            "The provider refused the message at 10:02:09: the number takes no messages: it may be a landline.",
+        ),
+        (
+            failed(None, Some(20_003), Some(Blame::Us)),
+            "provider_refuses_us",
+            "The provider refused the message at 10:02:09 because of our account or our settings.",
+        ),
+        (
+            failed(None, None, None),
+            "provider_unavailable",
+            "The provider could not be reached at 10:02:09, so no code was sent.",
+        ),
+        (
+            sent(message(DeliveryStatus::Unknown)),
+            "outcome_unknown",
+            "The provider did not confirm the message at 10:02:09: it may have been sent or not.",
+        ),
+    ]);
+}
+
+#[test]
+fn messages_on_their_way_and_at_their_end() {
+    let lost = |code, reason, blame| MessageFacts {
+        error_code: code,
+        reason,
+        blame,
+        ..message(DeliveryStatus::Undelivered)
+    };
+    let handset = lost(Some(30_005), Some(UnreachableReason::Invalid), Some(Blame::Number));
+    let ours = lost(Some(29_999), None, Some(Blame::Us));
+    let call = MessageFacts { channel: Channel::Call, ..lost(None, None, None) };
+    let stop = lost(Some(21_610), Some(UnreachableReason::OptedOut), Some(Blame::Number));
+    let second = MessageFacts { channel: Channel::WhatsApp, ..message(DeliveryStatus::Delivered) };
+    let fallen_back = |second| PhoneFacts { messages: vec![second, handset.clone()], ..delivered() };
+    check(vec![
+        (
+            sent(message(DeliveryStatus::Pending)),
+            "sending",
+            "The message was handed to the provider at 10:02:09, and it has not answered yet.",
+        ),
+        (
+            sent(message(DeliveryStatus::Queued)),
+            "accepted_no_report",
+            "Accepted by the provider at 10:02:09, and no report came yet.",
+        ),
+        (
+            sent(message(DeliveryStatus::Sent)),
+            "passed_on_no_report",
+            "Passed on to the carrier at 10:02:09, and no report of its delivery came yet.",
+        ),
+        (
+            sent(handset.clone()),
+            "undelivered",
+            "The SMS was not delivered, as reported at 10:02:09: the number is not in use.",
+        ),
+        (
+            sent(ours),
+            "undelivered",
+            "The SMS was not delivered, as reported at 10:02:09: the provider or the carrier refuses our sender or \
+             our text.",
+        ),
+        (
+            sent(call),
+            "undelivered",
+            "The phone call was not delivered, as reported at 10:02:09: nobody answered.",
+        ),
+        (
+            sent(stop),
+            "opted_out",
+            "The provider refused the message at 10:02:09: the user wrote STOP to our number.",
+        ),
+        (
+            fallen_back(second.clone()),
+            "another_channel",
+            "The SMS failed (the number is not in use), so the code went by WhatsApp: delivered at 10:02:09, and no \
+             code was entered since.",
+        ),
+        (
+            fallen_back(MessageFacts { status: DeliveryStatus::Queued, ..second }),
+            "another_channel",
+            "The SMS failed (the number is not in use), so the code went by WhatsApp: sent at 10:02:09, and no code \
+             was entered since.",
+        ),
+        (
+            fallen_back(handset.clone()),
+            "undelivered",
+            "The SMS was not delivered, as reported at 10:02:09: the number is not in use.",
+        ),
+        (delivered(), "delivered_not_entered", "Delivered at 10:02:09, and no code was entered since."),
+    ]);
+}
+
+#[test]
+fn codes_that_were_entered_or_have_expired() {
+    let wrong = |attempts| CodeFacts { attempts, last_wrong_at: Some(time("04:33:00")), ..code() };
+    let expired = |code| CodeFacts { expires_at: time("04:42:08"), ..code };
+    let before = CodeFacts { last_wrong_at: Some(time("04:30:00")), ..wrong(1) };
+    let no_report = PhoneFacts { code: Some(expired(code())), ..sent(message(DeliveryStatus::Sent)) };
+    check(vec![
+        (with_code(wrong(1)), "wrong_code", "A wrong code was entered at 10:03:00; 2 guesses are left."),
+        (with_code(wrong(2)), "wrong_code", "A wrong code was entered at 10:03:00; 1 guess is left."),
+        // It was sent again since.
+        (with_code(before), "delivered_not_entered", "Delivered at 10:02:09, and no code was entered since."),
+        (
+            with_code(wrong(3)),
+            "guesses_used_up",
+            "The code was entered wrongly three times, the last time at 10:03:00.",
+        ),
+        (
+            with_code(expired(code())),
+            "expired_unused",
+            "Delivered at 10:02:09, and no code was entered before it expired at 10:12:08.",
+        ),
+        (
+            PhoneFacts { code: None, ..delivered() },
+            "expired_unused",
+            "Delivered at 10:02:09, and no code was entered before it expired.",
+        ),
+        (
+            no_report,
+            "expired_without_report",
+            "Accepted by the provider at 10:02:08, and no report came before the code expired at 10:12:08.",
+        ),
+        (
+            with_code(expired(wrong(1))),
+            "expired_after_wrong_code",
+            "The code expired at 10:12:08, after a wrong code was entered.",
+        ),
+        (
+            with_code(CodeFacts { consumed_at: Some(time("04:33:00")), ..wrong(1) }),
+            "verified",
+            "The right code was entered at 10:03:00.",
+        ),
+    ]);
+}
