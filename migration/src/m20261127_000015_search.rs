@@ -48,7 +48,7 @@ impl MigrationTrait for Migration {
         }
         // After the rows, so that it is built at once.
         let by_row = Index::create().name(WORDS_OF_ROW).table("search_words").take();
-        manager.create_index(by_row.to_owned().col("subject_id").col("subject").col("word").take()).await?;
+        manager.create_index(by_row.clone().col("subject_id").col("subject").col("word").take()).await?;
         for (table, column) in NUMBERS {
             for (name, key) in number_indexes(backend, table, column) {
                 let index = format!("CREATE INDEX {name} ON {table} ({key})");

@@ -178,7 +178,7 @@ fn read_filters(visit: &Visit<Admin>) -> (Filters, Filter, Option<Uuid>) {
 
 /// The value for a list, where phones are masked.
 fn shown(target: &Target) -> String {
-    target.phone().map_or_else(|| target.value(), |phone| phone.masked())
+    target.phone().map_or_else(|| target.value(), crate::domain::phone::PhoneNumber::masked)
 }
 
 async fn make(visit: Visit<Admin>, form: Form) -> PageResult {

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Console, Form, Guest, Layout, PageResult, Section, Visit};
 use crate::{
-    domain::second_factor::{EnrolmentToken, FactorCode, FactorSecret},
+    domain::second_factor::{EnrolmentToken, FactorCode, FactorSecret, RecoveryCode},
     flows::second_factor::{self, Enrolled, Offer},
 };
 
@@ -87,7 +87,7 @@ async fn enrol(visit: Visit<Guest>, form: Form) -> PageResult {
             let layout = visit.layout("Your recovery codes", Section::None);
             // The session of this browser, if there was one, has ended.
             let layout = Layout { viewer: None, ..layout };
-            let codes = codes.iter().map(|code| code.shown()).collect();
+            let codes = codes.iter().map(RecoveryCode::shown).collect();
             visit.page(StatusCode::OK, &Done { layout, codes })
         }
         Enrolled::WrongCode => {

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use percent_encoding::percent_decode_str;
 use poem::http::StatusCode;
 
-use super::{Console, Form, Layout, Notice, PageResult, Section, Staff, Visit, search};
+use super::{Console, Form, Layout, Notice, PageResult, Section, Staff, Visit, search, terms};
 use crate::{
     domain::{
         account::Account,
-        budget::{Prefix, PrefixName, Spent},
+        budget::{Budget, Prefix, PrefixName, Spent},
         lead::Lead,
         phone::PhoneNumber,
         timeline::{TimelineEntry, Tone},
@@ -72,7 +72,7 @@ struct Line {
 
 /// A limit that is used, as the table shows it.
 struct LimitRow {
-    name: &'static str,
+    name: String,
     network: Option<String>,
     used: i64,
     most: i64,
@@ -116,8 +116,14 @@ fn line(entry: TimelineEntry) -> Line {
 }
 
 fn limit_row(spent: Spent) -> LimitRow {
-    let Spent { budget, network, used, most, is_spent, until, window: _ } = spent;
-    LimitRow { name: budget.as_str(), network, used, most, is_spent, until }
+    let Spent { budget, network, used, most, is_spent, until, window } = spent;
+    let name = match window {
+        Some(seconds) if budget != Budget::Cooldown => {
+            format!("{} per {}", terms::limit(budget), terms::span(seconds))
+        }
+        Some(_) | None => terms::limit(budget).to_owned(),
+    };
+    LimitRow { name, network, used, most, is_spent, until }
 }
 
 async fn show(visit: Visit<Staff>) -> PageResult {

@@ -84,9 +84,8 @@ async fn list_page(visit: &Visit<Admin>, status: StatusCode, typed: Typed) -> Pa
     let page_error =
         asked.is_err().then_some("This page of the list is unknown: the list begins at its start");
     // Without a text both have a default.
-    let page = match asked.or_else(|_| first()) {
-        Ok(page) => page,
-        Err(_) => return Err(super::PageError::NotFound),
+    let Ok(page) = asked.or_else(|_| first()) else {
+        return Err(super::PageError::NotFound);
     };
     let listed = prefixes::list(visit.services(), wanted, page).await?;
     let number = page.number();

@@ -131,6 +131,7 @@ fn refuse(visit: &Visit<Guest>, status: StatusCode, sent: &Form, error: String) 
 }
 
 /// The session that waits for its code, or where to go without one.
+#[expect(clippy::result_large_err, reason = "the error is the answer")]
 fn waiting(visit: &Visit<Guest>, next: &str) -> Result<SignedIn, PageResult> {
     match visit.session().filter(|who| console::is_waiting(who)) {
         Some(who) => Ok(who.clone()),

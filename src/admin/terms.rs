@@ -108,6 +108,37 @@ fn budget(budget: Budget) -> &'static str {
     }
 }
 
+/// What a limit counts, as the page of a number lists it.
+pub fn limit(budget: Budget) -> &'static str {
+    match budget {
+        Budget::PhoneGuessesFromAddress => "Wrong codes from one address",
+        Budget::PhoneGuesses | Budget::AddressGuesses => "Wrong codes",
+        Budget::PhoneFailures => "Wrong codes in a row",
+        Budget::Cooldown => "Pause between two codes",
+        Budget::PhoneSends => "Codes sent",
+        Budget::PhoneSendsFromAddress => "Codes sent for one address",
+        Budget::AddressRequests => "Requests",
+        Budget::DeviceGuesses => "Wrong codes on a known device",
+        Budget::DeviceSends => "Codes sent to a known device",
+        Budget::Prefix => "Codes of the prefix that nobody entered",
+        Budget::Day => "Messages of the day",
+        Budget::Country => "Messages of the day to the country",
+        Budget::NamePasswordsFromAddress | Budget::NamePasswords | Budget::AddressPasswords => "Wrong passwords",
+        Budget::Registrations => "Registrations",
+        Budget::Proof => "Proofs against robots",
+    }
+}
+
+/// A length of time in words, in the largest unit that divides it.
+pub fn span(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or((1, "second"));
+    match seconds / unit {
+        1 => name.to_owned(),
+        count => format!("{count} {name}s"),
+    }
+}
+
 /// The name of a lead's state.
 pub fn lead_state(state: lead::State) -> &'static str {
     match state {

@@ -198,14 +198,12 @@ pub(super) async fn require(
         return Ok(Requirement::Passed(None));
     }
     let address = counted.address;
-    let checked = match response {
-        Some(response) => check(services, response, phone, address, now).await,
-        None => {
-            note_failed(services, phone, address, "missing", now);
-            return Ok(new_challenge(services, phone, address, now)
-                .map_or(Requirement::Passed(None), Requirement::Challenge));
-        }
+    let Some(response) = response else {
+        note_failed(services, phone, address, "missing", now);
+        let challenge = new_challenge(services, phone, address, now);
+        return Ok(challenge.map_or(Requirement::Passed(None), Requirement::Challenge));
     };
+    let checked = check(services, response, phone, address, now).await;
     Ok(match checked {
         ResponseCheck::Yes { spend } => Requirement::Passed(spend),
         ResponseCheck::Unavailable => {

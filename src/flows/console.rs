@@ -131,9 +131,8 @@ async fn enter(
 ) -> Result<Option<ConsoleSignIn>, Error> {
     run_to_completion(services, move |services| async move {
         let (now, id) = (services.clock.now(), accepted.account.id);
-        let entered = match transaction(|| open_first(&services, &accepted, &visitor, now)).await? {
-            Some(entered) => entered,
-            None => return Ok(None),
+        let Some(entered) = transaction(|| open_first(&services, &accepted, &visitor, now)).await? else {
+            return Ok(None);
         };
         let refused = |reason: &'static str| {
             let event = Event::by_stranger(Action::SignInRefused).about(id).from(visitor.from);

@@ -139,7 +139,7 @@ on_both! {
             users.push(server.sign_in(&format!("+9162058293{number:02}")).await);
         }
         let save = |place: usize| {
-            let chosen = if place % 2 == 0 { json!([1, 2, 3]) } else { json!([3, 2, 1]) };
+            let chosen = if place.is_multiple_of(2) { json!([1, 2, 3]) } else { json!([3, 2, 1]) };
             let body = json!({ "event_interests": chosen });
             server.send_as(&users[place].access, Method::PUT, "/api/auth/profile", body)
         };

@@ -12,7 +12,7 @@ use crate::{
 
 /// What everyone reaches: the sign-in with both of its steps, and what its pages load.
 const FOR_GUESTS: [&str; 5] =
-    ["/admin/admin.css", "/admin/admin.js", "/admin/enrol", "/admin/sign-in", "/admin/sign-in/second-factor"];
+    ["/admin/admin.css", "/admin/admin.js", "/admin/enroll/{token}", "/admin/sign-in", "/admin/sign-in/code"];
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");

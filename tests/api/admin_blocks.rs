@@ -147,7 +147,8 @@ on_both! {
             let named = answer.at("/error/fields");
             let mut named: Vec<&str> = named.as_object().unwrap().keys().map(String::as_str).collect();
             let mut fields = fields;
-            (named.sort_unstable(), fields.sort_unstable());
+            named.sort_unstable();
+            fields.sort_unstable();
             assert_eq!(named, fields, "{}", answer.text);
         }
         // Nothing of it was done: the admin is still signed in.

@@ -62,7 +62,7 @@ impl Authenticator {
         let near: Vec<String> = (-2..=2)
             .map(|step| self.code_at(DateTime::from_timestamp(now + 30 * step, 0).expect("a time")))
             .collect();
-        (0..)
+        (0..10)
             .map(|number: u32| format!("{number:06}"))
             .find(|code| !near.contains(code))
             .expect("a wrong code")

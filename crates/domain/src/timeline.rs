@@ -53,7 +53,7 @@ pub struct TimelineEntry {
 /// Joins entries, newest first, and keeps so many.
 #[must_use]
 pub fn newest_first(mut entries: Vec<TimelineEntry>, most: usize) -> Vec<TimelineEntry> {
-    entries.sort_by(|one, other| (other.at, other.order).cmp(&(one.at, one.order)));
+    entries.sort_by_key(|entry| std::cmp::Reverse((entry.at, entry.order)));
     entries.truncate(most);
     entries
 }

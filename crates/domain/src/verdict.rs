@@ -147,9 +147,8 @@ impl Case {
     #[must_use]
     pub fn may_send(&self) -> bool {
         match self {
-            // Staff are not where the user is.
-            Self::Stopped(Stop::BlockedByStaff { part: BlockedPart::Address, .. }) => true,
-            Self::Stopped(_) => false,
+            // A block of the user's address does not stop what staff send.
+            Self::Stopped(stop) => matches!(stop, Stop::BlockedByStaff { part: BlockedPart::Address, .. }),
             Self::Limited(limit, _) => limit.spares_staff(),
             Self::Message(message, _) => *message != LastMessage::ProviderRefusesUs,
             Self::Happened(event, _) => event.may_send(),

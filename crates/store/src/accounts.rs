@@ -71,7 +71,7 @@ impl PhoneProof<'_> {
     fn seen(&self, now: DateTime<Utc>) -> SimpleExpr {
         match self {
             Self::Code(_) => seen(now),
-            Self::Staff(..) => Expr::col((Entity, Column::SeenAt)).into(),
+            Self::Staff(..) => Expr::col((Entity, Column::SeenAt)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The page of one lead: the whole number, what is known, notes, and what to do next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -93,9 +93,8 @@ pub async fn change(visit: Visit<Staff>, form: Form) -> PageResult {
         note: form.raw("note").to_owned(),
         ..Typed::default()
     };
-    let change = match read(&form, &mut typed) {
-        Some(change) => change,
-        None => return render(&visit, lead, typed, StatusCode::UNPROCESSABLE_ENTITY).await,
+    let Some(change) = read(&form, &mut typed) else {
+        return render(&visit, lead, typed, StatusCode::UNPROCESSABLE_ENTITY).await;
     };
     match leads::change(visit.services(), lead.id, change, visit.permission()).await? {
         Changed::Done(lead, true) => {
@@ -219,8 +218,8 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
     let history = store::audit::list_before(db, &filter, None, HISTORY).await?;
     let mut names = HashMap::new();
     for id in history.iter().filter(|entry| entry.actor_kind == "staff").filter_map(|entry| entry.actor_id) {
-        if !names.contains_key(&id) {
-            names.insert(id, store::leads::find_author(db, id).await?);
+        if let Entry::Vacant(name) = names.entry(id) {
+            name.insert(store::leads::find_author(db, id).await?);
         }
     }
     visit.note_shown(&lead.phone, account.as_ref().map(|account| account.id));

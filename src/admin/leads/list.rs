@@ -55,6 +55,7 @@ struct Row {
     last: Time,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each decides about a part of the page")]
 #[derive(Template)]
 #[template(path = "leads.html")]
 struct ListPage {

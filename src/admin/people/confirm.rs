@@ -96,14 +96,14 @@ async fn switch(visit: Visit<Staff>, is_active: bool, done: &str) -> PageResult 
     let (account, permission) = target(&visit).await?;
     let edit = Edit::switch(is_active);
     let changed = users::change(visit.services(), permission, edit, visit.from()).await?;
-    after_change(&visit, &account, changed, done)
+    after_change(&visit, &account, &changed, done)
 }
 
 /// Leads back to the account, with what became of a change of its rights.
 pub(super) fn after_change<R: Rank>(
     visit: &Visit<R>,
     account: &Account,
-    changed: Changed,
+    changed: &Changed,
     done: &str,
 ) -> PageResult {
     let notice = match changed {

@@ -78,6 +78,7 @@ struct Row {
 }
 
 /// What the visitor may do to the account.
+#[expect(clippy::struct_excessive_bools, reason = "each is a button of the page")]
 struct May {
     edit: bool,
     switch: bool,
@@ -121,7 +122,7 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
         lost,
         earlier: earlier.iter().map(earlier_holder).collect(),
         is_complete: !profile.needs_completion(),
-        gender: profile.gender.map(|gender| gender.as_str()),
+        gender: profile.gender.map(crate::domain::profile::Gender::as_str),
         birth_date: profile.birth_date.as_ref().map(|birth_date| birth_date.date().to_string()),
         interests: chosen.map(name_of).collect(),
         pictures: profile.profile_pictures.clone(),

@@ -42,7 +42,7 @@ pub(super) async fn save(visit: Visit<Admin>, form: Form) -> PageResult {
     };
     let edit = Edit { role: Some(role), ..Edit::default() };
     let changed = users::change(visit.services(), permission, edit, visit.from()).await?;
-    after_change(&visit, &account, changed, "The role is set.")
+    after_change(&visit, &account, &changed, "The role is set.")
 }
 
 async fn target(visit: &Visit<Admin>) -> Result<(Account, EditPermission), PageError> {

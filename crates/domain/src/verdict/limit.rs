@@ -68,7 +68,7 @@ impl Limit {
             Self::Cooldown => format!("A code was sent a moment ago, so the next one is refused {until}."),
             Self::RecentlyDeleted => format!("The account was just deleted, so no new code is sent {until}."),
             Self::LockedForAddress(address) => {
-                format!("Locked for {} {until}: too many wrong codes were entered from there.", the(address))
+                format!("Locked for {} {until}: too many wrong codes were entered from there.", the(address.as_deref()))
             }
             Self::SendsOfHour(most) => {
                 format!("This number got {most} codes within an hour, so it gets no more {until}.")
@@ -79,7 +79,7 @@ impl Limit {
             Self::SendsFromAddress(address) => {
                 format!(
                     "Too many codes for this number were requested from {}: no more {until}.",
-                    the(address)
+                    the(address.as_deref())
                 )
             }
             Self::DeviceSends => format!("The user's device requested too many codes: no more {until}."),
@@ -87,10 +87,10 @@ impl Limit {
                 format!("Too many wrong codes were entered on the user's device: no more guesses {until}.")
             }
             Self::AddressRequests(address) => {
-                format!("Too many codes were requested from {}: no more {until}.", the(address))
+                format!("Too many codes were requested from {}: no more {until}.", the(address.as_deref()))
             }
             Self::AddressGuesses(address) => {
-                format!("Too many wrong codes were entered from {}: no more guesses {until}.", the(address))
+                format!("Too many wrong codes were entered from {}: no more guesses {until}.", the(address.as_deref()))
             }
             Self::Passwords => format!("Too many wrong passwords were tried: no more {until}."),
             Self::PrefixClosed { prefix, since } => format!(
@@ -170,8 +170,7 @@ impl Limit {
     }
 }
 
-fn the(address: &Option<String>) -> String {
+fn the(address: Option<&str>) -> String {
     address
-        .as_deref()
         .map_or_else(|| "the user's address".to_owned(), |address| format!("the address {address}"))
 }

@@ -118,7 +118,8 @@ fn refused(facts: &PhoneFacts, budget: Budget, until: Option<DateTime<Utc>>) -> 
     let of_address = |budget| used_up(facts, budget, network.as_deref()).and_then(|spent| spent.until);
     match budget {
         // While these are used up they are hard stops. So staff have unlocked the phone since.
-        Budget::PhoneGuesses | Budget::PhoneFailures => None,
+        // A registration and a proof are about no phone.
+        Budget::PhoneGuesses | Budget::PhoneFailures | Budget::Registrations | Budget::Proof => None,
         Budget::PhoneGuessesFromAddress => {
             of_address(budget).map(|until| Case::Limited(Limit::LockedForAddress(address), until))
         }
@@ -137,14 +138,13 @@ fn refused(facts: &PhoneFacts, budget: Budget, until: Option<DateTime<Utc>>) -> 
         Budget::NamePasswordsFromAddress | Budget::NamePasswords | Budget::AddressPasswords => {
             until.map(|until| Case::Limited(Limit::Passwords, until))
         }
-        Budget::Registrations | Budget::Proof => None,
     }
 }
 
 /// The network of an address, as budgets write it.
 fn network(address: &str) -> String {
     let parsed = address.parse().map(crate::address::ClientAddress::new);
-    parsed.map_or_else(|_| address.to_owned(), |address| address.network())
+    parsed.map_or_else(|_| address.to_owned(), crate::address::ClientAddress::network)
 }
 
 fn phone_sends(facts: &PhoneFacts) -> Option<Case> {

@@ -115,7 +115,7 @@ pub struct Block {
 impl Block {
     /// With a masked phone, for a list.
     pub(super) fn in_list(block: &block::Block, now: DateTime<Utc>) -> Self {
-        let masked = block.target.phone().map(|phone| phone.masked());
+        let masked = block.target.phone().map(crate::domain::phone::PhoneNumber::masked);
         Self { value: masked.unwrap_or_else(|| block.target.value()), ..Self::whole(block, now) }
     }
 
