@@ -128,7 +128,7 @@ fn short(date: NaiveDate) -> String {
     date.format("%-d %b").to_string()
 }
 
-/// The drawing; none as long as nobody asked.
+/// The drawing; none as long as no code was asked for.
 fn drawing(days: &[NaiveDate], funnels: &BTreeMap<NaiveDate, Funnel>) -> Option<Chart> {
     if funnels.values().all(|funnel| funnel.asked == 0) {
         return None;

@@ -1,5 +1,5 @@
 //! The phone page: why a user is not signed in, what to tell them, what staff can do, and what happened. It exists for every
-//! phone, also for one that nobody knows.
+//! phone, also for an unknown one.
 
 use std::sync::Arc;
 

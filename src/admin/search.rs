@@ -91,7 +91,7 @@ fn page_of(owner: Owner) -> String {
     }
 }
 
-/// Whether somebody who typed this meant a phone number.
+/// Whether a user of the console who typed this meant a phone number.
 fn looks_like_a_number(text: &str) -> bool {
     text.chars().filter(char::is_ascii_digit).count() > 6 && !text.chars().any(char::is_alphabetic)
 }

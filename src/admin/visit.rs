@@ -29,7 +29,7 @@ use crate::{
     flows::{Services, console},
 };
 
-/// Why somebody may not see a page.
+/// Why a page may not be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The sign-in comes first.
@@ -50,7 +50,7 @@ pub trait Rank: Sized + Send + Sync + 'static {
     fn who(&self) -> Option<&SignedIn>;
 }
 
-/// Anybody: the pages of the sign-in.
+/// Every visitor: the pages of the sign-in.
 #[derive(Debug)]
 pub struct Guest(Option<SignedIn>);
 

@@ -1,8 +1,8 @@
-//! Blocks: admins make and end them, and everything that sends a code or lets somebody in looks at them.
+//! Blocks: admins make and end them, and everything that sends a code or lets a user in looks at them.
 //!
 //! Every server keeps a copy of the live blocks, at most [`FRESH_FOR`] old, so that no request costs one more round trip. The
 //! server that makes a block forgets its copy at once. If the blocks cannot be read again for [`TRUSTED_FOR`], nothing is sent
-//! and nobody is let in: the request fails as it does without a database.
+//! and no user is let in: the request fails as it does without a database.
 //!
 //! The copy may be some seconds behind. That a blocked phone has no live session is therefore decided in the database: the
 //! transaction that blocks a phone ends its pending codes and holds its account before it ends the sessions, and the statement
@@ -45,7 +45,7 @@ pub struct Cache(Cached<Blocks>);
 /// The live blocks.
 ///
 /// # Errors
-/// When the database has not answered for [`TRUSTED_FOR`]: nothing may be sent, and nobody let in.
+/// When the database has not answered for [`TRUSTED_FOR`]: nothing may be sent, and no user let in.
 async fn current(services: &Services) -> Result<Arc<Blocks>, Error> {
     let (cache, now) = (&services.blocks.0, services.clock.now());
     match cache.get(FRESH_FOR, now, || read(services, now)).await {

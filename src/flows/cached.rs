@@ -1,7 +1,7 @@
 //! A copy of rows that every request looks at, kept in memory for some seconds.
 //!
-//! Whoever needs it reads it again when it is too old. The server that changes the rows forgets its copy, and a reading that
-//! began before does not bring the old rows back.
+//! A request that needs it reads it again when it is too old. The server that changes the rows forgets its copy, and a reading
+//! that began before does not bring the old rows back.
 
 use std::{
     future::Future,

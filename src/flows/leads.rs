@@ -39,7 +39,7 @@ pub enum Changed {
     Done(Box<Lead>, bool),
     /// There is no such lead.
     NotFound,
-    /// Someone else changed the lead since the staff member saw it. Nothing is changed.
+    /// Another person changed the lead since the staff member saw it. Nothing is changed.
     Stale(Box<Stale>),
     /// The lead is verified, and keeps its state. Nothing is changed.
     IsConverted,

@@ -187,7 +187,7 @@ pub enum Error {
     /// An account that was unused for too long was used again while it was losing its phone, also at the second try.
     #[error("the account of a phone changed while it was looked at")]
     AccountChangedTwice,
-    /// The phone, the client's address or the account's phone is blocked by an admin. Nothing was sent, and nobody is let in.
+    /// The phone, the client's address or the account's phone is blocked by an admin. Nothing was sent, and no user is let in.
     /// It is here and not among the outcomes, because every use case that sends or lets in can meet it, with the same answer.
     #[error("blocked by an admin")]
     Blocked,

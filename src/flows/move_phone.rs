@@ -1,8 +1,8 @@
 //! Moving a user to another phone at a user's call, after a lost SIM card. An admin starts it, and the new phone proves itself by a
 //! code: it is sent to the new phone, the user reads it out, and the admin types it. The code has a purpose of its own, so no code
-//! of the app moves a phone here, and this code signs nobody in.
+//! of the app moves a phone here, and this code signs no user in.
 //!
-//! Only accounts of users are moved: whoever can talk an admin into it must not get the rights of staff.
+//! Only accounts of users are moved: a caller who talks an admin into it must not get the rights of staff.
 
 use std::sync::Arc;
 

@@ -283,7 +283,7 @@ async fn enter(
 ) -> Result<Option<Entered>, Error> {
     run_to_completion(services, move |services| async move {
         let (now, id) = (services.clock.now(), accepted.account.id);
-        // A code of somebody who has no rights is not judged, and counts nothing.
+        // A code of a user who has no rights is not judged, and counts nothing.
         let code = code.filter(|_| accepted.account.role > Role::User);
         let proof = match code {
             Some(code) => match second_factor::check(&services, id, &code, BY, from).await? {

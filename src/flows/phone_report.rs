@@ -64,7 +64,7 @@ struct Rows {
     sessions: Vec<Session>,
 }
 
-/// Reports on a phone, also on one that nobody knows.
+/// Reports on a phone, also on an unknown one.
 pub async fn report(
     services: &Services,
     phone: &PhoneNumber,

@@ -317,7 +317,7 @@ pub enum Reset {
     NotFound,
     /// The account is not one of staff: it needs no second factor.
     NotStaff,
-    /// Nobody resets their own second factor: a stolen session could.
+    /// No admin resets their own second factor: a stolen session could.
     Own,
 }
 

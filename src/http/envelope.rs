@@ -131,7 +131,7 @@ pub enum ErrorCode {
     EmailTaken,
     /// Another account has the phone.
     PhoneTaken,
-    /// Someone else changed it since it was read.
+    /// Another person changed it since it was read.
     EditConflict,
     /// The body is over 64 KiB.
     PayloadTooLarge,

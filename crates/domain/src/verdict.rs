@@ -46,7 +46,7 @@ pub enum Case {
     Happened(Event, DateTime<Utc>),
     /// The phone has an account, and nothing is recorded since.
     AccountReady,
-    /// Nobody ever requested a code for the phone.
+    /// No code was ever requested for the phone.
     NeverAsked,
 }
 

@@ -93,7 +93,7 @@ pub enum Mender {
     User,
     /// The operator.
     Operator,
-    /// Nobody: it passes.
+    /// No person: it passes.
     Nobody,
 }
 

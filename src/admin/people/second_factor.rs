@@ -50,7 +50,7 @@ pub(super) async fn reset(visit: Visit<Admin>, _form: Form) -> PageResult {
     }
 }
 
-/// The account of the page. Only staff have a second factor, and nobody resets their own.
+/// The account of the page. Only staff have a second factor, and no admin resets their own.
 async fn target(visit: &Visit<Admin>) -> Result<Account, PageError> {
     let account = find(visit, visit.who()).await?.account;
     match roles::may_administer(visit.who(), account.id, visit.from()) {

@@ -84,7 +84,7 @@ async fn send(
         Ok(false) => "client_left",
         Err(error) => {
             tracing::error!(%error, leads = sent, "an export of leads failed");
-            // If the client has left too, nobody is told.
+            // If the client has left too, there is no one to tell.
             let _ = sender.send(Err(error)).await;
             "failed"
         }

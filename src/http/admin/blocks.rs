@@ -137,7 +137,7 @@ impl BlocksApi {
     ///
     /// A blocked `phone` gets no code (`phone_unreachable` with the reason `blocked`), is not let in (403 `forbidden`), and its
     /// sessions end. A blocked `prefix` or `country` gets no code, and no code of it is accepted; its sessions go on. From a
-    /// blocked `address` no code can be requested or sent back, nobody signs in by password, and nobody registers.
+    /// blocked `address` no code can be requested or sent back, no user signs in by password, and none registers.
     #[oai(path = "/api/admin/blocks", method = "post", operation_id = "makeBlock")]
     async fn make(
         &self,

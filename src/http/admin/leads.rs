@@ -93,7 +93,7 @@ pub enum ChangeLeadResponse {
     /// `not_found`: there is no such lead, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(ErrorResponse),
-    /// `edit_conflict`: someone else changed the lead since you read it. The message says who and when. Nothing is changed.
+    /// `edit_conflict`: another person changed the lead since you read it. The message says who and when. Nothing is changed.
     #[oai(status = 409)]
     Stale(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong. A verified lead keeps its `state`.
@@ -165,7 +165,7 @@ impl From<ResendResponse> for ResendToLeadResponse {
 impl LeadsApi {
     /// List the leads
     ///
-    /// Everybody who requested a code. For staff and admins, in a session opened with the password. Numbers are masked.
+    /// The users who requested a code. For staff and admins, in a session opened with the password. Numbers are masked.
     #[expect(clippy::too_many_arguments, reason = "the parameters of the query")]
     #[oai(path = "/api/admin/leads", method = "get", operation_id = "listLeads")]
     async fn list(
@@ -329,7 +329,7 @@ impl LeadsApi {
     /// Send a code to a lead
     ///
     /// The code that the user waits for, or a new one, within the limits of the phone; the limits of an address do not
-    /// count. Nobody but the user sees the code.
+    /// count. Only the user sees the code.
     #[oai(path = "/api/admin/leads/:id/resend", method = "post", operation_id = "resendToLead")]
     async fn resend(
         &self,

@@ -198,7 +198,7 @@ impl Example for ResentData {
 /// The responses of reading a phone.
 #[derive(ApiResponse)]
 pub enum ReportResponse {
-    /// The verdict and the timeline. A phone that nobody knows has them too.
+    /// The verdict and the timeline. An unknown phone has them too.
     #[oai(status = 200)]
     Found(Json<Report>),
     /// `forbidden`: only for staff and admins, in a session opened with the password.
@@ -268,7 +268,7 @@ impl PhonesApi {
     /// Send a code to a user
     ///
     /// The code that the user waits for, or a new one, within the limits of the phone; the limits of an address do not
-    /// count. Nobody but the user sees the code.
+    /// count. Only the user sees the code.
     #[oai(path = "/api/admin/phones/:phone/resend", method = "post", operation_id = "resendCode")]
     async fn resend(
         &self,

@@ -119,7 +119,7 @@ pub enum Blame {
     Number,
     /// The operator.
     Us,
-    /// Nobody: it passes.
+    /// No person: it passes.
     Passing,
 }
 

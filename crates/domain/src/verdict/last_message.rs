@@ -73,7 +73,7 @@ impl LastMessage {
         }
     }
 
-    /// Whether more may become known without anybody doing anything.
+    /// Whether more may become known without any person doing anything.
     pub(super) fn is_under_way(&self) -> bool {
         match self {
             Self::OutcomeUnknown

@@ -170,7 +170,7 @@ fn country_cap(facts: &PhoneFacts) -> Option<Case> {
     Some(Case::Limited(Limit::Country(facts.country.clone()), until))
 }
 
-/// What refuses the next code, whoever requests it.
+/// What refuses the next code, for every client.
 fn soft_stop(facts: &PhoneFacts) -> Option<Case> {
     prefix_closed(facts)
         .or_else(|| facts.day_cap_until.map(|until| Case::Limited(Limit::Day, until)))

@@ -6,7 +6,7 @@ use super::StoreError;
 use crate::entities::message::{Column, Entity, Model};
 use domain::{delivery::DeliveryStatus, phone::PhoneNumber, sent_message::SentMessage};
 
-/// The last messages to a phone, newest first, whoever had the phone then.
+/// The last messages to a phone, newest first, also those to an earlier owner of the phone.
 pub async fn list_to(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
