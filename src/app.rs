@@ -59,7 +59,7 @@ const PLAY_EVERY: Duration = Duration::from_millis(250);
 const BLOCKS_EVERY: Duration = Duration::from_secs(3);
 
 /// How often a server checks whether messages are due to be counted, and old rows to be removed.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(5);
+const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,9 @@ use sea_orm_migration::sea_orm::DbBackend;
 /// What separates the words of a name. `domain/search.rs` has the same characters; a test compares them.
 const SEPARATORS: &str = "-.'’_+,/()\"·・‐–—\u{a0}\u{3000}";
 
+/// How many calls SQLite nests at most.
+const NESTED: usize = 5;
+
 /// The longest word in characters: an entry of an index has a limited size.
 const LONGEST: usize = 64;
 
@@ -36,7 +39,7 @@ impl Searched {
             // SQLite joins a row with the rows of a function, but not with those of a query that reads it.
             let whole = self.email.map(|email| format!(" UNION ALL SELECT id, {email} FROM {table}"));
             let (split, whole) = (self.split(table), whole.unwrap_or_default());
-            format!("(SELECT {table}.id, value AS word FROM {table}, {split}{whole}) AS {table}")
+            format!("(SELECT {table}.id, parts.value AS word FROM {table}, {split}{whole}) AS {table}")
         };
         statements.push(format!(
             "INSERT INTO search_words (subject, word, subject_id) \
@@ -83,13 +86,22 @@ impl Searched {
         texts.join(" || ' ' || ")
     }
 
-    /// The rows `value` of a row, on SQLite. Its only splitter reads JSON: an array whose texts end where the spaces were.
+    /// The rows `parts.value` of a row, on SQLite. Its only splitter reads JSON: an array whose texts end where the spaces were.
+    /// The separators are replaced a few at a time, by one row that is read from the row before: older versions of SQLite
+    /// cannot read a deeply nested expression, and could then not open the database at all.
     fn split(&self, row: &str) -> String {
-        let text = self.text(DbBackend::Sqlite, row);
-        let spaced = SEPARATORS.chars().fold(text, |text, separator| {
-            format!("replace({text}, '{}', ' ')", separator.to_string().replace('\'', "''"))
-        });
-        format!("json_each('[' || replace(json_quote({spaced}), ' ', '\",\"') || ']')")
+        let mut text = self.text(DbBackend::Sqlite, row);
+        let mut steps = Vec::new();
+        let separators: Vec<char> = SEPARATORS.chars().collect();
+        for (step, some) in separators.chunks(NESTED).enumerate() {
+            let spaced = some.iter().fold(text, |text, separator| {
+                format!("replace({text}, '{}', ' ')", separator.to_string().replace('\'', "''"))
+            });
+            steps.push(format!("json_each(json_array({spaced})) AS step{step}"));
+            text = format!("step{step}.value");
+        }
+        steps.push(format!("json_each('[' || replace(json_quote({text}), ' ', '\",\"') || ']') AS parts"));
+        steps.join(", ")
     }
 
     /// The rows `word` of a row that is called by this name.
@@ -102,7 +114,7 @@ impl Searched {
                 "LATERAL (SELECT unnest(string_to_array(translate({text}, '{from}', '{to}'), ' ')) AS word{whole}) AS parts"
             )
         } else {
-            format!("(SELECT value AS word FROM {}{whole}) AS parts", self.split(row))
+            format!("(SELECT parts.value AS word FROM {}{whole}) AS words", self.split(row))
         }
     }
 

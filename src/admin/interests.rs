@@ -147,7 +147,8 @@ async fn change(visit: Visit<Staff>, form: Form) -> PageResult {
     match Typed::read(&form) {
         Ok((typed, wanted)) => save(&visit, &form, typed, wanted).await,
         Err(typed) => {
-            let edited = find(&visit).await?;
+            // The version of the form stays, so that no change of others is lost.
+            let edited = EditedInterest { version: version(&form), ..find(&visit).await? };
             show_page(&visit, StatusCode::UNPROCESSABLE_ENTITY, edited, typed, false).await
         }
     }
@@ -165,6 +166,11 @@ async fn set_active(visit: Visit<Staff>, form: Form) -> PageResult {
     save(&visit, &form, typed, wanted).await
 }
 
+/// The version that a form was made with. A form without one was not made by our page: it is as old as can be.
+fn version(form: &Form) -> i64 {
+    form.text("version").parse().unwrap_or(-1)
+}
+
 async fn save(
     visit: &Visit<Staff>,
     form: &Form,
@@ -172,8 +178,7 @@ async fn save(
     wanted: Wanted,
 ) -> Result<Response, PageError> {
     let id = id(visit)?;
-    // A form without a version was not made by our page: it is as old as can be.
-    let version = form.text("version").parse().unwrap_or(-1);
+    let version = version(form);
     let is_active = wanted.is_active;
     match interests::change(visit.services(), (id, version), wanted, visit.permission()).await? {
         Changed::Done => {
@@ -182,7 +187,7 @@ async fn save(
         }
         Changed::NotFound => Err(PageError::NotFound),
         Changed::NameTaken => {
-            let edited = find(visit).await?;
+            let edited = EditedInterest { version, ..find(visit).await? };
             show_page(visit, StatusCode::UNPROCESSABLE_ENTITY, edited, typed.name_taken(), false).await
         }
         Changed::Stale(edited) => show_page(visit, StatusCode::CONFLICT, *edited, typed, true).await,

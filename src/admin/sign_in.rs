@@ -217,7 +217,7 @@ const LOCKED: &str = "Too many wrong codes in one day. The second step of this a
 /// A path of the console; its first page for anything else, so that no link leads away from here.
 fn own_path(next: &str) -> &str {
     let is_own = next == HOME || next.starts_with("/admin/") || next.starts_with("/admin?");
-    if is_own && !next.contains(['\\', '\r', '\n']) { next } else { HOME }
+    if is_own && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') { next } else { HOME }
 }
 
 async fn sign_out(visit: Visit<Staff>, _form: Form) -> PageResult {
@@ -243,6 +243,8 @@ mod tests {
             ("/administrator", "/admin"),
             ("/admin/\r\nSet-Cookie: a=b", "/admin"),
             ("/admin/\\evil", "/admin"),
+            ("/admin/\0", "/admin"),
+            ("/admin/é", "/admin"),
         ] {
             assert_eq!(own_path(next), leads_to, "{next}");
         }

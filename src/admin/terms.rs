@@ -123,7 +123,9 @@ pub fn limit(budget: Budget) -> &'static str {
         Budget::Prefix => "Codes of the prefix that nobody entered",
         Budget::Day => "Messages of the day",
         Budget::Country => "Messages of the day to the country",
-        Budget::NamePasswordsFromAddress | Budget::NamePasswords | Budget::AddressPasswords => "Wrong passwords",
+        Budget::NamePasswordsFromAddress | Budget::NamePasswords | Budget::AddressPasswords => {
+            "Wrong passwords"
+        }
         Budget::Registrations => "Registrations",
         Budget::Proof => "Proofs against robots",
     }

@@ -129,7 +129,7 @@ async fn change_in_transaction(
 
 /// The names of what a change changes.
 fn changed_fields(seen: &Lead, change: &Change) -> Vec<&'static str> {
-    let name = change.name.as_ref().map(|name| name.as_ref().map(LeadName::as_str));
+    let name = change.name.as_ref().map(|name| name.as_ref().map(crate::domain::lead::LeadName::as_str));
     let is_changed = [
         ("state", change.state.is_some_and(|state| state != seen.state)),
         ("name", name.is_some_and(|name| name != seen.name.as_deref())),

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 pub use self::target::{Kind, Network, Target, UnknownKind};
@@ -144,12 +144,22 @@ pub fn parse_reference(raw: &str) -> Result<Option<String>, FieldErrors> {
     one_line("Reference", raw, REFERENCE_MAX_CHARS)
 }
 
+/// The longest time until the end of a block.
+const LONGEST: Duration = Duration::days(36_500);
+
 /// Checks the end of a new block.
 ///
 /// # Errors
 /// With a sentence if it has passed.
 pub fn check_end(ends_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, &'static str> {
-    if ends_at > now { Ok(ends_at) } else { Err("The end must be in the future") }
+    if ends_at <= now {
+        Err("The end must be in the future")
+    } else if ends_at - now > LONGEST {
+        // Rows compare years of four digits.
+        Err("The end must be within 100 years; leave it out for a block without an end")
+    } else {
+        Ok(ends_at)
+    }
 }
 
 /// The live blocks, in the form in which every request looks at them.

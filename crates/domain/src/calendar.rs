@@ -35,7 +35,9 @@ fn has_begun(day: NaiveDate, time: DateTime<Utc>, zone: Tz) -> bool {
 /// and clocks do not change twice within this range.
 fn first_moment_after_gap(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let utc = day.and_time(NaiveTime::MIN).and_utc();
-    let (mut before, mut after) = (utc - Duration::hours(16), utc + Duration::hours(16));
+    let most = Duration::hours(16);
+    let mut before = utc.checked_sub_signed(most).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let mut after = utc.checked_add_signed(most).unwrap_or(DateTime::<Utc>::MAX_UTC);
     while after - before > Duration::seconds(1) {
         let middle = before + Duration::seconds((after - before).num_seconds() / 2);
         if has_begun(day, middle, zone) { after = middle } else { before = middle }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -36,7 +36,9 @@ impl Cursor {
     /// The time of a list that is sorted by time.
     pub fn time(&self) -> Result<DateTime<Utc>, InvalidCursor> {
         let micros = self.value.parse().map_err(|_| InvalidCursor)?;
-        DateTime::from_timestamp_micros(micros).ok_or(InvalidCursor)
+        let time = DateTime::from_timestamp_micros(micros).ok_or(InvalidCursor)?;
+        // PostgreSQL knows no time before 4713 BC, and SQLite compares years of four digits.
+        if (1..=9_999).contains(&time.year()) { Ok(time) } else { Err(InvalidCursor) }
     }
 
     /// Reads the text of a cursor.
@@ -121,6 +123,8 @@ mod tests {
         let named = Cursor { value: "अनीता b".to_owned(), id: Uuid::from_u128(7) };
         assert_eq!(Cursor::parse(&named.to_string()), Ok(named.clone()));
         assert_eq!(named.time(), Err(InvalidCursor));
+        let ancient = Cursor { value: "-377705116800000001".to_owned(), id: Uuid::from_u128(7) };
+        assert_eq!(ancient.time(), Err(InvalidCursor));
         for bad in ["", "x", "!", "eA", &"A".repeat(700), &URL_SAFE_NO_PAD.encode("7 x")] {
             assert_eq!(Cursor::parse(bad), Err(InvalidCursor), "{bad}");
         }

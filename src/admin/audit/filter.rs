@@ -1,7 +1,7 @@
 //! The filters of the audit log, as they were typed and as they are applied. A filter that cannot be read is shown with its problem,
 //! and the others apply.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
@@ -92,7 +92,7 @@ impl Asked {
         asked.action = asked.what.read("Choose one of the list.", |text| text.parse().ok());
         let client = |text: &str| text.parse().ok().map(ClientAddress::new);
         asked.client = asked.address.read("Write an IP address like 203.0.113.7 or 2001:db8::1.", client);
-        let day = |text: &str| text.parse::<NaiveDate>().ok();
+        let day = |text: &str| text.parse::<NaiveDate>().ok().filter(|day| (1..=9_998).contains(&day.year()));
         asked.since = asked.from.read(NO_DAY, day).map(|day| start_of_day(day, zone));
         let last = asked.to.read(NO_DAY, day).and_then(|day| day.succ_opt());
         asked.until = last.map(|day| start_of_day(day, zone));

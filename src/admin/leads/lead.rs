@@ -1,6 +1,6 @@
 //! The page of one lead: the whole number, what is known, notes, and what to do next.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, hash_map};
 
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -36,6 +36,8 @@ struct Typed {
     name_error: Option<String>,
     note: String,
     note_error: Option<String>,
+    /// The version that the form was made with: it stays while the form is refused, so that no change of others is lost.
+    version: Option<String>,
     /// Why the form was not saved.
     conflict: Option<String>,
 }
@@ -91,6 +93,7 @@ pub async fn change(visit: Visit<Staff>, form: Form) -> PageResult {
     let mut typed = Typed {
         name: Some(form.raw("name").to_owned()),
         note: form.raw("note").to_owned(),
+        version: form.given("version").map(str::to_owned),
         ..Typed::default()
     };
     let Some(change) = read(&form, &mut typed) else {
@@ -105,6 +108,8 @@ pub async fn change(visit: Visit<Staff>, form: Form) -> PageResult {
         Changed::NotFound => Err(PageError::NotFound),
         Changed::Stale(stale) => {
             let Stale { lead, by } = *stale;
+            // The page tells of the other change, so the next save may replace it.
+            typed.version = None;
             typed.conflict = Some(conflict(&lead, &by));
             render(&visit, lead, typed, StatusCode::CONFLICT).await
         }
@@ -218,7 +223,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
     let history = store::audit::list_before(db, &filter, None, HISTORY).await?;
     let mut names = HashMap::new();
     for id in history.iter().filter(|entry| entry.actor_kind == "staff").filter_map(|entry| entry.actor_id) {
-        if let Entry::Vacant(name) = names.entry(id) {
+        if let hash_map::Entry::Vacant(name) = names.entry(id) {
             name.insert(store::leads::find_author(db, id).await?);
         }
     }

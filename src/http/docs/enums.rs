@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::{
     access::OpenedBy,
     account::Role,
+    block,
     budget::PrefixState,
     delivery::{Channel, Platform},
     lead,
@@ -21,7 +22,7 @@ struct EnumSchema {
     members: &'static [(&'static str, &'static str)],
 }
 
-fn enums() -> [EnumSchema; 9] {
+fn enums() -> [EnumSchema; 10] {
     [
         EnumSchema {
             name: "Gender",
@@ -101,6 +102,12 @@ fn enums() -> [EnumSchema; 9] {
             description: "Whether a number prefix gets messages.",
             values: PrefixState::ALL.map(PrefixState::as_str).to_vec(),
             members: &[("Prefix", "state")],
+        },
+        EnumSchema {
+            name: "BlockKind",
+            description: "What is blocked.",
+            values: block::Kind::ALL.map(block::Kind::as_str).to_vec(),
+            members: &[("NewBlockRequest", "kind"), ("Block", "kind")],
         },
     ]
 }

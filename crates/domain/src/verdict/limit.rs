@@ -68,7 +68,10 @@ impl Limit {
             Self::Cooldown => format!("A code was sent a moment ago, so the next one is refused {until}."),
             Self::RecentlyDeleted => format!("The account was just deleted, so no new code is sent {until}."),
             Self::LockedForAddress(address) => {
-                format!("Locked for {} {until}: too many wrong codes were entered from there.", the(address.as_deref()))
+                format!(
+                    "Locked for {} {until}: too many wrong codes were entered from there.",
+                    the(address.as_deref())
+                )
             }
             Self::SendsOfHour(most) => {
                 format!("This number got {most} codes within an hour, so it gets no more {until}.")
@@ -90,7 +93,10 @@ impl Limit {
                 format!("Too many codes were requested from {}: no more {until}.", the(address.as_deref()))
             }
             Self::AddressGuesses(address) => {
-                format!("Too many wrong codes were entered from {}: no more guesses {until}.", the(address.as_deref()))
+                format!(
+                    "Too many wrong codes were entered from {}: no more guesses {until}.",
+                    the(address.as_deref())
+                )
             }
             Self::Passwords => format!("Too many wrong passwords were tried: no more {until}."),
             Self::PrefixClosed { prefix, since } => format!(
@@ -171,6 +177,5 @@ impl Limit {
 }
 
 fn the(address: Option<&str>) -> String {
-    address
-        .map_or_else(|| "the user's address".to_owned(), |address| format!("the address {address}"))
+    address.map_or_else(|| "the user's address".to_owned(), |address| format!("the address {address}"))
 }
