@@ -14,11 +14,12 @@ impl std::fmt::Debug for Form {
 }
 
 impl Form {
-    /// Reads `application/x-www-form-urlencoded`. A NUL, which PostgreSQL takes in no text, becomes U+FFFD.
+    /// Reads `application/x-www-form-urlencoded`. A NUL, which PostgreSQL takes in no text, becomes
+    /// another control character, so that what refuses those refuses it too.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
         let fields = form_urlencoded::parse(bytes);
-        Self(fields.map(|(name, value)| (name.into_owned(), value.replace('\0', "\u{fffd}"))).collect())
+        Self(fields.map(|(name, value)| (name.into_owned(), value.replace('\0', "\u{1}"))).collect())
     }
 
     /// The value of a field as it was sent; empty if it is missing.
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(form.query_with("cursor", None), "q=a+b&state=new&state=lost");
         assert_eq!(form.all("state").collect::<Vec<_>>(), ["new", "lost"]);
         assert_eq!((form.text("q"), form.text("no"), form.given("empty")), ("a b", "", None));
-        assert_eq!(Form::parse(b"q=a%00b").text("q"), "a\u{fffd}b");
+        assert_eq!(Form::parse(b"q=a%00b").text("q"), "a\u{1}b");
         assert_eq!(format!("{form:?}"), "Form(..)");
     }
 }
