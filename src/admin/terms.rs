@@ -120,7 +120,7 @@ pub fn limit(budget: Budget) -> &'static str {
         Budget::AddressRequests => "Requests",
         Budget::DeviceGuesses => "Wrong codes on a known device",
         Budget::DeviceSends => "Codes sent to a known device",
-        Budget::Prefix => "Codes of the prefix that nobody entered",
+        Budget::Prefix => "Codes of the prefix that were not entered",
         Budget::Day => "Messages of the day",
         Budget::Country => "Messages of the day to the country",
         Budget::NamePasswordsFromAddress | Budget::NamePasswords | Budget::AddressPasswords => {

@@ -28,7 +28,7 @@ pub fn reset(context: &Context, name: &str) -> Result<ExitCode, CommandError> {
             Reset::Done(link) => Ok(link),
             Reset::NotFound => Err("no account has this name".into()),
             Reset::NotStaff => Err("this account is not one of staff: make it staff first".into()),
-            Reset::Own => Err("nobody resets their own second factor".into()),
+            Reset::Own => Err("admins cannot reset their own second factor".into()),
         }
     })?;
     print(format_args!(

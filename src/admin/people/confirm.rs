@@ -169,7 +169,7 @@ fn show_delete(
 ) -> PageResult {
     let texts = [
         "The account is deleted with its profile, sessions, lead, messages and codes, as when users delete their own account.",
-        "Nobody can undo this. To keep the user out, deactivate the account instead.",
+        "This cannot be undone. To keep the user out, deactivate the account instead.",
     ];
     let page = Confirm::new(visit, account, ("delete", "Delete"), &texts);
     let label = format!("To confirm, type {}", Key::of(account).wanted());

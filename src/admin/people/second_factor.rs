@@ -26,7 +26,7 @@ pub(super) async fn ask(visit: Visit<Admin>) -> PageResult {
     let account = target(&visit).await?;
     let texts = [
         "The authenticator app and the recovery codes of this account stop working, and its sessions with rights end.",
-        "You get a link for a new second factor. Give it to the owner of the account only, by a way that nobody else reads.",
+        "You get a link for a new second factor. Give it to the owner of the account only, over a private channel.",
         "First make sure that the caller is the owner.",
     ];
     let act = ("second-factor", "Reset the second factor");

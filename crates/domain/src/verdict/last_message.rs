@@ -177,7 +177,7 @@ impl LastMessage {
         match self {
             Self::OptedOut(_) => Advice {
                 tell: "Send START to the number from which you got our messages, or unblock it. Then ask for a new code.",
-                act: "Another channel may reach the user. Nobody but the user can lift this.",
+                act: "Another channel may reach the user. Only the user can lift this.",
             },
             Self::NumberUnreachable(_) => Advice {
                 tell: "This number cannot get our messages. Check the digits, or use another number.",
