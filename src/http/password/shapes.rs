@@ -222,7 +222,7 @@ LoginPassword, required: false, MetaSchema {
 });
 describe!(/// `totp_code` of a sign-in with a password.
 TotpCode, required: false, MetaSchema {
-    pattern: Some("^([0-9]{6}|[A-Za-z2-7]{4}-?[A-Za-z2-7]{4}-?[A-Za-z2-7]{4})$".to_owned()),
+    pattern: Some("^(|[0-9]{6}|[A-Za-z2-7]{4}-?[A-Za-z2-7]{4}-?[A-Za-z2-7]{4})$".to_owned()),
     ..clearable(schema("string", "With a `password`, for staff who have a second factor: the 6 digits of the authenticator app, or a \
      recovery code. If it is missing, wrong or already used, the sign-in succeeds with the role `user`.", "123456".into()))
 });
