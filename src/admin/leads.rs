@@ -42,16 +42,6 @@ fn list_with(query: &str) -> String {
     if query.is_empty() { LIST.to_owned() } else { format!("{LIST}?{query}") }
 }
 
-/// The name of a state for people.
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::New => "New",
-        State::Contacted => "Contacted",
-        State::Converted => "Verified",
-        State::Lost => "Lost",
-    }
-}
-
 /// The class of a state's badge. The colour only repeats what the name says.
 fn state_class(state: State) -> &'static str {
     match state {

@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::StatusCode;
 use uuid::Uuid;
 
-use super::{state_class, state_name};
+use super::{super::terms::lead_state, state_class};
 use crate::{
     admin::{
         Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit,
@@ -101,7 +101,7 @@ pub async fn change(visit: Visit<Staff>, form: Form) -> PageResult {
     };
     match leads::change(visit.services(), lead.id, change, visit.permission()).await? {
         Changed::Done(lead, true) => {
-            let text = format!("Saved. The lead is {}.", state_name(lead.state).to_lowercase());
+            let text = format!("Saved. The lead is {}.", lead_state(lead.state).to_lowercase());
             visit.redirect(&here, Notice::done(text))
         }
         Changed::Done(_, false) => visit.redirect(&here, Notice::done("There was nothing to save.")),
@@ -144,7 +144,7 @@ fn conflict(lead: &Lead, by: &ChangedBy) -> String {
         ChangedBy::Unknown => "Someone else",
         ChangedBy::User => "The user, by entering a code,",
     };
-    let state = state_name(lead.state).to_lowercase();
+    let state = lead_state(lead.state).to_lowercase();
     format!(
         "Nothing was saved: {who} changed this lead since you opened it. It is {state} now. What you typed is still below. \
          Check it and save again."
@@ -235,7 +235,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
         phone_page: format!("/admin/phones/{}", utf8_percent_encode(&number, NON_ALPHANUMERIC)),
         number,
         account,
-        state: state_name(lead.state),
+        state: lead_state(lead.state),
         class: state_class(lead.state),
         is_converted: lead.state == State::Converted,
         moves: moves(lead.state),

@@ -4,7 +4,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use poem::http::StatusCode;
 
-use super::{state_class, state_name, wanted};
+use super::{super::terms::lead_state, state_class, wanted};
 use crate::{
     admin::{Form, Layout, PageResult, Section, Staff, Visit, page::Time},
     domain::{
@@ -134,7 +134,7 @@ fn row(lead: &Lead, account: Option<&AccountName>, layout: &Layout, zone: chrono
         number,
         name: lead.name.clone().or_else(|| account.and_then(|account| account.name.clone())),
         country: lead.country.clone(),
-        state: state_name(lead.state),
+        state: lead_state(lead.state),
         class: state_class(lead.state),
         asks_again: lead.asks_again(),
         requests: lead.requests,
@@ -194,7 +194,7 @@ fn selects(query: &Form, problems: &[FieldProblem]) -> Vec<Select> {
     };
     let all = |choices: Vec<(&'static str, &'static str)>| [vec![("", "All")], choices].concat();
     vec![
-        select("state", "State", all(State::ALL.map(|state| (state.as_str(), state_name(state))).to_vec())),
+        select("state", "State", all(State::ALL.map(|state| (state.as_str(), lead_state(state))).to_vec())),
         select("verified", "Verified", all(vec![("yes", "Yes"), ("no", "No")])),
         select(
             "source",
