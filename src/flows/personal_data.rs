@@ -111,7 +111,6 @@ async fn remove(
 ) -> Result<DeleteOutcome, Error> {
     let (id, txn) = (before.id, services.store.begin().await?);
     let phone = before.phone.as_ref();
-    store::messages::purge_of(&txn, phone, id).await?;
     delete_codes(services, &txn, phone, id, now).await?;
     // Before the account: two admins who delete accounts of admins at once must not wait for each other.
     let admins = match (by, before.role) {
@@ -133,9 +132,10 @@ async fn remove(
     }
     // The phone was changed since the request was authenticated.
     if account.phone.as_ref() != phone {
-        store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
         delete_codes(services, &txn, account.phone.as_ref(), id, now).await?;
     }
+    // After the challenges and the account: a sign-in locks them first, and marks its messages at its commit.
+    store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
     if let Some(phone) = &account.phone {
         store::leads::purge_of(&txn, phone).await?;
         store::blocks::purge_of(&txn, phone, now).await?;
