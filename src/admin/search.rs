@@ -3,6 +3,7 @@
 
 use askama::Template;
 use poem::http::StatusCode;
+use tokio::try_join;
 
 use super::{Console, Layout, PageResult, Section, Staff, Visit};
 use crate::{
@@ -48,8 +49,11 @@ async fn search(visit: Visit<Staff>) -> PageResult {
     {
         return visit.redirect(&page_of(owner), None);
     }
-    let people = store::lookup::list_accounts(store, &lookup, MOST).await?;
-    let leads = store::lookup::list_leads(store, &lookup, MOST).await?;
+    let searching = store.planning();
+    let (people, leads) = try_join!(
+        store::lookup::list_accounts(&searching, &lookup, MOST),
+        store::lookup::list_leads(&searching, &lookup, MOST),
+    )?;
     let is_empty = people.is_empty() && leads.is_empty();
     let error = PhoneNumber::parse(&text, region).err().filter(|_| is_empty && looks_like_a_number(&text));
     page(&visit, StatusCode::OK, &text, error.map(|error| format!("{error}.")), (people, leads))

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     StoreError, Unready,
-    postgres::{Postgres, PostgresTxn},
+    postgres::{Postgres, PostgresTxn, Run},
     settings::DatabaseSettings,
     sqlite,
     start::{from_store, probe},
@@ -235,6 +235,13 @@ impl Store {
         Repeating(self)
     }
 
+    /// The same database, for a statement that reads, and whose best plan depends on its values, as a search does: PostgreSQL
+    /// plans it each time. A prepared statement soon gets one plan for all values.
+    #[must_use]
+    pub fn planning(&self) -> Planning<'_> {
+        Planning(self)
+    }
+
     /// Closes all connections when their work is done.
     pub async fn close(&self) {
         match &self.pool {
@@ -285,31 +292,31 @@ impl Txn {
 }
 
 impl Store {
-    async fn execute(&self, stmt: Statement, may_repeat: bool) -> Result<ExecResult, DbErr> {
+    async fn execute(&self, stmt: Statement, run: Run) -> Result<ExecResult, DbErr> {
         match &self.pool {
             Pool::Sqlite(pool) => pool.execute_raw(stmt).await,
-            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, may_repeat).await?.summary.into()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.summary.into()),
         }
     }
 
-    async fn query_one(&self, stmt: Statement, may_repeat: bool) -> Result<Option<QueryResult>, DbErr> {
+    async fn query_one(&self, stmt: Statement, run: Run) -> Result<Option<QueryResult>, DbErr> {
         match &self.pool {
             Pool::Sqlite(pool) => pool.query_one_raw(stmt).await,
-            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, may_repeat).await?.first_row()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.first_row()),
         }
     }
 
-    async fn query_all(&self, stmt: Statement, may_repeat: bool) -> Result<Vec<QueryResult>, DbErr> {
+    async fn query_all(&self, stmt: Statement, run: Run) -> Result<Vec<QueryResult>, DbErr> {
         match &self.pool {
             Pool::Sqlite(pool) => pool.query_all_raw(stmt).await,
-            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, may_repeat).await?.all_rows()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.all_rows()),
         }
     }
 }
 
-/// Whether a statement only reads. Our statements that begin like this have no effect outside of a transaction.
-fn reads(stmt: &Statement) -> bool {
-    stmt.sql.starts_with("SELECT")
+/// How a statement outside of a transaction runs. Our statements that begin with `SELECT` have no effect there.
+fn usual(stmt: &Statement) -> Run {
+    Run { may_repeat: stmt.sql.starts_with("SELECT"), is_named: true }
 }
 
 /// A statement outside of a transaction runs once more after a dead connection or a rollback: any statement if the first try
@@ -324,8 +331,8 @@ impl ConnectionTrait for Store {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        let may_repeat = reads(&stmt);
-        self.execute(stmt, may_repeat).await
+        let run = usual(&stmt);
+        self.execute(stmt, run).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -336,15 +343,18 @@ impl ConnectionTrait for Store {
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let may_repeat = reads(&stmt);
-        self.query_one(stmt, may_repeat).await
+        let run = usual(&stmt);
+        self.query_one(stmt, run).await
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let may_repeat = reads(&stmt);
-        self.query_all(stmt, may_repeat).await
+        let run = usual(&stmt);
+        self.query_all(stmt, run).await
     }
 }
+
+const REPEATED: Run = Run { may_repeat: true, is_named: true };
+const PLANNED: Run = Run { may_repeat: true, is_named: false };
 
 /// A database for statements that may run twice.
 #[derive(Debug, Clone, Copy)]
@@ -357,7 +367,7 @@ impl ConnectionTrait for Repeating<'_> {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        self.0.execute(stmt, true).await
+        self.0.execute(stmt, REPEATED).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -365,11 +375,38 @@ impl ConnectionTrait for Repeating<'_> {
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.0.query_one(stmt, true).await
+        self.0.query_one(stmt, REPEATED).await
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.0.query_all(stmt, true).await
+        self.0.query_all(stmt, REPEATED).await
+    }
+}
+
+/// A database for statements that are planned each time they run.
+#[derive(Debug, Clone, Copy)]
+pub struct Planning<'a>(&'a Store);
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Planning<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.0.execute(stmt, PLANNED).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one(stmt, PLANNED).await
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all(stmt, PLANNED).await
     }
 }
 

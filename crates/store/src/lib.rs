@@ -42,7 +42,7 @@ pub mod sessions;
 pub mod statistics;
 pub mod users;
 
-pub use connection::{Migrations, Repeating, Store, Txn};
+pub use connection::{Migrations, Planning, Repeating, Store, Txn};
 pub use database_url::{DatabaseUrl, UrlError};
 pub use error::StoreError;
 pub use settings::{DatabaseSettings, Pooler};

@@ -5,15 +5,14 @@
 
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-    sea_query::{Expr, SimpleExpr},
+    QuerySelect, sea_query::Expr,
 };
 use uuid::Uuid;
 
 use super::{
     StoreError,
     entities::{account, lead, message, session},
-    search::{Subject, has_number, has_words},
+    search::{Subject, has_words, ids_with_number},
 };
 use domain::{phone::PhoneNumber, search::Lookup};
 
@@ -94,9 +93,8 @@ pub async fn list_accounts(
     lookup: &Lookup,
     most: u64,
 ) -> Result<Vec<FoundAccount>, StoreError> {
-    let (phone, id) = (account::Column::Phone, account::Column::Id);
-    let columns = (Expr::col((account::Entity, phone)), Expr::col((account::Entity, id)));
-    let Some(fits) = fits(db.get_database_backend(), Subject::Account, columns, lookup) else {
+    let columns = (account::Column::Phone, account::Column::Id);
+    let Some(fits) = fits(db.get_database_backend(), Subject::Account, columns, lookup, most) else {
         return Ok(Vec::new());
     };
     let rows = account::Entity::find().filter(fits).limit(most).all(db).await?;
@@ -115,9 +113,8 @@ pub async fn list_leads(
     lookup: &Lookup,
     most: u64,
 ) -> Result<Vec<FoundLead>, StoreError> {
-    let (phone, id) = (lead::Column::Phone, lead::Column::Id);
-    let columns = (Expr::col((lead::Entity, phone)), Expr::col((lead::Entity, id)));
-    let Some(fits) = fits(db.get_database_backend(), Subject::Lead, columns, lookup) else {
+    let columns = (lead::Column::Phone, lead::Column::Id);
+    let Some(fits) = fits(db.get_database_backend(), Subject::Lead, columns, lookup, most) else {
         return Ok(Vec::new());
     };
     let rows = lead::Entity::find().filter(fits).limit(most).all(db).await?;
@@ -133,16 +130,20 @@ pub async fn list_leads(
     rows.into_iter().map(found).collect()
 }
 
-/// Whether a row fits. `None` where nothing is searched for that rows are found by.
-fn fits(
+/// Whether a row fits, for at least so many of those that do. `None` where nothing is searched for that rows are found by.
+fn fits<C: ColumnTrait>(
     backend: DbBackend,
     subject: Subject,
-    (phone, id): (SimpleExpr, SimpleExpr),
+    (phone, id): (C, C),
     lookup: &Lookup,
+    most: u64,
 ) -> Option<Condition> {
     match lookup {
         Lookup::Everything | Lookup::Id(_) => None,
-        Lookup::Number(number) => Some(has_number(backend, &phone, number)),
-        Lookup::Words(words) => Some(has_words(subject, &id, words)),
+        Lookup::Number(number) => {
+            let found = ids_with_number(backend, id, &[phone], number, most);
+            Some(Condition::all().add(id.in_subquery(found)))
+        }
+        Lookup::Words(words) => Some(has_words(subject, &Expr::col((C::EntityName::default(), id)), words)),
     }
 }

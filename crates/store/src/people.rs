@@ -16,7 +16,7 @@ use super::{
     StoreError,
     accounts::account,
     entities::account::{Column, Entity, Model},
-    search::{Subject, by_bytes, has_number, has_words, ids, ids_with},
+    search::{Subject, by_bytes, has_number, has_words, ids, ids_with, ids_with_number},
 };
 use domain::{
     account::Account,
@@ -69,8 +69,7 @@ pub async fn count(
     _leave: &ListPermission,
     filter: &Filter,
 ) -> Result<Count, StoreError> {
-    let mut some = some(db.get_database_backend(), filter);
-    some.limit(Count::MOST + 1);
+    let some = some(db.get_database_backend(), filter, Count::MOST + 1);
     let count =
         Query::select().expr(Func::count(Expr::col(Asterisk))).from_subquery(some, Alias::new("some")).take();
     let counted: i64 = match db.query_one(&count).await? {
@@ -80,26 +79,31 @@ pub async fn count(
     Ok(Count::new(u64::try_from(counted).unwrap_or_default()))
 }
 
-/// The rows to count.
-fn some(backend: DbBackend, filter: &Filter) -> SelectStatement {
-    let Lookup::Words(words) = &filter.lookup else {
-        return Query::select()
+/// The rows to count. Each index may find so many.
+fn some(backend: DbBackend, filter: &Filter, most: u64) -> SelectStatement {
+    let others = Filter { lookup: Lookup::Everything, ..filter.clone() };
+    let accounts = || Query::select().from(Entity).cond_where(matches(backend, &others)).take();
+    match &filter.lookup {
+        Lookup::Number(number) if !others.is_set() => {
+            ids_with_number(backend, Column::Id, &NUMBERS, number, most)
+        }
+        // The index of words has all that is needed: frequent words are counted without reading accounts.
+        Lookup::Words(words) => {
+            let mut some = ids_with(Subject::Account, words);
+            if others.is_set() {
+                some.and_where(ids().in_subquery(accounts().column(Column::Id).take()));
+            }
+            some.limit(most).take()
+        }
+        Lookup::Everything | Lookup::Id(_) | Lookup::Number(_) => Query::select()
             .expr(Expr::val(1))
             .from(Entity)
             .cond_where(matches(backend, filter))
             // Without an order PostgreSQL would read the table itself to count many rows.
             .order_by((Entity, Column::CreatedAt), SeaOrder::Desc)
-            .take();
-    };
-    // The index of words has all that is needed: frequent words are counted without reading accounts.
-    let mut some = ids_with(Subject::Account, words);
-    let others = Filter { lookup: Lookup::Everything, ..filter.clone() };
-    if others.is_set() {
-        let accounts =
-            Query::select().column(Column::Id).from(Entity).cond_where(matches(backend, &others)).take();
-        some.and_where(ids().in_subquery(accounts));
+            .limit(most)
+            .take(),
     }
-    some
 }
 
 /// The accounts that lost this number to a new owner, the last loss first.

@@ -95,6 +95,15 @@ impl Answer {
     }
 }
 
+/// How a statement runs outside of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// Whether it may run twice.
+    pub(super) may_repeat: bool,
+    /// Whether it stays prepared by a name. If not, it is planned for its values each time, for one more round trip.
+    pub(super) is_named: bool,
+}
+
 /// Why a statement failed.
 struct Failure {
     error: DbErr,
@@ -193,28 +202,28 @@ impl Postgres {
 
     /// Runs a statement as a transaction of its own. It runs once more on a fresh connection if it had no effect; if it may have
     /// had one, only with `may_repeat`.
-    pub(super) async fn run(&self, stmt: &Statement, may_repeat: bool) -> Result<Answer, DbErr> {
-        let Failure { error, was_sent } = match self.try_once(stmt).await {
+    pub(super) async fn run(&self, stmt: &Statement, run: Run) -> Result<Answer, DbErr> {
+        let Failure { error, was_sent } = match self.try_once(stmt, run.is_named).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         let runs_again = match fate(&error) {
             Fate::Undone | Fate::NeverRan => true,
-            Fate::Unknown => may_repeat || !was_sent,
+            Fate::Unknown => run.may_repeat || !was_sent,
             Fate::Answered => false,
         };
         if !runs_again {
             return Err(error);
         }
-        self.try_once(stmt).await.map_err(|failure| failure.error)
+        self.try_once(stmt, run.is_named).await.map_err(|failure| failure.error)
     }
 
-    async fn try_once(&self, stmt: &Statement) -> Result<Answer, Failure> {
+    async fn try_once(&self, stmt: &Statement, is_named: bool) -> Result<Answer, Failure> {
         let not_sent = |error| Failure { error, was_sent: false };
         let (mut connection, pooler) = self.acquire().await.map_err(not_sent)?;
         let result = match pooler {
             Pooler::None | Pooler::Session => {
-                let result = run_on(&mut connection, stmt, true).await;
+                let result = run_on(&mut connection, stmt, is_named).await;
                 result.map_err(|error| Failure { error: query_error(error), was_sent: true })
             }
             Pooler::Transaction => run_in_transaction(&mut connection, stmt).await,

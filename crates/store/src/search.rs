@@ -4,8 +4,8 @@
 //! The rows of `search_words` are written by triggers (`migration/src/search_words.rs`), so nothing here writes them.
 
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait,
-    sea_query::{Expr, LikeExpr, Query, SelectStatement, SimpleExpr},
+    ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, Order, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Alias, Asterisk, Expr, LikeExpr, Query, SelectStatement, SimpleExpr, UnionType},
 };
 
 use super::entities::search_word::{Column, Entity};
@@ -38,8 +38,7 @@ pub(crate) fn starts_with(backend: DbBackend, column: SimpleExpr, text: &str) ->
 /// Whether this column ends with the text. On PostgreSQL the reversed column has an index.
 pub(crate) fn ends_with(backend: DbBackend, column: SimpleExpr, text: &str) -> Condition {
     if backend == DbBackend::Postgres {
-        let reversed = Expr::cust_with_expr("reverse($1)", column);
-        begins(by_bytes(backend, reversed), &text.chars().rev().collect::<String>())
+        begins(by_end(backend, column), &text.chars().rev().collect::<String>())
     } else {
         // Digits only, so nothing has to be escaped.
         Condition::all().add(column.like(LikeExpr::new(format!("%{text}"))))
@@ -51,6 +50,56 @@ pub(crate) fn has_number(backend: DbBackend, column: &SimpleExpr, number: &Numbe
     let starts = number.beginnings().iter().map(|text| starts_with(backend, column.clone(), text));
     let end = number.end().map(|digits| ends_with(backend, column.clone(), digits));
     starts.chain(end).fold(Condition::any(), Condition::add)
+}
+
+/// The ids of rows with such a number in one of these columns, and at most so many by each index that may find some. Each part is
+/// read in the order of its index, so a frequent beginning costs no more than that.
+pub(crate) fn ids_with_number<C: ColumnTrait>(
+    backend: DbBackend,
+    id: C,
+    columns: &[C],
+    number: &NumberLookup,
+    most: u64,
+) -> SelectStatement {
+    let table = || C::EntityName::default();
+    let part = |condition: Condition, order: SimpleExpr| {
+        Query::select()
+            .column((table(), id))
+            .from(table())
+            .cond_where(condition)
+            .order_by_expr(order, Order::Asc)
+            .limit(most)
+            .take()
+    };
+    let mut parts = Vec::new();
+    for column in columns.iter().map(|column| Expr::col((table(), *column))) {
+        for text in number.beginnings() {
+            let condition = starts_with(backend, column.clone(), text);
+            parts.push(part(condition, by_bytes(backend, column.clone())));
+        }
+        if let Some(digits) = number.end() {
+            let condition = ends_with(backend, column.clone(), digits);
+            parts.push(part(condition, by_end(backend, column)));
+        }
+    }
+    one_or_union(parts)
+}
+
+/// These selections as one. Only a selection of a selection may have an order and a limit inside of a union on SQLite.
+fn one_or_union(mut parts: Vec<SelectStatement>) -> SelectStatement {
+    if parts.len() == 1
+        && let Some(only) = parts.pop()
+    {
+        return only;
+    }
+    let mut all = parts
+        .into_iter()
+        .map(|part| Query::select().column(Asterisk).from_subquery(part, Alias::new("part")).take());
+    let mut first = all.next().unwrap_or_default();
+    for other in all {
+        first.union(UnionType::Distinct, other);
+    }
+    first
 }
 
 /// Whether each of these words begins a word of the row whose id is in this column. The words are compared with each other
@@ -88,6 +137,15 @@ pub(crate) fn ids_with(subject: Subject, words: &[String]) -> SelectStatement {
 /// The order of bytes, which ranges need.
 pub(crate) fn by_bytes(backend: DbBackend, column: SimpleExpr) -> SimpleExpr {
     if backend == DbBackend::Postgres { Expr::cust_with_expr("$1 COLLATE \"C\"", column) } else { column }
+}
+
+/// The order of the index that finds the ends of numbers. SQLite has none.
+fn by_end(backend: DbBackend, column: SimpleExpr) -> SimpleExpr {
+    if backend == DbBackend::Postgres {
+        by_bytes(backend, Expr::cust_with_expr("reverse($1)", column))
+    } else {
+        column
+    }
 }
 
 /// A range, because no database uses an index for `LIKE` with a parameter.

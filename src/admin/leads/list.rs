@@ -3,6 +3,7 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 use poem::http::StatusCode;
+use tokio::try_join;
 
 use super::{super::terms::lead_state, state_class, wanted};
 use crate::{
@@ -89,10 +90,13 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
     let place = query.given("cursor").map(Place::parse).transpose();
     let after = place.unwrap_or_default();
     let one_more = u64::try_from(SIZE + 1).unwrap_or(u64::MAX);
-    let leads = store::leads::list(db, &wanted, after, one_more).await?;
+    let searching = db.planning();
+    let (leads, count) = try_join!(
+        store::leads::list(&searching, &wanted, after, one_more),
+        store::leads::count(&searching, &wanted.filter, Count::MOST + 1),
+    )?;
     let page = Page::new(leads, SIZE, |lead| lead.place(wanted.sort).cursor());
     let accounts = store::leads::list_accounts(db, page.items.iter().map(|lead| &lead.phone)).await?;
-    let count = store::leads::count(db, &wanted.filter, Count::MOST + 1).await?;
     let layout = visit.layout("Leads", Section::Leads);
     let zone = visit.services().zone;
     let row = |lead: &Lead| row(lead, accounts.get(&lead.phone), &layout, zone);

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use poem::http::StatusCode;
+use tokio::try_join;
 
 use super::{called, path_of};
 use crate::{
@@ -91,13 +92,16 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     let leave = roles::may_list(visit.who()).map_err(|_| PageError::Forbidden)?;
     let after = query.given("cursor").map(Cursor::parse);
     let wanted = after.clone().and_then(Result::ok);
-    let page = store::people::list(&services.store, &leave, &filter, wanted.as_ref(), PER_PAGE).await?;
-    let count = store::people::count(&services.store, &leave, &filter).await?;
+    let searching = services.store.planning();
+    let (page, count) = try_join!(
+        store::people::list(&searching, &leave, &filter, wanted.as_ref(), PER_PAGE),
+        store::people::count(&searching, &leave, &filter),
+    )?;
     // A place in another order, or none at all: the list begins again.
     let is_lost = after.is_some_and(|after| after.is_err()) || page.is_err();
     let page = match page {
         Ok(page) => page,
-        Err(_) => store::people::list(&services.store, &leave, &filter, None, PER_PAGE)
+        Err(_) => store::people::list(&searching, &leave, &filter, None, PER_PAGE)
             .await?
             .map_err(|_| PageError::NotFound)?,
     };

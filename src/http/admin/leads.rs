@@ -374,7 +374,7 @@ impl LeadsApi {
     ) -> Result<Leads, StoreError> {
         let db = &self.services.store;
         let one_more = u64::try_from(limit + 1).unwrap_or(u64::MAX);
-        let rows = store::leads::list(db, wanted, after, one_more).await?;
+        let rows = store::leads::list(&db.planning(), wanted, after, one_more).await?;
         let page = Page::new(rows, limit, |lead| lead.place(wanted.sort).cursor());
         let accounts = store::leads::list_accounts(db, page.items.iter().map(|lead| &lead.phone)).await?;
         Ok(Leads::from_page(&page, |lead| accounts.get(&lead.phone).cloned()))
