@@ -295,7 +295,7 @@ async fn open_second(
     let txn = services.store.begin().await?;
     store::owners::claim(&txn, who.account().id).await?;
     let Some((_, account)) =
-        session::recheck(&txn, who).await?.filter(|(_, account)| account.role > Role::User)
+        session::recheck(services, &txn, who).await?.filter(|(_, account)| account.role > Role::User)
     else {
         return Ok(Second::Ended);
     };

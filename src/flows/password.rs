@@ -27,6 +27,7 @@ use crate::{
         credentials::{Login, Password, PasswordHash},
         phone::PhoneNumber,
         pseudonym::Pseudonym,
+        roles::may_control_own,
         second_factor::{FactorCode, FactorProof},
         sign_in::{SignIn, judge},
     },
@@ -384,6 +385,8 @@ pub enum Changed {
     RecentAuthRequired,
     /// Staff cannot set a first password: a person who reads their messages would get the rights of staff.
     Staff,
+    /// The account has more rights than this session.
+    Forbidden,
 }
 
 /// Sets the first password, or changes it, and ends the other sessions. A change needs the old password; a first password
@@ -401,6 +404,13 @@ pub async fn change(
     let now = services.clock.now();
     let id = who.account().id;
     let is_first = !who.account().has_password;
+    if is_first && who.account().role > Role::User {
+        return Ok(Changed::Staff);
+    }
+    // Before a guess is charged or compared, so that such a session learns nothing about the password.
+    if may_control_own(who.session(), who.account()).is_err() {
+        return Ok(Changed::Forbidden);
+    }
     let wrong = move || Event::by_owner(Action::WrongPassword, id).from(from).with("for", "change");
     let mut budget_claim = None;
     let old_hash = if who.account().has_password {
@@ -423,8 +433,6 @@ pub async fn change(
             return Ok(Changed::OldWrong);
         }
         hash
-    } else if who.account().role > Role::User {
-        return Ok(Changed::Staff);
     } else if who.session().has_recent_auth(now) {
         None
     } else {
@@ -444,6 +452,10 @@ pub async fn change(
             if old_hash.is_none() && account.role > Role::User {
                 txn.rollback().await?;
                 return Ok(Changed::Staff);
+            }
+            if may_control_own(who.session(), &account).is_err() {
+                txn.rollback().await?;
+                return Ok(Changed::Forbidden);
             }
             store::accounts::set_new_password(&txn, id, &hash, now).await?;
             let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;

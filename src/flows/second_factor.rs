@@ -15,7 +15,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Actor, Event},
-        roles::AdminPermission,
+        roles::{AdminPermission, may_control_own},
         second_factor::{
             CLOSED_FOR, Closed, EnrolmentToken, Factor, FactorCode, FactorPolicy, FactorProof, FactorSecret,
             Judged, LINK_LIFE, LinkState, OWN_LINK_LIFE, RECOVERY_CODES, RecoveryCode, Rights, judge,
@@ -420,10 +420,10 @@ async fn make_own_link(
     // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
     store::owners::claim(&txn, id).await?;
-    let Some((session, account)) = session::recheck(&txn, who).await? else {
+    let Some((session, account)) = session::recheck(services, &txn, who).await? else {
         return Ok(OwnLink::Ended);
     };
-    if session.role == Role::User || account.role == Role::User {
+    if account.role == Role::User || may_control_own(&session, &account).is_err() {
         return Ok(OwnLink::Ended);
     }
     if !session.has_recent_auth(now) {

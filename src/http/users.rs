@@ -189,7 +189,8 @@ impl UsersApi {
     /// Change a user
     ///
     /// Fields that are left out stay. Users may change their own first name, last name and e-mail address; staff those
-    /// of users, admins those of all. `role` and `is_active` are set by admins, never on their own account. A new
+    /// of users, admins those of all. A session of staff that was opened by a phone code, or without the second factor, changes
+    /// nothing here. `role` and `is_active` are set by admins, never on their own account. A new
     /// role and `is_active: false` end every session of the user. There is always an active admin.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "changeUser")]
     async fn change(

@@ -66,6 +66,7 @@ mod leads;
 mod lengths;
 mod migrated_budgets;
 mod moved_clock;
+mod own_account;
 mod password_login;
 mod phones;
 mod prefixes;
