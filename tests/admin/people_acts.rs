@@ -62,6 +62,17 @@ on_both! {
         assert_eq!(server.count(row).await, 2);
     }
 
+    async fn an_unverified_number_is_audited_too(server: TestServer) {
+        let browser = Browser::staff(&server).await;
+        let id = new_account(&server, "asha", "user").await;
+        server.execute(&format!("UPDATE accounts SET claimed_phone = '{PHONE}' WHERE username = 'asha'")).await;
+        person(&browser, &id).await.assert_has(PHONE);
+        assert_eq!(entries(&server, "phone_shown").await, 1);
+        let row = "SELECT COUNT(*) FROM audit WHERE action = 'phone_shown' AND phone_masked = '+91******9376' \
+                   AND user_id IS NOT NULL";
+        assert_eq!(server.count(row).await, 1);
+    }
+
     async fn pictures_of_other_hosts_load_on_this_page_only(server: TestServer) {
         let browser = Browser::staff(&server).await;
         let user = known_as(&server, PHONE, "Gaurav Kumar").await;

@@ -69,6 +69,7 @@ mod moved_clock;
 mod own_account;
 mod password_login;
 mod phones;
+mod phones_shown;
 mod prefixes;
 mod recycled;
 mod register;

@@ -112,6 +112,9 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     if let Some(phone) = &account.phone {
         visit.note_shown(phone, Some(id));
     }
+    if let Some(claimed) = &account.claimed_phone {
+        visit.note_unverified_shown(claimed, id);
+    }
     let profile = &account.profile;
     let detail = Detail {
         layout: visit.layout(called(&account), Section::People),
