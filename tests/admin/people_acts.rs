@@ -235,6 +235,18 @@ on_both! {
     async fn an_admin_resets_the_second_factor_of_others(server: TestServer) {
         let browser = Browser::admin(&server).await;
         let id = new_account(&server, "other", "staff").await;
+        let button = |page: &Page| {
+            let known = ["Make an enrolment link", "Reset the second factor"];
+            known.into_iter().filter(|text| page.text().contains(text)).collect::<Vec<_>>()
+        };
+        assert_eq!(button(&person(&browser, &id).await), ["Make an enrolment link"]);
+        let asked = browser.get(&format!("{}/second-factor", path(&id))).await;
+        assert_eq!(button(&asked), ["Make an enrolment link"]);
+        asked.assert_has_not("stop working, and");
+        let page = act(&browser, &id, "second-factor", &[]).await;
+        page.assert_status(200).assert_has("This link sets up a second factor").assert_has_not("is removed");
+        server.enrol(&id).await;
+        assert_eq!(button(&person(&browser, &id).await), ["Reset the second factor"]);
         let page = act(&browser, &id, "second-factor", &[]).await;
         page.assert_status(200).assert_has("The second factor is removed");
         let link = page.html.split("value=\"").find(|part| part.contains("/admin/enroll/")).unwrap();

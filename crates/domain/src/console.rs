@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     access::{Client, NewSession, Session},
     account::{Account, Role},
-    derived::DerivedKey,
+    derived::{DerivedKey, half_hex},
     phone::PhoneNumber,
     second_factor::Rights,
 };
@@ -67,9 +67,8 @@ impl ConsoleCookie {
     /// The text of the cookie.
     #[must_use]
     pub fn value(&self) -> String {
-        let half = |bytes: Option<&[u8; 16]>| u128::from_be_bytes(bytes.copied().unwrap_or_default());
-        let (first, second) = (half(self.secret.first_chunk()), half(self.secret.last_chunk()));
-        format!("{}.{first:032x}{second:032x}", self.session.simple())
+        let (first, second) = (half_hex(self.secret.first_chunk()), half_hex(self.secret.last_chunk()));
+        format!("{}.{first}{second}", self.session.simple())
     }
 
     /// The session that it names. Nothing is proved yet.
