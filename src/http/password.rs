@@ -26,7 +26,8 @@ use crate::{
     },
     flows::{
         Services,
-        password::{self, Changed, Entered},
+        change_password::{self, Changed},
+        password::{self, Entered},
         registration::{self, Registered, Registration},
     },
 };
@@ -229,7 +230,7 @@ impl PasswordApi {
             return Ok(PasswordResponse::Invalid(errors.into_error_response()));
         };
         let changed =
-            password::change(&self.services, gate.0, old, new, client_ip::from_request(request)).await;
+            change_password::change(&self.services, gate.0, old, new, client_ip::from_request(request)).await;
         let changed = changed.map_err(RequestError::from)?;
         let wrong = |message: &str| {
             PasswordResponse::Invalid(FieldErrors::new("old_password", message).into_error_response())

@@ -7,8 +7,9 @@ use loopin_auth::{
         roles, users::Edit,
     },
     flows::{
+        change_password,
         change_phone::{self, Refused},
-        gate, password,
+        gate,
         personal_data::{self, DeleteOutcome},
         users,
     },
@@ -225,8 +226,8 @@ on_both! {
         let changed = users::change(&server.services, permission, edit, from()).await.unwrap();
         assert!(matches!(changed, users::Changed::Forbidden), "{changed:?}");
         let new = Password::check(NEW_PASSWORD, &[]).unwrap();
-        let changed = password::change(&server.services, before, Some(PASSWORD.into()), new, from()).await.unwrap();
-        assert_eq!(changed, password::Changed::Forbidden);
+        let changed = change_password::change(&server.services, before, Some(PASSWORD.into()), new, from()).await.unwrap();
+        assert_eq!(changed, change_password::Changed::Forbidden);
         sign_in(&server, "asha@example.com", None).await.assert_ok();
     }
 }
