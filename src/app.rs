@@ -1,14 +1,12 @@
 //! Builds the server: from the settings to the services, and from those to the HTTP endpoint and the background tasks. The
 //! only file that names every module.
 
+mod tasks;
+
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::{Endpoint, Response};
-use tokio::{
-    net::TcpListener,
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 
 use crate::{
     admin,
@@ -25,9 +23,8 @@ use crate::{
         audit::{self, Audit},
         blocks,
         bot_check::BotCheck,
-        delivery,
         hashing::Hasher,
-        housekeeping, interests,
+        interests,
     },
     http::{
         self,
@@ -51,15 +48,6 @@ const LAST_ENTRIES: Duration = Duration::from_secs(5);
 /// How long the start waits for a database that does not answer, and how often it tries again.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 const START_RETRY_EVERY: Duration = Duration::from_secs(1);
-
-/// How often test mode plays the delivery reports that are due.
-const PLAY_EVERY: Duration = Duration::from_millis(250);
-
-/// How often a server reads the blocks again: before the copy is too old for a request.
-const BLOCKS_EVERY: Duration = Duration::from_secs(3);
-
-/// How often a server checks whether messages are due to be counted, and old rows to be removed.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -284,16 +272,12 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
     tracing::info!(%address, "listening");
     let audit_writer = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
-    let housekeeper = Some(tokio::spawn(run_housekeeping(Arc::clone(&services))));
-    let block_reader = Some(tokio::spawn(read_blocks(Arc::clone(&services))));
-    let report_player = config.is_test_mode().then(|| tokio::spawn(play_reports(Arc::clone(&services))));
+    let background = tasks::start(&services, config.is_test_mode());
     let metrics = Some(services.metrics.clone());
     server::serve(listener, endpoint, limits, metrics, stop_signal())
         .await
         .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
-    for task in
-        [report_player, block_reader, housekeeper, metrics_server, Some(audit_writer)].into_iter().flatten()
-    {
+    for task in background.into_iter().chain(metrics_server).chain([audit_writer]) {
         task.abort();
     }
     audit::finish(&services, LAST_ENTRIES).await;
@@ -339,46 +323,6 @@ fn limits(config: &Config, open_files: Option<u64>) -> Limits {
         );
     }
     Limits::from_connections(wanted.min(room))
-}
-
-/// Plays delivery reports in test mode, which has no provider, for as long as the server runs.
-async fn play_reports(services: Arc<Services>) {
-    let mut interval = tokio::time::interval(PLAY_EVERY);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        if let Err(error) = delivery::play(&services).await {
-            tracing::warn!(%error, "test mode: the status of messages could not be recorded");
-        }
-    }
-}
-
-/// Keeps the copy of the blocks fresh, for as long as the server runs, so that requests rarely wait for it.
-async fn read_blocks(services: Arc<Services>) {
-    let mut interval = tokio::time::interval(BLOCKS_EVERY);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        // Without the database requests fail and say so in the log.
-        if let Err(error) = blocks::refresh(&services).await {
-            tracing::debug!(%error, "the blocks could not be read again");
-        }
-    }
-}
-
-/// Counts messages and removes old rows, for as long as the server runs.
-async fn run_housekeeping(services: Arc<Services>) {
-    let mut interval = tokio::time::interval(HOUSEKEEPING_EVERY);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        if let Err(error) = housekeeping::count_if_due(&services).await {
-            tracing::warn!(%error, "the messages of a day could not be counted");
-        }
-        if let Err(error) = housekeeping::purge_if_due(&services).await {
-            tracing::warn!(%error, "old rows could not be removed");
-        }
-    }
 }
 
 /// Raises the limit of open files as far as the system allows. A thousand requests that wait for the provider need two

@@ -112,7 +112,8 @@ fn over(visit: &Visit<Guest>, offer: &Offer) -> PageResult {
         }
         Offer::Unknown | Offer::Live { .. } => (
             StatusCode::NOT_FOUND,
-            "This link does not work. Check that you copied all of it. A newer link may have replaced it.",
+            "This link does not work. Check that you copied all of it. A newer link may have replaced it, or the account may not \
+             need a second factor any more. Ask an admin.",
         ),
     };
     let layout = visit.layout("This link does not work", Section::None);

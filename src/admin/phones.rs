@@ -19,7 +19,7 @@ use crate::{
         verdict::{Case, Limit, Verdict, by_channel},
     },
     flows::{
-        Services,
+        Services, console,
         leads::{self, Verified},
         phone_report::{self, PhoneReport},
         prefixes, resend, unlock,
@@ -62,6 +62,8 @@ struct PhonePage {
     may_verify: bool,
     /// `data-refresh`, while more may become known.
     refresh: Option<u32>,
+    /// The token of an opening that is in the audit log, for the refresh.
+    shown: String,
 }
 
 /// A line of the timeline.
@@ -81,7 +83,7 @@ struct LimitRow {
 }
 
 impl PhonePage {
-    fn new(services: &Services, layout: Layout, report: PhoneReport) -> Self {
+    fn new(services: &Services, layout: Layout, report: PhoneReport, shown: String) -> Self {
         let PhoneReport { phone, verdict, timeline, account, former, lead, limits } = report;
         let channels = services.channels.on.iter().filter(|_| verdict.case.may_send());
         let closed = limits.prefix.as_ref().is_some_and(|prefix| prefix.closed_until.is_some());
@@ -98,6 +100,7 @@ impl PhonePage {
             channels: channels.map(|channel| (channel.as_str(), by_channel(*channel))).collect(),
             timeline: timeline.into_iter().map(line).collect(),
             layout,
+            shown,
             verdict,
             account,
             former,
@@ -131,20 +134,31 @@ async fn show(visit: Visit<Staff>) -> PageResult {
         return search::not_a_number(&visit, &text(&visit));
     };
     let report = phone_report::report(visit.services(), &phone, &visit.permission()).await?;
-    visit.note_shown(&phone, report.account.as_ref().map(|account| account.id));
+    let account = report.account.as_ref().map(|account| account.id);
+    let shown = console::note_page_opened(visit.services(), visit.who(), &phone, account, visit.permission());
     let layout = visit.layout(phone.full(), Section::None);
-    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report))
+    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report, shown))
 }
 
-/// The same page for the script that refreshes it. It shows what the page that it belongs to showed before, so it is not
-/// recorded again.
+/// The same page for the script that refreshes it. With the token of a page that was opened a short time ago it is not recorded
+/// again.
 async fn live(visit: Visit<Staff>) -> PageResult {
     let Ok(phone) = phone(&visit) else {
         return search::not_a_number(&visit, &text(&visit));
     };
     let report = phone_report::report(visit.services(), &phone, &visit.permission()).await?;
+    let account = report.account.as_ref().map(|account| account.id);
+    let token = visit.query().text("shown").to_owned();
+    let shown = console::note_page_refreshed(
+        visit.services(),
+        visit.who(),
+        &phone,
+        account,
+        &token,
+        visit.permission(),
+    );
     let layout = visit.layout(phone.full(), Section::None);
-    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report))
+    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report, shown))
 }
 
 async fn resend(visit: Visit<Staff>, form: Form) -> PageResult {

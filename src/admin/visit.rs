@@ -243,6 +243,11 @@ impl Visit<Staff> {
     pub fn note_shown(&self, phone: &PhoneNumber, account: Option<Uuid>) {
         console::note_shown(&self.services, phone, account, self.rank.permission);
     }
+
+    /// Records that this page shows the unverified number of an account.
+    pub fn note_unverified_shown(&self, claimed: &str, account: Uuid) {
+        console::note_unverified_shown(&self.services, claimed, account, self.rank.permission);
+    }
 }
 
 impl Visit<Admin> {

@@ -25,7 +25,7 @@ pub fn reset(context: &Context, name: &str) -> Result<ExitCode, CommandError> {
             return Err(CommandError::from("no account has this name"));
         };
         match second_factor::reset(&services, account.id, AdminPermission::by_command()).await? {
-            Reset::Done(link) => Ok(link),
+            Reset::Done { link, .. } => Ok(link),
             Reset::NotFound => Err("no account has this name".into()),
             Reset::NotStaff => Err("this account is not one of staff: make it staff first".into()),
             Reset::Own => Err("admins cannot reset their own second factor".into()),

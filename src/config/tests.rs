@@ -54,6 +54,33 @@ fn problem(settings: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn staff_need_a_second_factor_in_prod_and_may_have_one_in_dev() {
+    let warns =
+        |config: &Config| config.warnings.iter().any(|warning| warning.contains("STAFF_SECOND_FACTOR"));
+    for (value, in_dev, in_prod) in [
+        (None, FactorPolicy::Optional, FactorPolicy::Required),
+        (Some("required"), FactorPolicy::Required, FactorPolicy::Required),
+        (Some("optional"), FactorPolicy::Optional, FactorPolicy::Optional),
+        (Some("Required"), FactorPolicy::Required, FactorPolicy::Required),
+        (Some("OPTIONAL"), FactorPolicy::Optional, FactorPolicy::Optional),
+    ] {
+        let settings: Vec<(&str, &str)> =
+            value.map(|value| ("STAFF_SECOND_FACTOR", value)).into_iter().collect();
+        let (dev, prod) = (dev(&settings), prod(&settings).unwrap());
+        assert_eq!((dev.factor_policy, prod.factor_policy), (in_dev, in_prod), "{value:?}");
+        assert_eq!((warns(&dev), warns(&prod)), (false, in_prod == FactorPolicy::Optional), "{value:?}");
+    }
+    for wrong in ["off", "true", "yes", "require"] {
+        assert_eq!(
+            problem(&[("STAFF_SECOND_FACTOR", wrong)]),
+            "STAFF_SECOND_FACTOR must be required or optional"
+        );
+        let Problems(problems) = prod(&[("STAFF_SECOND_FACTOR", wrong)]).unwrap_err();
+        assert_eq!(problems, ["STAFF_SECOND_FACTOR must be required or optional"], "{wrong}");
+    }
+}
+
+#[test]
 fn with_nothing_set_it_is_a_developers_machine() {
     let config = dev(&[]);
     assert_eq!(config.environment, Environment::Dev);

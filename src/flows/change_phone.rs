@@ -24,6 +24,7 @@ use crate::{
         delivery::Channel,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
+        roles::may_control_own,
     },
     sms::{self, Message},
     store::{self, Txn, messages::NewMessage, otp::Consumed},
@@ -57,6 +58,8 @@ pub enum Changed {
 /// Why an account cannot get a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
+    /// The account has more rights than this session.
+    Forbidden,
     /// The user has not confirmed recently.
     RecentAuthRequired,
     /// The account has this number already.
@@ -146,7 +149,9 @@ pub async fn verify(
 }
 
 fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Refused> {
-    if !who.session().has_recent_auth(now) {
+    if may_control_own(who.session(), who.account()).is_err() {
+        Some(Refused::Forbidden)
+    } else if !who.session().has_recent_auth(now) {
         Some(Refused::RecentAuthRequired)
     } else if who.account().phone.as_ref() == Some(phone) {
         Some(Refused::Own)
@@ -173,9 +178,13 @@ async fn set_phone(
     // Before the user's own account, as in every transaction, so that no two wait for each other.
     let unlinked = recycled::unlink(services, &txn, phone, now).await?;
     store::owners::claim(&txn, user_id).await?;
-    let Some((session, account)) = session::recheck(&txn, who).await? else {
+    let Some((session, account)) = session::recheck(services, &txn, who).await? else {
         return refused(Changed::Ended);
     };
+    // The account may have got more rights since the request was authenticated.
+    if may_control_own(&session, &account).is_err() {
+        return refused(Changed::Refused(Refused::Forbidden));
+    }
     // The unique index decides which of two accounts gets the number.
     if !store::owners::set_phone(&txn, user_id, &consumed, now).await? {
         return refused(Changed::Refused(Refused::Taken));

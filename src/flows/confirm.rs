@@ -165,7 +165,7 @@ pub async fn by_password(
                 txn.rollback().await?;
                 return Ok(None);
             }
-            let is_live = session::recheck(&txn, &who).await?.is_some()
+            let is_live = session::recheck(&services, &txn, &who).await?.is_some()
                 && store::sessions::set_recent_auth(&txn, who.session().id, now).await?;
             txn.commit().await?;
             Ok(Some(is_live))

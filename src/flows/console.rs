@@ -26,6 +26,7 @@ use crate::{
         phone::PhoneNumber,
         roles::StaffPermission,
         second_factor::{AfterPassword, Closed, FactorCode, FactorProof, Rights},
+        users::Search,
     },
     store::{self, Txn, second_factors::UsedFactor},
 };
@@ -295,7 +296,7 @@ async fn open_second(
     let txn = services.store.begin().await?;
     store::owners::claim(&txn, who.account().id).await?;
     let Some((_, account)) =
-        session::recheck(&txn, who).await?.filter(|(_, account)| account.role > Role::User)
+        session::recheck(services, &txn, who).await?.filter(|(_, account)| account.role > Role::User)
     else {
         return Ok(Second::Ended);
     };
@@ -329,10 +330,73 @@ pub fn note_shown(
     account: Option<Uuid>,
     permission: StaffPermission,
 ) {
-    let event = Event::new(Action::PhoneShown, permission.actor()).phone(phone).from(permission.from());
-    let event = match account {
-        Some(id) => event.about(id),
-        None => event,
-    };
+    let event = Event { user_id: account, ..shown(permission).phone(phone) };
     services.audit.note(event, services.clock.now());
+}
+
+fn shown(permission: StaffPermission) -> Event {
+    Event::new(Action::PhoneShown, permission.actor()).from(permission.from())
+}
+
+/// Records that a member of staff saw the unverified number of an account. It may be a text that is no number.
+pub fn note_unverified_shown(services: &Services, claimed: &str, account: Uuid, permission: StaffPermission) {
+    let event = shown(permission).about(account).with("number", "unverified");
+    let event = Event { phone: PhoneNumber::from_e164(claimed), ..event };
+    services.audit.note(event, services.clock.now());
+}
+
+/// Records that a member of staff saw every number of an account: the verified one, the unverified one, and one that it lost.
+pub fn note_account_shown(services: &Services, account: &Account, permission: StaffPermission) {
+    let id = account.id;
+    if let Some(phone) = &account.phone {
+        note_shown(services, phone, Some(id), permission);
+    }
+    if let Some(claimed) = &account.claimed_phone {
+        note_unverified_shown(services, claimed, id, permission);
+    }
+    if let Some(phone) = &account.former_phone {
+        let event = shown(permission).about(id).phone(phone).with("number", "former");
+        services.audit.note(event, services.clock.now());
+    }
+}
+
+/// Records that a member of staff got a list of accounts with whole numbers: one entry for all of them. It has the number that was
+/// searched for, if it was one; other texts may be names.
+pub fn note_list_shown(services: &Services, accounts: usize, search: &Search, permission: StaffPermission) {
+    if accounts == 0 {
+        return;
+    }
+    let filters: &[&'static str] = if search.words().is_empty() { &[] } else { &["search"] };
+    let event = Event::new(Action::PhonesShown, permission.actor()).from(permission.from());
+    let accounts = u64::try_from(accounts).unwrap_or(u64::MAX);
+    let event = event.with("list", "users").with("accounts", accounts).with("filters", filters);
+    services.audit.note(Event { phone: search.phone().cloned(), ..event }, services.clock.now());
+}
+
+/// Records that a member of staff opened the page of a phone. The script of the page sends the token to refresh it.
+pub fn note_page_opened(
+    services: &Services,
+    who: &SignedIn,
+    phone: &PhoneNumber,
+    account: Option<Uuid>,
+    permission: StaffPermission,
+) -> String {
+    note_shown(services, phone, account, permission);
+    services.console.shown_token(who.session().id, phone, services.clock.now())
+}
+
+/// The token for the next refresh of the page of a phone. Without a valid one this request is recorded like an opening: it may
+/// come from anything.
+pub fn note_page_refreshed(
+    services: &Services,
+    who: &SignedIn,
+    phone: &PhoneNumber,
+    account: Option<Uuid>,
+    token: &str,
+    permission: StaffPermission,
+) -> String {
+    if services.console.was_shown(who.session().id, phone, token, services.clock.now()) {
+        return token.to_owned();
+    }
+    note_page_opened(services, who, phone, account, permission)
 }

@@ -46,6 +46,7 @@ pub mod blocks;
 pub mod bot_check;
 pub mod budget;
 mod cached;
+pub mod change_password;
 pub mod change_phone;
 mod code;
 pub mod confirm;

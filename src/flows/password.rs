@@ -1,4 +1,4 @@
-//! Signing in with a password, and changing it.
+//! Signing in with a password.
 //!
 //! A guess is charged before it is compared, so that parallel requests get no extra guesses. Then the password is hashed,
 //! in a queue: a request that is cancelled in the meantime has only spent its charge. What follows the hashing runs to
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Client, SignedIn, TokenPair},
+        access::{Client, TokenPair},
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
@@ -367,98 +367,6 @@ async fn open_session(
     let tokens = session::open_by_password(services, &txn, &account, rights, client.clone(), now).await?;
     txn.commit().await?;
     Ok(Outcome::Opened(Opened { tokens, used }))
-}
-
-/// The outcome of a change of the password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Changed {
-    /// The password is changed, and the other sessions are ended.
-    Done,
-    /// The old password is missing.
-    OldMissing,
-    /// The old password is wrong.
-    OldWrong,
-    /// Too many wrong passwords were tried. This one was not compared.
-    Refused(BudgetExceeded),
-    /// A first password needs a recent confirmation.
-    RecentAuthRequired,
-    /// Staff cannot set a first password: a person who reads their messages would get the rights of staff.
-    Staff,
-}
-
-/// Sets the first password, or changes it, and ends the other sessions. A change needs the old password; a first password
-/// needs a recent confirmation.
-///
-/// # Errors
-/// When the database does not answer: the old password stays.
-pub async fn change(
-    services: &Arc<Services>,
-    who: SignedIn,
-    old: Option<SecretString>,
-    new: Password,
-    from: ClientAddress,
-) -> Result<Changed, Error> {
-    let now = services.clock.now();
-    let id = who.account().id;
-    let is_first = !who.account().has_password;
-    let wrong = move || Event::by_owner(Action::WrongPassword, id).from(from).with("for", "change");
-    let mut budget_claim = None;
-    let old_hash = if who.account().has_password {
-        let Some(old) = old else {
-            return Ok(Changed::OldMissing);
-        };
-        // A stolen session must not allow unlimited guesses.
-        budget_claim =
-            match claim_password_guess(services, &services.pseudonyms.account(id), from, now).await? {
-                Ok(budget_claim) => Some(budget_claim),
-                Err(exceeded) => {
-                    services.audit.note(tried_too_often(id, &exceeded, from), now);
-                    return Ok(Changed::Refused(exceeded));
-                }
-            };
-        let found = store::accounts::find_with_hash(&services.store, id).await?;
-        let hash = found.and_then(|(_, hash)| hash);
-        if !services.hasher.verify(hash.as_ref(), &old).await {
-            services.audit.note(wrong(), now);
-            return Ok(Changed::OldWrong);
-        }
-        hash
-    } else if who.account().role > Role::User {
-        return Ok(Changed::Staff);
-    } else if who.session().has_recent_auth(now) {
-        None
-    } else {
-        return Ok(Changed::RecentAuthRequired);
-    };
-    let hash = hash(services, &new).await?;
-    run_to_completion(services, move |services| async move {
-        transaction(|| async {
-            let txn = services.store.begin().await?;
-            // Of two parallel changes, the second one's old password is wrong by now.
-            let Some(account) = store::accounts::claim_with_hash(&txn, id, old_hash.as_ref()).await? else {
-                txn.rollback().await?;
-                services.audit.note(wrong(), now);
-                return Ok(Changed::OldWrong);
-            };
-            // The account may have become staff since the request was authenticated.
-            if old_hash.is_none() && account.role > Role::User {
-                txn.rollback().await?;
-                return Ok(Changed::Staff);
-            }
-            store::accounts::set_new_password(&txn, id, &hash, now).await?;
-            let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;
-            txn.commit().await?;
-            if let Some(budget_claim) = &budget_claim {
-                refund_password_guess(&services, budget_claim).await;
-            }
-            let event = Event::by_owner(Action::PasswordChanged, id).from(from);
-            services.audit.note(event.with("ended", ended).with("first", is_first), now);
-            tracing::info!(user_id = %id, ended, "password changed");
-            Ok(Changed::Done)
-        })
-        .await
-    })
-    .await
 }
 
 /// The hash of a new password.

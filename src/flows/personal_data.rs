@@ -17,7 +17,7 @@ use crate::{
         lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
-        roles::AccountPermission,
+        roles::{AccountPermission, may_control_own},
         second_factor::Factor,
     },
     store::{self, Txn, messages::Received, otp::IssuedCode},
@@ -28,6 +28,8 @@ use crate::{
 pub enum DeleteOutcome {
     /// The account is deleted.
     Gone,
+    /// The account has more rights than this session.
+    Forbidden,
     /// The user has not confirmed recently.
     RecentAuthRequired,
     /// It is the only admin, and there must be one.
@@ -49,6 +51,9 @@ pub async fn delete_account(
 ) -> Result<DeleteOutcome, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
+        if may_control_own(who.session(), who.account()).is_err() {
+            return Ok(DeleteOutcome::Forbidden);
+        }
         if !who.session().has_recent_auth(now) {
             return Ok(DeleteOutcome::RecentAuthRequired);
         }
@@ -86,8 +91,10 @@ pub async fn delete_account_of_another(
         Ok(match transaction(|| remove(&services, &user.account, by, now)).await? {
             DeleteOutcome::Gone => RemovalOutcome::Gone,
             DeleteOutcome::LastAdmin => RemovalOutcome::LastAdmin,
-            // Only an owner meets the first of these.
-            DeleteOutcome::RecentAuthRequired | DeleteOutcome::Ended => RemovalOutcome::NotFound,
+            // Only an owner meets the first two.
+            DeleteOutcome::Forbidden | DeleteOutcome::RecentAuthRequired | DeleteOutcome::Ended => {
+                RemovalOutcome::NotFound
+            }
         })
     })
     .await
@@ -119,11 +126,17 @@ async fn remove(
         (By::Owner { .. }, Role::Admin) | (By::Admin(_), _) => store::owners::claim_admins(&txn).await?,
     };
     let claimed = store::owners::claim(&txn, id).await?;
+    // Dropping the transaction rolls it back.
     let account = match by {
-        By::Owner { who, .. } => session::recheck(&txn, who).await?.map(|(_, account)| account),
+        By::Owner { who, .. } => match session::recheck(services, &txn, who).await? {
+            // The account may have got more rights since the request was authenticated.
+            Some((session, account)) if may_control_own(&session, &account).is_err() => {
+                return Ok(DeleteOutcome::Forbidden);
+            }
+            found => found.map(|(_, account)| account),
+        },
         By::Admin(_) => claimed,
     };
-    // Dropping the transaction rolls it back.
     let Some(account) = account else {
         return Ok(DeleteOutcome::Ended);
     };

@@ -15,7 +15,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Actor, Event},
-        roles::AdminPermission,
+        roles::{AdminPermission, may_control_own},
         second_factor::{
             CLOSED_FOR, Closed, EnrolmentToken, Factor, FactorCode, FactorPolicy, FactorProof, FactorSecret,
             Judged, LINK_LIFE, LinkState, OWN_LINK_LIFE, RECOVERY_CODES, RecoveryCode, Rights, judge,
@@ -193,7 +193,7 @@ pub enum Offer {
     Used,
     /// The link is older than its time.
     Expired,
-    /// There is no such link: it was mistyped, or a newer one has replaced it.
+    /// There is no such link: it was mistyped, or a newer one has replaced it. Or it may not set up a factor any more.
     Unknown,
 }
 
@@ -209,7 +209,7 @@ pub async fn offer(services: &Services, token: &EnrolmentToken) -> Result<Offer,
     }
     let found = store::accounts::find_with_hash(&services.store, link.account_id).await?;
     Ok(match found {
-        Some((account, _)) if account.is_active => {
+        Some((account, _)) if token.may_enrol(&account, services.factor_policy) => {
             Offer::Live { secret: services.factor_keys.offered(account.id, token), name: name_of(&account) }
         }
         Some(_) | None => Offer::Unknown,
@@ -290,7 +290,8 @@ async fn set_up(
         return Ok(false);
     };
     let id = link.account_id;
-    let Some(account) = store::owners::claim(&txn, id).await?.filter(|account| account.is_active) else {
+    let claimed = store::owners::claim(&txn, id).await?;
+    let Some(account) = claimed.filter(|account| token.may_enrol(account, services.factor_policy)) else {
         return Ok(false);
     };
     let keys = &services.factor_keys;
@@ -311,8 +312,13 @@ async fn set_up(
 /// The outcome of a reset.
 #[derive(Debug)]
 pub enum Reset {
-    /// The account has no second factor, and its sessions with rights have ended. The link sets up a new one.
-    Done(EnrolmentToken),
+    /// The account has no second factor, and its sessions with rights have ended.
+    Done {
+        /// The link that sets up a new one.
+        link: EnrolmentToken,
+        /// Whether there was one before.
+        was_reset: bool,
+    },
     /// There is no such account.
     NotFound,
     /// The account is not one of staff: it needs no second factor.
@@ -361,7 +367,7 @@ async fn remove(
     services.audit.write(&txn, event.with("enrolled", had_one).with("ended", ended), now).await?;
     txn.commit().await?;
     tracing::info!(user_id = %id, ended, "a second factor was reset");
-    Ok(Reset::Done(token.clone()))
+    Ok(Reset::Done { link: token.clone(), was_reset: had_one })
 }
 
 /// Makes the first link of an account that this transaction created. The caller commits.
@@ -404,7 +410,7 @@ pub async fn own_link(
         if services.factor_policy == FactorPolicy::Required {
             return Ok(OwnLink::Required);
         }
-        let token = EnrolmentToken::new(services.random.bytes());
+        let token = EnrolmentToken::own(services.random.bytes());
         transaction(|| make_own_link(&services, &who, &token, from)).await
     })
     .await
@@ -420,10 +426,10 @@ async fn make_own_link(
     // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
     store::owners::claim(&txn, id).await?;
-    let Some((session, account)) = session::recheck(&txn, who).await? else {
+    let Some((session, account)) = session::recheck(services, &txn, who).await? else {
         return Ok(OwnLink::Ended);
     };
-    if session.role == Role::User || account.role == Role::User {
+    if account.role == Role::User || may_control_own(&session, &account).is_err() {
         return Ok(OwnLink::Ended);
     }
     if !session.has_recent_auth(now) {

@@ -107,11 +107,16 @@ pub(super) async fn find(
     Ok(Some((session.limited(services.factor_policy), account)))
 }
 
-/// Reads session and account again, in a transaction that holds the account. `None` when the session has ended or the
-/// account was disabled since the request was authenticated.
-pub(super) async fn recheck(txn: &Txn, who: &SignedIn) -> Result<Option<(Session, Account)>, Error> {
+/// Reads session and account again, in a transaction that holds the account, with the rights that the settings allow now.
+/// `None` when the session has ended or the account was disabled since the request was authenticated.
+pub(super) async fn recheck(
+    services: &Services,
+    txn: &Txn,
+    who: &SignedIn,
+) -> Result<Option<(Session, Account)>, Error> {
     let found = store::sessions::find_with_account(txn, who.session().id).await?;
-    Ok(found.filter(|(session, account)| session.ended_at.is_none() && account.is_active))
+    let live = found.filter(|(session, account)| session.ended_at.is_none() && account.is_active);
+    Ok(live.map(|(session, account)| (session.limited(services.factor_policy), account)))
 }
 
 /// Why a token is refused.

@@ -11,20 +11,28 @@ use crate::{
         access::SignedIn,
         address::ClientAddress,
         audit::{Action, Actor, Event},
-        roles::EditPermission,
+        roles::{EditPermission, Forbidden, may_control_own},
     },
     store,
 };
 
-/// Ends one of the user's live sessions, which may be the current one. False when there is none with this id.
+/// Ends one of the user's live sessions, which may be the current one. False when there is none with this id. [`Forbidden`] for
+/// another session than the current one when the account has more rights than this session.
 ///
 /// # Errors
 /// When the database does not answer: the session may stay alive.
-pub async fn end_one(services: &Arc<Services>, who: &SignedIn, id: Uuid) -> Result<bool, Error> {
+pub async fn end_one(
+    services: &Arc<Services>,
+    who: &SignedIn,
+    id: Uuid,
+) -> Result<Result<bool, Forbidden>, Error> {
+    if id != who.session().id && may_control_own(who.session(), who.account()).is_err() {
+        return Ok(Err(Forbidden));
+    }
     let account_id = who.account().id;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        Ok(store::sessions::close_own(&services.store, account_id, id, now).await?)
+        Ok(Ok(store::sessions::close_own(&services.store, account_id, id, now).await?))
     })
     .await
 }
@@ -81,19 +89,28 @@ async fn close_one(
     Ok(SessionEnded::Done)
 }
 
-/// Ends all of the user's sessions except the current one. Returns their number.
+/// Ends all of the user's sessions except the current one. Returns their number. [`Forbidden`] when the account has more rights
+/// than this session.
 ///
 /// # Errors
 /// When the database does not answer: the sessions may stay alive.
-pub async fn end_others(services: &Arc<Services>, who: &SignedIn, from: ClientAddress) -> Result<u64, Error> {
+pub async fn end_others(
+    services: &Arc<Services>,
+    who: &SignedIn,
+    from: ClientAddress,
+) -> Result<Result<u64, Forbidden>, Error> {
     end_all_but(services, who, Some(who.session().id), from).await
 }
 
-/// Ends all of the user's sessions. Returns their number.
+/// Ends all of the user's sessions, and the device tokens. Returns the number of sessions. [`Forbidden`] as for [`end_others`].
 ///
 /// # Errors
 /// When the database does not answer: the sessions may stay alive.
-pub async fn end_all(services: &Arc<Services>, who: &SignedIn, from: ClientAddress) -> Result<u64, Error> {
+pub async fn end_all(
+    services: &Arc<Services>,
+    who: &SignedIn,
+    from: ClientAddress,
+) -> Result<Result<u64, Forbidden>, Error> {
     end_all_but(services, who, None, from).await
 }
 
@@ -112,7 +129,11 @@ async fn end_all_but(
     who: &SignedIn,
     except: Option<Uuid>,
     from: ClientAddress,
-) -> Result<u64, Error> {
+) -> Result<Result<u64, Forbidden>, Error> {
+    // A change of the role ends all sessions, so this one needs no second look.
+    if may_control_own(who.session(), who.account()).is_err() {
+        return Ok(Err(Forbidden));
+    }
     let account_id = who.account().id;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
@@ -123,7 +144,7 @@ async fn end_all_but(
         let event = Event::by_owner(Action::LoggedOutEverywhere, account_id).from(from);
         services.audit.note(event.with("ended", ended).with_known("kept", except), now);
         tracing::info!(user_id = %account_id, ended, "sessions ended by their owner");
-        Ok(ended)
+        Ok(Ok(ended))
     })
     .await
 }

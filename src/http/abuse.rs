@@ -28,7 +28,7 @@ use crate::{
         roles::{self, Forbidden, StaffPermission},
         users::{Number, PageOf, Size},
     },
-    flows::{Services, prefixes, unlock},
+    flows::{Services, console, prefixes, unlock},
 };
 
 use shapes::{MAX_HOURS, OpenPrefixRequest, PhoneStatus, PrefixRows, PrefixState, Prefixes, Unlocked};
@@ -210,7 +210,7 @@ impl AbuseApi {
     /// Get the state of a phone number
     ///
     /// Why a user got no code: every limit of the phone that is partly or fully used, until when; whether settings
-    /// exclude the number; and the state of its prefix.
+    /// exclude the number; and the state of its prefix. Reading it is recorded in the audit log.
     #[oai(path = "/api/abuse/phones/:phone", method = "get", operation_id = "getPhone")]
     async fn phone(
         &self,
@@ -219,14 +219,15 @@ impl AbuseApi {
         /// The phone number, in any spelling.
         phone: Path<String>,
     ) -> Result<PhoneResponse> {
-        if staff_permission(&gate, request).is_err() {
+        let Ok(permission) = staff_permission(&gate, request) else {
             return Ok(PhoneResponse::Forbidden(forbidden()));
-        }
+        };
         let phone = match self.parse_phone(&phone) {
             Ok(phone) => phone,
             Err(errors) => return Ok(PhoneResponse::Invalid(errors.into_error_response())),
         };
         let status = unlock::look(&self.services, &phone).await.map_err(RequestError::from)?;
+        console::note_shown(&self.services, &phone, None, permission);
         Ok(PhoneResponse::Found(Json(PhoneStatus::from_status(&phone, &status))))
     }
 

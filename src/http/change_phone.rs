@@ -13,7 +13,7 @@ use super::{
     fields::{self, Field, FieldErrors},
     json::Json,
     preferences::{delivery_preferences, languages},
-    security::Gate,
+    security::{Gate, too_few_rights},
     verify::{CodeRefusal, code_refusal},
 };
 use crate::flows::{
@@ -84,9 +84,10 @@ pub enum ChangePhoneResponse {
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(ErrorResponse),
-    /// `reauthentication_required`: confirm first.
+    /// `reauthentication_required`: confirm first. `forbidden`: the account is one of staff, and the session was opened by a phone
+    /// code or without the second factor.
     #[oai(status = 403)]
-    RecentAuthRequired(ErrorResponse),
+    NotAllowed(ErrorResponse),
     /// `phone_taken`: the number belongs to another account.
     #[oai(status = 409)]
     Taken(ErrorResponse),
@@ -115,9 +116,10 @@ pub enum VerifyChangePhoneResponse {
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
     Refused(ErrorResponse),
-    /// `reauthentication_required`: confirm first, then verify: the code stays valid.
+    /// `reauthentication_required`: confirm first, then verify: the code stays valid. `forbidden`: the account is one of staff,
+    /// and the session was opened by a phone code or without the second factor.
     #[oai(status = 403)]
-    RecentAuthRequired(ErrorResponse),
+    NotAllowed(ErrorResponse),
     /// `phone_taken`: another account has taken the number meanwhile.
     #[oai(status = 409)]
     Taken(ErrorResponse),
@@ -177,7 +179,7 @@ impl ChangePhoneApi {
                 NotSent::Unavailable(refusal) => ChangePhoneResponse::SmsUnavailable(refusal),
             },
             ChangeRequested::Refused(refused) => match refusal(refused) {
-                Refusal::RecentAuthRequired(refusal) => ChangePhoneResponse::RecentAuthRequired(refusal),
+                Refusal::NotAllowed(refusal) => ChangePhoneResponse::NotAllowed(refusal),
                 Refusal::Taken(refusal) => ChangePhoneResponse::Taken(refusal),
                 Refusal::Invalid(refusal) => ChangePhoneResponse::Invalid(refusal),
             },
@@ -214,9 +216,7 @@ impl ChangePhoneApi {
                 CodeRefusal::Exhausted(refusal) => VerifyChangePhoneResponse::Exhausted(refusal),
             },
             Changed::Refused(refused) => match refusal(refused) {
-                Refusal::RecentAuthRequired(refusal) => {
-                    VerifyChangePhoneResponse::RecentAuthRequired(refusal)
-                }
+                Refusal::NotAllowed(refusal) => VerifyChangePhoneResponse::NotAllowed(refusal),
                 Refusal::Taken(refusal) => VerifyChangePhoneResponse::Taken(refusal),
                 Refusal::Invalid(refusal) => VerifyChangePhoneResponse::Invalid(refusal),
             },
@@ -227,15 +227,16 @@ impl ChangePhoneApi {
 
 /// The responses to a number that the account cannot have, by status.
 enum Refusal {
-    RecentAuthRequired(ErrorResponse),
+    NotAllowed(ErrorResponse),
     Taken(ErrorResponse),
     Invalid(ErrorResponse),
 }
 
 fn refusal(refused: Refused) -> Refusal {
     match refused {
+        Refused::Forbidden => Refusal::NotAllowed(too_few_rights()),
         Refused::RecentAuthRequired => {
-            Refusal::RecentAuthRequired(ErrorResponse::from_code(ErrorCode::ReauthenticationRequired))
+            Refusal::NotAllowed(ErrorResponse::from_code(ErrorCode::ReauthenticationRequired))
         }
         Refused::Taken => Refusal::Taken(ErrorResponse::from_code(ErrorCode::PhoneTaken)),
         Refused::Own => {

@@ -14,7 +14,7 @@ use super::{
     error::RequestError,
     fields::{Describe, ErrorMessages, Field, FieldErrors, parsed},
     json::Json,
-    security::Gate,
+    security::{Gate, too_few_rights},
     session::{RefreshRequest, RefreshResponse, SessionApi},
 };
 use crate::{
@@ -26,7 +26,8 @@ use crate::{
     },
     flows::{
         Services,
-        password::{self, Changed, Entered},
+        change_password::{self, Changed},
+        password::{self, Entered},
         registration::{self, Registered, Registration},
     },
 };
@@ -108,9 +109,10 @@ pub enum PasswordResponse {
     #[oai(status = 200)]
     Changed(Json<Success<Nothing>>),
     /// `reauthentication_required`: a first password needs a sign-in or `confirm` in the last ten minutes. `forbidden`:
-    /// staff and admins cannot set a first password.
+    /// staff and admins cannot set a first password; or the account is one of staff, and the session was opened by a phone code
+    /// or without the second factor.
     #[oai(status = 403)]
-    RecentAuthRequired(ErrorResponse),
+    NotAllowed(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong, also a wrong `old_password`.
     #[oai(status = 422)]
     Invalid(ErrorResponse),
@@ -228,7 +230,7 @@ impl PasswordApi {
             return Ok(PasswordResponse::Invalid(errors.into_error_response()));
         };
         let changed =
-            password::change(&self.services, gate.0, old, new, client_ip::from_request(request)).await;
+            change_password::change(&self.services, gate.0, old, new, client_ip::from_request(request)).await;
         let changed = changed.map_err(RequestError::from)?;
         let wrong = |message: &str| {
             PasswordResponse::Invalid(FieldErrors::new("old_password", message).into_error_response())
@@ -240,10 +242,11 @@ impl PasswordApi {
             Changed::OldMissing => wrong("This field is required"),
             Changed::OldWrong => wrong("This is not your password"),
             Changed::Refused(refusal) => PasswordResponse::TooMany(budget::refusal(request, &refusal)),
-            Changed::RecentAuthRequired => PasswordResponse::RecentAuthRequired(ErrorResponse::from_code(
-                ErrorCode::ReauthenticationRequired,
-            )),
-            Changed::Staff => PasswordResponse::RecentAuthRequired(ErrorResponse::new(
+            Changed::RecentAuthRequired => {
+                PasswordResponse::NotAllowed(ErrorResponse::from_code(ErrorCode::ReauthenticationRequired))
+            }
+            Changed::Forbidden => PasswordResponse::NotAllowed(too_few_rights()),
+            Changed::Staff => PasswordResponse::NotAllowed(ErrorResponse::new(
                 ErrorCode::Forbidden,
                 NO_FIRST_STAFF_PASSWORD,
             )),

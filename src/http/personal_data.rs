@@ -12,7 +12,7 @@ use super::{
     envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     json::Json,
-    security::Gate,
+    security::{Gate, too_few_rights},
 };
 use crate::flows::{
     Services, interests,
@@ -53,7 +53,8 @@ pub enum DeleteAccountResponse {
     /// The account is deleted.
     #[oai(status = 200)]
     Gone(Json<Success<LeftData>>),
-    /// `reauthentication_required`: confirm first. `forbidden`: the last admin cannot be deleted.
+    /// `reauthentication_required`: confirm first. `forbidden`: the last admin cannot be deleted; or the account is one of staff,
+    /// and the session was opened by a phone code or without the second factor.
     #[oai(status = 403)]
     Refused(ErrorResponse),
 }
@@ -97,6 +98,7 @@ impl PersonalDataApi {
                 "Account deleted successfully",
                 LeftData { user_id },
             )),
+            DeleteOutcome::Forbidden => DeleteAccountResponse::Refused(too_few_rights()),
             DeleteOutcome::RecentAuthRequired => {
                 DeleteAccountResponse::Refused(ErrorResponse::from_code(ErrorCode::ReauthenticationRequired))
             }

@@ -6,11 +6,22 @@ use std::sync::Arc;
 use poem::{Request, Result};
 use poem_openapi::{SecurityScheme, auth::Bearer};
 
-use super::error::RequestError;
+use super::{
+    envelope::{ErrorCode, ErrorResponse},
+    error::RequestError,
+};
 use crate::{
     domain::access::SignedIn,
     flows::{Services, gate},
 };
+
+/// The response to a session that has fewer rights than its account.
+pub fn too_few_rights() -> ErrorResponse {
+    ErrorResponse::new(ErrorCode::Forbidden, TOO_FEW_RIGHTS)
+}
+
+const TOO_FEW_RIGHTS: &str =
+    "This session has fewer rights than your account: sign in with your password and your second factor";
 
 /// The access token of `verify-otp`, `verify-login` or `refresh`.
 #[derive(SecurityScheme)]

@@ -11,11 +11,11 @@ use super::{
     envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     json::Json,
-    security::Gate,
+    security::{Gate, too_few_rights},
     timestamp::rfc3339,
 };
 use crate::{
-    domain::access::Session,
+    domain::{access::Session, roles::Forbidden},
     flows::{Services, sessions},
     store,
 };
@@ -126,6 +126,9 @@ pub enum EndResponse {
     /// They have ended; their access tokens are refused from now on.
     #[oai(status = 200)]
     Ended(Json<Success<EndedData>>),
+    /// `forbidden`: the account is one of staff, and the session was opened by a phone code or without the second factor.
+    #[oai(status = 403)]
+    Forbidden(ErrorResponse),
 }
 
 /// The responses of `DELETE sessions/{id}`.
@@ -134,6 +137,10 @@ pub enum EndOneResponse {
     /// It has ended; its access tokens are refused from now on.
     #[oai(status = 200)]
     Ended(Json<Success<EndedData>>),
+    /// `forbidden`: it is another session, the account is one of staff, and the session of this request was opened by a phone
+    /// code or without the second factor.
+    #[oai(status = 403)]
+    Forbidden(ErrorResponse),
     /// `not_found`: the user has no live session with this id.
     #[oai(status = 404)]
     NotFound(ErrorResponse),
@@ -159,8 +166,7 @@ impl SessionsApi {
     #[oai(path = "/api/auth/sessions", method = "delete", operation_id = "endOtherSessions")]
     async fn end_others(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
         let ended = sessions::end_others(&self.services, &gate.0, client_ip::from_request(request)).await;
-        let ended = ended.map_err(RequestError::from)?;
-        Ok(EndResponse::Ended(Success::new("The other sessions are ended", EndedData { ended })))
+        Ok(end_response(ended.map_err(RequestError::from)?, "The other sessions are ended"))
     }
 
     /// End one session
@@ -170,12 +176,12 @@ impl SessionsApi {
     async fn end_one(&self, gate: Gate, id: Path<String>) -> Result<EndOneResponse> {
         let ended = match Uuid::parse_str(&id.0) {
             Ok(id) => sessions::end_one(&self.services, &gate.0, id).await.map_err(RequestError::from)?,
-            Err(_) => false,
+            Err(_) => Ok(false),
         };
-        Ok(if ended {
-            EndOneResponse::Ended(Success::new("The session is ended", EndedData { ended: 1 }))
-        } else {
-            EndOneResponse::NotFound(ErrorResponse::new(ErrorCode::NotFound, NO_SESSION))
+        Ok(match ended {
+            Ok(true) => EndOneResponse::Ended(Success::new("The session is ended", EndedData { ended: 1 })),
+            Ok(false) => EndOneResponse::NotFound(ErrorResponse::new(ErrorCode::NotFound, NO_SESSION)),
+            Err(Forbidden) => EndOneResponse::Forbidden(too_few_rights()),
         })
     }
 
@@ -185,7 +191,13 @@ impl SessionsApi {
     #[oai(path = "/api/auth/logout-all", method = "post", operation_id = "logoutAll")]
     async fn logout_all(&self, gate: Gate, request: &Request) -> Result<EndResponse> {
         let ended = sessions::end_all(&self.services, &gate.0, client_ip::from_request(request)).await;
-        let ended = ended.map_err(RequestError::from)?;
-        Ok(EndResponse::Ended(Success::new("Logged out everywhere", EndedData { ended })))
+        Ok(end_response(ended.map_err(RequestError::from)?, "Logged out everywhere"))
+    }
+}
+
+fn end_response(ended: Result<u64, Forbidden>, message: &str) -> EndResponse {
+    match ended {
+        Ok(ended) => EndResponse::Ended(Success::new(message, EndedData { ended })),
+        Err(Forbidden) => EndResponse::Forbidden(too_few_rights()),
     }
 }

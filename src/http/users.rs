@@ -21,14 +21,15 @@ use super::{
 };
 use crate::{
     domain::{
+        access::SignedIn,
         account::Role,
         address::ClientAddress,
         credentials::{Email, PersonName},
         roles,
-        users::{Edit, Number, PageOf, Search, Size},
+        users::{self as rules, Edit, Number, PageOf, Search, Size},
     },
     flows::{
-        Services,
+        Services, console,
         users::{self, Changed, Reunited},
     },
     store,
@@ -132,11 +133,13 @@ pub enum ReuniteUserResponse {
 impl UsersApi {
     /// List the users
     ///
-    /// For staff and admins, in a session opened with the password. Newest first.
+    /// For staff and admins, in a session opened with the password. Newest first. Numbers are whole, so reading it is recorded
+    /// in the audit log.
     #[oai(path = "/api/users", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
         gate: Gate,
+        request: &Request,
         /// The page, from 1.
         page: Query<Field<PageNumber>>,
         /// Users per page, 1 to 100; default 20.
@@ -160,18 +163,22 @@ impl UsersApi {
         let page = PageOf::new(number, size);
         let found = store::users::list(&self.services.store, &permission, &search, page).await;
         let found = found.map_err(RequestError::from)?;
+        if let Ok(permission) = roles::may_act_as_staff(&gate.0, client_ip::from_request(request)) {
+            console::note_list_shown(&self.services, found.users.len(), &search, permission);
+        }
         Ok(UsersResponse::List(Json(Users::from_users(&found.users, found.total, page))))
     }
 
     /// Get a user
     ///
-    /// Every user may read their own account; staff and admins may read all.
+    /// Every user may read their own account; staff and admins may read all, which is recorded in the audit log.
     #[oai(path = "/api/users/:id", method = "get", operation_id = "getUser")]
     async fn user(
         &self,
         gate: Gate,
         /// The user (UUID).
         id: Path<String>,
+        request: &Request,
     ) -> Result<UserResponse> {
         let Some(id) = uuid(&id) else {
             return Ok(UserResponse::Unknown(no_user()));
@@ -181,7 +188,7 @@ impl UsersApi {
         };
         let found = store::users::find(&self.services.store, permission).await.map_err(RequestError::from)?;
         Ok(match found {
-            Some(user) => UserResponse::Found(Json(User::from_user(&user))),
+            Some(user) => UserResponse::Found(self.shown(&gate.0, client_ip::from_request(request), &user)),
             None => UserResponse::Unknown(no_user()),
         })
     }
@@ -189,7 +196,8 @@ impl UsersApi {
     /// Change a user
     ///
     /// Fields that are left out stay. Users may change their own first name, last name and e-mail address; staff those
-    /// of users, admins those of all. `role` and `is_active` are set by admins, never on their own account. A new
+    /// of users, admins those of all. A session of staff that was opened by a phone code, or without the second factor, changes
+    /// nothing here. `role` and `is_active` are set by admins, never on their own account. A new
     /// role and `is_active: false` end every session of the user. There is always an active admin.
     #[oai(path = "/api/users/:id", method = "put", operation_id = "changeUser")]
     async fn change(
@@ -223,9 +231,10 @@ impl UsersApi {
         if !errors.is_empty() {
             return Ok(Response::Invalid(errors.into_error_response()));
         }
-        let changed = users::change(&self.services, permission, edit, client_ip::from_request(request)).await;
+        let from = client_ip::from_request(request);
+        let changed = users::change(&self.services, permission, edit, from).await;
         Ok(match changed.map_err(RequestError::from)? {
-            Changed::Done(user) => Response::Changed(Json(User::from_user(&user))),
+            Changed::Done(user) => Response::Changed(self.shown(&gate.0, from, &user)),
             Changed::NotFound => Response::Unknown(no_user()),
             Changed::Forbidden => Response::Forbidden(forbidden()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
@@ -282,9 +291,10 @@ impl UsersApi {
         let Ok(permission) = roles::may_deactivate(&gate.0, id) else {
             return Ok(Response::Forbidden(forbidden()));
         };
-        let reunited = users::reunite(&self.services, permission, client_ip::from_request(request)).await;
+        let from = client_ip::from_request(request);
+        let reunited = users::reunite(&self.services, permission, from).await;
         Ok(match reunited.map_err(RequestError::from)? {
-            Reunited::Done(user) => Response::Reunited(Json(User::from_user(&user))),
+            Reunited::Done(user) => Response::Reunited(self.shown(&gate.0, from, &user)),
             Reunited::NotFound => Response::Unknown(no_user()),
             Reunited::NothingLost => Response::Unknown(ErrorResponse::new(ErrorCode::NotFound, NOTHING_LOST)),
             Reunited::Forbidden => Response::Forbidden(forbidden()),
@@ -294,6 +304,17 @@ impl UsersApi {
 }
 
 impl UsersApi {
+    /// A user as an answer shows it, with whole numbers. Of another account that is recorded.
+    fn shown(&self, who: &SignedIn, from: ClientAddress, user: &rules::User) -> Json<User> {
+        let permission = roles::may_act_as_staff(who, from);
+        if let Ok(permission) = permission
+            && user.account.id != who.account().id
+        {
+            console::note_account_shown(&self.services, &user.account, permission);
+        }
+        Json(User::from_user(user))
+    }
+
     async fn set_active(
         &self,
         gate: Gate,
@@ -310,7 +331,7 @@ impl UsersApi {
         };
         let changed = users::change(&self.services, permission, Edit::switch(is_active), from).await;
         Ok(match changed.map_err(RequestError::from)? {
-            Changed::Done(user) => Response::Switched(Json(User::from_user(&user))),
+            Changed::Done(user) => Response::Switched(self.shown(&gate.0, from, &user)),
             Changed::NotFound => Response::Unknown(no_user()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
             Changed::Forbidden => Response::Forbidden(forbidden()),

@@ -73,10 +73,6 @@ impl Desk {
     ) -> Page {
         self.browser(server).submit(page, action, values).await
     }
-
-    pub async fn get(&self, server: &TestServer, path: &str) -> Page {
-        self.browser(server).get(path).await
-    }
 }
 
 /// The time in India, as sentences say it. Microseconds are cut off, as they are there.

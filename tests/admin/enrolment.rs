@@ -118,6 +118,32 @@ on_both! {
         browser.get(ACCOUNT).await.assert_has("10 of 10 recovery codes").assert_has_not("Your password");
     }
 
+    async fn a_link_obeys_the_role_and_the_setting_when_it_is_used(server: TestServer) {
+        let strict = server.second_server(&[("STAFF_SECOND_FACTOR", "required")]).await;
+        let browser = Browser::staff(&server).await;
+        let page = browser.get(ACCOUNT).await;
+        let offered = browser.submit(&page, "/admin/account/second-factor", &[("password", PASSWORD)]).await;
+        let (own, code) = (offered.path.clone(), app(&offered).code(&server));
+        // The factor was made required: the password alone sets up none, by a link of before either.
+        let elsewhere = Browser::new(&strict);
+        elsewhere.set_cookie("loopin_admin", &browser.cookie("loopin_admin").unwrap());
+        elsewhere.get(&own).await.assert_status(404).assert_has("does not work");
+        elsewhere.submit(&offered, &own, &[("code", &code)]).await.assert_status(404);
+        elsewhere.get(&own.replace("own-", "")).await.assert_status(404);
+        let by_admin = link(&server, &new_account(&server, "asha", "staff").await).await;
+        let page = elsewhere.get(&by_admin).await;
+        page.assert_status(200);
+        // Users need no second factor.
+        for role in ["user", "staff"] {
+            server.execute(&format!("UPDATE accounts SET role = '{role}' WHERE username = 'asha'")).await;
+            let code = app(&page).code(&server);
+            let status = if role == "user" { 404 } else { 200 };
+            elsewhere.get(&by_admin).await.assert_status(status);
+            elsewhere.submit(&page, &by_admin, &[("code", &code)]).await.assert_status(status);
+        }
+        assert_eq!(server.count("SELECT COUNT(*) FROM second_factors WHERE secret IS NOT NULL").await, 1);
+    }
+
     async fn the_own_link_is_short_and_the_password_alone_makes_none(server: TestServer) {
         let browser = Browser::staff(&server).await;
         let (page, to) = (browser.get(ACCOUNT).await, "/admin/account/second-factor");

@@ -62,6 +62,17 @@ on_both! {
         assert_eq!(server.count(row).await, 2);
     }
 
+    async fn an_unverified_number_is_audited_too(server: TestServer) {
+        let browser = Browser::staff(&server).await;
+        let id = new_account(&server, "asha", "user").await;
+        server.execute(&format!("UPDATE accounts SET claimed_phone = '{PHONE}' WHERE username = 'asha'")).await;
+        person(&browser, &id).await.assert_has(PHONE);
+        assert_eq!(entries(&server, "phone_shown").await, 1);
+        let row = "SELECT COUNT(*) FROM audit WHERE action = 'phone_shown' AND phone_masked = '+91******9376' \
+                   AND user_id IS NOT NULL";
+        assert_eq!(server.count(row).await, 1);
+    }
+
     async fn pictures_of_other_hosts_load_on_this_page_only(server: TestServer) {
         let browser = Browser::staff(&server).await;
         let user = known_as(&server, PHONE, "Gaurav Kumar").await;
@@ -224,6 +235,18 @@ on_both! {
     async fn an_admin_resets_the_second_factor_of_others(server: TestServer) {
         let browser = Browser::admin(&server).await;
         let id = new_account(&server, "other", "staff").await;
+        let button = |page: &Page| {
+            let known = ["Make an enrolment link", "Reset the second factor"];
+            known.into_iter().filter(|text| page.text().contains(text)).collect::<Vec<_>>()
+        };
+        assert_eq!(button(&person(&browser, &id).await), ["Make an enrolment link"]);
+        let asked = browser.get(&format!("{}/second-factor", path(&id))).await;
+        assert_eq!(button(&asked), ["Make an enrolment link"]);
+        asked.assert_has_not("stop working, and");
+        let page = act(&browser, &id, "second-factor", &[]).await;
+        page.assert_status(200).assert_has("This link sets up a second factor").assert_has_not("is removed");
+        server.enrol(&id).await;
+        assert_eq!(button(&person(&browser, &id).await), ["Reset the second factor"]);
         let page = act(&browser, &id, "second-factor", &[]).await;
         page.assert_status(200).assert_has("The second factor is removed");
         let link = page.html.split("value=\"").find(|part| part.contains("/admin/enroll/")).unwrap();

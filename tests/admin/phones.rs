@@ -4,15 +4,22 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::{
-    browser::{Browser, new_account},
+    browser::{Browser, Page, new_account},
     desk::Desk,
     on_both,
-    support::{Database, PHONE, TestServer, whole_profile},
+    support::{Database, OTHER_PHONE, PHONE, TestServer, whole_profile},
 };
 
 async fn shown(server: &TestServer) -> i64 {
     server.services.audit.flush().await.unwrap();
     server.count("SELECT COUNT(*) FROM audit WHERE action = 'phone_shown'").await
+}
+
+/// Where the script of a page reads its newer self.
+#[track_caller]
+fn from(page: &Page) -> String {
+    let rest = page.html.split_once("data-from=\"").unwrap().1;
+    rest.split_once('"').unwrap().0.replace("%2B", "+")
 }
 
 /// The id of the one row that fits.
@@ -112,10 +119,41 @@ on_both! {
         let words = page.text();
         assert!(words.split(|c: char| !c.is_ascii_digit()).all(|digits| digits != code), "{words}");
         assert!(desk.json(&server, PHONE).await.text.split(|c: char| !c.is_ascii_digit()).all(|digits| digits != code));
-        // The script refreshes the page without recording it again.
-        let before = shown(&server).await;
-        desk.get(&server, &format!("/admin/phones/{PHONE}/live")).await.assert_status(200);
-        assert_eq!(shown(&server).await, before);
+    }
+
+    async fn a_refresh_is_recorded_only_if_the_opening_was_not(server: TestServer) {
+        let browser = Browser::staff(&server).await;
+        for phone in [PHONE, OTHER_PHONE] {
+            server.signup(phone).await.assert_ok();
+        }
+        let page = browser.get(&format!("/admin/phones/{PHONE}")).await;
+        let live = from(&page);
+        let begins = format!("/admin/phones/{PHONE}/live?shown=");
+        assert!(live.starts_with(&begins), "{live}");
+        assert_eq!(shown(&server).await, 1);
+        // The script refreshes the page without recording it again, and goes on with the same token.
+        for _ in 0..3 {
+            let newer = browser.get(&live).await;
+            newer.assert_status(200).assert_has(PHONE);
+            assert_eq!(from(&newer), live);
+        }
+        assert_eq!(shown(&server).await, 1);
+        // Without a token, with another phone's, in another session, or too late it is an opening.
+        let bare = browser.get(&format!("/admin/phones/{PHONE}/live")).await;
+        assert_eq!(shown(&server).await, 2);
+        browser.get(&from(&bare)).await.assert_status(200);
+        assert_eq!(shown(&server).await, 2);
+        browser.get(&live.replace(PHONE, OTHER_PHONE)).await.assert_status(200).assert_has(OTHER_PHONE);
+        assert_eq!(shown(&server).await, 3);
+        Browser::admin(&server).await.get(&live).await.assert_status(200);
+        assert_eq!(shown(&server).await, 4);
+        server.advance(30 * 60);
+        server.signup(PHONE).await.assert_ok();
+        let later = browser.get(&live).await;
+        assert_eq!(shown(&server).await, 5);
+        assert_ne!(from(&later), live);
+        browser.get(&from(&later)).await.assert_status(200);
+        assert_eq!(shown(&server).await, 5);
     }
 
     async fn only_staff_see_a_phone(server: TestServer) {

@@ -201,10 +201,17 @@ on_both! {
         let browser = Browser::new(&server);
         let page = browser.sign_in("staff").await;
         give(&browser, &page, &app.code(&server)).await;
-        let body = json!({"username": "staff", "password": PASSWORD});
-        let token = server.post("/api/auth/login", body).await.assert_ok().text_at("/access");
+        server.advance(30);
+        let body = |code: Option<String>| json!({"username": "staff", "password": PASSWORD, "totp_code": code});
+        let alone = server.post("/api/auth/login", body(None)).await.assert_ok().text_at("/access");
+        let answer = server.post("/api/auth/login", body(Some(app.code(&server)))).await;
+        let token = answer.assert_ok().text_at("/access");
         let listed = server.get_as(&token, "/api/auth/sessions").await;
-        assert_eq!(listed.at("/data").as_array().unwrap().len(), 2, "{}", listed.text);
+        assert_eq!(listed.at("/data").as_array().unwrap().len(), 3, "{}", listed.text);
+        // Without the second factor they are listed only.
+        server.get_as(&alone, "/api/auth/sessions").await.assert_ok();
+        server.send_as(&alone, Method::POST, "/api/auth/logout-all", json!({})).await.assert_error(403, "forbidden");
+        assert_eq!(browser.get("/admin").await.path, "/admin");
         server.send_as(&token, Method::POST, "/api/auth/logout-all", json!({})).await.assert_ok();
         assert_out(&browser.get("/admin").await);
     }

@@ -204,15 +204,20 @@ on_both! {
             check(&server, &entry, by, id, phone);
             assert_eq!(detail(&entry), facts);
         }
-        // A change that has no effect, that is refused, or that concerns the own account is not written.
-        let before = entries(&server).await;
+        // A change that has no effect, that is refused, or that concerns the own account is not written. That its answer shows
+        // a whole number is.
+        let changes = async || {
+            let all = entries(&server).await;
+            all.into_iter().filter(|entry| entry.action != Action::PhoneShown.as_str()).collect::<Vec<_>>()
+        };
+        let before = changes().await;
         at.send_as(&admin.access, Method::POST, &format!("{path}/activate"), json!({})).await.assert_ok();
         at.send_as(&admin.access, Method::PUT, &path, json!({"role": "staff"})).await.assert_ok();
         let own = format!("/api/users/{}", admin.user_id);
         at.send_as(&admin.access, Method::DELETE, &own, json!({})).await.assert_error(403, "forbidden");
         at.send_as(&admin.access, Method::PUT, &own, json!({"first_name": "Ada"})).await.assert_ok();
         at.send_as(&admin.access, Method::PUT, &path, json!({"email": "not one"})).await.assert_error(422, "validation_failed");
-        assert_eq!(entries(&server).await, before);
+        assert_eq!(changes().await, before);
     }
 }
 

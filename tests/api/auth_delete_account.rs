@@ -5,8 +5,12 @@ use poem::http::Method;
 use serde_json::json;
 
 use crate::{
-    again::{assert_goes_on, assert_over, confirm_by_code, post_as, post_empty_as, register, sign_in_from},
+    again::{
+        assert_goes_on, assert_over, confirm_by_code, password_tokens, post_as, post_empty_as, register,
+        sign_in_from,
+    },
     on_both,
+    second_factor::{account, sign_in},
     support::{OTHER_PHONE, PHONE, TestServer, whole_profile, wrong},
 };
 
@@ -161,10 +165,10 @@ on_both! {
     }
 
     async fn the_only_admin_cannot_leave(server: TestServer) {
-        let tokens = register(&server, "boss").await;
-        let staff = register(&server, "staff").await;
-        server.execute("UPDATE accounts SET role = 'admin' WHERE username = 'boss'").await;
-        server.execute("UPDATE accounts SET role = 'staff' WHERE username = 'staff'").await;
+        account(&server, "boss", "admin").await;
+        account(&server, "staff", "staff").await;
+        let tokens = password_tokens(&sign_in(&server, "boss", None).await);
+        let staff = password_tokens(&sign_in(&server, "staff", None).await);
         post_empty_as(&server, &staff, PATH).await.assert_ok();
         let answer = post_empty_as(&server, &tokens, PATH).await;
         answer.assert_error(403, "forbidden");
@@ -178,8 +182,10 @@ on_both! {
     }
 
     async fn of_two_admins_who_leave_at_once_one_stays(server: TestServer) {
-        let (one, two) = (register(&server, "one").await, register(&server, "two").await);
-        server.execute("UPDATE accounts SET role = 'admin'").await;
+        account(&server, "one", "admin").await;
+        account(&server, "two", "admin").await;
+        let one = password_tokens(&sign_in(&server, "one", None).await);
+        let two = password_tokens(&sign_in(&server, "two", None).await);
         let second_server = server.second_server(&[]).await;
         let (first, second) = join(post_empty_as(&server, &one, PATH), post_empty_as(&second_server, &two, PATH)).await;
         let (gone, stays) = if first.status == 200 { (first, second) } else { (second, first) };

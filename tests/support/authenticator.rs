@@ -74,7 +74,7 @@ impl TestServer {
     pub async fn enrolment_link(&self, user_id: &str) -> EnrolmentToken {
         let id: Uuid = user_id.parse().expect("an id");
         match second_factor::reset(&self.services, id, AdminPermission::by_command()).await {
-            Ok(Reset::Done(token)) => token,
+            Ok(Reset::Done { link, .. }) => link,
             other => panic!("{other:?}"),
         }
     }

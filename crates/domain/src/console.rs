@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::{
     access::{Client, NewSession, Session},
     account::{Account, Role},
-    derived::DerivedKey,
+    derived::{DerivedKey, half_hex},
+    phone::PhoneNumber,
     second_factor::Rights,
 };
 
@@ -24,6 +25,9 @@ pub const CONSOLE_IDLE: Duration = Duration::hours(1);
 
 /// How long the second step of the sign-in may take.
 pub const CONSOLE_PENDING: Duration = Duration::minutes(10);
+
+/// How long the script of the phone page may refresh it before that is recorded as another opening.
+pub const SHOWN_FOR: Duration = Duration::minutes(30);
 
 /// The value of the cookie: the session's id, and a secret of 256 bits that only the browser has. `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,9 +67,8 @@ impl ConsoleCookie {
     /// The text of the cookie.
     #[must_use]
     pub fn value(&self) -> String {
-        let half = |bytes: Option<&[u8; 16]>| u128::from_be_bytes(bytes.copied().unwrap_or_default());
-        let (first, second) = (half(self.secret.first_chunk()), half(self.secret.last_chunk()));
-        format!("{}.{first:032x}{second:032x}", self.session.simple())
+        let (first, second) = (half_hex(self.secret.first_chunk()), half_hex(self.secret.last_chunk()));
+        format!("{}.{first}{second}", self.session.simple())
     }
 
     /// The session that it names. Nothing is proved yet.
@@ -106,7 +109,7 @@ pub fn expiry(session: &Session, now: DateTime<Utc>) -> DateTime<Utc> {
     }
 }
 
-/// The keys of form tokens, derived from `SECRET_KEY` and its fallbacks: the first makes tokens, all verify them.
+/// The keys of the tokens in pages, derived from `SECRET_KEY` and its fallbacks: the first makes tokens, all verify them.
 pub struct ConsoleKeys {
     current: DerivedKey,
     earlier: Vec<DerivedKey>,
@@ -139,6 +142,31 @@ impl ConsoleKeys {
         keys.map(|key| key.mac_hex(&[session.as_bytes()]))
             .any(|expected| bool::from(expected.as_bytes().ct_eq(token.as_bytes())))
     }
+
+    /// The token of a page that showed a phone to a session, and that is in the audit log. Its script sends it to refresh the
+    /// page without another entry. It ends after [`SHOWN_FOR`].
+    #[must_use]
+    pub fn shown_token(&self, session: Uuid, phone: &PhoneNumber, now: DateTime<Utc>) -> String {
+        let until = (now + SHOWN_FOR).timestamp();
+        format!("{until}.{}", shown_mac(&self.current, session, phone, until))
+    }
+
+    /// Whether this token says that the phone was shown to this session, and has not ended.
+    #[must_use]
+    pub fn was_shown(&self, session: Uuid, phone: &PhoneNumber, token: &str, now: DateTime<Utc>) -> bool {
+        let Some((until, mac)) = token.split_once('.') else { return false };
+        let Ok(until) = until.parse::<i64>() else { return false };
+        let keys = std::iter::once(&self.current).chain(&self.earlier);
+        now.timestamp() < until
+            && keys
+                .map(|key| shown_mac(key, session, phone, until))
+                .any(|expected| bool::from(expected.as_bytes().ct_eq(mac.as_bytes())))
+    }
+}
+
+fn shown_mac(key: &DerivedKey, session: Uuid, phone: &PhoneNumber, until: i64) -> String {
+    let parts: [&[u8]; 3] = [session.as_bytes(), &until.to_be_bytes(), phone.full().as_bytes()];
+    key.child(b"phone-shown").mac_hex(&parts)
 }
 
 /// The headers of a request that say which page sent it, as the browser set them.
@@ -192,6 +220,30 @@ mod tests {
         assert!(before.accepts(Uuid::from_u128(1), &token) && after.accepts(Uuid::from_u128(1), &token));
         assert!(!before.accepts(Uuid::from_u128(2), &token) && !before.accepts(Uuid::from_u128(1), ""));
         assert!(!ConsoleKeys::derive(&new, &[]).accepts(Uuid::from_u128(1), &token));
+    }
+
+    #[test]
+    fn a_token_of_a_shown_phone_is_for_one_session_one_phone_and_half_an_hour() {
+        let (old, new): (SecretString, SecretString) = ("old".to_owned().into(), "new".to_owned().into());
+        let before = ConsoleKeys::derive(&old, &[]);
+        let after = ConsoleKeys::derive(&new, std::slice::from_ref(&old));
+        let number = |text| PhoneNumber::from_e164(text).unwrap();
+        let (phone, other) = (number("+916205829376"), number("+919876543210"));
+        let (session, now) = (Uuid::from_u128(1), DateTime::from_timestamp(1_000_000, 0).unwrap());
+        let token = before.shown_token(session, &phone, now);
+        for keys in [&before, &after] {
+            assert!(keys.was_shown(session, &phone, &token, now));
+            assert!(keys.was_shown(session, &phone, &token, now + SHOWN_FOR - Duration::seconds(1)));
+            assert!(!keys.was_shown(session, &phone, &token, now + SHOWN_FOR));
+            assert!(!keys.was_shown(session, &other, &token, now));
+            assert!(!keys.was_shown(Uuid::from_u128(2), &phone, &token, now));
+        }
+        assert!(!ConsoleKeys::derive(&new, &[]).was_shown(session, &phone, &token, now));
+        let (until, mac) = token.split_once('.').unwrap();
+        let later = format!("{}.{mac}", until.parse::<i64>().unwrap() + 1);
+        for bad in ["", ".", until, mac, &later, &format!("{until}.{}", before.form_token(session))] {
+            assert!(!before.was_shown(session, &phone, bad, now), "{bad}");
+        }
     }
 
     #[test]

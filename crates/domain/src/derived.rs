@@ -31,8 +31,7 @@ impl DerivedKey {
 
     /// The first half of [`Self::mac`], 128 bits, as 32 hexadecimal digits.
     pub(super) fn mac_hex(&self, parts: &[&[u8]]) -> String {
-        let half = self.mac(parts).first_chunk().copied().unwrap_or_default();
-        format!("{:032x}", u128::from_be_bytes(half))
+        half_hex(self.mac(parts).first_chunk())
     }
 
     /// Encrypts with AES-256-GCM. The nonce must be random, and comes first in the result. `bound_to` must be the same when it
@@ -74,6 +73,11 @@ impl DerivedKey {
         let key = DecodingKey::from_secret(&self.0);
         Some(jsonwebtoken::decode(token, &key, &signature_only(Algorithm::HS256)).ok()?.claims)
     }
+}
+
+/// 128 bits, such as half a hash, as 32 hexadecimal digits.
+pub(super) fn half_hex(half: Option<&[u8; 16]>) -> String {
+    format!("{:032x}", u128::from_be_bytes(half.copied().unwrap_or_default()))
 }
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {

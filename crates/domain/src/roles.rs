@@ -8,7 +8,12 @@
 
 use uuid::Uuid;
 
-use super::{access::SignedIn, account::Role, address::ClientAddress, audit::Actor};
+use super::{
+    access::{Session, SignedIn},
+    account::{Account, Role},
+    address::ClientAddress,
+    audit::Actor,
+};
 
 /// The caller does not have the permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,12 +167,27 @@ impl AccountPermission {
 }
 
 const ALL_ROLES: &[Role] = &[Role::User, Role::Staff, Role::Admin];
+const USERS_AND_STAFF: &[Role] = &[Role::User, Role::Staff];
 const USERS_ONLY: &[Role] = &[Role::User];
 
 /// The role that applies in this session: the lesser of the session's and the account's.
 #[must_use]
 pub fn effective(caller: &SignedIn) -> Role {
-    caller.session().role.min(caller.account().role)
+    effective_of(caller.session(), caller.account())
+}
+
+fn effective_of(session: &Session, account: &Account) -> Role {
+    session.role.min(account.role)
+}
+
+/// Users may change what opens or ends their own account: its e-mail address, phone, password, other sessions, and the account
+/// itself. A session of staff that has fewer rights than its account may not: it was opened by a phone code, or without
+/// the second factor, and could take the account away from its owner. It may still read, change the profile, and end itself.
+///
+/// # Errors
+/// [`Forbidden`] when the account's role is above that of this session.
+pub fn may_control_own(session: &Session, account: &Account) -> Result<(), Forbidden> {
+    if account.role > effective_of(session, account) { Err(Forbidden) } else { Ok(()) }
 }
 
 fn is_self(caller: &SignedIn, target: Uuid) -> bool {
@@ -191,11 +211,17 @@ pub fn may_read(caller: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbi
     }
 }
 
-/// Every user may change their own names and e-mail address. Staff may change those of users, admins those of all
-/// accounts.
+/// Users may change their own names and e-mail address, as [`may_control_own`] says: a user signs in by the address, and
+/// colleagues know each other by the names. Staff may change those of users, admins those of all accounts.
 pub fn may_edit(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
     if is_self(caller, target) {
-        Ok(edit_permission(caller, target, ALL_ROLES))
+        may_control_own(caller.session(), caller.account())?;
+        let up_to = match effective(caller) {
+            Role::Admin => ALL_ROLES,
+            Role::Staff => USERS_AND_STAFF,
+            Role::User => USERS_ONLY,
+        };
+        Ok(edit_permission(caller, target, up_to))
     } else {
         may_deactivate(caller, target)
     }

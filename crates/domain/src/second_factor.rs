@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub use self::{
     code::{FactorCode, InvalidFactorCode, RecoveryCode},
     keys::{FactorKeys, FactorSecret, SealedSecret},
-    link::{EnrolmentLink, EnrolmentToken, LinkState},
+    link::{EnrolmentLink, EnrolmentToken, LinkMaker, LinkState},
 };
 pub use super::rights::{AfterPassword, FactorPolicy, Rights};
 

@@ -67,7 +67,7 @@ pub async fn list_of_phone(
     limit: u64,
 ) -> Result<Vec<Entry>, StoreError> {
     let is_this = Column::PhoneMark.is_in(hashes.iter().map(Pseudonym::as_str));
-    list_newest(db, is_this.and(Column::Action.ne(Action::PhoneShown.as_str())), limit).await
+    list_newest(db, is_this.and(is_no_look()), limit).await
 }
 
 /// The newest entries about an account, newest first. Unlike [`list_before`], not what the account did to others.
@@ -77,7 +77,12 @@ pub async fn list_about(
     limit: u64,
 ) -> Result<Vec<Entry>, StoreError> {
     let is_this = Column::UserId.eq(user_id);
-    list_newest(db, is_this.and(Column::Action.ne(Action::PhoneShown.as_str())), limit).await
+    list_newest(db, is_this.and(is_no_look()), limit).await
+}
+
+/// Entries that say more than that staff looked.
+fn is_no_look() -> SimpleExpr {
+    Column::Action.is_not_in([Action::PhoneShown, Action::PhonesShown].map(Action::as_str))
 }
 
 async fn list_newest(

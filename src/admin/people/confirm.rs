@@ -55,6 +55,11 @@ impl Confirm {
             is_dangerous: true,
         }
     }
+
+    /// The page of an act that takes nothing away.
+    pub(super) fn harmless(self) -> Self {
+        Self { is_dangerous: false, ..self }
+    }
 }
 
 /// The account of the page, if the visitor may act on it.
@@ -81,7 +86,7 @@ pub(super) async fn ask_activate(visit: Visit<Staff>) -> PageResult {
     let (account, _) = target(&visit).await?;
     let texts = ["The user can ask for a code and sign in again. Earlier sessions stay ended."];
     let page = Confirm::new(&visit, &account, ("activate", "Activate"), &texts);
-    visit.page(StatusCode::OK, &Confirm { is_dangerous: false, ..page })
+    visit.page(StatusCode::OK, &page.harmless())
 }
 
 pub(super) async fn deactivate(visit: Visit<Staff>, _form: Form) -> PageResult {

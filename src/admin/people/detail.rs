@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     called, find, find_by_id,
     history::{Line, line},
-    path_of,
+    path_of, second_factor,
 };
 use crate::{
     admin::{Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, page::PAGE_POLICY},
@@ -52,6 +52,8 @@ struct Detail {
     pictures: Vec<String>,
     sessions: Vec<Row>,
     history: Vec<Line>,
+    /// The button about the second factor, if the visitor may use it.
+    factor: Option<&'static str>,
     may: May,
 }
 
@@ -112,6 +114,14 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     if let Some(phone) = &account.phone {
         visit.note_shown(phone, Some(id));
     }
+    if let Some(claimed) = &account.claimed_phone {
+        visit.note_unverified_shown(claimed, id);
+    }
+    let factor = if may.administer && account.role > Role::User {
+        Some(second_factor::button(second_factor::has_one(services, &account).await?))
+    } else {
+        None
+    };
     let profile = &account.profile;
     let detail = Detail {
         layout: visit.layout(called(&account), Section::People),
@@ -128,6 +138,7 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
         pictures: profile.profile_pictures.clone(),
         sessions: sessions.iter().map(row).collect(),
         history: entries.iter().map(|entry| line(entry, id, &actors)).collect(),
+        factor,
         may,
         account,
     };

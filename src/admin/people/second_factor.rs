@@ -1,4 +1,4 @@
-//! Resetting the second factor of a member of staff, after a lost phone. The link for a new one is shown once.
+//! The second factor of a member of staff: the first enrolment link, and a reset after a lost phone. The link is shown once.
 
 use askama::Template;
 use poem::http::StatusCode;
@@ -11,7 +11,11 @@ use crate::{
         account::{Account, Role},
         roles,
     },
-    flows::second_factor::{self, Reset},
+    flows::{
+        Services,
+        second_factor::{self, Reset},
+    },
+    store::{self, StoreError},
 };
 
 #[derive(Template)]
@@ -20,26 +24,37 @@ struct FactorPage {
     layout: Layout,
     path: String,
     link: String,
+    /// Whether there was a factor before.
+    was_reset: bool,
 }
 
 pub(super) async fn ask(visit: Visit<Admin>) -> PageResult {
     let account = target(&visit).await?;
+    if !has_one(visit.services(), &account).await? {
+        let texts = [
+            "You get a link with which the owner of this account sets up a second factor. A link that was made before stops working.",
+            "Give it to the owner of the account only, over a private channel.",
+        ];
+        let page = Confirm::new(&visit, &account, ("second-factor", button(false)), &texts);
+        return visit.page(StatusCode::OK, &page.harmless());
+    }
     let texts = [
         "The authenticator app and the recovery codes of this account stop working, and its sessions with rights end.",
         "You get a link for a new second factor. Give it to the owner of the account only, over a private channel.",
         "First make sure that the caller is the owner.",
     ];
-    let act = ("second-factor", "Reset the second factor");
+    let act = ("second-factor", button(true));
     visit.page(StatusCode::OK, &Confirm::new(&visit, &account, act, &texts))
 }
 
 pub(super) async fn reset(visit: Visit<Admin>, _form: Form) -> PageResult {
     let account = target(&visit).await?;
     match second_factor::reset(visit.services(), account.id, visit.permission()).await? {
-        Reset::Done(token) => {
+        Reset::Done { link: token, was_reset } => {
             let origin = visit.settings().public_origin.as_deref().unwrap_or_default();
             let page = FactorPage {
-                layout: visit.layout(format!("New second factor: {}", called(&account)), Section::People),
+                layout: visit.layout(format!("Enrolment link: {}", called(&account)), Section::People),
+                was_reset,
                 path: path_of(account.id),
                 link: format!("{origin}{}", token.path().expose_secret()),
             };
@@ -48,6 +63,16 @@ pub(super) async fn reset(visit: Visit<Admin>, _form: Form) -> PageResult {
         Reset::NotFound => Err(PageError::NotFound),
         Reset::NotStaff | Reset::Own => Err(PageError::Forbidden),
     }
+}
+
+/// Whether an account has a second factor.
+pub(super) async fn has_one(services: &Services, account: &Account) -> Result<bool, StoreError> {
+    Ok(store::second_factors::find(&services.store, account.id).await?.is_some())
+}
+
+/// The text of the button, which is the name of the act too.
+pub(super) fn button(has_one: bool) -> &'static str {
+    if has_one { "Reset the second factor" } else { "Make an enrolment link" }
 }
 
 /// The account of the page. Only staff have a second factor, and no admin resets their own.

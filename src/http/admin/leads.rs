@@ -20,7 +20,7 @@ use crate::{
     flows::{
         Services, console,
         leads::{self, Changed, ChangedBy, Verified},
-        resend,
+        resend::{self, Resent},
     },
     http::{
         Tag,
@@ -329,7 +329,7 @@ impl LeadsApi {
     /// Send a code to a lead
     ///
     /// The code that the user waits for, or a new one, within the limits of the phone; the limits of an address do not
-    /// count. Only the user sees the code.
+    /// count. Only the user sees the code. The response has the whole phone number, which is recorded in the audit log.
     #[oai(path = "/api/admin/leads/:id/resend", method = "post", operation_id = "resendToLead")]
     async fn resend(
         &self,
@@ -354,7 +354,11 @@ impl LeadsApi {
             return Ok(Response::Unknown(no_lead()));
         };
         let outcome = resend::resend(&self.services, lead.phone.clone(), channel, permission).await;
-        Ok(resent(request, &lead.phone, &outcome.map_err(RequestError::from)?).into())
+        let outcome = outcome.map_err(RequestError::from)?;
+        if let Resent::Sent { .. } = outcome {
+            console::note_shown(&self.services, &lead.phone, None, permission);
+        }
+        Ok(resent(request, &lead.phone, &outcome).into())
     }
 }
 

@@ -73,8 +73,10 @@ pub enum Action {
     AccountDeactivated,
     /// Staff activated an account.
     AccountActivated,
-    /// Staff opened a page that shows a whole phone number.
+    /// Staff opened a page, or got an answer, that shows a whole phone number.
     PhoneShown,
+    /// Staff got a list that shows whole phone numbers.
+    PhonesShown,
     /// A session was opened with the fixed code of a review number.
     ReviewSignIn,
     /// A prefix was closed: it gets no messages, because too few of its codes are verified or because staff closed
@@ -116,7 +118,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -151,6 +153,7 @@ impl Action {
         Self::AccountDeactivated,
         Self::AccountActivated,
         Self::PhoneShown,
+        Self::PhonesShown,
         Self::ReviewSignIn,
         Self::PrefixClosed,
         Self::PrefixOpened,
@@ -209,6 +212,7 @@ impl Action {
             Self::AccountDeactivated => "account_deactivated",
             Self::AccountActivated => "account_activated",
             Self::PhoneShown => "phone_shown",
+            Self::PhonesShown => "phones_shown",
             Self::ReviewSignIn => "review_sign_in",
             Self::PrefixClosed => "prefix_closed",
             Self::PrefixOpened => "prefix_opened",
@@ -273,7 +277,8 @@ impl Action {
             Self::RoleChanged => &["from", "to", "ended"],
             Self::AccountDeactivated => &["ended"],
             Self::AccountActivated => &[],
-            Self::PhoneShown => &[],
+            Self::PhoneShown => &["number"],
+            Self::PhonesShown => &["list", "accounts", "filters"],
             Self::ReviewSignIn => &["sid", "new_account"],
             Self::PrefixClosed => &["prefix", "country", "sent", "verified", "until"],
             Self::PrefixOpened => &["prefix", "country", "half"],

@@ -117,14 +117,39 @@ fn who_may_do_what_to_whom() {
 }
 
 #[test]
-fn everybody_may_edit_herself_and_nobody_may_switch_or_promote_herself() {
-    for role in ROLES {
-        for opened_by in [OpenedBy::Code, OpenedBy::Password] {
-            let who = signed_in(opened_by, role, role);
-            assert_eq!(may_read(&who, ME).map(ReadPermission::target), Ok(ME));
-            assert_eq!(over(may_edit(&who, ME)), Ok(ROLES.to_vec()), "{role:?}");
-            assert_eq!(over(may_deactivate(&who, ME)), Err(Forbidden), "{role:?}");
-            assert_eq!(over(may_promote(&who, ME)), Err(Forbidden), "{role:?}");
+fn all_users_may_read_their_own_account_and_none_may_switch_or_promote_it() {
+    for then in ROLES {
+        for now in ROLES {
+            for opened_by in [OpenedBy::Code, OpenedBy::Password] {
+                let who = signed_in(opened_by, then, now);
+                assert_eq!(may_read(&who, ME).map(ReadPermission::target), Ok(ME));
+                assert_eq!(over(may_deactivate(&who, ME)), Err(Forbidden), "{then:?} {now:?}");
+                assert_eq!(over(may_promote(&who, ME)), Err(Forbidden), "{then:?} {now:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_below_the_role_of_its_account_does_not_control_it() {
+    let up_to = |role| Ok(ROLES.into_iter().filter(|other| *other <= role).collect::<Vec<Role>>());
+    for then in ROLES {
+        for now in ROLES {
+            for opened_by in [OpenedBy::Code, OpenedBy::Password] {
+                let who = signed_in(opened_by, then, now);
+                let has_all = match opened_by {
+                    OpenedBy::Code => now == Role::User,
+                    OpenedBy::Password | OpenedBy::Console => now <= then,
+                };
+                let (control, edit) =
+                    if has_all { (Ok(()), up_to(now)) } else { (Err(Forbidden), Err(Forbidden)) };
+                assert_eq!(
+                    may_control_own(who.session(), who.account()),
+                    control,
+                    "{opened_by:?} {then:?} {now:?}"
+                );
+                assert_eq!(over(may_edit(&who, ME)), edit, "{opened_by:?} {then:?} {now:?}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use chrono::TimeZone as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{code::base32, *};
-use crate::account::Role;
+use crate::account::{Account, Profile, Role};
 
 const ACCOUNT: Uuid = Uuid::from_u128(7);
 const OTHER: Uuid = Uuid::from_u128(8);
@@ -30,6 +30,38 @@ fn factor(keys: &FactorKeys, last_step: i64) -> Factor {
         failures: 1,
         closed_until: None,
         locked_at: None,
+    }
+}
+
+fn account(role: Role, is_active: bool) -> Account {
+    let profile = Profile {
+        id: Uuid::from_u128(9),
+        name: None,
+        birth_date: None,
+        gender: None,
+        bio: None,
+        location: None,
+        event_interests: vec![],
+        profile_pictures: vec![],
+    };
+    Account {
+        id: ACCOUNT,
+        phone: None,
+        username: None,
+        email: None,
+        first_name: None,
+        last_name: None,
+        claimed_phone: None,
+        has_password: true,
+        role,
+        is_active,
+        profile,
+        device_epoch: 0,
+        is_review: false,
+        former_phone: None,
+        unlinked_at: None,
+        created_at: at(0),
+        updated_at: at(0),
     }
 }
 
@@ -206,6 +238,46 @@ fn a_link_works_once_and_for_its_time() {
     assert_eq!(link.state(at(99)), LinkState::Live);
     assert_eq!(link.state(at(100)), LinkState::Expired);
     assert_eq!(EnrolmentLink { used_at: Some(at(1)), ..link }.state(at(200)), LinkState::Used);
+}
+
+#[test]
+fn a_link_that_the_owner_made_never_passes_for_one_of_an_admin() {
+    let (made_by_admin, own) = (EnrolmentToken::new([200; 32]), EnrolmentToken::own([200; 32]));
+    let path = own.path();
+    let text = path.expose_secret().strip_prefix("/admin/enroll/").unwrap();
+    assert_eq!(EnrolmentToken::parse(text), Some(own.clone()));
+    assert_ne!(own.hash(), made_by_admin.hash());
+    let cut = EnrolmentToken::parse(text.strip_prefix("own-").unwrap()).unwrap();
+    assert_eq!((&cut, cut.hash() == own.hash()), (&made_by_admin, false));
+    for bad in ["own-", "own-x", &format!("own-{text}")] {
+        assert_eq!(EnrolmentToken::parse(bad), None, "{bad}");
+    }
+    // A random part that begins like the prefix has its own length.
+    let alike = format!("own-{}", "A".repeat(39));
+    assert_eq!(
+        EnrolmentToken::parse(&alike).unwrap().path().expose_secret(),
+        format!("/admin/enroll/{alike}")
+    );
+}
+
+#[test]
+fn a_link_works_only_for_staff_and_the_own_one_only_where_the_factor_is_optional() {
+    let (made_by_admin, own) = (EnrolmentToken::new([1; 32]), EnrolmentToken::own([1; 32]));
+    for role in [Role::User, Role::Staff, Role::Admin] {
+        for is_active in [true, false] {
+            for policy in [FactorPolicy::Required, FactorPolicy::Optional] {
+                let account = account(role, is_active);
+                let needs_one = is_active && role > Role::User;
+                assert_eq!(
+                    made_by_admin.may_enrol(&account, policy),
+                    needs_one,
+                    "{role:?} {is_active} {policy:?}"
+                );
+                let expected = needs_one && policy == FactorPolicy::Optional;
+                assert_eq!(own.may_enrol(&account, policy), expected, "{role:?} {is_active} {policy:?}");
+            }
+        }
+    }
 }
 
 #[test]

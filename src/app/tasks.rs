@@ -1,0 +1,75 @@
+//! The background tasks of a server. Each runs for as long as the server, and goes on after an outage of the database.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinHandle,
+    time::{Interval, MissedTickBehavior},
+};
+
+use crate::flows::{Services, blocks, delivery, housekeeping};
+
+/// How often test mode plays the delivery reports that are due.
+const PLAY_EVERY: Duration = Duration::from_millis(250);
+
+/// How often a server reads the blocks again: before the copy is too old for a request.
+const BLOCKS_EVERY: Duration = Duration::from_secs(3);
+
+/// How often a server checks whether messages are due to be counted, and old rows to be removed.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(1);
+
+/// Starts the tasks. Reports are played in test mode only: otherwise the provider sends them.
+pub(super) fn start(services: &Arc<Services>, is_test_mode: bool) -> Vec<JoinHandle<()>> {
+    let mut tasks = vec![
+        tokio::spawn(run_housekeeping(Arc::clone(services))),
+        tokio::spawn(read_blocks(Arc::clone(services))),
+    ];
+    if is_test_mode {
+        tasks.push(tokio::spawn(play_reports(Arc::clone(services))));
+    }
+    tasks
+}
+
+/// Ticks that were missed are not made up for: the next one comes a whole period after a late one.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Plays delivery reports in test mode, which has no provider, for as long as the server runs.
+async fn play_reports(services: Arc<Services>) {
+    let mut interval = every(PLAY_EVERY);
+    loop {
+        interval.tick().await;
+        if let Err(error) = delivery::play(&services).await {
+            tracing::warn!(%error, "test mode: the status of messages could not be recorded");
+        }
+    }
+}
+
+/// Keeps the copy of the blocks fresh, for as long as the server runs, so that requests rarely wait for it.
+async fn read_blocks(services: Arc<Services>) {
+    let mut interval = every(BLOCKS_EVERY);
+    loop {
+        interval.tick().await;
+        // Without the database requests fail and say so in the log.
+        if let Err(error) = blocks::refresh(&services).await {
+            tracing::debug!(%error, "the blocks could not be read again");
+        }
+    }
+}
+
+/// Counts messages and removes old rows, for as long as the server runs.
+async fn run_housekeeping(services: Arc<Services>) {
+    let mut interval = every(HOUSEKEEPING_EVERY);
+    loop {
+        interval.tick().await;
+        if let Err(error) = housekeeping::count_if_due(&services).await {
+            tracing::warn!(%error, "the messages of a day could not be counted");
+        }
+        if let Err(error) = housekeeping::purge_if_due(&services).await {
+            tracing::warn!(%error, "old rows could not be removed");
+        }
+    }
+}
