@@ -141,7 +141,8 @@ on_both! {
                     continue;
                 }
                 assert!(OPEN.contains(&known) != CLOSED.contains(&known), "{known:?} must be in one of the two lists");
-                assert_eq!(CLOSED.contains(&known) && operation["responses"]["403"].is_null(), false, "{known:?} has no 403");
+                let says_so = !operation["responses"]["403"].is_null();
+                assert!(says_so || !CLOSED.contains(&known), "{known:?} has no 403");
             }
         }
     }
