@@ -1,9 +1,11 @@
 //! What the words of rows mean, in the words of people.
 
+use super::figures::grouped;
 use crate::domain::{
     budget::Budget,
     delivery::{Channel, DeliveryStatus, UnreachableReason},
     lead,
+    verdict::unreachable,
 };
 
 /// The name of a channel.
@@ -51,20 +53,9 @@ pub fn status_class(status: DeliveryStatus) -> &'static str {
     }
 }
 
-/// Why a number gets no messages.
-pub fn reason(reason: UnreachableReason) -> &'static str {
-    match reason {
-        UnreachableReason::Invalid => "the number does not exist or cannot be reached",
-        UnreachableReason::NotMobile => "not a mobile number",
-        UnreachableReason::OptedOut => "the user answered STOP to our sender",
-        UnreachableReason::RegionNotAllowed => "its country is not served",
-        UnreachableReason::Blocked => "blocked by the provider or the carrier",
-    }
-}
-
 /// The reason of a failure as the counts of a day name it.
 pub fn failure(name: &str) -> &'static str {
-    name.parse().map_or("the provider gave no reason about the number", reason)
+    name.parse().map_or("the provider gave no reason about the number", unreachable)
 }
 
 /// Why a request for a code was refused, as the counts of a day name it.
@@ -137,7 +128,7 @@ pub fn span(seconds: i64) -> String {
     let (unit, name) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or((1, "second"));
     match seconds / unit {
         1 => name.to_owned(),
-        count => format!("{count} {name}s"),
+        count => format!("{} {name}s", grouped(count)),
     }
 }
 

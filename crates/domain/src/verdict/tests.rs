@@ -29,9 +29,11 @@ fn unknown() -> PhoneFacts {
         country: Some("IN".to_owned()),
         block: None,
         address_block: None,
+        past_block: None,
         not_served: None,
         review_until: None,
         account: None,
+        moved_away: None,
         unlinked_at: None,
         spent: Vec::new(),
         prefix: None,
@@ -79,7 +81,7 @@ fn message(status: DeliveryStatus) -> MessageFacts {
         created_at: time("04:32:08"),
         accepted_at: Some(time("04:32:08")),
         reason: None,
-        error_code: None,
+        cause: None,
         blame: None,
     }
 }
@@ -101,10 +103,10 @@ fn sent(message: MessageFacts) -> PhoneFacts {
 
 fn refused_by_provider(
     reason: Option<UnreachableReason>,
-    error_code: Option<i64>,
+    cause: Option<&'static str>,
     blame: Option<Blame>,
 ) -> MessageFacts {
-    MessageFacts { reason, error_code, blame, accepted_at: None, ..message(DeliveryStatus::Failed) }
+    MessageFacts { reason, cause, blame, accepted_at: None, ..message(DeliveryStatus::Failed) }
 }
 
 fn delivered() -> PhoneFacts {
@@ -370,9 +372,75 @@ fn other_things_that_happened_last() {
             "signed_out",
             "The user was signed out at 10:10:00: an old token of the app came back.",
         ),
+        (
+            account(happened(What::MovedHere)),
+            "moved_here",
+            "Staff moved an account to this number at 10:10:00, which ended all of its sessions.",
+        ),
         (deleted, "recently_deleted", "The account was just deleted, so no new code is sent until 10:15:10."),
         (happened(What::AccountDeleted), "account_deleted", "The user deleted the account at 10:10:00."),
     ]);
+}
+
+#[test]
+fn blocks_that_are_over() {
+    let over = |part| Some(PastBlock { part, ended_at: time("04:44:00") });
+    let id = Some(uuid::Uuid::nil());
+    check(vec![
+        (
+            PhoneFacts { past_block: over(BlockedPart::Number), ..happened(What::Blocked(id)) },
+            "block_over",
+            "Staff blocked this number at 10:10:00, which ended its codes and sessions. The block ended at 10:14:00.",
+        ),
+        (
+            happened(What::Blocked(id)),
+            "block_over",
+            "Staff blocked this number at 10:10:00, which ended its codes and sessions. The block is over.",
+        ),
+        (
+            PhoneFacts { past_block: over(BlockedPart::Prefix), ..happened(What::RefusedByBlock(id)) },
+            "refused_by_block",
+            "The last request was refused at 10:10:00, because staff had blocked all numbers that begin like this \
+             one. The block ended at 10:14:00.",
+        ),
+        (
+            happened(What::RefusedByBlock(None)),
+            "refused_by_block",
+            "The last request was refused at 10:10:00, because staff had blocked the number or the network. The \
+             block is over.",
+        ),
+    ]);
+}
+
+#[test]
+fn an_account_that_moved_to_another_number() {
+    let moved = |is_by_staff, is_deleted| MovedAway { at: time("04:40:00"), is_by_staff, is_deleted };
+    let left = |what, moved| PhoneFacts { moved_away: Some(moved), ..happened(what) };
+    let staff = "Staff moved the account of this number to another number at 10:10:00.";
+    let user = "The user moved the account of this number to another number at 10:10:00.";
+    check(vec![
+        (left(What::MovedAway, moved(true, false)), "moved_away", staff),
+        (left(What::MovedAway, moved(false, false)), "moved_away", user),
+        // The app tries the old number: signing up there would open a second account.
+        (left(What::NoAccount, moved(true, false)), "moved_away", staff),
+        (left(What::RightCodeNoAccount, moved(true, false)), "moved_away", staff),
+        (PhoneFacts { last: None, ..left(What::NoAccount, moved(true, false)) }, "moved_away", staff),
+        (
+            left(What::MovedAway, moved(false, true)),
+            "moved_away",
+            "The user moved the account of this number to another number at 10:10:00, and it was deleted since.",
+        ),
+        // Another account has the number since.
+        (
+            PhoneFacts { account: with_account().account, ..left(What::SignedIn, moved(true, false)) },
+            "verified",
+            "The right code was entered at 10:10:00.",
+        ),
+    ]);
+    for (is_deleted, may) in [(false, false), (true, true)] {
+        let case = judge(&left(What::MovedAway, moved(true, is_deleted))).case;
+        assert_eq!((case.may_send(), case.may_verify()), (may, may), "{is_deleted}");
+    }
 }
 
 #[test]
