@@ -113,7 +113,7 @@ fn messages_on_their_way_and_at_their_end() {
             "undelivered",
             "The SMS was not delivered, as reported at 10:02:09: the number is not in use.",
         ),
-        (delivered(), "delivered_not_entered", "Delivered at 10:02:09, and no code was entered since."),
+        (delivered(), "delivered_not_entered", DELIVERED),
     ]);
 }
 
@@ -127,7 +127,7 @@ fn codes_that_were_entered_or_have_expired() {
         (with_code(wrong(1)), "wrong_code", "A wrong code was entered at 10:03:00; 2 guesses are left."),
         (with_code(wrong(2)), "wrong_code", "A wrong code was entered at 10:03:00; 1 guess is left."),
         // It was sent again since.
-        (with_code(before), "delivered_not_entered", "Delivered at 10:02:09, and no code was entered since."),
+        (with_code(before), "delivered_not_entered", DELIVERED),
         (
             with_code(wrong(3)),
             "guesses_used_up",
