@@ -16,7 +16,6 @@ use crate::{
         keyset::{Count, Cursor, Page},
         messages::{Details, Filter, FilterProblem, Listed, country_of},
         statistics::micros,
-        verdict::unreachable,
     },
     flows::delivery::meaning,
     store,
@@ -102,7 +101,7 @@ impl Row {
 fn why(message: &Listed) -> Option<String> {
     let code = message.error_code.map(|code| format!("error {code}"));
     let cause = message.error_code.and_then(meaning).map(|meaning| meaning.cause);
-    let words = cause.or_else(|| message.reason.map(unreachable));
+    let words = cause.or_else(|| message.reason.map(terms::reason));
     match (words, code) {
         (Some(words), Some(code)) => Some(format!("{words} ({code})")),
         (Some(words), None) => Some(words.to_owned()),

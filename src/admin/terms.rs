@@ -5,8 +5,10 @@ use crate::domain::{
     budget::Budget,
     delivery::{Channel, DeliveryStatus, UnreachableReason},
     lead,
-    verdict::unreachable,
 };
+
+/// Why a number gets no messages, in the words of the phone page.
+pub use crate::domain::verdict::unreachable as reason;
 
 /// The name of a channel.
 pub fn channel(channel: Channel) -> &'static str {
@@ -55,7 +57,7 @@ pub fn status_class(status: DeliveryStatus) -> &'static str {
 
 /// The reason of a failure as the counts of a day name it.
 pub fn failure(name: &str) -> &'static str {
-    name.parse().map_or("the provider gave no reason about the number", unreachable)
+    name.parse().map_or("the provider gave no reason about the number", reason)
 }
 
 /// Why a request for a code was refused, as the counts of a day name it.

@@ -154,6 +154,19 @@ async fn find_left(
     Ok(Some((entry.clone(), store::accounts::find_by_id(&services.store, id).await?)))
 }
 
+/// Whether the phone got another account after this entry.
+fn is_used_since(rows: &Rows, left: &Entry) -> bool {
+    let since = rows.entries.iter().take_while(|entry| entry.id != left.id);
+    let opens = [
+        Action::SignedIn,
+        Action::PhoneChanged,
+        Action::PhoneMoved,
+        Action::LeadVerifiedByStaff,
+        Action::AccountDeleted,
+    ];
+    since.into_iter().any(|entry| opens.iter().any(|action| entry.action == action.as_str()))
+}
+
 /// The blocks that apply, and the one that the newest entry is about.
 struct BlocksOfLast<'a> {
     /// Of the phone.
@@ -196,11 +209,13 @@ async fn facts(
             Listed::Yes(_) | Listed::No | Listed::Ended => None,
         },
         account: rows.account.as_ref().map(|account| AccountFacts { is_active: account.is_active, is_stale }),
-        moved_away: rows.left.as_ref().map(|(entry, account)| MovedAway {
-            at: entry.at,
-            is_by_staff: entry.is_by_staff(),
-            is_deleted: account.is_none(),
-        }),
+        moved_away: rows.left.as_ref().filter(|(entry, _)| !is_used_since(rows, entry)).map(
+            |(entry, account)| MovedAway {
+                at: entry.at,
+                is_by_staff: entry.is_by_staff(),
+                is_deleted: account.is_none(),
+            },
+        ),
         unlinked_at: rows.former.as_ref().and_then(|former| former.unlinked_at),
         spent: if services.budgets.is_on { rows.limits.spent.clone() } else { Vec::new() },
         prefix: closed_prefix(services, rows, is_known),

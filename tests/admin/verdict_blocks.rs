@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     browser::{Browser, PASSWORD, new_account},
-    desk::{Desk, clock},
+    desk::{Desk, clock, until},
     on_both,
     support::{Answer, OTHER_PHONE, PHONE, TestServer},
 };
@@ -56,16 +56,21 @@ on_both! {
             ("country", "IN", "blocked_by_staff", "all numbers of this country"),
             ("address", ADDRESS, "address_blocked_by_staff", "the address that the last request came from"),
         ] {
+            // Each at its own moment, so that their order is known.
+            server.advance(1);
+            let end = until(&server, 5 * 3600);
             let made = admin.block(&server, kind, value, Some(5)).await;
+            server.advance(1);
+            let asked_at = clock(&server);
             let refused = server.from(ADDRESS).signup(PHONE).await;
             assert!(!refused.status.is_success(), "{}", refused.text);
-            let page = desk.sees(&server, PHONE, code, &format!("Staff blocked {what} until 19:57.")).await;
+            let page = desk.sees(&server, PHONE, code, &format!("Staff blocked {what} {end}.")).await;
             page.assert_has("Why it is blocked").assert_has("a chargeback").assert_has("T-7").assert_has("by boss");
             assert!(page.links().iter().all(|link| !link.starts_with("/admin/blocks/")), "staff may not open it");
+            server.advance(1);
             admin.end(&server, &made).await;
             let over = format!(
-                "The last request was refused at {}, because staff had blocked {what}. The block ended at {}.",
-                clock(&server),
+                "The last request was refused at {asked_at}, because staff had blocked {what}. The block ended at {}.",
                 clock(&server)
             );
             let page = desk.sees(&server, PHONE, "refused_by_block", &over).await;
@@ -102,7 +107,7 @@ on_both! {
             clock(&server)
         );
         let page = desk.sees(&server, PHONE, "block_over", &sentence).await;
-        page.assert_has("Staff blocked this number. by boss").assert_has("Staff ended the block of this number. by boss");
+        page.assert_has("Staff blocked this number. – by boss").assert_has("Staff ended the block of this number. – by boss");
         server.get_as(&user.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
         server.verify_login(PHONE, &old_code).await.assert_error(400, "otp_expired");
         // What happens next is what counts.
@@ -138,7 +143,7 @@ on_both! {
         let path = format!("/api/admin/phones/{PHONE}/resend");
         server.send_as(&token, Method::POST, &path, json!({})).await.assert_error(400, "phone_unreachable");
         let page = desk.page(&server, PHONE).await;
-        page.assert_has("Staff wanted to send a code. It was refused: staff had blocked the number or the network. by staff");
+        page.assert_has("Staff wanted to send a code. It was refused: staff had blocked the number or the network. – by staff");
         assert!(!page.text().contains("Staff had a code sent"), "{}", page.text());
         // The account of another number is disabled.
         server.sign_in(OTHER_PHONE).await;
@@ -146,7 +151,7 @@ on_both! {
         let path = format!("/api/admin/phones/{OTHER_PHONE}/resend");
         server.send_as(&token, Method::POST, &path, json!({})).await.assert_error(403, "account_disabled");
         let page = desk.page(&server, OTHER_PHONE).await;
-        page.assert_has("Staff wanted to send a code. It was refused: the account is disabled. by staff");
+        page.assert_has("Staff wanted to send a code. It was refused: the account is disabled. – by staff");
     }
 
     async fn the_user_changed_to_another_number(server: TestServer) {
@@ -192,6 +197,7 @@ on_both! {
         let page = browser.get(&path).await;
         let page = browser.submit(&page, &path, &[("phone", OTHER_PHONE), ("reason", "lost_sim")]).await;
         let code = server.last_code_for(OTHER_PHONE);
+        server.advance(5);
         browser.submit(&page, &format!("{path}/code"), &[("code", &code)]).await.assert_has("The user has the new number");
         let at = clock(&server);
         let sentence = format!("Staff moved the account of this number to another number at {at}.");

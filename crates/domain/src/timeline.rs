@@ -129,24 +129,25 @@ const OUTCOME_WITHIN: Duration = Duration::minutes(2);
 /// see. That staff asked for a code, and that it was refused, is one line.
 #[must_use]
 pub fn of_audit(entries: &[Entry]) -> Vec<TimelineEntry> {
-    let mut lines = Vec::new();
-    let mut told: Vec<Uuid> = Vec::new();
+    // Each outcome belongs to the first of the entries that it can belong to.
+    let mut outcomes: Vec<(Uuid, &Entry)> = Vec::new();
     for entry in entries.iter().rev() {
-        let outcome = outcome_of_resend(entries, entry, &told);
-        if told.contains(&entry.id) {
-            continue;
-        }
-        let Some((action, (text, tone))) = words::tell(entry, outcome) else { continue };
-        told.extend(outcome.map(|outcome| outcome.id));
+        let outcome = outcome_of_resend(entries, entry, &outcomes);
+        outcomes.extend(outcome.map(|outcome| (entry.id, outcome)));
+    }
+    let is_own_line = |entry: &&Entry| outcomes.iter().all(|(_, outcome)| outcome.id != entry.id);
+    let tell = |entry: &Entry| {
+        let outcome = outcomes.iter().find(|(of, _)| *of == entry.id).map(|(_, outcome)| *outcome);
+        let (action, (text, tone)) = words::tell(entry, outcome)?;
         let staff = entry.actor_id.filter(|_| entry.is_by_staff());
         let line = line(entry.at, action.as_str(), text, tone, (4, entry.id));
-        lines.push(TimelineEntry { address: entry.address.clone(), staff, ..line });
-    }
-    lines
+        Some(TimelineEntry { address: entry.address.clone(), staff, ..line })
+    };
+    entries.iter().filter(is_own_line).filter_map(tell).collect()
 }
 
-/// What became of the code that staff asked for, if `entry` says that they did. The same member of staff wrote it, next.
-fn outcome_of_resend<'a>(entries: &'a [Entry], entry: &Entry, told: &[Uuid]) -> Option<&'a Entry> {
+/// What became of the code that staff asked for, if `entry` says that they did. It is by the same member of staff.
+fn outcome_of_resend<'a>(entries: &'a [Entry], entry: &Entry, known: &[(Uuid, &Entry)]) -> Option<&'a Entry> {
     const OUTCOMES: [Action; 3] = [Action::CodeSent, Action::CodeNotSent, Action::CodeRefused];
     if entry.action != Action::CodeResentByStaff.as_str() {
         return None;
@@ -157,7 +158,7 @@ fn outcome_of_resend<'a>(entries: &'a [Entry], entry: &Entry, told: &[Uuid]) -> 
             && (&found.actor_kind, found.actor_id) == (&entry.actor_kind, entry.actor_id)
             && found.at >= entry.at
             && found.at - entry.at <= OUTCOME_WITHIN
-            && !told.contains(&found.id)
+            && known.iter().all(|(_, outcome)| outcome.id != found.id)
     };
     entries.iter().rev().find(is_outcome)
 }

@@ -30,7 +30,7 @@ fn entry(number: u128, action: Action, actor: Actor, detail: &str) -> Entry {
 
 fn texts(mut entries: Vec<Entry>) -> Vec<String> {
     entries.reverse();
-    of_audit(&entries).into_iter().map(|line| line.text).collect()
+    of_audit(&entries).into_iter().rev().map(|line| line.text).collect()
 }
 
 #[test]
