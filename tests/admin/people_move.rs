@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use sea_orm::ConnectionTrait;
 
 use crate::{
+    blocks::make,
     browser::{Browser, Page, new_account},
     on_both,
     support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, wait_until, wrong},
@@ -155,7 +156,7 @@ on_both! {
         server.advance(60);
         let blocks = browser.get("/admin/blocks").await;
         let values = [("kind", "phone"), ("value", PHONE), ("reason", "a chargeback")];
-        browser.submit(&blocks, "/admin/blocks", &values).await.assert_has("is blocked");
+        make(&browser, &blocks, &values).await.assert_has("is blocked");
         let says = "The number of this account is blocked, so the account cannot move";
         // Before the admin begins, with a form from before the block, and with a code from before the block.
         let asked = browser.get(&path(&user.user_id)).await;
@@ -175,7 +176,7 @@ on_both! {
         finish(&browser, &user.user_id, &page, &code).await.assert_has("The user has the new number");
         let blocks = browser.get("/admin/blocks").await;
         let values = [("kind", "phone"), ("value", PHONE), ("reason", "a chargeback")];
-        browser.submit(&blocks, "/admin/blocks", &values).await.assert_has("is blocked");
+        make(&browser, &blocks, &values).await.assert_has("is blocked");
         start(&browser, &user.user_id, PHONE).await.assert_status(409).assert_has("The new number is blocked");
     }
 
