@@ -120,7 +120,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,

@@ -69,6 +69,7 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         | Action::RecoveryCodeUsed
         | Action::RegistrationRefused
         | Action::PhoneShown
+        | Action::PhonesShown
         | Action::PrefixClosed
         | Action::PrefixOpened
         | Action::PrefixHeldOpen
