@@ -16,6 +16,9 @@ mod modules;
 #[path = "architecture/source.rs"]
 mod source;
 #[cfg(test)]
+#[path = "architecture/verdicts.rs"]
+mod verdicts;
+#[cfg(test)]
 mod dependencies {
     use std::path::Path;
 

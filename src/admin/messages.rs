@@ -97,10 +97,11 @@ impl Row {
     }
 }
 
-/// Why a message failed, in words.
+/// Why a message failed, in the words of the phone page.
 fn why(message: &Listed) -> Option<String> {
     let code = message.error_code.map(|code| format!("error {code}"));
-    let words = message.reason.map(terms::reason).or_else(|| message.error_code.and_then(meaning));
+    let cause = message.error_code.and_then(meaning).map(|meaning| meaning.cause);
+    let words = cause.or_else(|| message.reason.map(terms::reason));
     match (words, code) {
         (Some(words), Some(code)) => Some(format!("{words} ({code})")),
         (Some(words), None) => Some(words.to_owned()),
@@ -158,7 +159,8 @@ struct Message {
     status: &'static str,
     class: &'static str,
     why: Option<String>,
-    hint: Option<&'static str>,
+    /// What the operator can do about the failure.
+    cure: Option<&'static str>,
     facts: Vec<(&'static str, String)>,
     steps: Vec<Step>,
 }
@@ -182,7 +184,7 @@ async fn show(visit: Visit<Staff>) -> PageResult {
         status: terms::status(message.status),
         class: terms::status_class(message.status),
         why: why(message),
-        hint: message.error_code.and_then(meaning),
+        cure: message.error_code.and_then(meaning).and_then(|meaning| meaning.cure),
         facts: facts(&details),
         steps: steps(&details, &layout),
         layout,

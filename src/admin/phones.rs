@@ -1,20 +1,26 @@
 //! The phone page: why a user is not signed in, what to tell them, what staff can do, and what happened. It exists for every
 //! phone, also for an unknown one.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 use percent_encoding::percent_decode_str;
 use poem::http::StatusCode;
+use uuid::Uuid;
 
-use super::{Console, Form, Layout, Notice, PageResult, Section, Staff, Visit, search, terms};
+use super::{
+    Console, Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, figures::grouped, search,
+    terms,
+};
 use crate::{
     domain::{
         account::Account,
+        block::{Block, Target},
         budget::{Budget, Prefix, PrefixName, Spent},
         lead::Lead,
         phone::PhoneNumber,
+        roles,
         timeline::{TimelineEntry, Tone},
         verdict::{Case, Limit, Verdict, by_channel},
     },
@@ -24,6 +30,7 @@ use crate::{
         phone_report::{self, PhoneReport},
         prefixes, resend, unlock,
     },
+    store::{self, users::Called},
 };
 
 /// How often the page looks for news while a message is under way, in seconds.
@@ -51,7 +58,10 @@ struct PhonePage {
     timeline: Vec<Line>,
     account: Option<Account>,
     former: Option<Account>,
-    lead: Option<Lead>,
+    /// The account that left the number for another one, and when.
+    mover: Option<(Account, DateTime<Utc>)>,
+    block: Option<BlockCard>,
+    lead: Option<LeadCard>,
     limits: Vec<LimitRow>,
     prefix: Option<Prefix>,
     /// The buttons that send a code: the word and the text of each channel.
@@ -66,25 +76,54 @@ struct PhonePage {
     shown: String,
 }
 
+/// The block that applies, as staff may read it. Only admins open the page of a block.
+struct BlockCard {
+    block: Block,
+    made_by: String,
+    href: Option<String>,
+}
+
+impl BlockCard {
+    fn what(&self) -> String {
+        let value = self.block.target.value();
+        match self.block.target {
+            Target::Phone(_) => "this number".to_owned(),
+            Target::Prefix(_) => format!("all numbers that begin with {value}"),
+            Target::Country(_) => format!("all numbers of this country ({value})"),
+            Target::Address(_) => format!("the network of the last request ({value})"),
+        }
+    }
+}
+
+struct LeadCard {
+    lead: Lead,
+    state: &'static str,
+    requests: String,
+}
+
 /// A line of the timeline.
 struct Line {
     class: &'static str,
     entry: TimelineEntry,
+    /// The member of staff who did it: the name and the page.
+    by: Option<(String, String)>,
 }
 
 /// A limit that is used, as the table shows it.
 struct LimitRow {
     name: String,
     network: Option<String>,
-    used: i64,
-    most: i64,
+    used: String,
+    most: String,
     is_spent: bool,
     until: Option<DateTime<Utc>>,
 }
 
 impl PhonePage {
-    fn new(services: &Services, layout: Layout, report: PhoneReport, shown: String) -> Self {
-        let PhoneReport { phone, verdict, timeline, account, former, lead, limits } = report;
+    fn new(visit: &Visit<Staff>, report: PhoneReport, staff: &[Called], shown: String) -> Self {
+        let (services, is_admin) = (visit.services(), visit.is_admin());
+        let PhoneReport { phone, verdict, timeline, account, former, mover, block, lead, limits } = report;
+        let layout = visit.layout(phone.full(), Section::None);
         let channels = services.channels.on.iter().filter(|_| verdict.case.may_send());
         let closed = limits.prefix.as_ref().is_some_and(|prefix| prefix.closed_until.is_some());
         let is_prefix = matches!(verdict.case, Case::Limited(Limit::PrefixClosed { .. }, _));
@@ -93,29 +132,48 @@ impl PhonePage {
             number: phone.full().to_owned(),
             is_locked: limits.spent.iter().any(Spent::is_lock),
             opens_prefix: is_prefix || closed,
-            may_verify: account.is_none() && !matches!(verdict.case, Case::Stopped(_)),
+            may_verify: account.is_none() && verdict.case.may_verify(),
             refresh: verdict.case.is_under_way().then_some(REFRESH_SECONDS),
             limits: limits.spent.into_iter().map(limit_row).collect(),
             prefix: limits.prefix,
             channels: channels.map(|channel| (channel.as_str(), by_channel(*channel))).collect(),
-            timeline: timeline.into_iter().map(line).collect(),
+            timeline: timeline.into_iter().map(|entry| line(entry, staff)).collect(),
+            block: block.map(|block| block_card(block, staff, is_admin)),
+            lead: lead.map(lead_card),
             layout,
             shown,
             verdict,
             account,
             former,
-            lead,
+            mover,
         }
     }
 }
 
-fn line(entry: TimelineEntry) -> Line {
+/// What a member of staff is called. An account that was deleted has no name.
+fn called(staff: &[Called], id: Uuid) -> String {
+    let found = staff.iter().find(|called| called.id == id);
+    found.and_then(|called| called.name.clone()).unwrap_or_else(|| "a member of staff".to_owned())
+}
+
+fn block_card(block: Block, staff: &[Called], is_admin: bool) -> BlockCard {
+    let made_by = block.made_by.map_or_else(|| "the command line".to_owned(), |id| called(staff, id));
+    let href = is_admin.then(|| format!("/admin/blocks/{}", block.id));
+    BlockCard { block, made_by, href }
+}
+
+fn lead_card(lead: Lead) -> LeadCard {
+    LeadCard { state: terms::lead_state(lead.state), requests: grouped(lead.requests), lead }
+}
+
+fn line(entry: TimelineEntry, staff: &[Called]) -> Line {
     let class = match entry.tone {
         Tone::Good => "good",
         Tone::Bad => "bad",
         Tone::Plain => "plain",
     };
-    Line { class, entry }
+    let by = entry.staff.map(|id| (called(staff, id), format!("/admin/people/{id}")));
+    Line { class, entry, by }
 }
 
 fn limit_row(spent: Spent) -> LimitRow {
@@ -126,7 +184,7 @@ fn limit_row(spent: Spent) -> LimitRow {
         }
         Some(_) | None => terms::limit(budget).to_owned(),
     };
-    LimitRow { name, network, used, most, is_spent, until }
+    LimitRow { name, network, used: grouped(used), most: grouped(most), is_spent, until }
 }
 
 async fn show(visit: Visit<Staff>) -> PageResult {
@@ -136,8 +194,7 @@ async fn show(visit: Visit<Staff>) -> PageResult {
     let report = phone_report::report(visit.services(), &phone, &visit.permission()).await?;
     let account = report.account.as_ref().map(|account| account.id);
     let shown = console::note_page_opened(visit.services(), visit.who(), &phone, account, visit.permission());
-    let layout = visit.layout(phone.full(), Section::None);
-    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report, shown))
+    page(&visit, report, shown).await
 }
 
 /// The same page for the script that refreshes it. With the token of a page that was opened a short time ago it is not recorded
@@ -157,8 +214,17 @@ async fn live(visit: Visit<Staff>) -> PageResult {
         &token,
         visit.permission(),
     );
-    let layout = visit.layout(phone.full(), Section::None);
-    visit.page(StatusCode::OK, &PhonePage::new(visit.services(), layout, report, shown))
+    page(&visit, report, shown).await
+}
+
+async fn page(visit: &Visit<Staff>, report: PhoneReport, shown: String) -> PageResult {
+    let services = visit.services();
+    let permission = roles::may_list(visit.who()).map_err(|_| PageError::Forbidden)?;
+    let of_timeline = report.timeline.iter().filter_map(|entry| entry.staff);
+    let of_block = report.block.as_ref().and_then(|block| block.made_by);
+    let staff: BTreeSet<Uuid> = of_timeline.chain(of_block).collect();
+    let staff = store::users::list_called(&services.store, &permission, staff).await?;
+    visit.page(StatusCode::OK, &PhonePage::new(visit, report, &staff, shown))
 }
 
 async fn resend(visit: Visit<Staff>, form: Form) -> PageResult {

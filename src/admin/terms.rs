@@ -1,10 +1,14 @@
 //! What the words of rows mean, in the words of people.
 
+use super::figures::grouped;
 use crate::domain::{
     budget::Budget,
     delivery::{Channel, DeliveryStatus, UnreachableReason},
     lead,
 };
+
+/// Why a number gets no messages, in the words of the phone page.
+pub use crate::domain::verdict::unreachable as reason;
 
 /// The name of a channel.
 pub fn channel(channel: Channel) -> &'static str {
@@ -48,17 +52,6 @@ pub fn status_class(status: DeliveryStatus) -> &'static str {
         DeliveryStatus::Undelivered | DeliveryStatus::Failed => "badge bad",
         DeliveryStatus::Unknown => "badge warn",
         DeliveryStatus::Pending | DeliveryStatus::Queued | DeliveryStatus::Sent => "badge",
-    }
-}
-
-/// Why a number gets no messages.
-pub fn reason(reason: UnreachableReason) -> &'static str {
-    match reason {
-        UnreachableReason::Invalid => "the number does not exist or cannot be reached",
-        UnreachableReason::NotMobile => "not a mobile number",
-        UnreachableReason::OptedOut => "the user answered STOP to our sender",
-        UnreachableReason::RegionNotAllowed => "its country is not served",
-        UnreachableReason::Blocked => "blocked by the provider or the carrier",
     }
 }
 
@@ -137,7 +130,7 @@ pub fn span(seconds: i64) -> String {
     let (unit, name) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or((1, "second"));
     match seconds / unit {
         1 => name.to_owned(),
-        count => format!("{count} {name}s"),
+        count => format!("{} {name}s", grouped(count)),
     }
 }
 

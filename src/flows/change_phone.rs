@@ -196,6 +196,9 @@ async fn set_phone(
     let old_hash = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
     let event = event.with_known("old_phone", account.phone.as_ref());
     services.audit.note(event.with_known("old_phone_mark", old_hash.as_ref()), now);
+    if let Some(old) = &account.phone {
+        services.audit.note(Event::by_owner(Action::PhoneLeft, user_id).phone(old).from(from), now);
+    }
     if let Some(old_id) = unlinked {
         recycled::note(services, phone, (old_id, user_id), from, now);
     }

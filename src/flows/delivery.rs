@@ -17,7 +17,7 @@ use crate::{
         otp::ChallengeKey,
         phone::PhoneNumber,
     },
-    sms::{self, Report, ReportOf, SendError},
+    sms::{self, Meaning, Report, ReportOf, SendError},
     store::{
         self, Store,
         messages::{StatusUpdate, Which},
@@ -37,9 +37,9 @@ pub enum Reported {
     Forged,
 }
 
-/// What a code of the provider means, for staff. `None` for a code that is not known.
+/// What a code of the provider means, as rows keep it. `None` for a code that is not known.
 #[must_use]
-pub fn meaning(code: i64) -> Option<&'static str> {
+pub fn meaning(code: i64) -> Option<Meaning> {
     sms::meaning(u32::try_from(code).ok()?)
 }
 

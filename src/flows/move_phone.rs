@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
@@ -22,6 +23,7 @@ use crate::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event, Fact},
+        block::Block,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
         phone_move::Grounds,
@@ -62,6 +64,8 @@ pub enum MoveRefused {
     StaffAccount,
     /// The account is deactivated.
     Deactivated,
+    /// The number that the account has is blocked, by the block with this id. Otherwise a user could leave the block behind.
+    Blocked(Uuid),
     /// The account has this number already.
     Own,
     /// Another account has it.
@@ -79,8 +83,7 @@ pub async fn request_code(
 ) -> Result<MoveRequested, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        let found = store::users::find(&services.store, permission.read_permission()).await?;
-        if let Err(refused) = may_move(found.map(|user| user.account).as_ref(), &phone) {
+        if let Err(refused) = find_movable(&services, permission, &phone, now).await? {
             return Ok(MoveRequested::Refused(refused));
         }
         let used_after = services.used_after(now);
@@ -117,9 +120,8 @@ pub async fn verify(
 ) -> Result<Moved, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        let found = store::users::find(&services.store, permission.read_permission()).await?;
-        let account = match may_move(found.map(|user| user.account).as_ref(), &phone) {
-            Ok(account) => account.clone(),
+        let account = match find_movable(&services, permission, &phone, now).await? {
+            Ok(account) => account,
             Err(refused) => return Ok(Moved::Refused(refused)),
         };
         let key = ChallengeKey::move_phone(&phone, permission.target());
@@ -139,13 +141,42 @@ pub async fn verify(
     .await
 }
 
-/// Whether this account may get this number, apart from other accounts.
-fn may_move<'a>(account: Option<&'a Account>, phone: &PhoneNumber) -> Result<&'a Account, MoveRefused> {
+/// The block of the number that this account has. While it applies the account is not moved.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find_block(services: &Services, account: &Account) -> Result<Option<Block>, Error> {
+    let now = services.clock.now();
+    Ok(store::blocks::find_live_of_phone(&services.store, account.phone.as_ref(), now).await?)
+}
+
+/// The account, if it may get this number.
+async fn find_movable(
+    services: &Services,
+    permission: AccountPermission,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<Result<Account, MoveRefused>, Error> {
+    let db = &services.store;
+    let account = store::users::find(db, permission.read_permission()).await?.map(|user| user.account);
+    let old = account.as_ref().and_then(|account| account.phone.as_ref());
+    let block = store::blocks::find_live_of_phone(db, old, now).await?;
+    Ok(may_move(account.as_ref(), block.as_ref(), phone).cloned())
+}
+
+/// Whether this account may get this number, apart from other accounts. `block` is the block of its present number.
+fn may_move<'a>(
+    account: Option<&'a Account>,
+    block: Option<&Block>,
+    phone: &PhoneNumber,
+) -> Result<&'a Account, MoveRefused> {
     let account = account.ok_or(MoveRefused::NotFound)?;
     if account.role != Role::User {
         Err(MoveRefused::StaffAccount)
     } else if !account.is_active {
         Err(MoveRefused::Deactivated)
+    } else if let Some(block) = block {
+        Err(MoveRefused::Blocked(block.id))
     } else if account.phone.as_ref() == Some(phone) {
         Err(MoveRefused::Own)
     } else {
@@ -181,8 +212,11 @@ async fn set_phone(
     }
     let unlinked = recycled::unlink(services, &txn, phone, now).await?;
     let claimed = store::owners::claim(&txn, user_id).await?;
-    // Checked again: the account can have changed since it was read.
-    let account = match may_move(claimed.as_ref(), phone) {
+    // Checked again: the account can have changed since it was read, and its number can have been blocked. A block holds the
+    // account too, so it is either seen here, or finds the account moved.
+    let old = claimed.as_ref().and_then(|account| account.phone.as_ref());
+    let block = store::blocks::find_live_of_phone(&txn, old, now).await?;
+    let account = match may_move(claimed.as_ref(), block.as_ref(), phone) {
         Ok(account) => account,
         Err(why) => return refused(why),
     };
@@ -194,6 +228,10 @@ async fn set_phone(
     let ended = store::sessions::close_all(&txn, user_id, None, now).await?;
     let event = moved_event(services, permission, account, grounds, phone, ended);
     services.audit.write(&txn, event, now).await?;
+    if let Some(old) = &account.phone {
+        let left = Event::new(Action::PhoneLeft, permission.actor()).about(account.id).phone(old);
+        services.audit.write(&txn, left.from(permission.from()), now).await?;
+    }
     txn.commit().await?;
     if let Some(old_id) = unlinked {
         recycled::note(services, phone, (old_id, user_id), from, now);

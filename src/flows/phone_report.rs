@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, Services, blocks, budget, unlock};
+use super::{Error, Services, blocks, budget, delivery::meaning, unlock};
 use crate::{
     domain::{
         access::Session,
@@ -16,16 +16,17 @@ use crate::{
         lead::Lead,
         otp::{Challenge, Purpose},
         phone::PhoneNumber,
+        pseudonym::Pseudonym,
         review::Listed,
         roles::StaffPermission,
         sent_message::SentMessage,
         timeline::{self, TimelineEntry},
         verdict::{
             self, AccountFacts, Blame, BlockedPart, ClosedPrefix, CodeFacts, Happened, MessageFacts,
-            PhoneFacts, StaffBlock, Verdict, last_happened,
+            MovedAway, PastBlock, PhoneFacts, StaffBlock, Verdict, last_happened,
         },
     },
-    sms::{self, Mender},
+    sms::Mender,
     store,
 };
 
@@ -45,6 +46,10 @@ pub struct PhoneReport {
     pub account: Option<Account>,
     /// The account that lost the phone because it was unused for too long.
     pub former: Option<Account>,
+    /// The account that left the phone for another number, and when. It still exists.
+    pub mover: Option<(Account, DateTime<Utc>)>,
+    /// The block that applies to the phone, or else to the address of its last request.
+    pub block: Option<Block>,
     /// The lead of the phone.
     pub lead: Option<Lead>,
     /// Its limits and its prefix.
@@ -55,6 +60,10 @@ pub struct PhoneReport {
 struct Rows {
     account: Option<Account>,
     former: Option<Account>,
+    /// The entry that says that an account left the phone, and the account, if it still exists.
+    left: Option<(Entry, Option<Account>)>,
+    /// The blocks that apply or applied to the phone, newest first.
+    blocks: Vec<Block>,
     lead: Option<Lead>,
     limits: unlock::PhoneStatus,
     messages: Vec<SentMessage>,
@@ -74,15 +83,22 @@ pub async fn report(
     services.audit.flush().await?;
     let now = services.clock.now();
     let rows = read(services, phone).await?;
-    let facts = facts(services, phone, &rows, now).await?;
-    let timeline = timeline_of(&rows);
-    let Rows { account, former, lead, limits, .. } = rows;
+    let last = last_happened(&rows.entries);
+    let own = blocks::find(services, phone).await?;
+    let of_address = block_of_address(services, last.as_ref()).await?;
+    let past = past_block(services, last.as_ref(), now).await?;
+    let of_last = BlocksOfLast { own: own.as_ref(), of_address: of_address.as_ref(), past };
+    let facts = facts(services, phone, &rows, last, &of_last, now).await?;
+    let timeline = timeline_of(&rows, now);
+    let Rows { account, former, left, lead, limits, .. } = rows;
     Ok(PhoneReport {
         phone: phone.clone(),
         verdict: verdict::judge(&facts),
         timeline,
         account,
         former,
+        mover: left.and_then(|(entry, account)| Some((account?, entry.at))),
+        block: own.or(of_address),
         lead,
         limits,
     })
@@ -99,9 +115,12 @@ async fn read(services: &Services, phone: &PhoneNumber) -> Result<Rows, Error> {
         entries.extend(store::audit::list_about(db, account.id, MOST).await?);
         sessions = store::sessions::list_last(db, account.id, MOST).await?;
     }
+    entries.retain(|entry| !is_of_another_phone(entry, &hashes));
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.place()));
     entries.dedup_by_key(|entry| entry.id);
     Ok(Rows {
+        left: find_left(services, &entries).await?,
+        blocks: store::blocks::list_covering(db, phone, MOST).await?,
         former: store::accounts::find_by_former_phone(db, phone).await?,
         lead: store::leads::find(db, phone).await?,
         limits: unlock::look(services, phone).await?,
@@ -113,10 +132,56 @@ async fn read(services: &Services, phone: &PhoneNumber) -> Result<Rows, Error> {
     })
 }
 
+/// Whether an entry about the account of the phone says what became of another number of this account.
+fn is_of_another_phone(entry: &Entry, hashes: &[Pseudonym]) -> bool {
+    let is_about_a_number = [Action::PhoneLeft, Action::BlockMade, Action::BlockEnded]
+        .into_iter()
+        .any(|action| entry.action == action.as_str());
+    let is_own =
+        entry.phone_mark.as_ref().is_some_and(|mark| hashes.iter().any(|hash| hash.as_str() == mark));
+    is_about_a_number && !is_own
+}
+
+/// The newest entry that says that an account left the phone, and the account.
+async fn find_left(
+    services: &Services,
+    entries: &[Entry],
+) -> Result<Option<(Entry, Option<Account>)>, Error> {
+    let left = entries.iter().find(|entry| entry.action == Action::PhoneLeft.as_str());
+    let Some((entry, id)) = left.and_then(|entry| Some((entry, entry.user_id?))) else {
+        return Ok(None);
+    };
+    Ok(Some((entry.clone(), store::accounts::find_by_id(&services.store, id).await?)))
+}
+
+/// Whether the phone got another account after this entry.
+fn is_used_since(rows: &Rows, left: &Entry) -> bool {
+    let since = rows.entries.iter().take_while(|entry| entry.id != left.id);
+    let opens = [
+        Action::SignedIn,
+        Action::PhoneChanged,
+        Action::PhoneMoved,
+        Action::LeadVerifiedByStaff,
+        Action::AccountDeleted,
+    ];
+    since.into_iter().any(|entry| opens.iter().any(|action| entry.action == action.as_str()))
+}
+
+/// The blocks that apply, and the one that the newest entry is about.
+struct BlocksOfLast<'a> {
+    /// Of the phone.
+    own: Option<&'a Block>,
+    /// Of the address of the last request.
+    of_address: Option<&'a Block>,
+    past: Option<PastBlock>,
+}
+
 async fn facts(
     services: &Services,
     phone: &PhoneNumber,
     rows: &Rows,
+    last: Option<Happened>,
+    blocks: &BlocksOfLast<'_>,
     now: DateTime<Utc>,
 ) -> Result<PhoneFacts, Error> {
     let is_stale = match (&rows.account, services.used_after(now)) {
@@ -129,13 +194,13 @@ async fn facts(
     let caps = caps(services, phone, is_known, now).await?;
     let hashes = services.otp_keys.phone_hashes(phone);
     let (messages, code) = newest_code(services, rows);
-    let last = last_happened(&rows.entries);
     Ok(PhoneFacts {
         now,
         zone: services.zone,
         country: phone.region().map(|region| region.to_string()),
-        block: blocks::find(services, phone).await?.as_ref().map(staff_block),
-        address_block: address_block(services, last.as_ref()).await?,
+        block: blocks.own.map(staff_block),
+        address_block: blocks.of_address.map(staff_block),
+        past_block: blocks.past,
         not_served: rows.limits.not_served,
         review_until: match services.review.find(phone, now) {
             Listed::Yes(number) if rows.account.as_ref().is_none_or(crate::domain::review::may_open) => {
@@ -144,6 +209,13 @@ async fn facts(
             Listed::Yes(_) | Listed::No | Listed::Ended => None,
         },
         account: rows.account.as_ref().map(|account| AccountFacts { is_active: account.is_active, is_stale }),
+        moved_away: rows.left.as_ref().filter(|(entry, _)| !is_used_since(rows, entry)).map(
+            |(entry, account)| MovedAway {
+                at: entry.at,
+                is_by_staff: entry.is_by_staff(),
+                is_deleted: account.is_none(),
+            },
+        ),
         unlinked_at: rows.former.as_ref().and_then(|former| former.unlinked_at),
         spent: if services.budgets.is_on { rows.limits.spent.clone() } else { Vec::new() },
         prefix: closed_prefix(services, rows, is_known),
@@ -158,25 +230,38 @@ async fn facts(
 }
 
 /// The block of the address that the last request came from.
-async fn address_block(services: &Services, last: Option<&Happened>) -> Result<Option<StaffBlock>, Error> {
+async fn block_of_address(services: &Services, last: Option<&Happened>) -> Result<Option<Block>, Error> {
     let address = last.and_then(|last| last.address.as_deref()).and_then(|address| address.parse().ok());
-    Ok(match address {
-        Some(address) => {
-            let block = blocks::find_of_address(services, ClientAddress::new(address)).await?;
-            block.as_ref().map(staff_block)
-        }
+    match address {
+        Some(address) => blocks::find_of_address(services, ClientAddress::new(address)).await,
+        None => Ok(None),
+    }
+}
+
+/// The block that the newest entry is about, if it is over.
+async fn past_block(
+    services: &Services,
+    last: Option<&Happened>,
+    now: DateTime<Utc>,
+) -> Result<Option<PastBlock>, Error> {
+    let block = match last.and_then(|last| last.what.block()) {
+        Some(id) => store::blocks::find(&services.store, id).await?,
         None => None,
-    })
+    };
+    Ok(block.and_then(|block| Some(PastBlock { part: part(&block), ended_at: block.ended(now)? })))
 }
 
 fn staff_block(block: &Block) -> StaffBlock {
-    let part = match block.target {
+    StaffBlock { part: part(block), until: block.ends_at }
+}
+
+fn part(block: &Block) -> BlockedPart {
+    match block.target {
         Target::Phone(_) => BlockedPart::Number,
         Target::Prefix(_) => BlockedPart::Prefix,
         Target::Country(_) => BlockedPart::Country,
         Target::Address(_) => BlockedPart::Address,
-    };
-    StaffBlock { part, until: block.ends_at }
+    }
 }
 
 /// The prefix, if it is closed to this phone.
@@ -249,19 +334,18 @@ fn message_facts(message: &SentMessage, entries: &[Entry]) -> MessageFacts {
             .reached_at(DeliveryStatus::Queued)
             .or_else(|| message.reached_at(DeliveryStatus::Sent)),
         reason: message.reason,
-        error_code: message.error_code,
+        cause: message.error_code.and_then(meaning).map(|meaning| meaning.cause),
         blame: blame(message, entries),
     }
 }
 
 /// Who can mend the failure of a message: by the provider's code, or by what the audit log says about a refusal without one.
 fn blame(message: &SentMessage, entries: &[Entry]) -> Option<Blame> {
-    let code = message.error_code.and_then(|code| u32::try_from(code).ok());
-    if let Some(mender) = code.and_then(sms::mender) {
-        return Some(match mender {
+    if let Some(meaning) = message.error_code.and_then(meaning) {
+        return Some(match meaning.mender {
             Mender::User => Blame::Number,
             Mender::Operator => Blame::Us,
-            Mender::Nobody => Blame::Passing,
+            Mender::Time => Blame::Passing,
         });
     }
     let (not_sent, delivery_id) = (Action::CodeNotSent.as_str(), message.delivery_id.to_string());
@@ -280,12 +364,13 @@ fn blame(message: &SentMessage, entries: &[Entry]) -> Option<Blame> {
     }
 }
 
-fn timeline_of(rows: &Rows) -> Vec<TimelineEntry> {
+fn timeline_of(rows: &Rows, now: DateTime<Utc>) -> Vec<TimelineEntry> {
     let mut entries = Vec::new();
     for message in &rows.messages {
         entries.extend(timeline::of_message(message, &message_facts(message, &rows.entries)));
     }
-    entries.extend(rows.entries.iter().filter_map(timeline::of_audit));
+    entries.extend(timeline::of_audit(&rows.entries));
+    entries.extend(rows.blocks.iter().flat_map(|block| timeline::of_block(block, now)));
     entries.extend(rows.sessions.iter().filter_map(timeline::of_session));
     timeline::newest_first(entries, usize::try_from(MOST).unwrap_or(usize::MAX))
 }

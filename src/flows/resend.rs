@@ -10,7 +10,7 @@ use super::{
     asked_by::AskedBy,
     blocks,
     code::{self, SendRequest},
-    device, run_to_completion, transaction,
+    destination, device, run_to_completion, transaction,
 };
 use crate::{
     domain::{
@@ -187,20 +187,29 @@ async fn send(
     permission: StaffPermission,
     now: DateTime<Utc>,
 ) -> Result<Resent, Error> {
+    let (of_sign_in, asked_by) = (ChallengeKey::sign_in(phone), AskedBy::Staff(permission));
     let caller = device::find_caller(services, phone, None, now).await?;
+    // All other refusals are recorded where they are found.
+    let refuse = |reason: &'static str| {
+        let event = asked_by.event(Action::CodeRefused).phone(phone);
+        services.audit.note(event.with("purpose", Purpose::SignIn.as_str()).with("reason", reason), now);
+    };
     if caller.account.as_ref().is_some_and(|account| !account.is_active) {
+        refuse("account_disabled");
         return Ok(Resent::Disabled);
     }
     if caller.fixed.is_some() {
+        refuse("review_number");
         return Ok(Resent::ReviewNumber);
     }
     if let Some(reason) = services.destinations.refuses(phone) {
+        destination::refused(services, of_sign_in, asked_by, now);
         return Ok(Resent::NotServed(reason));
     }
-    if blocks::find(services, phone).await?.is_some() {
+    if blocks::refused_code(services, of_sign_in, asked_by, now).await?.is_some() {
         return Ok(Resent::NotServed(UnreachableReason::Blocked));
     }
-    let key = ChallengeKey { holder: pending_holder(services, phone).await?, ..ChallengeKey::sign_in(phone) };
+    let key = ChallengeKey { holder: pending_holder(services, phone).await?, ..of_sign_in };
     let device = match key.holder {
         Some(Holder::Device(id)) => Some(id),
         Some(Holder::Account(_)) | None => None,
@@ -211,7 +220,7 @@ async fn send(
         key,
         source: None,
         preferences: &preferences,
-        asked_by: AskedBy::Staff(permission),
+        asked_by,
         device,
         is_known: device.is_some() || (caller.account.is_some() && !services.hides_accounts),
         is_review: false,

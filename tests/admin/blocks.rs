@@ -21,7 +21,7 @@ async fn id(server: &TestServer) -> String {
 }
 
 /// Sends the form of a new block with these values instead of its own. The form of the filters leads to the same path.
-async fn make(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Page {
+pub async fn make(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Page {
     let form = new_form(page);
     let mut body = form_urlencoded::Serializer::new(String::new());
     let is_given = |key: &str| values.iter().any(|(name, _)| *name == key);

@@ -32,6 +32,7 @@ mod routes;
 mod second_step;
 mod sign_in;
 mod twilio;
+mod verdict_blocks;
 mod verdict_messages;
 mod verdict_refusals;
 mod verdict_sign_ins;

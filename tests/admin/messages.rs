@@ -52,8 +52,8 @@ on_both! {
         for number in [PHONE, OTHER_PHONE, OPTED_OUT, UNKNOWN_HANDSET] {
             assert!(!page.html.contains(&number[1..]), "{number} is in the list");
         }
-        page.assert_has("the user answered STOP to our sender (error 21610)");
-        page.assert_has("the number does not exist or cannot be reached (error 30005)");
+        page.assert_has("the user wrote STOP to our number (error 21610)");
+        page.assert_has("the number is not in use (error 30005)");
         assert_eq!(shown(&browser.server).await, 0);
     }
 
@@ -142,7 +142,7 @@ on_both! {
         let page = browser.get(&messages(&list)[0]).await;
         page.assert_status(200)
             .assert_has(UNKNOWN_HANDSET)
-            .assert_has("The provider's error means: an unknown handset.")
+            .assert_has("the number is not in use (error 30005)")
             .assert_has("The carrier did not deliver it.")
             .assert_has("(after 4.0 s)")
             .assert_has("the provider gave none");

@@ -1,11 +1,13 @@
 //! Moving a user to another phone after a lost SIM card.
 
 use futures_util::future::join_all;
+use sea_orm::ConnectionTrait;
 
 use crate::{
+    blocks::make,
     browser::{Browser, Page, new_account},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestServer, Tokens, wrong},
+    support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, Tokens, wait_until, wrong},
 };
 
 fn path(id: &str) -> String {
@@ -28,12 +30,12 @@ async fn finish(browser: &Browser, id: &str, page: &Page, code: &str) -> Page {
 async fn phone_of(server: &TestServer, id: &str, phone: &str) -> i64 {
     let id = id.replace('-', "");
     let sql = match server.database {
-        crate::support::Database::Postgres => {
+        Database::Postgres => {
             format!(
                 "SELECT COUNT(*) FROM accounts WHERE replace(id::text, '-', '') = '{id}' AND phone = '{phone}'"
             )
         }
-        crate::support::Database::Sqlite => {
+        Database::Sqlite => {
             format!("SELECT COUNT(*) FROM accounts WHERE lower(hex(id)) = '{id}' AND phone = '{phone}'")
         }
     };
@@ -143,6 +145,65 @@ on_both! {
         send("+919876543219", "lost_sim", "").await.assert_status(409).assert_has("Activate it first");
         assert_eq!(server.inbox_of("+919876543219").len(), 0);
         assert_eq!(phone_of(&server, &taken.user_id, OTHER_PHONE).await, 1);
+    }
+
+    async fn a_blocked_number_cannot_be_left(server: TestServer) {
+        let browser = Browser::admin(&server).await;
+        let user = server.sign_in(PHONE).await;
+        let form = browser.get(&path(&user.user_id)).await;
+        let page = start(&browser, &user.user_id, OTHER_PHONE).await;
+        let code = server.last_code_for(OTHER_PHONE);
+        server.advance(60);
+        let blocks = browser.get("/admin/blocks").await;
+        let values = [("kind", "phone"), ("value", PHONE), ("reason", "a chargeback")];
+        make(&browser, &blocks, &values).await.assert_has("is blocked");
+        let says = "The number of this account is blocked, so the account cannot move";
+        // Before the admin begins, with a form from before the block, and with a code from before the block.
+        let asked = browser.get(&path(&user.user_id)).await;
+        asked.assert_status(200).assert_has(says);
+        assert!(asked.forms().iter().all(|form| form.action != path(&user.user_id)), "there is nothing to send");
+        let link = asked.links().into_iter().find(|link| link.starts_with("/admin/blocks/")).unwrap();
+        let values = [("phone", OTHER_PHONE), ("reason", "lost_sim")];
+        browser.submit(&form, &path(&user.user_id), &values).await.assert_status(409).assert_has(says);
+        finish(&browser, &user.user_id, &page, &code).await.assert_status(409).assert_has(says);
+        assert_eq!(phone_of(&server, &user.user_id, PHONE).await, 1);
+        assert_eq!(server.codes_for(OTHER_PHONE).len(), 1);
+        // Once the block is ended the account can move.
+        let block = browser.get(&link).await;
+        browser.submit(&block, &format!("{link}/end"), &[("confirm", "on")]).await.assert_has("is ended");
+        let page = start(&browser, &user.user_id, OTHER_PHONE).await;
+        let code = server.last_code_for(OTHER_PHONE);
+        finish(&browser, &user.user_id, &page, &code).await.assert_has("The user has the new number");
+        let blocks = browser.get("/admin/blocks").await;
+        let values = [("kind", "phone"), ("value", PHONE), ("reason", "a chargeback")];
+        make(&browser, &blocks, &values).await.assert_has("is blocked");
+        start(&browser, &user.user_id, PHONE).await.assert_status(409).assert_has("The new number is blocked");
+    }
+
+    async fn a_block_that_is_made_while_a_move_waits_stops_it(server: TestServer) {
+        // On SQLite a transaction that writes is alone, so nothing comes between.
+        if matches!(server.database, Database::Sqlite) {
+            return;
+        }
+        let browser = Browser::admin(&server).await;
+        let user = server.sign_in(PHONE).await;
+        let page = start(&browser, &user.user_id, OTHER_PHONE).await;
+        let code = server.last_code_for(OTHER_PHONE);
+        // A block holds the account as this does. The move has looked for a block before it waits.
+        let block = server.services.store.begin().await.unwrap();
+        block.execute_unprepared("UPDATE accounts SET bio = bio").await.unwrap();
+        let (page, ()) = tokio::join!(finish(&browser, &user.user_id, &page, &code), async {
+            let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            wait_until("the move waits for the account", async || server.count(waiting).await > 0).await;
+            let made = format!(
+                "INSERT INTO blocks (id, kind, value, reason, made_at) \
+                 VALUES ('0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11', 'phone', '{PHONE}', 'a test', '2026-03-14T09:00:00Z')"
+            );
+            block.execute_unprepared(&made).await.unwrap();
+            block.commit().await.unwrap();
+        });
+        page.assert_status(409).assert_has("The number of this account is blocked");
+        assert_eq!(phone_of(&server, &user.user_id, PHONE).await, 1);
     }
 
     async fn no_account_of_staff_is_moved(server: TestServer) {

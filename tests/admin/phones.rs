@@ -111,7 +111,7 @@ on_both! {
         let resend = format!("/admin/phones/{PHONE}/resend");
         let page = desk.submit(&server, &page, &resend, &[("channel", "sms")]).await;
         page.assert_has("A code was sent by SMS. The user can enter it for 10 minutes.");
-        page.assert_has("Staff had a code sent.").assert_has("by staff");
+        page.assert_has("Staff had a code sent. – by staff");
         let again = desk.submit(&server, &page, &resend, &[("channel", "pigeon")]).await;
         again.assert_has("There is no such channel.");
         let code = server.last_code_for(PHONE);

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    browser::{PASSWORD, new_account},
     desk::{Desk, clock, until},
     on_both,
     support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
@@ -48,7 +47,7 @@ fn wrong_answer(refused: &Answer) -> String {
 }
 
 on_both! {
-    async fn nobody_asked(server: TestServer) {
+    async fn no_code_was_ever_requested(server: TestServer) {
         let desk = Desk::open(&server).await;
         let page = desk.sees(&server, PHONE, "never_asked", "No code was ever requested for this number.").await;
         page.assert_has("Nothing is recorded about this number.");
@@ -66,37 +65,6 @@ on_both! {
         let prefix = "No codes are sent to numbers that begin like this one: the settings block them.";
         desk.sees(&other, PHONE, "number_not_served", prefix).await;
         // The settings were changed, so the user can try again.
-        let again = format!("The last request was refused at {}. What refused it is over.", clock(&server));
-        desk.sees(&server, PHONE, "refused_earlier", &again).await;
-    }
-
-    async fn staff_blocked_the_number_or_what_it_belongs_to(server: TestServer) {
-        let desk = Desk::open(&server).await;
-        new_account(&server, "boss", "admin").await;
-        let body = json!({ "username": "boss", "password": PASSWORD });
-        let admin = server.post("/api/token", body).await.assert_ok().text_at("/access");
-        let blocks = "/api/admin/blocks";
-        let until = server.now() + chrono::Duration::hours(5);
-        for (kind, value, code, sentence) in [
-            ("phone", PHONE, "blocked_by_staff", "Staff blocked this number until 19:57."),
-            ("prefix", "+91620", "blocked_by_staff", "Staff blocked all numbers that begin like this one until 19:57."),
-            ("country", "IN", "blocked_by_staff", "Staff blocked all numbers of this country until 19:57."),
-            (
-                "address",
-                ADDRESS,
-                "address_blocked_by_staff",
-                "Staff blocked the address that the last request came from until 19:57.",
-            ),
-        ] {
-            let body = json!({"kind": kind, "value": value, "reason": "a test", "ends_at": until.to_rfc3339()});
-            let made = server.send_as(&admin, Method::POST, blocks, body).await;
-            assert_eq!(made.status.as_u16(), 201, "{}", made.text);
-            let refused = server.from(ADDRESS).signup(PHONE).await;
-            assert!(!refused.status.is_success(), "{}", refused.text);
-            desk.sees(&server, PHONE, code, sentence).await;
-            let path = format!("{blocks}/{}", made.text_at("/id"));
-            server.send_as(&admin, Method::DELETE, &path, json!({})).await.assert_ok();
-        }
         let again = format!("The last request was refused at {}. What refused it is over.", clock(&server));
         desk.sees(&server, PHONE, "refused_earlier", &again).await;
     }
@@ -295,7 +263,7 @@ on_both! {
             until(&server, 3600)
         );
         desk.sees(&server, PHONE, "prefix_closed", &sentence).await;
-        // Also for a number that nobody asked for.
+        // Also for a number that was never requested.
         let page = desk.sees(&server, "+916205829399", "prefix_closed", &sentence).await;
         let open = "/admin/phones/+916205829399/open-prefix";
         desk.submit(&server, &page, open, &[]).await.assert_has("get codes again.");

@@ -120,7 +120,10 @@ on_both! {
         let sentence = format!("Staff verified this number by hand at {}.", clock(&server));
         let page = desk.sees(&server, PHONE, "verified_by_hand", &sentence).await;
         assert!(page.forms().iter().all(|form| form.action != verify), "it is verified");
-        server.login(PHONE).await.assert_ok();
+        // The user is not signed in yet, and needs a code.
+        page.assert_has("Your number is verified. Choose “log in” in the app");
+        let sent = desk.submit(&server, &page, &format!("/admin/phones/{PHONE}/resend"), &[("channel", "sms")]).await;
+        sent.assert_has("A code was sent by SMS.");
         server.verify_login(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
     }
 

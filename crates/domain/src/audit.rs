@@ -44,16 +44,19 @@ pub enum Actor {
     Command,
 }
 
+/// The kind of staff.
+const STAFF: &str = "staff";
+
 impl Actor {
     /// Every kind.
-    pub const KINDS: [&str; 4] = ["person", "staff", "system", "command"];
+    pub const KINDS: [&str; 4] = ["person", STAFF, "system", "command"];
 
     /// The name of the kind in the row. It must never change.
     #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
             Self::Person(_) => "person",
-            Self::Staff(_) => "staff",
+            Self::Staff(_) => STAFF,
             Self::System => "system",
             Self::Command => "command",
         }
@@ -320,6 +323,12 @@ pub struct Filter {
 pub struct Place(pub DateTime<Utc>, pub Uuid);
 
 impl Entry {
+    /// Whether staff did it.
+    #[must_use]
+    pub fn is_by_staff(&self) -> bool {
+        self.actor_kind == STAFF
+    }
+
     /// Its position.
     #[must_use]
     pub fn place(&self) -> Place {

@@ -1,14 +1,18 @@
-//! The timeline of a phone: messages, refusals, guesses, sessions and acts of staff as sentences, newest first. It contains
-//! no code and no phone number.
+//! The timeline of a phone: messages, refusals, guesses, sessions, blocks and acts of staff as sentences, newest first. It
+//! contains no code and no phone number. What an entry of the audit log says is in `timeline/words.rs`.
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::{
     access::Session,
     audit::{Action, Entry},
-    budget::Budget,
+    block::{Block, Target},
     delivery::{Channel, DeliveryStatus},
     sent_message::SentMessage,
     verdict::{MessageFacts, by_channel, why},
@@ -118,95 +122,71 @@ pub fn of_session(session: &Session) -> Option<TimelineEntry> {
     Some(line(ended_at, "session", "A session was ended.".to_owned(), Tone::Plain, (5, session.id)))
 }
 
-/// An entry of the audit log. `None` if another part of the timeline says the same, or if staff need not see it.
+/// How long after staff ask for a code its outcome is recorded at most: longer than a provider is waited for.
+const OUTCOME_WITHIN: Duration = Duration::minutes(2);
+
+/// The entries of the audit log, newest first. Left out is what another part of the timeline says, and what staff need not
+/// see. That staff asked for a code, and that it was refused, is one line.
 #[must_use]
-pub fn of_audit(entry: &Entry) -> Option<TimelineEntry> {
-    let action: Action = entry.action.parse().ok()?;
-    let (text, tone) = sentence(action, entry)?;
-    let staff = entry.actor_id.filter(|_| entry.actor_kind == "staff");
-    let line = line(entry.at, action.as_str(), text, tone, (4, entry.id));
-    Some(TimelineEntry { address: entry.address.clone(), staff, ..line })
-}
-
-fn sentence(action: Action, entry: &Entry) -> Option<(String, Tone)> {
-    let word = |name: &str| entry.detail.get(name).and_then(Value::as_str);
-    let by = if word("by") == Some("code") { "with a code" } else { "with the password" };
-    let refused_by = || word("budget").and_then(budget).unwrap_or_else(|| reason(word("reason")));
-    let known = [
-        (Action::CodeRefused, format!("No code was sent: {}.", refused_by()), Tone::Bad),
-        (Action::WrongCode, "A wrong code was entered.".to_owned(), Tone::Bad),
-        (Action::GuessRefused, format!("A code was not judged: {}.", refused_by()), Tone::Bad),
-        (Action::PhoneLocked, format!("The number was locked: {}.", refused_by()), Tone::Bad),
-        (Action::PhoneUnlocked, "The number was unlocked.".to_owned(), Tone::Good),
-        (Action::CodeResentByStaff, "Staff had a code sent.".to_owned(), Tone::Plain),
-        (Action::LeadVerifiedByStaff, "Staff verified the number by hand.".to_owned(), Tone::Good),
-        (Action::SignedIn, format!("The user signed in {by}."), Tone::Good),
-        (Action::ReviewSignIn, "The fixed code for app review signed in.".to_owned(), Tone::Good),
-        (Action::SignInRefused, format!("A sign-in was refused: {}.", refused_by()), Tone::Bad),
-        (Action::WrongPassword, "A wrong password was entered.".to_owned(), Tone::Bad),
-        (Action::Registered, "The account was registered.".to_owned(), Tone::Plain),
-        (Action::RefreshReused, "A session was ended: an old token came back.".to_owned(), Tone::Bad),
-        (Action::LoggedOutEverywhere, "The user ended all sessions.".to_owned(), Tone::Plain),
-        (Action::PhoneChanged, "The account got this number.".to_owned(), Tone::Plain),
-        (Action::PasswordChanged, "The password was set or changed.".to_owned(), Tone::Plain),
-        (Action::Confirmed, format!("The user confirmed {by}."), Tone::Plain),
-        (Action::AccountDeleted, "The user deleted the account.".to_owned(), Tone::Plain),
-        (
-            Action::AccountUnlinked,
-            "The account lost this number, because it was unused.".to_owned(),
-            Tone::Bad,
-        ),
-        (Action::AccountReunited, "Staff gave an account this number back.".to_owned(), Tone::Plain),
-        (Action::AccountEdited, "Staff changed the account.".to_owned(), Tone::Plain),
-        (Action::RoleChanged, "The role of the account was changed.".to_owned(), Tone::Plain),
-        (Action::AccountDeactivated, "The account was deactivated.".to_owned(), Tone::Bad),
-        (Action::AccountActivated, "The account was activated.".to_owned(), Tone::Good),
-        (Action::ChallengeFailed, bot_check(word("reason")).to_owned(), Tone::Bad),
-    ];
-    let found = known.into_iter().find(|(of, ..)| *of == action)?;
-    Some((found.1, found.2))
-}
-
-/// A budget that refuses, in words.
-fn budget(name: &str) -> Option<&'static str> {
-    let budget = Budget::ALL.into_iter().find(|budget| budget.as_str() == name)?;
-    Some(match budget {
-        Budget::PhoneGuessesFromAddress => "too many wrong codes from this address",
-        Budget::PhoneGuesses => "too many wrong codes within a day",
-        Budget::PhoneFailures => "too many wrong codes in a row",
-        Budget::AddressGuesses => "too many wrong codes from this address, for whatever number",
-        Budget::Cooldown => "the last one was a moment ago",
-        Budget::PhoneSends => "this number got as many codes as it may",
-        Budget::PhoneSendsFromAddress => "this address requested as many for the number as it may",
-        Budget::AddressRequests => "this address sent as many requests as it may",
-        Budget::DeviceGuesses => "too many wrong codes on the user's device",
-        Budget::DeviceSends => "the user's device requested as many as it may",
-        Budget::Prefix => "numbers that begin like this one are closed",
-        Budget::Day => "the messages of the day are used up",
-        Budget::Country => "the messages of the day to this country are used up",
-        Budget::NamePasswordsFromAddress | Budget::NamePasswords | Budget::AddressPasswords => {
-            "too many wrong passwords"
-        }
-        Budget::Registrations => "too many registrations from this address",
-        Budget::Proof => "the bot check was used before",
-    })
-}
-
-fn reason(word: Option<&str>) -> &'static str {
-    match word {
-        Some("region_not_allowed") => "the country is not served",
-        Some("blocked") => "an admin or the settings block the number",
-        Some("account_disabled") => "the account is disabled",
-        Some("no_account") => "the number has no account",
-        Some("already_registered") => "the number has an account already",
-        _ => "it was not allowed",
+pub fn of_audit(entries: &[Entry]) -> Vec<TimelineEntry> {
+    // Each outcome belongs to the first of the entries that it can belong to.
+    let mut outcomes: Vec<(Uuid, &Entry)> = Vec::new();
+    for entry in entries.iter().rev() {
+        let outcome = outcome_of_resend(entries, entry, &outcomes);
+        outcomes.extend(outcome.map(|outcome| (entry.id, outcome)));
     }
+    let is_own_line = |entry: &&Entry| outcomes.iter().all(|(_, outcome)| outcome.id != entry.id);
+    let tell = |entry: &Entry| {
+        let outcome = outcomes.iter().find(|(of, _)| *of == entry.id).map(|(_, outcome)| *outcome);
+        let (action, (text, tone)) = words::tell(entry, outcome)?;
+        let staff = entry.actor_id.filter(|_| entry.is_by_staff());
+        let line = line(entry.at, action.as_str(), text, tone, (4, entry.id));
+        Some(TimelineEntry { address: entry.address.clone(), staff, ..line })
+    };
+    entries.iter().filter(is_own_line).filter_map(tell).collect()
 }
 
-fn bot_check(reason: Option<&str>) -> &'static str {
-    match reason {
-        Some("missing") => "The app was asked to prove that it is no bot.",
-        Some("unavailable") => "The provider of the bot check did not answer.",
-        _ => "The bot check failed.",
+/// What became of the code that staff asked for, if `entry` says that they did. It is by the same member of staff.
+fn outcome_of_resend<'a>(entries: &'a [Entry], entry: &Entry, known: &[(Uuid, &Entry)]) -> Option<&'a Entry> {
+    const OUTCOMES: [Action; 3] = [Action::CodeSent, Action::CodeNotSent, Action::CodeRefused];
+    if entry.action != Action::CodeResentByStaff.as_str() {
+        return None;
     }
+    let is_outcome = |found: &&Entry| {
+        OUTCOMES.iter().any(|action| found.action == action.as_str())
+            && words::fact(found, "purpose").is_none_or(|purpose| purpose == "sign_in")
+            && (&found.actor_kind, found.actor_id) == (&entry.actor_kind, entry.actor_id)
+            && found.at >= entry.at
+            && found.at - entry.at <= OUTCOME_WITHIN
+            && known.iter().all(|(_, outcome)| outcome.id != found.id)
+    };
+    entries.iter().rev().find(is_outcome)
+}
+
+/// The beginning of a block that applies to the phone, and its end.
+#[must_use]
+pub fn of_block(block: &Block, now: DateTime<Utc>) -> Vec<TimelineEntry> {
+    let what = match &block.target {
+        Target::Phone(_) => "this number",
+        Target::Prefix(_) => "all numbers that begin like this one",
+        Target::Country(_) => "all numbers of this country",
+        Target::Address(_) => "a network",
+    };
+    let step = |action: Action, at, text, tone, staff| TimelineEntry {
+        staff,
+        ..line(at, action.as_str(), text, tone, (6, block.id))
+    };
+    let made = format!("Staff blocked {what}.");
+    let mut steps = vec![step(Action::BlockMade, block.made_at, made, Tone::Bad, block.made_by)];
+    if let Some(at) = block.ended(now) {
+        // A block whose time is over is marked as ended when its value is blocked again.
+        let is_over = block.ends_at.is_some_and(|ends_at| ends_at <= at);
+        let text = if is_over {
+            format!("The block of {what} ended by itself.")
+        } else {
+            format!("Staff ended the block of {what}.")
+        };
+        steps.push(step(Action::BlockEnded, at, text, Tone::Good, block.ended_by));
+    }
+    steps
 }

@@ -2,7 +2,8 @@
 //!
 //! [`judge`] is a pure rule over [`PhoneFacts`], which the flow of the phone page collects. To add a case: a variant in the
 //! file of its kind ([`Stop`], [`Limit`], [`LastMessage`], [`Event`]) with its code, its sentence and its advice; its place
-//! in `rule.rs`; a row in `tests.rs`; and a test in `tests/admin` that makes it happen through the API.
+//! in `rule.rs`; a row in `tests.rs`; its row in `docs/PHONE_PAGE.md`; and a test in `tests/admin` that makes it happen through
+//! the API. `tests/architecture/verdicts.rs` finds a case without one.
 
 mod event;
 mod facts;
@@ -22,15 +23,15 @@ use chrono::{DateTime, Utc};
 pub use self::{
     event::Event,
     facts::{
-        AccountFacts, Blame, BlockedPart, ClosedPrefix, CodeFacts, Happened, MessageFacts, PhoneFacts,
-        StaffBlock, What,
+        AccountFacts, Blame, BlockedPart, ClosedPrefix, CodeFacts, Happened, MessageFacts, MovedAway,
+        PastBlock, PhoneFacts, StaffBlock, What,
     },
     from_audit::{Says, last_happened, read},
     last_message::LastMessage,
     limit::Limit,
     stop::Stop,
     times::Local,
-    words::{by_channel, wait, why},
+    words::{by_channel, unreachable, wait, why},
 };
 
 /// The case that a phone is in.
@@ -153,6 +154,17 @@ impl Case {
             Self::Message(message, _) => *message != LastMessage::ProviderRefusesUs,
             Self::Happened(event, _) => event.may_send(),
             Self::AccountReady | Self::NeverAsked => true,
+        }
+    }
+
+    /// Whether staff may verify the phone by hand, which opens an account for it: not if a user has an account already,
+    /// under another number.
+    #[must_use]
+    pub fn may_verify(&self) -> bool {
+        match self {
+            Self::Stopped(_) => false,
+            Self::Happened(event, _) => !matches!(event, Event::MovedAway { is_deleted: false, .. }),
+            Self::Limited(..) | Self::Message(..) | Self::AccountReady | Self::NeverAsked => true,
         }
     }
 }

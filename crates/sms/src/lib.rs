@@ -38,7 +38,7 @@ use domain::{
 pub use self::{
     callback::{Callbacks, Forged},
     inbox::{INBOX_CAPACITY, Inbox, InboxMessage, Step},
-    provider_error::{Mender, explain, meaning, mender},
+    provider_error::{Meaning, Mender, explain, meaning},
     text::{PHONE_CHANGED, TEMPLATE, Text, TextSettings, Texts, TextsError, Wording},
     twilio::{
         AccountCheck, AccountKind, AccountStatus, ContentError, Credentials, DEFAULT_MAX_IN_FLIGHT,

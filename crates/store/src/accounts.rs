@@ -76,6 +76,11 @@ impl PhoneProof<'_> {
     }
 }
 
+/// The account with this id.
+pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account>, StoreError> {
+    Entity::find_by_id(id).one(db).await?.map(account).transpose()
+}
+
 /// The account that lost this phone last because it was unused for too long, and has not got it back.
 pub async fn find_by_former_phone(
     db: &impl ConnectionTrait,

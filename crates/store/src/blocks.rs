@@ -88,6 +88,20 @@ pub async fn find_live(
     Ok(Entity::find().filter(of_value).one(db).await?.and_then(block))
 }
 
+/// The live block of exactly this phone. `None` without a phone.
+pub async fn find_live_of_phone(
+    db: &impl ConnectionTrait,
+    phone: Option<&PhoneNumber>,
+    now: DateTime<Utc>,
+) -> Result<Option<Block>, StoreError> {
+    match phone {
+        Some(phone) => {
+            Ok(Entity::find().filter(live(now).add(of_phone(phone))).one(db).await?.and_then(block))
+        }
+        None => Ok(None),
+    }
+}
+
 /// Every live block that this version can read.
 pub async fn list_live(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<Vec<Block>, StoreError> {
     Ok(readable(Entity::find().filter(live(now)).all(db).await?))
@@ -116,6 +130,24 @@ pub async fn list(
 /// The blocks of a phone, live and ended, oldest first.
 pub async fn list_of(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<Vec<Block>, StoreError> {
     Ok(readable(Entity::find().filter(of_phone(phone)).order_by_asc(Column::Id).all(db).await?))
+}
+
+/// The newest blocks, live and ended, of a phone, of the prefixes that it begins with, and of its country. Newest first.
+pub async fn list_covering(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    most: u64,
+) -> Result<Vec<Block>, StoreError> {
+    let of_kind = |kind: Kind| Condition::all().add(Column::Kind.eq(kind.as_str()));
+    let full = phone.full();
+    let prefixes = (1..=full.len()).filter_map(|length| full.get(..length));
+    let country =
+        phone.region().map(|region| of_kind(Kind::Country).add(Column::Value.eq(region.to_string())));
+    let covering = Condition::any()
+        .add(of_phone(phone))
+        .add(of_kind(Kind::Prefix).add(Column::Value.is_in(prefixes)))
+        .add_option(country);
+    Ok(readable(Entity::find().filter(covering).order_by_desc(Column::Id).limit(most).all(db).await?))
 }
 
 /// Removes the ended blocks of a phone.

@@ -14,7 +14,7 @@ use super::{
     entities::{account, lead, message, session},
     search::{Subject, has_words, ids_with_number},
 };
-use domain::{phone::PhoneNumber, search::Lookup};
+use domain::{lead::State, phone::PhoneNumber, search::Lookup};
 
 /// What has an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +70,8 @@ pub struct FoundLead {
     pub name: Option<String>,
     /// The phone.
     pub phone: PhoneNumber,
-    /// The name of its state.
-    pub state: String,
+    /// Its state.
+    pub state: State,
 }
 
 // Written by hand: names and phones must not get into logs.
@@ -119,12 +119,12 @@ pub async fn list_leads(
     };
     let rows = lead::Entity::find().filter(fits).limit(most).all(db).await?;
     let found = |row: lead::Model| {
-        let unreadable = StoreError::Unreadable { table: "leads", column: "phone" };
+        let unreadable = |column| StoreError::Unreadable { table: "leads", column };
         Ok(FoundLead {
             id: row.id,
             name: row.name,
-            phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable)?,
-            state: row.state,
+            phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable("phone"))?,
+            state: row.state.parse().map_err(|_| unreadable("state"))?,
         })
     };
     rows.into_iter().map(found).collect()

@@ -3,6 +3,7 @@
 
 use askama::Template;
 use poem::http::StatusCode;
+use uuid::Uuid;
 
 use super::{called, find, path_of};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         roles::{self, AccountPermission},
     },
     flows::{
-        self, SendError, SendOutcome,
+        self, SendError, SendOutcome, UnreachableReason,
         move_phone::{self, MoveRefused, MoveRequested, Moved},
         verify::CodeRefused,
     },
@@ -33,6 +34,8 @@ struct MovePage {
     reference: Value,
     /// What stops the whole form.
     problem: Option<String>,
+    /// The block of the number that the account has: it is not moved while it applies.
+    block: Option<Uuid>,
 }
 
 #[derive(Template)]
@@ -70,7 +73,9 @@ struct Wanted {
 
 pub(super) async fn ask(visit: Visit<Admin>) -> PageResult {
     let (account, _) = target(&visit).await?;
-    visit.page(StatusCode::OK, &MovePage::new(&visit, &account, &Form::default()))
+    let block = move_phone::find_block(visit.services(), &account).await?.map(|block| block.id);
+    let page = MovePage { block, ..MovePage::new(&visit, &account, &Form::default()) };
+    visit.page(StatusCode::OK, &page)
 }
 
 /// Sends the code, and asks for it.
@@ -178,6 +183,10 @@ fn refuse(visit: &Visit<Admin>, account: &Account, form: &Form, refused: MoveRef
             let problem = "This account is deactivated. Activate it first, then move it.".to_owned();
             return stop(visit, account, form, problem);
         }
+        MoveRefused::Blocked(block) => {
+            let page = MovePage { block: Some(block), ..MovePage::new(visit, account, form) };
+            return visit.page(StatusCode::CONFLICT, &page);
+        }
         MoveRefused::Own => "The account has this number already",
         MoveRefused::Taken => "Another account has this number. Search for the number to see which one",
     };
@@ -202,6 +211,7 @@ impl MovePage {
             reason_error: None,
             reference: value("reference"),
             problem: None,
+            block: None,
         }
     }
 }
@@ -257,6 +267,9 @@ fn limit(exceeded: BudgetExceeded) -> String {
 
 fn not_sent(failure: &SendError) -> &'static str {
     match failure {
+        SendError::Unreachable { reason: UnreachableReason::Blocked, provider_code: None } => {
+            "The new number is blocked, by an admin or by the settings. Search for it to see why."
+        }
         SendError::Unreachable { .. } => {
             "The number cannot get messages. Check the digits, and whether the phone can receive SMS."
         }

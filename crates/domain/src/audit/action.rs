@@ -57,6 +57,8 @@ pub enum Action {
     Confirmed,
     /// An admin moved a user to another phone.
     PhoneMoved,
+    /// An account left a phone for another one. The entry's phone is the old one.
+    PhoneLeft,
     /// Staff ended a session of another account.
     SessionEnded,
     /// A user deleted their account, or an admin did.
@@ -118,7 +120,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -144,6 +146,7 @@ impl Action {
         Self::PasswordChanged,
         Self::Confirmed,
         Self::PhoneMoved,
+        Self::PhoneLeft,
         Self::SessionEnded,
         Self::AccountDeleted,
         Self::AccountUnlinked,
@@ -203,6 +206,7 @@ impl Action {
             Self::PasswordChanged => "password_changed",
             Self::Confirmed => "confirmed",
             Self::PhoneMoved => "phone_moved",
+            Self::PhoneLeft => "phone_left",
             Self::SessionEnded => "session_ended",
             Self::AccountDeleted => "account_deleted",
             Self::AccountUnlinked => "account_unlinked",
@@ -269,6 +273,7 @@ impl Action {
             Self::PasswordChanged => &["ended", "first"],
             Self::Confirmed => &["by", "sid"],
             Self::PhoneMoved => &["reason", "reference", "ended", "old_phone", "old_phone_mark"],
+            Self::PhoneLeft => &[],
             Self::SessionEnded => &["sid"],
             Self::AccountDeleted => &[],
             Self::AccountUnlinked => &["new_user_id", "unused_days"],

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Advice, times::Local};
+use super::{Advice, facts::BlockedPart, times::Local, words};
 
 /// The last thing that happened at a known time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,27 @@ pub enum Event {
     AccountDeleted,
     /// The last request was refused, for a reason that no longer holds.
     RefusedEarlier,
+    /// The last request was refused by a block that is over.
+    RefusedByBlock {
+        /// What was blocked, if the block is still stored.
+        part: Option<BlockedPart>,
+        /// When the block ended, if it is still stored.
+        ended_at: Option<DateTime<Utc>>,
+    },
+    /// Staff blocked the phone, and the block is over.
+    BlockOver {
+        /// When it ended, if it is still stored.
+        ended_at: Option<DateTime<Utc>>,
+    },
+    /// The account of the phone left it for another number.
+    MovedAway {
+        /// Whether staff moved it. Otherwise the user changed the number.
+        is_by_staff: bool,
+        /// Whether the account was deleted since.
+        is_deleted: bool,
+    },
+    /// Staff moved an account to the phone.
+    MovedHere,
     /// A code was requested so long ago that its messages are no longer stored.
     AskedLongAgo,
 }
@@ -56,12 +77,22 @@ impl Event {
             Self::SignedOut => "signed_out",
             Self::AccountDeleted => "account_deleted",
             Self::RefusedEarlier => "refused_earlier",
+            Self::RefusedByBlock { .. } => "refused_by_block",
+            Self::BlockOver { .. } => "block_over",
+            Self::MovedAway { .. } => "moved_away",
+            Self::MovedHere => "moved_here",
             Self::AskedLongAgo => "asked_long_ago",
         }
     }
 
     pub(super) fn sentence(self, at: DateTime<Utc>, local: Local) -> String {
         let at = local.at(at);
+        let end = |ended_at: Option<DateTime<Utc>>| {
+            ended_at.map_or_else(
+                || "The block is over.".to_owned(),
+                |ended_at| format!("The block ended {}.", local.at(ended_at)),
+            )
+        };
         match self {
             Self::BotCheckMissing => {
                 format!("The app was asked {at} to prove that it is no bot, and has not done so.")
@@ -87,6 +118,27 @@ impl Event {
             Self::SignedOut => format!("The user was signed out {at}: an old token of the app came back."),
             Self::AccountDeleted => format!("The user deleted the account {at}."),
             Self::RefusedEarlier => format!("The last request was refused {at}. What refused it is over."),
+            Self::RefusedByBlock { part, ended_at } => {
+                let part = part.map_or("the number or the network", words::blocked);
+                format!(
+                    "The last request was refused {at}, because staff had blocked {part}. {}",
+                    end(ended_at)
+                )
+            }
+            Self::BlockOver { ended_at } => {
+                format!(
+                    "Staff blocked this number {at}, which ended its codes and sessions. {}",
+                    end(ended_at)
+                )
+            }
+            Self::MovedAway { is_by_staff, is_deleted } => {
+                let who = if is_by_staff { "Staff" } else { "The user" };
+                let since = if is_deleted { ", and it was deleted since" } else { "" };
+                format!("{who} moved the account of this number to another number {at}{since}.")
+            }
+            Self::MovedHere => {
+                format!("Staff moved an account to this number {at}, which ended all of its sessions.")
+            }
             Self::AskedLongAgo => {
                 format!("The last code was requested {at}. Its messages are no longer stored.")
             }
@@ -105,9 +157,16 @@ impl Event {
             | Self::WrongPassword
             | Self::SignedOut
             | Self::AccountDeleted
+            | Self::VerifiedByHand
             | Self::RefusedEarlier
+            | Self::RefusedByBlock { .. }
+            | Self::BlockOver { .. }
+            | Self::MovedHere
+            | Self::MovedAway { is_deleted: true, .. }
             | Self::AskedLongAgo => true,
-            Self::Unlinked | Self::Verified | Self::SignedInByPassword | Self::VerifiedByHand => false,
+            // A code would open a second account.
+            Self::MovedAway { is_deleted: false, .. } => false,
+            Self::Unlinked | Self::Verified | Self::SignedInByPassword => false,
         }
     }
 
@@ -141,7 +200,11 @@ impl Event {
                 tell: "Try the password again, or sign in with a code.",
                 act: "Send a code, so that the user needs no password.",
             },
-            Self::Verified | Self::SignedInByPassword | Self::VerifiedByHand => Advice {
+            Self::VerifiedByHand => Advice {
+                tell: "Your number is verified. Choose “log in” in the app and enter the code that we send you now.",
+                act: "Send a code. The user is signed in only after entering it.",
+            },
+            Self::Verified | Self::SignedInByPassword => Advice {
                 tell: "It worked. If the app still asks you to sign in, close it and open it again.",
                 act: "Nothing is wrong here. If the user does not know of it, end the sessions on the person's page.",
             },
@@ -156,6 +219,27 @@ impl Event {
             Self::RefusedEarlier => {
                 Advice { tell: "Try again now.", act: "Send a code, and watch here what becomes of it." }
             }
+            Self::RefusedByBlock { .. } => Advice {
+                tell: "The block is over. Try again now.",
+                act: "Send a code, and watch here what becomes of it.",
+            },
+            Self::BlockOver { .. } => Advice {
+                tell: "Your number is no longer blocked. Ask for a new code and sign in again.",
+                act: "Send a code. Codes from before the block no longer work.",
+            },
+            Self::MovedAway { is_deleted: false, .. } => Advice {
+                tell: "Your account has another number now. Log in with that number.",
+                act: "The person's page has the new number. If the user did not want this, make sure that you talk to \
+                      the owner, and ask an admin to move the account back.",
+            },
+            Self::MovedAway { is_deleted: true, .. } => Advice {
+                tell: "Your account is gone. Sign up if you want a new one.",
+                act: "What was deleted cannot be brought back.",
+            },
+            Self::MovedHere => Advice {
+                tell: "Your account has this number now. Choose “log in” in the app and enter the code that we send you.",
+                act: "Send a code. The user is signed in only after entering it.",
+            },
             Self::AskedLongAgo => Advice {
                 tell: "Ask for a code in the app.",
                 act: "Send a code, and watch here what becomes of it.",

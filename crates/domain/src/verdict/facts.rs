@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use uuid::Uuid;
 
 use crate::{
     budget::{Budget, Spent},
@@ -27,6 +28,10 @@ pub struct PhoneFacts {
     pub review_until: Option<DateTime<Utc>>,
     /// The account that has the phone.
     pub account: Option<AccountFacts>,
+    /// The block that the newest entry is about, if it is over and still stored.
+    pub past_block: Option<PastBlock>,
+    /// The account that left the phone last for another number.
+    pub moved_away: Option<MovedAway>,
     /// When an account lost the phone because it was unused for too long, and has not got it back.
     pub unlinked_at: Option<DateTime<Utc>>,
     /// The budgets of the phone of which a part is used.
@@ -71,6 +76,26 @@ pub struct StaffBlock {
     pub until: Option<DateTime<Utc>>,
 }
 
+/// A block by staff that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastBlock {
+    /// What it shut out.
+    pub part: BlockedPart,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+}
+
+/// An account that left a phone for another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MovedAway {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether staff moved it. Otherwise the user changed the number.
+    pub is_by_staff: bool,
+    /// Whether the account was deleted since.
+    pub is_deleted: bool,
+}
+
 /// The account of a phone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountFacts {
@@ -106,8 +131,8 @@ pub struct MessageFacts {
     pub accepted_at: Option<DateTime<Utc>>,
     /// What the failure says about the number.
     pub reason: Option<UnreachableReason>,
-    /// The provider's code of the failure.
-    pub error_code: Option<i64>,
+    /// What the provider's code of the failure means, as the end of a sentence. `None` without a code that is known.
+    pub cause: Option<&'static str>,
     /// Who can mend the failure.
     pub blame: Option<Blame>,
 }
@@ -154,8 +179,16 @@ pub struct Happened {
 pub enum What {
     /// A budget refused a code or a guess, until this time. `None`: until staff unlock the phone.
     Refused(Budget, Option<DateTime<Utc>>),
-    /// The settings, a block or a disabled account refused it. Whether they still do is another fact.
+    /// The settings or a disabled account refused it. Whether they still do is another fact.
     Excluded,
+    /// A block by staff refused it, the one with this id if it is known.
+    RefusedByBlock(Option<Uuid>),
+    /// Staff blocked the phone, by the block with this id.
+    Blocked(Option<Uuid>),
+    /// The account of the phone left it for another number.
+    MovedAway,
+    /// Staff moved an account to the phone.
+    MovedHere,
     /// `login` was called for a phone without an account.
     NoAccount,
     /// `signup` was called for a phone with a complete account.
@@ -180,4 +213,30 @@ pub enum What {
     SignedOut,
     /// The user deleted the account.
     AccountDeleted,
+}
+
+impl What {
+    /// The block that it is about, if it is known.
+    #[must_use]
+    pub fn block(self) -> Option<Uuid> {
+        match self {
+            Self::RefusedByBlock(block) | Self::Blocked(block) => block,
+            Self::Refused(..)
+            | Self::Excluded
+            | Self::MovedAway
+            | Self::MovedHere
+            | Self::NoAccount
+            | Self::AlreadyRegistered
+            | Self::RightCodeNoAccount
+            | Self::BotCheckMissing
+            | Self::BotCheckFailed
+            | Self::BotCheckUnavailable
+            | Self::WrongPassword
+            | Self::SignedIn
+            | Self::SignedInByPassword
+            | Self::VerifiedByHand
+            | Self::SignedOut
+            | Self::AccountDeleted => None,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::facts::{Happened, What};
 use crate::{
@@ -41,8 +42,7 @@ pub fn read(entry: &Entry) -> Says {
     let what = if is(Action::CodeRefused) {
         Some(code_refused(entry))
     } else if is(Action::GuessRefused) || is(Action::PhoneLocked) {
-        // Without a budget it was a block.
-        Some(by_budget(entry).unwrap_or(What::Excluded))
+        Some(by_budget(entry).unwrap_or_else(|| excluded(entry)))
     } else if is(Action::ChallengeFailed) {
         Some(match word(entry, "reason") {
             Some("missing") => What::BotCheckMissing,
@@ -58,6 +58,12 @@ pub fn read(entry: &Entry) -> Says {
         Some(if is_by_code { What::SignedIn } else { What::SignedInByPassword })
     } else if is(Action::ReviewSignIn) || is(Action::PhoneChanged) {
         Some(What::SignedIn)
+    } else if is(Action::PhoneLeft) {
+        Some(What::MovedAway)
+    } else if is(Action::PhoneMoved) {
+        Some(What::MovedHere)
+    } else if is(Action::BlockMade) {
+        Some(What::Blocked(block(entry)))
     } else if is(Action::LeadVerifiedByStaff) {
         Some(What::VerifiedByHand)
     } else if is(Action::RefreshReused) {
@@ -71,18 +77,28 @@ pub fn read(entry: &Entry) -> Says {
 }
 
 fn code_refused(entry: &Entry) -> What {
-    by_budget(entry).unwrap_or(match word(entry, "reason") {
+    by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
         Some("no_account") => What::NoAccount,
         Some("already_registered") => What::AlreadyRegistered,
-        _ => What::Excluded,
+        _ => excluded(entry),
     })
 }
 
 fn sign_in_refused(entry: &Entry) -> What {
-    by_budget(entry).unwrap_or(match word(entry, "reason") {
+    by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
         Some("no_account") => What::RightCodeNoAccount,
-        _ => What::Excluded,
+        _ => excluded(entry),
     })
+}
+
+/// A refusal without a budget: by a block, which the entry names, or by the settings or the account.
+fn excluded(entry: &Entry) -> What {
+    if word(entry, "block").is_some() { What::RefusedByBlock(block(entry)) } else { What::Excluded }
+}
+
+/// The id of the block that an entry is about.
+fn block(entry: &Entry) -> Option<Uuid> {
+    word(entry, "block")?.parse().ok()
 }
 
 /// The budget that refused, and until when.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Case, Event, LastMessage, Limit, Stop,
-    facts::{Blame, CodeFacts, Happened, MessageFacts, PhoneFacts, What},
+    facts::{Blame, CodeFacts, Happened, MessageFacts, MovedAway, PhoneFacts, What},
     words,
 };
 use crate::{
@@ -65,13 +65,28 @@ fn used_up<'a>(facts: &'a PhoneFacts, budget: Budget, address: Option<&str>) -> 
 fn after_last(facts: &PhoneFacts) -> Option<Case> {
     let Happened { at, what, .. } = *facts.last.as_ref().filter(|last| is_newer(last, facts))?;
     let has_account = facts.account.is_some();
+    // Whatever the app tried without an account: the user has one, under another number.
+    let needs_account = matches!(what, What::NoAccount | What::RightCodeNoAccount | What::MovedAway);
+    if let Some(moved) = moved_away(facts).filter(|_| needs_account) {
+        return Some(moved);
+    }
     match what {
         What::Refused(Budget::Cooldown, until) => refused(facts, Budget::Cooldown, until),
         What::Refused(budget, until) => {
             let still = refused(facts, budget, until).or_else(|| soft_stop(facts));
             Some(still.unwrap_or(Case::Happened(Event::RefusedEarlier, at)))
         }
-        What::Excluded => Some(excluded(facts, at)),
+        What::Excluded => Some(excluded(facts, Event::RefusedEarlier, at)),
+        What::RefusedByBlock(_) => {
+            let (part, ended_at) = facts.past_block.map(|block| (block.part, block.ended_at)).unzip();
+            Some(excluded(facts, Event::RefusedByBlock { part, ended_at }, at))
+        }
+        What::Blocked(_) => {
+            let ended_at = facts.past_block.map(|block| block.ended_at);
+            Some(Case::Happened(Event::BlockOver { ended_at }, at))
+        }
+        What::MovedAway => has_account.then_some(Case::AccountReady),
+        What::MovedHere => Some(Case::Happened(Event::MovedHere, at)),
         What::NoAccount if facts.account.is_some_and(|account| account.is_stale) => {
             Some(Case::Stopped(Stop::NumberStale))
         }
@@ -96,12 +111,19 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
     }
 }
 
-/// The case of a refusal that no budget made: by a block, by the settings, or because of the account.
-fn excluded(facts: &PhoneFacts, at: DateTime<Utc>) -> Case {
+/// The case of a refusal that no budget made: by a block, by the settings, or because of the account. `over` says that
+/// nothing refuses any more.
+fn excluded(facts: &PhoneFacts, over: Event, at: DateTime<Utc>) -> Case {
     match &facts.address_block {
         Some(block) => Case::Stopped(Stop::BlockedByStaff { part: block.part, until: block.until }),
-        None => soft_stop(facts).unwrap_or(Case::Happened(Event::RefusedEarlier, at)),
+        None => soft_stop(facts).unwrap_or(Case::Happened(over, at)),
     }
+}
+
+/// The case of a phone that its account left, unless another account has it since.
+fn moved_away(facts: &PhoneFacts) -> Option<Case> {
+    let MovedAway { at, is_by_staff, is_deleted } = facts.moved_away.filter(|_| facts.account.is_none())?;
+    Some(Case::Happened(Event::MovedAway { is_by_staff, is_deleted }, at))
 }
 
 /// Whether it happened after the newest message was created. Things are recorded a moment after they happen, and messages at
@@ -270,6 +292,9 @@ fn lost(message: &MessageFacts) -> LastMessage {
 fn at_rest(facts: &PhoneFacts) -> Case {
     if let Some(stop) = soft_stop(facts) {
         return stop;
+    }
+    if let Some(moved) = moved_away(facts) {
+        return moved;
     }
     if let Some(last) = &facts.last {
         return Case::Happened(Event::RefusedEarlier, last.at);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Advice, facts::BlockedPart, times::Local};
+use super::{Advice, facts::BlockedPart, times::Local, words};
 
 /// A hard stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +60,7 @@ impl Stop {
     pub(super) fn sentence(&self, local: Local) -> String {
         match self {
             Self::BlockedByStaff { part, until } => {
-                let part = match part {
-                    BlockedPart::Number => "this number",
-                    BlockedPart::Prefix => "all numbers that begin like this one",
-                    BlockedPart::Country => "all numbers of this country",
-                    BlockedPart::Address => "the address that the last request came from",
-                };
+                let part = words::blocked(*part);
                 until.map_or_else(
                     || format!("Staff blocked {part}."),
                     |until| format!("Staff blocked {part} {}.", local.until(until)),
@@ -106,11 +101,12 @@ impl Stop {
         match self {
             Self::BlockedByStaff { part: BlockedPart::Address, .. } => Advice {
                 tell: "We take no requests from your network. Try another one, such as mobile data.",
-                act: "Ask an admin why the network is blocked. Or send a code yourself, if you know the user.",
+                act: "Read why the network is blocked. An admin can end the block. Or send a code yourself, if you know \
+                      the user.",
             },
             Self::BlockedByStaff { .. } => Advice {
                 tell: "We do not send codes to this number.",
-                act: "Read the reason of the block. An admin can lift it under Blocks.",
+                act: "Read why it is blocked before you promise anything. An admin can end the block.",
             },
             Self::AccountDisabled => Advice {
                 tell: "Your account is switched off. We will look into it.",

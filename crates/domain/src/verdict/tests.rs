@@ -1,5 +1,6 @@
 //! A row for each case: its facts, its code and its sentence.
 
+mod events;
 mod messages;
 
 use chrono::{DateTime, Duration, Utc};
@@ -12,6 +13,8 @@ use crate::{
 };
 
 const ADDRESS: &str = "203.0.113.7";
+
+const DELIVERED: &str = "Delivered at 10:02:09, and no code was entered since.";
 
 fn time(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(&format!("2026-03-14T{text}Z")).unwrap().to_utc()
@@ -29,9 +32,11 @@ fn unknown() -> PhoneFacts {
         country: Some("IN".to_owned()),
         block: None,
         address_block: None,
+        past_block: None,
         not_served: None,
         review_until: None,
         account: None,
+        moved_away: None,
         unlinked_at: None,
         spent: Vec::new(),
         prefix: None,
@@ -79,7 +84,7 @@ fn message(status: DeliveryStatus) -> MessageFacts {
         created_at: time("04:32:08"),
         accepted_at: Some(time("04:32:08")),
         reason: None,
-        error_code: None,
+        cause: None,
         blame: None,
     }
 }
@@ -101,10 +106,10 @@ fn sent(message: MessageFacts) -> PhoneFacts {
 
 fn refused_by_provider(
     reason: Option<UnreachableReason>,
-    error_code: Option<i64>,
+    cause: Option<&'static str>,
     blame: Option<Blame>,
 ) -> MessageFacts {
-    MessageFacts { reason, error_code, blame, accepted_at: None, ..message(DeliveryStatus::Failed) }
+    MessageFacts { reason, cause, blame, accepted_at: None, ..message(DeliveryStatus::Failed) }
 }
 
 fn delivered() -> PhoneFacts {
@@ -133,6 +138,7 @@ fn hard_stops() {
     let failures = spent(Budget::PhoneFailures, None, None, None);
     let guesses = spent(Budget::PhoneGuesses, None, Some(86_400), Some("11:00:00"));
     let block = |until| Some(StaffBlock { part: BlockedPart::Number, until });
+    let of_part = |part| PhoneFacts { block: Some(StaffBlock { part, until: None }), ..unknown() };
     check(vec![
         (
             PhoneFacts { block: block(Some(time("05:00:00"))), ..with_account() },
@@ -141,15 +147,11 @@ fn hard_stops() {
         ),
         (PhoneFacts { block: block(None), ..delivered() }, "blocked_by_staff", "Staff blocked this number."),
         (
-            PhoneFacts { block: Some(StaffBlock { part: BlockedPart::Prefix, until: None }), ..unknown() },
+            of_part(BlockedPart::Prefix),
             "blocked_by_staff",
             "Staff blocked all numbers that begin like this one.",
         ),
-        (
-            PhoneFacts { block: Some(StaffBlock { part: BlockedPart::Country, until: None }), ..unknown() },
-            "blocked_by_staff",
-            "Staff blocked all numbers of this country.",
-        ),
+        (of_part(BlockedPart::Country), "blocked_by_staff", "Staff blocked all numbers of this country."),
         (
             PhoneFacts {
                 address_block: Some(StaffBlock { part: BlockedPart::Address, until: Some(time("05:00:00")) }),
@@ -295,106 +297,7 @@ fn a_limit_that_is_over_refuses_nothing() {
         (
             PhoneFacts { messages: delivered().messages, code: delivered().code, ..over(Budget::Cooldown) },
             "delivered_not_entered",
-            "Delivered at 10:02:09, and no code was entered since.",
-        ),
-    ]);
-}
-
-#[test]
-fn other_things_that_happened_last() {
-    let deleted = PhoneFacts { deleted_until: Some(time("04:45:09.5")), ..happened(What::AccountDeleted) };
-    let unlinked = PhoneFacts { unlinked_at: Some(time("04:40:00")), ..happened(What::SignedIn) };
-    let account = |facts: PhoneFacts| PhoneFacts { account: with_account().account, ..facts };
-    check(vec![
-        (
-            happened(What::BotCheckMissing),
-            "bot_check_missing",
-            "The app was asked at 10:10:00 to prove that it is no bot, and has not done so.",
-        ),
-        (
-            happened(What::BotCheckFailed),
-            "bot_check_failed",
-            "The bot check failed at 10:10:00, so no code was sent.",
-        ),
-        (
-            happened(What::BotCheckUnavailable),
-            "bot_check_unavailable",
-            "The provider of the bot check did not answer at 10:10:00, so no code was sent.",
-        ),
-        (
-            happened(What::NoAccount),
-            "no_account",
-            "The app tried to log in at 10:10:00, and this number has no account.",
-        ),
-        (
-            PhoneFacts {
-                account: Some(AccountFacts { is_active: true, is_stale: true }),
-                ..happened(What::NoAccount)
-            },
-            "number_stale",
-            "The account of this number was unused for so long that the number may belong to another person now.",
-        ),
-        (
-            account(happened(What::AlreadyRegistered)),
-            "already_registered",
-            "The app tried to sign up at 10:10:00, and this number has an account already.",
-        ),
-        (
-            happened(What::RightCodeNoAccount),
-            "right_code_no_account",
-            "The right code was entered at 10:10:00 to log in, and this number has no account.",
-        ),
-        (
-            account(happened(What::WrongPassword)),
-            "wrong_password",
-            "A wrong password was entered at 10:10:00.",
-        ),
-        (
-            account(unlinked),
-            "unlinked",
-            "The number was taken at 10:10:00 from an account that was unused for too long.",
-        ),
-        (account(happened(What::SignedIn)), "verified", "The right code was entered at 10:10:00."),
-        (
-            account(happened(What::SignedInByPassword)),
-            "signed_in_by_password",
-            "The user signed in with a password at 10:10:00.",
-        ),
-        (
-            account(happened(What::VerifiedByHand)),
-            "verified_by_hand",
-            "Staff verified this number by hand at 10:10:00.",
-        ),
-        (
-            account(happened(What::SignedOut)),
-            "signed_out",
-            "The user was signed out at 10:10:00: an old token of the app came back.",
-        ),
-        (deleted, "recently_deleted", "The account was just deleted, so no new code is sent until 10:15:10."),
-        (happened(What::AccountDeleted), "account_deleted", "The user deleted the account at 10:10:00."),
-    ]);
-}
-
-#[test]
-fn nothing_happened_lately() {
-    let at = Some(now() - Duration::days(400));
-    check(vec![
-        (unknown(), "never_asked", "No code was ever requested for this number."),
-        (
-            PhoneFacts { last_asked_at: at, ..unknown() },
-            "asked_long_ago",
-            "The last code was requested on 7 February 2025 at 10:15:00. Its messages are no longer stored.",
-        ),
-        (with_account(), "account_ready", "This number has an account, and no code was requested lately."),
-        (
-            PhoneFacts { unlinked_at: at, ..unknown() },
-            "unlinked",
-            "The number was taken on 7 February 2025 at 10:15:00 from an account that was unused for too long.",
-        ),
-        (
-            PhoneFacts { account: Some(AccountFacts { is_active: true, is_stale: true }), ..unknown() },
-            "number_stale",
-            "The account of this number was unused for so long that the number may belong to another person now.",
+            DELIVERED,
         ),
     ]);
 }

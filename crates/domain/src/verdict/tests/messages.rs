@@ -4,14 +4,14 @@ use super::*;
 
 #[test]
 fn messages_that_the_provider_refused() {
-    let failed = |reason, code, blame| sent(refused_by_provider(reason, code, blame));
+    let failed = |reason, cause, blame| sent(refused_by_provider(reason, cause, blame));
     let whatsapp = MessageFacts {
         channel: Channel::WhatsApp,
-        ..refused_by_provider(Some(UnreachableReason::OptedOut), Some(63_014), Some(Blame::Number))
+        ..refused_by_provider(Some(UnreachableReason::OptedOut), None, Some(Blame::Number))
     };
     check(vec![
         (
-            failed(Some(UnreachableReason::OptedOut), Some(21_610), Some(Blame::Number)),
+            failed(Some(UnreachableReason::OptedOut), None, Some(Blame::Number)),
             "opted_out",
             "The provider refused the message at 10:02:09: the user wrote STOP to our number.",
         ),
@@ -21,17 +21,17 @@ fn messages_that_the_provider_refused() {
             "The provider refused the message at 10:02:09: the user blocked our WhatsApp sender.",
         ),
         (
-            failed(Some(UnreachableReason::Invalid), Some(21_211), Some(Blame::Number)),
+            failed(Some(UnreachableReason::Invalid), Some("it is not a valid number"), Some(Blame::Number)),
             "number_unreachable",
             "The provider refused the message at 10:02:09: it is not a valid number.",
         ),
         (
-            failed(Some(UnreachableReason::NotMobile), Some(21_265), Some(Blame::Number)),
+            failed(Some(UnreachableReason::NotMobile), None, Some(Blame::Number)),
             "number_unreachable",
             "The provider refused the message at 10:02:09: the number takes no messages: it may be a landline.",
         ),
         (
-            failed(None, Some(20_003), Some(Blame::Us)),
+            failed(None, Some("wrong credentials"), Some(Blame::Us)),
             "provider_refuses_us",
             "The provider refused the message at 10:02:09 because of our account or our settings.",
         ),
@@ -50,16 +50,13 @@ fn messages_that_the_provider_refused() {
 
 #[test]
 fn messages_on_their_way_and_at_their_end() {
-    let lost = |code, reason, blame| MessageFacts {
-        error_code: code,
-        reason,
-        blame,
-        ..message(DeliveryStatus::Undelivered)
-    };
-    let handset = lost(Some(30_005), Some(UnreachableReason::Invalid), Some(Blame::Number));
-    let ours = lost(Some(29_999), None, Some(Blame::Us));
+    let lost =
+        |cause, reason, blame| MessageFacts { cause, reason, blame, ..message(DeliveryStatus::Undelivered) };
+    let handset =
+        lost(Some("the number is not in use"), Some(UnreachableReason::Invalid), Some(Blame::Number));
+    let ours = lost(None, None, Some(Blame::Us));
     let call = MessageFacts { channel: Channel::Call, ..lost(None, None, None) };
-    let stop = lost(Some(21_610), Some(UnreachableReason::OptedOut), Some(Blame::Number));
+    let stop = lost(None, Some(UnreachableReason::OptedOut), Some(Blame::Number));
     let second = MessageFacts { channel: Channel::WhatsApp, ..message(DeliveryStatus::Delivered) };
     let fallen_back = |second| PhoneFacts { messages: vec![second, handset.clone()], ..delivered() };
     check(vec![
@@ -92,7 +89,7 @@ fn messages_on_their_way_and_at_their_end() {
         (
             sent(call),
             "undelivered",
-            "The phone call was not delivered, as reported at 10:02:09: nobody answered.",
+            "The phone call was not delivered, as reported at 10:02:09: the call was not answered.",
         ),
         (
             sent(stop),
@@ -116,7 +113,7 @@ fn messages_on_their_way_and_at_their_end() {
             "undelivered",
             "The SMS was not delivered, as reported at 10:02:09: the number is not in use.",
         ),
-        (delivered(), "delivered_not_entered", "Delivered at 10:02:09, and no code was entered since."),
+        (delivered(), "delivered_not_entered", DELIVERED),
     ]);
 }
 
@@ -130,7 +127,7 @@ fn codes_that_were_entered_or_have_expired() {
         (with_code(wrong(1)), "wrong_code", "A wrong code was entered at 10:03:00; 2 guesses are left."),
         (with_code(wrong(2)), "wrong_code", "A wrong code was entered at 10:03:00; 1 guess is left."),
         // It was sent again since.
-        (with_code(before), "delivered_not_entered", "Delivered at 10:02:09, and no code was entered since."),
+        (with_code(before), "delivered_not_entered", DELIVERED),
         (
             with_code(wrong(3)),
             "guesses_used_up",
