@@ -1,5 +1,7 @@
 //! What the words of rows mean, in the words of people.
 
+pub mod audit;
+
 use crate::domain::{
     budget::Budget,
     delivery::{Channel, DeliveryStatus, UnreachableReason},

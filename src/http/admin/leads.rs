@@ -416,7 +416,7 @@ fn wrong_state(message: &'static str) -> ErrorResponse {
 fn edit_conflict(stale: &leads::Stale) -> ErrorResponse {
     let who = match &stale.by {
         ChangedBy::Staff(name) => name.as_str(),
-        ChangedBy::Unknown => "Someone else",
+        ChangedBy::Unknown => "A member of staff whose account was deleted",
         ChangedBy::User => "The user",
     };
     let at = stale.lead.changed_at.map(crate::http::timestamp::rfc3339).unwrap_or_default();
