@@ -12,7 +12,7 @@ use self::filter::Asked;
 use super::{
     Console, Layout, PageError, PageResult, Section, Staff, Visit, names,
     page::Time,
-    terms::audit::{facts, masked, of_action, plain, sentence},
+    terms::audit::{actor, facts, masked, of_action, sentence},
 };
 use crate::{
     domain::{
@@ -83,7 +83,7 @@ async fn list(visit: Visit<Staff>) -> PageResult {
     let first = query.query_with("cursor", None);
     let layout = visit.layout("Audit log", Section::Audit);
     let template = List {
-        kinds: Actor::KINDS.map(|kind| (kind, plain(kind))).into(),
+        kinds: Actor::KINDS.map(|kind| (kind, actor(kind))).into(),
         actions: actions(),
         is_filtered: asked.is_filtered(),
         entries: page.items.iter().map(|entry| row(&layout, entry, &called)).collect(),
@@ -111,7 +111,7 @@ fn row(layout: &Layout, entry: &Entry, called: &HashMap<Uuid, String>) -> Row {
         at: layout.time(entry.at),
         what: sentence(&entry.action),
         action: entry.action.to_string(),
-        kind: plain(&entry.actor_kind),
+        kind: actor(&entry.actor_kind),
         // What a user does to their own account is said once.
         actor: named(entry.actor_id.filter(|id| entry.user_id != Some(*id))),
         // An account without a name is called by its number.

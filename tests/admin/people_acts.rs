@@ -226,7 +226,7 @@ on_both! {
         let browser = Browser::admin(&server).await;
         let id = new_account(&server, "asha", "user").await;
         let page = act(&browser, &id, "role", &[("role", "staff")]).await;
-        page.assert_has("The role is set").assert_has("Role changed").assert_has("to: staff");
+        page.assert_has("The role is set").assert_has("The role was changed").assert_has("To: staff");
         assert_eq!(staff_entries(&server, "role_changed").await, 1);
         act(&browser, &id, "role", &[("role", "root")]).await.assert_status(422).assert_has("Choose one of the roles");
         assert_eq!(server.count("SELECT COUNT(*) FROM accounts WHERE role = 'staff'").await, 1);

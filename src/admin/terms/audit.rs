@@ -81,6 +81,16 @@ pub fn of_action(action: Action) -> &'static str {
     }
 }
 
+/// Who acts: one of [`crate::domain::audit::Actor::KINDS`].
+pub fn actor(kind: &str) -> String {
+    match kind {
+        "person" => "User".to_owned(),
+        "system" => "Server".to_owned(),
+        "command" => "Command line".to_owned(),
+        kind => plain(kind),
+    }
+}
+
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
 const FACTS: [(&str, &str); 57] = [
     ("purpose", "Purpose"),
@@ -267,7 +277,7 @@ pub fn masked(stored: &str) -> String {
 }
 
 /// `wrong_code` becomes `Wrong code`.
-pub fn plain(name: &str) -> String {
+fn plain(name: &str) -> String {
     let text = name.replace('_', " ");
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
