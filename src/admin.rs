@@ -22,6 +22,7 @@ mod enroll;
 mod error;
 mod figures;
 mod form;
+mod history;
 mod in_force;
 mod interests;
 mod leads;

@@ -24,6 +24,9 @@ use crate::{
 
 const LIST: &str = "/admin/blocks";
 
+const NO_VALUE: &str =
+    "Write a whole number, the beginning of numbers such as +91987, a country as two letters, or an address";
+
 /// Blocks on a page.
 const PAGE_SIZE: usize = 50;
 
@@ -50,7 +53,15 @@ struct Filters {
     value: String,
     kind_error: Option<String>,
     state_error: Option<String>,
+    value_error: Option<&'static str>,
     cursor_error: Option<&'static str>,
+}
+
+impl Filters {
+    /// Whether anything was asked for.
+    fn is_given(&self) -> bool {
+        [&self.kind, &self.state, &self.value].iter().any(|text| !text.is_empty())
+    }
 }
 
 /// What was typed into the form of a new block, with the errors beside its fields.
@@ -137,7 +148,7 @@ async fn list_page(visit: &Visit<Admin>, status: StatusCode, typed: Typed) -> Pa
     let row = |block: Block| Row {
         value: shown(&block.target),
         kind: kind_text(block.target.kind()),
-        made_by: block.made_by.and_then(|id| names.get(&id).cloned()).unwrap_or_default(),
+        made_by: maker(block.made_by, &names),
         made_at: layout.time(block.made_at),
         ended: block.ended(now),
         block,
@@ -145,6 +156,11 @@ async fn list_page(visit: &Visit<Admin>, status: StatusCode, typed: Typed) -> Pa
     let next = page.next.map(|next| visit.query().query_with("cursor", Some(&next.to_string())));
     let rows = page.items.into_iter().map(row).collect();
     visit.page(status, &List { layout, filters, rows, next, typed })
+}
+
+fn maker(id: Option<Uuid>, names: &HashMap<Uuid, String>) -> String {
+    let Some(id) = id else { return "the command line".to_owned() };
+    names.get(&id).map_or(names::DELETED, String::as_str).to_owned()
 }
 
 /// A wrong filter does not narrow the list; its error is shown beside it.
@@ -164,7 +180,12 @@ fn read_filters(visit: &Visit<Admin>) -> (Filters, Filter, Option<Uuid>) {
         Some(Err(error)) => filters.state_error = Some(error.to_owned()),
         None => {}
     }
-    filter.value = query.given("value").map(|value| block::search_value(value, visit.services().region));
+    if let Some(text) = query.given("value") {
+        filter.value = block::known_value(text, visit.services().region);
+        if filter.value.is_none() {
+            filters.value_error = Some(NO_VALUE);
+        }
+    }
     let after = match query.given("cursor").map(Cursor::parse) {
         Some(Ok(cursor)) => Some(cursor.id),
         Some(Err(_)) => {

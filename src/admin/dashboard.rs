@@ -12,7 +12,7 @@ use poem::http::StatusCode;
 use self::chart::Chart;
 use super::{
     Console, Layout, PageError, PageResult, Section, Staff, Visit,
-    figures::{grouped, money},
+    figures::{grouped, money, with_grouped_end},
     page::Time,
     terms,
 };
@@ -48,7 +48,7 @@ struct Dashboard {
     costs: Vec<PeriodRow>,
     unpriced: String,
     closed: Vec<ClosedPrefix>,
-    closed_count: u64,
+    closed_count: String,
     odds: Vec<(&'static str, String)>,
     address_hours: Option<String>,
 }
@@ -103,9 +103,9 @@ async fn show(visit: Visit<Staff>) -> PageResult {
         costs,
         unpriced,
         closed,
-        closed_count,
+        closed_count: grouped(closed_count),
         odds: odds_rows(&odds),
-        address_hours: odds.address_hours.map(|hours| format!("{hours:.0}")),
+        address_hours: odds.address_hours.map(|hours| with_grouped_end(&format!("{hours:.0}"))),
         layout,
     };
     visit.page(StatusCode::OK, &page)
@@ -138,7 +138,11 @@ fn drawing(days: &[NaiveDate], funnels: &BTreeMap<NaiveDate, Funnel>) -> Option<
         let Funnel { asked, delivered, verified, completed } = funnel;
         let name = short(*date);
         let title = format!(
-            "{name}: {asked} asked, {delivered} delivered, {verified} verified, {completed} completed"
+            "{name}: {} asked, {} delivered, {} verified, {} completed",
+            grouped(asked),
+            grouped(delivered),
+            grouped(verified),
+            grouped(completed)
         );
         (name, title, funnel)
     };
@@ -235,13 +239,14 @@ async fn closed(services: &Services, layout: &Layout) -> Result<(Vec<ClosedPrefi
 }
 
 fn odds_rows(odds: &Odds) -> Vec<(&'static str, String)> {
+    let chance = |chance: f64| with_grouped_end(&OneIn(chance).to_string());
     vec![
-        ("One account, in a day", OneIn(odds.in_a_day).to_string()),
-        ("One account, between two sign-ins a month apart", OneIn(odds.between_sign_ins).to_string()),
-        ("One account, in a year", OneIn(odds.in_a_year).to_string()),
+        ("One account, in a day", chance(odds.in_a_day)),
+        ("One account, between two sign-ins a month apart", chance(odds.between_sign_ins)),
+        ("One account, in a year", chance(odds.in_a_year)),
         (
             "Accounts opened when one code is tried out at each of a million phones",
-            format!("{:.0}", odds.of_a_million),
+            with_grouped_end(&format!("{:.0}", odds.of_a_million)),
         ),
     ]
 }

@@ -5,8 +5,13 @@ use chrono::Duration;
 use crate::domain::statistics::{Difference, Share, change_of};
 
 /// `1,234,567`.
-pub fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
+pub fn grouped(number: impl TryInto<i64>) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let text = grouped_digits(&number.unsigned_abs().to_string());
+    if number < 0 { format!("−{text}") } else { text }
+}
+
+fn grouped_digits(digits: &str) -> String {
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -14,7 +19,14 @@ pub fn grouped(number: i64) -> String {
         }
         text.push(digit);
     }
-    if number < 0 { format!("−{text}") } else { text }
+    text
+}
+
+/// The same of the last number of a text without decimals: `1 in 33,334`.
+pub fn with_grouped_end(text: &str) -> String {
+    let rest = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = text.strip_prefix(rest).unwrap_or_default();
+    if rest.ends_with('.') { text.to_owned() } else { format!("{rest}{}", grouped_digits(digits)) }
 }
 
 /// `94.3%`.
@@ -114,6 +126,15 @@ mod tests {
             [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567"), (-1_000, "−1,000")]
         {
             assert_eq!(grouped(number), text);
+        }
+        assert_eq!(grouped(u64::MAX), "9,223,372,036,854,775,807");
+        for (text, expected) in [
+            ("1 in 33334", "1 in 33,334"),
+            ("1 in 8.1234", "1 in 8.1234"),
+            ("none", "none"),
+            ("100000", "100,000"),
+        ] {
+            assert_eq!(with_grouped_end(text), expected);
         }
     }
 

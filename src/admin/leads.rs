@@ -1,19 +1,14 @@
 //! The list of leads: filters, acts on the selected, and the export. One lead has its page in `leads/lead.rs`.
 
+mod export;
 mod lead;
 mod list;
 mod selection;
 
-use futures_util::stream::unfold;
-use poem::{
-    Body, Response,
-    http::{StatusCode, header},
-};
-
-use super::{Admin, Console, Form, Notice, PageResult, Visit};
+use super::{Console, Form};
 use crate::{
     domain::lead::{FieldProblem, State, Wanted},
-    flows::{Services, leads},
+    flows::Services,
 };
 
 const LIST: &str = "/admin/leads";
@@ -23,7 +18,8 @@ pub fn pages(console: Console) -> Console {
     console
         .get(LIST, list::show)
         .post("/admin/leads/act", selection::act)
-        .post("/admin/leads/export", export)
+        .get("/admin/leads/export", export::ask)
+        .post("/admin/leads/export", export::send)
         .get("/admin/leads/:id", lead::show)
         .post("/admin/leads/:id", lead::change)
         .get("/admin/leads/:id/verify", lead::ask_to_verify)
@@ -49,25 +45,4 @@ fn state_class(state: State) -> &'static str {
         State::Contacted | State::Lost => "badge",
         State::Converted => "badge good",
     }
-}
-
-/// Sends the leads that the filters of the query match, as a file. The connection is cut if it cannot be completed, so that the
-/// browser reports a failed download.
-async fn export(visit: Visit<Admin>, _form: Form) -> PageResult {
-    let (wanted, problems) = wanted(visit.services(), visit.query());
-    let back = list_with(&visit.query().query_with("cursor", None));
-    if !problems.is_empty() {
-        return visit.redirect(&back, Notice::warning("Nothing was exported: check the filters first."));
-    }
-    let lines = leads::export(visit.services(), wanted.filter, visit.permission()).await?;
-    let pieces = unfold(lines, |mut lines| async move {
-        let piece = lines.recv().await?;
-        Some((piece.map_err(std::io::Error::other), lines))
-    });
-    let name = format!("leads-{}.csv", visit.services().today());
-    Ok(Response::builder()
-        .status(StatusCode::OK)
-        .header(header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present")
-        .header(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\""))
-        .body(Body::from_bytes_stream(pieces)))
 }

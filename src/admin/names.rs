@@ -1,4 +1,4 @@
-//! The names of those who changed something, for pages that say who did.
+//! The names of accounts, for pages that say who did something.
 
 use std::collections::HashMap;
 
@@ -6,32 +6,36 @@ use uuid::Uuid;
 
 use super::PageError;
 use crate::{
-    domain::{access::SignedIn, roles},
+    domain::{access::SignedIn, phone::PhoneNumber, roles},
     flows::Services,
-    store,
+    store::{self, users::Called},
 };
 
-/// The names of accounts by their ids. An account without a username is shown by its id, and so is one that was deleted.
+/// Stands for an account that is no longer there.
+pub const DELETED: &str = "a deleted account";
+
+/// The names of accounts by their ids, read at once. An account that was deleted has none.
 pub async fn of_accounts(
     services: &Services,
     who: &SignedIn,
-    ids: Vec<Uuid>,
+    mut ids: Vec<Uuid>,
 ) -> Result<HashMap<Uuid, String>, PageError> {
-    let mut names = HashMap::new();
-    for id in ids {
-        if names.contains_key(&id) {
-            continue;
-        }
-        let permission = roles::may_read(who, id).map_err(|_| PageError::Forbidden)?;
-        let user = store::users::find(&services.store, permission).await?;
-        let name = user.and_then(|user| user.account.username);
-        names.insert(id, name.unwrap_or_else(|| id.to_string()));
-    }
-    Ok(names)
+    let permission = roles::may_list(who).map_err(|_| PageError::Forbidden)?;
+    ids.sort_unstable();
+    ids.dedup();
+    let called = store::users::list_called(&services.store, &permission, ids).await?;
+    Ok(called.iter().map(|called| (called.id, name(called))).collect())
+}
+
+/// The username, else the name of the profile, else the masked number.
+fn name(called: &Called) -> String {
+    let phone = || called.phone.as_ref().map(PhoneNumber::masked);
+    called.name.clone().or_else(phone).unwrap_or_else(|| called.id.to_string())
 }
 
 /// The name of one account; `None` stands for the command line.
 pub async fn of_account(services: &Services, who: &SignedIn, id: Option<Uuid>) -> Result<String, PageError> {
-    let Some(id) = id else { return Ok("The command line".to_owned()) };
-    Ok(of_accounts(services, who, vec![id]).await?.remove(&id).unwrap_or_default())
+    let Some(id) = id else { return Ok("the command line".to_owned()) };
+    let mut names = of_accounts(services, who, vec![id]).await?;
+    Ok(names.remove(&id).unwrap_or_else(|| DELETED.to_owned()))
 }

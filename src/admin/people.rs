@@ -6,7 +6,6 @@
 mod confirm;
 mod detail;
 mod edit;
-mod history;
 mod list;
 mod move_phone;
 mod role;

@@ -1,5 +1,7 @@
 //! What the words of rows mean, in the words of people.
 
+pub mod audit;
+
 use super::figures::grouped;
 use crate::domain::{
     budget::Budget,

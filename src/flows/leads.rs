@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub use self::{
     by_hand::{Verified, verify},
     export::{ExportLines, export},
-    selected::{Act, Outcome, Outcomes, act_on},
+    selected::{Act, Outcome, Outcomes, Selected, act_on},
 };
 use super::{Error, Services, run_to_completion, transaction};
 use crate::{

@@ -18,6 +18,7 @@ use super::{
     error::RequestError,
     fields::{Field, FieldErrors, optional, parsed},
     json::Json,
+    lists::list_response,
     security::Gate,
     users::shapes::{PageNumber, PerPage},
 };
@@ -41,19 +42,10 @@ pub struct AbuseApi {
     pub services: Arc<Services>,
 }
 
-/// The responses of listing prefixes.
-#[derive(ApiResponse)]
-pub enum PrefixesResponse {
-    /// The page, most messages first; empty past the end.
-    #[oai(status = 200)]
-    List(Json<Prefixes>),
-    /// `forbidden`: only for staff and admins, in a session opened with the password.
-    #[oai(status = 403)]
-    Forbidden(ErrorResponse),
-    /// `validation_failed`: `error.fields` names the parameters that are wrong.
-    #[oai(status = 422)]
-    Invalid(ErrorResponse),
-}
+list_response!(
+    /// The responses of listing prefixes.
+    PrefixesResponse: Prefixes, "The page, most messages first; empty past the end.", for staff
+);
 
 /// The responses of opening a prefix.
 #[derive(ApiResponse)]

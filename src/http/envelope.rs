@@ -182,7 +182,7 @@ impl ErrorCode {
             Self::UsernameTaken => "This username is taken",
             Self::EmailTaken => "This e-mail address is taken",
             Self::PhoneTaken => "This phone number belongs to another account",
-            Self::EditConflict => "Someone else changed this in the meantime. Please read it again",
+            Self::EditConflict => "This was changed in the meantime. Please read it again",
             Self::PayloadTooLarge => "The body must be at most 64 KiB",
             Self::UnsupportedMediaType => {
                 "Send the body as JSON, with the header Content-Type: application/json"

@@ -29,6 +29,7 @@ mod fields;
 mod guard;
 mod json;
 mod keys;
+mod lists;
 mod log_throttle;
 pub mod metrics;
 mod pages;

@@ -17,6 +17,7 @@ use super::{
     error::RequestError,
     fields::{Describe, ErrorMessages, Field, FieldErrors, optional, parsed},
     json::Json,
+    lists::list_response,
     security::Gate,
 };
 use crate::{
@@ -49,19 +50,10 @@ pub struct UsersApi {
     pub services: Arc<Services>,
 }
 
-/// The responses of `GET users`.
-#[derive(ApiResponse)]
-pub enum UsersResponse {
-    /// The page, newest users first; empty past the end.
-    #[oai(status = 200)]
-    List(Json<Users>),
-    /// `forbidden`: only for staff and admins, in a session opened with the password.
-    #[oai(status = 403)]
-    Forbidden(ErrorResponse),
-    /// `validation_failed`: `error.fields` names the parameters that are wrong.
-    #[oai(status = 422)]
-    Invalid(ErrorResponse),
-}
+list_response!(
+    /// The responses of `GET users`.
+    UsersResponse: Users, "The page, newest users first; empty past the end.", for staff
+);
 
 /// The responses of `GET users/{id}`.
 #[derive(ApiResponse)]

@@ -9,6 +9,10 @@ use crate::{
     support::{OTHER_PHONE, PHONE, TestServer},
 };
 
+const WRONG: &str = "A wrong code was entered";
+
+const SENT: &str = "A code was sent";
+
 async fn flush(server: &TestServer) {
     server.services.audit.flush().await.expect("the entries are written");
 }
@@ -22,28 +26,28 @@ on_both! {
         flush(&server).await;
         let browser = Browser::staff(&server).await;
         let all = browser.get("/admin/audit").await;
-        all.assert_status(200).assert_has("Wrong code").assert_has("Signed in").assert_has("+91 ••••• ••210");
+        all.assert_status(200).assert_has("A wrong code was entered wrong_code").assert_has("The user signed in").assert_has("+91 ••••• ••210");
         let found = |page: &crate::browser::Page| {
             let rows = page.html.split("<th scope=\"row\"").skip(1);
-            rows.map(|row| row.split("<td>").nth(1).unwrap().split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
+            rows.map(|row| row.split("<td class=\"long\">").nth(1).unwrap().split('<').next().unwrap().to_owned()).collect::<Vec<_>>()
         };
         for (query, expected) in [
-            ("whom=98765%2043210", vec!["Wrong code", "Code sent"]),
-            ("whom=98765%2043210&what=wrong_code", vec!["Wrong code"]),
-            ("address=198.51.100.9", vec!["Wrong code"]),
+            ("whom=98765%2043210", vec![WRONG, SENT]),
+            ("whom=98765%2043210&what=wrong_code", vec![WRONG]),
+            ("address=198.51.100.9", vec![WRONG]),
             ("who=staff&whom=98765%2043210", vec![]),
             ("whom=98765%2043210&to=2026-03-13", vec![]),
-            ("whom=98765%2043210&from=2026-03-14&to=2026-03-14", vec!["Wrong code", "Code sent"]),
+            ("whom=98765%2043210&from=2026-03-14&to=2026-03-14", vec![WRONG, SENT]),
             ("whom=98765%2043210&from=2026-03-15", vec![]),
         ] {
             let page = browser.get(&format!("/admin/audit?{query}")).await;
             page.assert_status(200);
             assert_eq!(found(&page), expected, "{query}");
         }
-        browser.get("/admin/audit?whom=98765%2043210&who=staff").await.assert_has("No entry fits these filters.");
+        browser.get("/admin/audit?whom=98765%2043210&who=staff").await.assert_has("No entry fits these filters. Change them, or show all entries");
         flush(&server).await;
         let by_name = found(&browser.get("/admin/audit?by=STAFF").await);
-        assert!(by_name.contains(&"Signed in".to_owned()) && !by_name.contains(&"Wrong code".to_owned()), "{by_name:?}");
+        assert!(by_name.contains(&"The user signed in".to_owned()) && !by_name.contains(&WRONG.to_owned()), "{by_name:?}");
     }
 
     async fn a_filter_that_cannot_be_read_is_named_beside_its_field(server: TestServer) {
@@ -51,7 +55,7 @@ on_both! {
         flush(&server).await;
         let browser = Browser::staff(&server).await;
         let page = browser.get("/admin/audit?who=x&by=nobody&what=y&whom=%3Cb%3E&address=office&from=today&to=2026-03-14").await;
-        page.assert_status(200).assert_has("Code sent").assert_has("Write a day like 2026-11-21.");
+        page.assert_status(200).assert_has(SENT).assert_has("Write a day like 2026-11-21.");
         page.assert_has("Write an IP address").assert_has("No account has this username");
         assert_eq!(page.form("/admin/audit").value("whom"), Some("<b>"), "what was typed stays");
         for field in ["who", "by", "what", "whom", "address", "from"] {
@@ -59,7 +63,7 @@ on_both! {
             assert!(page.html.contains(&format!("id=\"{field}-error\"")), "{field}");
         }
         // A cursor of an old link begins at the beginning.
-        browser.get("/admin/audit?cursor=old").await.assert_status(200).assert_has("Code sent");
+        browser.get("/admin/audit?cursor=old").await.assert_status(200).assert_has(SENT);
     }
 
     async fn pages_follow_each_other_and_keep_the_filters(server: TestServer) {

@@ -41,6 +41,7 @@ on_both! {
     async fn an_admin_blocks_a_phone_and_ends_the_block(server: TestServer) {
         let browser = Browser::admin(&server).await;
         let page = browser.get(LIST).await;
+        page.assert_has("Nothing is blocked. A number, the beginning of numbers");
         let sent = [
             ("kind", "phone"), ("value", "062058 29376"), ("reason", "Sold <b>in bulk</b>"), ("reference", "FIR 112/2026"),
             ("ends_at", "2026-03-20T10:00"),
@@ -61,7 +62,7 @@ on_both! {
         server.signup(PHONE).await.assert_ok();
         // Another window still has the form.
         browser.submit(&page, &action, &[("confirm", "on")]).await.assert_has("had ended before");
-        browser.get("/admin/blocks?state=live").await.assert_has("No block matches.");
+        browser.get("/admin/blocks?state=live").await.assert_has("No block fits these filters.");
         browser.get("/admin/blocks?state=ended").await.assert_has(MASKED);
     }
 

@@ -51,7 +51,7 @@ async fn state_of(server: &TestServer, phone: &str, state: &str) -> bool {
 on_both! {
     async fn a_list_shows_everybody_who_asked_and_no_whole_number(server: TestServer) {
         let browser = Browser::staff(&server).await;
-        browser.get(LIST).await.assert_status(200).assert_has("No lead matches").assert_has("appears here");
+        browser.get(LIST).await.assert_status(200).assert_has("There are no leads yet. One appears here when a user asks for a code");
         server.signup(PHONE).await.assert_ok();
         server.advance(60);
         server.signup("+447400123456").await.assert_ok();
@@ -93,7 +93,7 @@ on_both! {
             ("name", "Gaurav"), ("note", "Call back\r\non Monday"), ("to", "contacted"),
         ]).await;
         saved.assert_status(200).assert_has("Saved. The lead is contacted.").assert_has("Call back on Monday");
-        saved.assert_has("staff").assert_has("lead changed: new to contacted, by staff");
+        saved.assert_has("staff The lead was changed (From: new; To: contacted; Changed: state, name, note)");
         assert_eq!(saved.form(&path).value("name"), Some("Gaurav"));
         assert_eq!(saved.form(&path).value("note"), Some(""));
         browser.get(&format!("{LIST}?q=gau")).await.assert_has("Gaurav").assert_has("Contacted");
@@ -179,7 +179,7 @@ on_both! {
             }
         }
         let page = browser.get(&format!("{LIST}?last_from=14.3.2026&state=lost")).await;
-        page.assert_has("No lead matches");
+        page.assert_has("No lead fits these filters");
         assert_eq!(page.form(LIST).value("last_from"), Some("14.3.2026"));
         assert_eq!(page.form(LIST).value("state"), Some("lost"));
         let page = browser.get(&format!("{LIST}?cursor=x")).await;
@@ -272,7 +272,10 @@ on_both! {
         server.disable("+447400123456").await;
         let page = browser.get(LIST).await;
         let ask = act(&browser, &page, "verify", &leads_of(&page)).await;
-        ask.assert_status(200).assert_has("Verify 3 leads by hand?");
+        ask.assert_status(200).assert_has("Verify 3 leads by hand?").assert_has("+44 ••••• ••456 Verified");
+        ask.assert_has("+91 ••••• ••376 New").assert_has_not("more").assert_has_not(PHONE);
+        assert!(!ask.html.contains("6205829376"));
+        assert_eq!(leads_of(&ask).len(), 3);
         assert_eq!(server.count("SELECT COUNT(*) FROM leads WHERE state = 'converted'").await, 1);
         let form = ask.form(ACT);
         let mut body = form_urlencoded::Serializer::new(String::new());
@@ -280,6 +283,34 @@ on_both! {
         let done = browser.post(ACT, &body.finish()).await;
         done.assert_has("2 leads: verified by hand; 1 lead: left out: the account is disabled.");
         assert_eq!(server.count("SELECT COUNT(*) FROM accounts WHERE phone IS NOT NULL").await, 3);
+    }
+
+    async fn a_lead_that_changed_after_the_page_that_asks_is_left_out(server: TestServer) {
+        let browser = Browser::staff(&server).await;
+        for phone in [PHONE, OTHER_PHONE] {
+            server.signup(phone).await.assert_ok();
+        }
+        let page = browser.get(LIST).await;
+        let ask = act(&browser, &page, "verify", &leads_of(&page)).await;
+        let other = open(&browser, "9376").await;
+        browser.submit(&other, &other.path, &[("note", "Not the owner of the number")]).await.assert_status(200);
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(&ask.form(ACT).fields);
+        let done = browser.post(ACT, &body.finish()).await;
+        done.assert_has("1 lead: verified by hand; 1 lead: left out: changed after you selected it, so look at it again.");
+        assert!(state_of(&server, PHONE, "new").await && state_of(&server, OTHER_PHONE, "converted").await);
+    }
+
+    async fn a_page_that_asks_about_many_leads_lists_some(server: TestServer) {
+        let browser = Browser::staff(&server).await;
+        many_leads(&server, 24).await;
+        let page = browser.get(LIST).await;
+        let ask = act(&browser, &page, "verify", &leads_of(&page)).await;
+        ask.assert_status(200).assert_has("Verify 25 leads by hand?").assert_has("and 5 more");
+        assert_eq!(leads_of(&ask).len(), 20);
+        assert_eq!(ask.form(ACT).fields.iter().filter(|(name, _)| name == "id").count(), 25);
+        server.execute("DELETE FROM leads").await;
+        act(&browser, &page, "resend", &leads_of(&page)).await.assert_has("The selected leads are no longer there.");
     }
 
     async fn a_code_is_sent_from_the_page_of_a_lead(server: TestServer) {

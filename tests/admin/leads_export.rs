@@ -27,13 +27,18 @@ fn rows(file: &str) -> Vec<Vec<String>> {
 
 async fn export(browser: &Browser, query: &str) -> Page {
     let list = browser.get(&format!("{LIST}?{query}")).await;
-    browser.submit(&list, &format!("{EXPORT}?{query}"), &[]).await
+    let link = list.links().into_iter().find(|link| link.starts_with(EXPORT)).expect("a link to the export");
+    let ask = browser.get(&link).await;
+    match ask.forms().into_iter().find(|form| form.action.starts_with(EXPORT)) {
+        Some(form) => browser.submit(&ask, &form.action, &[]).await,
+        None => ask,
+    }
 }
 
 /// Begins an export without reading it.
 async fn begin(browser: &Browser) -> poem::Response {
-    let list = browser.get(LIST).await;
-    let token = list.form(&format!("{EXPORT}?")).value("form_token").unwrap().to_owned();
+    let ask = browser.get(EXPORT).await;
+    let token = ask.form(&format!("{EXPORT}?")).value("form_token").unwrap().to_owned();
     let request = browser.server.client.request(Method::POST, EXPORT);
     let request = request
         .header("cookie", format!("loopin_admin={}", browser.cookie("loopin_admin").unwrap()))
@@ -73,11 +78,28 @@ on_both! {
         assert!(!format!("{began:?}").contains("Asha"));
     }
 
+    async fn the_page_before_says_what_is_exported(server: TestServer) {
+        let browser = Browser::admin(&server).await;
+        server.signup(PHONE).await.assert_ok();
+        let all = browser.get(EXPORT).await;
+        all.assert_status(200).assert_has("Export 1 lead?").assert_has("No filter is set: these are all leads.");
+        all.assert_has("The audit log records who exported");
+        let some = browser.get(&format!("{EXPORT}?q=9376&state=new&last_from=2026-03-14&sort=first&cursor=x")).await;
+        some.assert_status(200).assert_has("Number or name 9376").assert_has("State New").assert_has("Last asked from 2026-03-14");
+        some.assert_has_not("Order").assert_has_not("No filter is set").assert_has_not(PHONE);
+        assert!(some.forms().iter().any(|form| form.action == format!("{EXPORT}?q=9376&state=new&last_from=2026-03-14&sort=first")));
+        let none = browser.get(&format!("{EXPORT}?state=lost")).await;
+        none.assert_status(200).assert_has("Export 0 leads?");
+        assert!(!none.forms().iter().any(|form| form.action.starts_with(EXPORT)));
+        assert_eq!(entries(&server, Action::LeadsExported).await.len(), 0);
+    }
+
     async fn staff_may_not_export_by_page_or_by_request(server: TestServer) {
         let browser = Browser::staff(&server).await;
         server.signup(PHONE).await.assert_ok();
         let page = browser.get(LIST).await;
         page.assert_has_not("Export");
+        browser.get(EXPORT).await.assert_status(403);
         let token = page.form("/admin/leads/act").value("form_token").unwrap().to_owned();
         let refused = browser.post(EXPORT, &format!("form_token={token}")).await;
         refused.assert_status(403).assert_has("Not allowed").assert_has_not(PHONE);
@@ -117,7 +139,7 @@ on_both! {
     async fn a_large_export_has_every_lead_once(server: TestServer) {
         let browser = Browser::admin(&server).await;
         many_leads(&server, 1_700).await;
-        let file = browser.submit(&browser.get(LIST).await, &format!("{EXPORT}?"), &[]).await;
+        let file = export(&browser, "").await;
         let mut phones: Vec<String> = rows(&file.html).into_iter().skip(1).map(|row| row[0].clone()).collect();
         assert_eq!(phones.len(), 1_701);
         phones.sort();

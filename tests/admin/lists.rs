@@ -12,8 +12,11 @@ use crate::{
     support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
 };
 
-/// The largest page of a list with its stylesheet and script, before compression.
+/// The largest page of the list of leads with its stylesheet and script, before compression.
 const MOST_BYTES: usize = 40 * 1024;
+
+/// The largest page of any list, with names of a hundred marks.
+const MOST_BYTES_OF_ANY: usize = 64 * 1024;
 
 /// Everything that writes a phone: leads, people, messages, wrong codes, a changed number.
 async fn people_come(server: &TestServer) -> Vec<String> {
@@ -107,4 +110,47 @@ async fn a_list_of_fifty_leads_weighs_less_than_forty_kibibytes() {
         bytes += admin.get(asset).await.html.len();
     }
     assert!(bytes < MOST_BYTES, "{bytes} bytes");
+}
+
+/// Fifty rows of every list, with names that are hard to show. SQLite only.
+const FIFTY_OF_EACH: &str = "
+    UPDATE leads SET name = CASE (SELECT COUNT(*) FROM leads AS other WHERE other.id < leads.id) % 3
+        WHEN 0 THEN '<script>alert(1)</script>' WHEN 1 THEN 'محمد علي عبد الرحمن' ELSE 'a' || replace(hex(zeroblob(50)), '0', char(769)) END;
+    INSERT INTO accounts (id, phone, is_active, created_at, updated_at, seen_at, profile_id, name, name_key, event_interests, profile_pictures,
+        role, device_epoch, is_review)
+    SELECT id, phone, 1, last_requested_at, last_requested_at, last_requested_at, randomblob(16), name, name, '[]', '[]', 'user', 0, 0 FROM leads;
+    INSERT INTO messages (id, phone, channel, template, provider, status, created_at, updated_at, attempt, language, region, challenge_id, error_code)
+    SELECT randomblob(16), phone, 'whatsapp', 'sign_in', 'twilio', 'undelivered', last_requested_at, last_requested_at, 1, 'en', 'IN', id, 30003
+    FROM leads;
+    INSERT INTO audit (id, at, action, actor_kind, user_id, phone_masked, address, detail)
+    SELECT randomblob(16), last_requested_at, 'account_unlinked', 'person', id, '+91******' || substr(phone, -4), '2001:db8:1234:5678:9abc:def0:1234:5678',
+        '{\"new_user_id\": \"0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11\", \"unused_days\": 180}' FROM leads;
+    INSERT INTO blocks (id, kind, value, reason, reference, made_at)
+    SELECT randomblob(16), 'phone', phone, name, name, last_requested_at FROM leads;
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_list_of_fifty_rows_is_light_and_odd_names_stay_text() {
+    let server = TestServer::with(crate::support::Database::Sqlite, &WIDE_LIMITS).await;
+    let admin = Browser::admin(&server).await;
+    crate::leads::many_leads(&server, 59).await;
+    for statement in FIFTY_OF_EACH.split(';').filter(|statement| !statement.trim().is_empty()) {
+        server.execute(statement).await;
+    }
+    let mut assets = 0;
+    for asset in ["/admin/admin.css", "/admin/admin.js"] {
+        assets += admin.get(asset).await.html.len();
+    }
+    for list in ["/admin/leads", "/admin/people", "/admin/messages", "/admin/audit", "/admin/blocks"] {
+        let page = admin.get(list).await;
+        page.assert_status(200);
+        let rows = page.html.matches("<th scope=\"row\"").count();
+        assert_eq!(rows, 50, "{list}");
+        let bytes = page.html.len() + assets;
+        assert!(bytes < MOST_BYTES_OF_ANY, "{list} has {bytes} bytes");
+        assert!(!page.html.contains("<script>alert"), "{list}");
+        if list != "/admin/messages" {
+            page.assert_has("محمد علي").assert_has("<script>alert(1)</script>").assert_has("a\u{301}\u{301}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod browser;
 mod dashboard;
 mod desk;
 mod enrolment;
+mod filters;
 mod gate;
 mod interests;
 mod leads;

@@ -108,7 +108,7 @@ on_both! {
             assert_eq!(found(&browser, search).await, expected, "{search}");
         }
         let page = list(&browser, &[("search", "nobody")]).await;
-        page.assert_has("No account is found");
+        page.assert_has("No account fits these filters");
         assert_eq!(page.form(LIST).value("search"), Some("nobody"));
     }
 

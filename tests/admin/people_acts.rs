@@ -122,7 +122,7 @@ on_both! {
         server.advance(60);
         server.login(PHONE).await.assert_error(403, "account_disabled");
         let page = act(&browser, &user.user_id, "activate", &[]).await;
-        page.assert_has("active again").assert_has("Deactivated").assert_has("Deactivated – by staff");
+        page.assert_has("active again").assert_has("staff The account was deactivated");
         server.login(PHONE).await.assert_ok();
         assert_eq!(staff_entries(&server, "account_deactivated").await, 1);
         assert_eq!(staff_entries(&server, "account_activated").await, 1);
@@ -158,7 +158,7 @@ on_both! {
         act(&other, &user.user_id, "edit", &[("first_name", "Asha"), ("last_name", "Rao")]).await;
         server.advance(60);
         let stale = browser.submit(&page, &action, &[("first_name", "Gaurav")]).await;
-        stale.assert_status(409).assert_has("Another member of staff").assert_has("14 Mar 2026, 14:57:53");
+        stale.assert_status(409).assert_has("other changed this account").assert_has("14 Mar 2026, 14:57:53");
         stale.assert_has("The account has now: Asha").assert_has("The account has now: Rao");
         let form = stale.form(&action);
         assert_eq!((form.value("first_name"), form.value("last_name")), (Some("Gaurav"), Some("")));
@@ -226,7 +226,7 @@ on_both! {
         let browser = Browser::admin(&server).await;
         let id = new_account(&server, "asha", "user").await;
         let page = act(&browser, &id, "role", &[("role", "staff")]).await;
-        page.assert_has("The role is set").assert_has("Role changed").assert_has("to: staff");
+        page.assert_has("The role is set").assert_has("The role was changed").assert_has("To: staff");
         assert_eq!(staff_entries(&server, "role_changed").await, 1);
         act(&browser, &id, "role", &[("role", "root")]).await.assert_status(422).assert_has("Choose one of the roles");
         assert_eq!(server.count("SELECT COUNT(*) FROM accounts WHERE role = 'staff'").await, 1);

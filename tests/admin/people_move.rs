@@ -62,7 +62,7 @@ on_both! {
         let (start, rest) = code.split_at(2);
         let page = finish(&browser, &user.user_id, &page, &format!(" {start} {rest}")).await;
         page.assert_status(200).assert_has("The user has the new number").assert_has(OTHER_PHONE);
-        page.assert_has("Moved to another phone number").assert_has("reason: lost sim").assert_has("reference: T-1042");
+        page.assert_has("The account was moved to another phone number").assert_has("Reason: lost SIM").assert_has("Reference: T-1042");
         assert_eq!(phone_of(&server, &user.user_id, OTHER_PHONE).await, 1);
         server.get_as(&user.access, "/api/auth/profile").await.assert_error(401, "token_revoked");
         let entry = "SELECT COUNT(*) FROM audit WHERE action = 'phone_moved' AND actor_kind = 'staff' AND actor_id <> user_id \

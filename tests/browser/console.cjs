@@ -125,6 +125,8 @@ async function sendACodeAgain(page, server, phone) {
 
 async function exportLeads(page, server, phone, leads) {
   await page.goto(`${server.base}/admin/leads`);
+  await follow(page, "Export as CSV…");
+  await has(page, `Export ${leads} leads?`);
   const [download] = await Promise.all([page.waitForEvent("download"), press(page, "Export as CSV")]);
   const text = fs.readFileSync(await download.path(), "utf8");
   assert.ok(text.includes(phone.slice(1)), "the file has the whole number");

@@ -16,27 +16,40 @@ async function freePort() {
   return port;
 }
 
-// Starts the program with these settings. `run` runs one of its commands in the same folder, with the same settings.
+// Starts the program with these settings. `run` runs one of its commands in the same folder, with the same settings; `restart` does
+// something while the server is stopped.
 async function startServer(binary, settings) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "loopin-auth-browser-"));
   const base = `http://127.0.0.1:${await freePort()}`;
   const env = { PATH: process.env.PATH, BIND_ADDR: base.slice("http://".length), ...settings };
-  const child = spawn(binary, [], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
   const run = (args, more = {}) =>
     execFileSync(binary, args, { cwd: folder, env: { ...env, ...more }, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
-  for (let tries = 0; tries < 100; tries += 1) {
-    const answer = await fetch(`${base}/api/health/ready`).catch(() => null);
-    if (answer?.ok) return { base, folder, run, stop: () => stop(child, folder) };
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error("the server did not start");
+  const start = async () => {
+    const child = spawn(binary, [], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
+    for (let tries = 0; tries < 100; tries += 1) {
+      const answer = await fetch(`${base}/api/health/ready`).catch(() => null);
+      if (answer?.ok) return child;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error("the server did not start");
+  };
+  let child = await start();
+  const restart = async (between) => {
+    await end(child);
+    await between();
+    child = await start();
+  };
+  const stop = async () => {
+    await end(child);
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+  return { base, folder, run, restart, stop };
 }
 
-async function stop(child, folder) {
+async function end(child) {
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
   await gone;
-  fs.rmSync(folder, { recursive: true, force: true });
 }
 
 function launch() {

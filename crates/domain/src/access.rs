@@ -1,5 +1,6 @@
 //! Access: the keys that sign tokens, the tokens, and the sessions behind them.
 
+mod device_name;
 mod jws;
 mod keys;
 mod session;
@@ -7,6 +8,7 @@ mod tokens;
 
 pub(super) use self::jws::signature_only;
 pub use self::{
+    device_name::device_name,
     keys::{KeyAlgorithm, KeyError, SigningError, SigningKey, UnknownAlgorithm, VerifyingKey, fingerprint},
     session::{
         Client, MOST_SESSIONS, NewSession, OpenedBy, RECENT_AUTH_LIFE, ROTATION_GRACE, Revoked, Rotation,

@@ -109,10 +109,15 @@ pub struct Filter {
 /// The value that an admin searches for, as it is stored: a phone, a network or a prefix in any spelling, or a country.
 #[must_use]
 pub fn search_value(text: &str, region: Region) -> String {
-    let text = text.trim();
+    known_value(text, region).unwrap_or_else(|| text.trim().to_owned())
+}
+
+/// The same, but `None` for a text that is no value of a block.
+#[must_use]
+pub fn known_value(text: &str, region: Region) -> Option<String> {
     let spelt = [Kind::Phone, Kind::Address, Kind::Prefix, Kind::Country];
-    let mut targets = spelt.into_iter().filter_map(|kind| Target::parse(kind, text, region).ok());
-    targets.next().map_or_else(|| text.to_owned(), |target| target.value())
+    let mut targets = spelt.into_iter().filter_map(|kind| Target::parse(kind, text.trim(), region).ok());
+    targets.next().map(|target| target.value())
 }
 
 /// Why a block is made: the texts for other admins.

@@ -1,7 +1,7 @@
 //! When a day begins in the product's time zone (`TIME_ZONE`). Budgets, the months of the audit log and review
 //! numbers use it.
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc, offset::LocalResult};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, TimeZone, Utc, offset::LocalResult};
 use chrono_tz::Tz;
 
 /// The first moment after which the local date is never earlier than `day`. If clocks go forward at midnight, the day
@@ -18,6 +18,14 @@ pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
         }
         LocalResult::None => first_moment_after_gap(day, zone),
     }
+}
+
+/// Reads a day, `YYYY-MM-DD`. Only years that both databases store and compare, with a day before and after: `NaiveDate` itself
+/// reads years of any length.
+#[must_use]
+pub fn read_day(text: &str) -> Option<NaiveDate> {
+    let day = text.parse::<NaiveDate>().ok().filter(|_| text.len() == "2026-03-14".len());
+    day.filter(|day| (1..=9_998).contains(&day.year()))
 }
 
 /// The end of the local day at this time.
@@ -48,6 +56,25 @@ fn first_moment_after_gap(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_of_a_year_that_databases_compare() {
+        for good in ["2026-03-14", "0001-01-01", "9998-12-31"] {
+            assert_eq!(read_day(good).map(|day| day.to_string()).as_deref(), Some(good));
+        }
+        for bad in [
+            "",
+            "14.3.2026",
+            "2026-3-14",
+            "2026-02-30",
+            "0000-12-31",
+            "9999-01-01",
+            "+12026-03-14",
+            "-2026-3-14",
+        ] {
+            assert_eq!(read_day(bad), None, "{bad}");
+        }
+    }
 
     fn time(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().to_utc()

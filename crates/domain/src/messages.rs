@@ -1,10 +1,11 @@
 //! Messages as staff see them in lists and on their own page. Their texts are never stored.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::{
+    calendar::read_day,
     delivery::{Channel, DeliveryStatus, Platform, Price, UnreachableReason},
     phone::{PhoneNumber, Region},
     statistics::Day,
@@ -78,7 +79,7 @@ impl Filter {
         }
         let mut day = |field| {
             let text = given(field)?;
-            let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == "2026-03-14".len());
+            let date = read_day(text);
             if date.is_none() {
                 problem(field, "Write the day as 2026-03-14.");
             }

@@ -116,6 +116,14 @@ pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Le
     Entity::find_by_id(id).one(db).await?.map(lead).transpose()
 }
 
+/// The leads with these ids, in no particular order.
+pub async fn list_by_ids(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<Lead>, StoreError> {
+    Entity::find().filter(Column::Id.is_in(ids)).all(db).await?.into_iter().map(lead).collect()
+}
+
 /// Changes a lead, if it is still as it was seen. Returns whether it was.
 pub async fn update(
     db: &impl ConnectionTrait,

@@ -17,6 +17,7 @@ use super::{
     accounts::account,
     entities::account::{Column, Entity, Model},
     search::{Subject, by_bytes, has_number, has_words, ids, ids_with, ids_with_number},
+    sessions,
 };
 use domain::{
     account::Account,
@@ -32,8 +33,10 @@ use domain::{
 pub struct Person {
     /// The account.
     pub account: Account,
-    /// The last sign-in by a code.
-    pub signed_in_at: Option<DateTime<Utc>>,
+    /// The last sign-in by a code, or the last use of a session if that is later.
+    pub seen_at: Option<DateTime<Utc>>,
+    /// `seen_at` of the row, by which the list can be sorted. It lags behind a session that goes on.
+    sorted_at: Option<DateTime<Utc>>,
     /// The folded name, by which the list can be sorted.
     name_key: Option<String>,
 }
@@ -60,7 +63,12 @@ pub async fn list(
     let one_more = u64::try_from(size).unwrap_or(u64::MAX).saturating_add(1);
     let rows = found.limit(one_more).all(db).await?;
     let people = rows.into_iter().map(person).collect::<Result<Vec<_>, _>>()?;
-    Ok(Ok(Page::new(people, size, |person| cursor(person, filter.order))))
+    let mut page = Page::new(people, size, |person| cursor(person, filter.order));
+    let used = sessions::list_last_uses(db, page.items.iter().map(|person| person.account.id)).await?;
+    for person in &mut page.items {
+        person.seen_at = std::cmp::max(person.seen_at, used.get(&person.account.id).copied());
+    }
+    Ok(Ok(page))
 }
 
 /// How many people a filter finds.
@@ -126,14 +134,19 @@ pub async fn list_former_holders(
 const MOST_FORMER: u64 = 10;
 
 fn person(row: Model) -> Result<Person, StoreError> {
-    Ok(Person { signed_in_at: row.seen_at, name_key: row.name_key.clone(), account: account(row)? })
+    Ok(Person {
+        seen_at: row.seen_at,
+        sorted_at: row.seen_at,
+        name_key: row.name_key.clone(),
+        account: account(row)?,
+    })
 }
 
 fn cursor(person: &Person, order: Order) -> Cursor {
     let Account { id, created_at, .. } = person.account;
     match order {
         Order::Newest => Cursor::at(created_at, id),
-        Order::LastSignIn => Cursor::at(person.signed_in_at.unwrap_or(created_at), id),
+        Order::LastSignIn => Cursor::at(person.sorted_at.unwrap_or(created_at), id),
         Order::Name => Cursor { value: person.name_key.clone().unwrap_or_else(|| LAST_NAME.to_owned()), id },
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
@@ -292,6 +294,21 @@ pub async fn purge(
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     let purge = Entity::delete_many().filter(Column::Id.in_subquery(these.into_query()));
     Ok(purge.exec(db).await?.rows_affected)
+}
+
+/// When the sessions of these accounts were last used. An account without a session is left out.
+pub async fn list_last_uses(
+    db: &impl ConnectionTrait,
+    accounts: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, DateTime<Utc>>, StoreError> {
+    let uses = Entity::find()
+        .select_only()
+        .column(Column::AccountId)
+        .column_as(Column::LastUsedAt.max(), "last_use")
+        .filter(Column::AccountId.is_in(accounts))
+        .group_by(Column::AccountId);
+    let uses: Vec<(Uuid, DateTime<Utc>)> = uses.into_tuple().all(db).await?;
+    Ok(uses.into_iter().collect())
 }
 
 fn of_its_account() -> SimpleExpr {

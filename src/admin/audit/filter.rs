@@ -1,7 +1,7 @@
 //! The filters of the audit log, as they were typed and as they are applied. A filter that cannot be read is shown with its problem,
 //! and the others apply.
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Actor, Filter},
-        calendar::start_of_day,
+        calendar::{read_day, start_of_day},
         keyset::Cursor,
         phone::{PhoneNumber, Region},
         pseudonym::Pseudonyms,
@@ -92,9 +92,8 @@ impl Asked {
         asked.action = asked.what.read("Choose one of the list.", |text| text.parse().ok());
         let client = |text: &str| text.parse().ok().map(ClientAddress::new);
         asked.client = asked.address.read("Write an IP address like 203.0.113.7 or 2001:db8::1.", client);
-        let day = |text: &str| text.parse::<NaiveDate>().ok().filter(|day| (1..=9_998).contains(&day.year()));
-        asked.since = asked.from.read(NO_DAY, day).map(|day| start_of_day(day, zone));
-        let last = asked.to.read(NO_DAY, day).and_then(|day| day.succ_opt());
+        asked.since = asked.from.read(NO_DAY, read_day).map(|day| start_of_day(day, zone));
+        let last = asked.to.read(NO_DAY, read_day).and_then(|day| day.succ_opt());
         asked.until = last.map(|day| start_of_day(day, zone));
         if asked.since.zip(asked.until).is_some_and(|(since, until)| until <= since) {
             asked.to.problem = Some("The last day is before the first.");
@@ -105,6 +104,12 @@ impl Asked {
             asked.about.or_else(|| PhoneNumber::parse(&asked.whom.text, region).ok().map(Whom::Phone));
         asked.actor = asked.by.text.parse().ok();
         asked
+    }
+
+    /// Whether anything was typed.
+    pub(super) fn is_filtered(&self) -> bool {
+        let fields = [&self.who, &self.by, &self.what, &self.whom, &self.address, &self.from, &self.to];
+        fields.iter().any(|field| !field.text.is_empty())
     }
 
     /// Finds the accounts that were typed by name.

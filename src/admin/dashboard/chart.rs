@@ -8,7 +8,9 @@ const WIDTH: i64 = 720;
 const HEIGHT: i64 = 220;
 const LEFT: i64 = 56;
 const TOP: i64 = 10;
-const PLOT_WIDTH: i64 = WIDTH - LEFT - 8;
+/// Half of the name of the last day stands here.
+const RIGHT: i64 = 16;
+const PLOT_WIDTH: i64 = WIDTH - LEFT - RIGHT;
 const PLOT_HEIGHT: i64 = HEIGHT - TOP - 26;
 
 /// The bars, the widest first: their class, and how many hundredths of a day's width they have.

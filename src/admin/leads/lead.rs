@@ -1,7 +1,5 @@
 //! The page of one lead: the whole number, what is known, notes, and what to do next.
 
-use std::collections::{HashMap, hash_map};
-
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::StatusCode;
@@ -10,11 +8,11 @@ use uuid::Uuid;
 use super::{super::terms::lead_state, state_class};
 use crate::{
     admin::{
-        Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit,
+        Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, history, names,
         page::{Time, TimeOrDash},
     },
     domain::{
-        audit::{Entry, Filter},
+        audit::Filter,
         delivery::Channel,
         lead::{Change, LONGEST_NAME, LONGEST_NOTE, Lead, LeadName, Note, NoteText, State},
     },
@@ -48,11 +46,6 @@ struct ShownNote {
     at: Time,
 }
 
-struct ShownEntry {
-    at: Time,
-    what: String,
-}
-
 #[derive(Template)]
 #[template(path = "lead.html")]
 struct LeadPage {
@@ -62,6 +55,7 @@ struct LeadPage {
     digits: String,
     phone_page: String,
     account: Option<AccountName>,
+    has_name: bool,
     state: &'static str,
     class: &'static str,
     is_converted: bool,
@@ -73,7 +67,7 @@ struct LeadPage {
     changed_at: TimeOrDash,
     changed_by: Option<String>,
     notes: Vec<ShownNote>,
-    history: Vec<ShownEntry>,
+    history: Vec<history::Line>,
     typed: Typed,
     name: String,
     longest_name: usize,
@@ -141,7 +135,7 @@ fn read(form: &Form, typed: &mut Typed) -> Option<Change> {
 fn conflict(lead: &Lead, by: &ChangedBy) -> String {
     let who = match by {
         ChangedBy::Staff(name) => name.as_str(),
-        ChangedBy::Unknown => "Someone else",
+        ChangedBy::Unknown => "A member of staff whose account was deleted",
         ChangedBy::User => "The user, by entering a code,",
     };
     let state = lead_state(lead.state).to_lowercase();
@@ -215,25 +209,20 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
     let account = store::leads::list_accounts(db, [&lead.phone]).await?.remove(&lead.phone);
     let notes = store::leads::list_notes(db, lead.id).await?;
     let changed_by = match lead.changed_by {
-        Some(id) => store::leads::find_author(db, id).await?,
+        Some(id) => Some(names::of_account(services, visit.who(), Some(id)).await?),
         None => None,
     };
     let phones = services.pseudonyms.phone_with_all(&lead.phone);
     let filter = Filter { phones: Some(phones), ..Filter::default() };
-    let history = store::audit::list_before(db, &filter, None, HISTORY).await?;
-    let mut names = HashMap::new();
-    for id in history.iter().filter(|entry| entry.actor_kind == "staff").filter_map(|entry| entry.actor_id) {
-        if let hash_map::Entry::Vacant(name) = names.entry(id) {
-            name.insert(store::leads::find_author(db, id).await?);
-        }
-    }
-    visit.note_shown(&lead.phone, account.as_ref().map(|account| account.id));
     let layout = visit.layout(format!("Lead {}", lead.phone.masked()), Section::Leads);
+    let history = history::list(visit, &layout, &filter, HISTORY).await?;
+    visit.note_shown(&lead.phone, account.as_ref().map(|account| account.id));
     let number = lead.phone.full().to_owned();
     let page = LeadPage {
         digits: number.trim_start_matches('+').to_owned(),
         phone_page: format!("/admin/phones/{}", utf8_percent_encode(&number, NON_ALPHANUMERIC)),
         number,
+        has_name: lead.name.is_some() || account.as_ref().is_some_and(|account| account.name.is_some()),
         account,
         state: lead_state(lead.state),
         class: state_class(lead.state),
@@ -246,7 +235,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
         changed_at: layout.time_or_dash(&lead.changed_at),
         changed_by,
         notes: notes.into_iter().rev().map(|note| shown_note(note, &layout)).collect(),
-        history: history.iter().map(|entry| shown_entry(entry, &names, &layout)).collect(),
+        history,
         name: typed.name.clone().or_else(|| lead.name.clone()).unwrap_or_default(),
         typed,
         longest_name: LONGEST_NAME,
@@ -290,23 +279,4 @@ fn shown_note(note: Note, layout: &Layout) -> ShownNote {
         name => name,
     };
     ShownNote { author, text: note.text, at: layout.time(note.at) }
-}
-
-/// An entry of the audit log in short words: what happened, and its facts.
-fn shown_entry(entry: &Entry, names: &HashMap<Uuid, Option<String>>, layout: &Layout) -> ShownEntry {
-    let fact = |name: &str| entry.detail.get(name).and_then(|value| value.as_str().map(str::to_owned));
-    let mut what = entry.action.replace('_', " ");
-    if let (Some(from), Some(to)) = (fact("from"), fact("to")) {
-        what = format!("{what}: {from} to {to}");
-    }
-    let by = match entry.actor_kind.as_ref() {
-        "staff" => {
-            let name = entry.actor_id.and_then(|id| names.get(&id)?.as_deref());
-            format!(", by {}", name.unwrap_or("staff"))
-        }
-        "system" => ", by the server".to_owned(),
-        "command" => ", on the command line".to_owned(),
-        _ => String::new(),
-    };
-    ShownEntry { at: layout.time(entry.at), what: format!("{what}{by}") }
 }

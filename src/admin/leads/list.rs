@@ -7,7 +7,7 @@ use tokio::try_join;
 
 use super::{super::terms::lead_state, state_class, wanted};
 use crate::{
-    admin::{Form, Layout, PageResult, Section, Staff, Visit, page::Time},
+    admin::{Form, Layout, PageResult, Section, Staff, Visit, figures::grouped, page::Time},
     domain::{
         keyset::{Count, Page},
         lead::{FieldProblem, Lead, Place, Sort, Source, State, Wanted},
@@ -17,6 +17,9 @@ use crate::{
 
 /// Leads per page.
 const SIZE: usize = 50;
+
+/// The label of the search.
+const SEARCH: &str = "Number or name";
 
 /// A field of the filters that is typed.
 struct Input {
@@ -51,7 +54,7 @@ struct Row {
     state: &'static str,
     class: &'static str,
     asks_again: bool,
-    requests: i64,
+    requests: String,
     first: String,
     last: Time,
 }
@@ -109,11 +112,11 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
     let inputs = inputs(query, &problems);
     let template = ListPage {
         rows: page.items.iter().map(row).collect(),
-        search: input(query, &problems, "q", "Number or name", "search"),
+        search: input(query, &problems, "q", SEARCH, "search"),
         selects: selects(query, &problems),
         has_more: inputs.iter().any(|input| !input.value.is_empty()),
         inputs,
-        count: if count == 1 { "1 lead".to_owned() } else { format!("{} leads", Count::new(count)) },
+        count: number_of(count),
         here: query.query_with("", None),
         filters: query.query_with("cursor", None),
         is_filtered: Wanted::FIELDS.iter().any(|field| query.given(field).is_some()),
@@ -129,6 +132,23 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
     visit.page(status, &template)
 }
 
+/// `1 lead`, `10,000+ leads`.
+pub(super) fn number_of(count: u64) -> String {
+    if count == 1 { "1 lead".to_owned() } else { format!("{} leads", Count::new(count)) }
+}
+
+/// The filters that are set, without the order: their labels and what was chosen.
+pub(super) fn filters_in_words(query: &Form) -> Vec<(&'static str, String)> {
+    let search = [input(query, &[], "q", SEARCH, "search")];
+    let typed = search.into_iter().chain(inputs(query, &[])).map(|input| (input.label, input.value));
+    let chosen = |select: Select| {
+        let choice = select.choices.into_iter().find(|choice| choice.is_chosen)?;
+        Some((select.label, choice.text.to_owned())).filter(|_| !choice.value.is_empty())
+    };
+    let chosen = selects(query, &[]).into_iter().filter(|select| select.name != "sort").filter_map(chosen);
+    typed.filter(|(_, value)| !value.is_empty()).chain(chosen).collect()
+}
+
 fn row(lead: &Lead, account: Option<&AccountName>, layout: &Layout, zone: chrono_tz::Tz) -> Row {
     let day = |at: DateTime<Utc>| at.with_timezone(&zone).format("%-d %b %Y").to_string();
     let number = lead.phone.masked();
@@ -141,7 +161,7 @@ fn row(lead: &Lead, account: Option<&AccountName>, layout: &Layout, zone: chrono
         state: lead_state(lead.state),
         class: state_class(lead.state),
         asks_again: lead.asks_again(),
-        requests: lead.requests,
+        requests: grouped(lead.requests),
         first: day(lead.first_requested_at),
         last: layout.time(lead.last_requested_at),
     }

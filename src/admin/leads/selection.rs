@@ -2,14 +2,17 @@
 
 use askama::Template;
 use poem::http::StatusCode;
-use uuid::Uuid;
 
-use super::list_with;
+use super::{list_with, state_class};
 use crate::{
-    admin::{Form, Layout, Notice, PageResult, Section, Staff, Visit},
-    domain::lead::{MOST_SELECTED, State},
-    flows::leads::{Act, Outcome, Outcomes, act_on},
+    admin::{Form, Layout, Notice, PageResult, Section, Staff, Visit, terms::lead_state},
+    domain::lead::{Lead, MOST_SELECTED, State},
+    flows::leads::{Act, Outcome, Outcomes, Selected, act_on},
+    store,
 };
+
+/// How many of the selected leads a page that asks lists.
+const MOST_LISTED: usize = 20;
 
 /// The acts, by the values of the buttons.
 fn act_of(name: &str) -> Option<Act> {
@@ -28,44 +31,95 @@ fn act_of(name: &str) -> Option<Act> {
 struct ConfirmPage {
     layout: Layout,
     act: &'static str,
-    ids: Vec<Uuid>,
+    /// Every selected lead with the version that the page shows.
+    selected: Vec<String>,
+    /// The first of them.
+    rows: Vec<Row>,
+    /// How many others there are.
+    others: usize,
     back: String,
     cancel: String,
+}
+
+/// A selected lead, as a list shows it.
+struct Row {
+    id: String,
+    number: String,
+    name: Option<String>,
+    state: &'static str,
+    class: &'static str,
+}
+
+/// A lead in the form: its id, and the version that was seen.
+fn read(text: &str) -> Option<Selected> {
+    let (id, version) = text.split_once(':').map_or((text, None), |(id, version)| (id, Some(version)));
+    // A version that cannot be read counts as stale: no lead has this one.
+    let version = version.map(|version| version.parse().unwrap_or(-1));
+    Some(Selected { id: id.parse().ok()?, version })
 }
 
 /// `POST /admin/leads/act`
 pub async fn act(visit: Visit<Staff>, form: Form) -> PageResult {
     let back = list_with(form.text("back"));
-    let mut ids: Vec<Uuid> = form.all("id").filter_map(|id| id.parse().ok()).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let mut selected: Vec<Selected> = form.all("id").filter_map(read).collect();
+    selected.sort_unstable();
+    selected.dedup_by_key(|lead| lead.id);
     let Some(act) = act_of(form.text("act")) else {
         return visit.redirect(&back, Notice::warning("Choose what to do with the selected leads."));
     };
-    if ids.is_empty() {
+    if selected.is_empty() {
         return visit.redirect(&back, Notice::warning("Select at least one lead first."));
     }
-    if ids.len() > MOST_SELECTED {
+    if selected.len() > MOST_SELECTED {
         let text = format!("Nothing was done: select at most {MOST_SELECTED} leads at once.");
         return visit.redirect(&back, Notice::warning(text));
     }
-    let question = match act {
-        Act::Verify => Some((format!("Verify {} by hand?", leads(ids.len())), "verify")),
-        Act::Resend => Some((format!("Send a code to {}?", leads(ids.len())), "resend")),
-        Act::Move(_) => None,
-    };
-    if let Some((title, act)) = question.filter(|_| form.text("confirmed") != "yes") {
-        let page = ConfirmPage {
-            layout: visit.layout(title, Section::Leads),
-            act,
-            ids,
-            back: form.text("back").to_owned(),
-            cancel: back,
-        };
-        return visit.page(StatusCode::OK, &page);
+    let is_asked = matches!(act, Act::Verify | Act::Resend);
+    if is_asked && form.text("confirmed") != "yes" {
+        return ask(&visit, &form, act, selected, back).await;
     }
-    let outcomes = act_on(visit.services(), ids, act, visit.permission()).await?;
+    let outcomes = act_on(visit.services(), selected, act, visit.permission()).await?;
     visit.redirect(&back, notice(act, &outcomes))
+}
+
+/// The page that asks before accounts are made or messages are sent.
+async fn ask(
+    visit: &Visit<Staff>,
+    form: &Form,
+    act: Act,
+    selected: Vec<Selected>,
+    cancel: String,
+) -> PageResult {
+    let ids: Vec<_> = selected.iter().map(|lead| lead.id).collect();
+    let mut found = store::leads::list_by_ids(&visit.services().store, ids).await?;
+    if found.is_empty() {
+        return visit.redirect(&cancel, Notice::warning("The selected leads are no longer there."));
+    }
+    found.sort_by_key(|lead| std::cmp::Reverse((lead.last_requested_at, lead.id)));
+    let (title, act) = match act {
+        Act::Resend => (format!("Send a code to {}?", leads(found.len())), "resend"),
+        Act::Verify | Act::Move(_) => (format!("Verify {} by hand?", leads(found.len())), "verify"),
+    };
+    let page = ConfirmPage {
+        layout: visit.layout(title, Section::Leads),
+        act,
+        selected: found.iter().map(|lead| format!("{}:{}", lead.id, lead.version)).collect(),
+        rows: found.iter().take(MOST_LISTED).map(row).collect(),
+        others: found.len().saturating_sub(MOST_LISTED),
+        back: form.text("back").to_owned(),
+        cancel,
+    };
+    visit.page(StatusCode::OK, &page)
+}
+
+fn row(lead: &Lead) -> Row {
+    Row {
+        id: lead.id.to_string(),
+        number: lead.phone.masked(),
+        name: lead.name.clone(),
+        state: lead_state(lead.state),
+        class: state_class(lead.state),
+    }
 }
 
 fn leads(count: usize) -> String {
@@ -85,7 +139,7 @@ fn notice(act: Act, outcomes: &Outcomes) -> Notice {
         (Outcome::Done, done),
         (Outcome::Already, already),
         (Outcome::IsConverted, "verified, so the state stays"),
-        (Outcome::Busy, "changed by others at the same time: try again"),
+        (Outcome::Busy, "left out: changed after you selected it, so look at it again"),
         (Outcome::Disabled, "left out: the account is disabled"),
         (Outcome::Blocked, "left out: the number is blocked"),
         (Outcome::ReviewNumber, "left out: a number for app reviewers"),

@@ -1,21 +1,15 @@
 //! A person: account, profile with pictures, sessions, numbers that changed hands, and history.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use chrono::{DateTime, Utc};
 use poem::http::{HeaderValue, StatusCode, header};
 use uuid::Uuid;
 
-use super::{
-    called, find, find_by_id,
-    history::{Line, line},
-    path_of, second_factor,
-};
+use super::{called, find, find_by_id, path_of, second_factor};
 use crate::{
-    admin::{Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, page::PAGE_POLICY},
+    admin::{Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, history, page::PAGE_POLICY},
     domain::{
-        access::{OpenedBy, Session},
+        access::{OpenedBy, Session, device_name},
         account::{Account, Role},
         audit::Filter,
         phone::PhoneNumber,
@@ -51,7 +45,7 @@ struct Detail {
     interests: Vec<String>,
     pictures: Vec<String>,
     sessions: Vec<Row>,
-    history: Vec<Line>,
+    history: Vec<history::Line>,
     /// The button about the second factor, if the visitor may use it.
     factor: Option<&'static str>,
     may: May,
@@ -72,6 +66,8 @@ struct Earlier {
 struct Row {
     id: Uuid,
     device: String,
+    /// What the device sent, whole.
+    sent: String,
     address: String,
     opened_by: &'static str,
     role: Option<&'static str>,
@@ -97,9 +93,8 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     let leave = roles::may_list(visit.who()).map_err(|_| PageError::Forbidden)?;
     let entries = Filter { about: Some(id), ..Filter::default() };
     let sessions = store::sessions::list(db, id, services.clock.now()).await?;
-    let entries = store::audit::list_before(db, &entries, None, ENTRIES).await?;
-    let actors: BTreeSet<Uuid> = entries.iter().filter_map(|entry| entry.actor_id).collect();
-    let actors = store::users::list_called(db, &leave, actors).await?;
+    let layout = visit.layout(called(&account), Section::People);
+    let history = history::list(&visit, &layout, &entries, ENTRIES).await?;
     let earlier = store::people::list_former_holders(db, &leave, account.phone.as_ref()).await?;
     let lost = match &account.former_phone {
         Some(phone) => Some(lost(&visit, phone, account.unlinked_at).await?),
@@ -124,7 +119,7 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     };
     let profile = &account.profile;
     let detail = Detail {
-        layout: visit.layout(called(&account), Section::People),
+        layout,
         path: path_of(id),
         role: account.role.as_str(),
         last_login,
@@ -137,7 +132,7 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
         interests: chosen.map(name_of).collect(),
         pictures: profile.profile_pictures.clone(),
         sessions: sessions.iter().map(row).collect(),
-        history: entries.iter().map(|entry| line(entry, id, &actors)).collect(),
+        history,
         factor,
         may,
         account,
@@ -188,13 +183,12 @@ fn earlier_holder(account: &Account) -> Earlier {
 }
 
 fn row(session: &Session) -> Row {
-    let device = match session.client.device.as_str() {
-        "" => "Unknown device".to_owned(),
-        device => device.to_owned(),
-    };
+    let sent = session.client.device.clone();
+    let device = Some(device_name(&sent)).filter(|name| !name.is_empty());
     Row {
         id: session.id,
-        device,
+        device: device.unwrap_or_else(|| "Unknown device".to_owned()),
+        sent,
         address: session.client.address.clone(),
         opened_by: match session.opened_by {
             OpenedBy::Code => "code",

@@ -6,7 +6,7 @@ use poem::http::StatusCode;
 
 use super::{called, find, path_of};
 use crate::{
-    admin::{Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit},
+    admin::{Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, names},
     domain::{
         account::Account,
         audit::{Actor, Filter},
@@ -41,8 +41,8 @@ struct Field {
 
 struct Stale {
     at: DateTime<Utc>,
-    /// The page of the member of staff who changed the account; otherwise its user did.
-    by: Option<String>,
+    /// The name and the page of the member of staff who changed the account; otherwise its user did.
+    by: Option<(String, String)>,
 }
 
 pub(super) async fn ask(visit: Visit<Staff>) -> PageResult {
@@ -131,15 +131,16 @@ fn permission(visit: &Visit<Staff>, account: &Account) -> Result<roles::EditPerm
     if permission.over().contains(&account.role) { Ok(permission) } else { Err(PageError::Forbidden) }
 }
 
-/// The page of the member of staff who made the last change. Acts of staff are in the audit log at the time of the change;
+/// The name and the page of the member of staff who made the last change. Acts of staff are in the audit log at the time of the change;
 /// `None` if its user made it.
-async fn changed_by(visit: &Visit<Staff>, account: &Account) -> Result<Option<String>, PageError> {
+async fn changed_by(visit: &Visit<Staff>, account: &Account) -> Result<Option<(String, String)>, PageError> {
     let at = account.updated_at;
     let filter = Filter { since: Some(at), about: Some(account.id), ..Filter::default() };
     let entries = store::audit::list_after(&visit.services().store, &filter, None, 10).await?;
     let by_staff =
         entries.iter().find(|entry| entry.at == at && entry.actor_kind == Actor::Staff(account.id).kind());
-    Ok(by_staff.and_then(|entry| entry.actor_id).map(path_of))
+    let Some(id) = by_staff.and_then(|entry| entry.actor_id) else { return Ok(None) };
+    Ok(Some((names::of_account(visit.services(), visit.who(), Some(id)).await?, path_of(id))))
 }
 
 fn show(

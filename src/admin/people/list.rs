@@ -59,7 +59,7 @@ struct Row {
     is_active: bool,
     is_complete: bool,
     created_at: chrono::DateTime<chrono::Utc>,
-    signed_in_at: Option<chrono::DateTime<chrono::Utc>>,
+    seen_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 impl List<'_> {
@@ -137,7 +137,7 @@ fn row(person: &Person) -> Row {
         is_active: account.is_active,
         is_complete: !account.profile.needs_completion(),
         created_at: account.created_at,
-        signed_in_at: person.signed_in_at,
+        seen_at: person.seen_at,
     }
 }
 

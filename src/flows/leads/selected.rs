@@ -34,6 +34,15 @@ pub enum Act {
     Resend,
 }
 
+/// A lead that was selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Selected {
+    /// The lead.
+    pub id: Uuid,
+    /// The version that staff saw when they confirmed the act. Another version is left as it is.
+    pub version: Option<i64>,
+}
+
 /// What became of one lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
@@ -43,7 +52,7 @@ pub enum Outcome {
     Already,
     /// The lead is verified, and keeps its state.
     IsConverted,
-    /// Others changed the lead at the same time.
+    /// The lead was changed at the same time, or after staff saw it.
     Busy,
     /// The account of the phone is disabled.
     Disabled,
@@ -80,7 +89,7 @@ impl Outcomes {
 /// When the database does not answer at the first leads: nothing is changed.
 pub async fn act_on(
     services: &Arc<Services>,
-    leads: Vec<Uuid>,
+    leads: Vec<Selected>,
     act: Act,
     permission: StaffPermission,
 ) -> Result<Outcomes, Error> {
@@ -94,7 +103,7 @@ pub async fn act_on(
         let mut has_failed = false;
         for some in tried.chunks(at_once) {
             if has_failed {
-                outcomes.0.extend(some.iter().map(|id| (*id, Outcome::NotTried)));
+                outcomes.0.extend(some.iter().map(|lead| (lead.id, Outcome::NotTried)));
                 continue;
             }
             let results = act_on_some(&services, some, act, permission).await;
@@ -112,7 +121,7 @@ pub async fn act_on(
                 outcomes.0.push((id, outcome));
             }
         }
-        outcomes.0.extend(rest.iter().map(|id| (*id, Outcome::NotTried)));
+        outcomes.0.extend(rest.iter().map(|lead| (lead.id, Outcome::NotTried)));
         Ok(outcomes)
     })
     .await
@@ -121,26 +130,29 @@ pub async fn act_on(
 /// Acts on these leads at once. A task that panics leaves no outcome.
 async fn act_on_some(
     services: &Arc<Services>,
-    leads: &[Uuid],
+    leads: &[Selected],
     act: Act,
     permission: StaffPermission,
 ) -> Vec<(Uuid, Result<Outcome, Error>)> {
     let mut tasks = JoinSet::new();
-    for id in leads.iter().copied() {
+    for lead in leads.iter().copied() {
         let services = Arc::clone(services);
-        tasks.spawn(async move { (id, act_on_one(&services, id, act, permission).await) }.in_current_span());
+        tasks.spawn(
+            async move { (lead.id, act_on_one(&services, lead, act, permission).await) }.in_current_span(),
+        );
     }
     tasks.join_all().await
 }
 
 async fn act_on_one(
     services: &Arc<Services>,
-    id: Uuid,
+    Selected { id, version }: Selected,
     act: Act,
     permission: StaffPermission,
 ) -> Result<Outcome, Error> {
     if let Act::Move(state) = act {
-        return Ok(match change(services, id, Change::to_state(state), permission).await? {
+        let change_to = Change { version, ..Change::to_state(state) };
+        return Ok(match change(services, id, change_to, permission).await? {
             Changed::Done(_, true) => Outcome::Done,
             Changed::Done(_, false) => Outcome::Already,
             Changed::NotFound => Outcome::NotFound,
@@ -151,6 +163,9 @@ async fn act_on_one(
     let Some(lead) = store::leads::find_by_id(&services.store, id).await? else {
         return Ok(Outcome::NotFound);
     };
+    if version.is_some_and(|version| version != lead.version) {
+        return Ok(Outcome::Busy);
+    }
     Ok(match act {
         Act::Move(_) => Outcome::NotTried,
         Act::Verify => match verify(services, lead.phone, permission).await? {

@@ -30,6 +30,7 @@ use crate::{
         error::RequestError,
         fields::{Describe, ErrorMessages, Field, FieldErrors, optional, parsed},
         json::Json,
+        lists::list_response,
         security::Gate,
     },
     store,
@@ -48,19 +49,10 @@ pub struct BlocksApi {
     pub services: Arc<Services>,
 }
 
-/// The responses of listing blocks.
-#[derive(ApiResponse)]
-pub enum BlocksResponse {
-    /// The page, newest first.
-    #[oai(status = 200)]
-    List(Json<Blocks>),
-    /// `forbidden`: only for admins, in a session opened with the password.
-    #[oai(status = 403)]
-    Forbidden(ErrorResponse),
-    /// `validation_failed`: `error.fields` names the parameters that are wrong.
-    #[oai(status = 422)]
-    Invalid(ErrorResponse),
-}
+list_response!(
+    /// The responses of listing blocks.
+    BlocksResponse: Blocks, "The page, newest first.", for admins
+);
 
 /// The responses of making a block.
 #[derive(ApiResponse)]

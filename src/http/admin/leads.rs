@@ -31,6 +31,7 @@ use crate::{
         error::RequestError,
         fields::{self, Describe, ErrorMessages, Field, FieldErrors, optional, parsed},
         json::Json,
+        lists::list_response,
         security::Gate,
     },
     store::{self, StoreError},
@@ -53,19 +54,10 @@ pub struct LeadsApi {
     pub services: Arc<Services>,
 }
 
-/// The responses of `GET leads`.
-#[derive(ApiResponse)]
-pub enum LeadsResponse {
-    /// The page, in the order of `sort`.
-    #[oai(status = 200)]
-    List(Json<Leads>),
-    /// `forbidden`: only for staff and admins, in a session opened with the password.
-    #[oai(status = 403)]
-    Forbidden(ErrorResponse),
-    /// `validation_failed`: `error.fields` names the parameters that are wrong.
-    #[oai(status = 422)]
-    Invalid(ErrorResponse),
-}
+list_response!(
+    /// The responses of `GET leads`.
+    LeadsResponse: Leads, "The page, in the order of `sort`.", for staff
+);
 
 /// The responses of `GET leads/{id}`.
 #[derive(ApiResponse)]
@@ -416,7 +408,7 @@ fn wrong_state(message: &'static str) -> ErrorResponse {
 fn edit_conflict(stale: &leads::Stale) -> ErrorResponse {
     let who = match &stale.by {
         ChangedBy::Staff(name) => name.as_str(),
-        ChangedBy::Unknown => "Someone else",
+        ChangedBy::Unknown => "A member of staff whose account was deleted",
         ChangedBy::User => "The user",
     };
     let at = stale.lead.changed_at.map(crate::http::timestamp::rfc3339).unwrap_or_default();

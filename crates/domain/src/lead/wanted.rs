@@ -5,7 +5,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::{NO_COUNTRY, Source, State};
-use crate::{calendar::start_of_day, phone::Region, search::Lookup};
+use crate::{
+    calendar::{read_day, start_of_day},
+    phone::Region,
+    search::Lookup,
+};
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -161,11 +165,8 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> Query<'_, F> {
     }
 }
 
-/// Years of four digits only: the parser itself takes longer ones, which databases do not store.
 fn day(text: &str) -> Result<NaiveDate, String> {
-    let is_short = text.len() == "2026-03-14".len();
-    let day = is_short.then(|| text.parse().ok()).flatten();
-    day.ok_or_else(|| "A day must be written as YYYY-MM-DD, such as 2026-03-14".to_owned())
+    read_day(text).ok_or_else(|| "A day must be written as YYYY-MM-DD, such as 2026-03-14".to_owned())
 }
 
 fn country(text: &str) -> Result<String, String> {
