@@ -2,8 +2,8 @@
 //! a number, a name or an e-mail address to a list of what fits.
 
 use askama::Template;
+use futures_util::future::try_join;
 use poem::http::StatusCode;
-use tokio::try_join;
 
 use super::{Console, Layout, PageResult, Section, Staff, Visit};
 use crate::{
@@ -50,10 +50,11 @@ async fn search(visit: Visit<Staff>) -> PageResult {
         return visit.redirect(&page_of(owner), None);
     }
     let searching = store.planning();
-    let (people, leads) = try_join!(
+    let (people, leads) = try_join(
         store::lookup::list_accounts(&searching, &lookup, MOST),
         store::lookup::list_leads(&searching, &lookup, MOST),
-    )?;
+    )
+    .await?;
     let is_empty = people.is_empty() && leads.is_empty();
     let error = PhoneNumber::parse(&text, region).err().filter(|_| is_empty && looks_like_a_number(&text));
     page(&visit, StatusCode::OK, &text, error.map(|error| format!("{error}.")), (people, leads))

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join;
 use poem::http::StatusCode;
-use tokio::try_join;
 
 use super::{super::terms::lead_state, state_class, wanted};
 use crate::{
@@ -94,10 +94,11 @@ pub async fn show(visit: Visit<Staff>) -> PageResult {
     let after = place.unwrap_or_default();
     let one_more = u64::try_from(SIZE + 1).unwrap_or(u64::MAX);
     let searching = db.planning();
-    let (leads, count) = try_join!(
+    let (leads, count) = try_join(
         store::leads::list(&searching, &wanted, after, one_more),
         store::leads::count(&searching, &wanted.filter, Count::MOST + 1),
-    )?;
+    )
+    .await?;
     let page = Page::new(leads, SIZE, |lead| lead.place(wanted.sort).cursor());
     let accounts = store::leads::list_accounts(db, page.items.iter().map(|lead| &lead.phone)).await?;
     let layout = visit.layout("Leads", Section::Leads);

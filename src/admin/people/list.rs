@@ -1,8 +1,8 @@
 //! The list of people: search, filters, orders and pages, all of it in the URL.
 
 use askama::Template;
+use futures_util::future::try_join;
 use poem::http::StatusCode;
-use tokio::try_join;
 
 use super::{called, path_of};
 use crate::{
@@ -92,11 +92,13 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     let leave = roles::may_list(visit.who()).map_err(|_| PageError::Forbidden)?;
     let after = query.given("cursor").map(Cursor::parse);
     let wanted = after.clone().and_then(Result::ok);
-    let searching = services.store.planning();
-    let (page, count) = try_join!(
+    let db = &services.store;
+    let searching = db.planning();
+    let (page, count) = try_join(
         store::people::list(&searching, &leave, &filter, wanted.as_ref(), PER_PAGE),
         store::people::count(&searching, &leave, &filter),
-    )?;
+    )
+    .await?;
     // A place in another order, or none at all: the list begins again.
     let is_lost = after.is_some_and(|after| after.is_err()) || page.is_err();
     let page = match page {

@@ -164,9 +164,11 @@ impl Event {
             | Self::MovedHere
             | Self::MovedAway { is_deleted: true, .. }
             | Self::AskedLongAgo => true,
-            // A code would open a second account.
-            Self::MovedAway { is_deleted: false, .. } => false,
-            Self::Unlinked | Self::Verified | Self::SignedInByPassword => false,
+            // A code for a number that its account left would open a second account.
+            Self::MovedAway { is_deleted: false, .. }
+            | Self::Unlinked
+            | Self::Verified
+            | Self::SignedInByPassword => false,
         }
     }
 
