@@ -51,7 +51,7 @@ fn messages_that_the_provider_refused() {
 #[test]
 fn messages_on_their_way_and_at_their_end() {
     let lost =
-        |cause, reason, blame| MessageFacts { cause, reason, blame, ..message(DeliveryStatus::Undelivered) };
+        |cause, reason, blame| MessageFacts { reason, cause, blame, ..message(DeliveryStatus::Undelivered) };
     let handset =
         lost(Some("the number is not in use"), Some(UnreachableReason::Invalid), Some(Blame::Number));
     let ours = lost(None, None, Some(Blame::Us));
