@@ -49,6 +49,7 @@ pub fn of_action(action: Action) -> &'static str {
         Action::PhoneChanged => "The phone number was changed",
         Action::PasswordChanged => "The password was set or changed",
         Action::Confirmed => "The user proved again who they are",
+        Action::PhoneLeft => "The account left this number for another one",
         Action::PhoneMoved => "The account was moved to another phone number",
         Action::SessionEnded => "A session was ended",
         Action::AccountDeleted => "The account was deleted",
