@@ -10,10 +10,11 @@ use super::source;
 const BASES: [&str; 4] = ["", "src", "tests", "docs"];
 
 /// Folders whose paths are meant to exist, wherever a document names them.
-const FOLDERS: [&str; 14] = [
+const FOLDERS: [&str; 15] = [
     "src/",
     "crates/",
     "tests/",
+    "loadtest/",
     "migration/",
     "docs/",
     ".ci/",

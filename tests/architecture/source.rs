@@ -45,9 +45,9 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 /// The modules that are crates of their own, which code may name without `crate`.
 pub const MEMBERS: [&str; 4] = ["clock", "domain", "store", "sms"];
 
-/// Whether a file is only compiled for tests.
+/// Whether a file is only compiled for tests or benchmarks.
 pub fn is_test(file: &str) -> bool {
-    file.split('/').any(|part| part == "tests" || part == "tests.rs")
+    file.split('/').any(|part| ["tests", "tests.rs", "benches"].contains(&part))
 }
 
 /// The path of a file from the folder of the modules: `http/auth.rs` for `src/http/auth.rs`, `domain/otp.rs` for

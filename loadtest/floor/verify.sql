@@ -1,0 +1,7 @@
+\set k :k + 1
+\set number :client_id + :k * :clients
+BEGIN;
+UPDATE floor_codes SET attempts = attempts + 1, expires_at = now() WHERE phone = '+1902' || lpad((:number)::text, 7, '0') AND expires_at > now() AND attempts < 3 RETURNING digest;
+INSERT INTO floor_accounts (phone) VALUES ('+1902' || lpad((:number)::text, 7, '0')) RETURNING id \gset
+INSERT INTO floor_sessions (digest, account_id, expires_at) VALUES (sha256((:number)::text::bytea), :id, now() + interval '30 days');
+COMMIT;
