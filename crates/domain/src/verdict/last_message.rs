@@ -196,7 +196,8 @@ impl LastMessage {
                 act: "Wait a minute, then send it again, by another channel if there is one.",
             },
             Self::Undelivered(..) => Advice {
-                tell: "The code could not be delivered. Check that the phone is on and has reception.",
+                tell: "The code could not be delivered. Check the digits of your number, and that the phone is on and has \
+                       reception.",
                 act: "Send it again by another channel, or ask for another number.",
             },
             Self::AnotherChannel { .. } | Self::Delivered => Advice {
