@@ -1,7 +1,7 @@
 //! The phone page: why a user is not signed in, what to tell them, what staff can do, and what happened. It exists for every
 //! phone, also for an unknown one.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -10,8 +10,7 @@ use poem::http::StatusCode;
 use uuid::Uuid;
 
 use super::{
-    Console, Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, figures::grouped, search,
-    terms,
+    Console, Form, Layout, Notice, PageResult, Section, Staff, Visit, figures::grouped, names, search, terms,
 };
 use crate::{
     domain::{
@@ -20,7 +19,6 @@ use crate::{
         budget::{Budget, Prefix, PrefixName, Spent},
         lead::Lead,
         phone::PhoneNumber,
-        roles,
         timeline::{TimelineEntry, Tone},
         verdict::{Case, Limit, Verdict, by_channel},
     },
@@ -30,7 +28,6 @@ use crate::{
         phone_report::{self, PhoneReport},
         prefixes, resend, unlock,
     },
-    store::{self, users::Called},
 };
 
 /// How often the page looks for news while a message is under way, in seconds.
@@ -120,7 +117,7 @@ struct LimitRow {
 }
 
 impl PhonePage {
-    fn new(visit: &Visit<Staff>, report: PhoneReport, staff: &[Called], shown: String) -> Self {
+    fn new(visit: &Visit<Staff>, report: PhoneReport, names: &Names, shown: String) -> Self {
         let (services, is_admin) = (visit.services(), visit.is_admin());
         let PhoneReport { phone, verdict, timeline, account, former, mover, block, lead, limits } = report;
         let layout = visit.layout(phone.full(), Section::None);
@@ -137,8 +134,8 @@ impl PhonePage {
             limits: limits.spent.into_iter().map(limit_row).collect(),
             prefix: limits.prefix,
             channels: channels.map(|channel| (channel.as_str(), by_channel(*channel))).collect(),
-            timeline: timeline.into_iter().map(|entry| line(entry, staff)).collect(),
-            block: block.map(|block| block_card(block, staff, is_admin)),
+            timeline: timeline.into_iter().map(|entry| line(entry, names)).collect(),
+            block: block.map(|block| block_card(block, names, is_admin)),
             lead: lead.map(lead_card),
             layout,
             shown,
@@ -150,14 +147,15 @@ impl PhonePage {
     }
 }
 
-/// What a member of staff is called. An account that was deleted has no name.
-fn called(staff: &[Called], id: Uuid) -> String {
-    let found = staff.iter().find(|called| called.id == id);
-    found.and_then(|called| called.name.clone()).unwrap_or_else(|| "a member of staff".to_owned())
+/// The names of staff by their ids.
+type Names = HashMap<Uuid, String>;
+
+fn called(names: &Names, id: Uuid) -> String {
+    names.get(&id).map_or(names::DELETED, String::as_str).to_owned()
 }
 
-fn block_card(block: Block, staff: &[Called], is_admin: bool) -> BlockCard {
-    let made_by = block.made_by.map_or_else(|| "the command line".to_owned(), |id| called(staff, id));
+fn block_card(block: Block, names: &Names, is_admin: bool) -> BlockCard {
+    let made_by = block.made_by.map_or_else(|| "the command line".to_owned(), |id| called(names, id));
     let href = is_admin.then(|| format!("/admin/blocks/{}", block.id));
     BlockCard { block, made_by, href }
 }
@@ -166,13 +164,13 @@ fn lead_card(lead: Lead) -> LeadCard {
     LeadCard { state: terms::lead_state(lead.state), requests: grouped(lead.requests), lead }
 }
 
-fn line(entry: TimelineEntry, staff: &[Called]) -> Line {
+fn line(entry: TimelineEntry, names: &Names) -> Line {
     let class = match entry.tone {
         Tone::Good => "good",
         Tone::Bad => "bad",
         Tone::Plain => "plain",
     };
-    let by = entry.staff.map(|id| (called(staff, id), format!("/admin/people/{id}")));
+    let by = entry.staff.map(|id| (called(names, id), format!("/admin/people/{id}")));
     Line { class, entry, by }
 }
 
@@ -218,13 +216,11 @@ async fn live(visit: Visit<Staff>) -> PageResult {
 }
 
 async fn page(visit: &Visit<Staff>, report: PhoneReport, shown: String) -> PageResult {
-    let services = visit.services();
-    let permission = roles::may_list(visit.who()).map_err(|_| PageError::Forbidden)?;
     let of_timeline = report.timeline.iter().filter_map(|entry| entry.staff);
     let of_block = report.block.as_ref().and_then(|block| block.made_by);
-    let staff: BTreeSet<Uuid> = of_timeline.chain(of_block).collect();
-    let staff = store::users::list_called(&services.store, &permission, staff).await?;
-    visit.page(StatusCode::OK, &PhonePage::new(visit, report, &staff, shown))
+    let staff = of_timeline.chain(of_block).collect();
+    let names = names::of_accounts(visit.services(), visit.who(), staff).await?;
+    visit.page(StatusCode::OK, &PhonePage::new(visit, report, &names, shown))
 }
 
 async fn resend(visit: Visit<Staff>, form: Form) -> PageResult {
