@@ -131,13 +131,49 @@ pub(super) async fn claim(
     if !services.budgets.is_on {
         return Ok(Ok(BudgetClaim::empty(now)));
     }
+    Ok(claim_by(&Alone(services), services, charges, now).await?.map(|(budget_claim, ())| budget_claim))
+}
+
+/// A statement that makes charges, all of them or none, and may write more in the same moment.
+pub(super) trait Charging {
+    /// What it did beside the charges.
+    type Beside;
+
+    /// Makes the charges. `None` when a budget refuses: nothing was written then.
+    fn run(
+        &self,
+        charges: &[Charge],
+        id: ChargeId,
+    ) -> impl Future<Output = Result<Option<(Vec<BudgetRow>, Self::Beside)>, Error>> + Send;
+}
+
+/// Makes the charges and nothing else.
+struct Alone<'a>(&'a Services);
+
+impl Charging for Alone<'_> {
+    type Beside = ();
+
+    async fn run(&self, charges: &[Charge], id: ChargeId) -> Result<Option<(Vec<BudgetRow>, ())>, Error> {
+        let Self(services) = self;
+        let charged = store::budgets::claim(&services.store, charges, id, services.budgets.kept()).await?;
+        Ok(charged.map(|rows| (rows, ())))
+    }
+}
+
+/// Claims these charges by this statement. If it refuses, the budget is found that does; if none does any more, the statement is
+/// run again.
+pub(super) async fn claim_by<C: Charging>(
+    statement: &C,
+    services: &Services,
+    charges: Vec<Charge>,
+    now: DateTime<Utc>,
+) -> Result<Result<(BudgetClaim, C::Beside), BudgetExceeded>, Error> {
     for _ in 0..TRIES {
         let charge_id = charge_id(services, now);
-        let kept = services.budgets.kept();
-        if let Some(rows) = store::budgets::claim(&services.store, &charges, charge_id, kept).await? {
+        if let Some((rows, beside)) = statement.run(&charges, charge_id).await? {
             correct_future_times(services, &rows, now).await?;
             super::prefixes::watch(services, &rows, now).await;
-            return Ok(Ok(BudgetClaim { charges, rows, charge_id }));
+            return Ok(Ok((BudgetClaim { charges, rows, charge_id }, beside)));
         }
         let found = store::budgets::list(&services.store, &charges).await?;
         correct_future_times(services, &found, now).await?;

@@ -4,11 +4,17 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, asked_by::AskedBy, blocks, budget, destination};
+use super::{
+    Error, Services,
+    asked_by::AskedBy,
+    blocks,
+    budget::{self, BudgetClaim, Charging},
+    destination,
+};
 use crate::{
     domain::{
         audit::Action,
-        budget::{Budget, BudgetExceeded, MessageCharge},
+        budget::{Budget, BudgetExceeded, BudgetRow, Charge, ChargeId, MessageCharge},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
@@ -16,7 +22,9 @@ use crate::{
     sms::{self, Message, SendError, Wording},
     store::{
         self,
+        leads::NewLead,
         messages::{NewMessage, StatusUpdate, Which},
+        sends::{NewSend, Opened},
     },
 };
 
@@ -90,10 +98,9 @@ impl SendOutcome {
     }
 }
 
-/// A message that carries the code of a challenge.
+/// A message that carries a code.
 pub(super) struct Outgoing<'a> {
     pub(super) key: ChallengeKey<'a>,
-    pub(super) challenge: &'a Challenge,
     pub(super) delivery_id: Uuid,
     pub(super) attempt: i64,
     pub(super) channel: Channel,
@@ -116,39 +123,23 @@ pub(super) async fn send(
     if let Some(failure) = destination::refused(services, request.key, request.asked_by, now) {
         return Ok(SendOutcome::Failed(failure));
     }
-    let phone_hash = services.pseudonyms.phone(request.key.phone);
-    let send = MessageCharge {
-        phone: request.key.phone,
-        phone_hash: &phone_hash,
-        address: request.asked_by.charged_address(),
-        device: request.device,
-        is_known: request.is_known,
-        resend_after: services.otp.resend_after,
-        day: budget::day(services, now),
-        proof: request.proof,
-    };
-    let budget_claim = match budget::claim(services, services.budgets.send(&send, now), now).await? {
-        Ok(budget_claim) => budget_claim,
-        Err(exceeded) => return Ok(refused(services, request, &exceeded, now)),
-    };
-    let challenge = match open_challenge(services, request.key, now).await? {
-        Ok(challenge) => challenge,
-        Err(retry_after) => {
-            budget::refund(services, &budget_claim).await?;
-            note_too_soon(services, request, retry_after, now);
-            return Ok(SendOutcome::TooSoon { retry_after });
-        }
-    };
     let outgoing = Outgoing {
         key: request.key,
-        challenge: &challenge,
         delivery_id: services.random.bits(),
         attempt: 1,
         channel: request.preferences.channel.unwrap_or_else(|| services.channels.usual()),
         platform: request.preferences.platform,
         languages: &request.preferences.languages,
     };
-    let message = match record_first(services, &outgoing, request.source, now).await {
+    let (challenge, budget_claim, message_id) = match prepare(services, request, &outgoing, now).await? {
+        Prepared::Code(challenge, budget_claim, message_id) => (challenge, budget_claim, message_id),
+        Prepared::TooSoon(retry_after) => {
+            note_too_soon(services, request, retry_after, now);
+            return Ok(SendOutcome::TooSoon { retry_after });
+        }
+        Prepared::Refused(exceeded) => return Ok(refused(services, request, &exceeded, now)),
+    };
+    let message = match compose(services, &outgoing, &challenge, message_id, now) {
         Ok(message) => message,
         Err(error) => {
             refund_send(services, request.key, &challenge, &budget_claim, true, now).await;
@@ -169,6 +160,101 @@ pub(super) async fn send(
         resend_in: challenge.wait_left(&services.otp, after).max(budget_claim.wait(after)),
         delivery_id: outgoing.delivery_id,
     }))
+}
+
+/// What was written before a code is sent.
+enum Prepared {
+    /// The challenge, its charges, and the id of the message.
+    Code(Challenge, BudgetClaim, Uuid),
+    /// Nothing. A code was sent too recently: the next one may be requested after this many seconds.
+    TooSoon(i64),
+    /// Nothing. A budget is used up.
+    Refused(BudgetExceeded),
+}
+
+/// Makes the charges, opens the challenge, and writes lead and message in the same moment.
+async fn prepare(
+    services: &Services,
+    request: &SendRequest<'_>,
+    outgoing: &Outgoing<'_>,
+    now: DateTime<Utc>,
+) -> Result<Prepared, Error> {
+    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, request.key, now);
+    let write = WriteBefore { services, request, outgoing, opening: &opening, now };
+    let mut tries_left = 2;
+    loop {
+        tries_left -= 1;
+        let charges = charges(services, request, now);
+        let budget_claim = match budget::claim_by(&write, services, charges, now).await? {
+            Err(exceeded) => return Ok(Prepared::Refused(exceeded)),
+            Ok((budget_claim, Some((challenge, message)))) => {
+                return Ok(Prepared::Code(challenge, budget_claim, message));
+            }
+            Ok((budget_claim, None)) => budget_claim,
+        };
+        budget::refund(services, &budget_claim).await?;
+        match find_wait(services, request.key, &opening, now).await? {
+            // The time of a wrong clock was removed.
+            None if tries_left > 0 => {}
+            wait => return Ok(Prepared::TooSoon(wait.unwrap_or(1))),
+        }
+    }
+}
+
+/// Writes what a send needs, by the statement that makes its charges.
+struct WriteBefore<'a> {
+    services: &'a Services,
+    request: &'a SendRequest<'a>,
+    outgoing: &'a Outgoing<'a>,
+    opening: &'a Opening<'a>,
+    now: DateTime<Utc>,
+}
+
+impl Charging for WriteBefore<'_> {
+    /// The challenge and the id of the message. `None` when only the charges were made.
+    type Beside = Option<(Challenge, Uuid)>;
+
+    async fn run(
+        &self,
+        charges: &[Charge],
+        charge_id: ChargeId,
+    ) -> Result<Option<(Vec<BudgetRow>, Self::Beside)>, Error> {
+        let Self { services, request, outgoing, opening, now } = *self;
+        let message_id = services.random.id(now);
+        let send = NewSend {
+            charges,
+            charge_id,
+            kept: services.budgets.kept(),
+            key: request.key,
+            opening,
+            lead: request.source.map(|source| NewLead { id: services.random.id(now), source }),
+            message: row(services, outgoing, message_id, None),
+        };
+        Ok(match store::sends::open(&services.store, send, now).await? {
+            Opened::Refused => None,
+            Opened::TooSoon(rows) => Some((rows, None)),
+            Opened::Code(challenge, rows) => Some((rows, Some((challenge, message_id)))),
+        })
+    }
+}
+
+/// What a send is charged to. Nothing where the limits are off.
+fn charges(services: &Services, request: &SendRequest<'_>, now: DateTime<Utc>) -> Vec<Charge> {
+    if !services.budgets.is_on {
+        return Vec::new();
+    }
+    let phone_hash = services.pseudonyms.phone(request.key.phone);
+    let send = MessageCharge {
+        phone: request.key.phone,
+        phone_hash: &phone_hash,
+        address: request.asked_by.charged_address(),
+        device: request.device,
+        is_known: request.is_known,
+        resend_after: services.otp.resend_after,
+        day: budget::day(services, now),
+        proof: request.proof,
+    };
+    services.budgets.send(&send, now)
 }
 
 /// Opens the challenge of a review number. Nothing is sent, so there is no cooldown. A message row with the status
@@ -211,28 +297,26 @@ async fn open_for_review(
     Ok(CodeSent { expires_in: challenge.seconds_left(now), resend_in: 0, delivery_id })
 }
 
-/// The challenge of a send, or the seconds until one may be sent.
-async fn open_challenge(
+/// Seconds until a code may be sent, after none could be. `None` when that was because of a time that a wrong clock wrote, which
+/// is removed now.
+async fn find_wait(
     services: &Services,
     key: ChallengeKey<'_>,
+    opening: &Opening<'_>,
     now: DateTime<Utc>,
-) -> Result<Result<Challenge, i64>, Error> {
+) -> Result<Option<i64>, Error> {
     let db = &services.store;
-    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, key, now);
-    if let Some(challenge) = store::otp::open(db, key, &opening).await? {
-        return Ok(Ok(challenge));
-    }
     if let Some(waiting) = store::otp::find(db, key).await? {
         if let Some(ahead) = waiting.sent_ahead(now) {
-            // A wrong clock wrote this time. If the budgets are on, they keep the cooldown; otherwise it begins now.
+            // If the budgets are on, they keep the cooldown; otherwise it begins now.
             let has_budgets = services.budgets.is_on;
             let sent_at = (!has_budgets).then_some(now);
             store::otp::set_sent(db, key, waiting.id, (ahead, sent_at)).await?;
-            if has_budgets && let Some(challenge) = store::otp::open(db, key, &opening).await? {
-                return Ok(Ok(challenge));
+            if has_budgets {
+                return Ok(None);
             }
         }
-        return Ok(Err(waiting.resend_in(&services.otp, now)));
+        return Ok(Some(waiting.resend_in(&services.otp, now)));
     }
     let mut until = store::otp::find_tombstone(db, &opening.phone_hashes, key.purpose, now).await?;
     let longest = services.otp.latest_tombstone_end(now);
@@ -240,7 +324,7 @@ async fn open_challenge(
         store::otp::shorten_tombstone(db, &opening.phone_hashes, key.purpose, longest).await?;
         until = Some(longest);
     }
-    Ok(Err(until.map_or(1, |until| seconds_up(until - now).max(1))))
+    Ok(Some(until.map_or(1, |until| seconds_up(until - now).max(1))))
 }
 
 /// The outcome of a request for a code when a budget is used up.
@@ -294,28 +378,37 @@ fn note(
     services.metrics.message(outgoing.channel.as_str(), outcome);
 }
 
-/// Writes the lead and the row of the first message.
-async fn record_first(
-    services: &Services,
-    outgoing: &Outgoing<'_>,
-    source: Option<Source>,
-    now: DateTime<Utc>,
-) -> Result<Message, Error> {
-    let db = &services.store;
-    if let Some(source) = source {
-        store::leads::open(db, outgoing.key.phone, source, services.random.id(now), now).await?;
+/// The row of a message.
+fn row<'a>(
+    services: &'a Services,
+    outgoing: &Outgoing<'a>,
+    id: Uuid,
+    challenge: Option<&Challenge>,
+) -> NewMessage<'a> {
+    NewMessage {
+        id,
+        delivery_id: outgoing.delivery_id,
+        attempt: outgoing.attempt,
+        challenge_id: challenge.map(|challenge| challenge.id),
+        account_id: outgoing.key.holder.and_then(Holder::account),
+        phone: outgoing.key.phone,
+        channel: outgoing.channel,
+        language: services.texts.language(outgoing.languages),
+        platform: outgoing.platform,
+        template: sms::TEMPLATE,
+        provider: services.sms.provider(),
     }
-    // The delivery id is new, so no other request can have its first message.
-    record(services, outgoing, now).await?.ok_or(Error::Collision)
 }
 
-/// Writes the row of the message that is about to be sent. `None` when another request sends this one.
-pub(super) async fn record(
+/// The message itself. Its row must be written before it is sent.
+fn compose(
     services: &Services,
     outgoing: &Outgoing<'_>,
+    challenge: &Challenge,
+    id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<Message>, Error> {
-    let Outgoing { key, challenge, channel, .. } = *outgoing;
+) -> Result<Message, Error> {
+    let Outgoing { key, channel, .. } = *outgoing;
     let code = services.otp_keys.code(challenge, key, services.otp.length).ok_or(Error::KeyGone)?;
     let text = services.texts.compose(&Wording {
         channel,
@@ -324,25 +417,8 @@ pub(super) async fn record(
         code: code.expose(),
         minutes: (challenge.seconds_left(now) / 60).max(1),
     });
-    let row = NewMessage {
-        id: services.random.id(now),
-        delivery_id: outgoing.delivery_id,
-        attempt: outgoing.attempt,
-        challenge_id: Some(challenge.id),
-        account_id: key.holder.and_then(Holder::account),
-        phone: key.phone,
-        channel,
-        language: &text.language,
-        platform: outgoing.platform,
-        template: sms::TEMPLATE,
-        provider: services.sms.provider(),
-    };
-    let id = row.id;
-    if !store::messages::insert(&services.store, row, now).await? {
-        return Ok(None);
-    }
     let left = challenge.expires_at - now;
-    Ok(Some(Message {
+    Ok(Message {
         id,
         to: key.phone.clone(),
         channel,
@@ -350,7 +426,20 @@ pub(super) async fn record(
         otp_code: Some(code.expose().clone()),
         valid_for: left.to_std().unwrap_or_default(),
         created_at: now,
-    }))
+    })
+}
+
+/// Writes the row of a message with a code that was sent before. `None` when another request sends this one.
+pub(super) async fn record(
+    services: &Services,
+    outgoing: &Outgoing<'_>,
+    challenge: &Challenge,
+    now: DateTime<Utc>,
+) -> Result<Option<Message>, Error> {
+    let message = compose(services, outgoing, challenge, services.random.id(now), now)?;
+    let row = row(services, outgoing, message.id, Some(challenge));
+    let is_first = store::messages::insert(&services.store, row, now).await?;
+    Ok(is_first.then_some(message))
 }
 
 /// Hands the message to the provider and records the outcome.
@@ -383,7 +472,7 @@ async fn refund_send(
     services: &Services,
     key: ChallengeKey<'_>,
     challenge: &Challenge,
-    budget_claim: &budget::BudgetClaim,
+    budget_claim: &BudgetClaim,
     is_not_sent: bool,
     now: DateTime<Utc>,
 ) {

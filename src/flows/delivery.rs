@@ -226,7 +226,6 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
         attempt += 1;
         let outgoing = Outgoing {
             key,
-            challenge: &challenge,
             delivery_id: lost.delivery_id,
             attempt,
             channel,
@@ -244,7 +243,7 @@ async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> 
                 return Ok(());
             }
         };
-        let Some(message) = code::record(services, &outgoing, now).await? else {
+        let Some(message) = code::record(services, &outgoing, &challenge, now).await? else {
             // Another report was first, and its message is charged.
             budget::refund(services, &budget_claim).await?;
             return Ok(());

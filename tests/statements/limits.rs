@@ -8,10 +8,10 @@ use super::{super::support::wrong, Meter};
 
 /// A request, and its round trips with the limits on: one statement more charges, and one gives back.
 const COSTS: &[(&str, u64)] = &[
-    ("POST /api/auth/signup, new", 7),
-    ("POST /api/auth/signup, resend", 7),
+    ("POST /api/auth/signup, new", 4),
+    ("POST /api/auth/signup, resend", 4),
     ("POST /api/auth/signup, cooldown", 4),
-    ("POST /api/auth/login", 7),
+    ("POST /api/auth/login", 4),
     ("POST /api/auth/login, unknown", 2),
     ("POST /api/auth/verify-otp, new account", 9),
     ("POST /api/auth/verify-otp, wrong", 2),

@@ -330,7 +330,7 @@ mod verdicts {
             created_at,
             accepted_at: Some(created_at),
             reason: None,
-            error_code: None,
+            cause: None,
             blame: None,
         };
         let code = CodeFacts {
@@ -346,9 +346,11 @@ mod verdicts {
             country: Some("IN".to_owned()),
             block: None,
             address_block: None,
+            past_block: None,
             not_served: None,
             review_until: None,
             account: None,
+            moved_away: None,
             unlinked_at: None,
             spent: Vec::new(),
             prefix: None,

@@ -157,11 +157,20 @@ impl Texts {
         if errors.is_empty() { Ok(texts) } else { Err(TextsError(errors.join("; "))) }
     }
 
+    /// The language of a text for this user: the first available one, else English.
+    #[must_use]
+    pub fn language(&self, languages: &[String]) -> &str {
+        self.first_available(languages).map_or("", |language| &language.tag)
+    }
+
+    fn first_available(&self, languages: &[String]) -> Option<&Language> {
+        languages.iter().find_map(|tag| self.lookup(tag)).or(self.languages.first())
+    }
+
     /// Composes a text in the user's first available language, else in English.
     #[must_use]
     pub fn compose(&self, wording: &Wording<'_>) -> Text {
-        let found = wording.languages.iter().find_map(|tag| self.lookup(tag));
-        let Some(language) = found.or(self.languages.first()) else {
+        let Some(language) = self.first_available(wording.languages) else {
             // English always exists, because `load` fails without it.
             return Text { language: String::new(), voice: String::new(), body: String::new().into() };
         };

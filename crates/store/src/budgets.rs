@@ -29,6 +29,7 @@ use domain::{
 
 pub use self::{claim::claim, settle::settle};
 pub(super) use self::{
+    claim::statement as charging,
     guard::{is_after, is_full, refusing},
     key::PREFIX,
 };

@@ -33,18 +33,21 @@ use domain::{
     users::fold,
 };
 
-/// Creates the lead of this phone, or counts one more request. The state and source of an existing lead do not change.
-pub async fn open(
-    db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
-    source: Source,
-    id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let lead = ActiveModel {
-        id: Set(id),
+/// A request for a code, for the lead of its phone.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLead {
+    /// The id of the lead, if it is new.
+    pub id: Uuid,
+    /// Where the request comes from.
+    pub source: Source,
+}
+
+/// The lead of this phone and what happens if there is one: one more request is counted, its state and source do not change.
+pub(super) fn opening(phone: &PhoneNumber, lead: NewLead, now: DateTime<Utc>) -> (ActiveModel, OnConflict) {
+    let row = ActiveModel {
+        id: Set(lead.id),
         phone: Set(phone.full().to_owned()),
-        source: Set(source.as_str().to_owned()),
+        source: Set(lead.source.as_str().to_owned()),
         state: Set(State::New.as_str().to_owned()),
         requests: Set(1),
         first_requested_at: Set(now),
@@ -62,8 +65,7 @@ pub async fn open(
     count_one_more
         .value(Column::Requests, Expr::col((Entity, Column::Requests)).add(1))
         .value(Column::LastRequestedAt, now);
-    Entity::insert(lead).on_conflict(count_one_more).exec_without_returning(db).await?;
-    Ok(())
+    (row, count_one_more)
 }
 
 /// Marks the lead of this phone, if there is one, as converted: its code was verified.

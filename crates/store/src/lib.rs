@@ -38,6 +38,7 @@ pub mod prefixes;
 pub mod profiles;
 pub mod search;
 pub mod second_factors;
+pub mod sends;
 pub mod sessions;
 pub mod statistics;
 pub mod users;

@@ -99,7 +99,16 @@ pub async fn insert(
     message: NewMessage<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let row = ActiveModel {
+    let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
+    first_wins.do_nothing();
+    let inserted =
+        Entity::insert(row(message, now)).on_conflict(first_wins).exec_without_returning(db).await?;
+    Ok(inserted == 1)
+}
+
+/// The row of a message that is about to be sent.
+pub(super) fn row(message: NewMessage<'_>, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
         id: Set(message.id),
         phone: Set(message.phone.full().to_owned()),
         channel: Set(message.channel.as_str().to_owned()),
@@ -116,11 +125,7 @@ pub async fn insert(
         platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
         region: Set(Some(country_of(message.phone))),
         ..Default::default()
-    };
-    let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
-    first_wins.do_nothing();
-    let inserted = Entity::insert(row).on_conflict(first_wins).exec_without_returning(db).await?;
-    Ok(inserted == 1)
+    }
 }
 
 /// Stores a report about a message, and returns the message as it is then. `None` when there is no such message, or when the

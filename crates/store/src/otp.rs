@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Value,
-    sea_query::{Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query},
+    sea_query::{Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -28,6 +28,16 @@ pub async fn open(
     key: ChallengeKey<'_>,
     opening: &Opening<'_>,
 ) -> Result<Option<Challenge>, StoreError> {
+    let row = db.query_one(&statement(key, opening, None)?).await?;
+    Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
+}
+
+/// The statement of [`open`]. Where a condition is given, nothing is opened unless it holds.
+pub(super) fn statement(
+    key: ChallengeKey<'_>,
+    opening: &Opening<'_>,
+    only_if: Option<SimpleExpr>,
+) -> Result<InsertStatement, DbErr> {
     let still_open = Expr::col((Entity, Column::ConsumedAt))
         .is_null()
         .and(Expr::col((Entity, Column::Attempts)).lt(opening.max_attempts))
@@ -51,14 +61,17 @@ pub async fn open(
         let sent_at = Expr::col((Entity, Column::SentAt));
         conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
     }
-    let mut insert = unless_tombstone(key, opening)?;
-    insert.on_conflict(conflict);
-    let row = db.query_one(insert.returning_all()).await?;
-    Ok(row.map(|row| Model::from_query_result(&row, "")).transpose()?.map(Challenge::from))
+    let mut insert = unless_tombstone(key, opening, only_if)?;
+    insert.on_conflict(conflict).returning_all();
+    Ok(insert)
 }
 
 /// The insert of a new challenge. It is a SELECT, so that the tombstone of a deleted account stops it in the same statement.
-fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<InsertStatement, StoreError> {
+fn unless_tombstone(
+    key: ChallengeKey<'_>,
+    opening: &Opening<'_>,
+    only_if: Option<SimpleExpr>,
+) -> Result<InsertStatement, DbErr> {
     let values: [(Column, Value); 10] = [
         (Column::Phone, key.phone.full().into()),
         (Column::Purpose, key.purpose.as_str().into()),
@@ -77,6 +90,7 @@ fn unless_tombstone(key: ChallengeKey<'_>, opening: &Opening<'_>) -> Result<Inse
     let mut select = Query::select();
     insert.into_table(Entity).columns(values.each_ref().map(|(column, _)| *column));
     select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(tombstone));
+    select.and_where_option(only_if);
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok(insert)
 }

@@ -1,8 +1,8 @@
 //! Charging the rows of a request: one guarded statement, all of them or none.
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, ExprTrait,
-    sea_query::{Alias, BinOper, Expr, Func, OnConflict, SimpleExpr},
+    ConnectionTrait, DbBackend, DbErr, ExprTrait,
+    sea_query::{Alias, BinOper, Expr, Func, InsertStatement, OnConflict, SimpleExpr},
 };
 
 use super::{
@@ -21,21 +21,39 @@ const NEW: &str = "excluded";
 
 /// Charges all of these rows, or none of them: no row may refuse, and neither may those that are only checked. A log keeps
 /// `kept` entries. Returns the rows after the charge; `None` when nothing was charged.
-///
-/// On PostgreSQL a row can change while the statement waits for its lock. The statement then fails as a whole: others
-/// would see a part of a charge, and could be refused for a budget that is not spent.
 pub async fn claim(
     db: &impl ConnectionTrait,
     charges: &[Charge],
     charge_id: ChargeId,
     kept: usize,
 ) -> Result<Option<Vec<BudgetRow>>, StoreError> {
+    let Some(statement) = statement(db.get_database_backend(), charges, charge_id, kept)? else {
+        return Ok(Some(Vec::new()));
+    };
+    match upsert::run(db, &statement).await {
+        Ok(written) if written.is_empty() => Ok(None),
+        Ok(written) => Ok(Some(readable(&written))),
+        Err(error) if error::is_bad_text(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The statement of [`claim`]. `None` when there is nothing to charge.
+///
+/// On PostgreSQL a row can change while the statement waits for its lock. The statement then fails as a whole, as
+/// [`error::is_bad_text`] tells: others would see a part of a charge, and could be refused for a budget that is not spent.
+pub(crate) fn statement(
+    backend: DbBackend,
+    charges: &[Charge],
+    charge_id: ChargeId,
+    kept: usize,
+) -> Result<Option<InsertStatement>, DbErr> {
     let now = charge_id.at;
     let to_charge = || charges.iter().filter(|charge| charge.is_charged);
     let mut first_rows: Vec<NewRow> = to_charge().map(|charge| first_charge(charge, charge_id)).collect();
     first_rows.sort_by(|one, other| one.key.cmp(&other.key));
     if first_rows.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Ok(None);
     }
     let mut select = upsert::values(first_rows.into_iter(), "wanted");
     if let Some(refusing) = guard::refusing(charges, now) {
@@ -50,7 +68,7 @@ pub async fn claim(
         Expr::col((Entity, Column::CooldownStartedAt)),
     ]);
     let mut count: SimpleExpr = Expr::col((Entity, Column::Count)).add(1_i64);
-    if db.get_database_backend() == DbBackend::Postgres
+    if backend == DbBackend::Postgres
         && let Some(refuses) = guard::any_refuses(to_charge(), now)
     {
         count = Expr::case(refuses, failure()).finally(count).into();
@@ -61,12 +79,7 @@ pub async fn claim(
         .value(Column::Count, count)
         .value(Column::CooldownStartedAt, cooldown_started_at)
         .value(Column::EndsAt, Expr::col((NEW, Column::EndsAt)));
-    match upsert::run(db, select, conflict).await {
-        Ok(written) if written.is_empty() => Ok(None),
-        Ok(written) => Ok(Some(readable(&written))),
-        Err(error) if error::is_bad_text(&error) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    upsert::statement(select, conflict).map(Some)
 }
 
 /// The row that a first charge inserts.

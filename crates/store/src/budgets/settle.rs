@@ -45,7 +45,7 @@ pub async fn settle(
     }
     let mut conflict = OnConflict::column(Column::Key);
     updates.write(&mut conflict);
-    Ok(readable(&upsert::run(db, select, conflict).await?))
+    Ok(readable(&upsert::run(db, &upsert::statement(select, conflict)?).await?))
 }
 
 /// What the statement sets: for each column a `CASE` over the keys.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ConnectionTrait, DbErr, FromQueryResult,
-    sea_query::{Expr, OnConflict, Query, SelectStatement, ValueTuple},
+    sea_query::{Expr, InsertStatement, OnConflict, Query, SelectStatement, ValueTuple},
 };
 
 use crate::entities::budget::{Column, Entity, Model};
@@ -57,16 +57,17 @@ pub(super) fn values(rows: impl Iterator<Item = NewRow>, alias: &'static str) ->
     select
 }
 
-/// Inserts the rows that are selected, or changes those that are there as `conflict` says. Returns all of them.
-pub(super) async fn run(
-    db: &impl ConnectionTrait,
-    select: SelectStatement,
-    conflict: OnConflict,
-) -> Result<Vec<Model>, DbErr> {
+/// Inserts the rows that are selected, or changes those that are there as `conflict` says, and returns all of them.
+pub(super) fn statement(select: SelectStatement, conflict: OnConflict) -> Result<InsertStatement, DbErr> {
     let mut insert = Query::insert();
     insert.into_table(Entity).columns(COLUMNS);
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
     insert.on_conflict(conflict).returning_all();
-    let rows = db.query_all(&insert).await?;
+    Ok(insert)
+}
+
+/// Runs such a statement.
+pub(super) async fn run(db: &impl ConnectionTrait, insert: &InsertStatement) -> Result<Vec<Model>, DbErr> {
+    let rows = db.query_all(insert).await?;
     rows.iter().map(|row| Model::from_query_result(row, "")).collect()
 }
