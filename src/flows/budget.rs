@@ -144,8 +144,11 @@ pub(super) trait Charging {
         &self,
         charges: &[Charge],
         id: ChargeId,
-    ) -> impl Future<Output = Result<Option<(Vec<BudgetRow>, Self::Beside)>, Error>> + Send;
+    ) -> impl Future<Output = Result<Charged<Self::Beside>, Error>> + Send;
 }
+
+/// The charged rows, and what was done beside.
+pub(super) type Charged<T> = Option<(Vec<BudgetRow>, T)>;
 
 /// Makes the charges and nothing else.
 struct Alone<'a>(&'a Services);
@@ -153,7 +156,7 @@ struct Alone<'a>(&'a Services);
 impl Charging for Alone<'_> {
     type Beside = ();
 
-    async fn run(&self, charges: &[Charge], id: ChargeId) -> Result<Option<(Vec<BudgetRow>, ())>, Error> {
+    async fn run(&self, charges: &[Charge], id: ChargeId) -> Result<Charged<()>, Error> {
         let Self(services) = self;
         let charged = store::budgets::claim(&services.store, charges, id, services.budgets.kept()).await?;
         Ok(charged.map(|rows| (rows, ())))

@@ -278,7 +278,7 @@ pub(super) async fn notify_old_number(
         provider: services.sms.provider(),
     };
     let id = row.id;
-    if let Err(error) = store::messages::insert(&services.store, row, now).await {
+    if let Err(error) = store::messages::insert(&services.store, &row, now).await {
         tracing::error!(to = %old, %error, "the notice to the old number could not be recorded");
     }
     let message = Message {

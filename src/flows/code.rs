@@ -8,13 +8,13 @@ use super::{
     Error, Services,
     asked_by::AskedBy,
     blocks,
-    budget::{self, BudgetClaim, Charging},
+    budget::{self, BudgetClaim, Charged, Charging},
     destination,
 };
 use crate::{
     domain::{
         audit::Action,
-        budget::{Budget, BudgetExceeded, BudgetRow, Charge, ChargeId, MessageCharge},
+        budget::{Budget, BudgetExceeded, Charge, ChargeId, MessageCharge},
         delivery::{Channel, DeliveryStatus, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening, seconds_up},
@@ -214,11 +214,7 @@ impl Charging for WriteBefore<'_> {
     /// The challenge and the id of the message. `None` when only the charges were made.
     type Beside = Option<(Challenge, Uuid)>;
 
-    async fn run(
-        &self,
-        charges: &[Charge],
-        charge_id: ChargeId,
-    ) -> Result<Option<(Vec<BudgetRow>, Self::Beside)>, Error> {
+    async fn run(&self, charges: &[Charge], charge_id: ChargeId) -> Result<Charged<Self::Beside>, Error> {
         let Self { services, request, outgoing, opening, now } = *self;
         let message_id = services.random.id(now);
         let send = NewSend {
@@ -285,7 +281,7 @@ async fn open_for_review(
         provider: NO_PROVIDER,
     };
     let (id, delivery_id) = (row.id, row.delivery_id);
-    store::messages::insert(db, row, now).await?;
+    store::messages::insert(db, &row, now).await?;
     store::messages::update_status(
         db,
         Which::Id(id),
@@ -438,7 +434,7 @@ pub(super) async fn record(
 ) -> Result<Option<Message>, Error> {
     let message = compose(services, outgoing, challenge, services.random.id(now), now)?;
     let row = row(services, outgoing, message.id, Some(challenge));
-    let is_first = store::messages::insert(&services.store, row, now).await?;
+    let is_first = store::messages::insert(&services.store, &row, now).await?;
     Ok(is_first.then_some(message))
 }
 

@@ -96,7 +96,7 @@ impl StatusUpdate {
 /// request was first, and nothing may be sent. Nothing may be sent after an error either.
 pub async fn insert(
     db: &impl ConnectionTrait,
-    message: NewMessage<'_>,
+    message: &NewMessage<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
@@ -107,7 +107,7 @@ pub async fn insert(
 }
 
 /// The row of a message that is about to be sent.
-pub(super) fn row(message: NewMessage<'_>, now: DateTime<Utc>) -> ActiveModel {
+pub(super) fn row(message: &NewMessage<'_>, now: DateTime<Utc>) -> ActiveModel {
     ActiveModel {
         id: Set(message.id),
         phone: Set(message.phone.full().to_owned()),

@@ -93,7 +93,7 @@ async fn in_one_transaction(
         lead::Entity::insert(row).on_conflict(conflict).exec_without_returning(&txn).await?;
     }
     let message = NewMessage { challenge_id: Some(challenge.id), ..send.message };
-    message::Entity::insert(messages::row(message, now)).exec_without_returning(&txn).await?;
+    message::Entity::insert(messages::row(&message, now)).exec_without_returning(&txn).await?;
     txn.commit().await?;
     Ok(Opened::Code(challenge, charged))
 }
@@ -106,7 +106,7 @@ async fn in_one_statement(
     let backend = store.get_database_backend();
     let charging = budgets::charging(backend, send.charges, send.charge_id, send.kept)?;
     let is_charged = charging.is_some();
-    let rows = match store.query_all(&statement(send, charging, now)?).await {
+    let rows = match store.query_all(&statement(&send, charging, now)?).await {
         Err(error) if error::is_bad_text(&error) => return Ok(Opened::Refused),
         rows => rows?,
     };
@@ -126,7 +126,7 @@ fn read_charged(rows: &[QueryResult]) -> Result<Vec<BudgetRow>, DbErr> {
 
 /// The statement. It returns a row for each charge, with the challenge beside it; without charges, the challenge alone.
 fn statement(
-    send: NewSend<'_>,
+    send: &NewSend<'_>,
     charging: Option<InsertStatement>,
     now: DateTime<Utc>,
 ) -> Result<WithQuery, DbErr> {
@@ -142,13 +142,13 @@ fn statement(
     parts.cte(part(OPENED, otp::statement(send.key, send.opening, only_if)?));
     if let Some(lead) = send.lead {
         let (row, conflict) = leads::opening(send.key.phone, lead, now);
-        let mut counting = insert_if_opened(row, None)?;
+        let mut counting = insert_if_opened(&row, None)?;
         parts.cte(part(COUNTED, counting.on_conflict(conflict).take()));
     }
-    let mut message = messages::row(send.message, now);
+    let mut message = messages::row(&send.message, now);
     message.challenge_id = ActiveValue::NotSet;
     let of_challenge = (message::Column::ChallengeId, challenge::Column::Id);
-    parts.cte(part(RECORDED, insert_if_opened(message, Some(of_challenge))?));
+    parts.cte(part(RECORDED, insert_if_opened(&message, Some(of_challenge))?));
     Ok(parts.query(result))
 }
 
@@ -158,7 +158,7 @@ fn part(name: &'static str, query: impl Into<SubQueryStatement>) -> CommonTableE
 
 /// Inserts this row if the challenge was opened. One column may get a value of the challenge.
 fn insert_if_opened<A: ActiveModelTrait>(
-    row: A,
+    row: &A,
     of_challenge: Option<(Column<A>, challenge::Column)>,
 ) -> Result<InsertStatement, DbErr> {
     let (mut insert, mut select) = (Query::insert(), Query::select());
