@@ -306,6 +306,9 @@ impl<'a> MakeWriter<'a> for Log {
 
 #[tokio::test]
 async fn the_log_tells_the_operator_and_holds_no_secret() {
+    // While a process has one subscriber only, tracing asks that of the thread which reaches a line first: a test in another
+    // thread, which has none, would switch the line off for this one.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     for (answer, level, words) in [
         (yes(), "DEBUG ", "bot proof given"),
         (no(&["timeout-or-duplicate"]), "DEBUG ", "why=\"timeout-or-duplicate\""),

@@ -1,10 +1,14 @@
 //! What the log, `Debug` and `Display` show.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+
+/// While a process has one subscriber only, tracing asks that of the thread which reaches a line first: a test in another thread,
+/// which has none, would switch the line off for the test that collects.
+static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
 
 /// Collects the log of a test.
 #[derive(Clone, Default)]
@@ -13,6 +17,7 @@ pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Collects everything logged on this thread from now on, at every level, including other crates' lines.
     pub(super) fn begin(&self) -> tracing::subscriber::DefaultGuard {
+        SECOND.get_or_init(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
             .with_ansi(false)
