@@ -54,7 +54,7 @@ async fn what_is_wrong_is_told_in_our_own_words() {
         (
             refused(404, 20404),
             SendError::Rejected { provider_code: Some(20404), http_status: Some(404) },
-            "no such account",
+            "does not exist there",
         ),
         (ResponseTemplate::new(503), unavailable(Outcome::Unknown), "status.twilio.com"),
         (
