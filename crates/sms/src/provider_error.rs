@@ -196,10 +196,12 @@ fn provider_error(
 fn by_status(http_status: u16) -> (Category, &'static str) {
     match http_status {
         401 | 403 => (Operator, CREDENTIALS),
-        404 => (Operator, "no such account there: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL"),
+        404 => {
+            (Operator, "our account does not exist there: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL")
+        }
         // It is unknown whether Twilio read the whole request.
         408 => (Temporary(Outcome::Unknown), "Twilio timed out while it waited for our request"),
-        429 => (Temporary(Outcome::NotSent), "too many requests at once for this account"),
+        429 => (Temporary(Outcome::NotSent), "we sent too many requests at once for our account"),
         400..=499 => (Operator, "look the code up at https://www.twilio.com/docs/api/errors"),
         _ => (Operator, "not an answer of Twilio's API: check TWILIO_API_BASE_URL"),
     }

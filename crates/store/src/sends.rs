@@ -6,11 +6,11 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
-    IdenStatic, Iterable, JoinType, QueryResult,
+    ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait,
+    FromQueryResult, IdenStatic, Iterable, JoinType, QueryResult,
     sea_query::{
-        CommonTableExpression, Expr, InsertStatement, Query, SelectStatement, SubQueryStatement, WithClause,
-        WithQuery,
+        Asterisk, CommonTableExpression, Expr, Func, InsertStatement, Query, SelectStatement,
+        SubQueryStatement, WithClause, WithQuery,
     },
 };
 
@@ -131,9 +131,11 @@ fn statement(
     now: DateTime<Utc>,
 ) -> Result<WithQuery, DbErr> {
     let mut parts = WithClause::new();
+    // Counted, so that all charges are made before the challenge is locked: after `EXISTS` the other charges would follow it, and two
+    // sends to a phone, of which one is charged to no address, could wait for each other.
     let only_if = charging.as_ref().map(|_| {
-        let charges = Query::select().expr(Expr::val(1_i32)).from(CHARGED).take();
-        Expr::exists(charges)
+        let charges = Query::select().expr(Func::count(Expr::col(Asterisk))).from(CHARGED).take();
+        Expr::SubQuery(None, Box::new(charges.into())).gt(0_i64)
     });
     let result = result(charging.is_some());
     if let Some(charging) = charging {

@@ -63,7 +63,7 @@ fn a_code_that_staff_ask_for_is_one_line_with_its_outcome() {
             vec![asked(1), entry(2, Action::CodeSent, staff, r#"{"purpose": "move_phone"}"#)],
             vec!["Staff asked for a code to be sent."],
         ),
-        // Each outcome is told once.
+        // Two entries about one outcome make one line.
         (
             vec![asked(1), entry(2, Action::CodeSent, staff, "{}"), asked(3), refused(4, staff, cooldown)],
             vec![
