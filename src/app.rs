@@ -1,6 +1,7 @@
 //! Builds the server: from the settings to the services, and from those to the HTTP endpoint and the background tasks. The
 //! only file that names every module.
 
+mod providers;
 mod tasks;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -8,11 +9,12 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use poem::{Endpoint, Response};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 
+pub use self::providers::provider;
 use crate::{
     admin,
     bot_check::{self, SiteVerify},
     clock::Clock,
-    config::{BotCheckSettings, Config, Environment, Reports, SmsSettings, TokenSettings},
+    config::{BotCheckSettings, Config, Environment, SmsSettings, TokenSettings},
     domain::{
         access::TokenKeys, bot_check::PowKeys, console::ConsoleKeys, credentials::HashError,
         delivery::Channel, device::DeviceKeys, otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
@@ -20,18 +22,22 @@ use crate::{
     },
     flows::{
         self, Services,
+        adaptive::Adaptive,
         audit::{self, Audit},
+        before_send::Hook,
         blocks,
         bot_check::BotCheck,
         hashing::Hasher,
-        interests,
+        interests, receipt_writer,
+        receipts::Receipts,
     },
+    hooks::{BeforeSend, EventReceiver},
     http::{
         self,
         server::{self, Limits},
     },
     random::Random,
-    sms::{Inbox, SetupError, Sms, Texts, TextsError, Twilio},
+    sms::{Inbox, Room, SetupError, Texts, TextsError},
     store::{DatabaseSettings, Store, StoreError, Unready},
     telemetry::Metrics,
 };
@@ -42,7 +48,7 @@ const OTHER_FILES: u64 = 1_200;
 /// Usually a single program reads the metrics.
 const METRICS_CONNECTIONS: usize = 16;
 
-/// How long writing the last entries of the audit log may take.
+/// How long writing the last receipts of messages and entries of the audit log may take.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
 /// How long the start waits for a database that does not answer, and how often it tries again.
@@ -70,6 +76,9 @@ pub enum AppError {
     /// The provider of the bot check cannot be set up.
     #[error(transparent)]
     BotCheck(#[from] bot_check::SetupError),
+    /// The client for hooks cannot be set up.
+    #[error(transparent)]
+    Hooks(#[from] outbound::SetupError),
     /// The settings do not name an SMS provider.
     #[error("the settings do not say who carries messages")]
     NoProvider,
@@ -95,10 +104,8 @@ pub enum AppError {
 /// When the URL of the database or of the provider is invalid.
 pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<Services, AppError> {
     let sms = match &config.sms {
-        SmsSettings::Twilio(settings) => {
-            Sms::Twilio(Box::new(Twilio::new((**settings).clone(), clock.clone())?))
-        }
-        SmsSettings::TestInbox => Sms::TestInbox(Inbox::default()),
+        SmsSettings::Providers(settings) => providers::room(settings, &clock)?,
+        SmsSettings::TestInbox => Room::test_inbox(Inbox::default()),
         SmsSettings::Unknown => return Err(AppError::NoProvider),
     };
     let store = Store::connect(&config.database).await.map_err(Unready::from)?;
@@ -106,9 +113,11 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
     let pseudonyms = || Pseudonyms::derive(&config.secret_key, &config.secret_key_fallbacks);
     Ok(Services {
         audit: Audit::new(store.clone(), random.clone(), pseudonyms(), metrics.clone()),
+        receipts: Receipts::new(store.clone(), metrics.clone()),
         store,
         hasher: Hasher::new(&random)?,
         sms,
+        adaptive: config.sms.is_adaptive().then(Adaptive::default),
         clock,
         random,
         otp: config.otp,
@@ -124,10 +133,12 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         pseudonyms: pseudonyms(),
         bot_check: bot_check(config)?,
+        before_send: before_send(config)?,
+        events: events(config)?,
         tokens: token_keys(&config.tokens),
         texts: Texts::load(config.texts.clone())?,
         channels: config.channels.clone(),
-        callbacks: config.callbacks.clone(),
+        reports: config.report_readers.clone(),
         region: config.region,
         zone: config.zone,
         name_min_chars: config.name_min_chars,
@@ -149,6 +160,18 @@ fn bot_check(config: &Config) -> Result<BotCheck, AppError> {
         },
         BotCheckSettings::Provider(settings) => BotCheck::Provider(SiteVerify::new((**settings).clone())?),
     })
+}
+
+fn before_send(config: &Config) -> Result<Option<Hook>, AppError> {
+    let Some(settings) = config.before_send.clone() else { return Ok(None) };
+    let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
+    Ok(Some(Hook::new(BeforeSend::new(client, settings))))
+}
+
+fn events(config: &Config) -> Result<Option<Arc<EventReceiver>>, AppError> {
+    let Some(settings) = config.events.clone() else { return Ok(None) };
+    let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
+    Ok(Some(Arc::new(EventReceiver::new(client, settings))))
 }
 
 fn token_keys(settings: &TokenSettings) -> TokenKeys {
@@ -250,7 +273,13 @@ pub async fn migrate(store: &Store, settings: &DatabaseSettings) -> Result<Vec<S
                 tries += 1;
                 tokio::time::sleep(START_RETRY_EVERY).await;
             }
-            result => return Ok(result?),
+            result => {
+                let ran = result?;
+                if !ran.is_empty() {
+                    tracing::info!(migrations = ran.join(" "), "the database was migrated");
+                }
+                return Ok(ran);
+            }
         }
     }
 }
@@ -271,16 +300,19 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     let metrics_server = serve_metrics(&config, &services).await?;
     audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
     tracing::info!(%address, "listening");
-    let audit_writer = tokio::spawn(audit::keep_writing(Arc::clone(&services)));
+    let writers = [
+        tokio::spawn(audit::keep_writing(Arc::clone(&services))),
+        tokio::spawn(receipt_writer::keep_writing(Arc::clone(&services))),
+    ];
     let background = tasks::start(&services, config.is_test_mode());
     let metrics = Some(services.metrics.clone());
     server::serve(listener, endpoint, limits, metrics, stop_signal())
         .await
         .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
-    for task in background.into_iter().chain(metrics_server).chain([audit_writer]) {
+    for task in background.into_iter().chain(metrics_server).chain(writers) {
         task.abort();
     }
-    audit::finish(&services, LAST_ENTRIES).await;
+    tokio::join!(receipt_writer::finish(&services, LAST_ENTRIES), audit::finish(&services, LAST_ENTRIES));
     services.store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -368,11 +400,7 @@ fn log_start(config: &Config, services: &Services) {
     tracing::info!(
         channels = channel_names(&config.channels.on),
         fallback = Some(channel_names(&config.channels.fallback)).filter(|names| !names.is_empty()),
-        reports = match &config.reports {
-            Reports::To(url) => url.as_str(),
-            Reports::Played => "played",
-            Reports::Never(_) => "none",
-        },
+        reports = providers::report_addresses(config),
         "messages"
     );
     if config.is_test_mode() {

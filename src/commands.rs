@@ -10,6 +10,7 @@ pub mod audit;
 pub mod cli;
 pub mod createsuperuser;
 pub mod doctor;
+pub mod events;
 pub mod keys;
 pub mod migrate;
 pub mod openapi;

@@ -8,8 +8,10 @@ mod database;
 mod destinations;
 mod env_file;
 mod given;
+mod hooks;
 mod hosts;
 mod limits;
+mod log;
 mod names;
 mod proxies;
 mod reader;
@@ -34,7 +36,7 @@ pub use self::{
     report::{Paragraph, paragraphs},
     safety::SafetySettings,
     server::ServerSettings,
-    sms::{Reports, SmsSettings},
+    sms::{ProviderSettings, Reports, SmsSettings},
     sources::Sources,
     tokens::TokenSettings,
 };
@@ -55,11 +57,12 @@ use crate::{
         retention::Retention,
         second_factor::FactorPolicy,
     },
+    hooks::{BeforeSendSettings, EventsSettings},
     http::EdgeSettings,
     random::Random,
-    sms::{Callbacks, TextSettings},
+    sms::{Provider, ReportReaders, TextSettings},
     store::DatabaseSettings,
-    telemetry::LogFormat,
+    telemetry::{LogFilter, LogFormat},
 };
 
 /// The minimum length of a secret in bytes: the output length of SHA-256 (RFC 2104, section 3; RFC 7518, section 3.2).
@@ -79,8 +82,8 @@ pub enum Environment {
 pub struct Config {
     /// `ENVIRONMENT`
     pub environment: Environment,
-    /// `DEBUG`: raises the log level and does nothing else.
-    pub debug: bool,
+    /// Which events are logged: `RUST_LOG`, `LOG_LEVEL` or `DEBUG`.
+    pub log_filter: LogFilter,
     /// The format of the log: text in `dev`, JSON in `prod`.
     pub log_format: LogFormat,
     /// `BIND_ADDR`
@@ -104,9 +107,9 @@ pub struct Config {
     /// The channels of messages.
     pub channels: ChannelPolicy,
     /// How delivery reports are verified.
-    pub callbacks: Option<Callbacks>,
-    /// Whether delivery reports arrive, and from where.
-    pub reports: Reports,
+    pub report_readers: ReportReaders,
+    /// Whether delivery reports arrive, of each named provider.
+    pub reports: Vec<(Provider, Reports)>,
     /// `PHONE_DEFAULT_REGION`
     pub region: Region,
     /// `TIME_ZONE`
@@ -131,6 +134,12 @@ pub struct Config {
     pub rate_limits_enabled: bool,
     /// How suspicious requests prove that they do not come from a bot.
     pub bot_check: BotCheckSettings,
+    /// Which URLs an operator's receivers may have.
+    pub hook_rules: outbound::Rules,
+    /// The hook that is asked before a code is sent.
+    pub before_send: Option<BeforeSendSettings>,
+    /// The receiver of events.
+    pub events: Option<EventsSettings>,
     /// The limits.
     pub budgets: BudgetPolicy,
     /// Which numbers can get messages.
@@ -196,11 +205,16 @@ impl Config {
             }
         };
         let is_prod = environment == Environment::Prod;
+        let hook_rules = hooks::rules(reader, is_prod);
         let public_base_url = reader.http_url("PUBLIC_BASE_URL");
         let rate_limits_enabled = reader.flag("RATE_LIMITS_ENABLED", true);
-        let others =
-            OtherSettings { is_prod, rate_limits_enabled, public_base_url: public_base_url.as_ref() };
-        let Sending { sms, texts, channels, callbacks, reports } = sms::sending(reader, &others);
+        let others = OtherSettings {
+            is_prod,
+            rate_limits_enabled,
+            public_base_url: public_base_url.as_ref(),
+            hook_rules,
+        };
+        let Sending { sms, texts, channels, report_readers, reports } = sms::sending(reader, &others);
         let bind_addr = bind_addr(reader, is_prod);
         let region = reader.parsed("PHONE_DEFAULT_REGION", "IN");
         let zone = zone(reader);
@@ -209,7 +223,7 @@ impl Config {
         let (database, database_shown) = database::database(reader, is_prod);
         let mut config = Self {
             environment,
-            debug: reader.flag("DEBUG", false),
+            log_filter: log::filter(reader),
             log_format: if is_prod { LogFormat::Json } else { LogFormat::Text },
             bind_addr,
             server: server::server(reader, bind_addr),
@@ -221,7 +235,7 @@ impl Config {
             otp,
             texts,
             channels,
-            callbacks,
+            report_readers,
             reports,
             region,
             zone,
@@ -246,11 +260,20 @@ impl Config {
             budgets,
             destinations: destinations::destinations(reader),
             bot_check: bot_check::bot_check(reader, is_prod, rate_limits_enabled),
+            hook_rules,
+            before_send: hooks::before_send(reader, hook_rules),
+            events: hooks::events(reader, hook_rules),
             given: Settings::default(),
             from_file: BTreeSet::new(),
             warnings: reader.take_warnings(),
         };
         config.given = given::settings(reader.take_given(), &config.database_without_password());
+        if config.before_send.is_some() && matches!(config.bot_check, BotCheckSettings::Off) {
+            config.warnings.push(
+                "BEFORE_SEND_URL is set and BOT_PROOF is off: the decision challenge counts as deny"
+                    .to_owned(),
+            );
+        }
         if is_prod && !config.rate_limits_enabled {
             reader.problem("RATE_LIMITS_ENABLED must not be false in prod");
         }

@@ -12,6 +12,7 @@ pub mod bot_check;
 pub mod commands;
 pub mod config;
 pub mod flows;
+pub mod hooks;
 pub mod http;
 pub mod random;
 pub mod telemetry;

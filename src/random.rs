@@ -51,6 +51,19 @@ impl Random {
         Uuid::from_bytes(self.bytes())
     }
 
+    /// True in one of so many cases.
+    #[must_use]
+    pub fn is_one_in(&self, cases: u32) -> bool {
+        u64::from_be_bytes(self.bytes()).is_multiple_of(u64::from(cases.max(1)))
+    }
+
+    /// An index below this length; 0 if there is none.
+    #[must_use]
+    pub fn index(&self, length: usize) -> usize {
+        let length = u64::try_from(length).unwrap_or(u64::MAX).max(1);
+        usize::try_from(u64::from_be_bytes(self.bytes()) % length).unwrap_or_default()
+    }
+
     /// A secret of 256 bits, for a server whose settings have none.
     #[must_use]
     pub fn secret(&self) -> SecretString {

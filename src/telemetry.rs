@@ -4,14 +4,19 @@ mod metrics;
 mod output;
 
 use std::{
-    io::IsTerminal as _,
+    fmt::{self, Display, Formatter},
+    io::{self, IsTerminal as _, Write},
+    str::FromStr,
     time::{Duration, Instant},
 };
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::EnvFilter;
 
 pub use self::metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics};
 use self::output::Output;
+
+/// How long the end of the process, or a panic, waits for the last lines. Only a reader that does not read takes longer.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,32 +27,137 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log. `debug` raises the level of our own events, but never adds personal data.
-pub fn start(format: LogFormat, debug: bool) {
-    let filter = EnvFilter::new(filter(debug));
-    // `Output` counts write errors. The library would report them on standard error with a macro that panics if that
-    // cannot be written either, and a panic inside the panic hook below aborts the process.
-    let output = Output::new(std::io::stdout(), output::lost());
-    let log = fmt().with_env_filter(filter).log_internal_errors(false);
-    match format {
-        LogFormat::Text => {
-            let is_terminal = std::io::stdout().is_terminal();
-            log.with_target(false).with_ansi(is_terminal).with_writer(output).init();
-        }
-        LogFormat::Json => log.json().flatten_event(true).with_writer(output).init(),
-    }
-    std::panic::set_hook(Box::new(|info| {
-        let location = info.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(location, "panic");
-    }));
-}
-
-/// Our crates that log. Of other crates, only warnings are logged.
+/// Our crates that log. At a level, only warnings of other crates are logged.
 const OURS: [&str; 3] = ["loopin_auth", "sms", "store"];
 
-fn filter(debug: bool) -> String {
-    let level = if debug { "debug" } else { "info" };
-    OURS.iter().fold("warn".to_owned(), |filter, ours| format!("{filter},{ours}={level}"))
+/// The least important events that are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What an operator must act on.
+    Error,
+    /// What an operator should know.
+    Warn,
+    /// Every request.
+    Info,
+    /// What helps to find an error.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The text is not a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownLevel;
+
+impl Display for UnknownLevel {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("must be error, warn, info, debug or trace")
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = UnknownLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        let is_this = |level: &Self| level.as_str().eq_ignore_ascii_case(text);
+        Self::ALL.into_iter().find(is_this).ok_or(UnknownLevel)
+    }
+}
+
+/// Which events are logged: the directives of an `EnvFilter`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+/// The text has no directives of an `EnvFilter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownDirective;
+
+impl Display for UnknownDirective {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("must be directives such as info, or warn,loopin_auth=debug")
+    }
+}
+
+impl LogFilter {
+    /// Our events of this level and above, and the warnings of other crates.
+    #[must_use]
+    pub fn at(level: LogLevel) -> Self {
+        let others = if level == LogLevel::Error { LogLevel::Error } else { LogLevel::Warn };
+        let ours = OURS.map(|ours| format!("{ours}={}", level.as_str()));
+        Self(format!("{},{}", others.as_str(), ours.join(",")))
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = UnknownDirective;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDirective> {
+        EnvFilter::try_new(text).map(|_| Self(text.to_owned())).map_err(|_| UnknownDirective)
+    }
+}
+
+/// The log of this process. Its last lines are written when this is dropped.
+#[must_use]
+pub struct Log(Output);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush(FLUSH_LIMIT);
+    }
+}
+
+/// Starts the log.
+///
+/// # Errors
+/// When the system has no thread for it.
+pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<Log> {
+    let tell = |lines| {
+        tracing::warn!(parent: None, lines, "lines of the log could not be written and are lost");
+    };
+    let output = Output::start(standard_output(), tell, output::lost())?;
+    // `Output` counts write errors. The library would report them on standard error with a macro that panics if that
+    // cannot be written either, and a panic inside the panic hook below aborts the process.
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&filter.0)).log_internal_errors(false);
+    match format {
+        LogFormat::Text => {
+            let is_terminal = io::stdout().is_terminal();
+            log.with_target(false).with_ansi(is_terminal).with_writer(output.clone()).init();
+        }
+        LogFormat::Json => log.json().flatten_event(true).with_writer(output.clone()).init(),
+    }
+    let of_panics = output.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "panic");
+        of_panics.flush(FLUSH_LIMIT);
+    }));
+    Ok(Log(output))
+}
+
+/// Standard output without the library's buffer, which keeps a part of what could not be written.
+fn standard_output() -> Box<dyn Write + Send> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        if let Ok(copy) = io::stdout().as_fd().try_clone_to_owned() {
+            return Box::new(std::fs::File::from(copy));
+        }
+    }
+    Box::new(io::stdout())
 }
 
 /// Measures durations. It does not tell the time, so rules cannot use it as a clock.
@@ -66,5 +176,32 @@ impl Stopwatch {
     #[must_use]
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_that_of_our_crates() {
+        let text = |level: &str| level.parse().map(|level| LogFilter::at(level).0);
+        assert_eq!(text("info").as_deref(), Ok("warn,loopin_auth=info,sms=info,store=info"));
+        assert_eq!(text("ERROR").as_deref(), Ok("error,loopin_auth=error,sms=error,store=error"));
+        for level in LogLevel::ALL {
+            assert_eq!(level.as_str().parse(), Ok(level));
+            assert!(LogFilter::at(level).0.parse::<LogFilter>().is_ok(), "{level:?}");
+        }
+        assert_eq!((text("verbose"), text("")), (Err(UnknownLevel), Err(UnknownLevel)));
+    }
+
+    #[test]
+    fn directives_are_checked() {
+        for right in ["debug", "warn,loopin_auth=trace", "off", "[request{route}]=debug"] {
+            assert!(right.parse::<LogFilter>().is_ok(), "{right}");
+        }
+        for wrong in ["loopin_auth=loud", "a=b=c", "[request"] {
+            assert_eq!(wrong.parse::<LogFilter>(), Err(UnknownDirective), "{wrong}");
+        }
     }
 }

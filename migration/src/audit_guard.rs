@@ -2,7 +2,7 @@
 //! and creates them again inside of one transaction, so both take their text from here. Like a released migration it is never
 //! edited: a database keeps the trigger text that it was created with.
 
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm::DbBackend;
 
 /// The same change, in the SQL of each database.
 #[derive(Debug, Clone, Copy)]

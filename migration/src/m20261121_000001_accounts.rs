@@ -1,15 +1,14 @@
 //! Accounts and their sessions.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
+use crate::runner::prelude::*;
+use crate::runner::schema::{
     boolean, date_null, json, text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
     uuid_null,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(accounts()).await?;

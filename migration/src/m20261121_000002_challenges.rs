@@ -1,14 +1,13 @@
 //! Challenges: the codes that were sent and can be entered.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
+use crate::runner::prelude::*;
+use crate::runner::schema::{
     big_integer, text, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(challenges()).await?;

@@ -1,12 +1,11 @@
 //! Messages: recipient, template and status. The text is never stored, only the name of its template.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer_null, text, text_null, timestamp_with_time_zone, uuid};
+use crate::runner::prelude::*;
+use crate::runner::schema::{big_integer_null, text, text_null, timestamp_with_time_zone, uuid};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager

@@ -1,9 +1,8 @@
 //! Interests that users can choose, with the ten that every Loopin app starts with.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_pk_auto, boolean, text};
+use crate::runner::prelude::*;
+use crate::runner::schema::{big_pk_auto, boolean, text};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INTERESTS: [(&str, &str); 10] = [
@@ -19,7 +18,7 @@ const INTERESTS: [(&str, &str); 10] = [
     ("Entertainment", "Films, comedy, games and nights out"),
 ];
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager

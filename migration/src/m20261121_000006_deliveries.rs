@@ -1,14 +1,13 @@
 //! Deliveries: the status of messages after the provider accepted them.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
+use crate::runner::prelude::*;
+use crate::runner::schema::{
     big_integer, big_integer_null, text, text_null, timestamp_with_time_zone_null, uuid_null,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // One at a time: SQLite adds one column a statement.

@@ -1,12 +1,11 @@
 //! Passwords, roles, and what a user sees of a session.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone_null, uuid_null};
+use crate::runner::prelude::*;
+use crate::runner::schema::{text, text_null, timestamp_with_time_zone_null, uuid_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // One at a time: SQLite adds one column per statement.

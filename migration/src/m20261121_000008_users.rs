@@ -1,10 +1,9 @@
 //! Columns and an index for searching and listing users.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::text_null;
+use crate::runner::prelude::*;
+use crate::runner::schema::text_null;
 use unicode_normalization::UnicodeNormalization;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// A column that is searched, and the column with its folded form. SQLite lowers ASCII letters only, and PostgreSQL those of its
@@ -17,7 +16,7 @@ const BATCH: u64 = 500;
 
 const NEWEST: &str = "accounts_created_at_id_idx";
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (_, key) in KEYS {
@@ -42,7 +41,7 @@ impl MigrationTrait for Migration {
 
 /// Fills the folded columns of existing accounts.
 async fn fill(
-    db: &SchemaManagerConnection<'_>,
+    db: &Connection<'_>,
     column: &'static str,
     key: &'static str,
 ) -> Result<(), DbErr> {

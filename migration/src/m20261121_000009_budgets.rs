@@ -1,12 +1,11 @@
 //! Budgets: what is counted by phone, address, device, prefix and day.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, text, timestamp_with_time_zone, timestamp_with_time_zone_null};
+use crate::runner::prelude::*;
+use crate::runner::schema::{big_integer, text, timestamp_with_time_zone, timestamp_with_time_zone_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(budgets()).await?;

@@ -1,14 +1,13 @@
 //! The audit log: who did what, when and from where. On both databases triggers allow only inserts.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone, uuid, uuid_null};
+use crate::runner::prelude::*;
+use crate::runner::schema::{text, text_null, timestamp_with_time_zone, uuid, uuid_null};
 
 use crate::audit_guard;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // No foreign keys: an entry stays when its account is deleted.

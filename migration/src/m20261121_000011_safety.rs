@@ -1,14 +1,13 @@
 //! Columns that separate an account from the next owner of its number, and from the numbers of app reviewers.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, boolean, text_null, timestamp_with_time_zone_null};
+use crate::runner::prelude::*;
+use crate::runner::schema::{big_integer, boolean, text_null, timestamp_with_time_zone_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const FORMER_PHONE: &str = "accounts_former_phone_idx";
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // One at a time: SQLite adds one column per statement.

@@ -1,10 +1,9 @@
 //! Indexes for purging, exports and deletions, and the leases that decide which server purges.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{text, timestamp_with_time_zone};
-use sea_orm_migration::sea_orm::DbBackend;
+use crate::runner::prelude::*;
+use crate::runner::schema::{text, timestamp_with_time_zone};
+use sea_orm::DbBackend;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEXES: [(&str, &str, &[&str]); 6] = [
@@ -18,7 +17,7 @@ const INDEXES: [(&str, &str, &[&str]); 6] = [
 
 const EXPIRES_AT: &str = "challenges_expires_at_idx";
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (name, table, columns) in INDEXES {

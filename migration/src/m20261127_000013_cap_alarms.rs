@@ -6,15 +6,14 @@
 //! statement, so a table of their own would cost every send and every sign-in a further round trip, and the two tables
 //! could disagree after a crash.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::boolean;
+use crate::runner::prelude::*;
+use crate::runner::schema::boolean;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const ALARM: &str = "is_alarm_sent";
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let column = boolean(ALARM).default(false).take();

@@ -1,12 +1,11 @@
 //! The second factor of staff, and which sessions were opened with one.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, boolean, text, text_null, timestamp_with_time_zone_null, uuid};
+use crate::runner::prelude::*;
+use crate::runner::schema::{big_integer, boolean, text, text_null, timestamp_with_time_zone_null, uuid};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(second_factors()).await?;

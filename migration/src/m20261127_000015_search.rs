@@ -1,13 +1,12 @@
 //! Indexes for the lists of the admin console: words of names, beginnings and ends of numbers, and the orders of the list of
 //! people.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{text, uuid};
-use sea_orm_migration::sea_orm::DbBackend;
+use crate::runner::prelude::*;
+use crate::runner::schema::{text, uuid};
+use sea_orm::DbBackend;
 
 use crate::search_words::Searched;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const ACCOUNTS: Searched = Searched {
@@ -32,7 +31,7 @@ const LISTS: [(&str, &str); 5] = [
     ("accounts_phoneless_idx", "(created_at, id) WHERE phone IS NULL"),
 ];
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();

@@ -8,14 +8,13 @@
 //! `lead_notes` has no foreign key: a lead that moves to another phone is removed and inserted again with its id, and the notes
 //! must outlast that. Whatever removes a lead removes its notes afterwards.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
+use crate::runner::prelude::*;
+use crate::runner::schema::{
     big_integer, text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid, uuid_null,
 };
 
 use crate::search_words::Searched;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const LEADS: &str = "leads";
@@ -46,7 +45,7 @@ const PARTIAL: [(&str, &str); 2] = [
     ("leads_without_region_idx", "ON leads (id) WHERE region IS NULL"),
 ];
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for column in columns() {
@@ -120,7 +119,7 @@ fn notes() -> TableCreateStatement {
 
 /// The text of the old column becomes the first note. Its author and time are not known: it has no author, and the time of the
 /// first request. A lead has one such note, so the note has the id of the lead. The column stays, empty, until a later step.
-async fn move_notes(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
+async fn move_notes(db: &Connection<'_>) -> Result<(), DbErr> {
     db.execute_unprepared(
         "INSERT INTO lead_notes (id, lead_id, author_id, author_name, text, at) \
          SELECT id, id, NULL, '', notes, first_requested_at FROM leads WHERE notes <> ''",
@@ -131,7 +130,7 @@ async fn move_notes(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
 }
 
 /// Joins the notes of each lead, a line each.
-async fn return_notes(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
+async fn return_notes(db: &Connection<'_>) -> Result<(), DbErr> {
     let joined = match db.get_database_backend() {
         sea_orm::DbBackend::Postgres => "string_agg(text, E'\\n' ORDER BY at, id)",
         _ => "group_concat(text, char(10) ORDER BY at, id)",

@@ -12,14 +12,13 @@
 //! The counts are kept when messages are purged, so they are in tables of their own: `delivery_days` has a row for each day,
 //! country, channel and provider, `counted_days` a row for each day.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
+use crate::runner::prelude::*;
+use crate::runner::schema::{
     big_integer, boolean, date, json, text, text_null, timestamp_with_time_zone,
     timestamp_with_time_zone_null,
 };
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm::DbBackend;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Each in the order of the list, newest first. Most messages have no error, so that index leaves them out.
@@ -30,7 +29,7 @@ const INDEXES: [(&str, &str); 4] = [
     ("messages_error_code_created_at_id_idx", "(error_code, created_at, id) WHERE error_code IS NOT NULL"),
 ];
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for column in columns() {

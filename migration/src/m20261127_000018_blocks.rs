@@ -1,17 +1,16 @@
 //! Blocks: phones, prefixes, countries and networks that an admin shut out.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{
+use crate::runner::prelude::*;
+use crate::runner::schema::{
     text, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null, uuid, uuid_null,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Servers read all live blocks every few seconds, and a value has at most one of them.
 const LIVE: &str = "CREATE UNIQUE INDEX blocks_live_key ON blocks (kind, value) WHERE ended_at IS NULL";
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // No foreign keys: a block outlives the account of the admin who made it.

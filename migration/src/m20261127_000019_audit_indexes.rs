@@ -1,8 +1,7 @@
 //! Indexes for reading the audit log by action, by who acted, and by address, each in the order of time.
 
-use sea_orm_migration::prelude::*;
+use crate::runner::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Most entries have no account that acted, and many have no address: these are not in the index. A search for one value implies
@@ -14,7 +13,7 @@ const INDEXES: [(&str, &str); 4] = [
     ("audit_address_at_id_idx", "(address, at, id) WHERE address IS NOT NULL"),
 ];
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (name, columns) in INDEXES {

@@ -4,17 +4,16 @@
 //! Triggers count, so no statement of the server and of an import can forget it, and a profile costs no further round trip.
 //! The interests of an account are a JSON list in its row: counting them when a page is opened would read every account.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{big_integer, text_null, timestamp_with_time_zone_null, uuid_null};
-use sea_orm_migration::sea_orm::DbBackend;
+use crate::runner::prelude::*;
+use crate::runner::schema::{big_integer, text_null, timestamp_with_time_zone_null, uuid_null};
+use sea_orm::DbBackend;
 use unicode_normalization::UnicodeNormalization;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const NAME_KEY: &str = "event_interests_name_key_key";
 
-#[async_trait::async_trait]
+#[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for column in columns() {
@@ -66,7 +65,7 @@ fn counts() -> TableCreateStatement {
 
 /// Fills the folded names. Of two names that differ only in case, the later one gets none: it stays as it is until staff
 /// rename it.
-async fn fill_name_keys(db: &SchemaManagerConnection<'_>) -> Result<(), DbErr> {
+async fn fill_name_keys(db: &Connection<'_>) -> Result<(), DbErr> {
     let all =
         Query::select().columns(["id", "name"]).from("event_interests").order_by("id", Order::Asc).take();
     let mut keys = std::collections::BTreeSet::new();

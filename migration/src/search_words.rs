@@ -5,7 +5,7 @@
 //! forget the words, and no request needs a further statement. They only split texts. What is compared is folded by the server
 //! before it is written (`…_key` columns), so the two databases agree.
 
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm::DbBackend;
 
 /// What separates the words of a name. `domain/search.rs` has the same characters; a test compares them.
 const SEPARATORS: &str = "-.'’_+,/()\"·・‐–—\u{a0}\u{3000}";

@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     domain::{
-        delivery::{Channel, DeliveryStatus, Price},
+        delivery::{Channel, DeliveryStatus, NO_PROVIDER, Price},
         keyset::{Count, Cursor, Page},
-        messages::{Details, Filter, FilterProblem, Listed, country_of},
+        messages::{Details, Filter, FilterProblem, Listed, country_of, said_by_provider},
         statistics::micros,
+        verdict::NOT_HANDED_OVER,
     },
     flows::delivery::meaning,
     store,
@@ -72,6 +73,7 @@ struct Row {
     number: String,
     country: String,
     channel: &'static str,
+    provider: String,
     status: &'static str,
     class: &'static str,
     why: Option<String>,
@@ -88,6 +90,7 @@ impl Row {
             number: message.phone.masked(),
             country: country_of(&message.phone),
             channel: terms::channel(message.channel),
+            provider: message.provider.clone(),
             status: terms::status(message.status),
             class: terms::status_class(message.status),
             why: why(message),
@@ -99,9 +102,12 @@ impl Row {
 
 /// Why a message failed, in the words of the phone page.
 fn why(message: &Listed) -> Option<String> {
-    let code = message.error_code.map(|code| format!("error {code}"));
-    let cause = message.error_code.and_then(meaning).map(|meaning| meaning.cause);
-    let words = cause.or_else(|| message.reason.map(terms::reason));
+    let said = said_by_provider(message.error_code, message.error_text.as_deref());
+    let code = said.or_else(|| message.error_code.map(|code| format!("error {code}")));
+    let cause = meaning(&message.provider, message.error_code).map(|meaning| meaning.cause);
+    let reason =
+        |reason| if message.provider == NO_PROVIDER { NOT_HANDED_OVER } else { terms::reason(reason) };
+    let words = cause.or_else(|| message.reason.map(reason));
     match (words, code) {
         (Some(words), Some(code)) => Some(format!("{words} ({code})")),
         (Some(words), None) => Some(words.to_owned()),
@@ -116,6 +122,7 @@ async fn list(visit: Visit<Staff>) -> PageResult {
     let cursor = query.given("cursor").and_then(|text| Cursor::parse(text).ok());
     let place = cursor.and_then(|cursor| Some((cursor.time().ok()?, cursor.id)));
     let most = u64::try_from(PAGE_SIZE + 1).unwrap_or(u64::MAX);
+    visit.services().receipts.settle().await;
     let rows = store::messages::list_page(db, &filter, place, most).await?;
     let page = Page::new(rows, PAGE_SIZE, |row| Cursor::at(row.created_at, row.id));
     let count = store::messages::count_up_to(db, &filter, Count::MOST + 1).await?;
@@ -174,6 +181,7 @@ struct Step {
 
 async fn show(visit: Visit<Staff>) -> PageResult {
     let id = visit.path_id("id").ok_or(PageError::NotFound)?;
+    visit.services().receipts.settle().await;
     let found = store::messages::find_details(&visit.services().store, id).await?;
     let details = found.ok_or(PageError::NotFound)?;
     let message = &details.listed;
@@ -184,7 +192,7 @@ async fn show(visit: Visit<Staff>) -> PageResult {
         status: terms::status(message.status),
         class: terms::status_class(message.status),
         why: why(message),
-        cure: message.error_code.and_then(meaning).and_then(|meaning| meaning.cure),
+        cure: meaning(&message.provider, message.error_code).and_then(|meaning| meaning.cure),
         facts: facts(&details),
         steps: steps(&details, &layout),
         layout,
@@ -200,7 +208,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
         ("Country", country_of(&message.phone)),
         ("Content", if details.has_code { "a code" } else { "a notice without a code" }.to_owned()),
         ("Template", details.template.clone()),
-        ("Provider", details.provider.clone()),
+        ("Provider", message.provider.clone()),
     ];
     facts.extend(details.provider_id.clone().map(|id| ("Provider's id", id)));
     if !details.language.is_empty() {
@@ -209,7 +217,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
     facts.extend(details.platform.map(|platform| ("App", platform.as_str().to_owned())));
     let attempt = match details.attempt {
         1 => "first message of the request".to_owned(),
-        further => format!("message {further} of the request: those before it were lost"),
+        further => format!("message {further} of the request: those before it were refused or lost"),
     };
     facts.push(("Attempt", attempt));
     facts.extend(details.segments.map(|segments| ("Segments", segments.to_string())));

@@ -67,6 +67,9 @@ pub fn refusal(name: &str) -> &'static str {
     if let Some(spent) = Budget::ALL.into_iter().find(|budget| budget.as_str() == name) {
         return budget(spent);
     }
+    if matches!(name, "hook_denied" | "hook_failed") {
+        return "The operator's check before sending did not allow it";
+    }
     match name.parse() {
         Ok(UnreachableReason::RegionNotAllowed) => "The country gets no codes, by the settings",
         Ok(

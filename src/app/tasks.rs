@@ -7,7 +7,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use crate::flows::{Services, blocks, delivery, housekeeping};
+use crate::flows::{Services, adaptive, blocks, delivery, events, housekeeping};
 
 /// How often test mode plays the delivery reports that are due.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
@@ -15,8 +15,18 @@ const PLAY_EVERY: Duration = Duration::from_millis(250);
 /// How often a server reads the blocks again: before the copy is too old for a request.
 const BLOCKS_EVERY: Duration = Duration::from_secs(3);
 
+/// How often a server reads the order of providers again, and one of them judges it.
+const ROUTING_EVERY: Duration = Duration::from_secs(30);
+
 /// How often a server checks whether messages are due to be counted, and old rows to be removed.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_mins(1);
+
+/// How often the server that sends events looks for new ones, and another one whether it is gone.
+const EVENTS_EVERY: Duration = Duration::from_secs(1);
+const EVENTS_LEASE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often events that are not delivered are counted.
+const EVENTS_COUNTED_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts the tasks. Reports are played in test mode only: otherwise the provider sends them.
 pub(super) fn start(services: &Arc<Services>, is_test_mode: bool) -> Vec<JoinHandle<()>> {
@@ -24,6 +34,13 @@ pub(super) fn start(services: &Arc<Services>, is_test_mode: bool) -> Vec<JoinHan
         tokio::spawn(run_housekeeping(Arc::clone(services))),
         tokio::spawn(read_blocks(Arc::clone(services))),
     ];
+    if let Some(sender) = events::Sender::new(services) {
+        tasks.push(tokio::spawn(send_events(sender)));
+        tasks.push(tokio::spawn(count_events(Arc::clone(services))));
+    }
+    if services.adaptive.is_some() {
+        tasks.push(tokio::spawn(judge_providers(Arc::clone(services))));
+    }
     if is_test_mode {
         tasks.push(tokio::spawn(play_reports(Arc::clone(services))));
     }
@@ -56,6 +73,38 @@ async fn read_blocks(services: Arc<Services>) {
         // Without the database requests fail and say so in the log.
         if let Err(error) = blocks::refresh(&services).await {
             tracing::debug!(%error, "the blocks could not be read again");
+        }
+    }
+}
+
+/// Sends events, for as long as the server runs.
+async fn send_events(mut sender: events::Sender) {
+    loop {
+        if let Err(error) = sender.send_due().await {
+            tracing::warn!(%error, "events could not be sent");
+        }
+        tokio::time::sleep(if sender.has_lease() { EVENTS_EVERY } else { EVENTS_LEASE_EVERY }).await;
+    }
+}
+
+/// Counts the events that are not delivered, for as long as the server runs.
+async fn count_events(services: Arc<Services>) {
+    let mut interval = every(EVENTS_COUNTED_EVERY);
+    loop {
+        interval.tick().await;
+        if let Err(error) = events::measure(&services).await {
+            tracing::debug!(%error, "the events could not be counted");
+        }
+    }
+}
+
+/// Judges the providers and reads their order, for as long as the server runs.
+async fn judge_providers(services: Arc<Services>) {
+    let mut interval = every(ROUTING_EVERY);
+    loop {
+        interval.tick().await;
+        if let Err(error) = adaptive::judge_if_due(&services).await {
+            tracing::warn!(%error, "the order of the SMS providers could not be judged");
         }
     }
 }

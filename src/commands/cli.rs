@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use uuid::Uuid;
 
 use super::{audit, createsuperuser, keys, sms};
 use crate::domain::{audit::Month, budget::PrefixName};
@@ -64,6 +65,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<PrefixesCommand>,
     },
+    /// List events that the receiver of `EVENTS_URL` has not got; send them again, or give them up
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Unlock a phone that wrong guesses have locked; first make sure that the request comes from its owner
     Unlock {
         /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
@@ -113,6 +117,42 @@ pub enum PrefixesCommand {
     Close {
         /// A country code and four digits: +916205
         prefix: PrefixName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// List events that wait, the earliest first
+    List {
+        /// Those that were given up instead
+        #[arg(long)]
+        dead: bool,
+        /// Only those of this user, by the id
+        #[arg(long)]
+        user: Option<Uuid>,
+        /// As JSON, one event on each line, with its data
+        #[arg(long)]
+        json: bool,
+        /// No more than this many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        limit: u64,
+    },
+    /// Send events again that were given up; the server does it within seconds
+    Replay {
+        /// The event, by the id
+        #[arg(required_unless_present = "all")]
+        id: Option<Uuid>,
+        /// All of them
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+        /// All of this user, by the id
+        #[arg(long, requires = "all")]
+        user: Option<Uuid>,
+    },
+    /// Give up an event that waits, so that later events of its user are sent
+    Skip {
+        /// The event, by the id
+        id: Uuid,
     },
 }
 

@@ -1,6 +1,7 @@
 //! `loopin-auth doctor`: checks an installation, and prints what is wrong and what to do about it. It changes nothing.
 
 mod database;
+mod india;
 
 use std::{fmt, future::Future, process::ExitCode, time::Duration};
 
@@ -10,10 +11,13 @@ use super::{CommandError, Context, output::print, runtime, with_causes};
 use crate::{
     bot_check::{SiteVerify, Verdict as Verified},
     clock::Clock,
-    config::{BotCheckSettings, Config, Environment, Problems, Reports, SmsSettings},
+    config::{BotCheckSettings, Config, Environment, Problems, ProviderSettings, Reports, SmsSettings},
     domain::{budget::ACCEPTED, phone::Edition},
     random::Random,
-    sms::{AccountCheck, AccountKind, AccountStatus, Texts, Twilio, explain},
+    sms::{
+        AccountCheck, AccountKind, AccountStatus, DEFAULT_MAX_IN_FLIGHT, Provider, Texts, Twilio,
+        explain_with_text,
+    },
 };
 
 /// How long a check may take. The checks that wait for others run in parallel and have shorter limits of their own; this one
@@ -59,7 +63,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Prints all findings; fails if one of them is a failure.
+/// Prints all findings, then the texts to register in India; fails if a finding is a failure.
 ///
 /// # Errors
 /// When the output cannot be written.
@@ -71,6 +75,9 @@ pub fn run(context: &Context) -> Result<ExitCode, CommandError> {
     runtime.shutdown_background();
     for finding in &findings {
         print(format_args!("{finding}\n"))?;
+    }
+    if let Some(list) = india::list(&config) {
+        print(list)?;
     }
     let has_failed = findings.iter().any(|finding| finding.verdict == Verdict::Failure);
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -130,8 +137,10 @@ async fn examine(config: &Config, problems: &Problems, clock: &Clock, random: &R
     findings.extend(code_length(config));
     findings.push(odds(config));
     findings.push(numbering_plans(clock));
-    findings.push(reports(config));
+    findings.extend(other_providers(config));
+    findings.extend(reports(config));
     findings.extend(texts(config, problems));
+    findings.extend(india::check(config));
     findings.push(open_files(config));
     findings.push(proxies(config));
     findings
@@ -186,7 +195,16 @@ async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {
         SmsSettings::Unknown => {
             return vec![warning("Twilio", "not checked: fix the settings that begin with TWILIO_ first")];
         }
-        SmsSettings::Twilio(settings) => (**settings).clone(),
+        SmsSettings::Providers(settings) => match &settings.twilio {
+            Some(twilio) => twilio.clone(),
+            None if settings.routes.names(Provider::Twilio) => {
+                return vec![warning(
+                    "Twilio",
+                    "not checked: fix the settings that begin with TWILIO_ first",
+                )];
+            }
+            None => return Vec::new(),
+        },
     };
     let twilio = match Twilio::new(settings, clock.clone()) {
         Ok(twilio) => twilio,
@@ -195,7 +213,7 @@ async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {
     in_time("Twilio", "it does not answer: check TWILIO_API_BASE_URL and the network", async {
         match twilio.check_account().await {
             Ok(account) => vec![account_finding(account)],
-            Err(error) => vec![failure("Twilio", explain(&error))],
+            Err(unsent) => vec![failure("Twilio", explain_with_text(Provider::Twilio, &unsent))],
         }
     })
     .await
@@ -255,13 +273,47 @@ fn account_finding(account: AccountCheck) -> Finding {
     }
 }
 
-fn reports(config: &Config) -> Finding {
+fn reports(config: &Config) -> Vec<Finding> {
     const ABOUT: &str = "delivery reports";
-    match &config.reports {
-        Reports::To(url) => fine(ABOUT, format!("Twilio reports to {url}, which it must be able to reach")),
-        Reports::Played => fine(ABOUT, "test mode simulates them"),
-        Reports::Never(why) => warning(ABOUT, format!("none will come: {why}")),
-    }
+    let finding = |(provider, reports): &(Provider, Reports)| match (reports, provider) {
+        (Reports::To(url), Provider::Twilio | Provider::Vonage | Provider::TestInbox) => {
+            fine(ABOUT, format!("{} reports to {url}, which it must be able to reach", provider.title()))
+        }
+        (Reports::To(url), Provider::Msg91) => fine(
+            ABOUT,
+            format!("MSG91 reports to {url} (with its value), if that address is set in its panel"),
+        ),
+        (Reports::To(url), Provider::Webhook) => {
+            fine(ABOUT, format!("the webhook reports to {url}, if it is told that address"))
+        }
+        (Reports::Played, _) => fine(ABOUT, "test mode simulates them"),
+        (Reports::Never(why), Provider::Twilio) => warning(ABOUT, format!("none will come: {why}")),
+        (Reports::Never(why), provider) => {
+            warning(ABOUT, format!("none will come from {}: {why}", provider.title()))
+        }
+    };
+    config.reports.iter().map(finding).collect()
+}
+
+/// The providers that have no request that checks credentials and sends nothing.
+fn other_providers(config: &Config) -> Vec<Finding> {
+    let SmsSettings::Providers(settings) = &config.sms else { return Vec::new() };
+    let ProviderSettings { routes, vonage, msg91, webhook, .. } = &**settings;
+    let named = [
+        (Provider::Vonage, "Vonage", vonage.is_some()),
+        (Provider::Msg91, "MSG91", msg91.is_some()),
+        (Provider::Webhook, "webhook", webhook.is_some()),
+    ];
+    let named = named.into_iter().filter(|(provider, ..)| routes.names(*provider));
+    named
+        .map(|(_, about, is_complete)| {
+            if is_complete {
+                fine(about, "its settings are complete; loopin-auth sms test sends a message by it")
+            } else {
+                failure(about, "its settings are not complete: SMS_PROVIDERS names it")
+            }
+        })
+        .collect()
 }
 
 fn texts(config: &Config, problems: &Problems) -> Vec<Finding> {
@@ -307,13 +359,14 @@ fn proxies(config: &Config) -> Finding {
 fn open_files(config: &Config) -> Finding {
     const ABOUT: &str = "open files";
     let settings = match &config.sms {
-        SmsSettings::Twilio(settings) => settings,
+        SmsSettings::Providers(settings) => settings,
         SmsSettings::TestInbox => return fine(ABOUT, "test mode needs few"),
         SmsSettings::Unknown => {
             return warning(ABOUT, "not checked: fix the settings that begin with TWILIO_ first");
         }
     };
-    let most = u64::try_from(settings.max_in_flight).unwrap_or(u64::MAX);
+    let most = settings.twilio.as_ref().map_or(DEFAULT_MAX_IN_FLIGHT, |twilio| twilio.max_in_flight);
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
     let needed = most.saturating_mul(2).saturating_add(OTHER_FILES);
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit >= needed => fine(ABOUT, format!("up to {limit}")),

@@ -17,8 +17,8 @@ use crate::{
 /// When the settings are wrong, or the database is not migrated or does not answer.
 pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, CommandError> {
     let config = context.config()?;
+    let log = telemetry::start(config.log_format, &config.log_filter)?;
     let runtime = runtime()?;
-    telemetry::start(config.log_format, config.debug);
     let purged = runtime.block_on(async {
         let services = context.services(&config).await?;
         let configured = services.retention;
@@ -29,10 +29,12 @@ pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, 
         let purged = purge::purge(&services, &retention, Actor::Command).await?;
         Ok::<_, CommandError>(purged)
     })?;
-    let Purged { challenges, messages, sessions, budgets, blocks, audit } = purged;
+    // What is printed comes after the lines of the log.
+    drop(log);
+    let Purged { challenges, messages, sessions, budgets, blocks, audit, events } = purged;
     print(format_args!(
         "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
-         {blocks} blocks, {audit} entries of the audit log\n"
+         {blocks} blocks, {audit} entries of the audit log, {events} events\n"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,8 +11,9 @@ use crate::{app, telemetry};
 /// When the settings are wrong, or the server cannot start.
 pub fn run(context: &Context) -> Result<ExitCode, CommandError> {
     let config = context.config()?;
+    // Dropped last, so that every line is written.
+    let _log = telemetry::start(config.log_format, &config.log_filter)?;
     let runtime = runtime()?;
-    telemetry::start(config.log_format, config.debug);
     runtime.block_on(app::serve(config))?;
     Ok(ExitCode::SUCCESS)
 }

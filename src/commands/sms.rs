@@ -10,11 +10,18 @@ use super::{
     runtime, with_causes,
 };
 use crate::{
+    app,
     clock::Clock,
-    config::{Config, Reports, SmsSettings},
-    domain::{delivery::Channel, phone::PhoneNumber},
+    config::{Config, ProviderSettings, Reports, SmsSettings},
+    domain::{
+        delivery::{Attempt, Channel},
+        phone::PhoneNumber,
+    },
     random::Random,
-    sms::{Inbox, Message, Receipt, SendError, Sms, Texts, Twilio, Wording, explain},
+    sms::{
+        Inbox, Kind, Message, Provider, Receipt, Sms, Texts, Turn, TwilioSettings, Unsent, VonageSettings,
+        Wording, explain_with_text,
+    },
 };
 
 /// The arguments.
@@ -67,8 +74,8 @@ async fn test(config: &Config, options: &Options, clock: &Clock, random: &Random
         Ok(phone) => phone,
         Err(error) => return Outcome::failed(format!("nothing was sent: {error}\n")),
     };
-    let channel = options.channel.unwrap_or_else(|| config.channels.usual());
-    let sms = match provider(config, channel, clock) {
+    let channel = options.channel.unwrap_or_else(|| config.channels.usual_for(&phone));
+    let sms = match provider(config, &phone, channel, clock) {
         Ok(sms) => sms,
         Err(why) => return Outcome::failed(format!("nothing was sent: {why}\n")),
     };
@@ -94,35 +101,60 @@ async fn test(config: &Config, options: &Options, clock: &Clock, random: &Random
     if !config.channels.is_on(channel) {
         let _ = writeln!(text, "OTP_CHANNELS does not have {}: no app can ask for it", channel.as_str());
     }
-    let sent = sms.send(&message).await;
+    let sent = sms.send_within(&message, Turn::alone()).await;
     text.push_str(&describe(&sms, &sent));
     if sent.is_ok() && sms.inbox().is_none() {
-        text.push_str(delivery_notice(&config.reports));
+        text.push_str(&delivery_notice(config, &sms));
     }
     Outcome { is_taken: sent.is_ok(), text }
 }
 
 /// The provider. It requests no delivery reports, because no server knows this message.
-fn provider(config: &Config, channel: Channel, clock: &Clock) -> Result<Sms, String> {
+fn provider(config: &Config, phone: &PhoneNumber, channel: Channel, clock: &Clock) -> Result<Sms, String> {
     match &config.sms {
         SmsSettings::TestInbox => Ok(Sms::TestInbox(Inbox::default())),
         SmsSettings::Unknown => Err("the settings do not say who carries messages".to_owned()),
-        SmsSettings::Twilio(settings) => {
-            let mut settings = (**settings).clone();
-            settings.status_callback = None;
-            match channel {
-                Channel::WhatsApp if settings.whatsapp.is_none() => {
-                    return Err("set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID first".to_owned());
-                }
-                Channel::Call if settings.voice_number.is_none() => {
-                    return Err("set TWILIO_VOICE_NUMBER first".to_owned());
-                }
-                Channel::Sms | Channel::WhatsApp | Channel::Call => {}
-            }
-            let twilio = Twilio::new(settings, clock.clone()).map_err(|error| with_causes(&error))?;
-            Ok(Sms::Twilio(Box::new(twilio)))
+        SmsSettings::Providers(settings) => first_of(settings, phone, channel, clock),
+    }
+}
+
+/// The settings with which a provider is not asked to report.
+fn without_reports(settings: &ProviderSettings) -> ProviderSettings {
+    let twilio = settings.twilio.clone().map(|twilio| TwilioSettings { status_callback: None, ..twilio });
+    let vonage = settings.vonage.clone().map(|vonage| VonageSettings { status_callback: None, ..vonage });
+    ProviderSettings { twilio, vonage, ..settings.clone() }
+}
+
+/// The first provider of the phone's country that carries the channel.
+fn first_of(
+    settings: &ProviderSettings,
+    phone: &PhoneNumber,
+    channel: Channel,
+    clock: &Clock,
+) -> Result<Sms, String> {
+    let order = settings.routes.order_for(phone);
+    let kind = Kind::code_by(channel);
+    let carriers: Vec<Provider> = order.iter().copied().filter(|provider| provider.carries(kind)).collect();
+    let settings = without_reports(settings);
+    let mut lacking = None;
+    for provider in carriers {
+        match app::provider(provider, &settings, clock).map_err(|error| with_causes(&error))? {
+            Some(sms) if sms.carries(kind) => return Ok(sms),
+            Some(_) | None => lacking = lacking.or(Some(provider)),
         }
     }
+    Err(match (lacking, channel) {
+        (None, _) => {
+            format!("SMS_PROVIDERS has no provider of this country that carries {}", channel.as_str())
+        }
+        (Some(Provider::Twilio), Channel::WhatsApp) => {
+            "set TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID first".to_owned()
+        }
+        (Some(Provider::Twilio), Channel::Call) => "set TWILIO_VOICE_NUMBER first".to_owned(),
+        (Some(provider), _) => {
+            format!("set the settings of {} for {} first", provider.title(), channel.as_str())
+        }
+    })
 }
 
 fn message(
@@ -144,6 +176,7 @@ fn message(
         texts.compose(&Wording { channel, languages: &languages, platform: None, code: &otp_code, minutes });
     Message {
         id: random.id(now),
+        attempt: Attempt { delivery_id: random.bits(), number: 1 },
         to,
         channel,
         text,
@@ -153,11 +186,8 @@ fn message(
     }
 }
 
-fn describe(sms: &Sms, sent: &Result<Receipt, SendError>) -> String {
-    let who = match sms {
-        Sms::Twilio(_) => "Twilio",
-        Sms::TestInbox(_) => "the test inbox",
-    };
+fn describe(sms: &Sms, sent: &Result<Receipt, Unsent>) -> String {
+    let who = sms.provider().title();
     match sent {
         Ok(receipt) => {
             let mut text = format!("taken by {who}, status {}", receipt.status.as_str());
@@ -177,20 +207,28 @@ fn describe(sms: &Sms, sent: &Result<Receipt, SendError>) -> String {
             text.push('\n');
             text
         }
-        Err(error) if error.definitely_not_sent() => format!("not taken by {who}: {}\n", explain(error)),
-        Err(error) => format!("it is not known whether {who} took it: {}\n", explain(error)),
+        Err(unsent) if unsent.error.definitely_not_sent() => {
+            format!("not taken by {who}: {}\n", explain_with_text(sms.provider(), unsent))
+        }
+        Err(unsent) => {
+            let why = explain_with_text(sms.provider(), unsent);
+            format!("it is not known whether {who} took it: {why}\n")
+        }
     }
 }
 
 /// How the operator finds out whether the message arrived.
-fn delivery_notice(reports: &Reports) -> &'static str {
+fn delivery_notice(config: &Config, sms: &Sms) -> String {
+    let provider = sms.provider();
+    let who = provider.title();
+    let reports = config.reports.iter().find(|(of, _)| *of == provider).map(|(_, reports)| reports);
     match reports {
-        Reports::To(_) | Reports::Played => {
-            "taken is not delivered: look at the phone, or for the id in Twilio's log\n"
+        Some(Reports::To(_) | Reports::Played) => {
+            format!("taken is not delivered: look at the phone, or for the id in {who}'s log\n")
         }
-        Reports::Never(_) => {
-            "taken is not delivered: look at the phone, or for the id in Twilio's log; this server will never \
-             know (see loopin-auth doctor)\n"
-        }
+        Some(Reports::Never(_)) | None => format!(
+            "taken is not delivered: look at the phone, or for the id in {who}'s log; this server will never know (see \
+             loopin-auth doctor)\n"
+        ),
     }
 }

@@ -1,40 +1,70 @@
-//! The settings of messages: provider, senders, channels, texts and delivery reports.
+//! The settings of messages: providers, senders, channels, texts and delivery reports.
 //!
-//! Test mode needs no settings of Twilio, but checks those that are set, so that a mistake is found before test mode is
-//! switched off.
+//! Test mode needs no settings of a provider, but checks those that are set, so that a mistake is found before test mode
+//! is switched off.
+
+mod msg91;
+mod twilio;
+mod vonage;
+mod webhook;
 
 use std::path::PathBuf;
 
-use secrecy::SecretString;
-use url::{Host, Url};
+use url::Url;
 
 use super::reader::Reader;
 use crate::{
-    domain::{
-        delivery::{Channel, ChannelPolicy},
-        phone::PhoneNumber,
-    },
+    domain::delivery::{Channel, ChannelOrder, ChannelPolicy},
     sms::{
-        Callbacks, Credentials, DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT, RiskCheck, Sender, Senders,
-        TextSettings, Texts, TwilioSettings, WhatsApp,
+        Kind, Limits, Msg91Settings, Provider, ReportReaders, Routes, TextSettings, Texts, TwilioSettings,
+        VonageSettings, WebhookSettings, is_dlt_id,
     },
 };
 
 /// How messages are sent.
 #[derive(Debug)]
 pub enum SmsSettings {
-    /// By Twilio.
-    Twilio(Box<TwilioSettings>),
+    /// By providers.
+    Providers(Box<ProviderSettings>),
     /// Not at all: they go to the log and the inbox.
     TestInbox,
     /// Settings are missing or wrong, so the server does not start.
     Unknown,
 }
 
-/// Whether delivery reports arrive.
+impl SmsSettings {
+    /// Whether the order of providers follows how many of their codes are entered.
+    #[must_use]
+    pub fn is_adaptive(&self) -> bool {
+        match self {
+            Self::Providers(settings) => settings.is_adaptive,
+            Self::TestInbox | Self::Unknown => false,
+        }
+    }
+}
+
+/// The providers that `SMS_PROVIDERS` names. One that is named and lacks settings is `None`, and the server does not
+/// start.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// `SMS_PROVIDERS`
+    pub routes: Routes,
+    /// `SMS_ROUTING`
+    pub is_adaptive: bool,
+    /// Twilio.
+    pub twilio: Option<TwilioSettings>,
+    /// Vonage.
+    pub vonage: Option<VonageSettings>,
+    /// MSG91.
+    pub msg91: Option<Msg91Settings>,
+    /// The operator's own endpoint.
+    pub webhook: Option<WebhookSettings>,
+}
+
+/// Whether delivery reports of a provider arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reports {
-    /// The provider sends them to this URL.
+    /// The provider is told this URL, or the operator must set it there. A secret in it is left out.
     To(Url),
     /// Test mode simulates them.
     Played,
@@ -42,13 +72,22 @@ pub enum Reports {
     Never(&'static str),
 }
 
+impl Reports {
+    fn address(&self) -> Option<&Url> {
+        match self {
+            Self::To(url) => Some(url),
+            Self::Played | Self::Never(_) => None,
+        }
+    }
+}
+
 /// The values of these settings.
 pub(super) struct Sending {
     pub(super) sms: SmsSettings,
     pub(super) texts: TextSettings,
     pub(super) channels: ChannelPolicy,
-    pub(super) callbacks: Option<Callbacks>,
-    pub(super) reports: Reports,
+    pub(super) report_readers: ReportReaders,
+    pub(super) reports: Vec<(Provider, Reports)>,
 }
 
 /// Other settings that matter here.
@@ -56,271 +95,228 @@ pub(super) struct OtherSettings<'a> {
     pub(super) is_prod: bool,
     pub(super) rate_limits_enabled: bool,
     pub(super) public_base_url: Option<&'a Url>,
+    pub(super) hook_rules: outbound::Rules,
+}
+
+/// What was read of each provider, before it is known which are needed.
+struct Given {
+    twilio: twilio::Given,
+    vonage: vonage::Given,
+    msg91: msg91::Given,
+    webhook: webhook::Given,
+}
+
+impl Given {
+    /// Whether credentials of this provider are set, so that messages are meant to be sent by it.
+    fn has_credentials(&self, provider: Provider) -> bool {
+        match provider {
+            Provider::Twilio => self.twilio.has_credentials(),
+            Provider::Vonage => self.vonage.has_credentials(),
+            Provider::Msg91 => self.msg91.has_credentials(),
+            Provider::Webhook => self.webhook.has_credentials(),
+            Provider::TestInbox => false,
+        }
+    }
+
+    fn is_set_up_for(&self, provider: Provider, channel: Channel) -> bool {
+        match provider {
+            Provider::Twilio => self.twilio.is_set_up_for(channel),
+            Provider::Vonage => self.vonage.is_set_up_for(channel),
+            Provider::Msg91 | Provider::Webhook | Provider::TestInbox => true,
+        }
+    }
+
+    fn note_missing(&self, reader: &mut Reader<'_>, routes: &Routes, channels: &ChannelPolicy) {
+        if routes.names(Provider::Twilio) {
+            self.twilio.note_missing(reader, channels);
+        }
+        if routes.names(Provider::Vonage) {
+            self.vonage.note_missing(reader, channels);
+        }
+        if routes.names(Provider::Msg91) {
+            self.msg91.note_missing(reader);
+        }
+        if routes.names(Provider::Webhook) {
+            self.webhook.note_missing(reader);
+        }
+        self.note_missing_channels(reader, routes, channels);
+    }
+
+    /// For each channel but SMS, whose settings are needed in any case: the first provider of a list that could carry it
+    /// lacks its settings, and so do the others.
+    fn note_missing_channels(&self, reader: &mut Reader<'_>, routes: &Routes, channels: &ChannelPolicy) {
+        for channel in channels.on.iter().copied().filter(|channel| *channel != Channel::Sms) {
+            let mut lacking: Vec<Provider> = Vec::new();
+            for (_, carriers) in routes.carriers(Kind::code_by(channel)) {
+                let is_carried = carriers.iter().any(|provider| self.is_set_up_for(*provider, channel));
+                let first = carriers.first().filter(|first| !is_carried && !lacking.contains(first));
+                lacking.extend(first);
+            }
+            for provider in lacking {
+                match provider {
+                    Provider::Twilio => twilio::note_missing_channel(reader, channel),
+                    Provider::Vonage => vonage::note_missing_channel(reader),
+                    Provider::Msg91 | Provider::Webhook | Provider::TestInbox => {}
+                }
+            }
+        }
+    }
 }
 
 pub(super) fn sending(reader: &mut Reader<'_>, other: &OtherSettings<'_>) -> Sending {
     let channels = channels(reader);
     let texts = texts(reader);
-    let account = account(reader);
-    let senders_by_channel = senders_by_channel(reader);
-    let given = reader.text("TWILIO_API_BASE_URL").unwrap_or_else(|| "https://api.twilio.com".to_owned());
-    let api_base_url = reader.check_http_url("TWILIO_API_BASE_URL", &given);
-    let risk_check = risk_check(reader);
-    let most = i64::try_from(DEFAULT_MAX_IN_FLIGHT).unwrap_or(i64::MAX);
-    let max_in_flight = reader.number("TWILIO_MAX_IN_FLIGHT", most, 1, 10_000);
-    let test_by_default = !other.is_prod && account.is_empty();
-    let is_test = reader.flag("TWILIO_TEST_MODE", test_by_default);
+    let routes = routes(reader, &channels);
+    let is_adaptive = is_adaptive(reader, &routes);
+    check_channel_order(reader, &routes, &channels.order);
+    let given = Given {
+        twilio: twilio::given(reader),
+        vonage: vonage::given(reader),
+        msg91: msg91::given(reader),
+        webhook: webhook::given(reader, other.hook_rules),
+    };
+    let is_meant = Provider::ALL.into_iter().any(|it| routes.names(it) && given.has_credentials(it));
+    let is_test = reader.flag("TWILIO_TEST_MODE", !other.is_prod && !is_meant);
     if is_test && other.is_prod {
-        // The settings of Twilio are checked all the same, so that the list of problems is complete.
+        // The settings of the providers are checked all the same, so that the list of problems is complete.
         reader.problem("TWILIO_TEST_MODE must not be true in prod: it shows codes");
     }
-    let is_twilio = !is_test || other.is_prod;
-    if is_twilio {
-        note_missing(reader, &account, &senders_by_channel, &channels);
+    let is_real = !is_test || other.is_prod;
+    if is_real {
+        given.note_missing(reader, &routes, &channels);
     }
-    let callbacks = other.public_base_url.zip(account.auth_token.as_ref());
-    let callbacks = callbacks.map(|(base, token)| Callbacks::new(base.clone(), token.clone()));
-    let reports =
-        if is_twilio { reports(reader, other, callbacks.as_ref(), &channels) } else { Reports::Played };
-    let sms = match (is_test, account.credentials(), account.sid, api_base_url) {
-        (true, ..) => SmsSettings::TestInbox,
-        (false, Some(credentials), Some(account_sid), Some(api_base_url)) => {
-            SmsSettings::Twilio(Box::new(TwilioSettings {
-                account_sid,
-                credentials,
-                senders: senders_by_channel.senders,
-                whatsapp: senders_by_channel.whatsapp,
-                voice_number: senders_by_channel.voice_number,
-                status_callback: match &reports {
-                    Reports::To(url) => Some(url.clone()),
-                    Reports::Played | Reports::Never(_) => None,
-                },
-                risk_check,
-                api_base_url,
-                timeout: DEFAULT_TIMEOUT,
-                max_in_flight: usize::try_from(max_in_flight).unwrap_or(DEFAULT_MAX_IN_FLIGHT),
-                breaker: other.rate_limits_enabled,
-            }))
-        }
-        (false, ..) => SmsSettings::Unknown,
+    let callbacks = given.twilio.callbacks(other.public_base_url);
+    let reports = if is_real {
+        reports(reader, other, &given, &routes, &channels)
+    } else {
+        vec![(Provider::TestInbox, Reports::Played)]
     };
-    Sending { sms, texts, channels, callbacks, reports }
-}
-
-/// The account at Twilio and its credentials.
-struct Account {
-    sid: Option<String>,
-    auth_token: Option<SecretString>,
-    key_sid: Option<String>,
-    key_secret: Option<SecretString>,
-}
-
-impl Account {
-    fn is_empty(&self) -> bool {
-        self.sid.is_none() && self.auth_token.is_none() && self.key_sid.is_none() && self.key_secret.is_none()
-    }
-
-    /// The API key if there is one, because it can be revoked separately; else the account's own token.
-    fn credentials(&self) -> Option<Credentials> {
-        let key = self.key_sid.clone().zip(self.key_secret.clone());
-        let (user, password) = key.or_else(|| self.sid.clone().zip(self.auth_token.clone()))?;
-        Some(Credentials { user, password })
-    }
-}
-
-fn account(reader: &mut Reader<'_>) -> Account {
-    let account = Account {
-        sid: reader.text("TWILIO_ACCOUNT_SID"),
-        auth_token: reader.text("TWILIO_AUTH_TOKEN").map(SecretString::from),
-        key_sid: reader.text("TWILIO_API_KEY_SID"),
-        key_secret: reader.text("TWILIO_API_KEY_SECRET").map(SecretString::from),
+    let report_readers = ReportReaders {
+        twilio: callbacks,
+        vonage: given.vonage.report_reader(),
+        msg91: given.msg91.report_reader(),
+        webhook: given.webhook.report_reader(),
     };
-    check_sid(reader, "TWILIO_ACCOUNT_SID", "AC", account.sid.as_deref());
-    check_sid(reader, "TWILIO_API_KEY_SID", "SK", account.key_sid.as_deref());
-    match (&account.key_sid, &account.key_secret) {
-        (Some(_), None) => reader.problem("TWILIO_API_KEY_SECRET must be set when TWILIO_API_KEY_SID is"),
-        (None, Some(_)) => reader.problem("TWILIO_API_KEY_SID must be set when TWILIO_API_KEY_SECRET is"),
-        (Some(_), Some(_)) | (None, None) => {}
-    }
-    account
+    let sms = if is_test {
+        SmsSettings::TestInbox
+    } else {
+        providers(given, (routes, is_adaptive), &reports, other.rate_limits_enabled)
+    };
+    Sending { sms, texts, channels, report_readers, reports }
 }
 
-/// Warns only: Twilio decides what is valid, and a test server in its place may use other ids.
-fn check_sid(reader: &mut Reader<'_>, name: &str, prefix: &str, sid: Option<&str>) {
-    if sid.is_some_and(|sid| !is_sid(prefix, sid)) {
-        reader.warn(format!("{name} does not look right: Twilio's are {prefix} and 32 hex digits"));
-    }
+/// The settings of the providers that are named.
+fn providers(
+    given: Given,
+    (routes, is_adaptive): (Routes, bool),
+    reports: &[(Provider, Reports)],
+    breaker: bool,
+) -> SmsSettings {
+    let limits = Limits { breaker, ..Limits::default() };
+    let of = |provider: Provider| reports.iter().find(|(of, _)| *of == provider).map(|(_, reports)| reports);
+    let settings = ProviderSettings {
+        twilio: of(Provider::Twilio).and_then(|reports| given.twilio.settings(reports, breaker)),
+        vonage: of(Provider::Vonage).and_then(|reports| given.vonage.settings(reports, limits)),
+        msg91: of(Provider::Msg91).and_then(|_| given.msg91.settings(limits)),
+        webhook: of(Provider::Webhook).and_then(|_| given.webhook.settings(limits)),
+        routes,
+        is_adaptive,
+    };
+    let is_empty = settings.twilio.is_none()
+        && settings.vonage.is_none()
+        && settings.msg91.is_none()
+        && settings.webhook.is_none();
+    if is_empty { SmsSettings::Unknown } else { SmsSettings::Providers(Box::new(settings)) }
 }
 
-fn is_sid(prefix: &str, text: &str) -> bool {
-    let digits = text.strip_prefix(prefix).unwrap_or_default();
-    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// The sender for each channel.
-struct ChannelSenders {
-    senders: Senders,
-    whatsapp: Option<WhatsApp>,
-    lacks_whatsapp: bool,
-    voice_number: Option<String>,
-}
-
-fn senders_by_channel(reader: &mut Reader<'_>) -> ChannelSenders {
-    let number = reader.text("TWILIO_PHONE_NUMBER");
-    let service = reader.text("TWILIO_MESSAGING_SERVICE_SID");
-    check_sid(reader, "TWILIO_MESSAGING_SERVICE_SID", "MG", service.as_deref());
-    let by_number = number.as_ref().map(|number| {
-        number.parse().unwrap_or_else(|_| {
-            reader.warn(
-                "TWILIO_PHONE_NUMBER looks neither like a number in E.164 nor like an alphanumeric sender",
-            );
-            Sender::Number(number.clone())
-        })
-    });
-    let mut senders = match reader.text("TWILIO_SENDERS").map(|text| Senders::parse(&text)) {
-        Some(Ok(senders)) => senders,
+/// `SMS_PROVIDERS`, with a problem for each channel that no provider of a country has.
+fn routes(reader: &mut Reader<'_>, channels: &ChannelPolicy) -> Routes {
+    let routes = match reader.text("SMS_PROVIDERS").map(|text| Routes::parse(&text)) {
+        Some(Ok(routes)) => routes,
         Some(Err(error)) => {
-            reader.problem(format!("TWILIO_SENDERS: {error}"));
-            Senders::default()
+            reader.problem(format!("SMS_PROVIDERS: {error}"));
+            return Routes::default();
         }
-        None => Senders::default(),
+        None => return Routes::default(),
     };
-    senders.others = senders.others.or(service.map(Sender::MessagingService)).or(by_number);
-    let voice_number = reader.text("TWILIO_VOICE_NUMBER");
-    if voice_number.as_ref().is_some_and(|number| !is_number(number)) {
-        reader.problem("TWILIO_VOICE_NUMBER must be a number in E.164, such as +15005550006");
+    for channel in &channels.on {
+        for (country, carriers) in routes.carriers(Kind::code_by(*channel)) {
+            if carriers.is_empty() {
+                let channel = channel.as_str();
+                reader.problem(format!(
+                    "SMS_PROVIDERS: no provider of {country} carries {channel}, which OTP_CHANNELS has"
+                ));
+            }
+        }
     }
-    let voice_number = voice_number.or_else(|| number.filter(|number| is_number(number)));
-    let (whatsapp, lacks_whatsapp) = whatsapp(reader);
-    ChannelSenders { senders, whatsapp, lacks_whatsapp, voice_number }
-}
-
-fn is_number(text: &str) -> bool {
-    PhoneNumber::from_e164(text).is_some()
-}
-
-/// The WhatsApp sender with its templates, and whether one of the two is missing.
-fn whatsapp(reader: &mut Reader<'_>) -> (Option<WhatsApp>, bool) {
-    let sender = reader.text("TWILIO_WHATSAPP_SENDER");
-    let content = reader.text("TWILIO_WHATSAPP_CONTENT_SID");
-    let is_missing = sender.is_none() || content.is_none();
-    let sender = sender.map(|text| text.trim_start_matches("whatsapp:").parse());
-    let sender = match sender {
-        None => None,
-        Some(Ok(sender @ (Sender::Number(_) | Sender::MessagingService(_)))) => Some(sender),
-        Some(Ok(Sender::Alphanumeric(_)) | Err(_)) => {
-            reader.problem(
-                "TWILIO_WHATSAPP_SENDER must be a number in E.164 or a messaging service (MG and 32 hex digits)",
-            );
-            None
+    for (country, carriers) in routes.carriers(Kind::notice()) {
+        if carriers.is_empty() && channels.is_on(Channel::Sms) {
+            reader.warn(format!(
+                "SMS_PROVIDERS: no provider of {country} can send the notice that a phone was changed"
+            ));
         }
-    };
-    let content = match content.map(|text| WhatsApp::parse_content(&text)).transpose() {
-        Ok(content) => content,
-        Err(error) => {
-            reader.problem(format!("TWILIO_WHATSAPP_CONTENT_SID: {error}"));
-            None
-        }
-    };
-    (sender.zip(content).map(|(sender, content)| WhatsApp { sender, content }), is_missing)
+    }
+    routes
 }
 
-fn risk_check(reader: &mut Reader<'_>) -> Option<RiskCheck> {
-    match reader.text("TWILIO_RISK_CHECK")?.to_ascii_lowercase().as_str() {
-        "enable" => Some(RiskCheck::Enable),
-        "disable" => Some(RiskCheck::Disable),
-        _ => {
-            reader.problem("TWILIO_RISK_CHECK must be enable or disable");
-            None
+/// `SMS_ROUTING`
+fn is_adaptive(reader: &mut Reader<'_>, routes: &Routes) -> bool {
+    match reader.text("SMS_ROUTING").as_deref() {
+        None | Some("listed") => false,
+        Some("adaptive") => {
+            let kind = Kind::code_by(Channel::Sms);
+            if routes.carriers(kind).all(|(_, carriers)| carriers.len() < 2) {
+                reader.warn("SMS_ROUTING=adaptive has no effect: no list of SMS_PROVIDERS has two providers that carry sms");
+            }
+            true
+        }
+        Some(_) => {
+            reader.problem("SMS_ROUTING must be listed or adaptive");
+            false
         }
     }
 }
 
-/// Reports settings that Twilio needs and that are missing.
-fn note_missing(
-    reader: &mut Reader<'_>,
-    account: &Account,
-    senders_by_channel: &ChannelSenders,
-    channels: &ChannelPolicy,
-) {
-    let has_sender = senders_by_channel.senders != Senders::default();
-    let has_key = account.key_sid.is_some() || account.key_secret.is_some();
-    for (name, is_missing) in [
-        ("TWILIO_ACCOUNT_SID", account.sid.is_none()),
-        (
-            "TWILIO_AUTH_TOKEN, or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET,",
-            account.auth_token.is_none() && !has_key,
-        ),
-        (
-            "TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS",
-            channels.is_on(Channel::Sms) && !has_sender,
-        ),
-    ] {
-        if is_missing {
-            reader.problem(format!("{name} must be set when TWILIO_TEST_MODE is false"));
-        }
-    }
-    if channels.is_on(Channel::WhatsApp) && senders_by_channel.lacks_whatsapp {
-        reader.problem(
-            "TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID must be set when OTP_CHANNELS has whatsapp",
-        );
-    }
-    if channels.is_on(Channel::Call) && senders_by_channel.voice_number.is_none() {
-        reader.problem(
-            "TWILIO_VOICE_NUMBER must be set when OTP_CHANNELS has call and TWILIO_PHONE_NUMBER is no number",
-        );
-    }
-}
-
-/// The URL for delivery reports, with warnings if none will arrive.
+/// Whether reports of the named providers arrive, with warnings if not.
 fn reports(
     reader: &mut Reader<'_>,
     other: &OtherSettings<'_>,
-    callbacks: Option<&Callbacks>,
+    given: &Given,
+    routes: &Routes,
     channels: &ChannelPolicy,
-) -> Reports {
-    let url = callbacks.and_then(Callbacks::status_url);
-    let reports = match url {
-        Some(url) if url.host_str().is_some_and(|host| host.contains('_')) => {
-            // Twilio would refuse every message for it (error 21609).
-            Reports::Never("the host of PUBLIC_BASE_URL has an underscore, which Twilio refuses")
-        }
-        Some(url) => {
-            if is_local(&url) {
-                reader.warn(
-                    "PUBLIC_BASE_URL is an address that Twilio cannot reach: no delivery report will come",
-                );
+) -> Vec<(Provider, Reports)> {
+    let mut all = Vec::new();
+    for provider in Provider::ALL.into_iter().filter(|provider| routes.names(*provider)) {
+        let reports = match provider {
+            Provider::Twilio => {
+                let callbacks = given.twilio.callbacks(other.public_base_url);
+                twilio::reports(reader, other, callbacks.as_ref(), channels)
             }
-            Reports::To(url)
+            Provider::Vonage => given.vonage.reports(other.public_base_url),
+            Provider::Msg91 => given.msg91.reports(other.public_base_url),
+            Provider::Webhook => webhook::reports(other.public_base_url),
+            Provider::TestInbox => Reports::Played,
+        };
+        if let Reports::Never(why) = &reports
+            && provider != Provider::Twilio
+            && (other.is_prod || !channels.fallback.is_empty())
+        {
+            reader.warn(format!("no delivery report will come from {}: {why}", provider.title()));
         }
-        None if other.public_base_url.is_none() => {
-            Reports::Never("PUBLIC_BASE_URL is not set, so Twilio cannot be told where to report")
-        }
-        None => Reports::Never(
-            "TWILIO_AUTH_TOKEN is not set, without which Twilio's reports cannot be told from forged ones",
-        ),
-    };
-    if let Reports::Never(why) = &reports {
-        let is_underscore = callbacks.is_some();
-        if other.is_prod || is_underscore {
-            reader.warn(format!("no delivery report will come: {why}"));
-        } else if !channels.fallback.is_empty() {
-            reader.warn(format!("OTP_FALLBACK needs delivery reports, and none will come: {why}"));
-        }
+        all.push((provider, reports));
     }
-    reports
+    all
 }
 
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => {
-            address.is_loopback() || address.is_private() || address.is_unspecified()
-        }
-        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-        None => true,
-    }
+/// An address below `PUBLIC_BASE_URL`.
+fn address(public_base_url: Option<&Url>, path: &[&str]) -> Option<Url> {
+    let mut url = public_base_url?.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(path);
+    Some(url)
 }
+
+/// Why no report comes without `PUBLIC_BASE_URL`.
+const NO_ADDRESS: &str = "PUBLIC_BASE_URL is not set, so there is no address for reports";
 
 fn channels(reader: &mut Reader<'_>) -> ChannelPolicy {
     let default = ChannelPolicy::default();
@@ -329,7 +325,41 @@ fn channels(reader: &mut Reader<'_>) -> ChannelPolicy {
     for channel in fallback.iter().filter(|channel| !on.contains(channel)) {
         reader.problem(format!("OTP_FALLBACK has {}, which OTP_CHANNELS does not have", channel.as_str()));
     }
-    ChannelPolicy { on, fallback }
+    let order = channel_order(reader, &on);
+    ChannelPolicy { on, fallback, order }
+}
+
+/// `OTP_CHANNEL_ORDER`: the channels of requests that name none, by country.
+fn channel_order(reader: &mut Reader<'_>, on: &[Channel]) -> ChannelOrder {
+    const NAME: &str = "OTP_CHANNEL_ORDER";
+    let order = match reader.text(NAME).map(|text| ChannelOrder::parse(&text)) {
+        Some(Ok(order)) => order,
+        Some(Err(error)) => {
+            reader.problem(format!("{NAME}: {error}"));
+            return ChannelOrder::default();
+        }
+        None => return ChannelOrder::default(),
+    };
+    for channel in Channel::ALL.into_iter().filter(|channel| !on.contains(channel)) {
+        if order.channels().any(|named| named == channel) {
+            reader.problem(format!("{NAME} has {}, which OTP_CHANNELS does not have", channel.as_str()));
+        }
+    }
+    order
+}
+
+/// A problem for each channel of `OTP_CHANNEL_ORDER` that no provider of its country has. Where the order is for all other countries,
+/// `OTP_CHANNELS` is checked for each list.
+fn check_channel_order(reader: &mut Reader<'_>, routes: &Routes, order: &ChannelOrder) {
+    for (region, channels) in order.by_region() {
+        for channel in channels {
+            let carries = |provider: &Provider| provider.carries(Kind::code_by(*channel));
+            if !routes.order_of(region).iter().any(carries) {
+                let channel = channel.as_str();
+                reader.problem(format!("OTP_CHANNEL_ORDER: no provider of {region} carries {channel}"));
+            }
+        }
+    }
 }
 
 /// Channels separated by commas; `None` if the setting is missing or wrong.
@@ -366,6 +396,7 @@ fn texts(reader: &mut Reader<'_>) -> TextSettings {
         webotp_domain: reader.text("SMS_WEBOTP_DOMAIN"),
         android_app_hash: reader.text("SMS_ANDROID_APP_HASH"),
         folder: reader.text("SMS_TEXTS_DIR").map(PathBuf::from),
+        dlt_entity_id: dlt_entity_id(reader),
     };
     // Loaded here only to find problems, so that all are in one list.
     if let Err(error) = Texts::load(settings.clone()) {
@@ -374,4 +405,14 @@ fn texts(reader: &mut Reader<'_>) -> TextSettings {
         reader.problem(if is_named { error } else { format!("SMS_TEXTS_DIR: {error}") });
     }
     settings
+}
+
+/// The operator as registered in India.
+fn dlt_entity_id(reader: &mut Reader<'_>) -> Option<String> {
+    const NAME: &str = "SMS_DLT_ENTITY_ID";
+    let id = reader.text(NAME)?;
+    if !is_dlt_id(&id) {
+        reader.problem(format!("{NAME} must be the 19 digits of the entity id"));
+    }
+    Some(id)
 }

@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::telemetry::LogLevel;
 
 mod bot_check;
 mod destinations;
+mod hooks;
+mod providers;
 mod proxies;
 mod server;
 mod sms;
@@ -84,7 +87,7 @@ fn staff_need_a_second_factor_in_prod_and_may_have_one_in_dev() {
 fn with_nothing_set_it_is_a_developers_machine() {
     let config = dev(&[]);
     assert_eq!(config.environment, Environment::Dev);
-    assert!(!config.debug);
+    assert_eq!(config.log_filter, LogFilter::at(LogLevel::Info));
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.bind_addr.to_string(), "127.0.0.1:8000");
     assert_eq!(config.database_without_password(), "sqlite://loopin-auth.sqlite3");
@@ -224,9 +227,28 @@ fn numbers_have_bounds() {
 }
 
 #[test]
+fn rust_log_wins_over_the_level_and_the_level_over_debug() {
+    let filter = |settings: &[(&str, &str)]| dev(settings).log_filter;
+    let at = LogFilter::at;
+    let (rust_log, level, debug) = (("RUST_LOG", "off,sqlx=info"), ("LOG_LEVEL", "Error"), ("DEBUG", "true"));
+    assert_eq!(filter(&[debug]), at(LogLevel::Debug));
+    assert_eq!(filter(&[debug, level]), at(LogLevel::Error));
+    assert_eq!(Ok(filter(&[debug, level, rust_log])), rust_log.1.parse());
+    assert_eq!(filter(&[("RUST_LOG", " "), ("LOG_LEVEL", ""), debug]), at(LogLevel::Debug));
+    // What does not count is checked all the same.
+    assert_eq!(
+        problem(&[rust_log, ("LOG_LEVEL", "2")]),
+        "LOG_LEVEL must be error, warn, info, debug or trace"
+    );
+}
+
+#[test]
 fn what_no_setting_can_mean_is_named() {
     for (name, value) in [
         ("DEBUG", "maybe"),
+        ("LOG_LEVEL", "verbose"),
+        ("LOG_LEVEL", "loopin_auth=debug"),
+        ("RUST_LOG", "loopin_auth=loud"),
         ("DATABASE_POOLER", "statement"),
         ("RATE_LIMITS_ENABLED", "on and off"),
         ("TWILIO_TEST_MODE", "2"),

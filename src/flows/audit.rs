@@ -14,12 +14,15 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use tokio::{
-    sync::{Mutex as AsyncMutex, Notify},
+    sync::Mutex as AsyncMutex,
     time::{sleep, timeout},
 };
 use uuid::{Builder, Uuid};
 
-use super::{Error, Services};
+use super::{
+    Error, Services,
+    batches::{BATCH, RETRY_AFTER, Signals},
+};
 use crate::{
     domain::{
         audit::{Action, Actor, Dropping, Entry, Event, Fact, Month, NotYet, Settings},
@@ -29,15 +32,6 @@ use crate::{
     store::{self, Store, StoreError, Txn},
     telemetry::Metrics,
 };
-
-/// How many entries one statement writes: enough that a busy server writes a few times a second.
-const BATCH: usize = 200;
-
-/// How long an entry waits for others: also the time whose entries a killed process may lose.
-const GATHERING: Duration = Duration::from_millis(200);
-
-/// How long to wait before the next try when the database does not answer.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The maximum number of queued entries, some 25 MB. Nearly every request fails while the database is down, so this is
 /// enough for hours of outage.
@@ -54,10 +48,7 @@ pub struct Audit {
     /// The batch that is being written. The lock keeps entries in order. The batch stays here until the database has it,
     /// even if the task that writes it is cancelled.
     writing: AsyncMutex<Vec<Entry>>,
-    /// Signals that the queue is not empty.
-    some: Notify,
-    /// Signals that the queue has enough for a batch.
-    enough: Notify,
+    signals: Signals,
     /// The maximum length of the queue.
     most_waiting: usize,
 }
@@ -110,8 +101,7 @@ impl Audit {
             metrics,
             queue: Mutex::default(),
             writing: AsyncMutex::default(),
-            some: Notify::new(),
-            enough: Notify::new(),
+            signals: Signals::default(),
             most_waiting: MOST_WAITING,
         }
     }
@@ -135,10 +125,7 @@ impl Audit {
         let waiting = queue.entries.len();
         drop(queue);
         self.metrics.audit_queued(waiting);
-        self.some.notify_one();
-        if waiting >= BATCH {
-            self.enough.notify_one();
-        }
+        self.signals.queued(waiting);
     }
 
     fn push(&self, queue: &mut Queue, event: Event, now: DateTime<Utc>) {
@@ -177,26 +164,31 @@ impl Audit {
 
     /// Writes everything that is queued. If this fails, the rest stays queued.
     pub async fn flush(&self) -> Result<(), StoreError> {
+        while self.write_batch().await? {}
+        Ok(())
+    }
+
+    /// Writes the oldest entries. False if there were none. If this fails, they stay queued.
+    async fn write_batch(&self) -> Result<bool, StoreError> {
         let mut batch = self.writing.lock().await;
-        loop {
-            if batch.is_empty() {
-                let mut queue = self.queue();
-                if queue.entries.is_empty() {
-                    self.report_lost(&mut queue);
-                }
-                let size = queue.entries.len().min(BATCH);
-                batch.extend(queue.entries.drain(..size));
-                self.metrics.audit_queued(queue.entries.len());
+        if batch.is_empty() {
+            let mut queue = self.queue();
+            if queue.entries.is_empty() {
+                self.report_lost(&mut queue);
             }
-            if batch.is_empty() {
-                return Ok(());
-            }
-            match store::audit::insert_many(&self.store, &batch).await {
-                Ok(()) => batch.clear(),
-                Err(StoreError::Unavailable(cause)) => return Err(StoreError::Unavailable(cause)),
-                Err(_) => self.write_one_by_one(&mut batch).await?,
-            }
+            let size = queue.entries.len().min(BATCH);
+            batch.extend(queue.entries.drain(..size));
+            self.metrics.audit_queued(queue.entries.len());
         }
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        match store::audit::insert_many(&self.store, &batch).await {
+            Ok(()) => batch.clear(),
+            Err(StoreError::Unavailable(cause)) => return Err(StoreError::Unavailable(cause)),
+            Err(_) => self.write_one_by_one(&mut batch).await?,
+        }
+        Ok(true)
     }
 
     /// Writes the entries of a refused batch one by one and drops those that are refused again. Otherwise the batch would
@@ -235,11 +227,9 @@ impl Audit {
 pub async fn keep_writing(services: Arc<Services>) {
     let audit = &services.audit;
     loop {
-        audit.some.notified().await;
-        // Until there is a full batch, or the time is over.
-        let _ = timeout(GATHERING, audit.enough.notified()).await;
+        audit.signals.due(|| audit.waiting()).await;
         let mut is_failing = false;
-        while let Err(error) = audit.flush().await {
+        while let Err(error) = audit.write_batch().await {
             if !is_failing {
                 tracing::warn!(waiting = audit.waiting(), %error, "the audit log cannot be written: trying again");
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, asked_by::AskedBy, cached::Cached, run_to_completion, transaction};
+use super::{Error, Services, asked_by::AskedBy, cached::Cached, events, run_to_completion, transaction};
 use crate::{
     domain::{
         account::Role,
@@ -21,12 +21,13 @@ use crate::{
         audit::{Action, Event, Fact},
         block::{Block, Blocks, Reason, Target},
         delivery::UnreachableReason,
+        events::EndReason,
         otp::ChallengeKey,
         phone::PhoneNumber,
         roles::AdminPermission,
     },
     sms::SendError,
-    store::{self, Txn},
+    store::{self, Txn, sessions::Ending},
 };
 
 /// How old the copy of the blocks is at most when a request looks at it.
@@ -254,7 +255,7 @@ async fn make_in_transaction(
     }
     let mut event = block_event(Action::BlockMade, &block, permission);
     if let Some(phone) = block.target.phone() {
-        let Some((owner, ended)) = shut_out(&txn, phone, now).await? else {
+        let Some((owner, ended)) = shut_out(services, &txn, phone, now).await? else {
             txn.rollback().await?;
             return Ok(Made::Staff);
         };
@@ -272,6 +273,7 @@ async fn make_in_transaction(
 /// A sign-in holds its challenge from the moment it is used up, and its account until the session is there. So every sign-in
 /// is either before this, and its session is ended, or after it, and finds the block.
 async fn shut_out(
+    services: &Services,
     txn: &Txn,
     phone: &PhoneNumber,
     now: DateTime<Utc>,
@@ -283,7 +285,8 @@ async fn shut_out(
     if owner.role > Role::User {
         return Ok(None);
     }
-    let ended = store::sessions::close_all(txn, owner.id, None, now).await?;
+    let sessions = Ending::all(owner.id);
+    let ended = events::close_sessions(services, txn, sessions, EndReason::Blocked, now).await?;
     Ok(Some((Some(owner.id), ended)))
 }
 

@@ -174,16 +174,26 @@ pub async fn check(
 /// What the bot check requires of a request.
 #[derive(Debug)]
 pub(super) enum Requirement {
-    /// Nothing more. If there is an id, it is spent with the send.
-    Passed(Option<Uuid>),
+    /// Nothing more.
+    Passed(Proof),
     /// The answer to this challenge.
     Challenge(BotChallenge),
     /// The provider does not answer.
     Unavailable,
 }
 
+/// What a request that passed has proved.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Proof {
+    /// Whether the client has proved that it is no bot.
+    pub(super) is_given: bool,
+    /// The id of a proof of work, which is spent with the send.
+    pub(super) spend: Option<Uuid>,
+}
+
 /// Requires a challenge once more than half of the address's requests, or of what the prefix may leave unanswered, is used
-/// up. This does not depend on whether the phone has an account, so it reveals nothing about that.
+/// up. This does not depend on whether the phone has an account, so it reveals nothing about that. With the hook before sending,
+/// every answer to a challenge is checked, because the hook may have demanded it.
 ///
 /// # Errors
 /// When the database does not answer: nothing may be sent.
@@ -194,18 +204,21 @@ pub(super) async fn require(
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<Requirement, Error> {
-    if !services.bot_check.is_on() || !is_suspicious(services, counted, phone, now).await? {
-        return Ok(Requirement::Passed(None));
+    let is_answer = services.before_send.is_some() && response.is_some();
+    let is_required =
+        services.bot_check.is_on() && (is_answer || is_suspicious(services, counted, phone, now).await?);
+    if !is_required {
+        return Ok(Requirement::Passed(Proof::default()));
     }
     let address = counted.address;
     let Some(response) = response else {
         note_failed(services, phone, address, "missing", now);
         let challenge = new_challenge(services, phone, address, now);
-        return Ok(challenge.map_or(Requirement::Passed(None), Requirement::Challenge));
+        return Ok(challenge.map_or(Requirement::Passed(Proof::default()), Requirement::Challenge));
     };
     let checked = check(services, response, phone, address, now).await;
     Ok(match checked {
-        ResponseCheck::Yes { spend } => Requirement::Passed(spend),
+        ResponseCheck::Yes { spend } => Requirement::Passed(Proof { is_given: true, spend }),
         ResponseCheck::Unavailable => {
             note_failed(services, phone, address, "unavailable", now);
             Requirement::Unavailable
@@ -213,7 +226,7 @@ pub(super) async fn require(
         ResponseCheck::No => {
             note_failed(services, phone, address, "wrong", now);
             new_challenge(services, phone, address, now)
-                .map_or(Requirement::Passed(None), Requirement::Challenge)
+                .map_or(Requirement::Passed(Proof::default()), Requirement::Challenge)
         }
     })
 }

@@ -3,8 +3,11 @@
 //!
 //! Every function fails when the database does not answer. Then nothing is claimed, so nothing may be sent or judged.
 
+mod guesses;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub(super) use self::guesses::{GuessOutcome, follow_settled_guess, settle_guess, settlements_of_guess};
 use super::{Error, Services};
 use crate::{
     domain::{
@@ -87,6 +90,11 @@ impl BudgetClaim {
     /// An empty claim, for when the limits are off.
     fn empty(now: DateTime<Utc>) -> Self {
         Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId { at: now, chance: 0 } }
+    }
+
+    /// The id of its charges.
+    pub(super) fn charge_id(&self) -> ChargeId {
+        self.charge_id
     }
 
     /// What would refuse the same claim again.
@@ -249,66 +257,6 @@ pub(super) async fn claim_guess(
         }
     }
     Ok(GuessClaim::Refused(crowded(&charges)))
-}
-
-/// The outcome of a guess that was claimed and was not wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GuessOutcome {
-    /// Its charges are returned, and nothing else: it was not judged because its key is gone, or it was right but did not
-    /// do what it was for.
-    Refund,
-    /// The same, and its code stays valid for another use case: the attempt is returned, too.
-    RefundAndKeep,
-    /// It was right and did what it was for. This also ends the row of failures.
-    Used {
-        /// Whether the message was charged as one to a known phone. If not, it is credited to the number's prefix.
-        was_known: bool,
-    },
-}
-
-/// Settles a guess that was not wrong. If the database fails here, the charges stay and the user is signed in anyway.
-pub(super) async fn settle_guess(
-    services: &Services,
-    budget_claim: BudgetClaim,
-    phone: &PhoneNumber,
-    outcome: GuessOutcome,
-) {
-    if !services.budgets.is_on {
-        return;
-    }
-    let failures = BudgetKey::PhoneGuesses(services.pseudonyms.phone(phone));
-    // If the count includes the right guess itself, the lock needs one more: otherwise the last allowed guess would lock
-    // the user out even if it is right.
-    let is_counted = budget_claim.rows.iter().any(|row| row.key == failures);
-    let locked_at = services.budgets.failures_in_a_row + i64::from(is_counted);
-    let (is_used, is_credited) = match outcome {
-        GuessOutcome::Refund | GuessOutcome::RefundAndKeep => (false, false),
-        GuessOutcome::Used { was_known } => (true, !was_known),
-    };
-    let mut settlements: Vec<Settlement> = budget_claim
-        .rows
-        .iter()
-        .filter(|row| !(is_used && row.key == failures))
-        .map(|row| Settlement { key: row.key.clone(), change: Change::Refund })
-        .collect();
-    if is_used {
-        let ends_at = budget_claim.charge_id.at + services.budgets.phone_guesses.per;
-        settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
-        if let Some(key) = BudgetKey::of_prefix(phone) {
-            let forgiven = if is_credited { services.budgets.prefix.forgiven } else { 0 };
-            settlements.push(Settlement { key, change: Change::Answer { forgiven } });
-        }
-    }
-    let settled = match store::budgets::settle(&services.store, &settlements, budget_claim.charge_id).await {
-        Ok(rows) if is_credited => {
-            super::prefixes::open_if_closed(services, &rows, services.clock.now()).await
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.into()),
-    };
-    if let Err(error) = settled {
-        tracing::error!(%error, "the charges of a right code could not be returned");
-    }
 }
 
 /// Returns everything that was claimed. If this fails, the charges stay.

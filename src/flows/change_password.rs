@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Error, Services, budget::BudgetClaim, password, run_to_completion, transaction};
+use super::{Error, Services, budget::BudgetClaim, events, password, run_to_completion, transaction};
 use crate::{
     domain::{
         access::SignedIn,
@@ -16,9 +16,10 @@ use crate::{
         audit::{Action, Event},
         budget::BudgetExceeded,
         credentials::{Password, PasswordHash},
+        events::EndReason,
         roles::may_control_own,
     },
-    store,
+    store::{self, sessions::Ending},
 };
 
 /// The outcome of a change of the password.
@@ -151,7 +152,8 @@ async fn set(
         return Ok(Changed::Forbidden);
     }
     store::accounts::set_new_password(&txn, id, hash, now).await?;
-    let ended = store::sessions::close_all(&txn, id, Some(who.session().id), now).await?;
+    let others = Ending::All { account_id: id, except: Some(who.session().id) };
+    let ended = events::close_sessions(services, &txn, others, EndReason::PasswordChanged, now).await?;
     txn.commit().await?;
     let event = Event::by_owner(Action::PasswordChanged, id).from(from);
     services.audit.note(event.with("ended", ended).with("first", is_first), now);

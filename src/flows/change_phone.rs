@@ -8,12 +8,14 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
+    before_send::BotProof,
     blocks,
     budget::{self, GuessOutcome},
     code::{self, SendRequest},
     destination,
+    events::{self, LeadConvertedBy},
     guess::{CodeRefused, Guesser, redeem},
-    personal_data, recycled, run_to_completion, session,
+    personal_data, recycled, routing, run_to_completion, session,
 };
 use crate::{
     domain::{
@@ -21,13 +23,14 @@ use crate::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Event},
-        delivery::Channel,
+        delivery::{Attempt, Channel, NO_PROVIDER, Next},
+        events::EndReason,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
         roles::may_control_own,
     },
-    sms::{self, Message},
-    store::{self, Txn, messages::NewMessage, otp::Consumed},
+    sms::{self, Kind, Message, Provider, Turn},
+    store::{self, Txn, messages::NewMessage, otp::Consumed, sessions::Ending},
 };
 
 /// How long the provider may try to deliver the notice to the old number: as long as it keeps any message.
@@ -106,8 +109,10 @@ pub async fn request_code(
             asked_by: AskedBy::Client(from),
             device: None,
             is_known: false,
+            is_proved: false,
             is_review: false,
             proof: None,
+            bot_proof: BotProof::Impossible,
         };
         Ok(ChangeRequested::Code(code::send(&services, &request, now).await?))
     })
@@ -190,7 +195,9 @@ async fn set_phone(
         return refused(Changed::Refused(Refused::Taken));
     }
     leave_old_number(services, &txn, &account, who.account().phone.as_ref(), phone, now).await?;
-    let ended = store::sessions::close_all(&txn, user_id, Some(session.id), now).await?;
+    events::write_phone_changed(services, &txn, user_id, (account.phone.as_ref(), Some(phone)), now).await?;
+    let others = Ending::All { account_id: user_id, except: Some(session.id) };
+    let ended = events::close_sessions(services, &txn, others, EndReason::PhoneChanged, now).await?;
     txn.commit().await?;
     let event = Event::by_owner(Action::PhoneChanged, user_id).phone(phone).from(from).with("ended", ended);
     let old_hash = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
@@ -236,7 +243,8 @@ pub(super) async fn leave_old_number(
         store::leads::set_moved(txn, old, phone).await?;
         store::messages::purge_to(txn, old).await?;
     }
-    Ok(store::leads::set_converted(txn, phone, now).await?)
+    events::convert_lead(services, txn, (phone, account.id), LeadConvertedBy::Code, now).await?;
+    Ok(())
 }
 
 /// Sends a notice to the old number, so that its owner learns of a change by another person. The phone stays changed even
@@ -263,33 +271,55 @@ pub(super) async fn notify_old_number(
     if let Err(error) = budget::count_notice(services, &old, now).await {
         tracing::error!(to = %old, %error, "the notice to the old number could not be counted");
     }
+    let delivery_id = services.random.bits();
     let text = services.texts.phone_changed(languages);
+    let order = routing::order(services, &old, Kind::notice());
+    // Without a provider the row of the message says so.
+    let order = if order.is_empty() { vec![None] } else { order.into_iter().map(Some).collect() };
+    let (deadline, last) = (Turn::alone().deadline, order.len());
+    for (attempt, provider) in (1..).zip(order) {
+        let message = Message {
+            id: services.random.id(now),
+            attempt: Attempt { delivery_id, number: attempt },
+            to: old.clone(),
+            channel: Channel::Sms,
+            text: text.clone(),
+            otp_code: None,
+            valid_for: NOTICE_VALID_FOR,
+            created_at: now,
+        };
+        record_notice(services, &message, provider, user_id, now).await;
+        let turn = Turn { deadline, is_last: usize::try_from(attempt).is_ok_and(|attempt| attempt == last) };
+        // A failure is in the log and in the row.
+        match code::hand_over(services, provider, &message, turn).await {
+            Err(failed) if failed.ending.next() == Next::Provider => {}
+            Ok(()) | Err(_) => return,
+        }
+    }
+}
+
+async fn record_notice(
+    services: &Services,
+    message: &Message,
+    provider: Option<Provider>,
+    user_id: Uuid,
+    now: DateTime<Utc>,
+) {
     let row = NewMessage {
-        id: services.random.id(now),
-        delivery_id: services.random.bits(),
-        attempt: 1,
+        id: message.id,
+        delivery_id: message.attempt.delivery_id,
+        attempt: message.attempt.number,
         challenge_id: None,
         account_id: Some(user_id),
-        phone: &old,
-        channel: Channel::Sms,
-        language: &text.language,
+        phone: &message.to,
+        channel: message.channel,
+        language: &message.text.language,
         platform: None,
         template: sms::PHONE_CHANGED,
-        provider: services.sms.provider(),
+        provider: provider.map_or(NO_PROVIDER, Provider::as_str),
+        route: None,
     };
-    let id = row.id;
     if let Err(error) = store::messages::insert(&services.store, &row, now).await {
-        tracing::error!(to = %old, %error, "the notice to the old number could not be recorded");
+        tracing::error!(to = %message.to, %error, "the notice to the old number could not be recorded");
     }
-    let message = Message {
-        id,
-        to: old,
-        channel: Channel::Sms,
-        text,
-        otp_code: None,
-        valid_for: NOTICE_VALID_FOR,
-        created_at: now,
-    };
-    // A failure is in the log and in the row.
-    let _ = code::hand_over(services, &message).await;
 }

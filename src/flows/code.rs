@@ -1,37 +1,45 @@
 //! Sending a code, for every use case that sends one: charges, challenge and message row are committed first, then the
 //! message is handed to the provider.
 
+mod failover;
+mod handover;
 mod prepare;
+mod stop;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use self::prepare::{Prepared, prepare};
+pub(super) use self::{
+    failover::note_next,
+    handover::{NotTaken, hand_over},
+};
+use self::{
+    failover::{Tried, send_in_order},
+    prepare::{Prepared, prepare},
+    stop::{Charged, stop_by_hook},
+};
 use super::{
-    Error, Services,
+    Error, Services, adaptive,
     asked_by::AskedBy,
+    before_send::{BotProof, Refusal},
     blocks,
     budget::{self, BudgetClaim},
-    destination,
+    destination, routing,
 };
 use crate::{
     domain::{
         audit::Action,
         budget::{Budget, BudgetExceeded},
-        delivery::{Channel, DeliveryStatus, Platform},
+        delivery::{Attempt, Channel, NO_PROVIDER, Platform},
         lead::Source,
         otp::{Challenge, ChallengeKey, Holder, Opening},
     },
-    sms::{self, Message, SendError, Wording},
-    store::{
-        self,
-        messages::{NewMessage, StatusUpdate, Which},
-    },
+    sms::{self, Message, Provider, SendError, Way, Ways, Wording},
+    store::{self, messages::NewMessage},
 };
 
-/// Template and provider of a message row for a fixed code, which is never sent.
+/// The template of a message row for a fixed code, which is never sent.
 const REVIEW_TEMPLATE: &str = "review";
-pub(super) const NO_PROVIDER: &str = "none";
 
 /// How the user wants to get the code.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +61,8 @@ pub struct CodeSent {
     pub resend_in: i64,
     /// The id by which the client can read the delivery status.
     pub delivery_id: Uuid,
+    /// The channel.
+    pub channel: Channel,
 }
 
 /// The outcome of sending a code.
@@ -83,11 +93,19 @@ pub(super) struct SendRequest<'a> {
     pub(super) device: Option<Uuid>,
     /// Whether the phone has an account, and the caller may know.
     pub(super) is_known: bool,
+    /// Whether the phone has proved itself before: it has an account, whether the caller may know or not, or the device has.
+    pub(super) is_proved: bool,
     /// Whether the code is a fixed one, which is not sent.
     pub(super) is_review: bool,
     /// A proof of work that is spent with this send.
     pub(super) proof: Option<Uuid>,
+    /// Whether the client has proved that it is no bot.
+    pub(super) bot_proof: BotProof,
 }
+
+/// The hook before sending wants the client to prove first that it is no bot. Nothing was sent, and the charges are returned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChallengeDemanded;
 
 impl SendOutcome {
     /// The same outcome, but the next code may be requested after this many seconds at the earliest.
@@ -100,46 +118,80 @@ impl SendOutcome {
 }
 
 /// A message that carries a code.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Outgoing<'a> {
     pub(super) key: ChallengeKey<'a>,
     pub(super) delivery_id: Uuid,
     pub(super) attempt: i64,
     pub(super) channel: Channel,
+    /// `None` if no provider of the country carries the channel: the message is refused.
+    pub(super) provider: Option<Provider>,
+    /// As [`SendRequest::is_proved`].
+    pub(super) is_proved: bool,
     pub(super) platform: Option<Platform>,
     pub(super) languages: &'a [String],
 }
 
-/// Claims the charges, commits, sends the message, and records the outcome.
+/// Claims the charges, commits, sends the message, and records the outcome. For requests without a challenge: see [`BotProof`].
 pub(super) async fn send(
     services: &Services,
     request: &SendRequest<'_>,
     now: DateTime<Utc>,
 ) -> Result<SendOutcome, Error> {
+    let sending = send_or_challenge(services, request, now).await?;
+    Ok(sending.unwrap_or(SendOutcome::Failed(Refusal::ERROR)))
+}
+
+/// As [`send`], and says if the hook before sending demands a bot check.
+pub(super) async fn send_or_challenge(
+    services: &Services,
+    request: &SendRequest<'_>,
+    now: DateTime<Utc>,
+) -> Result<Result<SendOutcome, ChallengeDemanded>, Error> {
     if let Some(failure) = blocks::refused_code(services, request.key, request.asked_by, now).await? {
-        return Ok(SendOutcome::Failed(failure));
+        return Ok(Ok(SendOutcome::Failed(failure)));
     }
     if request.is_review {
-        return Ok(SendOutcome::Sent(open_for_review(services, request, now).await?));
+        return Ok(Ok(SendOutcome::Sent(open_for_review(services, request, now).await?)));
     }
     if let Some(failure) = destination::refused(services, request.key, request.asked_by, now) {
-        return Ok(SendOutcome::Failed(failure));
+        return Ok(Ok(SendOutcome::Failed(failure)));
     }
-    let outgoing = Outgoing {
+    let mut ways = routing::ways_of_request(services, request.key.phone, request.preferences);
+    if request.is_proved {
+        adaptive::probe(services, &mut ways);
+    }
+    let mut outgoing = Outgoing {
         key: request.key,
         delivery_id: services.random.bits(),
         attempt: 1,
-        channel: request.preferences.channel.unwrap_or_else(|| services.channels.usual()),
+        channel: ways.first().map_or_else(|| wished_channel(services, request), |way| way.channel),
+        provider: ways.first().map(|way| way.provider),
+        is_proved: request.is_proved,
         platform: request.preferences.platform,
         languages: &request.preferences.languages,
     };
-    let (challenge, budget_claim, message_id) = match prepare(services, request, &outgoing, now).await? {
-        Prepared::Code(challenge, budget_claim, message_id) => (challenge, budget_claim, message_id),
-        Prepared::TooSoon(retry_after) => {
-            note_too_soon(services, request, retry_after, now);
-            return Ok(SendOutcome::TooSoon { retry_after });
-        }
-        Prepared::Refused(exceeded) => return Ok(refused(services, request, &exceeded, now)),
-    };
+    let (challenge, budget_claim, message_id, is_resend) =
+        match prepare(services, request, &outgoing, now).await? {
+            Prepared::Code { challenge, budget_claim, message_id, is_resend } => {
+                (challenge, budget_claim, message_id, is_resend)
+            }
+            Prepared::TooSoon(retry_after) => {
+                note_too_soon(services, request, retry_after, now);
+                return Ok(Ok(SendOutcome::TooSoon { retry_after }));
+            }
+            Prepared::Refused(exceeded) => return Ok(Ok(refused(services, request, &exceeded, now))),
+        };
+    if is_resend {
+        begin_resend(services, &mut ways, request.key, challenge.id, message_id).await;
+    }
+    if let Some(Way { channel, provider }) = ways.take_next() {
+        (outgoing.channel, outgoing.provider) = (channel, Some(provider));
+    }
+    let prepared = Charged { challenge: &challenge, budget_claim: &budget_claim, message_id };
+    if let Some(stopped) = stop_by_hook(services, request, &outgoing, &prepared, now).await {
+        return Ok(stopped);
+    }
     let message = match compose(services, &outgoing, &challenge, message_id, now) {
         Ok(message) => message,
         Err(error) => {
@@ -147,20 +199,40 @@ pub(super) async fn send(
             return Err(error);
         }
     };
-    let outcome = hand_over(services, &message).await;
-    note(services, request, &outgoing, outcome.as_ref().err(), now);
+    let Tried { outcome, further, channel } =
+        send_in_order(services, request, outgoing, message, &challenge, ways).await;
     if let Err(failure) = outcome {
-        refund_send(services, request.key, &challenge, &budget_claim, failure.definitely_not_sent(), now)
-            .await;
-        return Ok(SendOutcome::Failed(failure));
+        let is_not_sent = failure.definitely_not_sent();
+        refund_send(services, request.key, &challenge, &budget_claim, is_not_sent, now).await;
+        if is_not_sent {
+            refund_further(services, &further).await;
+        }
+        return Ok(Ok(SendOutcome::Failed(failure)));
     }
-    // The provider may have taken seconds, which count towards the code's life and the wait.
-    let after = services.clock.now();
-    Ok(SendOutcome::Sent(CodeSent {
-        expires_in: challenge.seconds_left(after),
-        resend_in: challenge.wait_left(&services.otp, after).max(budget_claim.wait(after)),
-        delivery_id: outgoing.delivery_id,
-    }))
+    Ok(Ok(SendOutcome::Sent(prepared.sent(services, &Outgoing { channel, ..outgoing }))))
+}
+
+/// The channel of a request.
+fn wished_channel(services: &Services, request: &SendRequest<'_>) -> Channel {
+    let named = request.preferences.channel;
+    named.unwrap_or_else(|| services.channels.usual_for(request.key.phone))
+}
+
+/// Lets a code that is sent again begin with another provider, if there are several. An error only goes to the log: the code then
+/// goes by the usual one.
+async fn begin_resend(
+    services: &Services,
+    ways: &mut Ways,
+    key: ChallengeKey<'_>,
+    challenge_id: Uuid,
+    message_id: Uuid,
+) {
+    if !ways.has_choice() {
+        return;
+    }
+    if let Err(error) = routing::begin_resend(services, ways, key.phone, challenge_id, message_id).await {
+        tracing::error!(%message_id, %error, "the provider of a resend could not be chosen");
+    }
 }
 
 /// Opens the challenge of a review number. Nothing is sent, so there is no cooldown. A message row with the status
@@ -184,23 +256,17 @@ async fn open_for_review(
         challenge_id: Some(challenge.id),
         account_id: key.holder.and_then(Holder::account),
         phone: key.phone,
-        channel: request.preferences.channel.unwrap_or_else(|| services.channels.usual()),
+        channel: wished_channel(services, request),
         language: "",
         platform: request.preferences.platform,
         template: REVIEW_TEMPLATE,
         provider: NO_PROVIDER,
+        route: None,
     };
-    let (id, delivery_id) = (row.id, row.delivery_id);
-    store::messages::insert(db, &row, now).await?;
-    store::messages::update_status(
-        db,
-        Which::Id(id),
-        StatusUpdate::from_status(DeliveryStatus::Delivered),
-        now,
-    )
-    .await?;
+    let (id, delivery_id, channel) = (row.id, row.delivery_id, row.channel);
+    store::messages::insert_delivered(db, &row, now).await?;
     tracing::info!(message_id = %id, to = %key.phone, "review number: its code is fixed, and nothing is sent");
-    Ok(CodeSent { expires_in: challenge.seconds_left(now), resend_in: 0, delivery_id })
+    Ok(CodeSent { expires_in: challenge.seconds_left(now), resend_in: 0, delivery_id, channel })
 }
 
 /// The outcome of a request for a code when a budget is used up.
@@ -235,8 +301,10 @@ fn note(
     request: &SendRequest<'_>,
     outgoing: &Outgoing<'_>,
     failure: Option<&SendError>,
-    now: DateTime<Utc>,
 ) {
+    // Read again: a slow provider takes seconds.
+    let now = services.clock.now();
+    let provider = outgoing.provider.map_or(NO_PROVIDER, Provider::as_str);
     let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
     let mut event = request
         .asked_by
@@ -244,6 +312,7 @@ fn note(
         .phone(request.key.phone)
         .with("purpose", request.key.purpose.as_str())
         .with("channel", outgoing.channel.as_str())
+        .with("provider", provider)
         .with("delivery_id", outgoing.delivery_id)
         .with_known("device", request.device.map(|_| true));
     if let Some(failure) = failure {
@@ -251,7 +320,7 @@ fn note(
     }
     services.audit.note(event, now);
     let outcome = failure.map_or("sent", SendError::kind);
-    services.metrics.message(outgoing.channel.as_str(), outcome);
+    services.metrics.message(provider, outgoing.channel.as_str(), outcome);
 }
 
 /// The row of a message.
@@ -261,6 +330,7 @@ fn row<'a>(
     id: Uuid,
     challenge: Option<&Challenge>,
 ) -> NewMessage<'a> {
+    let sample = outgoing.is_proved && outgoing.provider.is_some();
     NewMessage {
         id,
         delivery_id: outgoing.delivery_id,
@@ -272,7 +342,10 @@ fn row<'a>(
         language: services.texts.language(outgoing.languages),
         platform: outgoing.platform,
         template: sms::TEMPLATE,
-        provider: services.sms.provider(),
+        provider: outgoing.provider.map_or(NO_PROVIDER, Provider::as_str),
+        route: sample
+            .then(|| adaptive::route_of_sample(services, outgoing.key.phone, outgoing.channel))
+            .flatten(),
     }
 }
 
@@ -296,6 +369,7 @@ fn compose(
     let left = challenge.expires_at - now;
     Ok(Message {
         id,
+        attempt: Attempt { delivery_id: outgoing.delivery_id, number: outgoing.attempt },
         to: key.phone.clone(),
         channel,
         text,
@@ -316,29 +390,6 @@ pub(super) async fn record(
     let row = row(services, outgoing, message.id, Some(challenge));
     let is_first = store::messages::insert(&services.store, &row, now).await?;
     Ok(is_first.then_some(message))
-}
-
-/// Hands the message to the provider and records the outcome.
-pub(super) async fn hand_over(services: &Services, message: &Message) -> Result<(), SendError> {
-    let sent = services.sms.send(message).await;
-    if let Ok(receipt) = &sent {
-        tracing::info!(
-            message_id = %message.id,
-            to = %message.to,
-            channel = message.channel.as_str(),
-            provider_id = receipt.provider_id,
-            "message taken"
-        );
-    }
-    // Read again: a slow provider takes seconds.
-    let now = services.clock.now();
-    // The message may be sent already, so an error of the database does not change the answer.
-    let db = services.store.repeating();
-    let updated = store::messages::update_status(&db, Which::Id(message.id), status_update(&sent), now).await;
-    if let Err(error) = updated {
-        tracing::error!(message_id = %message.id, %error, "the status of a message could not be recorded");
-    }
-    sent.map(|_| ())
 }
 
 /// Returns what a failed send was charged. The cooldown always ends, so that the user may try again at once. The charges
@@ -363,22 +414,11 @@ async fn refund_send(
     }
 }
 
-fn status_update(sent: &Result<sms::Receipt, SendError>) -> StatusUpdate {
-    match sent {
-        Ok(receipt) => StatusUpdate {
-            provider_id: receipt.provider_id.clone(),
-            segments: receipt.segments,
-            price: receipt.price.clone(),
-            ..StatusUpdate::from_status(receipt.status)
-        },
-        Err(error) => StatusUpdate {
-            error_code: error.provider_code().map(i64::from),
-            reason: error.reason(),
-            ..StatusUpdate::from_status(if error.definitely_not_sent() {
-                DeliveryStatus::Failed
-            } else {
-                DeliveryStatus::Unknown
-            })
-        },
+/// Returns what further tries were charged, when none of them sent anything.
+async fn refund_further(services: &Services, further: &[BudgetClaim]) {
+    for budget_claim in further {
+        if let Err(error) = budget::refund(services, budget_claim).await {
+            tracing::error!(%error, "the charges of a failed send could not be returned");
+        }
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
+    before_send::BotProof,
     budget::GuessOutcome,
     code::{self, SendRequest},
     device,
@@ -80,8 +81,10 @@ pub async fn send_code(
             asked_by: AskedBy::Client(from),
             device: None,
             is_known: true,
+            is_proved: true,
             is_review: device::fixed_code(&services, who.account(), now).is_some(),
             proof: None,
+            bot_proof: BotProof::Impossible,
         };
         let sending = code::send(&services, &request, now).await?;
         Ok(CodeAsked::Code { phone, sending })

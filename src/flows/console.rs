@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Error, Services, blocks,
+    Error, Services, blocks, events,
     password::{self, AcceptedPassword, Attempt, ClaimedAccount, Compared},
     run_to_completion,
     second_factor::{self, CodeCheck, WrongCode},
@@ -23,12 +23,13 @@ use crate::{
         budget::BudgetExceeded,
         console::{self, ConsoleCookie},
         credentials::Login,
+        events::EndReason,
         phone::PhoneNumber,
         roles::StaffPermission,
         second_factor::{AfterPassword, Closed, FactorCode, FactorProof, Rights},
         users::Search,
     },
-    store::{self, Txn, second_factors::UsedFactor},
+    store::{self, Txn, second_factors::UsedFactor, sessions::Ending},
 };
 
 /// How a session of the console is opened, for the audit log and the metrics.
@@ -196,11 +197,12 @@ async fn open(
     now: DateTime<Utc>,
 ) -> Result<ConsoleCookie, Error> {
     if let Some(earlier) = visitor.session {
-        store::sessions::close(txn, earlier, now).await?;
+        let (earlier, reason) = (Ending::One(earlier), EndReason::Replaced);
+        events::close_sessions(services, txn, earlier, reason, now).await?;
     }
     let cookie = ConsoleCookie::new(services.random.id(now), services.random.bytes());
     let session = console::open_session(&cookie, account, rights, visitor.client.clone(), now);
-    session::insert(txn, &session, account.phone.as_ref(), now).await?;
+    session::insert(services, txn, &session, account.phone.as_ref(), now).await?;
     Ok(cookie)
 }
 
@@ -303,7 +305,8 @@ async fn open_second(
     let Some(used) = store::second_factors::consume(&txn, proof).await? else {
         return Ok(Second::Used);
     };
-    store::sessions::close(&txn, who.session().id, now).await?;
+    let (first, reason) = (Ending::One(who.session().id), EndReason::Replaced);
+    events::close_sessions(services, &txn, first, reason, now).await?;
     let rights = Rights::of_second_factor(account.role);
     let cookie = open(services, &txn, &account, rights, visitor, now).await?;
     txn.commit().await?;
@@ -318,7 +321,9 @@ pub async fn sign_out(services: &Arc<Services>, who: &SignedIn) -> Result<(), Er
     let id = who.session().id;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        Ok(store::sessions::close(&services.store, id, now).await?)
+        let (session, reason) = (Ending::One(id), EndReason::LoggedOut);
+        events::close_sessions_alone(&services, session, reason, now).await?;
+        Ok(())
     })
     .await
 }

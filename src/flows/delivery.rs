@@ -1,28 +1,28 @@
-//! Delivery of messages after the provider took them: reports are recorded, and when a message is lost the next channel is
-//! tried.
+//! Delivery of messages after a provider took them: what it reports is recorded. What follows a lost message is in
+//! `delivery/follow.rs`.
+
+mod follow;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
 
-use super::{
-    Error, Services, blocks, budget,
-    code::{self, Outgoing},
-    run_to_completion,
-};
+pub(super) use self::follow::follow;
+use super::{Error, Services, before_send, events, receipts::Queued, run_to_completion};
 use crate::{
     domain::{
-        audit::{Action, Actor, Event},
-        delivery::{Channel, Delivery, DeliveryStatus},
-        otp::ChallengeKey,
+        delivery::{Attempt, Channel, Delivery, DeliveryStatus},
         phone::PhoneNumber,
     },
-    sms::{self, Meaning, Report, ReportOf, SendError},
+    sms::{self, Meaning, Provider, Report, ReportOf},
     store::{
-        self, Store,
-        messages::{StatusUpdate, Which},
+        self,
+        messages::{Receipt, StatusUpdate, Which},
     },
 };
+
+pub use crate::sms::Incoming;
 
 /// How long a message without the provider's id may still be matched with a report. Longer than a code lives, and than the
 /// provider is told to keep a message in its queue.
@@ -37,42 +37,55 @@ pub enum Reported {
     Forged,
 }
 
-/// What a code of the provider means, as rows keep it. `None` for a code that is not known.
+/// What a code of a provider means, as rows keep both. `None` for what is not known.
 #[must_use]
-pub fn meaning(code: i64) -> Option<Meaning> {
-    sms::meaning(u32::try_from(code).ok()?)
+pub fn meaning(provider: &str, code: Option<i64>) -> Option<Meaning> {
+    sms::meaning(provider.parse().ok()?, u32::try_from(code?).ok()?)
 }
 
-/// How long the answer to a report waits for the next channel. After that, sending continues in the background.
-const FALLBACK_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// A request waits for the provider for seconds only. A message that is pending for longer was accepted by the provider, which
+/// reports about it, but the process that sent it ended before it had written that.
+const ANSWERED_WITHIN: Duration = Duration::minutes(1);
 
-/// Takes a report of the provider. `target` is the path and query of its request, `form` the raw body.
+/// How long the answer to a report waits for the message that follows. After that, sending continues in the background.
+const FOLLOW_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The message that decides the status of a delivery: a delivered one, otherwise the last.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn find(services: &Services, delivery_id: Uuid) -> Result<Option<Delivery>, Error> {
+    services.receipts.settle_if(|queued| queued.delivery_id == delivery_id).await;
+    let found = store::messages::find_by_delivery(&services.store, delivery_id).await?;
+    Ok(found.map(|delivery| before_send::shown(services, delivery)))
+}
+
+/// Takes what a provider reports.
 ///
 /// # Errors
 /// When the database does not answer: the report was not recorded.
-pub async fn take(
-    services: &Arc<Services>,
-    target: &str,
-    signature: &str,
-    form: &[u8],
-) -> Result<Reported, Error> {
-    let read = services.callbacks.as_ref().map(|callbacks| callbacks.read(target, signature, form));
-    let report = match read {
-        None | Some(Err(_)) => return Ok(Reported::Forged),
-        Some(Ok(None)) => return Ok(Reported::Taken),
-        Some(Ok(Some(report))) => report,
-    };
+pub async fn take(services: &Arc<Services>, incoming: Incoming<'_>) -> Result<Reported, Error> {
     let now = services.clock.now();
+    let Ok(reports) = services.reports.read(incoming, now) else {
+        return Ok(Reported::Forged);
+    };
+    for report in reports {
+        take_one(services, report, now).await?;
+    }
+    Ok(Reported::Taken)
+}
+
+async fn take_one(services: &Arc<Services>, report: Report, now: DateTime<Utc>) -> Result<(), Error> {
     let lost =
         run_to_completion(services, |services| async move { record(&services, report, now).await }).await?;
     if let Some(lost) = lost {
-        let fallback = run_to_completion(services, |services| async move {
-            try_next_channel(&services, &lost, now).await;
+        let following = run_to_completion(services, |services| async move {
+            follow(&services, &lost, now).await;
         });
         // The report was taken, even if this fails.
-        let _ = tokio::time::timeout(FALLBACK_WITHIN, fallback).await;
+        let _ = tokio::time::timeout(FOLLOW_WITHIN, following).await;
     }
-    Ok(Reported::Taken)
+    Ok(())
 }
 
 /// Plays the reports that a provider would have sent by now about the messages in the test inbox.
@@ -82,9 +95,15 @@ pub async fn take(
 pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
     let now = services.clock.now();
     for report in services.sms.inbox().map(|inbox| inbox.due(now)).unwrap_or_default() {
+        if let (ReportOf::Message { id, to, channel, .. }, Some(queued)) = (&report.of, receipt(&report, now))
+        {
+            log(*id, to, *channel, report.status, None);
+            services.receipts.record(queued).await?;
+            continue;
+        }
         run_to_completion(services, |services| async move {
             if let Some(lost) = record(&services, report, now).await? {
-                try_next_channel(&services, &lost, now).await;
+                follow(&services, &lost, now).await;
             }
             Ok::<(), Error>(())
         })
@@ -93,30 +112,54 @@ pub async fn play(services: &Arc<Services>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Records a report. Returns the message if it is lost and may be followed by another one. A report that says nothing new
+/// The receipt that a report of the test inbox is. `None` for a lost message, which another one may follow.
+fn receipt(report: &Report, at: DateTime<Utc>) -> Option<Queued> {
+    let ReportOf::Message { id, delivery_id, .. } = report.of else { return None };
+    let receipt =
+        Receipt { message_id: id, status: report.status, provider_id: None, segments: None, price: None, at };
+    (!report.status.is_lost()).then_some(Queued { delivery_id, receipt })
+}
+
+/// Records a report. Returns the message if it is lost. A report that says nothing new
 /// changes nothing.
 async fn record(services: &Services, report: Report, now: DateTime<Utc>) -> Result<Option<Delivery>, Error> {
+    services.receipts.settle_if(|queued| is_about(&report.of, queued)).await;
     let (status, error_code) = (report.status, report.error_code);
-    let mut may_be_followed = report.may_be_followed();
+    // A message whose outcome is not known to us is not followed by another one.
+    let mut may_be_followed = true;
     let update = StatusUpdate {
         error_code: error_code.map(i64::from),
+        error_text: report.error_text.as_ref().map(|text| text.as_str().to_owned()),
         reason: report.reason,
-        price: report.price,
+        price: report.price.clone(),
         ..StatusUpdate::from_status(status)
     };
     let db = &services.store;
+    let provider = report.provider.as_str();
     let updated = match &report.of {
-        ReportOf::Message(id) => update_status(db, Which::Id(*id), update, now).await?,
-        ReportOf::Provider { id, to, channel } => {
-            match update_status(db, Which::ProviderId(id), update.clone(), now).await? {
+        ReportOf::Message { id, .. } => update_status(services, Which::Id(*id), update, now).await?,
+        ReportOf::Provider { id, attempt: Some(attempt), .. } => {
+            let Attempt { delivery_id, number } = *attempt;
+            let which = Which::Attempt { delivery_id, attempt: number, provider, provider_id: id };
+            if status.is_lost() {
+                let before = store::messages::find(db, which).await?;
+                may_be_followed &= before.is_some_and(|before| is_answered(&before, now));
+            }
+            let update = StatusUpdate { provider_id: Some(id.clone()), ..update };
+            update_status(services, which, update, now).await?
+        }
+        ReportOf::Recipient { id, to } => {
+            update_status(services, Which::Recipient { provider, id, phone: to }, update, now).await?
+        }
+        ReportOf::Provider { id, attempt: None, .. } => {
+            match update_status(services, Which::ProviderId { provider, id }, update.clone(), now).await? {
                 Some(delivery) => Some(delivery),
-                None => match find_unmatched(services, id, to.as_ref(), *channel, now).await? {
+                None => match find_unmatched(services, &report, now).await? {
                     None => None,
                     Some(message) => {
-                        // If the request still waits for the provider's own answer, it learns the failure from that.
-                        may_be_followed &= message.status.is_taken();
+                        may_be_followed &= is_answered(&message, now);
                         let update = StatusUpdate { provider_id: Some(id.clone()), ..update };
-                        update_status(db, Which::Id(message.message_id), update, now).await?
+                        update_status(services, Which::Id(message.message_id), update, now).await?
                     }
                 },
             }
@@ -125,149 +168,88 @@ async fn record(services: &Services, report: Report, now: DateTime<Utc>) -> Resu
     let Some(delivery) = updated else {
         return Ok(None);
     };
-    tracing::info!(
-        message_id = %delivery.message_id,
-        to = %delivery.phone,
-        channel = delivery.channel.as_str(),
-        status = status.as_str(),
-        error_code,
-        "delivery report"
-    );
+    log(delivery.message_id, &delivery.phone, delivery.channel, status, error_code);
     let is_lost = delivery.status == status && status.is_lost();
     Ok((is_lost && may_be_followed).then_some(delivery))
+}
+
+fn log(
+    message_id: Uuid,
+    to: &PhoneNumber,
+    channel: Channel,
+    status: DeliveryStatus,
+    error_code: Option<u32>,
+) {
+    let (channel, status) = (channel.as_str(), status.as_str());
+    tracing::info!(%message_id, %to, channel, status, error_code, "delivery report");
+}
+
+/// Whether a receipt is about the message of a report.
+fn is_about(of: &ReportOf, queued: &Queued) -> bool {
+    match of {
+        ReportOf::Message { id, .. } => queued.receipt.message_id == *id,
+        ReportOf::Provider { attempt: Some(attempt), .. } => queued.delivery_id == attempt.delivery_id,
+        ReportOf::Provider { id, attempt: None, .. } | ReportOf::Recipient { id, .. } => {
+            queued.receipt.provider_id.as_ref() == Some(id)
+        }
+    }
+}
+
+/// Whether the provider's answer about a message is known. If the request still waits for it, it learns from it that the
+/// message failed. If it is "accepted" all the same, [`super::receipt_writer`] lets another message follow.
+fn is_answered(message: &Delivery, now: DateTime<Utc>) -> bool {
+    let is_old = now - message.updated_at > ANSWERED_WITHIN;
+    message.status.is_taken() || (message.status == DeliveryStatus::Pending && is_old)
 }
 
 /// Updates the status of a message. A report comes only once, and the fallback after it must not get lost: if the answer
 /// of the database was lost, the update is repeated, or found as it was written before.
 async fn update_status(
-    db: &Store,
+    services: &Services,
     which: Which<'_>,
     update: StatusUpdate,
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, Error> {
     let status = update.status;
-    match store::messages::update_status(db, which, update.clone(), now).await {
-        Err(error) if error.may_have_happened() => {
-            match store::messages::update_status(db, which, update, now).await? {
-                None => Ok(store::messages::find_updated(db, which, status, now).await?),
+    match events::update_message(services, which, update.clone(), now).await {
+        Err(Error::Store(error)) if error.may_have_happened() => {
+            match events::update_message(services, which, update, now).await? {
+                None => Ok(store::messages::find_updated(&services.store, which, status, now).await?),
                 written => Ok(written),
             }
         }
-        result => Ok(result?),
+        result => result,
     }
 }
 
 /// The message that a report with an unknown id is about. The report may be ahead of the provider's own answer, or that
 /// answer was lost. Then it means the only recent message to this phone by this channel. If there are two, it could mean
-/// either.
+/// either. Only Twilio's reports can be about a message of a version that did not name it.
 async fn find_unmatched(
     services: &Services,
-    id: &str,
-    to: Option<&PhoneNumber>,
-    channel: Channel,
+    report: &Report,
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, Error> {
     let db = &services.store;
-    let Some(phone) = to else {
+    let provider = report.provider;
+    let ReportOf::Provider { id, to: Some(phone), channel, .. } = &report.of else {
         return Ok(None);
     };
-    if store::messages::find_by_provider_id(db, id).await?.is_some() {
+    if provider != Provider::Twilio {
         return Ok(None);
     }
-    let mut recent = store::messages::list_recent(db, phone, channel, now - UNMATCHED_FOR).await?;
+    // A message whose id is known is not taken for another one.
+    services.receipts.settle().await;
+    if store::messages::find(db, Which::ProviderId { provider: provider.as_str(), id }).await?.is_some() {
+        return Ok(None);
+    }
+    let mut recent = store::messages::list_recent(db, phone, *channel, now - UNMATCHED_FOR).await?;
     let is_only = recent.len() == 1;
-    let unmatched = recent.pop().filter(|message| is_only && message.provider_id.is_none());
+    let is_its_own =
+        |message: &Delivery| message.provider == provider.as_str() && message.provider_id.is_none();
+    let unmatched = recent.pop().filter(|message| is_only && is_its_own(message));
     if unmatched.is_none() {
         tracing::warn!(to = %phone, "delivery report for an unknown message");
     }
     Ok(unmatched)
-}
-
-/// Tries the next channel. An error only goes to the log, because the report itself was taken.
-async fn try_next_channel(services: &Services, lost: &Delivery, now: DateTime<Utc>) {
-    if let Err(error) = fall_back(services, lost, now).await {
-        tracing::error!(message_id = %lost.message_id, %error, "the next channel could not be tried");
-    }
-}
-
-/// Sends the code by the next channel that was not tried yet, if there is still time to enter it. Two parallel reports
-/// send one message: the database accepts each attempt of a delivery once. Nothing is sent if the user has requested a
-/// code again since, or if a message has arrived after all.
-async fn fall_back(services: &Services, lost: &Delivery, now: DateTime<Utc>) -> Result<(), Error> {
-    if services.channels.fallback.is_empty() {
-        return Ok(());
-    }
-    let db = &services.store;
-    let before = store::messages::list_by_challenge(db, &lost.phone, lost.challenge_id).await?;
-    let mut tried: Vec<Channel> = before.iter().map(|delivery| delivery.channel).collect();
-    let is_last = before.last().is_some_and(|last| last.message_id == lost.message_id);
-    let has_arrived = before.iter().any(|delivery| delivery.status == DeliveryStatus::Delivered);
-    if !is_last || has_arrived {
-        return Ok(());
-    }
-    let found = store::otp::find_by_id(db, &lost.phone, lost.challenge_id).await?;
-    let Some((purpose, holder, challenge)) = found else {
-        return Ok(());
-    };
-    let key = ChallengeKey { phone: &lost.phone, purpose, holder };
-    if let Some(block) = blocks::refused_message(services, &lost.phone, now).await? {
-        let event = Event::new(Action::CodeRefused, Actor::System).phone(&lost.phone);
-        let event = event.with("purpose", purpose.as_str()).with("reason", "blocked");
-        services.audit.note(event.with("block", block), now);
-        return Ok(());
-    }
-    let account = store::accounts::find_by_phone(db, &lost.phone, services.used_after(now)).await?;
-    let is_known = holder.is_some() || (account.is_some() && !services.hides_accounts);
-    let mut attempt = lost.attempt;
-    while let Some(channel) = services.channels.next_after(&tried)
-        && challenge.is_worth_sending(&services.otp, now)
-    {
-        tried.push(channel);
-        attempt += 1;
-        let outgoing = Outgoing {
-            key,
-            delivery_id: lost.delivery_id,
-            attempt,
-            channel,
-            platform: lost.platform,
-            languages: std::slice::from_ref(&lost.language),
-        };
-        // It costs as much as the first one: an attacker whose numbers accept no message must not get two for one.
-        let budget_claim = match budget::claim_message(services, key.phone, is_known, now).await? {
-            Ok(budget_claim) => budget_claim,
-            Err(exceeded) => {
-                tracing::info!(to = %key.phone, budget = exceeded.budget.as_str(), "next channel refused");
-                let event = Event::new(Action::CodeRefused, Actor::System).phone(key.phone);
-                let event = event.with("purpose", key.purpose.as_str());
-                services.audit.note(event.with("budget", exceeded.budget.as_str()), now);
-                return Ok(());
-            }
-        };
-        let Some(message) = code::record(services, &outgoing, &challenge, now).await? else {
-            // Another report was first, and its message is charged.
-            budget::refund(services, &budget_claim).await?;
-            return Ok(());
-        };
-        tracing::info!(message_id = %message.id, to = %message.to, channel = channel.as_str(), "next channel");
-        let sent = code::hand_over(services, &message).await;
-        note(services, &outgoing, sent.as_ref().err(), now);
-        match sent {
-            Err(failure) if failure.definitely_not_sent() => budget::refund(services, &budget_claim).await?,
-            Ok(()) | Err(_) => return Ok(()),
-        }
-    }
-    Ok(())
-}
-
-/// Records that a code was sent by the next channel, or was not.
-fn note(services: &Services, outgoing: &Outgoing<'_>, failure: Option<&SendError>, now: DateTime<Utc>) {
-    let action = if failure.is_none() { Action::CodeSent } else { Action::CodeNotSent };
-    let event = Event::new(action, Actor::System)
-        .phone(outgoing.key.phone)
-        .with("purpose", outgoing.key.purpose.as_str())
-        .with("channel", outgoing.channel.as_str())
-        .with("delivery_id", outgoing.delivery_id);
-    services.audit.note(event.with_known("reason", failure.map(SendError::kind)), now);
-    let outcome = failure.map_or("sent", SendError::kind);
-    services.metrics.message(outgoing.channel.as_str(), outcome);
 }

@@ -1,8 +1,8 @@
 //! Taking a code of any purpose: an attempt is claimed and charged, the code is judged, and the challenge of a right code
-//! is consumed in the transaction that the code is for. [`redeem`] is the only way through, so that no use case can skip
-//! a step or forget to settle the charges.
+//! is consumed in the transaction that the code is for. [`redeem`] and [`redeem_at_once`] are the only ways through, so that no
+//! use case can skip a step or forget to settle the charges.
 
-use std::future::Future;
+use std::{future::Future, marker::PhantomData};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -10,13 +10,13 @@ use uuid::Uuid;
 use super::{
     Error, Services, blocks,
     budget::{self, BudgetClaim, GuessClaim, GuessOutcome},
-    transaction,
+    events, transaction,
 };
 use crate::{
     domain::{
         address::ClientAddress,
         audit::{Action, Event},
-        budget::{BudgetExceeded, Guess, Kind, MessageCharge},
+        budget::{BudgetExceeded, BudgetRow, Guess, Kind, MessageCharge},
         otp::{Accepted, ChallengeKey, Claim, OtpCode, Verdict, judge, judge_fixed},
     },
     store::{self, Txn, otp::Consumed},
@@ -67,6 +67,44 @@ struct AcceptedGuess {
     budget_claim: BudgetClaim,
 }
 
+/// Does at once what a right code is for, and settles its charges in the same moment.
+pub(super) trait AtOnce {
+    /// What it does.
+    type Done;
+
+    /// `None` when nothing was done: the same is then done step by step, in a transaction.
+    fn run(
+        &self,
+        accepted: &Accepted,
+        budget_claim: &BudgetClaim,
+    ) -> impl Future<Output = Result<Option<DoneAtOnce<Self::Done>>, Error>> + Send;
+}
+
+/// What was done at once.
+pub(super) struct DoneAtOnce<T> {
+    pub(super) done: T,
+    pub(super) outcome: GuessOutcome,
+    /// The rows that were settled. `None` when the charges are still to be settled.
+    pub(super) settled: Option<Vec<BudgetRow>>,
+}
+
+impl<T> DoneAtOnce<T> {
+    pub(super) fn map<U>(self, into: impl FnOnce(T) -> U) -> DoneAtOnce<U> {
+        DoneAtOnce { done: into(self.done), outcome: self.outcome, settled: self.settled }
+    }
+}
+
+/// Nothing is done at once.
+struct StepByStep<T>(PhantomData<fn() -> T>);
+
+impl<T> AtOnce for StepByStep<T> {
+    type Done = T;
+
+    async fn run(&self, _: &Accepted, _: &BudgetClaim) -> Result<Option<DoneAtOnce<T>>, Error> {
+        Ok(None)
+    }
+}
+
 /// Judges a code. If it is right, consumes its challenge and runs `work` in the same transaction, then settles the charges
 /// by the outcome. `work` commits, or rolls back: then the code is not consumed, and only the attempt stays counted.
 ///
@@ -86,12 +124,39 @@ where
     Work: Fn(Txn, Consumed) -> Fut,
     Fut: Future<Output = Result<(T, GuessOutcome), Error>>,
 {
+    redeem_at_once(services, key, code, guesser, now, (&StepByStep(PhantomData), work)).await
+}
+
+/// The same, but what the code is for is first tried at once.
+///
+/// # Errors
+/// As [`redeem`].
+pub(super) async fn redeem_at_once<T, Once, Work, Fut>(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    code: &OtpCode,
+    guesser: Guesser<'_>,
+    now: DateTime<Utc>,
+    (at_once, work): (&Once, Work),
+) -> Result<Result<T, CodeRefused>, Error>
+where
+    Once: AtOnce<Done = T>,
+    Work: Fn(Txn, Consumed) -> Fut,
+    Fut: Future<Output = Result<(T, GuessOutcome), Error>>,
+{
     blocks::check_guess(services, key, guesser.address, now).await?;
     let AcceptedGuess { accepted, budget_claim } =
         match judge_guess(services, key, code, guesser, now).await? {
             Ok(accepted) => accepted,
             Err(refused) => return Ok(Err(refused)),
         };
+    if let Some(DoneAtOnce { done, outcome, settled }) = at_once.run(&accepted, &budget_claim).await? {
+        match settled {
+            Some(rows) => budget::follow_settled_guess(services, &rows, outcome).await,
+            None => settle(services, key, &accepted, budget_claim, outcome).await?,
+        }
+        return Ok(Ok(done));
+    }
     let taken = transaction(|| async {
         let txn = services.store.begin().await?;
         let Some(consumed) = store::otp::consume(&txn, key, &accepted, now).await? else {
@@ -110,12 +175,24 @@ where
         return Err(Error::Blocked);
     }
     let (result, outcome) = taken?;
+    settle(services, key, &accepted, budget_claim, outcome).await?;
+    Ok(result)
+}
+
+/// Settles the charges of a right code, and returns its attempt where the code stays valid.
+async fn settle(
+    services: &Services,
+    key: ChallengeKey<'_>,
+    accepted: &Accepted,
+    budget_claim: BudgetClaim,
+    outcome: GuessOutcome,
+) -> Result<(), Error> {
     if outcome == GuessOutcome::RefundAndKeep {
         let most = services.otp.max_attempts;
-        store::otp::set_last_attempt_unused(&services.store, key, &accepted, most).await?;
+        store::otp::set_last_attempt_unused(&services.store, key, accepted, most).await?;
     }
     budget::settle_guess(services, budget_claim, key.phone, outcome).await;
-    Ok(result)
+    Ok(())
 }
 
 /// Takes an attempt and charges the budgets. Only then is the code judged.
@@ -146,7 +223,7 @@ async fn judge_guess(
             return Ok(Ok(AcceptedGuess { accepted, budget_claim }));
         }
         (Verdict::Wrong { left }, Some(budget_claim)) => {
-            note_wrong(services, key, guesser, left, &budget_claim, now);
+            note_wrong(services, key, guesser, left, &budget_claim, now).await;
             CodeRefused::Wrong { left }
         }
         (verdict, budget_claim) => {
@@ -201,7 +278,7 @@ async fn wait_for_next(
 }
 
 /// Records a wrong code, and the lock if this guess caused one.
-fn note_wrong(
+async fn note_wrong(
     services: &Services,
     key: ChallengeKey<'_>,
     guesser: Guesser<'_>,
@@ -216,6 +293,7 @@ fn note_wrong(
     if let Some(lock) = budget_claim.refuses(now).filter(|exceeded| exceeded.budget.kind() == Kind::Lock) {
         services.metrics.locked();
         tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
+        events::write_locked(services, key.phone, &lock, now).await;
         let event = Event::by_stranger(Action::PhoneLocked).from(guesser.address);
         budget::note_refusal(services, event, &lock, key, now);
     }

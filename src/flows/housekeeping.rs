@@ -40,8 +40,8 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
-    let Purged { challenges, messages, sessions, budgets, blocks, audit } = purged;
-    tracing::info!(challenges, messages, sessions, budgets, blocks, audit, "old rows were removed");
+    let Purged { challenges, messages, sessions, budgets, blocks, audit, events } = purged;
+    tracing::info!(challenges, messages, sessions, budgets, blocks, audit, events, "old rows were removed");
     Ok(Some(purged))
 }
 

@@ -65,10 +65,12 @@ async fn challenges_of(
     services: &Services,
     messages: &[InboxMessage],
 ) -> Result<HashMap<Uuid, Challenge>, StoreError> {
-    let ids = messages.iter().filter(|message| message.otp_code.is_some()).map(|message| message.id);
-    let pairs = store::messages::list_challenges(&services.store, ids.collect()).await?;
-    let challenges =
-        store::otp::list_by_ids(&services.store, pairs.iter().map(|(_, id)| *id).collect()).await?;
+    let with_code = || messages.iter().filter(|message| message.otp_code.is_some());
+    let ids = with_code().map(|message| message.id).collect();
+    let pairs = store::messages::list_challenges(&services.store, ids).await?;
+    let phones = with_code().map(|message| &message.to);
+    let ids = pairs.iter().map(|(_, id)| *id).collect();
+    let challenges = store::otp::list_by_ids(&services.store, phones, ids).await?;
     let by_id: HashMap<Uuid, Challenge> =
         challenges.into_iter().map(|challenge| (challenge.id, challenge)).collect();
     Ok(pairs.into_iter().filter_map(|(message, id)| Some((message, by_id.get(&id)?.clone()))).collect())

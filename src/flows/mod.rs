@@ -10,9 +10,14 @@
 //! 3. Commit before anything is sent: nothing is sent inside a transaction.
 //! 4. Run it with [`run_to_completion`], so that a client that disconnects leaves nothing half done.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::Arc,
+};
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
+use tokio::{sync::oneshot, task::JoinHandle};
 use tracing::Instrument;
 
 use crate::{
@@ -34,14 +39,18 @@ use crate::{
         second_factor::{FactorKeys, FactorPolicy},
         settings::Report,
     },
+    hooks::EventReceiver,
     random::Random,
-    sms::{Callbacks, Sms, Texts},
+    sms::{ReportReaders, Room, Texts},
     store::{Store, StoreError},
     telemetry::Metrics,
 };
 
+pub mod adaptive;
 mod asked_by;
 pub mod audit;
+mod batches;
+pub mod before_send;
 pub mod blocks;
 pub mod bot_check;
 pub mod budget;
@@ -54,6 +63,7 @@ pub mod console;
 pub mod delivery;
 mod destination;
 mod device;
+pub mod events;
 pub mod gate;
 mod guess;
 pub mod hashing;
@@ -69,10 +79,13 @@ pub mod phone_report;
 pub mod prefixes;
 pub mod profile;
 pub mod purge;
+pub mod receipt_writer;
+pub mod receipts;
 mod recycled;
 pub mod registration;
 mod request_code;
 pub mod resend;
+mod routing;
 pub mod second_factor;
 pub mod session;
 pub mod sessions;
@@ -85,8 +98,8 @@ pub mod verify;
 pub use code::{CodeSent, DeliveryPreferences, SendOutcome};
 pub use request_code::CodeRequest;
 
-/// Why a message was not sent.
-pub use crate::sms::{SendError, UnreachableReason};
+/// Why a message was not sent, and when it may be tried again.
+pub use crate::sms::{DEFAULT_RETRY_AFTER, SendError, UnreachableReason};
 
 /// What the use cases work with. One for the whole server.
 #[derive(Debug)]
@@ -94,7 +107,9 @@ pub struct Services {
     /// The database.
     pub store: Store,
     /// The SMS provider, or the inbox of test mode.
-    pub sms: Sms,
+    pub sms: Room,
+    /// Adaptive routing, if it is on.
+    pub adaptive: Option<adaptive::Adaptive>,
     /// The clock. Tests set it.
     pub clock: Clock,
     /// The source of random bytes. Tests seed it.
@@ -125,8 +140,14 @@ pub struct Services {
     pub destinations: Destinations,
     /// The audit log.
     pub audit: audit::Audit,
+    /// What the provider confirmed about messages, until it is written.
+    pub receipts: receipts::Receipts,
     /// The bot check.
     pub bot_check: bot_check::BotCheck,
+    /// The hook that is asked before a code is sent, if there is one.
+    pub before_send: Option<before_send::Hook>,
+    /// The operator's receiver of events, if there is one.
+    pub events: Option<Arc<EventReceiver>>,
     /// Hashes passwords in threads of its own.
     pub hasher: hashing::Hasher,
     /// The keys that sign access and refresh tokens.
@@ -135,8 +156,8 @@ pub struct Services {
     pub texts: Texts,
     /// Which channels are on, and which follow a lost message.
     pub channels: ChannelPolicy,
-    /// Verifies the provider's delivery reports; `None` when none can come.
-    pub callbacks: Option<Callbacks>,
+    /// Verifies the providers' delivery reports.
+    pub reports: ReportReaders,
     /// The region of a phone without a country code.
     pub region: Region,
     /// The time zone that decides when a day begins.
@@ -220,11 +241,25 @@ where
     F: FnOnce(Arc<Services>) -> Fut,
     Fut: Future<Output = T> + Send + 'static,
 {
-    let task = tokio::spawn(use_case(Arc::clone(services)).in_current_span());
+    let (sender, receiver) = oneshot::channel();
+    let use_case = use_case(Arc::clone(services)).in_current_span();
+    let task = spawn(Box::pin(async move {
+        // A client that disconnected does not receive.
+        let _ = sender.send(use_case.await);
+    }));
+    if let Ok(result) = receiver.await {
+        return result;
+    }
     match task.await {
-        Ok(result) => result,
         // A panic continues in the caller, as without the task. The runtime cancels tasks only when the process ends, and
         // then nothing waits here.
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        // A task without a panic has sent its result.
+        Ok(()) => pending().await,
     }
+}
+
+/// Not generic: the compiler would build the machinery of a task once for each use case.
+fn spawn(use_case: Pin<Box<dyn Future<Output = ()> + Send>>) -> JoinHandle<()> {
+    tokio::spawn(use_case)
 }

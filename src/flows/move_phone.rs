@@ -12,9 +12,11 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
+    before_send::BotProof,
     budget::GuessOutcome,
     change_phone,
     code::{self, SendRequest},
+    events,
     guess::{CodeRefused, Guesser, redeem},
     recycled, run_to_completion,
 };
@@ -24,12 +26,13 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event, Fact},
         block::Block,
+        events::EndReason,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
         phone_move::Grounds,
         roles::AccountPermission,
     },
-    store::{self, Txn, otp::Consumed},
+    store::{self, Txn, otp::Consumed, sessions::Ending},
 };
 
 /// The outcome of sending the code.
@@ -97,8 +100,10 @@ pub async fn request_code(
             asked_by: AskedBy::Staff(permission.admin().staff()),
             device: None,
             is_known: false,
+            is_proved: false,
             is_review: false,
             proof: None,
+            bot_proof: BotProof::Impossible,
         };
         Ok(MoveRequested::Code(code::send(&services, &request, now).await?))
     })
@@ -225,7 +230,9 @@ async fn set_phone(
         return refused(MoveRefused::Taken);
     }
     change_phone::leave_old_number(services, &txn, account, before.phone.as_ref(), phone, now).await?;
-    let ended = store::sessions::close_all(&txn, user_id, None, now).await?;
+    events::write_phone_changed(services, &txn, user_id, (account.phone.as_ref(), Some(phone)), now).await?;
+    let (sessions, reason) = (Ending::all(user_id), EndReason::PhoneChanged);
+    let ended = events::close_sessions(services, &txn, sessions, reason, now).await?;
     let event = moved_event(services, permission, account, grounds, phone, ended);
     services.audit.write(&txn, event, now).await?;
     if let Some(old) = &account.phone {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, run_to_completion, session, transaction};
+use super::{Error, Services, events, run_to_completion, session, transaction};
 use crate::{
     domain::{
         access::{Session, SignedIn},
@@ -14,6 +14,7 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         block::Block,
+        events::StoredEvent,
         lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
@@ -147,6 +148,7 @@ async fn remove(
     if account.phone.as_ref() != phone {
         delete_codes(services, &txn, account.phone.as_ref(), id, now).await?;
     }
+    events::forget_user(services, &txn, &account, now).await?;
     // After the challenges and the account: a sign-in locks them first, and marks its messages at its commit.
     store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
     if let Some(phone) = &account.phone {
@@ -222,6 +224,8 @@ pub struct PersonalData {
     pub challenges: Vec<IssuedCode>,
     /// The second factor, and how many recovery codes are left.
     pub second_factor: Option<(Factor, u64)>,
+    /// The events that were not delivered to the operator's receiver.
+    pub events: Vec<StoredEvent>,
 }
 
 /// Collects everything that is stored about the user. It only reads, so it need not run to completion.
@@ -238,6 +242,7 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
         }
         None => None,
     };
+    services.receipts.settle().await;
     let blocks = match &account.phone {
         Some(phone) => store::blocks::list_of(db, phone).await?,
         None => Vec::new(),
@@ -255,5 +260,6 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
         lead,
         challenges: store::otp::list_of(db, account.phone.as_ref(), account.id).await?,
         second_factor,
+        events: events::list_of_user(services, account.id).await?,
     })
 }

@@ -12,8 +12,9 @@ use crate::{
         audit::{Action, Entry},
         block::{Block, Target},
         budget::{Budget, decide},
-        delivery::DeliveryStatus,
+        delivery::{DeliveryStatus, NO_PROVIDER},
         lead::Lead,
+        messages::said_by_provider,
         otp::{Challenge, Purpose},
         phone::PhoneNumber,
         pseudonym::Pseudonym,
@@ -23,10 +24,10 @@ use crate::{
         timeline::{self, TimelineEntry},
         verdict::{
             self, AccountFacts, Blame, BlockedPart, ClosedPrefix, CodeFacts, Happened, MessageFacts,
-            MovedAway, PastBlock, PhoneFacts, StaffBlock, Verdict, last_happened,
+            MovedAway, NOT_HANDED_OVER, PastBlock, PhoneFacts, StaffBlock, Verdict, last_happened,
         },
     },
-    sms::Mender,
+    sms::{Mender, Provider},
     store,
 };
 
@@ -106,6 +107,7 @@ pub async fn report(
 
 async fn read(services: &Services, phone: &PhoneNumber) -> Result<Rows, Error> {
     let db = &services.store;
+    services.receipts.settle().await;
     let account = store::accounts::find_by_phone(db, phone, None).await?;
     let challenges = store::otp::list_to(db, phone).await?;
     let hashes = services.pseudonyms.phone_with_all(phone);
@@ -327,6 +329,7 @@ fn newest_code(services: &Services, rows: &Rows) -> (Vec<MessageFacts>, Option<C
 fn message_facts(message: &SentMessage, entries: &[Entry]) -> MessageFacts {
     MessageFacts {
         channel: message.channel,
+        provider: name_of(&message.provider),
         status: message.status,
         at: message.status_at(),
         created_at: message.created_at,
@@ -334,14 +337,25 @@ fn message_facts(message: &SentMessage, entries: &[Entry]) -> MessageFacts {
             .reached_at(DeliveryStatus::Queued)
             .or_else(|| message.reached_at(DeliveryStatus::Sent)),
         reason: message.reason,
-        cause: message.error_code.and_then(meaning).map(|meaning| meaning.cause),
+        cause: match meaning(&message.provider, message.error_code) {
+            Some(meaning) => Some(meaning.cause),
+            None if message.provider == NO_PROVIDER => Some(NOT_HANDED_OVER),
+            None => None,
+        },
+        said: said_by_provider(message.error_code, message.error_text.as_deref()),
         blame: blame(message, entries),
     }
 }
 
+/// The provider in a sentence. The test inbox plays a provider that has no name.
+fn name_of(provider: &str) -> Option<&'static str> {
+    let provider: Provider = provider.parse().ok()?;
+    (provider != Provider::TestInbox).then(|| provider.title())
+}
+
 /// Who can mend the failure of a message: by the provider's code, or by what the audit log says about a refusal without one.
 fn blame(message: &SentMessage, entries: &[Entry]) -> Option<Blame> {
-    if let Some(meaning) = message.error_code.and_then(meaning) {
+    if let Some(meaning) = meaning(&message.provider, message.error_code) {
         return Some(match meaning.mender {
             Mender::User => Blame::Number,
             Mender::Operator => Blame::Us,
@@ -355,6 +369,8 @@ fn blame(message: &SentMessage, entries: &[Entry]) -> Option<Blame> {
         entry.action == not_sent
             && word(entry, "delivery_id").as_ref() == Some(&delivery_id)
             && word(entry, "channel").as_deref() == Some(message.channel.as_str())
+            // An entry of an earlier version names no provider.
+            && word(entry, "provider").is_none_or(|provider| provider == message.provider)
     })?;
     match word(refusal, "reason").as_deref() {
         Some("rejected") => Some(Blame::Us),

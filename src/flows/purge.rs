@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         audit::{Actor, Filter, Month},
+        events::{DEAD_KEPT_FOR, RETRIED_FOR},
         retention::Retention,
     },
     store::{self, StoreError},
@@ -35,6 +36,8 @@ pub struct Purged {
     pub blocks: u64,
     /// Entries of the audit log.
     pub audit: u64,
+    /// Events that were given up, and those that are not sent any more.
+    pub events: u64,
 }
 
 /// Removes rows that are older than the retention settings allow. Rows that are locked at the moment are left for the next
@@ -48,6 +51,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     let mut purged = Purged::default();
     in_batches(|| store::budgets::set_longest_life(db, now, BATCH)).await?;
     purged.budgets = in_batches(|| store::budgets::purge(db, now, BATCH)).await?;
+    purged.events = purge_events(services, now).await?;
     if let Some(before) = before(retention.challenges) {
         purged.challenges = in_batches(|| store::otp::purge(db, before, BATCH)).await?;
     }
@@ -63,6 +67,16 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
         purged.audit = drop_months(services, before, by).await?;
     }
     Ok(purged)
+}
+
+/// Removes events that were given up long ago. Where no events are sent any more, also those that would have been given up by now.
+async fn purge_events(services: &Services, now: DateTime<Utc>) -> Result<u64, Error> {
+    let db = &services.store;
+    let dead = in_batches(|| store::outbox::purge_dead(db, now - DEAD_KEPT_FOR, BATCH)).await?;
+    if services.events.is_some() {
+        return Ok(dead);
+    }
+    Ok(dead + in_batches(|| store::outbox::purge_old(db, now - RETRIED_FOR, BATCH)).await?)
 }
 
 /// Counts the messages that are about to be removed, and closes their days. What was counted must not depend on how long

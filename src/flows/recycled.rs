@@ -4,17 +4,19 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services};
+use super::{Error, Services, events};
 use crate::{
     domain::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Actor, Event},
+        events::{CreatedBy, EndReason, Fact},
         phone::PhoneNumber,
     },
     store::{
         self, Txn,
         accounts::{NewIds, OpenOptions, PhoneProof},
+        sessions::Ending,
     },
 };
 
@@ -45,6 +47,14 @@ pub(super) async fn open_account(
         found = store::accounts::open(txn, proof, options, now).await?;
     }
     let account = found.ok_or(Error::AccountChangedTwice)?;
+    if account.id == ids.account {
+        let by = match proof {
+            PhoneProof::Code(_) => CreatedBy::Code,
+            PhoneProof::Staff(..) => CreatedBy::Staff,
+        };
+        let created = Fact::UserCreated { by, role: account.role, phone: account.phone.as_ref() };
+        events::write_of(services, txn, account.id, &[created], now).await?;
+    }
     Ok(Opened { is_new: account.id == ids.account, account, unlinked })
 }
 
@@ -62,7 +72,9 @@ pub(super) async fn unlink(
     let Some(old) = store::owners::unlink_unused(txn, phone, used_after, now).await? else {
         return Ok(None);
     };
-    store::sessions::close_all(txn, old.id, None, now).await?;
+    let sessions = Ending::all(old.id);
+    events::close_sessions(services, txn, sessions, EndReason::PhoneLost, now).await?;
+    events::write_phone_changed(services, txn, old.id, (Some(phone), None), now).await?;
     store::messages::set_owner(txn, phone, old.id, used_after).await?;
     Ok(Some(old.id))
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Error, Services, blocks, budget,
+    Error, Services, blocks, budget, events,
     password::{hash, signed_in},
     run_to_completion, session, transaction,
 };
@@ -21,10 +21,11 @@ use crate::{
         audit::{Action, Event},
         budget::BudgetExceeded,
         credentials::{ClaimedPhone, Email, Password, PasswordHash, PersonName, Username},
+        events::{CreatedBy, Fact},
         second_factor::Rights,
     },
     store::{
-        self,
+        self, Txn,
         accounts::{Inserted, NewAccount, NewIds},
     },
 };
@@ -74,9 +75,7 @@ pub async fn register(
     let hash = hash(services, &new.password).await?;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        let inserted =
-            store::accounts::insert(&services.store, row(&services, &new, &hash, now), now).await?;
-        Ok(match inserted {
+        Ok(match insert_alone(&services, &new, &hash, now).await? {
             Inserted::Account(account) => {
                 services.audit.note(registered(account.id, from), now);
                 tracing::info!(user_id = %account.id, "registered");
@@ -87,6 +86,38 @@ pub async fn register(
         })
     })
     .await
+}
+
+/// Inserts an account. If there are events to write with it, in a transaction.
+async fn insert_alone(
+    services: &Services,
+    new: &Registration,
+    hash: &PasswordHash,
+    now: DateTime<Utc>,
+) -> Result<Inserted, Error> {
+    if services.events.is_none() {
+        return Ok(store::accounts::insert(&services.store, row(services, new, hash, now), now).await?);
+    }
+    transaction(|| async {
+        let txn = services.store.begin().await?;
+        let inserted = store::accounts::insert(&txn, row(services, new, hash, now), now).await?;
+        if let Inserted::Account(account) = &inserted {
+            write_created(services, &txn, account, now).await?;
+        }
+        txn.commit().await?;
+        Ok(inserted)
+    })
+    .await
+}
+
+async fn write_created(
+    services: &Services,
+    txn: &Txn,
+    account: &Account,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let created = Fact::UserCreated { by: CreatedBy::Password, role: account.role, phone: None };
+    events::write_of(services, txn, account.id, &[created], now).await
 }
 
 /// Creates an account and signs its owner in.
@@ -129,6 +160,7 @@ async fn insert_and_enter(
             return Ok(Registered::EmailTaken);
         }
     };
+    write_created(services, &txn, &account, now).await?;
     let rights = Rights::of_user();
     let tokens = session::open_by_password(services, &txn, &account, rights, client.clone(), now).await?;
     txn.commit().await?;

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
+    before_send::BotProof,
     blocks,
-    bot_check::{self, BotChallenge, Requirement},
+    bot_check::{self, BotChallenge, Proof, Requirement},
     budget::{self, CountedRequest},
     code::{self, SendRequest},
     destination, device,
@@ -110,10 +111,15 @@ pub(super) async fn request_code<Refusal>(
         asked_by,
         device: caller.device,
         is_known: has_account || caller.device.is_some(),
+        is_proved: caller.account.is_some() || caller.device.is_some(),
         is_review: caller.fixed.is_some(),
-        proof,
+        proof: proof.spend,
+        bot_proof: bot_proof(services, proof),
     };
-    let sending = code::send(services, &send, now).await?;
+    let Ok(sending) = code::send_or_challenge(services, &send, now).await? else {
+        let challenge = bot_check::new_challenge(services, phone, address, now);
+        return Ok(challenge.map_or(CodeRequested::BotCheckUnavailable, CodeRequested::Challenge));
+    };
     if let Some(challenge) = bot_check::challenge_if_spent(services, &sending, phone, address, now) {
         return Ok(CodeRequested::Challenge(challenge));
     }
@@ -125,16 +131,25 @@ fn refused_event(asked_by: AskedBy) -> Event {
     asked_by.event(Action::CodeRefused)
 }
 
-/// The bot check. A device that was signed in before needs none.
+/// What the hook before sending learns about the bot check.
+fn bot_proof(services: &Services, proof: Proof) -> BotProof {
+    match (proof.is_given, services.bot_check.is_on()) {
+        (true, _) => BotProof::Given,
+        (false, true) => BotProof::NotGiven,
+        (false, false) => BotProof::Impossible,
+    }
+}
+
+/// The bot check. A device that was signed in before needs none, unless the hook before sending has demanded one.
 async fn required_proof(
     services: &Arc<Services>,
     request: &CodeRequest,
     device: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Requirement, Error> {
-    if device.is_some() {
-        return Ok(Requirement::Passed(None));
-    }
     let response = request.challenge_response.as_ref();
+    if device.is_some() && (response.is_none() || services.before_send.is_none()) {
+        return Ok(Requirement::Passed(Proof::default()));
+    }
     bot_check::require(services, &request.counted, response, &request.phone, now).await
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     CodeSent, DeliveryPreferences, Error, SendError, SendOutcome, Services, UnreachableReason,
     asked_by::AskedBy,
+    before_send::BotProof,
     blocks,
     code::{self, SendRequest},
     destination, device, run_to_completion, transaction,
@@ -80,7 +81,8 @@ impl Resent {
                 "Nothing was sent: this server sends no messages to this country.".to_owned()
             }
             Self::NotServed(_) => {
-                "Nothing was sent: an admin or the settings block this number, or all that begin like it."
+                "Nothing was sent: an admin, the settings or the operator's check before sending block this \
+                 number, or all that begin like it."
                     .to_owned()
             }
             Self::Disabled => "Nothing was sent: the account is disabled. Activate it first.".to_owned(),
@@ -222,17 +224,22 @@ async fn send(
         preferences: &preferences,
         asked_by,
         device,
+        is_proved: device.is_some() || caller.account.is_some(),
         is_known: device.is_some() || (caller.account.is_some() && !services.hides_accounts),
         is_review: false,
         proof: None,
+        bot_proof: BotProof::Impossible,
     };
     Ok(match code::send(services, &request, now).await? {
-        SendOutcome::Sent(code) => {
-            Resent::Sent { code, channel: channel.unwrap_or_else(|| services.channels.usual()) }
-        }
+        SendOutcome::Sent(code) => Resent::Sent { channel: code.channel, code },
         SendOutcome::TooSoon { retry_after } => Resent::TooSoon { retry_after },
         SendOutcome::Refused(exceeded) if exceeded.budget.kind() == Kind::Lock => Resent::Locked(exceeded),
         SendOutcome::Refused(exceeded) => Resent::Limited(exceeded),
+        // Only our own refusals have no code of the provider.
+        SendOutcome::Failed(SendError::Unreachable {
+            reason: reason @ UnreachableReason::Blocked,
+            provider_code: None,
+        }) => Resent::NotServed(reason),
         SendOutcome::Failed(error) => Resent::Failed(error),
     })
 }

@@ -8,20 +8,21 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, run_to_completion, session, transaction};
+use super::{Error, Services, events, run_to_completion, session, transaction};
 use crate::{
     domain::{
         access::SignedIn,
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Actor, Event},
+        events::EndReason,
         roles::{AdminPermission, may_control_own},
         second_factor::{
             CLOSED_FOR, Closed, EnrolmentToken, Factor, FactorCode, FactorPolicy, FactorProof, FactorSecret,
             Judged, LINK_LIFE, LinkState, OWN_LINK_LIFE, RECOVERY_CODES, RecoveryCode, Rights, judge,
         },
     },
-    store::{self, Txn, second_factors::UsedFactor},
+    store::{self, Txn, second_factors::UsedFactor, sessions::Ending},
 };
 
 /// How often an attempt is claimed when the second step is reset at the same time.
@@ -301,7 +302,8 @@ async fn set_up(
     }
     let hashes = codes.iter().map(|code| keys.recovery_hash(id, code)).collect();
     store::second_factors::insert_recovery_codes(&txn, id, hashes).await?;
-    let ended = store::sessions::close_privileged(&txn, id, now).await?;
+    let (sessions, reason) = (Ending::Privileged(id), EndReason::SecondFactorChanged);
+    let ended = events::close_sessions(services, &txn, sessions, reason, now).await?;
     let event = Event::by_owner(Action::SecondFactorEnrolled, account.id).from(from);
     services.audit.write(&txn, event.with("ended", ended), now).await?;
     txn.commit().await?;
@@ -362,7 +364,8 @@ async fn remove(
     }
     let had_one = store::second_factors::purge(&txn, id).await?;
     store::second_factors::open_link(&txn, id, token, now + LINK_LIFE).await?;
-    let ended = store::sessions::close_privileged(&txn, id, now).await?;
+    let (sessions, reason) = (Ending::Privileged(id), EndReason::SecondFactorChanged);
+    let ended = events::close_sessions(services, &txn, sessions, reason, now).await?;
     let event = Event::new(Action::SecondFactorReset, permission.actor()).about(id).from(permission.from());
     services.audit.write(&txn, event.with("enrolled", had_one).with("ended", ended), now).await?;
     txn.commit().await?;

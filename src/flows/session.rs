@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Error, Services, blocks, run_to_completion};
+use super::{Error, Services, blocks, events, run_to_completion};
 use crate::{
     domain::{
         access::{
@@ -16,10 +16,15 @@ use crate::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Event},
+        events::{EndReason, Fact},
         phone::PhoneNumber,
         second_factor::Rights,
     },
-    store::{self, Txn, otp::Consumed},
+    store::{
+        self, Txn,
+        otp::Consumed,
+        sessions::{Ending, Exchange},
+    },
 };
 
 /// Opens a session for a user who signs in by code, and issues its first tokens. `_consumed` proves that this transaction
@@ -33,6 +38,35 @@ pub(super) async fn open_by_code(
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
     open(services, txn, account, (OpenedBy::Code, Rights::of_user()), client, now).await
+}
+
+/// A session for a user who signs in by code, before the account is known: it is in no database yet.
+pub(super) fn new_by_code(services: &Services, client: Client, now: DateTime<Utc>) -> Session {
+    new(services, Uuid::nil(), OpenedBy::Code, client, now).with_rights(Rights::of_user())
+}
+
+/// Issues the first tokens of such a session, once the database has it. `_consumed` proves that a right code was consumed with
+/// it.
+pub(super) fn tokens_by_code(
+    services: &Services,
+    _consumed: &Consumed,
+    session: Session,
+    account: &Account,
+    now: DateTime<Utc>,
+) -> Result<TokenPair, Error> {
+    let session = Session { account_id: account.id, ..session };
+    Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
+}
+
+fn new(
+    services: &Services,
+    account_id: Uuid,
+    opened_by: OpenedBy,
+    client: Client,
+    now: DateTime<Utc>,
+) -> Session {
+    let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
+    Session::open(ids, account_id, opened_by, client, services.tokens.policy(), now)
 }
 
 /// Opens a session for a user who signs in by password, and issues its first tokens. The caller compared the password with
@@ -56,6 +90,7 @@ pub(super) async fn open_by_password(
 /// # Errors
 /// [`Error::Blocked`] when `phone`, that of the account, is blocked: the transaction must be rolled back.
 pub(super) async fn insert(
+    services: &Services,
     txn: &Txn,
     session: &Session,
     phone: Option<&PhoneNumber>,
@@ -65,8 +100,10 @@ pub(super) async fn insert(
     if opened.is_blocked {
         return Err(Error::Blocked);
     }
+    events::write_of(services, txn, session.account_id, &[Fact::session_started(session)], now).await?;
     if opened.others >= MOST_SESSIONS {
-        let ended = store::sessions::close_oldest(txn, session, MOST_SESSIONS - 1, now).await?;
+        let oldest = Ending::Oldest { new: session, left: MOST_SESSIONS - 1 };
+        let ended = events::close_sessions(services, txn, oldest, EndReason::TooMany, now).await?;
         tracing::info!(user_id = %session.account_id, ended, "too many sessions: the oldest are ended");
     }
     Ok(())
@@ -81,10 +118,8 @@ async fn open(
     client: Client,
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
-    let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
-    let session = Session::open(ids, account, opened_by, client, services.tokens.policy(), now);
-    let session = session.with_rights(rights);
-    insert(txn, &session, account.phone.as_ref(), now).await?;
+    let session = new(services, account.id, opened_by, client, now).with_rights(rights);
+    insert(services, txn, &session, account.phone.as_ref(), now).await?;
     Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
 }
 
@@ -176,6 +211,9 @@ async fn rotate(
     now: DateTime<Utc>,
 ) -> Result<Refreshed, Error> {
     let (sid, user_id, presented) = (claims.sid, claims.user_id, claims.jti);
+    if let Some(tokens) = rotate_at_once(services, claims, now).await? {
+        return Ok(Refreshed::Tokens(tokens));
+    }
     // A request that loses the race below finds the winner's successor in the next round, so this ends.
     loop {
         let (session, account) = match find(services, sid, now).await? {
@@ -204,7 +242,8 @@ async fn rotate(
                 None => continue,
             },
             Rotation::Retired => {
-                store::sessions::close(&services.store, sid, now).await?;
+                let reason = EndReason::TokenReused;
+                events::close_sessions_alone(services, Ending::One(sid), reason, now).await?;
                 let event = Event::by_stranger(Action::RefreshReused).about(user_id);
                 services.audit.note(event.from(from).with("sid", sid), now);
                 services.metrics.refresh_reused();
@@ -215,6 +254,29 @@ async fn rotate(
         let tokens = services.tokens.issue(&session, &account, services.random.bits(), now)?;
         return Ok(Refreshed::Tokens(tokens));
     }
+}
+
+/// The usual case in one statement: the newest token of a session that is not near its longest life. `None` when it is another
+/// case; nothing has changed then.
+async fn rotate_at_once(
+    services: &Services,
+    claims: &Claims,
+    now: DateTime<Utc>,
+) -> Result<Option<TokenPair>, Error> {
+    let policy = services.tokens.policy();
+    let exchange = Exchange {
+        session: claims.sid,
+        account: claims.user_id,
+        presented: claims.jti,
+        successor: services.random.bits(),
+        expires_at: now + policy.refresh_life,
+        opened_after: now + policy.refresh_life - policy.session_max,
+    };
+    let Some((session, account)) = store::sessions::rotate(&services.store, exchange, now).await? else {
+        return Ok(None);
+    };
+    let session = session.limited(services.factor_policy);
+    Ok(Some(services.tokens.issue(&session, &account, services.random.bits(), now)?))
 }
 
 async fn advance(
@@ -239,7 +301,8 @@ pub async fn logout(services: &Arc<Services>, tokens: Vec<SecretString>) -> Resu
         let now = services.clock.now();
         for token in &tokens {
             if let Ok(claims) = services.tokens.read_any_age(token.expose_secret()) {
-                store::sessions::close(&services.store, claims.sid, now).await?;
+                let (session, reason) = (Ending::One(claims.sid), EndReason::LoggedOut);
+                events::close_sessions_alone(&services, session, reason, now).await?;
             }
         }
         Ok(())

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, run_to_completion, transaction};
+use super::{Error, Services, events, run_to_completion, transaction};
 use crate::{
     domain::{
         access::SignedIn,
         address::ClientAddress,
         audit::{Action, Actor, Event},
+        events::EndReason,
         roles::{EditPermission, Forbidden, may_control_own},
     },
-    store,
+    store::{self, sessions::Ending},
 };
 
 /// Ends one of the user's live sessions, which may be the current one. False when there is none with this id. [`Forbidden`] for
@@ -32,7 +33,8 @@ pub async fn end_one(
     let account_id = who.account().id;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        Ok(Ok(store::sessions::close_own(&services.store, account_id, id, now).await?))
+        let own = Ending::Own { account_id, id };
+        Ok(Ok(events::close_sessions_alone(&services, own, EndReason::LoggedOut, now).await? == 1))
     })
     .await
 }
@@ -79,7 +81,8 @@ async fn close_one(
     if !permission.over().contains(&account.role) {
         return Ok(SessionEnded::Forbidden);
     }
-    if !store::sessions::close_own(&txn, target, id, now).await? {
+    let own = Ending::Own { account_id: target, id };
+    if events::close_sessions(services, &txn, own, EndReason::Staff, now).await? == 0 {
         return Ok(SessionEnded::NotFound);
     }
     let event = Event::new(Action::SessionEnded, Actor::Staff(permission.by())).about(target).from(from);
@@ -119,7 +122,7 @@ pub async fn end_all(
 async fn close_all_with_devices(services: &Services, id: Uuid, now: DateTime<Utc>) -> Result<u64, Error> {
     let txn = services.store.begin().await?;
     store::owners::end_devices(&txn, id).await?;
-    let ended = store::sessions::close_all(&txn, id, None, now).await?;
+    let ended = events::close_sessions(services, &txn, Ending::all(id), EndReason::LoggedOut, now).await?;
     txn.commit().await?;
     Ok(ended)
 }
@@ -138,7 +141,10 @@ async fn end_all_but(
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         let ended = match except {
-            Some(_) => store::sessions::close_all(&services.store, account_id, except, now).await?,
+            Some(_) => {
+                let others = Ending::All { account_id, except };
+                events::close_sessions_alone(&services, others, EndReason::LoggedOut, now).await?
+            }
             None => transaction(|| close_all_with_devices(&services, account_id, now)).await?,
         };
         let event = Event::by_owner(Action::LoggedOutEverywhere, account_id).from(from);

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Services, code::NO_PROVIDER};
+use super::{Error, Services};
 use crate::{
-    domain::statistics::{Counted, Day, DayCounts, LONGEST_BACK, MessageCounts, due},
+    domain::{
+        delivery::NO_PROVIDER,
+        statistics::{Counted, Day, DayCounts, LONGEST_BACK, MessageCounts, due},
+    },
     store,
 };
 
@@ -24,6 +27,7 @@ const MOST_COUNTRIES: usize = 50_000;
 /// When the database does not answer: some days are counted, the others are the next time.
 pub async fn count_due(services: &Services) -> Result<usize, Error> {
     let (db, now) = (&services.store, services.clock.now());
+    services.receipts.settle().await;
     let days_back = chrono::Days::new(LONGEST_BACK + 1);
     let today = Day::at(now, services.zone).date;
     let since = today.checked_sub_days(days_back).unwrap_or(today);

@@ -1,17 +1,21 @@
 //! Changes of accounts: by staff, and of names and address by the users themselves.
 
+mod reunite;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, run_to_completion, second_factor, transaction};
+pub use self::reunite::{Reunited, reunite};
+use super::{Error, Services, events, run_to_completion, second_factor, transaction};
 use crate::{
     domain::{
         account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Actor, Event},
         credentials::{Email, Password, Username},
+        events::{CreatedBy, EndReason, Fact},
         roles::EditPermission,
         second_factor::EnrolmentToken,
         users::{Edit, User},
@@ -19,6 +23,7 @@ use crate::{
     store::{
         self, Txn,
         accounts::{Inserted, NewAccount, NewIds},
+        sessions::Ending,
         users::Updated,
     },
 };
@@ -66,7 +71,11 @@ async fn change_names(
     permission: EditPermission,
     edit: &Edit,
 ) -> Result<Changed, Error> {
-    let updated = store::users::update(&services.store, permission, edit, services.clock.now()).await?;
+    let updated = if services.events.is_some() {
+        transaction(|| update_alone(services, permission, edit)).await?
+    } else {
+        store::users::update(&services.store, permission, edit, services.clock.now()).await?
+    };
     let found = store::users::find(&services.store, permission.read_permission()).await?;
     Ok(match (updated, found) {
         (_, None) => Changed::NotFound,
@@ -74,6 +83,40 @@ async fn change_names(
         (Updated::Guarded, Some(_)) => Changed::Forbidden,
         (Updated::Done, Some(user)) => Changed::Done(Box::new(user)),
     })
+}
+
+/// Changes an account together with its event.
+async fn update_alone(
+    services: &Services,
+    permission: EditPermission,
+    edit: &Edit,
+) -> Result<Updated, Error> {
+    let now = services.clock.now();
+    let txn = services.store.begin().await?;
+    let updated = store::users::update(&txn, permission, edit, now).await?;
+    if updated == Updated::Done {
+        tell_edited(services, &txn, permission, edit, now).await?;
+        txn.commit().await?;
+    } else {
+        txn.rollback().await?;
+    }
+    Ok(updated)
+}
+
+/// Writes the event of a change of names or address.
+async fn tell_edited(
+    services: &Services,
+    txn: &Txn,
+    permission: EditPermission,
+    edit: &Edit,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let fields = edited_fields(edit);
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let updated = Fact::UserUpdated { fields: &fields };
+    events::write_of(services, txn, permission.target(), &[updated], now).await
 }
 
 /// Changes the names of another account: the audit entry is written in the same transaction.
@@ -99,6 +142,7 @@ async fn change_names_of_another(
         txn.rollback().await?;
         return Ok(Changed::NotFound);
     };
+    tell_edited(services, &txn, permission, edit, now).await?;
     services.audit.write_all(&txn, edited(permission, edit, from).into_iter().collect(), now).await?;
     txn.commit().await?;
     Ok(Changed::Done(Box::new(user)))
@@ -148,6 +192,7 @@ async fn edit_names_in_transaction(
     let txn = services.store.begin().await?;
     let updated = store::users::update(&txn, permission, edit, now).await?;
     if updated == Updated::Done {
+        tell_edited(services, &txn, permission, edit, now).await?;
         let is_own = permission.by() == permission.target();
         let events = edited(permission, edit, from).into_iter().filter(|_| !is_own).collect();
         services.audit.write_all(&txn, events, now).await?;
@@ -173,15 +218,38 @@ fn by_staff(action: Action, permission: EditPermission, from: ClientAddress) -> 
 
 /// The audit entry of a change of names or address. It holds the names of the fields, never their values.
 fn edited(permission: EditPermission, edit: &Edit, from: ClientAddress) -> Option<Event> {
+    let fields = edited_fields(edit);
+    (!fields.is_empty())
+        .then(|| by_staff(Action::AccountEdited, permission, from).with("fields", fields.as_slice()))
+}
+
+/// The names of the fields with names or the address that a change sets.
+fn edited_fields(edit: &Edit) -> Vec<&'static str> {
     let set = [
         ("first_name", edit.first_name.is_some()),
         ("last_name", edit.last_name.is_some()),
         ("email", edit.email.is_some()),
     ];
-    let fields: Vec<&'static str> =
-        set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect();
-    (!fields.is_empty())
-        .then(|| by_staff(Action::AccountEdited, permission, from).with("fields", fields.as_slice()))
+    set.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
+}
+
+/// Writes the events of a change of rights.
+async fn tell_rights(
+    services: &Services,
+    txn: &Txn,
+    edit: &Edit,
+    before: &Account,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let is_another_role = edit.role.is_some_and(|role| role != before.role);
+    let is_activated = edit.is_active == Some(true) && !before.is_active;
+    let mut fields = edited_fields(edit);
+    fields.extend(is_another_role.then_some("role"));
+    fields.extend(is_activated.then_some("is_active"));
+    let is_off = edit.is_active == Some(false) && before.is_active;
+    let updated = (!fields.is_empty()).then_some(Fact::UserUpdated { fields: &fields });
+    let facts: Vec<Fact<'_>> = updated.into_iter().chain(is_off.then_some(Fact::Deactivated)).collect();
+    events::write_of(services, txn, before.id, &facts, now).await
 }
 
 /// The audit entries of a change of rights, one for each change.
@@ -242,8 +310,10 @@ async fn change_rights(
     }
     let is_off = edit.is_active == Some(false);
     let is_another_role = edit.role.is_some_and(|role| role != before.role);
+    tell_rights(services, &txn, edit, &before, now).await?;
     let ended = if is_off || is_another_role {
-        store::sessions::close_all(&txn, permission.target(), None, now).await?
+        let sessions = Ending::all(permission.target());
+        events::close_sessions(services, &txn, sessions, EndReason::RightsChanged, now).await?
     } else {
         0
     };
@@ -257,114 +327,6 @@ async fn change_rights(
         (permission.by(), permission.target(), user.account.role.as_str(), user.account.is_active);
     tracing::info!(%by, %user_id, role, is_active, ended, "the rights of an account were set");
     Ok(Changed::Done(Box::new(user)))
-}
-
-/// The outcome of giving an account its phone back.
-#[derive(Debug)]
-pub enum Reunited {
-    /// The account has the phone. It may have had it before.
-    Done(Box<User>),
-    /// There is no such account.
-    NotFound,
-    /// The caller may not change this account, or the one that has the phone now.
-    Forbidden,
-    /// The account lost no phone.
-    NothingLost,
-    /// Another account has the phone, and it is older than the loss: it got the phone in another way.
-    Taken,
-}
-
-/// Gives an account back the phone that it lost because it was not used for too long. The account that was created with the
-/// phone since then loses the phone and is deactivated, and its sessions end.
-///
-/// # Errors
-/// When the database does not answer: nothing is changed.
-pub async fn reunite(
-    services: &Arc<Services>,
-    permission: EditPermission,
-    from: ClientAddress,
-) -> Result<Reunited, Error> {
-    run_to_completion(services, move |services| async move {
-        transaction(|| return_phone(&services, permission, from)).await
-    })
-    .await
-}
-
-async fn return_phone(
-    services: &Services,
-    permission: EditPermission,
-    from: ClientAddress,
-) -> Result<Reunited, Error> {
-    let now = services.clock.now();
-    // Dropping the transaction rolls it back.
-    let txn = services.store.begin().await?;
-    let claimed = store::owners::claim_with_successor(&txn, permission.target()).await?;
-    let (mut old, mut others): (Vec<Account>, Vec<Account>) =
-        claimed.into_iter().partition(|account| account.id == permission.target());
-    let Some(old) = old.pop() else {
-        return Ok(Reunited::NotFound);
-    };
-    if !permission.over().contains(&old.role) {
-        return Ok(Reunited::Forbidden);
-    }
-    let (None, Some(phone), Some(unlinked_at)) = (&old.phone, &old.former_phone, old.unlinked_at) else {
-        return Ok(match store::users::find(&txn, permission.read_permission()).await? {
-            Some(user) if user.account.phone.is_some() => Reunited::Done(Box::new(user)),
-            Some(_) => Reunited::NothingLost,
-            None => Reunited::NotFound,
-        });
-    };
-    let holder = others.pop();
-    let mut events = Vec::new();
-    if let Some(holder) = &holder {
-        match may_lose(permission, holder, unlinked_at) {
-            Ok(()) => events.push(take_phone(&txn, permission, holder, from, now).await?),
-            Err(refused) => return Ok(refused),
-        }
-    }
-    if !store::owners::set_reunited(&txn, old.id, now).await? {
-        return Ok(Reunited::Taken);
-    }
-    let Some(user) = store::users::find(&txn, permission.read_permission()).await? else {
-        return Ok(Reunited::NotFound);
-    };
-    let event = by_staff(Action::AccountReunited, permission, from).phone(phone);
-    events.push(event.with_known("from_user_id", holder.as_ref().map(|holder| holder.id)));
-    services.audit.write_all(&txn, events, now).await?;
-    txn.commit().await?;
-    tracing::info!(by = %permission.by(), user_id = %old.id, %phone, "an account has its number back");
-    Ok(Reunited::Done(Box::new(user)))
-}
-
-/// Whether the account that has the phone now may lose it to the one that had it before.
-fn may_lose(
-    permission: EditPermission,
-    holder: &Account,
-    unlinked_at: DateTime<Utc>,
-) -> Result<(), Reunited> {
-    if holder.created_at < unlinked_at {
-        Err(Reunited::Taken)
-    } else if holder.id == permission.by() || holder.role != Role::User {
-        // Staff do not change their own account this way, and staff accounts are never changed as a side effect.
-        Err(Reunited::Forbidden)
-    } else {
-        Ok(())
-    }
-}
-
-/// Takes the phone from the account that has it now, and deactivates that account.
-async fn take_phone(
-    txn: &Txn,
-    permission: EditPermission,
-    holder: &Account,
-    from: ClientAddress,
-    now: DateTime<Utc>,
-) -> Result<Event, Error> {
-    store::owners::unlink_one(txn, holder.id, now).await?;
-    let ended = store::sessions::close_all(txn, holder.id, None, now).await?;
-    let event =
-        Event::new(Action::AccountDeactivated, Actor::Staff(permission.by())).about(holder.id).from(from);
-    Ok(Event { phone: holder.phone.clone(), ..event }.with("ended", ended))
 }
 
 /// The outcome of creating an admin.
@@ -422,6 +384,8 @@ pub async fn create_admin(
             return Ok(AdminMade::EmailTaken);
         }
     };
+    let created = Fact::UserCreated { by: CreatedBy::Command, role: Role::Admin, phone: None };
+    events::write_of(services, &txn, id, &[created], now).await?;
     let event = Event::new(Action::Registered, Actor::Command).about(id);
     let event = event.with("by", "password").with("role", Role::Admin.as_str());
     services.audit.write(&txn, event, now).await?;

@@ -1,16 +1,23 @@
 //! `verify-otp` and `verify-login`: signing in with a code.
+//!
+//! The usual sign-in is one statement, where the database can do that (`verify/at_once.rs`). Everything else is decided step
+//! by step in a transaction, here.
+
+mod at_once;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
+use self::at_once::{ToAnyAccount, ToExistingAccount};
 pub use super::guess::CodeRefused;
 use super::{
     Error, Services,
     budget::GuessOutcome,
     device::{self, Caller},
-    guess::{Guesser, redeem},
+    events::{self, LeadConvertedBy},
+    guess::{Guesser, redeem_at_once},
     recycled::{self, Opened},
     run_to_completion, session,
 };
@@ -96,11 +103,10 @@ pub async fn sign_up(
 ) -> Result<SignedUp, Error> {
     run_to_completion(services, |services| async move {
         let sign_in = SignIn::prepare(&services, &phone, &requester, client).await?;
+        let work = (&ToAnyAccount(&sign_in), |txn, consumed| sign_in.to_any_account(txn, consumed));
         let redeemed =
-            redeem(&services, sign_in.key, &code, sign_in.guesser(), sign_in.now, |txn, consumed| {
-                sign_in.to_any_account(txn, consumed)
-            });
-        Ok(redeemed.await?.unwrap_or_else(|refused| SignedUp::Refused(refused.into())))
+            redeem_at_once(&services, sign_in.key, &code, sign_in.guesser(), sign_in.now, work).await?;
+        Ok(redeemed.unwrap_or_else(|refused| SignedUp::Refused(refused.into())))
     })
     .await
 }
@@ -118,11 +124,10 @@ pub async fn log_in(
 ) -> Result<LoggedIn, Error> {
     run_to_completion(services, |services| async move {
         let sign_in = SignIn::prepare(&services, &phone, &requester, client).await?;
+        let work = (&ToExistingAccount(&sign_in), |txn, consumed| sign_in.to_existing_account(txn, consumed));
         let redeemed =
-            redeem(&services, sign_in.key, &code, sign_in.guesser(), sign_in.now, |txn, consumed| {
-                sign_in.to_existing_account(txn, consumed)
-            });
-        Ok(redeemed.await?.unwrap_or_else(|refused| LoggedIn::Refused(refused.into())))
+            redeem_at_once(&services, sign_in.key, &code, sign_in.guesser(), sign_in.now, work).await?;
+        Ok(redeemed.unwrap_or_else(|refused| LoggedIn::Refused(refused.into())))
     })
     .await
 }
@@ -194,9 +199,7 @@ impl<'a> SignIn<'a> {
         let Some(account) = store::owners::claim_by_phone(&txn, &consumed, caller.used_after, now).await?
         else {
             txn.rollback().await?;
-            let event = Event::by_stranger(Action::SignInRefused).phone(self.key.phone).from(self.address);
-            self.services.audit.note(event.with("by", "code").with("reason", "no_account"), now);
-            return Ok((LoggedIn::NoAccount, GuessOutcome::RefundAndKeep));
+            return Ok((self.no_account(), GuessOutcome::RefundAndKeep));
         };
         // The account was created in another way in the meantime.
         if caller.fixed.is_some() && !review::may_open(&account) {
@@ -208,6 +211,12 @@ impl<'a> SignIn<'a> {
             Ok(signed_in) => (LoggedIn::In(signed_in), self.used(false)),
             Err(refused) => (LoggedIn::Refused(refused), GuessOutcome::Refund),
         })
+    }
+
+    fn no_account(&self) -> LoggedIn {
+        let event = Event::by_stranger(Action::SignInRefused).phone(self.key.phone).from(self.address);
+        self.services.audit.note(event.with("by", "code").with("reason", "no_account"), self.now);
+        LoggedIn::NoAccount
     }
 
     /// Whether the message was charged as one to a known phone. A fixed code had no message, so it says nothing about
@@ -226,15 +235,12 @@ impl<'a> SignIn<'a> {
         consumed: &Consumed,
         account: Account,
     ) -> Result<Result<SignedIn, Refused>, Error> {
-        let Self { services, caller, now, .. } = self;
-        let event = |action| {
-            let event = Event::new(action, Actor::Person(Some(account.id))).about(account.id);
-            event.phone(self.key.phone).from(self.address)
-        };
-        store::leads::set_converted(&txn, self.key.phone, *now).await?;
+        let Self { services, now, .. } = self;
+        let of = (self.key.phone, account.id);
+        events::convert_lead(services, &txn, of, LeadConvertedBy::Code, *now).await?;
         if !account.is_active {
             txn.commit().await?;
-            let event = event(Action::SignInRefused).with("by", "code");
+            let event = self.event(Action::SignInRefused, &account).with("by", "code");
             services.audit.note(event.with("reason", "account_disabled"), *now);
             return Ok(Err(Refused::Disabled));
         }
@@ -242,19 +248,31 @@ impl<'a> SignIn<'a> {
         // A block that was made since the code was judged rolls everything back.
         let tokens = session::open_by_code(services, &txn, consumed, &account, client, *now).await?;
         txn.commit().await?;
+        Ok(Ok(self.signed_in(account, tokens)))
+    }
+
+    /// What follows a sign-in that was committed.
+    fn signed_in(&self, account: Account, tokens: TokenPair) -> SignedIn {
+        let Self { services, caller, now, .. } = self;
         services.metrics.sign_in("code");
-        let signed_in = match caller.fixed {
-            Some(_) => event(Action::ReviewSignIn).with("sid", tokens.sid),
-            None => event(Action::SignedIn)
+        let event = match caller.fixed {
+            Some(_) => self.event(Action::ReviewSignIn, &account).with("sid", tokens.sid),
+            None => self
+                .event(Action::SignedIn, &account)
                 .with("by", "code")
                 .with("sid", tokens.sid)
                 .with_known("device", caller.device.map(|_| true)),
         };
-        services.audit.note(signed_in, *now);
+        services.audit.note(event, *now);
         // A device that shows its token keeps its id, and so its budgets.
         let id = caller.device.unwrap_or_else(|| services.random.bits());
         let device = Device { id, account: account.id, epoch: account.device_epoch };
         let device_token = services.devices.issue(&device, *now);
-        Ok(Ok(SignedIn { tokens, account: Box::new(account), device_token }))
+        SignedIn { tokens, account: Box::new(account), device_token }
+    }
+
+    fn event(&self, action: Action, account: &Account) -> Event {
+        let event = Event::new(action, Actor::Person(Some(account.id))).about(account.id);
+        event.phone(self.key.phone).from(self.address)
     }
 }

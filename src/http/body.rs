@@ -18,7 +18,7 @@ use super::{
     json::{JSON, Json},
 };
 
-/// The content type of Twilio's reports.
+/// The content type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The largest body that is read, in bytes.
@@ -73,16 +73,11 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for MaybeJson<T> {
     }
 }
 
-/// A form, as unparsed bytes: a signature covers all fields, including those that this server does not know. `T`
-/// describes the fields that it knows.
+/// A JSON body whose error is kept, for a handler that looks at the body before it has checked the session of a token.
 #[derive(Debug)]
-pub struct Form<T> {
-    /// The body as it was sent.
-    pub bytes: Vec<u8>,
-    fields: PhantomData<T>,
-}
+pub struct Deferred<T>(pub Result<T>);
 
-impl<'a, T: Type> ApiExtractor<'a> for Form<T> {
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Deferred<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
@@ -93,7 +88,72 @@ impl<'a, T: Type> ApiExtractor<'a> for Form<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(request_meta::<T>(FORM, true))
+        Some(request_meta::<T>(JSON, true))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        param_opts: ExtractParamOptions<Self::ParamType>,
+    ) -> Result<Self> {
+        let json = <Json<T> as ApiExtractor>::from_request(request, body, param_opts).await;
+        Ok(Self(json.map(|Json(value)| value)))
+    }
+}
+
+/// A body as unparsed bytes: a signature covers all of it, including fields that this server does not know. `T` describes
+/// the fields that it knows, `M` the media types of the OpenAPI document.
+#[derive(Debug)]
+pub struct Raw<T, M> {
+    /// The body as it was sent.
+    pub bytes: Vec<u8>,
+    fields: PhantomData<(T, M)>,
+}
+
+/// The media types of a raw body.
+pub trait MediaTypes: Send {
+    /// The media types.
+    const NAMES: &'static [&'static str];
+}
+
+/// A form.
+#[derive(Debug)]
+pub struct AsForm;
+
+/// JSON.
+#[derive(Debug)]
+pub struct AsJson;
+
+/// Either of the two.
+#[derive(Debug)]
+pub struct AsFormOrJson;
+
+impl MediaTypes for AsForm {
+    const NAMES: &'static [&'static str] = &[FORM];
+}
+
+impl MediaTypes for AsJson {
+    const NAMES: &'static [&'static str] = &[JSON];
+}
+
+impl MediaTypes for AsFormOrJson {
+    const NAMES: &'static [&'static str] = &[FORM, JSON];
+}
+
+impl<'a, T: Type, M: MediaTypes> ApiExtractor<'a> for Raw<T, M> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content =
+            M::NAMES.iter().map(|name| MetaMediaType { content_type: name, schema: T::schema_ref() });
+        Some(MetaRequest { description: None, content: content.collect(), required: true })
     }
 
     async fn from_request(

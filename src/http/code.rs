@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::phone::PhoneNumber,
     flows::{
-        CodeRequest, CodeSent, SendError, SendOutcome, Services,
+        CodeRequest, CodeSent, DEFAULT_RETRY_AFTER, SendError, SendOutcome, Services,
         bot_check::BotChallenge,
         budget::CountedRequest,
         login::{self, Login},
@@ -33,9 +33,6 @@ struct CodeFields<'a, P> {
     device_token: &'a Field<fields::DeviceToken>,
     challenge_response: &'a Field<fields::ChallengeResponse>,
 }
-
-/// The seconds until a retry, if the SMS provider does not say.
-const SMS_RETRY_AFTER: i64 = 5;
 
 /// The operations of this module.
 pub struct CodeApi {
@@ -370,8 +367,8 @@ pub fn not_sent(error: &SendError) -> NotSent {
         }
         SendError::Rejected { .. } => NotSent::Rejected(ErrorResponse::from_code(ErrorCode::SmsRejected)),
         SendError::Unavailable { retry_after, .. } => {
-            let seconds =
-                retry_after.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(SMS_RETRY_AFTER);
+            let seconds = retry_after.and_then(|seconds| i64::try_from(seconds).ok());
+            let seconds = seconds.unwrap_or(i64::from(DEFAULT_RETRY_AFTER));
             NotSent::Unavailable(ErrorResponse::from_code(ErrorCode::SmsUnavailable).retry_after(seconds))
         }
     }
@@ -386,7 +383,7 @@ fn challenge_required(challenge: BotChallenge) -> ErrorResponse {
 
 /// 503: a bot check is required, and its provider does not answer. No message is sent.
 fn bot_check_unavailable() -> ErrorResponse {
-    ErrorResponse::from_code(ErrorCode::SmsUnavailable).retry_after(SMS_RETRY_AFTER)
+    ErrorResponse::from_code(ErrorCode::SmsUnavailable).retry_after(i64::from(DEFAULT_RETRY_AFTER))
 }
 
 /// 429 `otp_cooldown`.

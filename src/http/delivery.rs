@@ -1,15 +1,13 @@
-//! The delivery of messages: the status for apps, and the reports of the provider.
+//! The delivery of messages: the status for apps.
 
 use std::sync::Arc;
 
-use poem::{Request, Result};
+use poem::Result;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, types::Example};
 use uuid::Uuid;
 
 use super::{
     Tag,
-    body::Form,
-    edge::OriginalUri,
     envelope::{ErrorCode, ErrorResponse, UnreachableReason},
     error::RequestError,
     json::Json,
@@ -17,15 +15,8 @@ use super::{
 };
 use crate::{
     domain::delivery::{self, DeliveryStatus},
-    flows::{
-        Services,
-        delivery::{Reported, take},
-    },
-    store,
+    flows::{Services, delivery::find},
 };
-
-/// The header with the signature of a Twilio report.
-const SIGNATURE: &str = "x-twilio-signature";
 
 const NO_DELIVERY: &str = "There is no such delivery, or it is too old";
 
@@ -123,43 +114,6 @@ impl Example for DeliveryAnswer {
     }
 }
 
-/// A delivery report from Twilio: the fields that are used. All fields are part of the signature.
-#[derive(Debug, Object)]
-#[oai(example, rename_all = "PascalCase")]
-pub struct TwilioReport {
-    /// The message: `SM` or `MM` and 32 hex digits.
-    #[oai(skip_serializing_if_is_none)]
-    message_sid: Option<String>,
-    /// The status of the message: `queued`, `sent`, `delivered`, `undelivered`, `failed` and others.
-    #[oai(skip_serializing_if_is_none)]
-    message_status: Option<String>,
-    /// The call: `CA` and 32 hex digits.
-    #[oai(skip_serializing_if_is_none)]
-    call_sid: Option<String>,
-    /// How far the call got: `ringing`, `completed`, `busy`, `no-answer`, `failed` and others.
-    #[oai(skip_serializing_if_is_none)]
-    call_status: Option<String>,
-    /// The error code: <https://www.twilio.com/docs/api/errors>.
-    #[oai(skip_serializing_if_is_none)]
-    error_code: Option<String>,
-    /// The recipient.
-    #[oai(skip_serializing_if_is_none)]
-    to: Option<String>,
-}
-
-impl Example for TwilioReport {
-    fn example() -> Self {
-        Self {
-            message_sid: Some("SM0123456789abcdef0123456789abcdef".to_owned()),
-            message_status: Some("undelivered".to_owned()),
-            call_sid: None,
-            call_status: None,
-            error_code: Some("30006".to_owned()),
-            to: Some("+916205829376".to_owned()),
-        }
-    }
-}
-
 /// The responses of `deliveries`.
 #[derive(ApiResponse)]
 pub enum DeliveryResponse {
@@ -169,18 +123,6 @@ pub enum DeliveryResponse {
     /// `not_found`: there is no such delivery, or it was purged.
     #[oai(status = 404)]
     Unknown(ErrorResponse),
-}
-
-/// The responses to a delivery report.
-#[derive(ApiResponse)]
-pub enum ReportResponse {
-    /// Accepted. A report without anything new changes nothing.
-    #[oai(status = 204)]
-    Taken,
-    /// `forbidden`: the `X-Twilio-Signature` is not valid, or the server has no `PUBLIC_BASE_URL` and
-    /// `TWILIO_AUTH_TOKEN` to verify it.
-    #[oai(status = 403)]
-    Forged(ErrorResponse),
 }
 
 #[OpenApi]
@@ -204,28 +146,7 @@ impl DeliveryApi {
         let Ok(id) = delivery_id.0.parse::<Uuid>() else {
             return Ok(unknown());
         };
-        let found =
-            store::messages::find_by_delivery(&self.services.store, id).await.map_err(RequestError::from)?;
+        let found = find(&self.services, id).await.map_err(RequestError::from)?;
         Ok(found.map_or_else(unknown, |delivery| DeliveryResponse::Known(Json(delivery.into()))))
-    }
-
-    /// Receive a delivery report from Twilio
-    ///
-    /// The `StatusCallback` of every message. Reports may arrive in any order, and more than once.
-    #[oai(
-        path = "/api/twilio/status",
-        method = "post",
-        operation_id = "reportDelivery",
-        tag = "Tag::Service"
-    )]
-    async fn report(&self, request: &Request, form: Form<TwilioReport>) -> Result<ReportResponse> {
-        let signature = request.headers().get(SIGNATURE).and_then(|value| value.to_str().ok());
-        let uri = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
-        let target = uri.path_and_query().map_or("", |target| target.as_str());
-        let reported = take(&self.services, target, signature.unwrap_or_default(), &form.bytes);
-        Ok(match reported.await.map_err(RequestError::from)? {
-            Reported::Taken => ReportResponse::Taken,
-            Reported::Forged => ReportResponse::Forged(ErrorResponse::from_code(ErrorCode::Forbidden)),
-        })
     }
 }

@@ -20,6 +20,7 @@ mod code;
 mod confirm;
 mod dashboard;
 mod delivery;
+mod delivery_reports;
 mod dev_inbox;
 mod docs;
 mod edge;
@@ -81,7 +82,7 @@ pub enum Tag {
 
 type Apis = (
     code::CodeApi,
-    delivery::DeliveryApi,
+    (delivery::DeliveryApi, delivery_reports::ReportsApi),
     verify::VerifyApi,
     profile::ProfileApi,
     session::SessionApi,
@@ -101,7 +102,10 @@ type Apis = (
 fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
     let apis = (
         code::CodeApi { services: Arc::clone(services) },
-        delivery::DeliveryApi { services: Arc::clone(services) },
+        (
+            delivery::DeliveryApi { services: Arc::clone(services) },
+            delivery_reports::ReportsApi { services: Arc::clone(services) },
+        ),
         verify::VerifyApi { services: Arc::clone(services) },
         profile::ProfileApi { services: Arc::clone(services) },
         session::SessionApi { services: Arc::clone(services) },

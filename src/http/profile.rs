@@ -11,11 +11,12 @@ use poem_openapi::{ApiResponse, OpenApi};
 
 use super::{
     Tag,
+    body::Deferred,
     envelope::{ErrorResponse, Success},
     error::RequestError,
     fields::{self, Describe, ErrorMessages, Field, FieldErrors, optional},
     json::Json,
-    security::Gate,
+    security::{Gate, Token, enter},
 };
 use crate::{
     domain::{
@@ -23,6 +24,7 @@ use crate::{
         account::{Account, Changes},
         credentials::ClaimedPhone,
         interests::Interest,
+        phone::PhoneNumber,
         profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
     },
     flows::{Services, interests, profile, session::TokenRefused},
@@ -85,48 +87,32 @@ impl ProfileApi {
     #[oai(path = "/api/auth/complete-profile", method = "post", operation_id = "completeProfile")]
     async fn complete_profile(
         &self,
-        gate: Gate,
-        body: Json<CompleteProfileRequest>,
+        token: Token,
+        body: Deferred<CompleteProfileRequest>,
     ) -> Result<CompleteProfileResponse> {
         let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
+        // Usually one statement checks the session and writes.
+        if let Ok(body) = &body.0 {
+            let mut errors = FieldErrors::default();
+            let phone = errors.check("phone_number", self.given_phone(&body.phone_number)).flatten();
+            let changes = self.whole_profile(body, &interests, &mut errors);
+            if errors.is_empty() {
+                let completed = profile::complete(&self.services, &token.0, phone, changes).await;
+                if let Some(account) = completed.map_err(RequestError::from)? {
+                    return Ok(CompleteProfileResponse::completed(account));
+                }
+            }
+        }
+        let signed_in = enter(&self.services, &token.0).await?;
+        let body = body.0?;
         let mut errors = FieldErrors::default();
-        let body = &body.0;
-        errors.check("phone_number", self.own_phone(&body.phone_number, &gate.0));
-        let name = errors.check("name", self.name(&body.name));
-        let birth_date = errors.check("birth_date", self.birth_date(&body.birth_date));
-        let gender = errors.check("gender", gender(&body.gender));
-        let chosen = errors.check("event_interests", interest_ids(&body.event_interests, &interests));
-        let pictures = errors.check("profile_pictures", self.pictures(&body.profile_pictures));
-        let bio = errors.check("bio", bio(&body.bio));
-        let location = errors.check("location", location(&body.location));
+        errors.check("phone_number", self.own_phone(&body.phone_number, &signed_in));
+        let changes = self.whole_profile(&body, &interests, &mut errors);
         if !errors.is_empty() {
             return Ok(CompleteProfileResponse::Invalid(errors.into_error_response()));
         }
-        let interests_count = chosen.as_ref().map_or(0, |ids| ids.as_slice().len());
-        let pictures_count = pictures.as_ref().map_or(0, |urls| urls.as_slice().len());
-        let changes = Changes {
-            name,
-            birth_date,
-            gender,
-            bio,
-            location,
-            event_interests: chosen,
-            profile_pictures: pictures,
-            claimed_phone: None,
-        };
-        let account = self.write(gate.0, changes).await?;
-        Ok(CompleteProfileResponse::Completed(Success::new(
-            "Profile completed successfully",
-            CompletedProfileData {
-                user_id: account.id.to_string(),
-                profile_id: account.profile.id.to_string(),
-                name: account.profile.name.unwrap_or_default(),
-                phone_number: account.phone.map(|phone| phone.full().to_owned()),
-                gender: account.profile.gender.map_or("", Gender::as_str).to_owned(),
-                event_interests_count: interests_count,
-                profile_pictures_count: pictures_count,
-            },
-        )))
+        let account = self.write(signed_in, changes).await?;
+        Ok(CompleteProfileResponse::completed(account))
     }
 
     /// List the event interests
@@ -191,7 +177,44 @@ impl ProfileApi {
     }
 }
 
+impl CompleteProfileResponse {
+    fn completed(account: Account) -> Self {
+        let profile = account.profile;
+        Self::Completed(Success::new(
+            "Profile completed successfully",
+            CompletedProfileData {
+                user_id: account.id.to_string(),
+                profile_id: profile.id.to_string(),
+                name: profile.name.unwrap_or_default(),
+                phone_number: account.phone.map(|phone| phone.full().to_owned()),
+                gender: profile.gender.map_or("", Gender::as_str).to_owned(),
+                event_interests_count: profile.event_interests.len(),
+                profile_pictures_count: profile.profile_pictures.len(),
+            },
+        ))
+    }
+}
+
 impl ProfileApi {
+    /// The changes of a whole profile. Whatever is wrong is among the errors.
+    fn whole_profile(
+        &self,
+        body: &CompleteProfileRequest,
+        interests: &[Interest],
+        errors: &mut FieldErrors,
+    ) -> Changes {
+        Changes {
+            name: errors.check("name", self.name(&body.name)),
+            birth_date: errors.check("birth_date", self.birth_date(&body.birth_date)),
+            gender: errors.check("gender", gender(&body.gender)),
+            event_interests: errors.check("event_interests", interest_ids(&body.event_interests, interests)),
+            profile_pictures: errors.check("profile_pictures", self.pictures(&body.profile_pictures)),
+            bio: errors.check("bio", bio(&body.bio)),
+            location: errors.check("location", location(&body.location)),
+            claimed_phone: None,
+        }
+    }
+
     async fn write(&self, signed_in: SignedIn, changes: Changes) -> Result<Account> {
         let written =
             profile::change(&self.services, signed_in, changes).await.map_err(RequestError::from)?;
@@ -207,13 +230,16 @@ impl ProfileApi {
 
     /// `phone_number` must be the phone of the account: it only changes by verification.
     fn own_phone(&self, field: &Field<fields::OwnPhone>, signed_in: &SignedIn) -> Result<(), ErrorMessages> {
-        let Some(field) = field.given() else { return Ok(()) };
-        let phone = fields::phone(field, self.services.region)?;
-        if signed_in.account().phone.as_ref() == Some(&phone) {
+        let phone = self.given_phone(field)?;
+        if phone.is_none() || phone == signed_in.account().phone {
             Ok(())
         } else {
             Err(vec!["Phone number must be the one that you signed in with".to_owned()])
         }
+    }
+
+    fn given_phone(&self, field: &Field<fields::OwnPhone>) -> Result<Option<PhoneNumber>, ErrorMessages> {
+        field.given().map(|field| fields::phone(field, self.services.region)).transpose()
     }
 
     fn name(&self, field: &Field<impl Describe>) -> Result<Name, ErrorMessages> {

@@ -1,5 +1,7 @@
 //! The gate: the access token of a request, as a poem-openapi security scheme. It is the first argument of every handler
 //! that needs it, so that a caller without a token learns nothing about errors in the body.
+//!
+//! [`Gate`] also checks the session. [`Token`] is for a handler whose statement does that.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use super::{
     error::RequestError,
 };
 use crate::{
-    domain::access::SignedIn,
+    domain::access::{AccessToken, SignedIn},
     flows::{Services, gate},
 };
 
@@ -29,11 +31,32 @@ const TOO_FEW_RIGHTS: &str =
 pub struct Gate(pub SignedIn);
 
 async fn check(request: &Request, bearer: Bearer) -> Result<SignedIn> {
-    let services = request
-        .data::<Arc<Services>>()
-        .ok_or_else(|| RequestError::Internal("the request has no services".to_owned()))?;
-    match gate::enter(services, &bearer.token).await.map_err(RequestError::from)? {
-        Ok(signed_in) => Ok(signed_in),
-        Err(refused) => Err(RequestError::Token(refused).into()),
-    }
+    let services = services(request)?;
+    let token = gate::read(services, &bearer.token).map_err(RequestError::Token)?;
+    enter(services, &token).await
+}
+
+/// The access token of `verify-otp`, `verify-login` or `refresh`.
+// Its session was not checked. The comment above is the document's.
+#[derive(SecurityScheme)]
+#[oai(rename = "Bearer", ty = "bearer", bearer_format = "JWT", checker = "check_token")]
+pub struct Token(pub AccessToken);
+
+#[expect(clippy::unused_async, reason = "poem-openapi wants every checker to be async")]
+async fn check_token(request: &Request, bearer: Bearer) -> Result<AccessToken> {
+    Ok(gate::read(services(request)?, &bearer.token).map_err(RequestError::Token)?)
+}
+
+/// Checks the session of a token.
+///
+/// # Errors
+/// The response to a session that has ended, and to a database that does not answer.
+pub async fn enter(services: &Services, token: &AccessToken) -> Result<SignedIn> {
+    let entered = gate::enter(services, token).await.map_err(RequestError::from)?;
+    Ok(entered.map_err(RequestError::Token)?)
+}
+
+fn services(request: &Request) -> Result<&Arc<Services>, RequestError> {
+    let services = request.data::<Arc<Services>>();
+    services.ok_or_else(|| RequestError::Internal("the request has no services".to_owned()))
 }

@@ -6,6 +6,8 @@
 //! To add a metric: a field here, its registration in [`Metrics::default`], a method, and its row in
 //! `docs/METRICS.md`, which a test compares with what is registered.
 
+mod labels;
+
 use std::{
     fmt,
     sync::{
@@ -15,9 +17,14 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
+};
+
+use self::labels::{
+    BudgetLabel, ChallengeLabels, HookLabels, HowLabel, MessageLabels, NextLabels, OutcomeLabel, PlaceLabels,
+    RegionLabel, RequestLabels, RouteLabel, ScopeLabel, StateLabel,
 };
 
 /// The content type: `OpenMetrics` 1.0, which Prometheus reads since version 2.5.
@@ -29,55 +36,6 @@ const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 /// The methods that get a label of their own; clients can invent any number of others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: String,
-    method: &'static str,
-    status: u16,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabel {
-    route: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MessageLabels {
-    channel: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HowLabel {
-    how: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BudgetLabel {
-    budget: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RegionLabel {
-    region: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ScopeLabel {
-    scope: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ChallengeLabels {
-    provider: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
 
 type Histograms = Family<RouteLabel, Histogram, fn() -> Histogram>;
 
@@ -95,6 +53,8 @@ struct Inner {
     connections_cut: Counter,
     connections_limit: Gauge,
     messages: Family<MessageLabels, Counter>,
+    next_providers: Family<NextLabels, Counter>,
+    provider_places: Family<PlaceLabels, Gauge<i64, AtomicI64>>,
     wrong_codes: Counter,
     sign_ins: Family<HowLabel, Counter>,
     budget_refusals: Family<BudgetLabel, Counter>,
@@ -105,7 +65,12 @@ struct Inner {
     cap_used: Family<ScopeLabel, Gauge<f64, AtomicU64>>,
     audit_queued: Gauge<i64, AtomicI64>,
     audit_lost: Counter,
+    receipts_queued: Gauge<i64, AtomicI64>,
     challenges: Family<ChallengeLabels, Counter>,
+    hooks: Family<HookLabels, Counter>,
+    events: Family<OutcomeLabel, Counter>,
+    events_kept: Family<StateLabel, Gauge>,
+    events_oldest: Gauge,
     shed: Counter,
     database: Family<StateLabel, Gauge>,
 }
@@ -128,6 +93,8 @@ impl Default for Metrics {
             connections_cut: Counter::default(),
             connections_limit: Gauge::default(),
             messages: Family::default(),
+            next_providers: Family::default(),
+            provider_places: Family::default(),
             wrong_codes: Counter::default(),
             sign_ins: Family::default(),
             budget_refusals: Family::default(),
@@ -138,7 +105,12 @@ impl Default for Metrics {
             cap_used: Family::default(),
             audit_queued: Gauge::default(),
             audit_lost: Counter::default(),
+            receipts_queued: Gauge::default(),
             challenges: Family::default(),
+            hooks: Family::default(),
+            events: Family::default(),
+            events_kept: Family::default(),
+            events_oldest: Gauge::default(),
             shed: Counter::default(),
             database: Family::default(),
         };
@@ -195,6 +167,11 @@ impl Inner {
             self.audit_lost.clone(),
         );
         registry.register(
+            "receipts_queued",
+            "Messages that the provider accepted, which is not written yet",
+            self.receipts_queued.clone(),
+        );
+        registry.register(
             "log_lines_lost",
             "Lines of the log that could not be written",
             super::output::lost(),
@@ -207,6 +184,16 @@ impl Inner {
             "messages",
             "Messages, by what the provider answered or reported",
             self.messages.clone(),
+        );
+        registry.register(
+            "next_providers",
+            "Codes that went from one provider to the next",
+            self.next_providers.clone(),
+        );
+        registry.register(
+            "provider_place",
+            "The place of a provider in the order of a country, from 1, with adaptive routing",
+            self.provider_places.clone(),
         );
         registry.register("wrong_codes", "Codes that were judged wrong", self.wrong_codes.clone());
         registry.register("sign_ins", "Sessions that were opened", self.sign_ins.clone());
@@ -234,6 +221,15 @@ impl Inner {
             self.cap_used.clone(),
         );
         registry.register("challenges", "Proofs that were asked for", self.challenges.clone());
+        registry.register("hooks", "Questions to the operator's hooks", self.hooks.clone());
+        registry.register("events", "Tries to send an event to the operator", self.events.clone());
+        registry.register("events_kept", "Events that are not delivered", self.events_kept.clone());
+        registry.register_with_unit(
+            "events_oldest",
+            "How long ago the oldest event happened that waits",
+            Unit::Seconds,
+            self.events_oldest.clone(),
+        );
     }
 }
 
@@ -282,8 +278,19 @@ impl Metrics {
     }
 
     /// Counts an outcome of a message: `sent`, `rejected`, `delivered`, …
-    pub fn message(&self, channel: &'static str, outcome: &'static str) {
-        self.0.messages.get_or_create(&MessageLabels { channel, outcome }).inc();
+    pub fn message(&self, provider: &'static str, channel: &'static str, outcome: &'static str) {
+        self.0.messages.get_or_create(&MessageLabels { provider, channel, outcome }).inc();
+    }
+
+    /// Counts a code that went from one provider to the next.
+    pub fn next_provider(&self, from: &'static str, to: &'static str) {
+        self.0.next_providers.get_or_create(&NextLabels { from, to }).inc();
+    }
+
+    /// Sets the place of a provider in the order of a list of `SMS_PROVIDERS`, from 1.
+    pub fn provider_place(&self, country: &str, provider: &'static str, place: i64) {
+        let labels = PlaceLabels { country: country.to_owned(), provider };
+        self.0.provider_places.get_or_create(&labels).set(place);
     }
 
     /// Counts a wrong code.
@@ -336,9 +343,31 @@ impl Metrics {
         self.0.audit_lost.inc_by(entries);
     }
 
+    /// Sets the number of receipts of the provider that wait to be written.
+    pub fn receipts_queued(&self, receipts: usize) {
+        self.0.receipts_queued.set(i64::try_from(receipts).unwrap_or(i64::MAX));
+    }
+
     /// Counts an event of bot proof: `asked`, `passed`, `failed`, …
     pub fn challenge(&self, provider: &'static str, outcome: &'static str) {
         self.0.challenges.get_or_create(&ChallengeLabels { provider, outcome }).inc();
+    }
+
+    /// Counts a question to a hook: `allow`, `deny`, `challenge`, or `failed` without a decision.
+    pub fn hook(&self, hook: &'static str, outcome: &'static str) {
+        self.0.hooks.get_or_create(&HookLabels { hook, outcome }).inc();
+    }
+
+    /// Counts a try to send an event: `sent`, `failed` (it is sent again) or `dead` (it is given up).
+    pub fn event(&self, outcome: &'static str) {
+        self.0.events.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Sets how many events wait and how many were given up, and the age of the oldest one that waits in seconds.
+    pub fn events_kept(&self, waiting: i64, dead: i64, oldest: i64) {
+        self.0.events_kept.get_or_create(&StateLabel { state: "waiting" }).set(waiting);
+        self.0.events_kept.get_or_create(&StateLabel { state: "dead" }).set(dead);
+        self.0.events_oldest.set(oldest);
     }
 
     /// Counts a request that flood control refused.

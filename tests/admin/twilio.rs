@@ -31,6 +31,17 @@ pub async fn server_with(server: &TestServer, stub: &MockServer) -> TestServer {
     server.second_server(&settings).await
 }
 
+/// The same, with a webhook of this address as the next provider.
+pub async fn server_before_webhook(server: &TestServer, stub: &MockServer, webhook: &str) -> TestServer {
+    let settings = [
+        ("SMS_PROVIDERS", "*=twilio,webhook"),
+        ("SMS_WEBHOOK_URL", webhook),
+        ("SMS_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("HOOKS_ALLOW_PRIVATE_NETWORKS", "true"),
+    ];
+    server_with(server, stub).await.second_server(&settings).await
+}
+
 /// Lets the stub give this answer to every message.
 pub async fn answer(stub: &MockServer, answer: ResponseTemplate) {
     stub.reset().await;

@@ -160,6 +160,26 @@ on_both! {
         request.await.unwrap().assert_ok();
     }
 
+    async fn the_next_provider_takes_over(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let (stub, webhook) = (MockServer::start().await, MockServer::start().await);
+        let other = twilio::server_before_webhook(&server, &stub, &webhook.uri()).await;
+        let words = serde_json::json!({"code": 20_003, "message": "Authenticate AC0123 for +916205829376", "status": 401});
+        twilio::answer(&stub, wiremock::ResponseTemplate::new(401).set_body_json(words)).await;
+        twilio::answer(&webhook, wiremock::ResponseTemplate::new(200)).await;
+        other.signup(PHONE).await.assert_ok();
+        let sentence = format!(
+            "The SMS through Twilio failed (wrong credentials), so the code went through the webhook: sent at {}, and no \
+             code was entered since.",
+            clock(&server)
+        );
+        let page = desk.sees(&other, PHONE, "another_provider", &sentence).await;
+        page.assert_has("A code was to be sent by SMS through Twilio.")
+            .assert_has("The SMS failed: wrong credentials (error 20003: Authenticate … for …).")
+            .assert_has("A code was to be sent by SMS through the webhook.")
+            .assert_has("The webhook accepted the SMS.");
+    }
+
     async fn the_next_channel_takes_over(server: TestServer) {
         let desk = Desk::open(&server).await;
         let settings = [("OTP_CHANNELS", "sms,whatsapp"), ("OTP_FALLBACK", "whatsapp")];

@@ -3,11 +3,12 @@
 use poem::http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use wiremock::ResponseTemplate;
 
 use crate::{
     desk::{Desk, clock, until},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, hook::Hook},
 };
 
 const ADDRESS: &str = "203.0.113.7";
@@ -290,6 +291,32 @@ on_both! {
             desk.sees(&server, PHONE, code, &sentence).await;
             server.advance(60);
         }
+    }
+
+    async fn the_hook_before_sending_stops_a_code(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let hook = Hook::that_answers("deny").await;
+        let pow = [("BOT_PROOF", "pow"), ("BOT_PROOF_DIFFICULTY", "8"), ("BEFORE_SEND_ON_FAILURE", "deny")];
+        let server = hook.asked_by(&server, &pow).await;
+        server.signup(PHONE).await.assert_error(400, "phone_unreachable");
+        let denied = format!("The operator's check before sending denied the code at {}, so it was not sent.", clock(&server));
+        let page = desk.sees(&server, PHONE, "hook_denied", &denied).await;
+        page.assert_has("No code was sent: the operator's check before sending denied it.");
+        page.assert_has("The SMS failed: the operator's check before sending did not allow it.");
+        server.advance(5);
+        hook.answer(ResponseTemplate::new(500));
+        server.signup(PHONE).await.assert_error(400, "phone_unreachable");
+        let failed = format!("The operator's check before sending did not answer at {}, so no code was sent.", clock(&server));
+        desk.sees(&server, PHONE, "hook_failed", &failed).await;
+        server.advance(5);
+        hook.decide("challenge");
+        server.signup(PHONE).await.assert_error(403, "challenge_required");
+        let wanted = format!("The operator's check before sending wanted the app to prove at {} that it is no bot, and it has not done so.", clock(&server));
+        desk.sees(&server, PHONE, "hook_challenged", &wanted).await;
+        server.advance(5);
+        hook.decide("allow");
+        server.signup(PHONE).await.assert_ok();
+        assert_eq!(desk.json(&server, PHONE).await.text_at("/verdict/code"), "accepted_no_report");
     }
 
     async fn the_bot_check_stops_a_request(server: TestServer) {

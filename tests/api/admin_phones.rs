@@ -139,7 +139,7 @@ on_both! {
         assert_eq!(refused.text_at("/error/reason"), "region_not_allowed");
         let blocked = server.second_server(&[("SMS_BLOCKED_PREFIXES", "+916205")]).await;
         let refused = resend(&blocked, &staff, json!({})).await;
-        assert_eq!(code(&refused).2, "Nothing was sent: an admin or the settings block this number, or all that begin like it.");
+        assert_eq!(code(&refused).2, "Nothing was sent: an admin, the settings or the operator's check before sending block this number, or all that begin like it.");
         let review = server.second_server(&[("OTP_REVIEW_NUMBERS", "+916205829376=4821@2026-03-14")]).await;
         let refused = resend(&review, &staff, json!({})).await;
         assert_eq!(code(&refused).2, "Nothing was sent: this number is for app review, and its code is fixed.");

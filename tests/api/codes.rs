@@ -137,7 +137,7 @@ on_both! {
         let server = TestServer::with(server.database, &[("OTP_EXPIRE_MINUTES", "5")]).await;
         assert_eq!(server.signup(PHONE).await.assert_ok().at("/data/expires_in"), json!(300));
         let inbox = server.get("/dev/inbox.json").await;
-        assert!(inbox.text_at("/messages/0/body").ends_with("This code expires in 5 minutes."), "{}", inbox.text);
+        assert!(inbox.text_at("/messages/0/body").ends_with("This code is valid for 5 min."), "{}", inbox.text);
         server.advance(301);
         server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_error(400, "otp_expired");
     }
@@ -172,7 +172,7 @@ on_both! {
         assert_eq!(server.signup(PHONE).await.assert_ok().at("/data/expires_in"), json!(570));
         assert_eq!(server.codes_for(PHONE), [code.clone(), code.clone()]);
         let inbox = server.get("/dev/inbox.json").await;
-        assert!(inbox.text_at("/messages/0/body").ends_with("This code expires in 9 minutes."), "{}", inbox.text);
+        assert!(inbox.text_at("/messages/0/body").ends_with("This code is valid for 9 min."), "{}", inbox.text);
         let answer = server.verify_otp(PHONE, &wrong(&code)).await;
         assert_eq!(answer.at("/error/attempts_remaining"), json!(1));
         server.advance(571);
@@ -258,7 +258,7 @@ on_both! {
             let message = server.services.sms.inbox().unwrap().list(Some(&phone)).remove(0);
             let minutes = answer.assert_ok().at("/data/expires_in").as_i64().unwrap() / 60;
             assert_eq!(minutes, 10);
-            assert!(message.body.ends_with("expires in 10 minutes."), "{}", message.body);
+            assert!(message.body.ends_with("is valid for 10 min."), "{}", message.body);
             // The remaining time is rounded up to seconds: still 600.
             server.clock.advance(chrono::Duration::milliseconds(5));
         }

@@ -30,7 +30,7 @@ on_both! {
             "to": PHONE,
             "channel": "sms",
             "language": "en",
-            "body": format!("Your Loopin verification code is: {code}. This code expires in 10 minutes."),
+            "body": format!("Your Loopin verification code is: {code}. This code is valid for 10 min."),
             "otp_code": code,
             "code_state": "live",
             "created_at": "2026-03-14T09:26:53.589793+00:00",

@@ -71,7 +71,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 13] = [
+const COLUMNS: [(&str, &str); 15] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests first_name? first_name_key? \
@@ -92,8 +92,8 @@ const COLUMNS: [(&str, &str); 13] = [
     ("lead_notes", "at author_id? author_name id lead_id text"),
     (
         "messages",
-        "account_id? attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? failed_at? id language phone \
-         platform? price? price_unit? provider provider_id? queued_at? reason? region? segments? sent_at? status template \
+        "account_id? attempt challenge_id? channel created_at delivered_at? delivery_id? error_code? error_text? failed_at? id language \
+         phone platform? price? price_unit? provider provider_id? queued_at? reason? region? route? segments? sent_at? status template \
          undelivered_at? updated_at verified_at?",
     ),
     ("event_interests", "changed_at? changed_by? description id is_active name name_key? version"),
@@ -101,6 +101,11 @@ const COLUMNS: [(&str, &str); 13] = [
     ("interest_counts", "accounts interest_id shard"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
     ("search_words", "subject subject_id word"),
+    (
+        "outbox",
+        "attempts created_at data died_at? id kind last_error? lead_id? next_attempt_at? position retry_until user_id?",
+    ),
+    ("provider_orders", "behind changed_at route"),
     (
         "second_factors",
         "account_id closed_until? day_began_at? day_failures enrolled_at? failures last_step link_expires_at? link_hash? \

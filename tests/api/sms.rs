@@ -127,7 +127,7 @@ on_both! {
         let messages = sent_to(&stub).await;
         assert_eq!(messages.len(), 1);
         let code = code_of(&messages[0]);
-        let text = format!("Your Loopin verification code is: {code}. This code expires in 10 minutes.");
+        let text = format!("Your Loopin verification code is: {code}. This code is valid for 10 min.");
         let expected = [("To", PHONE), ("From", SENDER), ("Body", &text), ("ValidityPeriod", "600")];
         assert_eq!(messages[0], expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         server.verify_otp(PHONE, &code).await.assert_ok();
@@ -146,7 +146,7 @@ on_both! {
         let messages = sent_to(&stub).await;
         assert_eq!(messages[1]["ValidityPeriod"], "200");
         let code = code_of(&messages[0]);
-        let text = format!("Your Chai verification code is: {code}. This code expires in 3 minutes.");
+        let text = format!("Your Chai verification code is: {code}. This code is valid for 3 min.");
         assert_eq!(messages[1]["Body"], text, "the same code, with the minutes that remain");
     }
 

@@ -201,10 +201,20 @@ async fn a_writer_that_holds_sqlite_makes_others_wait_and_then_say_so() {
     let writing = other.services.store.begin().await.unwrap();
     // Reading works beside a writer.
     server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
-    server.signup(OTHER_PHONE).await.assert_error(503, "database_unavailable");
+    server.get("/api/health/ready").await.assert_ok();
+    // The first one waits for the lock, and the others for the first one.
+    for answer in futures_util::future::join_all((0..8).map(|_| server.signup(OTHER_PHONE))).await {
+        answer.assert_error(503, "database_unavailable");
+    }
     assert_eq!(server.codes_for(OTHER_PHONE), Vec::<String>::new());
     writing.rollback().await.unwrap();
     server.signup(OTHER_PHONE).await.assert_ok();
+
+    // The same within one server.
+    let writing = server.services.store.begin().await.unwrap();
+    server.get_as(&tokens.access, "/api/auth/profile").await.assert_ok();
+    server.get("/api/health/ready").await.assert_ok();
+    writing.rollback().await.unwrap();
 
     // A writer that ends in time is waited for.
     let writing = other.services.store.begin().await.unwrap();

@@ -73,7 +73,7 @@ async fn what_is_answered_by_the_rows_it_touched_is_not_repeated() {
     server.advance(30);
     server.login(OTHER_PHONE).await.assert_ok();
     let answer = server.verify_login(OTHER_PHONE, &server.last_code_for(OTHER_PHONE)).await;
-    proxy.lose_the_answer_to(r#"UPDATE "sessions""#);
+    proxy.lose_the_answer_to(r#"WITH "rotated""#);
     let refresh = answer.text_at("/data/refresh_token");
     server.refresh(&refresh).await.assert_error(503, "database_unavailable");
     assert!(proxy.has_lost_it());

@@ -17,5 +17,9 @@ mod pooler;
 #[cfg(test)]
 mod provider;
 #[cfg(test)]
+mod receipts;
+#[cfg(test)]
+mod sign_ins;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;

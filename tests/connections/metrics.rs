@@ -132,13 +132,18 @@ async fn the_metrics_are_on_their_own_address_only_and_nothing_else_is() {
 fn used() -> Metrics {
     let metrics = Metrics::default();
     metrics.request("/", "GET", 200, 0.5);
-    metrics.message("sms", "sent");
+    metrics.message("twilio", "sms", "sent");
+    metrics.next_provider("twilio", "vonage");
+    metrics.provider_place("IN", "vonage", 1);
+    metrics.event("sent");
+    metrics.events_kept(1, 1, 1);
     metrics.sign_in("code");
     metrics.refused("sends");
     metrics.prefix_closed("IN");
     metrics.prefix_opened("IN");
     metrics.cap_used("all", 0.5);
     metrics.challenge("pow", "asked");
+    metrics.hook("before_send", "allow");
     metrics.database(2, 1);
     metrics
 }

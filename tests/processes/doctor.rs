@@ -44,7 +44,9 @@ fn assert_line(output: &CommandOutput, what: &str, word: &str, sentences: &[&str
 fn ended(output: &CommandOutput, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}{}", output.out, output.err);
     assert_eq!(output.out.lines().any(|line| line.starts_with("FAIL")), code == 1, "{}", output.out);
-    for line in output.out.lines() {
+    // A blank line separates the findings from the texts to register in India.
+    let findings = output.out.split("\n\n").next().unwrap();
+    for line in findings.lines() {
         let is_line = ["ok    ", "warn  ", "FAIL  "].iter().any(|word| line.starts_with(word));
         assert!(is_line && line.contains(": "), "{line:?} in:\n{}", output.out);
     }
@@ -345,4 +347,65 @@ async fn a_connection_pooler_that_the_settings_do_not_name_is_told_of() {
     let output = doctor(&url, &[("DATABASE_POOLER", "none")]);
     assert_line(&output, "connection pooler", "FAIL", &["DATABASE_POOLER=none"]);
     ended(&output, 1);
+}
+
+/// A language file of the operator, with two of its three texts registered.
+const REGISTERED: &str = r#"{
+  "sms": "{product} code {code}, valid for {minutes} min.",
+  "call": "Your code is {code}.",
+  "whatsapp": "{code} is your code.",
+  "voice": "en-IN",
+  "phone_changed": "The number of your {product} account was changed.",
+  "dlt": {"sms_webotp": "1107000000000000001", "phone_changed": "1107000000000000003"}
+}"#;
+
+#[test]
+fn the_texts_that_can_go_to_india_are_listed_in_the_form_to_register() {
+    let folder = Folder::new();
+    folder.write("en.json", REGISTERED);
+    let path = folder.0.display().to_string();
+    let settings = [
+        ("SMS_TEXTS_DIR", path.as_str()),
+        ("SMS_WEBOTP_DOMAIN", "example.com"),
+        ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu"),
+        ("SMS_DLT_ENTITY_ID", "1101000000000000009"),
+    ];
+    let output = run(&folder, &["doctor"], &[SECRETS.as_slice(), &settings].concat());
+    ended(&output, 0);
+    assert_line(&output, "India", "warn", &["4 of 6 texts have no template id"]);
+    let (_, list) = output.out.split_once("\n\n").expect("a list after the findings");
+    let of_english = "The texts that can go to India, in the form to register:
+
+sms_webotp of en.json: template id 1107000000000000001, 54 characters, not Unicode
+  Loopin code {#numeric#}, valid for {#numeric#} min.
+  @example.com #{#numeric#}
+
+sms_android of en.json: no template id (dlt.sms_android), 47 characters, not Unicode
+  Loopin code {#numeric#}, valid for {#numeric#} min.
+  FA+9qCX9VSu
+
+phone_changed of en.json: template id 1107000000000000003, 46 characters, not Unicode
+  The number of your Loopin account was changed.
+
+sms_webotp of our own hi.json: no template id (dlt.sms_webotp), ";
+    assert!(list.starts_with(of_english), "{list}");
+    assert!(
+        list.contains(
+            "\n  Loopin कोड {#numeric#} है, {#numeric#} मिनट तक मान्य।\n  @example.com #{#numeric#}\n"
+        )
+    );
+}
+
+#[test]
+fn the_texts_for_india_are_not_shown_where_it_is_not_served() {
+    let of = |settings: &[(&str, &str)]| {
+        run(&Folder::new(), &["doctor"], &[SECRETS.as_slice(), settings].concat())
+    };
+    let output = of(&[]);
+    ended(&output, 0);
+    assert_line(&output, "India", "ok", &["SMS_DLT_ENTITY_ID is not set"]);
+    assert!(output.out.contains("sms of our own en.json: no template id (dlt.sms)"), "{}", output.out);
+    let output = of(&[("SMS_ALLOWED_COUNTRIES", "DE,FR")]);
+    ended(&output, 0);
+    assert!(!output.out.contains("India") && !output.out.contains("\n\n"), "{}", output.out);
 }

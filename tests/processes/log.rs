@@ -6,9 +6,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use futures_util::future::join_all;
+
 use crate::{
     server::{Folder, SECRETS, Server, free_port, program, run},
-    support::PHONE,
+    support::{PHONE, wait_until},
 };
 
 /// An output on which every write fails.
@@ -39,12 +41,13 @@ async fn a_server_that_cannot_write_its_log_goes_on_and_counts() {
         let settings = [("METRICS_ADDR", metrics.as_str())];
         let mut server = Server::begin_with(&folder, &settings, target(), target());
         server.ready().await;
+        wait_until("the lines of the start are lost", async || lines_lost(&server, &metrics).await > 0).await;
         let before = lines_lost(&server, &metrics).await;
-        assert!(before > 0, "{environment}: the lines of the start are lost");
         server.signup(PHONE).await.ok();
         server.verify_otp(PHONE, &server.code_for(PHONE).await).await.ok();
         assert_eq!(server.get("/nowhere").await.status, 404);
-        assert!(lines_lost(&server, &metrics).await >= before + 3, "{environment}");
+        let counted = async || lines_lost(&server, &metrics).await >= before + 3;
+        wait_until(&format!("{environment}: the lines are counted"), counted).await;
         server.terminate();
         assert!(server.ended().await.success(), "{environment}: it stops as it should");
     }
@@ -58,7 +61,9 @@ async fn a_log_that_can_be_written_again_says_what_is_missing() {
     // Opened for reading and writing: opening one end alone waits for the other.
     let reader = File::options().read(true).write(true).open(&pipe).expect("the pipe");
     let writer = || Stdio::from(File::options().write(true).open(&pipe).expect("the pipe"));
-    let mut server = Server::begin_with(&folder, &[], writer(), writer());
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let settings = [("METRICS_ADDR", metrics.as_str())];
+    let mut server = Server::begin_with(&folder, &settings, writer(), writer());
     server.ready().await;
     // The first purge logs its line after the server listens. It is the last line of the start.
     let mut started = BufReader::new(reader).lines().map(|line| line.expect("a line"));
@@ -67,12 +72,68 @@ async fn a_log_that_can_be_written_again_says_what_is_missing() {
     for _ in 0..3 {
         assert_eq!(server.get("/nowhere").await.status, 404);
     }
+    wait_until("the lines are lost", async || lines_lost(&server, &metrics).await == 3).await;
     let reader = File::options().read(true).write(true).open(&pipe).expect("the pipe");
     assert_eq!(server.get("/nowhere").await.status, 404);
     assert_eq!(server.get("/nowhere").await.status, 404);
     let mut lines = BufReader::new(reader).lines().map(|line| line.expect("a line"));
     let line = lines.find(|line| line.contains("could not be written")).expect("it says so");
     assert!(line.contains("WARN") && line.contains("lines=3"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_stays_and_does_not_read_stops_no_request() {
+    let folder = Folder::new();
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let settings = [("METRICS_ADDR", metrics.as_str()), ("GUARD_REQUESTS_PER_SECOND", "0")];
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let copy = writer.try_clone().expect("the same pipe");
+    let mut server = Server::begin_with(&folder, &settings, copy.into(), writer.into());
+    server.ready().await;
+    // Two megabytes of lines fit into the server's memory.
+    let mut rounds = 0;
+    while lines_lost(&server, &metrics).await == 0 {
+        for answer in join_all((0..500).map(|_| server.get("/nowhere"))).await {
+            assert_eq!(answer.status, 404);
+        }
+        rounds += 1;
+        assert!(rounds < 100, "no line is lost");
+    }
+    // It stops although its last lines are not read.
+    server.terminate();
+    assert!(server.ended().await.success());
+    drop(reader);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_logged_is_a_setting() {
+    for (settings, has_request, has_start) in [
+        (&[("LOG_LEVEL", "warn")][..], false, false),
+        (&[("LOG_LEVEL", "warn"), ("RUST_LOG", "warn,loopin_auth::http=info")], true, false),
+        (&[("DEBUG", "true"), ("RUST_LOG", "off")], false, false),
+        (&[], true, true),
+    ] {
+        let folder = Folder::new();
+        let mut server = Server::start(&folder, settings).await;
+        assert_eq!(server.get("/nowhere").await.status, 404);
+        server.terminate();
+        assert!(server.ended().await.success());
+        let log = server.log();
+        let found = (log.contains("status=404"), log.contains("listening"));
+        assert_eq!(found, (has_request, has_start), "{settings:?}: {log}");
+        assert_eq!(log.contains("stopped"), has_start, "the last line is written too");
+    }
+}
+
+#[test]
+fn a_command_writes_its_lines_before_it_prints() {
+    let folder = Folder::new();
+    let settings = [SECRETS.as_slice(), &[("DEBUG", "true"), ("RUST_LOG", "trace")]].concat();
+    let output = run(&folder, &["migrate"], &settings);
+    assert!(output.status.success(), "{}", output.err);
+    let lines: Vec<&str> = output.out.lines().collect();
+    assert!(lines.len() > 2 && lines[lines.len() - 1] == "the database is up to date", "{}", output.out);
+    assert!(lines[..lines.len() - 2].iter().all(|line| line.contains("Z ")), "{}", output.out);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

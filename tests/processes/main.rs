@@ -19,6 +19,8 @@ mod doctor_bot_check;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;

@@ -1,6 +1,6 @@
--- Fills a migrated PostgreSQL with {n} leads, {n} people, {n} sessions, three times as many messages and entries of the audit log.
--- tests/scale/run.py and tests/plans.rs replace {n} and {now}. The same numbers give the same rows, but for random().
--- The numbers are Indian but for one in ten; half of the leads are people; a few numbers get many messages.
+-- Fills a migrated PostgreSQL with {leads} leads, {accounts} accounts, {sessions} sessions, {messages} messages and as many entries of
+-- the audit log. tests/scale/run.py and tests/plans.rs replace these numbers and {now}. The same numbers give the same rows, but for
+-- random(). One phone number in ten is not Indian; half of the accounts belong to leads; a few phones get many messages.
 
 SELECT setseed(0.5);
 
@@ -12,8 +12,8 @@ $$;
 
 -- Number i of a permutation of ten digits, in the plan of its country.
 CREATE FUNCTION pg_temp.phone(i bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN i % 20 = 7 THEN '+1202' || lpad((2000000 + i % 8000000)::text, 7, '0')
-                WHEN i % 20 = 13 THEN '+97150' || lpad((1000000 + i % 9000000)::text, 7, '0')
+    SELECT CASE WHEN i % 20 = 7 THEN '+1202' || lpad((2000000 + i / 20 % 8000000)::text, 7, '0')
+                WHEN i % 20 = 13 THEN '+97150' || lpad((1000000 + i / 20 % 9000000)::text, 7, '0')
                 ELSE '+91' || (6000000000 + (i * 2654435761) % 4000000000)::text END
 $$;
 
@@ -51,7 +51,7 @@ SELECT pg_temp.id(at, i), pg_temp.phone(i), CASE WHEN i % 50 = 0 THEN 'user' || 
     CASE WHEN i % 9000 = 0 THEN 'staff' ELSE 'user' END
 FROM (SELECT i, pg_temp.at(random()) AS at,
         CASE WHEN i % 5 <> 0 THEN pg_temp.first_name(i) || ' ' || pg_temp.last_name(i) END AS name
-    FROM generate_series({n} / 2 + 1, {n} / 2 + {n}) AS i) AS made;
+    FROM generate_series({leads} - {accounts} / 2 + 1, {leads} - {accounts} / 2 + {accounts}) AS i) AS made;
 
 INSERT INTO search_words (subject, word, subject_id)
 SELECT DISTINCT 'account', word, id
@@ -61,16 +61,17 @@ ALTER TABLE accounts ENABLE TRIGGER USER;
 
 INSERT INTO leads (id, phone, source, state, requests, first_requested_at, last_requested_at, converted_at, name, name_key, region)
 SELECT pg_temp.id(at, i), pg_temp.phone(i), CASE WHEN i % 4 = 0 THEN 'login' ELSE 'signup' END,
-    CASE WHEN i > {n} / 2 THEN 'converted' WHEN i % 10 = 0 THEN 'contacted' WHEN i % 33 = 0 THEN 'lost' ELSE 'new' END,
-    1 + i % 4, at, at + interval '20 minutes' * random(), CASE WHEN i > {n} / 2 THEN at + interval '1 minute' END,
+    CASE WHEN i > {leads} - {accounts} / 2 THEN 'converted' WHEN i % 10 = 0 THEN 'contacted' WHEN i % 33 = 0 THEN 'lost' ELSE 'new' END,
+    1 + i % 4, at, at + interval '20 minutes' * random(), CASE WHEN i > {leads} - {accounts} / 2 THEN at + interval '1 minute' END,
     name, lower(name), pg_temp.region(i)
 FROM (SELECT i, pg_temp.at(random()) AS at, CASE WHEN i % 30 = 0 THEN pg_temp.first_name(i) || ' ' || pg_temp.last_name(i) END AS name
-    FROM generate_series(1, {n}) AS i) AS made;
+    FROM generate_series(1, {leads}) AS i) AS made;
 
 INSERT INTO sessions (id, account_id, role, refresh_jti, refresh_issued_at, created_at, last_used_at, expires_at, opened_by, device, address)
-SELECT id, id, 'user', id, created_at, created_at, created_at,
-    created_at + interval '90 days', 'code', 'Loopin/5.2 (Android 15)', '203.0.113.' || (1 + floor(random() * 250))
-FROM accounts WHERE role = 'user';
+SELECT id, account_id, 'user', id, at, at, at, at + interval '90 days', 'code', 'Loopin/5.2 (Android 15)',
+    '203.0.113.' || (1 + floor(random() * 250))
+FROM (SELECT pg_temp.id(created_at, row_number() OVER ()) AS id, id AS account_id, created_at AS at
+    FROM accounts, generate_series(1, {sessions} / {accounts}) WHERE role = 'user') AS made;
 
 -- The power makes some numbers frequent: the first ones get hundreds.
 INSERT INTO messages (id, phone, channel, template, provider, status, provider_id, error_code, created_at, updated_at, delivery_id,
@@ -83,9 +84,9 @@ SELECT pg_temp.id(at, i), pg_temp.phone(number),
     CASE WHEN status = 'delivered' THEN at + interval '1 second' + interval '20 seconds' * power(random(), 4) END,
     CASE WHEN status = 'undelivered' THEN at + interval '30 seconds' END, CASE WHEN status = 'failed' THEN at + interval '1 second' END,
     pg_temp.region(number), CASE WHEN status = 'delivered' AND i % 5 <> 2 THEN at + interval '20 seconds' + interval '1 minute' * random() END
-FROM (SELECT i, pg_temp.at(random()) AS at, 1 + floor({n} * power(random(), 1.3))::bigint AS number,
+FROM (SELECT i, pg_temp.at(random()) AS at, 1 + floor({leads} * power(random(), 1.3))::bigint AS number,
         CASE WHEN i % 20 = 0 THEN 'undelivered' WHEN i % 53 = 0 THEN 'failed' WHEN i % 11 = 0 THEN 'sent' ELSE 'delivered' END AS status
-    FROM generate_series(1, 3 * {n}) AS i) AS made;
+    FROM generate_series(1, {messages}) AS i) AS made;
 
 INSERT INTO audit (id, at, action, actor_kind, actor_id, user_id, phone_mark, phone_masked, address, detail)
 SELECT pg_temp.id(at, i), at,
@@ -95,14 +96,14 @@ SELECT pg_temp.id(at, i), at,
     CASE WHEN i % 5 = 2 THEN about END, CASE WHEN i % 5 = 2 OR i % 1000 = 0 THEN about END,
     md5(phone), '+91******' || right(phone, 4), CASE WHEN i % 5000 <> 1 THEN '203.0.113.' || (1 + i % 250) END,
     '{"purpose": "sign_in", "channel": "sms", "resend": false}'
-FROM (SELECT i, pg_temp.at(random()) AS at, pg_temp.phone(1 + i % {n}) AS phone, lpad(to_hex(i % {n}), 32, '0')::uuid AS about
-    FROM generate_series(1, 3 * {n}) AS i) AS made;
+FROM (SELECT i, pg_temp.at(random()) AS at, pg_temp.phone(1 + i % {leads}) AS phone, lpad(to_hex(i % {leads}), 32, '0')::uuid AS about
+    FROM generate_series(1, {messages}) AS i) AS made;
 
 -- The limits of numbers and addresses that were used in the last day.
 INSERT INTO budgets (key, count, answered, ends_at)
-SELECT 'phone/' || md5(i::text) || '/sends', 1, 0, TIMESTAMPTZ '{now}' + interval '12 hours' FROM generate_series(1, {n} / 20) AS i;
+SELECT 'phone/' || md5(i::text) || '/sends', 1, 0, TIMESTAMPTZ '{now}' + interval '12 hours' FROM generate_series(1, {leads} / 20) AS i;
 
 -- Codes of the last week.
 INSERT INTO challenges (phone, purpose, holder, id, key_version, attempts, opened_at, expires_at, sent_at)
 SELECT pg_temp.phone(i), 'sign_in', '', pg_temp.id(at, i), 'scale', 0, at, at + interval '10 minutes', at
-FROM (SELECT i, TIMESTAMPTZ '{now}' - interval '6 days' * random() AS at FROM generate_series(1, {n} / 10) AS i) AS made;
+FROM (SELECT i, TIMESTAMPTZ '{now}' - interval '6 days' * random() AS at FROM generate_series(1, {leads} / 10) AS i) AS made;

@@ -121,7 +121,9 @@ class Console:
         began = time.monotonic()
         with open(os.path.join(HERE, "fill.sql"), encoding="utf-8") as file:
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            fill = file.read().replace("{n}", str(rows)).replace("{now}", now)
+            fill = file.read().replace("{now}", now)
+        for name, times in (("leads", 1), ("accounts", 1), ("sessions", 1), ("messages", 3)):
+            fill = fill.replace("{%s}" % name, str(times * rows))
         postgres.execute(database, WITHOUT_INDEXES + fill + WITH_INDEXES)
         print(f"{rows} rows: filled in {time.monotonic() - began:.0f} s", flush=True)
         run("createsuperuser", "--noinput", "--username", "scale", LOOPIN_SUPERUSER_PASSWORD=PASSWORD)

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{Answer, TestServer, proxy::Proxy};
 
 /// With limits, the same number as in `limits.rs`.
-const SIGNUP: u64 = 4;
+const SIGNUP: u64 = 3;
 
 /// The round trips of a request that is not suspicious, of one that is refused because it needs a proof, and of the same
 /// request with the proof.

@@ -8,17 +8,17 @@ use super::{super::support::wrong, Meter};
 
 /// A request, and its round trips with the limits on: one statement more charges, and one gives back.
 const COSTS: &[(&str, u64)] = &[
-    ("POST /api/auth/signup, new", 4),
-    ("POST /api/auth/signup, resend", 4),
+    ("POST /api/auth/signup, new", 3),
+    ("POST /api/auth/signup, resend", 3),
     ("POST /api/auth/signup, cooldown", 4),
-    ("POST /api/auth/login", 4),
+    ("POST /api/auth/login", 3),
     ("POST /api/auth/login, unknown", 2),
-    ("POST /api/auth/verify-otp, new account", 9),
+    ("POST /api/auth/verify-otp, new account", 3),
     ("POST /api/auth/verify-otp, wrong", 2),
     ("POST /api/auth/verify-otp, used", 3),
     ("POST /api/auth/verify-otp, exhausted", 5),
-    ("POST /api/auth/verify-login", 9),
-    ("POST /api/auth/verify-login, no account", 8),
+    ("POST /api/auth/verify-login", 3),
+    ("POST /api/auth/verify-login, no account", 5),
     ("POST /api/auth/login, by name", 7),
     ("POST /api/auth/login, wrong password", 2),
     // The same for names with and without an account.

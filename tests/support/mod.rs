@@ -20,6 +20,7 @@
 
 mod answer;
 mod authenticator;
+pub mod hook;
 pub mod keys;
 pub mod pgbouncer;
 pub mod postgres;
@@ -30,7 +31,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -114,6 +115,8 @@ pub struct TestServer {
     /// The `X-Forwarded-For` header of every request.
     address: Option<String>,
     folder: Option<Arc<Folder>>,
+    /// All servers on the same database.
+    all: Arc<Mutex<Vec<Weak<Services>>>>,
 }
 
 impl TestServer {
@@ -145,7 +148,7 @@ impl TestServer {
         .into();
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let clock = Clock::fixed(start());
-        let server = Self::build(database, all, clock, 7, folder).await;
+        let server = Self::build(database, all, clock, 7, folder).await.among(Arc::default());
         server.services.store.migrate().await.expect("the migrations run");
         server
     }
@@ -167,6 +170,21 @@ impl TestServer {
         let seed = SEEDS.fetch_add(1, Ordering::Relaxed);
         let server = Self::build(self.database, all, self.clock.clone(), seed, None).await;
         Self { address: self.address.clone(), folder: self.folder.clone(), ..server }
+            .among(Arc::clone(&self.all))
+    }
+
+    fn among(self, all: Arc<Mutex<Vec<Weak<Services>>>>) -> Self {
+        all.lock().expect("no thread panics").push(Arc::downgrade(&self.services));
+        Self { all, ..self }
+    }
+
+    /// Writes the receipts of all servers on the same database, as their background tasks do a moment later.
+    pub async fn settle(&self) {
+        let all: Vec<_> =
+            self.all.lock().expect("no thread panics").iter().filter_map(Weak::upgrade).collect();
+        for services in all {
+            services.receipts.settle().await;
+        }
     }
 
     /// A second server without limits, for a test that is not about limits and would reach one. The test says why.
@@ -200,7 +218,7 @@ impl TestServer {
         // A request of HTTP/1.1 has a host. A test can replace it.
         let client = TestClient::new(poem::EndpointExt::boxed(endpoint)).default_header("host", "localhost");
         let client = Arc::new(client);
-        Self { clock, services, client, database, settings, address: None, folder }
+        Self { clock, services, client, database, settings, address: None, folder, all: Arc::default() }
     }
 
     pub fn setting(&self, name: &str) -> &str {
@@ -217,11 +235,18 @@ impl TestServer {
 
     /// Runs a statement directly on the database. Returns the number of rows.
     pub async fn execute(&self, sql: &str) -> u64 {
+        self.settle().await;
         self.services.store.execute_unprepared(sql).await.expect("the statement runs").rows_affected()
     }
 
     /// Reads one number directly from the database.
     pub async fn count(&self, sql: &str) -> i64 {
+        self.settle().await;
+        self.count_unsettled(sql).await
+    }
+
+    /// Reads one number directly from the database, as it is while receipts are queued.
+    pub async fn count_unsettled(&self, sql: &str) -> i64 {
         let store = &self.services.store;
         let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
         let row = store.query_one_raw(statement).await.expect("the statement runs").expect("a row");
@@ -230,6 +255,7 @@ impl TestServer {
 
     /// Reads one text directly from the database.
     pub async fn text(&self, sql: &str) -> String {
+        self.settle().await;
         let store = &self.services.store;
         let statement = Statement::from_string(store.get_database_backend(), sql.to_owned());
         let row = store.query_one_raw(statement).await.expect("the statement runs").expect("a row");

@@ -198,7 +198,7 @@ mod tokens {
 
     fn session(account: &Account) -> Session {
         let ids = NewSession { session: Uuid::from_u128(3), refresh_jti: Uuid::from_u128(4) };
-        Session::open(ids, account, OpenedBy::Code, Client::default(), &policy(), now())
+        Session::open(ids, account.id, OpenedBy::Code, Client::default(), &policy(), now())
     }
 
     fn issue(keys: &TokenKeys, session: &Session, account: &Account) -> TokenPair {
@@ -325,12 +325,14 @@ mod verdicts {
         let created_at = now() - Duration::minutes(3);
         let message = MessageFacts {
             channel: Channel::Sms,
+            provider: Some("Twilio"),
             status: DeliveryStatus::Delivered,
             at: created_at + Duration::seconds(1),
             created_at,
             accepted_at: Some(created_at),
             reason: None,
             cause: None,
+            said: None,
             blame: None,
         };
         let code = CodeFacts {

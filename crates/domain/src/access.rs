@@ -14,7 +14,7 @@ pub use self::{
         Client, MOST_SESSIONS, NewSession, OpenedBy, RECENT_AUTH_LIFE, ROTATION_GRACE, Revoked, Rotation,
         Session, SignedIn, admit, admit_console,
     },
-    tokens::{Claims, TokenError, TokenKeys, TokenPair, TokenPolicy, TokenType},
+    tokens::{AccessToken, Claims, TokenError, TokenKeys, TokenPair, TokenPolicy, TokenType},
 };
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Profile {
 }
 
 /// Changes to a profile. `None` keeps a value; an inner `None` clears it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Changes {
     /// A new name.
     pub name: Option<Name>,
@@ -145,6 +145,24 @@ pub struct Changes {
     pub event_interests: Option<InterestIds>,
     /// The new pictures, which replace all old ones.
     pub profile_pictures: Option<PictureUrls>,
+}
+
+impl Changes {
+    /// The names of the fields that are written.
+    #[must_use]
+    pub fn fields(&self) -> Vec<&'static str> {
+        let written = [
+            ("name", self.name.is_some()),
+            ("birth_date", self.birth_date.is_some()),
+            ("gender", self.gender.is_some()),
+            ("phone", self.claimed_phone.is_some()),
+            ("bio", self.bio.is_some()),
+            ("location", self.location.is_some()),
+            ("event_interests", self.event_interests.is_some()),
+            ("profile_pictures", self.profile_pictures.is_some()),
+        ];
+        written.into_iter().filter(|(_, is_written)| *is_written).map(|(name, _)| name).collect()
+    }
 }
 
 impl std::fmt::Debug for Changes {

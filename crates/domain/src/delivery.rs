@@ -3,12 +3,23 @@
 //! To add a status: give it a word and its place in [`DeliveryStatus::replaces`], and a column in `messages` if its
 //! time is to be stored. To add a channel: a word here, a text in `sms`, a request in `sms/twilio`.
 
+mod channels;
+mod ending;
+
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::phone::PhoneNumber;
+
+pub use self::{
+    channels::{ChannelOrder, ChannelOrderError, ChannelPolicy},
+    ending::{Ending, Next},
+};
+
+/// The provider of a message that no provider gets: of a review number, or one that was refused before it was sent.
+pub const NO_PROVIDER: &str = "none";
 
 /// How a code reaches the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,41 +94,6 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, UnknownPlatform> {
         let all = [Self::Android, Self::Ios, Self::Web];
         all.into_iter().find(|platform| platform.as_str() == text).ok_or(UnknownPlatform)
-    }
-}
-
-/// Which channels are enabled, and which are used as fallbacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChannelPolicy {
-    /// The channels that a client may choose; never empty.
-    pub on: Vec<Channel>,
-    /// The channels to try, in this order, after a message failed. Each of them is enabled.
-    pub fallback: Vec<Channel>,
-}
-
-impl ChannelPolicy {
-    /// The default channel: `sms` if it is enabled, else the first enabled one.
-    #[must_use]
-    pub fn usual(&self) -> Channel {
-        if self.is_on(Channel::Sms) { Channel::Sms } else { self.on.first().copied().unwrap_or(Channel::Sms) }
-    }
-
-    /// Whether the channel is enabled.
-    #[must_use]
-    pub fn is_on(&self, channel: Channel) -> bool {
-        self.on.contains(&channel)
-    }
-
-    /// The next fallback channel after those already tried. Each is tried once.
-    #[must_use]
-    pub fn next_after(&self, tried: &[Channel]) -> Option<Channel> {
-        self.fallback.iter().copied().find(|channel| !tried.contains(channel))
-    }
-}
-
-impl Default for ChannelPolicy {
-    fn default() -> Self {
-        Self { on: vec![Channel::Sms], fallback: Vec::new() }
     }
 }
 
@@ -268,8 +244,17 @@ pub struct Price {
     pub unit: String,
 }
 
-/// One message and its state. The first message of a request and its fallbacks on other channels share a
-/// `delivery_id`.
+/// The place of a message in its delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The delivery.
+    pub delivery_id: Uuid,
+    /// 1 for the first message, then counting up.
+    pub number: i64,
+}
+
+/// One message and its state. The first message of a request and those that followed it, by another provider or channel,
+/// share a `delivery_id`.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The id of the message.
@@ -288,12 +273,16 @@ pub struct Delivery {
     pub language: String,
     /// The platform of the app.
     pub platform: Option<Platform>,
+    /// The provider that sends it.
+    pub provider: String,
     /// The provider's id of the message, once known.
     pub provider_id: Option<String>,
     /// The delivery status.
     pub status: DeliveryStatus,
     /// Why it failed, if known.
     pub reason: Option<UnreachableReason>,
+    /// The provider's code of the failure.
+    pub error_code: Option<i64>,
     /// When the status last changed.
     pub updated_at: DateTime<Utc>,
 }
@@ -323,16 +312,5 @@ mod tests {
         assert!(DeliveryStatus::ALL.iter().all(|it| it.as_str().parse() == Ok(*it)));
         assert!(UnreachableReason::ALL.iter().all(|it| it.as_str().parse() == Ok(*it)));
         assert_eq!("SMS".parse::<Channel>(), Err(UnknownChannel));
-    }
-
-    #[test]
-    fn each_channel_is_tried_once() {
-        let policy =
-            ChannelPolicy { on: Channel::ALL.into(), fallback: vec![Channel::WhatsApp, Channel::Call] };
-        assert_eq!(policy.usual(), Channel::Sms);
-        assert_eq!(policy.next_after(&[Channel::Sms]), Some(Channel::WhatsApp));
-        assert_eq!(policy.next_after(&[Channel::Sms, Channel::WhatsApp]), Some(Channel::Call));
-        assert_eq!(policy.next_after(&Channel::ALL), None);
-        assert_eq!(ChannelPolicy { on: vec![Channel::Call], fallback: vec![] }.usual(), Channel::Call);
     }
 }

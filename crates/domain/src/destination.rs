@@ -71,6 +71,12 @@ pub struct Destinations {
 }
 
 impl Destinations {
+    /// Whether numbers of a country get messages, apart from prefixes. `region` is its two-letter code.
+    #[must_use]
+    pub fn serve(&self, region: &str) -> bool {
+        self.countries.is_empty() || self.countries.contains(region)
+    }
+
     /// Why this number gets no messages; `None` if it does.
     #[must_use]
     pub fn refuses(&self, phone: &PhoneNumber) -> Option<UnreachableReason> {

@@ -20,6 +20,16 @@ pub fn country_of(phone: &PhoneNumber) -> String {
     phone.region().map_or_else(|| NO_COUNTRY.to_owned(), |region| region.to_string())
 }
 
+/// What a provider said about a failure: its own words, with its code. `None` without words.
+#[must_use]
+pub fn said_by_provider(error_code: Option<i64>, error_text: Option<&str>) -> Option<String> {
+    let text = error_text?;
+    Some(match error_code {
+        Some(code) => format!("error {code}: {text}"),
+        None => text.to_owned(),
+    })
+}
+
 /// Which messages are wanted. Every condition that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -120,8 +130,12 @@ pub struct Listed {
     pub channel: Channel,
     /// The status.
     pub status: DeliveryStatus,
+    /// The provider.
+    pub provider: String,
     /// The provider's code of the failure.
     pub error_code: Option<i64>,
+    /// The provider's words about it.
+    pub error_text: Option<String>,
     /// What the failure says about the number.
     pub reason: Option<UnreachableReason>,
     /// When it was created.
@@ -145,8 +159,6 @@ pub struct Details {
     pub has_code: bool,
     /// The name of its template.
     pub template: String,
-    /// The provider.
-    pub provider: String,
     /// The provider's id of the message.
     pub provider_id: Option<String>,
     /// The language of its text.

@@ -14,7 +14,7 @@ pub struct SentMessage {
     pub delivery_id: Uuid,
     /// The challenge whose code it carries, if it carries one.
     pub challenge_id: Option<Uuid>,
-    /// Its number within the delivery, from 1. A later one went by another channel because the earlier ones failed.
+    /// Its number within the delivery, from 1. A later one went by another provider or channel because the earlier ones failed.
     pub attempt: i64,
     /// The channel.
     pub channel: Channel,
@@ -30,6 +30,8 @@ pub struct SentMessage {
     pub status: DeliveryStatus,
     /// The provider's code of the failure.
     pub error_code: Option<i64>,
+    /// The provider's words about it.
+    pub error_text: Option<String>,
     /// What the failure says about the number.
     pub reason: Option<UnreachableReason>,
     /// When it was created, just before it was sent.

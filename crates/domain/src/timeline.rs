@@ -93,26 +93,37 @@ pub fn of_message(message: &SentMessage, facts: &MessageFacts) -> Vec<TimelineEn
         ..line(at, "message", text, tone, (rank, message.id))
     };
     let by = by_channel(message.channel);
-    let created = format!("{content} was to be sent {by}.");
+    let created = match facts.provider {
+        Some(provider) => format!("{content} was to be sent {by} through {provider}."),
+        None => format!("{content} was to be sent {by}."),
+    };
+    let who = facts.provider.map_or_else(|| "The provider".to_owned(), at_the_beginning);
+    let said = facts.said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
     let mut steps = vec![step(0, message.created_at, DeliveryStatus::Pending, created, Tone::Plain)];
     for (rank, (status, at)) in (1..).zip(message.reached.iter().copied()) {
         let (text, tone) = match status {
             DeliveryStatus::Pending | DeliveryStatus::Unknown => continue,
-            DeliveryStatus::Queued => (format!("The provider accepted the {what}."), Tone::Plain),
-            DeliveryStatus::Sent => (format!("The provider passed the {what} on."), Tone::Plain),
+            DeliveryStatus::Queued => (format!("{who} accepted the {what}."), Tone::Plain),
+            DeliveryStatus::Sent => (format!("{who} passed the {what} on."), Tone::Plain),
             DeliveryStatus::Delivered => (format!("The {what} was delivered."), Tone::Good),
             DeliveryStatus::Undelivered => {
-                (format!("The {what} was not delivered: {}.", why(facts)), Tone::Bad)
+                (format!("The {what} was not delivered: {}{said}.", why(facts)), Tone::Bad)
             }
-            DeliveryStatus::Failed => (format!("The {what} failed: {}.", why(facts)), Tone::Bad),
+            DeliveryStatus::Failed => (format!("The {what} failed: {}{said}.", why(facts)), Tone::Bad),
         };
         steps.push(step(rank, at, status, text, tone));
     }
     if message.status == DeliveryStatus::Unknown {
-        let text = format!("The provider did not confirm the {what}: it may have been sent or not.");
+        let text = format!("{who} did not confirm the {what}: it may have been sent or not.");
         steps.push(step(9, message.updated_at, DeliveryStatus::Unknown, text, Tone::Bad));
     }
     steps
+}
+
+/// A name as the first word of a sentence.
+fn at_the_beginning(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// The end of a session. Its beginning is in the audit log.
@@ -160,7 +171,14 @@ fn outcome_of_resend<'a>(entries: &'a [Entry], entry: &Entry, known: &[(Uuid, &E
             && found.at - entry.at <= OUTCOME_WITHIN
             && known.iter().all(|(_, outcome)| outcome.id != found.id)
     };
-    entries.iter().rev().find(is_outcome)
+    let first = entries.iter().rev().find(is_outcome)?;
+    // A code for which several providers were tried has an entry for each try, and at most one of them took it.
+    let of_delivery = words::fact(first, "delivery_id");
+    let took_it = |found: &&Entry| {
+        let is_same = of_delivery.is_some() && words::fact(found, "delivery_id") == of_delivery;
+        is_same && found.action == Action::CodeSent.as_str()
+    };
+    entries.iter().filter(is_outcome).find(took_it).or(Some(first))
 }
 
 /// The beginning of a block that applies to the phone, and its end.

@@ -31,7 +31,7 @@ pub use self::{
     limit::Limit,
     stop::Stop,
     times::Local,
-    words::{by_channel, unreachable, wait, why},
+    words::{NOT_HANDED_OVER, by_channel, unreachable, wait, why},
 };
 
 /// The case that a phone is in.

@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use tracing::info;
 use uuid::Uuid;
 
-use super::{Message, Receipt, Report, ReportOf, SendError, provider_error, segments::measure};
+use super::{Message, Provider, Receipt, Report, ReportOf, SendError, segments::measure, twilio::ERRORS};
 use domain::{
     delivery::{Channel, DeliveryStatus},
     phone::PhoneNumber,
@@ -33,14 +33,14 @@ pub struct Inbox(Arc<Mutex<State>>);
 struct State {
     messages: VecDeque<InboxMessage>,
     /// The steps that were not reported yet, ordered by time, so that a check only looks at the first.
-    pending: BTreeMap<(DateTime<Utc>, Uuid), Step>,
+    pending: BTreeMap<(DateTime<Utc>, Uuid), (Step, ReportOf)>,
 }
 
 impl State {
     fn insert(&mut self, message: InboxMessage) {
         // The receipt already reported the first step, queued.
         for step in message.timeline.iter().skip(1) {
-            self.pending.insert((step.at, message.id), *step);
+            self.pending.insert((step.at, message.id), (*step, message.report_of()));
         }
         // Of two concurrent messages, the one created later may be inserted first.
         let newer = self.messages.partition_point(|other| other.created_at > message.created_at);
@@ -86,12 +86,14 @@ impl Inbox {
         let mut state = self.lock();
         let mut reports = Vec::new();
         while let Some(first) = state.pending.first_entry().filter(|first| first.key().0 <= now) {
-            let ((_, id), step) = first.remove_entry();
+            let (step, of) = first.remove();
             reports.push(Report {
-                of: ReportOf::Message(id),
+                provider: Provider::TestInbox,
+                of,
                 status: step.status,
                 error_code: step.error_code,
-                reason: step.error_code.and_then(provider_error::reason_of),
+                error_text: None,
+                reason: step.error_code.and_then(|code| ERRORS.reason_of(code)),
                 price: None,
             });
         }
@@ -122,6 +124,8 @@ impl fmt::Debug for Inbox {
 pub struct InboxMessage {
     /// The id of the [`Message`].
     pub id: Uuid,
+    /// Its delivery.
+    pub delivery_id: Uuid,
     /// The recipient.
     pub to: PhoneNumber,
     /// The channel.
@@ -151,9 +155,19 @@ impl InboxMessage {
         self.happened(now).last().map_or(DeliveryStatus::Queued, |step| step.status)
     }
 
+    fn report_of(&self) -> ReportOf {
+        ReportOf::Message {
+            id: self.id,
+            delivery_id: self.delivery_id,
+            to: self.to.clone(),
+            channel: self.channel,
+        }
+    }
+
     fn new(message: &Message, timeline: Vec<Step>) -> Self {
         Self {
             id: message.id,
+            delivery_id: message.attempt.delivery_id,
             to: message.to.clone(),
             channel: message.channel,
             language: message.text.language.clone(),

@@ -1,26 +1,36 @@
-//! Sends one message to one phone, through Twilio or into the test inbox.
+//! Sends one message to one phone, through a provider or into the test inbox, and reads what providers report.
 //!
-//! This crate knows the provider's wire format and the meaning of its error codes. It knows no challenges, budgets or
+//! This crate knows the providers' wire formats and the meaning of their error codes. It knows no challenges, budgets or
 //! database: the caller decides what to refund after a [`SendError`].
 //!
 //! To add:
-//! 1. an error code: one row in the table of `provider_error.rs`, with its meaning and a line in the tests;
+//! 1. an error code: one row in the provider's table (`twilio/errors.rs`), with its meaning and a line in the tests;
 //! 2. a kind of failure: a variant of [`SendError`]; the compiler then finds every match that must handle it;
-//! 3. a field of the request: `twilio/request.rs`, and the test that compares the whole form;
-//! 4. a provider: a variant of [`Sms`] and a file beside `twilio.rs`. There is no trait, because two providers do
-//!    not need one.
+//! 3. a field of a request: `twilio/request.rs` or its sibling, and the test that compares the whole request;
+//! 4. a provider: a variant of [`Provider`] and of [`Sms`], and a module with its `client::Api`, its errors and its
+//!    reports. Deadline, retries, limits and the circuit breaker are in `client.rs`.
 //!
 //! The texts are in `text.rs`, their length in segments is in `segments.rs`.
 
-mod callback;
+mod by_language;
+mod client;
+mod ending;
 mod inbox;
+mod msg91;
+mod provider;
 mod provider_error;
+mod provider_text;
+mod reports;
+mod room;
+mod routes;
 mod segments;
 #[cfg(test)]
 mod tests;
 mod text;
 mod twilio;
-mod wire;
+mod vonage;
+mod ways;
+mod webhook;
 
 use std::time::Duration;
 
@@ -31,20 +41,33 @@ use uuid::Uuid;
 
 pub use domain::delivery::UnreachableReason;
 use domain::{
-    delivery::{Channel, DeliveryStatus, Price},
+    delivery::{Attempt, Channel, DeliveryStatus, Price},
     phone::PhoneNumber,
 };
 
 pub use self::{
-    callback::{Callbacks, Forged},
+    by_language::{ByLanguage, ByLanguageError},
+    client::{DEFAULT_MAX_IN_FLIGHT, DEFAULT_TIMEOUT, Limits, SetupError, Turn},
+    ending::{DEFAULT_RETRY_AFTER, ending, ending_of_lost, error_of_all},
     inbox::{INBOX_CAPACITY, Inbox, InboxMessage, Step},
-    provider_error::{Meaning, Mender, explain, meaning},
-    text::{PHONE_CHANGED, TEMPLATE, Text, TextSettings, Texts, TextsError, Wording},
-    twilio::{
-        AccountCheck, AccountKind, AccountStatus, ContentError, Credentials, DEFAULT_MAX_IN_FLIGHT,
-        DEFAULT_TIMEOUT, NoSender, RiskCheck, Sender, Senders, SendersError, SetupError, Twilio,
-        TwilioSettings, WhatsApp,
+    msg91::{Msg91, Msg91Reports, Msg91Settings},
+    provider::{Provider, UnknownProvider},
+    provider_error::{Meaning, Mender, explain, explain_with_text, meaning},
+    provider_text::ProviderText,
+    reports::{Forged, Incoming, ReportReaders},
+    room::Room,
+    routes::{Routes, RoutesError},
+    text::{
+        Dlt, INDIA, PHONE_CHANGED, Registration, TEMPLATE, Text, TextSettings, Texts, TextsError, Wording,
+        is_dlt_id,
     },
+    twilio::{
+        AccountCheck, AccountKind, AccountStatus, ContentError, Credentials, NoSender, RiskCheck, Sender,
+        Senders, SendersError, Twilio, TwilioSettings, WhatsApp, callback::Callbacks,
+    },
+    vonage::{Vonage, VonageReports, VonageSettings, VonageWhatsApp},
+    ways::{Way, Ways},
+    webhook::{Webhook, WebhookReports, WebhookSettings},
 };
 
 /// A message to send. Its `Debug` shows neither the text nor the code, and masks the phone.
@@ -52,6 +75,8 @@ pub use self::{
 pub struct Message {
     /// The id in our own rows and logs; the provider never sees it.
     pub id: Uuid,
+    /// Its delivery, which the address for the provider's reports names.
+    pub attempt: Attempt,
     /// The recipient.
     pub to: PhoneNumber,
     /// The channel.
@@ -67,11 +92,33 @@ pub struct Message {
     pub created_at: DateTime<Utc>,
 }
 
-/// The provider that sends messages.
+impl Message {
+    /// How its text is registered, if it goes to India.
+    #[must_use]
+    pub fn dlt(&self) -> Option<&Dlt> {
+        let is_to_india = self.to.region().is_some_and(|region| region.to_string() == text::INDIA);
+        self.text.dlt.as_ref().filter(|_| is_to_india)
+    }
+
+    /// The seconds that are left of its validity: less at a retry.
+    pub(crate) fn seconds_left(&self, now: DateTime<Utc>) -> u64 {
+        // If the clock was set back, the age counts as zero.
+        let age = (now - self.created_at).to_std().unwrap_or(Duration::ZERO);
+        self.valid_for.saturating_sub(age).as_secs()
+    }
+}
+
+/// One provider that sends messages. [`Room`] chooses between several.
 #[derive(Debug)]
 pub enum Sms {
     /// To phones, through Twilio.
     Twilio(Box<Twilio>),
+    /// To phones, through Vonage.
+    Vonage(Box<Vonage>),
+    /// To phones, through MSG91.
+    Msg91(Box<Msg91>),
+    /// To the operator's own endpoint.
+    Webhook(Box<Webhook>),
     /// Into the log and the memory of this process, for development and tests.
     TestInbox(Inbox),
 }
@@ -81,11 +128,14 @@ impl Sms {
     ///
     /// # Errors
     ///
-    /// [`SendError`] if the message was refused, or if it is unknown whether it was accepted. It has been logged.
-    pub async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
+    /// [`Unsent`] if the message was refused, or if it is unknown whether it was accepted. It has been logged.
+    pub async fn send_within(&self, message: &Message, turn: Turn) -> Result<Receipt, Unsent> {
         match self {
-            Self::Twilio(twilio) => twilio.send(message).await,
-            Self::TestInbox(inbox) => inbox.send(message),
+            Self::Twilio(twilio) => twilio.send_within(message, turn).await,
+            Self::Vonage(vonage) => vonage.send_within(message, turn).await,
+            Self::Msg91(msg91) => msg91.send_within(message, turn).await,
+            Self::Webhook(webhook) => webhook.send_within(message, turn).await,
+            Self::TestInbox(inbox) => inbox.send(message).map_err(Unsent::from),
         }
     }
 
@@ -93,26 +143,63 @@ impl Sms {
     #[must_use]
     pub fn inbox(&self) -> Option<&Inbox> {
         match self {
-            Self::Twilio(_) => None,
+            Self::Twilio(_) | Self::Vonage(_) | Self::Msg91(_) | Self::Webhook(_) => None,
             Self::TestInbox(inbox) => Some(inbox),
         }
     }
 
-    /// The provider's name, for logs and rows: `twilio` or `test_inbox`.
+    /// Which provider it is.
     #[must_use]
-    pub fn provider(&self) -> &'static str {
+    pub fn provider(&self) -> Provider {
         match self {
-            Self::Twilio(_) => "twilio",
-            Self::TestInbox(_) => "test_inbox",
+            Self::Twilio(_) => Provider::Twilio,
+            Self::Vonage(_) => Provider::Vonage,
+            Self::Msg91(_) => Provider::Msg91,
+            Self::Webhook(_) => Provider::Webhook,
+            Self::TestInbox(_) => Provider::TestInbox,
         }
+    }
+
+    /// Whether it can send such a message with its settings.
+    #[must_use]
+    pub fn carries(&self, kind: Kind) -> bool {
+        let is_set_up = match self {
+            Self::Twilio(twilio) => twilio.is_set_up_for(kind.channel),
+            Self::Vonage(vonage) => vonage.is_set_up_for(kind.channel),
+            Self::Msg91(_) | Self::Webhook(_) | Self::TestInbox(_) => true,
+        };
+        is_set_up && self.provider().carries(kind)
+    }
+}
+
+/// What a provider must be able to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The channel.
+    pub channel: Channel,
+    /// Whether the message has a code. A notice has none.
+    pub has_code: bool,
+}
+
+impl Kind {
+    /// A message with a code.
+    #[must_use]
+    pub fn code_by(channel: Channel) -> Self {
+        Self { channel, has_code: true }
+    }
+
+    /// A notice, which goes by SMS only.
+    #[must_use]
+    pub fn notice() -> Self {
+        Self { channel: Channel::Sms, has_code: false }
     }
 }
 
 /// The provider's confirmation that it accepted a message. This does not mean that the message was delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// The provider's id of the message (Twilio: `SM`, `MM` or `CA` and 32 hex digits), at most 64 ASCII letters and
-    /// digits. `None` for the test inbox, and if the provider's response could not be read.
+    /// The provider's id of the message (Twilio: `SM`, `MM` or `CA` and 32 hex digits), at most 64 ASCII letters, digits
+    /// and hyphens. `None` for the test inbox, and if the provider's response could not be read.
     pub provider_id: Option<String>,
     /// The delivery status: queued, sent or delivered.
     pub status: DeliveryStatus,
@@ -125,42 +212,69 @@ pub struct Receipt {
 /// A delivery report about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// Who reports. It says nothing about messages of other providers.
+    pub provider: Provider,
     /// The message it is about.
     pub of: ReportOf,
     /// The delivery status.
     pub status: DeliveryStatus,
     /// The provider's own error code.
     pub error_code: Option<u32>,
+    /// The provider's own words about the error.
+    pub error_text: Option<ProviderText>,
     /// What the error code says about the number.
     pub reason: Option<UnreachableReason>,
     /// The price, if the report has it.
     pub price: Option<Price>,
 }
 
-impl Report {
-    /// Whether a failed message may be followed by one on another channel. It may not if the user opted out, or if
-    /// Twilio suspects SMS pumping.
-    #[must_use]
-    pub fn may_be_followed(&self) -> bool {
-        self.reason != Some(UnreachableReason::OptedOut)
-            && !self.error_code.is_some_and(provider_error::is_pumping)
-    }
-}
-
 /// The message that a report is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportOf {
-    /// The test inbox uses our own ids.
-    Message(Uuid),
+    /// The test inbox knows the message.
+    Message {
+        /// Our id.
+        id: Uuid,
+        /// The delivery that it belongs to.
+        delivery_id: Uuid,
+        /// The recipient.
+        to: PhoneNumber,
+        /// The channel.
+        channel: Channel,
+    },
     /// A provider uses its own ids, and names recipient and channel.
     Provider {
         /// The provider's id of the message.
         id: String,
+        /// Which message it is. `None` if an earlier version sent it, whose address for reports did not say so.
+        attempt: Option<Attempt>,
         /// The recipient, if the report names one.
         to: Option<PhoneNumber>,
         /// The channel.
         channel: Channel,
     },
+    /// A provider that does not sign its reports: id and recipient must both match a message of ours.
+    Recipient {
+        /// The provider's id of the message.
+        id: String,
+        /// The recipient.
+        to: PhoneNumber,
+    },
+}
+
+/// What a provider did not do: mostly a message that was not sent, or may not have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// Why.
+    pub error: SendError,
+    /// The provider's own words, for staff. Not for clients.
+    pub text: Option<ProviderText>,
+}
+
+impl From<SendError> for Unsent {
+    fn from(error: SendError) -> Self {
+        Self { error, text: None }
+    }
 }
 
 /// Why a message was not sent, classified by who can fix it.

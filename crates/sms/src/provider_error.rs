@@ -1,24 +1,23 @@
-//! The meaning of Twilio's refusals: maps its error codes and HTTP statuses to [`SendError`].
-//!
-//! The meanings are from Twilio's error dictionary, <https://www.twilio.com/docs/api/errors>. Twilio adds codes and
-//! splits old ones without notice, so an unknown code is classified by the HTTP status.
+//! The meaning of a provider's refusals: maps its error codes and HTTP statuses to [`SendError`]. Each provider has a
+//! table of its own, an [`Errors`]. Providers add codes without notice, so an unknown code is classified by the HTTP
+//! status.
 
-use super::{Outcome, SendError, UnreachableReason};
+use super::{Outcome, Provider, SendError, UnreachableReason, Unsent};
 use Category::{Operator, Recipient, Temporary};
-use UnreachableReason::{Blocked, Invalid, NotMobile, OptedOut, RegionNotAllowed};
+use UnreachableReason::{Blocked, RegionNotAllowed};
 
 /// A classified refusal, with a hint for the operator.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ProviderError {
-    pub(super) error: SendError,
-    /// The meaning, or what to do about it. In our own words, because Twilio's text contains the phone and the
+pub(crate) struct ProviderError {
+    pub(crate) error: SendError,
+    /// The meaning, or what to do about it. In our own words, because a provider's text may contain the phone and the
     /// account.
-    pub(super) hint: &'static str,
+    pub(crate) hint: &'static str,
 }
 
 /// Who can fix the problem behind a code.
 #[derive(Debug, Clone, Copy)]
-enum Category {
+pub(crate) enum Category {
     /// The recipient: the number cannot be reached.
     Recipient(UnreachableReason),
     /// The operator.
@@ -27,56 +26,116 @@ enum Category {
     Temporary(Outcome),
 }
 
-/// The hint for a 401.
-const CREDENTIALS: &str =
-    "wrong credentials: check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or the API key's SID and secret";
-
-/// The hint for a 5xx.
-const TWILIO_ERROR: &str = "Twilio has an error on its side: see status.twilio.com";
-
-/// Classifies a response that is not a success. `retry_after` is in seconds.
-pub(super) fn from_answer(http_status: u16, code: Option<u32>, retry_after: Option<u64>) -> ProviderError {
-    // By Twilio's documentation a message may have been sent in spite of a 5xx (error 20500), so no code makes it
-    // definite.
-    let (category, hint) = if http_status >= 500 {
-        (Temporary(Outcome::Unknown), TWILIO_ERROR)
-    } else {
-        code.and_then(known).unwrap_or_else(|| by_status(http_status))
-    };
-    provider_error(category, hint, Some(http_status), code, retry_after)
+/// What a provider's refusals mean.
+pub(crate) struct Errors {
+    /// The provider's name in a sentence.
+    pub(crate) provider: &'static str,
+    /// Its codes in order, each with its cause in words that staff understand, and after a colon what the operator can
+    /// do. Nothing else in the program says what a code means.
+    pub(crate) known: &'static [(u32, Category, &'static str)],
+    /// Codes of messages that a filter stopped because of their text, template or sender.
+    pub(crate) filtered: &'static [u32],
+    /// Codes of messages that were blocked as suspected SMS pumping.
+    pub(crate) pumping: &'static [u32],
+    /// The hints for what has no known code.
+    pub(crate) hints: Hints,
 }
 
-/// Classifies a message that was accepted but is already `failed` or `undelivered` in the same response.
-pub(super) fn failed_message(http_status: u16, code: Option<u32>) -> ProviderError {
-    // Twilio had accepted the message, so without a known code it may have been sent.
-    let (category, hint) = code.and_then(known).unwrap_or((
-        Temporary(Outcome::Unknown),
-        "Twilio took the message and failed at once: look it up in its log",
-    ));
-    provider_error(category, hint, Some(http_status), code, None)
+/// The hints for what has no known code.
+pub(crate) struct Hints {
+    /// For 401 and 403.
+    pub(crate) credentials: &'static str,
+    /// For 404.
+    pub(crate) not_found: &'static str,
+    /// For 408.
+    pub(crate) timed_out: &'static str,
+    /// For 429.
+    pub(crate) too_many: &'static str,
+    /// For other 4xx.
+    pub(crate) refused: &'static str,
+    /// For what is no answer of the API, such as a redirect or an HTML page.
+    pub(crate) not_the_api: &'static str,
+    /// For 5xx.
+    pub(crate) own_error: &'static str,
+    /// For a message that was accepted and failed in the same answer.
+    pub(crate) failed_at_once: &'static str,
+    /// For a connection that was not made.
+    pub(crate) not_connected: &'static str,
+    /// For a country without a sender.
+    pub(crate) unserved: &'static str,
+    /// For a channel that lacks settings.
+    pub(crate) not_set_up: &'static str,
+    /// For an unknown outcome.
+    pub(crate) unknown: &'static str,
 }
 
-/// Messages that Twilio blocked as suspected SMS pumping. A fraudster who earns by our messages would also earn by
-/// the next one.
-const PUMPING: [u32; 3] = [30450, 30453, 60410];
-
-/// Whether Twilio blocked the message as SMS pumping.
-pub(super) fn is_pumping(code: u32) -> bool {
-    PUMPING.contains(&code)
-}
-
-/// What the code in a delivery report says about the number. `None` for what the operator must fix and for what is
-/// temporary.
-///
-/// A message that a filter stopped counts as blocked: the user can only try another number or channel, even if the
-/// operator has something to fix.
-pub(super) fn reason_of(code: u32) -> Option<UnreachableReason> {
-    if FILTERED.contains(&code) {
-        return Some(Blocked);
+impl Errors {
+    /// Classifies a response that is not a success. `retry_after` is in seconds.
+    pub(crate) fn of_answer(
+        &self,
+        http_status: u16,
+        code: Option<u32>,
+        retry_after: Option<u64>,
+    ) -> ProviderError {
+        // A message may have been sent in spite of a 5xx (Twilio documents it for its error 20500), so no code makes
+        // it definite.
+        let (category, hint) = if http_status >= 500 {
+            (Temporary(Outcome::Unknown), self.hints.own_error)
+        } else {
+            code.and_then(|code| self.find(code)).unwrap_or_else(|| self.by_status(http_status))
+        };
+        provider_error(category, hint, Some(http_status), code, retry_after)
     }
-    match known(code)?.0 {
-        Recipient(reason) => Some(reason),
-        Operator | Temporary(_) => None,
+
+    /// Classifies a message that was accepted but is already `failed` or `undelivered` in the same response.
+    pub(crate) fn failed_message(&self, http_status: u16, code: Option<u32>) -> ProviderError {
+        // The provider had accepted the message, so without a known code it may have been sent.
+        let unknown = (Temporary(Outcome::Unknown), self.hints.failed_at_once);
+        let (category, hint) = code.and_then(|code| self.find(code)).unwrap_or(unknown);
+        provider_error(category, hint, Some(http_status), code, None)
+    }
+
+    /// Classifies a request that got no response.
+    pub(crate) fn of_no_answer(&self, outcome: Outcome) -> ProviderError {
+        let hint = match outcome {
+            Outcome::NotSent => self.hints.not_connected,
+            Outcome::Unknown => "the connection was slow or was cut: the message may have gone out",
+        };
+        provider_error(Temporary(outcome), hint, None, None, None)
+    }
+
+    /// What the code in a delivery report says about the number. `None` for what the operator must fix and for what
+    /// is temporary.
+    ///
+    /// A message that a filter stopped counts as blocked: the user can only try another number or channel, even if the
+    /// operator has something to fix.
+    pub(crate) fn reason_of(&self, code: u32) -> Option<UnreachableReason> {
+        if self.filtered.contains(&code) {
+            return Some(Blocked);
+        }
+        match self.find(code)?.0 {
+            Recipient(reason) => Some(reason),
+            Operator | Temporary(_) => None,
+        }
+    }
+
+    fn find(&self, code: u32) -> Option<(Category, &'static str)> {
+        let found = self.known.binary_search_by_key(&code, |(known, _, _)| *known).ok()?;
+        self.known.get(found).map(|(_, category, hint)| (*category, *hint))
+    }
+
+    /// Classifies by the HTTP status, for codes that the table does not contain.
+    fn by_status(&self, http_status: u16) -> (Category, &'static str) {
+        let hints = &self.hints;
+        match http_status {
+            401 | 403 => (Operator, hints.credentials),
+            404 => (Operator, hints.not_found),
+            // It is unknown whether the provider read the whole request.
+            408 => (Temporary(Outcome::Unknown), hints.timed_out),
+            429 => (Temporary(Outcome::NotSent), hints.too_many),
+            400..=499 => (Operator, hints.refused),
+            _ => (Operator, hints.not_the_api),
+        }
     }
 }
 
@@ -102,10 +161,10 @@ pub struct Meaning {
     pub cure: Option<&'static str>,
 }
 
-/// What a code of the provider means. `None` for a code that the table does not contain.
+/// What a code of a provider means. `None` for a code that its table does not contain.
 #[must_use]
-pub fn meaning(code: u32) -> Option<Meaning> {
-    let (category, hint) = known(code)?;
+pub fn meaning(provider: Provider, code: u32) -> Option<Meaning> {
+    let (category, hint) = provider.errors().find(code)?;
     let mender = match category {
         Recipient(_) => Mender::User,
         Operator => Mender::Operator,
@@ -115,65 +174,54 @@ pub fn meaning(code: u32) -> Option<Meaning> {
     Some(Meaning { mender, cause, cure })
 }
 
-/// Stopped by a filter of a carrier or of WhatsApp, because of its text, template or sender.
-const FILTERED: [u32; 3] = [30007, 63013, 63049];
-
-/// Classifies a request that got no response.
-pub(super) fn from_no_answer(outcome: Outcome) -> ProviderError {
-    provider_error(Temporary(outcome), hint_of(outcome), None, None, None)
+/// No sender or provider is set for the phone's country. No provider was called.
+pub(crate) fn unserved_country(hint: &'static str) -> ProviderError {
+    provider_error(Recipient(RegionNotAllowed), hint, None, None, None)
 }
 
-fn hint_of(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::NotSent => {
-            "no connection: check TWILIO_API_BASE_URL, the network, DNS and the CA certificates"
-        }
-        Outcome::Unknown => "the connection was slow or was cut: the message may have gone out",
-    }
-}
-
-/// The phone's country has no sender. Twilio was not called.
-pub(super) fn unserved_country() -> ProviderError {
-    provider_error(Recipient(RegionNotAllowed), UNSERVED, None, None, None)
-}
-
-const UNSERVED: &str = "no sender for this country: name one in TWILIO_SENDERS, or one for * (all others)";
-
-/// The settings do not allow the message. Twilio was not called.
-pub(super) fn from_settings(hint: &'static str) -> ProviderError {
+/// The settings do not allow the message. No provider was called.
+pub(crate) fn from_settings(hint: &'static str) -> ProviderError {
     provider_error(Operator, hint, None, None, None)
 }
 
-/// The message was not sent to Twilio, because there was no time left or the breaker is open.
-pub(super) fn not_attempted(hint: &'static str, retry_after: Option<u64>) -> ProviderError {
+/// The message was not sent to the provider, because there was no time left or the breaker is open.
+pub(crate) fn not_attempted(hint: &'static str, retry_after: Option<u64>) -> ProviderError {
     provider_error(Temporary(Outcome::NotSent), hint, None, None, retry_after)
 }
 
-/// Explains an error to the operator, in our own words, for a command's output. Clients get the contract's sentences
-/// instead.
+/// Explains an error of a provider to the operator, in our own words, for a command's output. Clients get the contract's
+/// sentences instead.
 #[must_use]
-pub fn explain(error: &SendError) -> String {
+pub fn explain(provider: Provider, error: &SendError) -> String {
+    let errors = provider.errors();
+    let hints = &errors.hints;
     let code = error.provider_code();
-    let in_table = code.and_then(known);
+    let in_table = code.and_then(|code| errors.find(code));
+    let waits = format!("{} asks to wait", errors.provider);
     let hint = match (error, in_table) {
         (SendError::Unreachable { .. }, Some((Recipient(_), hint)))
         | (SendError::Rejected { .. }, Some((Operator, hint)))
         | (SendError::Unavailable { .. }, Some((Temporary(_), hint))) => hint,
-        (SendError::Unreachable { .. }, _) => UNSERVED,
-        (SendError::Rejected { http_status: Some(status), .. }, _) => by_status(*status).1,
-        (SendError::Rejected { http_status: None, .. }, _) => {
-            "the settings lack what this channel needs: TWILIO_WHATSAPP_SENDER and TWILIO_WHATSAPP_CONTENT_SID, or \
-             TWILIO_VOICE_NUMBER"
-        }
-        (SendError::Unavailable { retry_after: Some(_), .. }, _) => "Twilio asks to wait",
-        (SendError::Unavailable { outcome: Outcome::NotSent, .. }, _) => hint_of(Outcome::NotSent),
-        (SendError::Unavailable { outcome: Outcome::Unknown, .. }, _) => {
-            "it was slow, cut the connection or has an error on its side: see status.twilio.com"
-        }
+        (SendError::Unreachable { .. }, _) => hints.unserved,
+        (SendError::Rejected { http_status: Some(status), .. }, _) => errors.by_status(*status).1,
+        (SendError::Rejected { http_status: None, .. }, _) => hints.not_set_up,
+        (SendError::Unavailable { retry_after: Some(_), .. }, _) => &waits,
+        (SendError::Unavailable { outcome: Outcome::NotSent, .. }, _) => hints.not_connected,
+        (SendError::Unavailable { outcome: Outcome::Unknown, .. }, _) => hints.unknown,
     };
     match code {
-        Some(code) => format!("{error}: {hint} (Twilio's error {code})"),
+        Some(code) => format!("{error}: {hint} ({}'s error {code})", errors.provider),
         None => format!("{error}: {hint}"),
+    }
+}
+
+/// As [`explain`], with the provider's own words.
+#[must_use]
+pub fn explain_with_text(provider: Provider, unsent: &Unsent) -> String {
+    let explanation = explain(provider, &unsent.error);
+    match &unsent.text {
+        Some(text) => format!("{explanation}. In its own words: {}", text.as_str()),
+        None => explanation,
     }
 }
 
@@ -192,234 +240,6 @@ fn provider_error(
     ProviderError { error, hint }
 }
 
-/// Classifies by the HTTP status, for codes that the table does not contain.
-fn by_status(http_status: u16) -> (Category, &'static str) {
-    match http_status {
-        401 | 403 => (Operator, CREDENTIALS),
-        404 => {
-            (Operator, "our account does not exist there: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL")
-        }
-        // It is unknown whether Twilio read the whole request.
-        408 => (Temporary(Outcome::Unknown), "Twilio timed out while it waited for our request"),
-        429 => (Temporary(Outcome::NotSent), "we sent too many requests at once for our account"),
-        400..=499 => (Operator, "look the code up at https://www.twilio.com/docs/api/errors"),
-        _ => (Operator, "not an answer of Twilio's API: check TWILIO_API_BASE_URL"),
-    }
-}
-
-fn known(code: u32) -> Option<(Category, &'static str)> {
-    let found = KNOWN.binary_search_by_key(&code, |(known, _, _)| *known).ok()?;
-    KNOWN.get(found).map(|(_, category, hint)| (*category, *hint))
-}
-
-/// The codes that the response to a created message can contain, in order, each with its cause in words that staff understand,
-/// and after a colon what the operator can do. Nothing else in the program says what a code means. 602xx to 606xx are Twilio Verify's, for an
-/// account that sends through its fraud guard.
-#[rustfmt::skip] // One row per line.
-const KNOWN: &[(u32, Category, &str)] = &[
-    (10001, Operator, "the account is not active: see the Twilio console"),
-    (10002, Operator, "a trial account cannot do this: upgrade it"),
-    (10004, Temporary(Outcome::NotSent), "we made as many calls at once as the account may make: ask Twilio's support for more"),
-    (10005, Operator, "the account may not make calls: see the Twilio console"),
-    (13223, Recipient(Invalid), "it is not a number that can be called"),
-    (13224, Recipient(Invalid), "it is not a number that can be called"),
-    (13225, Recipient(Blocked), "Twilio does not call this number"),
-    (13226, Recipient(Invalid), "the number has no country code that exists"),
-    (13227, Recipient(RegionNotAllowed), "our account at the provider calls no numbers of this country: allow it in Twilio's voice geo permissions"),
-    (20001, Operator, "Twilio does not know a field of the request: an error in this server"),
-    (20003, Operator, CREDENTIALS),
-    (20005, Operator, "the account is not active: see the Twilio console"),
-    (20006, Operator, "access denied: the credentials belong to another account"),
-    (20008, Operator, "our credentials are test credentials: set the live ones"),
-    (20403, Operator, "the account may not use this: see the Twilio console"),
-    (20404, Operator, "our account does not exist there: check TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL"),
-    (20422, Operator, "Twilio does not take a field of the request: check the senders and templates"),
-    (20429, Temporary(Outcome::NotSent), "we sent too many requests at once for our account"),
-    (20500, Temporary(Outcome::Unknown), TWILIO_ERROR),
-    (20503, Temporary(Outcome::Unknown), TWILIO_ERROR),
-    (21201, Operator, "the call had no recipient: an error in this server"),
-    (21202, Recipient(NotMobile), "it is a premium number"),
-    (21203, Recipient(RegionNotAllowed), "our account at the provider calls no numbers of this country: allow it in Twilio's voice geo permissions"),
-    (21205, Operator, "an address in the request is not valid: check PUBLIC_BASE_URL"),
-    (21208, Operator, "the call's time-out is not valid: an error in this server"),
-    (21210, Operator, "the caller's number is not yours: check TWILIO_VOICE_NUMBER"),
-    (21211, Recipient(Invalid), "it is not a valid number"),
-    (21212, Operator, "the sender is not valid: check TWILIO_PHONE_NUMBER, TWILIO_SENDERS or TWILIO_VOICE_NUMBER"),
-    (21213, Operator, "the call has no caller's number: set TWILIO_VOICE_NUMBER"),
-    (21214, Recipient(Invalid), "the number cannot be reached"),
-    (21215, Recipient(RegionNotAllowed), "our account at the provider calls no numbers of this country: allow it in Twilio's voice geo permissions"),
-    (21216, Recipient(Blocked), "Twilio does not call this number: for +1 the account needs a primary customer profile"),
-    (21217, Recipient(Invalid), "it is not a valid number"),
-    (21219, Operator, "a trial account only sends to numbers verified with Twilio: upgrade it"),
-    (21265, Recipient(NotMobile), "it is a short code"),
-    (21266, Recipient(Invalid), "it is our own sender's number"),
-    (21267, Operator, "a trial account sends from no alphanumeric sender: set a number"),
-    (21268, Recipient(NotMobile), "it is a premium or information service"),
-    (21407, Recipient(NotMobile), "this kind of number takes no SMS"),
-    (21408, Recipient(RegionNotAllowed), "our account at the provider sends no messages to this country: allow it in Twilio's messaging geo permissions"),
-    (21601, Operator, "the sender cannot send SMS: check TWILIO_PHONE_NUMBER"),
-    (21602, Operator, "the message had no text: an error in this server"),
-    (21603, Operator, "there is no sender: set TWILIO_PHONE_NUMBER or TWILIO_MESSAGING_SERVICE_SID"),
-    (21604, Operator, "the message had no recipient: an error in this server"),
-    (21605, Operator, "the text is too long: shorten the product's name"),
-    (21606, Operator, "the sender is not yours or cannot send SMS there: check TWILIO_PHONE_NUMBER"),
-    (21607, Operator, "a trial account only sends from its trial number: upgrade it"),
-    (21608, Operator, "a trial account only sends to numbers verified with Twilio: upgrade it"),
-    (21609, Operator, "Twilio cannot report to this address: check PUBLIC_BASE_URL, a public host without an underscore"),
-    (21610, Recipient(OptedOut), "the user wrote STOP to our number: only START from that phone lifts it"),
-    (21611, Temporary(Outcome::NotSent), "the sender's queue is full: more senders or a messaging service send faster"),
-    // Twilio names the country's rules for senders and networks that it cannot reach, which are hardly ever the
-    // user's problem.
-    (21612, Recipient(RegionNotAllowed), "the provider has no way to reach this number from our sender: see Twilio's SMS guidelines of the country"),
-    (21614, Recipient(NotMobile), "it is not a mobile number"),
-    (21616, Operator, "the sender matches several numbers: write TWILIO_PHONE_NUMBER as +…"),
-    (21617, Operator, "the text is over 1,600 characters: shorten the product's name"),
-    (21618, Operator, "Twilio does not send this text: see its messaging policy"),
-    (21619, Operator, "the message had no text: an error in this server"),
-    (21624, Operator, "the validity period is out of range: an error in this server"),
-    (21626, Operator, "Twilio does not know an event to report: an error in this server"),
-    (21627, Temporary(Outcome::Unknown), "the carrier has an error on its side"),
-    (21635, Recipient(NotMobile), "it is a landline"),
-    (21654, Operator, "there is no template: set TWILIO_WHATSAPP_CONTENT_SID"),
-    (21655, Operator, "our account has no such template: check TWILIO_WHATSAPP_CONTENT_SID"),
-    (21656, Operator, "the template takes other variables: its first must be the code, and its only one"),
-    (21657, Operator, "this sender is not allowed in the country: see Twilio's SMS guidelines"),
-    (21658, Operator, "a field of the request is too long: shorten the product's name"),
-    (21659, Operator, "the sender is not a Twilio number: check TWILIO_PHONE_NUMBER"),
-    (21660, Operator, "the sender belongs to another account: check TWILIO_PHONE_NUMBER and TWILIO_ACCOUNT_SID"),
-    (21661, Operator, "the sender cannot send SMS: check TWILIO_PHONE_NUMBER"),
-    (21701, Operator, "our account has no such messaging service: check TWILIO_MESSAGING_SERVICE_SID"),
-    (21702, Operator, "the messaging service may not send: see the Twilio console"),
-    (21703, Operator, "the messaging service has no sender: add one in the Twilio console"),
-    (21704, Operator, "the messaging service has no sender: add one in the Twilio console"),
-    (21705, Operator, "it is not a messaging service: check TWILIO_MESSAGING_SERVICE_SID"),
-    (21730, Temporary(Outcome::NotSent), "Twilio is under maintenance"),
-    (21910, Operator, "the sender is of another channel than the number: check TWILIO_WHATSAPP_SENDER"),
-    (30001, Temporary(Outcome::NotSent), "Twilio's queue is full"),
-    (30002, Operator, "the account is suspended: see the Twilio console"),
-    // The phone is off or has no reception. That may pass, but for the user it is the number that does not work.
-    (30003, Recipient(Invalid), "the phone is switched off or out of reach"),
-    (30004, Recipient(Blocked), "the carrier blocks messages to this number"),
-    (30005, Recipient(Invalid), "the number is not in use"),
-    (30006, Recipient(NotMobile), "it is a landline, or its carrier takes no messages"),
-    // The filter rejects the text or the sender, so another number of the user would not help.
-    (30007, Operator, "the carrier's filter took it for spam: register the sender and the text for this country"),
-    (30008, Temporary(Outcome::Unknown), "the carrier gave no reason"),
-    (30017, Temporary(Outcome::Unknown), "the carrier's network was overloaded"),
-    (30022, Temporary(Outcome::NotSent), "we sent more than the carrier takes at once of this US A2P 10DLC campaign"),
-    (30023, Operator, "we sent more than the carrier takes in a day of this US A2P 10DLC brand: raise its tier"),
-    (30024, Operator, "our sender is not registered with the carriers of this country: ask Twilio's support"),
-    (30032, Operator, "our sender is not registered with the carriers of this country: verify the toll-free sender in the Twilio console"),
-    (30034, Operator, "our sender is not registered with the carriers of this country: register a campaign for US A2P 10DLC"),
-    (30036, Temporary(Outcome::NotSent), "it waited too long at the provider"),
-    (30037, Operator, "the account may not send: see the Twilio console"),
-    (30038, Operator, "this account may not send codes: ask Twilio's support"),
-    (30040, Operator, "our sender is not registered with the carriers of this country: see Twilio's SMS guidelines of the country"),
-    (30042, Operator, "our sender's name is too generic: choose another"),
-    (30410, Temporary(Outcome::Unknown), "the carrier did not answer Twilio"),
-    (30450, Recipient(Blocked), "the provider took it for fraud: Twilio suspects SMS pumping"),
-    (30453, Recipient(Blocked), "the provider took it for fraud: Twilio's protection against fraud stopped it"),
-    (30500, Temporary(Outcome::Unknown), TWILIO_ERROR),
-    (60005, Temporary(Outcome::Unknown), "the carrier has an error on its side"),
-    (60200, Recipient(Invalid), "it is not a valid number"),
-    (60205, Recipient(NotMobile), "it is a landline"),
-    (60238, Recipient(Blocked), "Twilio does not send to this number"),
-    (60410, Recipient(Blocked), "the provider took it for fraud: Twilio blocks numbers like this for some hours, as suspected SMS pumping"),
-    (60605, Recipient(RegionNotAllowed), "our account at the provider sends no messages to this country: allow it in Twilio's geo permissions"),
-    (60728, Temporary(Outcome::NotSent), "we sent more than the account may send in an hour: ask Twilio's support for more"),
-    (63001, Operator, "WhatsApp does not know the account: see the sender in the Twilio console"),
-    (63002, Operator, "WhatsApp does not know the sender: check TWILIO_WHATSAPP_SENDER"),
-    (63003, Recipient(Invalid), "the number is not on WhatsApp"),
-    (63005, Operator, "WhatsApp does not take the template's content"),
-    (63007, Operator, "the sender is not a WhatsApp sender of this account: check TWILIO_WHATSAPP_SENDER"),
-    (63008, Operator, "the WhatsApp sender is not set up: see the Twilio console"),
-    (63009, Temporary(Outcome::Unknown), "WhatsApp has an error on its side"),
-    (63010, Temporary(Outcome::Unknown), TWILIO_ERROR),
-    (63012, Temporary(Outcome::Unknown), "WhatsApp has an error on its side"),
-    (63013, Operator, "it breaks WhatsApp's policy: see the sender and the template in WhatsApp Manager"),
-    (63014, Recipient(OptedOut), "the user blocked our WhatsApp sender"),
-    (63015, Operator, "a sandbox only writes to phones that joined it: set a WhatsApp sender of your own"),
-    (63016, Operator, "WhatsApp wants an approved template here: check TWILIO_WHATSAPP_CONTENT_SID"),
-    (63017, Temporary(Outcome::NotSent), "we sent too many messages at once for our account"),
-    (63018, Temporary(Outcome::NotSent), "we sent more than this WhatsApp sender may send: raise its limit in WhatsApp Manager"),
-    (63020, Operator, "WhatsApp holds the business account back: see WhatsApp Manager"),
-    (63021, Operator, "WhatsApp does not take the template's content"),
-    (63022, Operator, "the WhatsApp sender's name is not verified: see WhatsApp Manager"),
-    (63024, Recipient(Invalid), "the number is not on WhatsApp, or its WhatsApp is too old"),
-    (63027, Operator, "WhatsApp has no such template in this language: check TWILIO_WHATSAPP_CONTENT_SID"),
-    (63028, Operator, "the template takes other variables: its first must be the code, and its only one"),
-    (63029, Temporary(Outcome::Unknown), "the phone could not load the template"),
-    (63030, Operator, "WhatsApp does not take a field of the request: see the template in the Twilio console"),
-    (63031, Recipient(Invalid), "it is our own sender's number"),
-    (63032, Recipient(Blocked), "WhatsApp does not let this user get it"),
-    (63038, Operator, "we sent more than the account may send in a day: ask Twilio's support for more"),
-    (63040, Operator, "WhatsApp refused the template: see WhatsApp Manager"),
-    (63041, Operator, "WhatsApp paused the template: see WhatsApp Manager"),
-    (63042, Operator, "WhatsApp switched the template off: see WhatsApp Manager"),
-    (63049, Operator, "WhatsApp took it for advertising: use a template of the category authentication"),
-    (70051, Operator, "access denied: check the credentials, and the permissions of a restricted API key"),
-    (572_002, Operator, "a trial account sends to each verified number from the number assigned to it: upgrade it"),
-    (572_005, Operator, "a trial account only sends to numbers verified with Twilio: upgrade it"),
-];
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The binary search relies on the order, and a second row for a code would be hidden.
-    #[test]
-    fn the_table_is_in_order_and_names_each_code_once() {
-        assert!(KNOWN.is_sorted_by(|(one, ..), (next, ..)| one < next));
-    }
-
-    #[test]
-    fn a_report_blames_the_number_for_its_own_codes_and_for_filters_only() {
-        for (code, reason) in [
-            (21610, Some(OptedOut)),
-            (30003, Some(Invalid)),
-            (30006, Some(NotMobile)),
-            (30007, Some(Blocked)),
-            (30450, Some(Blocked)),
-            (63024, Some(Invalid)),
-            (30034, None),
-            (30008, None),
-            (29_999, None),
-        ] {
-            assert_eq!(reason_of(code), reason, "{code}");
-        }
-    }
-
-    #[test]
-    fn an_error_is_explained_in_our_own_words_with_its_code() {
-        let rejected = |provider_code, http_status| SendError::Rejected { provider_code, http_status };
-        let unavailable =
-            |outcome, provider_code| SendError::Unavailable { outcome, retry_after: None, provider_code };
-        for (error, words) in [
-            (SendError::Unreachable { reason: Invalid, provider_code: Some(21211) }, "not a valid number"),
-            (SendError::Unreachable { reason: RegionNotAllowed, provider_code: None }, "TWILIO_SENDERS"),
-            (rejected(Some(20003), Some(401)), "wrong credentials"),
-            (rejected(None, Some(401)), "wrong credentials"),
-            (rejected(Some(29_999), Some(400)), "look the code up"),
-            (unavailable(Outcome::NotSent, None), "no connection"),
-            (unavailable(Outcome::Unknown, None), "it was slow"),
-            (unavailable(Outcome::Unknown, Some(21211)), "status.twilio.com"),
-        ] {
-            let explanation = explain(&error);
-            assert!(explanation.contains(words), "{explanation}");
-            let code = error.provider_code();
-            assert!(
-                code.is_none_or(|code| explanation.ends_with(&format!("(Twilio's error {code})"))),
-                "{explanation}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_row_has_a_hint() {
-        assert!(KNOWN.iter().all(|(_, _, hint)| !hint.is_empty()));
-        let meaning = meaning(30_034).unwrap();
-        assert_eq!(meaning.mender, Mender::Operator);
-        assert_eq!(meaning.cause, "our sender is not registered with the carriers of this country");
-        assert_eq!(meaning.cure, Some("register a campaign for US A2P 10DLC"));
-    }
-}
+#[path = "provider_error/tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -20,13 +21,37 @@ mod answers;
 mod bad_days;
 mod callback;
 mod circuit;
+mod dlt;
 mod inbox;
+mod msg91;
 mod request;
+mod room;
 mod scripted;
 mod secrets;
 mod senders;
 mod texts;
 mod tries;
+mod vonage;
+mod webhook;
+
+/// The turn of a provider that has all of the time of its settings.
+fn unhurried() -> Turn {
+    Turn { deadline: tokio::time::Instant::now() + Duration::from_hours(1), is_last: true }
+}
+
+/// Most tests are about one provider.
+impl Sms {
+    async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
+        self.send_within(message, unhurried()).await.map_err(|unsent| unsent.error)
+    }
+}
+
+#[expect(private_bounds, reason = "only tests of this crate send by a client")]
+impl<A: client::Api> client::Client<A> {
+    async fn send(&self, message: &Message) -> Result<Receipt, SendError> {
+        self.send_within(message, unhurried()).await.map_err(|unsent| unsent.error)
+    }
+}
 
 const SID: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const TOKEN: &str = "token+with:signs";
@@ -43,12 +68,14 @@ fn message() -> Message {
 fn message_to(phone: &str, id: u128) -> Message {
     Message {
         id: Uuid::from_u128(id),
+        attempt: Attempt { delivery_id: Uuid::from_u128(0xd), number: 2 },
         to: PhoneNumber::from_e164(phone).unwrap(),
         channel: Channel::Sms,
         text: Text {
             language: "en".to_owned(),
             voice: "en-IN".to_owned(),
             body: format!("Your Café & Co verification code is: {CODE}. 50% = done?").into(),
+            dlt: None,
         },
         otp_code: Some(CODE.into()),
         valid_for: Duration::from_millis(599_900),

@@ -10,12 +10,19 @@
 //! - `voice`: the voice, by its name in Twilio's `<Say language>`.
 //! - `phone_changed`: the SMS notice to the old number after a change of phone. Optional: without it, the text that
 //!   the file replaces is sent, or else the English one. It may contain `{product}` only.
+//! - `dlt`: the template ids under which the texts are registered in India (`text/dlt.rs`). Optional.
 //!
 //! The placeholders are `{product}`, `{code}` and `{minutes}`.
 
+mod dlt;
 mod file;
+mod registration;
 
 pub(crate) use self::file::is_language_tag;
+pub use self::{
+    dlt::{Dlt, INDIA, is_dlt_id},
+    registration::Registration,
+};
 
 use std::{
     fs,
@@ -57,6 +64,8 @@ pub struct TextSettings {
     pub android_app_hash: Option<String>,
     /// `SMS_TEXTS_DIR`: a folder of texts that replace ours or add languages.
     pub folder: Option<PathBuf>,
+    /// `SMS_DLT_ENTITY_ID`: the operator as registered in India.
+    pub dlt_entity_id: Option<String>,
 }
 
 /// Why the texts cannot be used. Found at the start.
@@ -96,6 +105,15 @@ pub struct Text {
     pub voice: String,
     /// What the user reads or hears, including the code.
     pub body: SecretString,
+    /// How an SMS with this text is registered in India. `None` if it is not, and for other channels.
+    pub dlt: Option<Dlt>,
+}
+
+impl Text {
+    /// What is sent if there is no language at all, which [`Texts::load`] refuses.
+    fn empty() -> Self {
+        Self { language: String::new(), voice: String::new(), body: String::new().into(), dlt: None }
+    }
 }
 
 /// What follows the text of an SMS on a line of its own.
@@ -114,6 +132,15 @@ impl LastLine<'_> {
             Self::None => String::new(),
             Self::WebOtp(domain) => format!("\n@{domain} #{code}"),
             Self::Android(hash) => format!("\n{hash}"),
+        }
+    }
+
+    /// The end of the key of a template id.
+    fn key_suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::WebOtp(_) => "_webotp",
+            Self::Android(_) => "_android",
         }
     }
 
@@ -172,15 +199,20 @@ impl Texts {
     pub fn compose(&self, wording: &Wording<'_>) -> Text {
         let Some(language) = self.first_available(wording.languages) else {
             // English always exists, because `load` fails without it.
-            return Text { language: String::new(), voice: String::new(), body: String::new().into() };
+            return Text::empty();
         };
         let (code, minutes) = (wording.code.expose_secret(), wording.minutes);
-        let body = match wording.channel {
-            Channel::Sms => self.sms(language, code, minutes, self.last_line(wording.platform)),
-            Channel::WhatsApp => language.whatsapp.fill(&self.settings.product, code, minutes),
-            Channel::Call => language.call.fill(&self.settings.product, &spelled(code), minutes),
+        let line = self.last_line(wording.platform);
+        let (body, dlt) = match wording.channel {
+            Channel::Sms => {
+                let is_for_one_minute = minutes == 1 && language.sms_one.is_some();
+                let id = language.dlt.of_code(line, is_for_one_minute);
+                (self.sms(language, code, minutes, line), self.dlt(id))
+            }
+            Channel::WhatsApp => (language.whatsapp.fill(&self.settings.product, code, minutes), None),
+            Channel::Call => (language.call.fill(&self.settings.product, &spelled(code), minutes), None),
         };
-        Text { language: language.tag.clone(), voice: language.voice.clone(), body: body.into() }
+        Text { language: language.tag.clone(), voice: language.voice.clone(), body: body.into(), dlt }
     }
 
     /// Composes the notice to the old number in the user's first language that has one.
@@ -192,10 +224,11 @@ impl Texts {
             .find_map(|language| Some((language, language.phone_changed.as_ref()?)));
         let Some((language, notice)) = found else {
             // The English notice always exists, because a file that replaces ours keeps it.
-            return Text { language: String::new(), voice: String::new(), body: String::new().into() };
+            return Text::empty();
         };
         let body = notice.fill(&self.settings.product, "", 0).into();
-        Text { language: language.tag.clone(), voice: language.voice.clone(), body }
+        let dlt = self.dlt(language.dlt.phone_changed.as_deref());
+        Text { language: language.tag.clone(), voice: language.voice.clone(), body, dlt }
     }
 
     /// Warnings for the operator: texts that need more than one segment for this code length and validity, or that
@@ -203,19 +236,29 @@ impl Texts {
     #[must_use]
     pub fn warnings(&self, digits: usize, minutes: i64) -> Vec<String> {
         let code = "0".repeat(digits);
-        let lines = [
-            Some(LastLine::None),
-            self.settings.webotp_domain.as_deref().map(LastLine::WebOtp),
-            self.settings.android_app_hash.as_deref().map(LastLine::Android),
-        ];
         let mut warnings = Vec::new();
         for language in &self.languages {
-            for line in lines.into_iter().flatten() {
+            for line in self.last_lines() {
                 let text = self.sms(language, &code, minutes, line);
                 warnings.extend(segment_warnings(&language.name, line, &text));
             }
         }
         warnings
+    }
+
+    /// The last lines that an SMS with a code can have.
+    fn last_lines(&self) -> Vec<LastLine<'_>> {
+        let TextSettings { webotp_domain, android_app_hash, .. } = &self.settings;
+        let webotp = webotp_domain.as_deref().map(LastLine::WebOtp);
+        let android = android_app_hash.as_deref().map(LastLine::Android);
+        // Without a domain, apps of other platforms get no last line.
+        let none = webotp.is_none().then_some(LastLine::None);
+        [none, webotp, android].into_iter().flatten().collect()
+    }
+
+    fn dlt(&self, template_id: Option<&str>) -> Option<Dlt> {
+        let entity_id = self.settings.dlt_entity_id.clone()?;
+        Some(Dlt { entity_id, template_id: template_id?.to_owned() })
     }
 
     fn sms(&self, language: &Language, code: &str, minutes: i64, line: LastLine<'_>) -> String {

@@ -110,20 +110,31 @@ pub async fn open(
     options: OpenOptions,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
+    let (new, found) = opening(proof.phone(), options, proof.seen(now), now);
+    let mut insert = Entity::insert(new).on_conflict(found).into_query();
+    let row = db.query_one(insert.returning_all()).await?;
+    row.map(|row| account(Model::from_query_result(&row, "")?)).transpose()
+}
+
+/// The row of a new account, and what happens if there is one: its `seen_at` changes, if it was used recently enough.
+pub(super) fn opening(
+    phone: &PhoneNumber,
+    options: OpenOptions,
+    seen_at: SimpleExpr,
+    now: DateTime<Utc>,
+) -> (ActiveModel, OnConflict) {
     let new = ActiveModel {
-        phone: Set(Some(proof.phone().full().to_owned())),
+        phone: Set(Some(phone.full().to_owned())),
         is_review: Set(options.is_review),
         seen_at: Set(Some(now)),
         ..blank(options.ids, now)
     };
     let mut found = OnConflict::column(Column::Phone);
-    found.value(Column::SeenAt, proof.seen(now));
+    found.value(Column::SeenAt, seen_at);
     if options.used_after.is_some() {
         found.action_cond_where(used(options.used_after));
     }
-    let mut insert = Entity::insert(new).on_conflict(found).into_query();
-    let row = db.query_one(insert.returning_all()).await?;
-    row.map(|row| account(Model::from_query_result(&row, "")?)).transpose()
+    (new, found)
 }
 
 /// The new `seen_at` of a sign-in. A disabled account keeps its old one, because it cannot be signed in to.

@@ -2,10 +2,13 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
+use std::sync::LazyLock;
+
 use migration::audit_guard;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, IdenStatic, QueryFilter,
+    QueryOrder, QuerySelect, Statement, Value,
     sea_query::{OnConflict, SimpleExpr},
 };
 use uuid::Uuid;
@@ -19,10 +22,69 @@ use domain::{
     pseudonym::Pseudonym,
 };
 
+/// The columns of an entry, and their types in PostgreSQL.
+const COLUMNS: [(Column, &str); 10] = [
+    (Column::Id, "uuid"),
+    (Column::At, "timestamptz"),
+    (Column::Action, "text"),
+    (Column::ActorKind, "text"),
+    (Column::ActorId, "uuid"),
+    (Column::UserId, "uuid"),
+    (Column::PhoneMark, "text"),
+    (Column::PhoneMasked, "text"),
+    (Column::Address, "text"),
+    (Column::Detail, "text"),
+];
+
+/// One text for any number of entries, so that it is planned once. An array holds no NULL here: an empty text stands for no
+/// value.
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<&str> = COLUMNS.iter().map(|(column, _)| column.as_str()).collect();
+    let names = names.join(", ");
+    let value = |(column, kind): &(Column, &str)| {
+        let name = column.as_str();
+        if column.def().is_null() { format!("NULLIF({name}, '')::{kind}") } else { name.to_owned() }
+    };
+    let values: Vec<String> = COLUMNS.iter().map(value).collect();
+    let array = |(place, (column, kind)): (usize, &(Column, &str))| {
+        let kind = if column.def().is_null() { "text" } else { kind };
+        format!("${}::{kind}[]", place + 1)
+    };
+    let arrays: Vec<String> = COLUMNS.iter().enumerate().map(array).collect();
+    format!(
+        "INSERT INTO audit ({names}) SELECT {} FROM unnest({}) AS entries ({names}) ON CONFLICT (id) DO NOTHING",
+        values.join(", "),
+        arrays.join(", ")
+    )
+});
+
+/// The arrays of the statement, in the order of the columns.
+fn arrays(entries: &[Entry]) -> [Value; 10] {
+    let text = |of: fn(&Entry) -> String| entries.iter().map(of).collect::<Vec<_>>().into();
+    let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    [
+        entries.iter().map(|entry| entry.id).collect::<Vec<_>>().into(),
+        entries.iter().map(|entry| entry.at).collect::<Vec<_>>().into(),
+        text(|entry| entry.action.clone().into_owned()),
+        text(|entry| entry.actor_kind.clone().into_owned()),
+        entries.iter().map(|entry| id(entry.actor_id)).collect::<Vec<_>>().into(),
+        entries.iter().map(|entry| id(entry.user_id)).collect::<Vec<_>>().into(),
+        text(|entry| entry.phone_mark.clone().unwrap_or_default()),
+        text(|entry| entry.phone_masked.clone().unwrap_or_default()),
+        text(|entry| entry.address.clone().unwrap_or_default()),
+        text(|entry| entry.detail.to_string()),
+    ]
+}
+
 /// Adds entries in one statement. An entry that exists already, because the answer to an earlier try was lost, is skipped.
 /// After an error the entries may exist or not.
 pub async fn insert_many(db: &impl ConnectionTrait, entries: &[Entry]) -> Result<(), StoreError> {
     if entries.is_empty() {
+        return Ok(());
+    }
+    if db.get_database_backend() == DbBackend::Postgres {
+        let insert = Statement::from_sql_and_values(DbBackend::Postgres, INSERT.as_str(), arrays(entries));
+        db.execute_raw(insert).await?;
         return Ok(());
     }
     let rows = entries.iter().map(|entry| ActiveModel {

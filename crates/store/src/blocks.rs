@@ -178,14 +178,14 @@ pub async fn purge(
     Ok(Entity::delete_many().filter(Column::Id.in_subquery(these)).exec(db).await?.rows_affected)
 }
 
-/// How many live blocks a phone has, as a part of another statement: none or one.
-pub(super) fn number_of(phone: &str, now: DateTime<Utc>) -> SelectStatement {
+/// How many live blocks a phone has, as a part of another statement: none or one. Without a phone there is none.
+pub(super) fn number_of(phone: Expr, now: DateTime<Utc>) -> SelectStatement {
     Entity::find()
         .select_only()
         .column_as(Column::Id.count(), "blocks")
         .filter(live(now))
         .filter(Column::Kind.eq(Kind::Phone.as_str()))
-        .filter(Column::Value.eq(phone))
+        .filter(Expr::col((Entity, Column::Value)).eq(phone))
         .into_query()
 }
 

@@ -32,6 +32,7 @@ pub(super) use self::{
     claim::statement as charging,
     guard::{is_after, is_full, refusing},
     key::PREFIX,
+    settle::statement as settling,
 };
 
 /// One row.

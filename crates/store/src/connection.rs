@@ -2,13 +2,12 @@
 //!
 //! Unless a function says more, it fails with [`StoreError`] when the database does not answer.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc};
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, Statement, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    TransactionTrait,
 };
 use secrecy::ExposeSecret;
 
@@ -16,7 +15,7 @@ use super::{
     StoreError, Unready,
     postgres::{Postgres, PostgresTxn, Run},
     settings::DatabaseSettings,
-    sqlite,
+    sqlite::{self, Sqlite, SqliteTxn},
     start::{from_store, probe},
 };
 
@@ -31,7 +30,7 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Pool {
-    Sqlite(DatabaseConnection),
+    Sqlite(Arc<Sqlite>),
     Postgres(Box<Postgres>),
 }
 
@@ -54,7 +53,7 @@ pub struct Migrations {
 pub struct Txn(Kind);
 
 enum Kind {
-    Sqlite(DatabaseTransaction),
+    Sqlite(SqliteTxn),
     Postgres(PostgresTxn),
 }
 
@@ -65,10 +64,10 @@ impl fmt::Debug for Txn {
 }
 
 impl Store {
-    /// Opens the pool. It does not connect yet, so that the first statement reports an outage.
+    /// Opens the pool. PostgreSQL is not connected to yet, so that the first statement reports an outage.
     ///
     /// # Errors
-    /// When the URL is not valid.
+    /// When the URL is not valid, or when the file of SQLite cannot be opened.
     pub async fn connect(settings: &DatabaseSettings) -> Result<Self, StoreError> {
         let url = settings.url.expose_secret();
         if !url.starts_with("sqlite:") {
@@ -76,25 +75,7 @@ impl Store {
                 pool: Pool::Postgres(Box::new(Postgres::new(settings, settings.max_connections)?)),
             });
         }
-        sqlite::make_file(url)?;
-        // SQLite in memory is one database per connection.
-        let is_in_memory = url.contains(":memory:");
-        let mut options = sqlite::options(settings, if is_in_memory { 1 } else { settings.max_connections });
-        options.test_before_acquire(false).map_sqlx_sqlite_opts(|options| {
-            options
-                // The file was created above, once: a file that disappears later is an outage, not a new and empty database.
-                .create_if_missing(false)
-                .journal_mode(SqliteJournalMode::Wal)
-                // Data that a user deleted must not stay readable in free pages of the file.
-                .pragma("secure_delete", "ON")
-                // With WAL a crash of the process loses nothing, which is enough for an embedded default.
-                .synchronous(SqliteSynchronous::Normal)
-                .busy_timeout(Duration::from_secs(5))
-        });
-        if is_in_memory {
-            options.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-        }
-        Ok(Self { pool: Pool::Sqlite(sqlite::open(options).await?) })
+        Ok(Self { pool: Pool::Sqlite(Arc::new(Sqlite::open(settings).await?)) })
     }
 
     /// Opens a database for reading: nothing is created or changed. `None` when the SQLite file does not exist.
@@ -103,7 +84,7 @@ impl Store {
     /// When the URL is not valid, or with why there is no connection to PostgreSQL and what to do.
     pub async fn look(settings: &DatabaseSettings) -> Result<Option<Self>, Unready> {
         let url = settings.url.expose_secret();
-        if sqlite::file(url).map_err(from_store)?.is_some_and(|file| !file.exists()) {
+        if sqlite::file(url).map_err(StoreError::from)?.is_some_and(|file| !file.exists()) {
             return Ok(None);
         }
         probe(settings).await?;
@@ -113,10 +94,7 @@ impl Store {
             let postgres = Postgres::new(settings, 1).map_err(|error| from_store(error.into()))?;
             return Ok(Some(Self { pool: Pool::Postgres(Box::new(postgres)) }));
         }
-        let mut options = sqlite::options(settings, 1);
-        options.map_sqlx_sqlite_opts(|options| options.create_if_missing(false).pragma("query_only", "ON"));
-        let pool = Database::connect(options).await.map_err(|error| from_store(error.into()))?;
-        Ok(Some(Self { pool: Pool::Sqlite(pool) }))
+        Ok(Some(Self { pool: Pool::Sqlite(Arc::new(Sqlite::look(settings).await?)) }))
     }
 
     /// Whether the database is an SQLite file that does not exist.
@@ -177,10 +155,10 @@ impl Store {
     /// Also when a migration fails. Nothing has changed then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.pool {
-            Pool::Sqlite(pool) => {
-                let txn = sqlite::begin(pool).await?;
+            Pool::Sqlite(_) => {
+                let txn = self.begin().await?;
                 Migrator::up(&txn, None).await?;
-                Ok(txn.commit().await?)
+                txn.commit().await
             }
             Pool::Postgres(postgres) => {
                 let (pool, around) = postgres.for_migrations().await?;
@@ -196,7 +174,7 @@ impl Store {
     /// refused if another one wrote in between.
     pub async fn begin(&self) -> Result<Txn, StoreError> {
         Ok(Txn(match &self.pool {
-            Pool::Sqlite(pool) => Kind::Sqlite(sqlite::begin(pool).await?),
+            Pool::Sqlite(sqlite) => Kind::Sqlite(sqlite.begin().await?),
             Pool::Postgres(postgres) => Kind::Postgres(postgres.begin().await?),
         }))
     }
@@ -207,9 +185,7 @@ impl Store {
     /// Also when it takes no writes.
     pub async fn ping(&self) -> Result<(), StoreError> {
         match &self.pool {
-            Pool::Sqlite(pool) => {
-                pool.execute_unprepared("SELECT 1").await?;
-            }
+            Pool::Sqlite(sqlite) => sqlite.ping().await?,
             Pool::Postgres(postgres) => postgres.ping().await?,
         }
         Ok(())
@@ -219,10 +195,7 @@ impl Store {
     #[must_use]
     pub fn count_connections(&self) -> (u32, u32) {
         let (open, idle) = match &self.pool {
-            Pool::Sqlite(pool) => {
-                let pool = pool.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
+            Pool::Sqlite(sqlite) => sqlite.count_connections(),
             Pool::Postgres(postgres) => postgres.count_connections(),
         };
         (open, u32::try_from(idle).unwrap_or(open))
@@ -245,11 +218,7 @@ impl Store {
     /// Closes all connections when their work is done.
     pub async fn close(&self) {
         match &self.pool {
-            Pool::Sqlite(pool) => {
-                if let Err(error) = pool.close_by_ref().await {
-                    tracing::warn!(%error, "the database pool did not close");
-                }
-            }
+            Pool::Sqlite(sqlite) => sqlite.close().await,
             Pool::Postgres(postgres) => postgres.close().await,
         }
     }
@@ -294,21 +263,21 @@ impl Txn {
 impl Store {
     async fn execute(&self, stmt: Statement, run: Run) -> Result<ExecResult, DbErr> {
         match &self.pool {
-            Pool::Sqlite(pool) => pool.execute_raw(stmt).await,
+            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).await?.summary.into()),
             Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.summary.into()),
         }
     }
 
     async fn query_one(&self, stmt: Statement, run: Run) -> Result<Option<QueryResult>, DbErr> {
         match &self.pool {
-            Pool::Sqlite(pool) => pool.query_one_raw(stmt).await,
+            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).await?.first_row()),
             Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.first_row()),
         }
     }
 
     async fn query_all(&self, stmt: Statement, run: Run) -> Result<Vec<QueryResult>, DbErr> {
         match &self.pool {
-            Pool::Sqlite(pool) => pool.query_all_raw(stmt).await,
+            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).await?.all_rows()),
             Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.all_rows()),
         }
     }
@@ -337,7 +306,7 @@ impl ConnectionTrait for Store {
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match &self.pool {
-            Pool::Sqlite(pool) => pool.execute_unprepared(sql).await,
+            Pool::Sqlite(sqlite) => Ok(sqlite.execute_text(sql).await?.into()),
             Pool::Postgres(postgres) => Ok(postgres.execute_text(sql).await?.into()),
         }
     }
@@ -421,28 +390,28 @@ impl ConnectionTrait for Txn {
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         match &self.0 {
-            Kind::Sqlite(txn) => txn.execute_raw(stmt).await,
+            Kind::Sqlite(txn) => Ok(txn.run(&stmt).await?.summary.into()),
             Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.summary.into()),
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match &self.0 {
-            Kind::Sqlite(txn) => txn.execute_unprepared(sql).await,
+            Kind::Sqlite(txn) => Ok(txn.execute_text(sql).await?.into()),
             Kind::Postgres(txn) => Ok(txn.execute_text(sql).await?.into()),
         }
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &self.0 {
-            Kind::Sqlite(txn) => txn.query_one_raw(stmt).await,
+            Kind::Sqlite(txn) => Ok(txn.run(&stmt).await?.first_row()),
             Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.first_row()),
         }
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &self.0 {
-            Kind::Sqlite(txn) => txn.query_all_raw(stmt).await,
+            Kind::Sqlite(txn) => Ok(txn.run(&stmt).await?.all_rows()),
             Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.all_rows()),
         }
     }

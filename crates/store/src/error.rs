@@ -75,6 +75,21 @@ pub(super) fn is_locked(error: &DbErr) -> bool {
     error.code().and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
+/// Whether the state of a connection to SQLite is unknown after this error. NOMEM (7), INTERRUPT (9), IOERR (10) and FULL (13) may
+/// have ended its transaction; READONLY (8), CORRUPT (11), CANTOPEN (14) and NOTADB (26) may come from a file that was replaced.
+pub(super) fn spoils_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<u32>().ok());
+            code.is_some_and(|code| matches!(code & 0xff, 7..=11 | 13 | 14 | 26))
+        }
+        sqlx::Error::WorkerCrashed | sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed => {
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Whether PostgreSQL could not convert a text (`invalid_text_representation`).
 pub(super) fn is_bad_text(error: &DbErr) -> bool {
     let Some(sqlx::Error::Database(error)) = driver_error(error) else { return false };

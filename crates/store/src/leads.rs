@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -68,34 +68,32 @@ pub(super) fn opening(phone: &PhoneNumber, lead: NewLead, now: DateTime<Utc>) ->
     (row, count_one_more)
 }
 
-/// Marks the lead of this phone, if there is one, as converted: its code was verified.
+/// Marks the lead of this phone as converted, by this staff member or by its code. False if there is no lead, or it was converted
+/// before.
 pub async fn set_converted(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
+    by: Option<Uuid>,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    convert(db, phone, None, now).await?;
-    Ok(())
+) -> Result<bool, StoreError> {
+    Ok(converting(phone, by, now).exec(db).await?.rows_affected > 0)
 }
 
-/// Marks the lead of this phone as converted by this staff member. False if there is no lead, or it was converted before.
-pub async fn set_verified(
+/// The same, and returns the id of the lead.
+pub async fn set_converted_one(
     db: &impl ConnectionTrait,
     phone: &PhoneNumber,
     by: Option<Uuid>,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    convert(db, phone, by, now).await
+) -> Result<Option<Uuid>, StoreError> {
+    let converted = converting(phone, by, now).exec_with_returning(db).await?;
+    Ok(converted.first().map(|lead| lead.id))
 }
 
-async fn convert(
-    db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
-    by: Option<Uuid>,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+/// The statement that marks the lead of this phone as converted, unless it is.
+pub(super) fn converting(phone: &PhoneNumber, by: Option<Uuid>, now: DateTime<Utc>) -> UpdateMany<Entity> {
     let converted = State::Converted.as_str();
-    let updated = Entity::update_many()
+    Entity::update_many()
         .col_expr(Column::State, Expr::value(converted))
         .col_expr(Column::ConvertedAt, Expr::value(now))
         .col_expr(Column::ChangedAt, Expr::value(now))
@@ -103,9 +101,6 @@ async fn convert(
         .col_expr(Column::Version, Expr::col((Entity, Column::Version)).add(1_i64))
         .filter(Column::Phone.eq(phone.full()))
         .filter(Column::State.ne(converted))
-        .exec(db)
-        .await?;
-    Ok(updated.rows_affected > 0)
 }
 
 /// The lead of this phone: when and how often a code was requested.

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, EntityTrait, ExprTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
     sea_query::{Expr, OnConflict},
 };
 
@@ -27,4 +27,19 @@ pub async fn claim(
     if_over.update_column(Column::HeldUntil).action_and_where(held().lte(now).or(held().gt(until)));
     let row = ActiveModel { name: Set(name.to_owned()), held_until: Set(until) };
     Ok(Entity::insert(row).on_conflict(if_over).exec_without_returning(db).await? == 1)
+}
+
+/// Prolongs a lease that this server took until `held`. False when it lost it.
+pub async fn set_longer(
+    db: &impl ConnectionTrait,
+    name: &str,
+    (held, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<bool, StoreError> {
+    let longer = Entity::update_many()
+        .col_expr(Column::HeldUntil, Expr::value(until))
+        .filter(Column::Name.eq(name))
+        .filter(Column::HeldUntil.eq(held))
+        .exec(db)
+        .await?;
+    Ok(longer.rows_affected == 1)
 }

@@ -13,10 +13,12 @@
 //!    write back;
 //! 4. test it on SQLite and on PostgreSQL, through HTTP where a request can reach it.
 
+mod answer;
 mod connection;
 mod database_url;
 mod entities;
 mod error;
+mod parts;
 mod postgres;
 mod settings;
 mod sqlite;
@@ -32,14 +34,17 @@ pub mod leases;
 pub mod lookup;
 pub mod messages;
 pub mod otp;
+pub mod outbox;
 pub mod owners;
 pub mod people;
 pub mod prefixes;
 pub mod profiles;
+pub mod provider_orders;
 pub mod search;
 pub mod second_factors;
 pub mod sends;
 pub mod sessions;
+pub mod sign_ins;
 pub mod statistics;
 pub mod users;
 

@@ -5,13 +5,14 @@
 mod count;
 mod history;
 mod list;
+mod owned;
+mod receipts;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, LockBehavior, LockType, OnConflict, SimpleExpr},
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use super::{
     entities::message::{ActiveModel, Column, Entity, Model},
 };
 use domain::{
-    delivery::{Channel, Delivery, DeliveryStatus, Platform, Price, UnreachableReason},
+    delivery::{Channel, Delivery, DeliveryStatus, NO_PROVIDER, Platform, Price, UnreachableReason},
     messages::country_of,
     phone::PhoneNumber,
 };
@@ -29,6 +30,8 @@ pub use self::history::list_to;
 pub use self::{
     count::{find_first, list_counted, list_without_country, set_country},
     list::{count_up_to, find_details, list_page},
+    owned::{Received, list_of, purge, purge_of, purge_to, set_owner},
+    receipts::{Receipt, update_many},
 };
 
 /// A message that is about to be sent.
@@ -56,6 +59,8 @@ pub struct NewMessage<'a> {
     pub template: &'static str,
     /// The provider that sends it.
     pub provider: &'static str,
+    /// The list of `SMS_PROVIDERS` that chose the provider, if the message is a sample of adaptive routing.
+    pub route: Option<String>,
 }
 
 /// How a message is identified.
@@ -64,7 +69,32 @@ pub enum Which<'a> {
     /// By our id.
     Id(Uuid),
     /// By the provider's id.
-    ProviderId(&'a str),
+    ProviderId {
+        /// The provider that sent it.
+        provider: &'a str,
+        /// Its id of the message.
+        id: &'a str,
+    },
+    /// By the provider's id and the recipient, for a provider whose reports are not signed.
+    Recipient {
+        /// The provider that sent it.
+        provider: &'a str,
+        /// Its id of the message.
+        id: &'a str,
+        /// The recipient.
+        phone: &'a PhoneNumber,
+    },
+    /// By its place in its delivery, unless the provider is known to call it by another id.
+    Attempt {
+        /// The delivery.
+        delivery_id: Uuid,
+        /// Its number within the delivery.
+        attempt: i64,
+        /// The provider that sent it.
+        provider: &'a str,
+        /// The provider's id.
+        provider_id: &'a str,
+    },
 }
 
 /// What a report says about a message.
@@ -76,6 +106,8 @@ pub struct StatusUpdate {
     pub provider_id: Option<String>,
     /// The provider's code of the failure.
     pub error_code: Option<i64>,
+    /// The provider's words about it.
+    pub error_text: Option<String>,
     /// What the failure says about the number.
     pub reason: Option<UnreachableReason>,
     /// The number of segments that the provider counts.
@@ -88,7 +120,15 @@ impl StatusUpdate {
     /// A report that has nothing but a status.
     #[must_use]
     pub fn from_status(status: DeliveryStatus) -> Self {
-        Self { status, provider_id: None, error_code: None, reason: None, segments: None, price: None }
+        Self {
+            status,
+            provider_id: None,
+            error_code: None,
+            error_text: None,
+            reason: None,
+            segments: None,
+            price: None,
+        }
     }
 }
 
@@ -99,11 +139,28 @@ pub async fn insert(
     message: &NewMessage<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
+    insert_first(db, row(message, now)).await
+}
+
+async fn insert_first(db: &impl ConnectionTrait, row: ActiveModel) -> Result<bool, StoreError> {
     let mut first_wins = OnConflict::columns([Column::DeliveryId, Column::Attempt]);
     first_wins.do_nothing();
-    let inserted =
-        Entity::insert(row(message, now)).on_conflict(first_wins).exec_without_returning(db).await?;
+    let inserted = Entity::insert(row).on_conflict(first_wins).exec_without_returning(db).await?;
     Ok(inserted == 1)
+}
+
+/// Inserts the row of a message that counts as delivered, although nothing is sent. False as in [`insert`].
+pub async fn insert_delivered(
+    db: &impl ConnectionTrait,
+    message: &NewMessage<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let row = ActiveModel {
+        status: Set(DeliveryStatus::Delivered.as_str().to_owned()),
+        delivered_at: Set(Some(now)),
+        ..row(message, now)
+    };
+    insert_first(db, row).await
 }
 
 /// The row of a message that is about to be sent.
@@ -124,6 +181,7 @@ pub(super) fn row(message: &NewMessage<'_>, now: DateTime<Utc>) -> ActiveModel {
         language: Set(message.language.to_owned()),
         platform: Set(message.platform.map(|platform| platform.as_str().to_owned())),
         region: Set(Some(country_of(message.phone))),
+        route: Set(message.route.clone()),
         ..Default::default()
     }
 }
@@ -150,6 +208,7 @@ pub async fn update_status(
     let mut statement = Entity::update_many()
         .col_expr(Column::Status, unless_known_better(Column::Status, update.status.as_str().into()))
         .col_expr(Column::ErrorCode, unless_known_better(Column::ErrorCode, update.error_code.into()))
+        .col_expr(Column::ErrorText, unless_known_better(Column::ErrorText, update.error_text.clone().into()))
         .col_expr(
             Column::Reason,
             unless_known_better(Column::Reason, update.reason.map(UnreachableReason::as_str).into()),
@@ -168,6 +227,40 @@ pub async fn update_status(
     rows.into_iter().next().map(delivery).transpose()
 }
 
+/// Changes the provider of a message that was not handed to one yet.
+pub async fn set_provider(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    provider: &'static str,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Provider, provider.into())
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.eq(DeliveryStatus::Pending.as_str()))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Closes a message that was not handed to its provider, because the operator's hook refused it.
+pub async fn set_not_handed_over(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Status, DeliveryStatus::Failed.as_str().into())
+        .col_expr(Column::Reason, UnreachableReason::Blocked.as_str().into())
+        .col_expr(Column::Provider, NO_PROVIDER.into())
+        .col_expr(Column::FailedAt, now.into())
+        .col_expr(Column::UpdatedAt, now.into())
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.eq(DeliveryStatus::Pending.as_str()))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 /// The message, if it holds what [`update_status`] writes at this time: the lost answer may have been a success.
 pub async fn find_updated(
     db: &impl ConnectionTrait,
@@ -183,8 +276,22 @@ pub async fn find_updated(
 fn is_message(which: Which<'_>) -> SimpleExpr {
     match which {
         Which::Id(id) => Column::Id.eq(id),
-        Which::ProviderId(id) => Column::ProviderId.eq(id),
+        Which::ProviderId { provider, id } => Column::ProviderId.eq(id).and(Column::Provider.eq(provider)),
+        Which::Recipient { provider, id, phone } => {
+            Column::ProviderId.eq(id).and(Column::Provider.eq(provider)).and(Column::Phone.eq(phone.full()))
+        }
+        Which::Attempt { delivery_id, attempt, provider, provider_id } => Column::DeliveryId
+            .eq(delivery_id)
+            .and(Column::Attempt.eq(attempt))
+            .and(Column::Provider.eq(provider))
+            .and(Column::ProviderId.is_null().or(Column::ProviderId.eq(provider_id))),
     }
+}
+
+/// The message.
+pub async fn find(db: &impl ConnectionTrait, which: Which<'_>) -> Result<Option<Delivery>, StoreError> {
+    let row = Entity::find().filter(is_message(which)).one(db).await?;
+    row.map(delivery).transpose()
 }
 
 /// The message that decides the status of a delivery: a delivered one, otherwise the last.
@@ -236,15 +343,6 @@ pub async fn list_challenges(
     Ok(found)
 }
 
-/// The message with this id of the provider.
-pub async fn find_by_provider_id(
-    db: &impl ConnectionTrait,
-    provider_id: &str,
-) -> Result<Option<Delivery>, StoreError> {
-    let row = Entity::find().filter(Column::ProviderId.eq(provider_id)).one(db).await?;
-    row.map(delivery).transpose()
-}
-
 /// The recent messages to this phone by this channel: at most two, because the caller only needs to know whether there is
 /// exactly one.
 pub async fn list_recent(
@@ -261,104 +359,6 @@ pub async fn list_recent(
         .all(db)
         .await?;
     rows.into_iter().map(delivery).collect()
-}
-
-/// A message, as its recipient sees it.
-#[derive(Debug)]
-pub struct Received {
-    /// The name of its template.
-    pub template: String,
-    /// The channel.
-    pub channel: String,
-    /// The language of its text.
-    pub language: String,
-    /// The delivery status.
-    pub status: String,
-    /// When it was created.
-    pub created_at: DateTime<Utc>,
-    /// When its status last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// All messages of a user, oldest first: to the user's phone, and to numbers that the user had or was changing to. A message
-/// that was sent to the phone while another account had it belongs to that account.
-pub async fn list_of(
-    db: &impl ConnectionTrait,
-    phone: Option<&PhoneNumber>,
-    account: Uuid,
-) -> Result<Vec<Received>, StoreError> {
-    let rows = Entity::find()
-        .filter(belongs_to(phone, account))
-        .order_by_asc(Column::CreatedAt)
-        .order_by_asc(Column::Id)
-        .all(db)
-        .await?;
-    let received = |row: Model| Received {
-        template: row.template,
-        channel: row.channel,
-        language: row.language,
-        status: row.status,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    };
-    Ok(rows.into_iter().map(received).collect())
-}
-
-/// Removes all messages of a user.
-pub async fn purge_of(
-    db: &impl ConnectionTrait,
-    phone: Option<&PhoneNumber>,
-    account: Uuid,
-) -> Result<(), StoreError> {
-    Entity::delete_many().filter(belongs_to(phone, account)).exec(db).await?;
-    Ok(())
-}
-
-/// Assigns the messages to a phone up to this time to the account that loses the phone, so that the next owner of the number
-/// does not see them.
-pub async fn set_owner(
-    db: &impl ConnectionTrait,
-    phone: &PhoneNumber,
-    account: Uuid,
-    made_until: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::AccountId, Expr::value(account))
-        .filter(Column::Phone.eq(phone.full()))
-        .filter(Column::AccountId.is_null())
-        .filter(Column::CreatedAt.lte(made_until))
-        .exec(db)
-        .await?;
-    Ok(())
-}
-
-fn belongs_to(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
-    let to_her_phone = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::AccountId.is_null()));
-    Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)
-}
-
-/// Removes all messages to this phone.
-pub async fn purge_to(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
-    Entity::delete_many().filter(Column::Phone.eq(phone.full())).exec(db).await?;
-    Ok(())
-}
-
-/// Removes up to `most` messages that were created before this time. Returns how many.
-pub async fn purge(
-    db: &impl ConnectionTrait,
-    made_before: DateTime<Utc>,
-    most: u64,
-) -> Result<u64, StoreError> {
-    let these = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::CreatedAt.lt(made_before))
-        .order_by_asc(Column::CreatedAt)
-        .order_by_asc(Column::Id)
-        .limit(most)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-    let purge = Entity::delete_many().filter(Column::Id.in_subquery(these.into_query()));
-    Ok(purge.exec(db).await?.rows_affected)
 }
 
 /// The column with the time of a status.
@@ -386,9 +386,11 @@ fn delivery(row: Model) -> Result<Delivery, StoreError> {
         channel: row.channel.parse().map_err(|_| unreadable("channel"))?,
         language: row.language,
         platform: row.platform.map(|text| text.parse().map_err(|_| unreadable("platform"))).transpose()?,
+        provider: row.provider,
         provider_id: row.provider_id,
         status: row.status.parse().map_err(|_| unreadable("status"))?,
         reason,
+        error_code: row.error_code,
         updated_at: row.updated_at,
     })
 }

@@ -2,18 +2,21 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
+mod tombstones;
+
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
-    ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Value,
+    QueryOrder, QuerySelect, QueryTrait, UpdateMany, Value,
     sea_query::{Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query, SimpleExpr},
 };
 use uuid::Uuid;
 
+use self::tombstones::is_tombstone;
+pub use self::tombstones::{find_tombstone, insert_tombstone, shorten_tombstone};
 use super::{
     StoreError, budgets,
-    entities::challenge::{ActiveModel, Column, Entity, Model},
+    entities::challenge::{Column, Entity, Model},
 };
 use domain::{
     budget::Charge,
@@ -93,66 +96,6 @@ fn unless_tombstone(
     select.and_where_option(only_if);
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok(insert)
-}
-
-/// Inserts the tombstone of a phone whose account is deleted: until it ends, no code of this purpose is sent to the phone.
-pub async fn insert_tombstone(
-    db: &impl ConnectionTrait,
-    phone_hash: &str,
-    purpose: Purpose,
-    until: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let row = ActiveModel {
-        phone: Set(phone_hash.to_owned()),
-        purpose: Set(purpose.as_str().to_owned()),
-        holder: Set(String::new()),
-        id: Set(Uuid::nil()),
-        key_version: Set(String::new()),
-        attempts: Set(0),
-        opened_at: Set(now),
-        expires_at: Set(until),
-        sent_at: Set(None),
-        consumed_at: Set(Some(now)),
-    };
-    let mut newest = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
-    newest.update_columns([Column::OpenedAt, Column::ExpiresAt, Column::ConsumedAt]);
-    Entity::insert(row).on_conflict(newest).exec_without_returning(db).await?;
-    Ok(())
-}
-
-/// When the last of these tombstones ends.
-pub async fn find_tombstone(
-    db: &impl ConnectionTrait,
-    phone_hashes: &[String],
-    purpose: Purpose,
-    now: DateTime<Utc>,
-) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let row = Entity::find().filter(is_tombstone(phone_hashes, purpose, now)).one(db).await?;
-    Ok(row.map(|row| row.expires_at))
-}
-
-/// Makes these tombstones end at the given time at the latest.
-pub async fn shorten_tombstone(
-    db: &impl ConnectionTrait,
-    phone_hashes: &[String],
-    purpose: Purpose,
-    until: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::ExpiresAt, Expr::value(until))
-        .filter(is_tombstone(phone_hashes, purpose, until))
-        .exec(db)
-        .await?;
-    Ok(())
-}
-
-fn is_tombstone(phone_hashes: &[String], purpose: Purpose, now: DateTime<Utc>) -> Condition {
-    Condition::all()
-        .add(Column::Phone.is_in(phone_hashes))
-        .add(Column::Purpose.eq(purpose.as_str()))
-        .add(Column::Holder.eq(""))
-        .add(Column::ExpiresAt.gt(now))
 }
 
 /// The challenges of a user: those of the user's phone, and those that are bound to the account.
@@ -292,14 +235,20 @@ pub async fn find_by_id(
     Ok(Some((purpose, holder, row.into())))
 }
 
-/// The challenges with these ids, in no order. It reads every row of the table: only the inbox of test mode calls it.
-pub async fn list_by_ids(db: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<Vec<Challenge>, StoreError> {
-    let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
+/// The challenges of these phones with these ids, in no order.
+pub async fn list_by_ids(
+    db: &impl ConnectionTrait,
+    phones: impl IntoIterator<Item = &PhoneNumber>,
+    ids: Vec<Uuid>,
+) -> Result<Vec<Challenge>, StoreError> {
+    // Found by the first part of the primary key: an id has no index.
+    let to_these = Column::Phone.is_in(phones.into_iter().map(PhoneNumber::full));
+    let rows = Entity::find().filter(to_these).filter(Column::Id.is_in(ids)).all(db).await?;
     Ok(rows.into_iter().map(Challenge::from).collect())
 }
 
-/// The proof that this request consumed a challenge. Only [`consume`] makes one, so that no other code path can sign a
-/// user in by code or assign a phone.
+/// The proof that this request consumed a challenge. Only [`consume`] and [`super::sign_ins::open`] make one, so that no other
+/// code path can sign a user in by code or assign a phone.
 #[derive(Debug)]
 #[must_use = "a consumed challenge cannot be answered again: do what its code was for"]
 pub struct Consumed {
@@ -307,6 +256,11 @@ pub struct Consumed {
 }
 
 impl Consumed {
+    /// The statement that was just run consumed the challenge of this key.
+    pub(super) fn of(key: ChallengeKey<'_>) -> Self {
+        Self { phone: key.phone.clone() }
+    }
+
     /// The phone that the code proved.
     #[must_use]
     pub fn phone(&self) -> &PhoneNumber {
@@ -322,14 +276,21 @@ pub async fn consume(
     accepted: &Accepted,
     now: DateTime<Utc>,
 ) -> Result<Option<Consumed>, StoreError> {
-    let used = Entity::update_many()
+    let used = consuming(key, accepted, now).exec(db).await?;
+    Ok((used.rows_affected == 1).then(|| Consumed::of(key)))
+}
+
+/// The statement of [`consume`].
+pub(super) fn consuming(
+    key: ChallengeKey<'_>,
+    accepted: &Accepted,
+    now: DateTime<Utc>,
+) -> UpdateMany<Entity> {
+    Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
         .filter(has_key(key))
         .filter(Column::Id.eq(accepted.challenge_id()))
         .filter(Column::ConsumedAt.is_null())
-        .exec(db)
-        .await?;
-    Ok((used.rows_affected == 1).then(|| Consumed { phone: key.phone.clone() }))
 }
 
 /// Ends the pending codes of a phone, of every purpose. Waits for a transaction that uses one up at this moment.

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Select, SqlErr, UpdateMany, UpdateResult,
-    sea_query::{Expr, LockType},
+    sea_query::{Expr, LockType, SimpleExpr},
 };
 use uuid::Uuid;
 
@@ -50,13 +50,20 @@ pub async fn claim_by_phone(
     used_after: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
-    let claimed = Entity::update_many()
-        .col_expr(Column::SeenAt, seen(now))
-        .filter(Column::Phone.eq(consumed.phone().full()))
-        .filter(used(used_after))
-        .exec_with_returning(db)
-        .await?;
+    let claimed = claiming(consumed.phone(), used_after, now).exec_with_returning(db).await?;
     claimed.into_iter().next().map(account).transpose()
+}
+
+/// The statement of [`claim_by_phone`].
+pub(super) fn claiming(
+    phone: &PhoneNumber,
+    used_after: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::SeenAt, seen(now))
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(used(used_after))
 }
 
 /// This account, and the account that has the phone which it lost. Both are locked until the transaction ends, in the order of
@@ -64,7 +71,9 @@ pub async fn claim_by_phone(
 pub async fn claim_with_successor(db: &impl ConnectionTrait, id: Uuid) -> Result<Vec<Account>, StoreError> {
     let lost =
         Entity::find().select_only().column(Column::FormerPhone).filter(Column::Id.eq(id)).into_query();
-    let either = Condition::any().add(Column::Id.eq(id)).add(Column::Phone.in_subquery(lost));
+    // Compared with one value, and not with a list: both databases then find the two rows by their indexes.
+    let lost = SimpleExpr::SubQuery(None, Box::new(lost.into()));
+    let either = Condition::any().add(Column::Id.eq(id)).add(Expr::col(Column::Phone).eq(lost));
     let both = for_update(Entity::find().filter(either).order_by_asc(Column::Id)).all(db).await?;
     both.into_iter().map(account).collect()
 }

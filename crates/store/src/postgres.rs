@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use sea_orm::{
-    ConnAcquireErr, DatabaseConnection, DbErr, QueryResult, RuntimeErr, SqlxPostgresConnector, Statement,
+    ConnAcquireErr, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector, Statement,
     sea_query::Values,
     sqlx::{
         self, AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor, PgConnection, PgPool,
@@ -28,6 +28,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{
+    answer,
     error::{Fate, fate},
     settings::{DatabaseSettings, Pooler},
 };
@@ -80,20 +81,7 @@ pub(super) struct Postgres {
 }
 
 /// What a statement returned.
-pub(super) struct Answer {
-    pub(super) summary: PgQueryResult,
-    rows: Vec<PgRow>,
-}
-
-impl Answer {
-    pub(super) fn first_row(self) -> Option<QueryResult> {
-        self.rows.into_iter().next().map(QueryResult::from)
-    }
-
-    pub(super) fn all_rows(self) -> Vec<QueryResult> {
-        self.rows.into_iter().map(QueryResult::from).collect()
-    }
-}
+pub(super) type Answer = answer::Answer<PgQueryResult, PgRow>;
 
 /// How a statement runs outside of a transaction.
 #[derive(Debug, Clone, Copy)]

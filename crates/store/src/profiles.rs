@@ -1,21 +1,28 @@
-//! The profile columns of `accounts`. No function takes an id: a [`SignedIn`] proves whose profile it is.
+//! The profile columns of `accounts`. No function takes an id: a [`SignedIn`] or an [`AccessToken`] proves whose
+//! profile it is.
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, IntoCondition},
 };
 
 use super::{
     StoreError,
     accounts::account,
-    entities::account::{ActiveModel, Column, Entity, InterestIds, Pictures},
+    blocks,
+    entities::{
+        account::{ActiveModel, Column, Entity, InterestIds, Pictures},
+        session,
+    },
 };
 use domain::{
-    access::SignedIn,
-    account::{Account, Changes},
+    access::{AccessToken, SignedIn},
+    account::{Account, Changes, Role},
+    phone::PhoneNumber,
     users::fold,
 };
 
@@ -25,6 +32,46 @@ pub async fn update(
     db: &impl ConnectionTrait,
     who: &SignedIn,
     changes: Changes,
+    now: DateTime<Utc>,
+) -> Result<Option<Account>, StoreError> {
+    write(db, changes, Column::Id.eq(who.account().id).into_condition(), now).await
+}
+
+/// The same for the user of an access token, if its session is live and has the rights of a user, its account is active, and
+/// the account's phone is this one (where one is given) and not blocked. `None` when that is not so, and nothing has changed:
+/// the caller has to find out why.
+pub async fn update_by_token(
+    db: &impl ConnectionTrait,
+    token: &AccessToken,
+    phone: Option<&PhoneNumber>,
+    changes: Changes,
+    now: DateTime<Utc>,
+) -> Result<Option<Account>, StoreError> {
+    if !token.is_of_user() {
+        return Ok(None);
+    }
+    let live_session = session::Entity::find()
+        .select_only()
+        .column(session::Column::Id)
+        .filter(session::Column::Id.eq(token.session()))
+        .filter(session::Column::AccountId.eq(token.account()))
+        .filter(session::Column::Role.eq(Role::User.as_str()))
+        .filter(session::Column::EndedAt.is_null())
+        .into_query();
+    let blocks = blocks::number_of(Expr::col((Entity, Column::Phone)), now);
+    let may_write = Condition::all()
+        .add(Column::Id.eq(token.account()))
+        .add(Column::IsActive.eq(true))
+        .add_option(phone.map(|phone| Column::Phone.eq(phone.full())))
+        .add(Expr::exists(live_session))
+        .add(Expr::SubQuery(None, Box::new(blocks.into())).eq(0_i64));
+    write(db, changes, may_write, now).await
+}
+
+async fn write(
+    db: &impl ConnectionTrait,
+    changes: Changes,
+    which: Condition,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let name_key = changes.name.as_ref().map(|name| fold(name.as_str()));
@@ -47,10 +94,6 @@ pub async fn update(
         updated_at: Set(now),
         ..Default::default()
     };
-    let rows = Entity::update_many()
-        .set(columns)
-        .filter(Column::Id.eq(who.account().id))
-        .exec_with_returning(db)
-        .await?;
+    let rows = Entity::update_many().set(columns).filter(which).exec_with_returning(db).await?;
     rows.into_iter().next().map(account).transpose()
 }

@@ -6,23 +6,22 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait,
-    FromQueryResult, IdenStatic, Iterable, JoinType, QueryResult,
-    sea_query::{
-        Asterisk, CommonTableExpression, Expr, Func, InsertStatement, Query, SelectStatement,
-        SubQueryStatement, WithClause, WithQuery,
-    },
+    ActiveValue, ConnectionTrait, DbBackend, DbErr, EntityTrait, ExprTrait, JoinType, QueryTrait,
+    sea_query::{Expr, InsertStatement, Query, SelectStatement, WithClause, WithQuery},
 };
+use uuid::Uuid;
 
 use super::{
     Store, StoreError, budgets,
     entities::{budget, challenge, lead, message},
     error, leads,
     messages::{self, NewMessage},
-    otp,
+    otp, outbox, parts,
+    parts::{insert_from, part},
 };
 use domain::{
     budget::{BudgetRow, Charge, ChargeId},
+    events::{NewEvent, Subject},
     otp::{Challenge, ChallengeKey, Opening},
 };
 
@@ -31,6 +30,7 @@ const CHARGED: &str = "charged";
 const OPENED: &str = "opened";
 const COUNTED: &str = "counted";
 const RECORDED: &str = "recorded";
+const EVENTS: &str = "events";
 
 /// What begins the names of the columns that the statement returns.
 const OF_CHARGED: &str = "charged_";
@@ -51,6 +51,8 @@ pub struct NewSend<'a> {
     pub opening: &'a Opening<'a>,
     /// The lead of the phone. `None` if the request makes none.
     pub lead: Option<leads::NewLead>,
+    /// The event that the lead was created, written if it is new.
+    pub lead_created: Option<&'a NewEvent>,
     /// The message. It gets the id of the challenge.
     pub message: NewMessage<'a>,
 }
@@ -90,7 +92,21 @@ async fn in_one_transaction(
     };
     if let Some(lead) = send.lead {
         let (row, conflict) = leads::opening(send.key.phone, lead, now);
-        lead::Entity::insert(row).on_conflict(conflict).exec_without_returning(&txn).await?;
+        let insert = lead::Entity::insert(row).on_conflict(conflict);
+        match send.lead_created {
+            None => {
+                insert.exec_without_returning(&txn).await?;
+            }
+            Some(event) => {
+                let counted = txn.query_one(insert.into_query().returning_col(lead::Column::Id)).await?;
+                let id: Option<Uuid> = counted.map(|row| row.try_get("", "id")).transpose()?;
+                if id == Some(lead.id) {
+                    let subject = Subject { user_id: None, lead_id: id };
+                    let event = NewEvent { subject, ..event.clone() };
+                    outbox::insert_many(&txn, &[event], now).await?;
+                }
+            }
+        }
     }
     let message = NewMessage { challenge_id: Some(challenge.id), ..send.message };
     message::Entity::insert(messages::row(&message, now)).exec_without_returning(&txn).await?;
@@ -110,18 +126,13 @@ async fn in_one_statement(
         Err(error) if error::is_bad_text(&error) => return Ok(Opened::Refused),
         rows => rows?,
     };
-    let charged = if is_charged { read_charged(&rows)? } else { Vec::new() };
-    let challenge = rows.first().map(|row| challenge::Model::from_query_result_optional(row, OF_OPENED));
-    Ok(match challenge.transpose()?.flatten() {
+    let charged = if is_charged { parts::read_all(&rows, OF_CHARGED)? } else { Vec::new() };
+    let charged = budgets::readable(&charged);
+    Ok(match parts::read_one::<challenge::Model>(&rows, OF_OPENED)? {
         Some(challenge) => Opened::Code(challenge.into(), charged),
         None if is_charged && rows.is_empty() => Opened::Refused,
         None => Opened::TooSoon(charged),
     })
-}
-
-fn read_charged(rows: &[QueryResult]) -> Result<Vec<BudgetRow>, DbErr> {
-    let models = rows.iter().map(|row| budget::Model::from_query_result(row, OF_CHARGED));
-    Ok(budgets::readable(&models.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// The statement. It returns a row for each charge, with the challenge beside it; without charges, the challenge alone.
@@ -133,10 +144,7 @@ fn statement(
     let mut parts = WithClause::new();
     // Counted, so that all charges are made before the challenge is locked: after `EXISTS` the other charges would follow it, and two
     // sends to a phone, of which one is charged to no address, could wait for each other.
-    let only_if = charging.as_ref().map(|_| {
-        let charges = Query::select().expr(Func::count(Expr::col(Asterisk))).from(CHARGED).take();
-        Expr::SubQuery(None, Box::new(charges.into())).gt(0_i64)
-    });
+    let only_if = charging.as_ref().map(|_| parts::count_of(CHARGED).gt(0_i64));
     let result = result(charging.is_some());
     if let Some(charging) = charging {
         parts.cte(part(CHARGED, charging));
@@ -144,55 +152,41 @@ fn statement(
     parts.cte(part(OPENED, otp::statement(send.key, send.opening, only_if)?));
     if let Some(lead) = send.lead {
         let (row, conflict) = leads::opening(send.key.phone, lead, now);
-        let mut counting = insert_if_opened(&row, None)?;
-        parts.cte(part(COUNTED, counting.on_conflict(conflict).take()));
+        let mut counting = insert_from::<_, challenge::Column>(OPENED, &row, None, None)?;
+        counting.on_conflict(conflict);
+        match send.lead_created {
+            None => {
+                parts.cte(part(COUNTED, counting));
+            }
+            Some(event) => {
+                parts.cte(part(COUNTED, counting.returning_col(lead::Column::Id).take()));
+                if let Some(writing_events) = writing_events(event, lead.id, now)? {
+                    parts.cte(part(EVENTS, writing_events));
+                }
+            }
+        }
     }
     let mut message = messages::row(&send.message, now);
     message.challenge_id = ActiveValue::NotSet;
     let of_challenge = (message::Column::ChallengeId, challenge::Column::Id);
-    parts.cte(part(RECORDED, insert_if_opened(&message, Some(of_challenge))?));
+    parts.cte(part(RECORDED, insert_from(OPENED, &message, Some(of_challenge), None)?));
     Ok(parts.query(result))
 }
 
-fn part(name: &'static str, query: impl Into<SubQueryStatement>) -> CommonTableExpression {
-    CommonTableExpression::new().table_name(name).query(query).to_owned()
+/// Adds the event that a lead was created, if the lead has the id of a new one.
+fn writing_events(event: &NewEvent, id: Uuid, now: DateTime<Utc>) -> Result<Option<InsertStatement>, DbErr> {
+    let lead_id = || Expr::col((COUNTED, lead::Column::Id));
+    let mut created = outbox::selecting(event, (None, Some(lead_id())), now);
+    outbox::inserting(vec![created.from(COUNTED).and_where(lead_id().eq(id)).take()])
 }
-
-/// Inserts this row if the challenge was opened. One column may get a value of the challenge.
-fn insert_if_opened<A: ActiveModelTrait>(
-    row: &A,
-    of_challenge: Option<(Column<A>, challenge::Column)>,
-) -> Result<InsertStatement, DbErr> {
-    let (mut insert, mut select) = (Query::insert(), Query::select());
-    let mut columns = Vec::new();
-    for column in Column::<A>::iter() {
-        if let ActiveValue::Set(value) = row.get(column) {
-            columns.push(column);
-            select.expr(Expr::val(value));
-        }
-    }
-    if let Some((column, value)) = of_challenge {
-        columns.push(column);
-        select.expr(Expr::col((OPENED, value)));
-    }
-    insert.into_table(A::Entity::default()).columns(columns);
-    insert.select_from(select.from(OPENED).take()).map_err(|error| DbErr::Custom(error.to_string()))?;
-    Ok(insert)
-}
-
-type Column<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Column;
 
 /// What the statement returns.
 fn result(is_charged: bool) -> SelectStatement {
     let mut select = Query::select();
-    for column in challenge::Column::iter() {
-        select.expr_as(Expr::col((OPENED, column)), format!("{OF_OPENED}{}", column.as_str()));
-    }
+    parts::return_columns::<challenge::Entity>(&mut select, OPENED, OF_OPENED);
     if !is_charged {
         return select.from(OPENED).take();
     }
-    for column in budget::Column::iter() {
-        select.expr_as(Expr::col((CHARGED, column)), format!("{OF_CHARGED}{}", column.as_str()));
-    }
+    parts::return_columns::<budget::Entity>(&mut select, CHARGED, OF_CHARGED);
     select.from(CHARGED).join(JoinType::LeftJoin, OPENED, Expr::val(true)).take()
 }

@@ -2,17 +2,20 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
+mod rotation;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait, UpdateMany,
     sea_query::{Expr, LockBehavior, LockType, Query, ReturningClause, SimpleExpr},
 };
 use uuid::Uuid;
 
+pub use self::rotation::{Exchange, rotate};
 use super::{
     StoreError,
     accounts::account,
@@ -45,7 +48,25 @@ pub async fn open(
     phone: Option<&PhoneNumber>,
     now: DateTime<Utc>,
 ) -> Result<Opened, StoreError> {
-    let row = ActiveModel {
+    // In this statement SQLite sees the new row and PostgreSQL does not.
+    let others = Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "others")
+        .filter(live(session.account_id, now))
+        .filter(Column::Id.ne(session.id))
+        .into_query();
+    let blocks = blocks::number_of(Expr::val(phone.map_or("", PhoneNumber::full)), now);
+    let mut insert = Entity::insert(row(session, now)).into_query();
+    let row =
+        db.query_one(insert.returning(ReturningClause::Exprs(vec![others.into(), blocks.into()]))).await?;
+    let row = row.ok_or_else(|| DbErr::Custom("a session was written and not returned".to_owned()))?;
+    let (others, blocks): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    Ok(Opened { others: u64::try_from(others).unwrap_or_default(), is_blocked: blocks > 0 })
+}
+
+/// The row of a new session.
+pub(super) fn row(session: &Session, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
         id: Set(session.id),
         account_id: Set(session.account_id),
         role: Set(session.role.as_str().to_owned()),
@@ -61,21 +82,7 @@ pub async fn open(
         address: Set(session.client.address.clone()),
         recent_auth_at: Set(session.recent_auth_at),
         has_second_factor: Set(session.has_second_factor),
-    };
-    // In this statement SQLite sees the new row and PostgreSQL does not.
-    let others = Entity::find()
-        .select_only()
-        .column_as(Column::Id.count(), "others")
-        .filter(live(session.account_id, now))
-        .filter(Column::Id.ne(session.id))
-        .into_query();
-    let blocks = blocks::number_of(phone.map_or("", PhoneNumber::full), now);
-    let mut insert = Entity::insert(row).into_query();
-    let row =
-        db.query_one(insert.returning(ReturningClause::Exprs(vec![others.into(), blocks.into()]))).await?;
-    let row = row.ok_or_else(|| DbErr::Custom("a session was written and not returned".to_owned()))?;
-    let (others, blocks): (i64, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-    Ok(Opened { others: u64::try_from(others).unwrap_or_default(), is_blocked: blocks > 0 })
+    }
 }
 
 /// The live sessions of an account, the last used first.
@@ -161,68 +168,93 @@ pub async fn correct_future_times(db: &impl ConnectionTrait, session: &Session) 
     Ok(())
 }
 
-/// Ends a session. A session that has ended does not change.
-pub async fn close(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .filter(Column::Id.eq(id))
-        .filter(Column::EndedAt.is_null())
-        .exec(db)
-        .await?;
-    Ok(())
+/// Which sessions are ended. A session that has ended does not change.
+#[derive(Debug, Clone, Copy)]
+pub enum Ending<'a> {
+    /// A session, whether or not it has expired.
+    One(Uuid),
+    /// A live session of this account.
+    Own {
+        /// The account.
+        account_id: Uuid,
+        /// The session.
+        id: Uuid,
+    },
+    /// The live sessions of an account, all of them or all but one.
+    All {
+        /// The account.
+        account_id: Uuid,
+        /// The session that stays.
+        except: Option<Uuid>,
+    },
+    /// The live sessions of an account that have the rights of staff, or may get them: those of the console.
+    Privileged(Uuid),
+    /// The least recently used live sessions of an account, so that this number is left beside the new one.
+    Oldest {
+        /// The new one.
+        new: &'a Session,
+        /// How many others stay.
+        left: u64,
+    },
 }
 
-/// Ends a live session of this account. False when the account has no live session with this id.
-pub async fn close_own(
-    db: &impl ConnectionTrait,
-    account_id: Uuid,
-    id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    Ok(end(db, live(account_id, now).add(Column::Id.eq(id)), now).await? == 1)
+impl Ending<'_> {
+    /// All live sessions of an account.
+    #[must_use]
+    pub fn all(account_id: Uuid) -> Self {
+        Self::All { account_id, except: None }
+    }
+
+    fn condition(self, now: DateTime<Utc>) -> Condition {
+        match self {
+            Self::One(id) => Condition::all().add(Column::Id.eq(id)).add(Column::EndedAt.is_null()),
+            Self::Own { account_id, id } => live(account_id, now).add(Column::Id.eq(id)),
+            Self::All { account_id, except } => {
+                live(account_id, now).add_option(except.map(|id| Column::Id.ne(id)))
+            }
+            Self::Privileged(account_id) => {
+                let privileged = Condition::any()
+                    .add(Column::Role.ne(Role::User.as_str()))
+                    .add(Column::OpenedBy.eq(OpenedBy::Console.as_str()));
+                live(account_id, now).add(privileged)
+            }
+            Self::Oldest { new, left } => {
+                let others = || live(new.account_id, now).add(Column::Id.ne(new.id));
+                let stay = Entity::find()
+                    .select_only()
+                    .column(Column::Id)
+                    .filter(others())
+                    .order_by_desc(Column::LastUsedAt)
+                    .order_by_desc(Column::Id)
+                    .limit(left)
+                    .into_query();
+                others().add(Column::Id.not_in_subquery(stay))
+            }
+        }
+    }
 }
 
-/// Ends the live sessions of an account, all of them or all but one. Returns how many.
-pub async fn close_all(
+/// Ends sessions. Returns how many.
+pub async fn close(
     db: &impl ConnectionTrait,
-    account_id: Uuid,
-    except: Option<Uuid>,
+    which: Ending<'_>,
     now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
-    let others = except.map(|id| Column::Id.ne(id));
-    end(db, live(account_id, now).add_option(others), now).await
+    Ok(ending(which, now).exec(db).await?.rows_affected)
 }
 
-/// Ends the live sessions of an account that have the rights of staff, or may get them: those of the console. Returns how
-/// many.
-pub async fn close_privileged(
+/// Ends sessions. Returns which, each with its account.
+pub async fn close_each(
     db: &impl ConnectionTrait,
-    account_id: Uuid,
+    which: Ending<'_>,
     now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
-    let privileged = Condition::any()
-        .add(Column::Role.ne(Role::User.as_str()))
-        .add(Column::OpenedBy.eq(OpenedBy::Console.as_str()));
-    end(db, live(account_id, now).add(privileged), now).await
+) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let ended = ending(which, now).exec_with_returning(db).await?;
+    Ok(ended.into_iter().map(|row| (row.id, row.account_id)).collect())
 }
 
-/// Ends the least recently used live sessions of an account, so that the given number is left beside the new one.
-pub async fn close_oldest(
-    db: &impl ConnectionTrait,
-    new: &Session,
-    left: u64,
-    now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
-    let others = || live(new.account_id, now).add(Column::Id.ne(new.id));
-    let stay = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(others())
-        .order_by_desc(Column::LastUsedAt)
-        .order_by_desc(Column::Id)
-        .limit(left)
-        .into_query();
-    end(db, others().add(Column::Id.not_in_subquery(stay)), now).await
+fn ending(which: Ending<'_>, now: DateTime<Utc>) -> UpdateMany<Entity> {
+    Entity::update_many().col_expr(Column::EndedAt, Expr::value(now)).filter(which.condition(now))
 }
 
 /// Stores that a live session of the console was used now, and when it ends without further use. False when it has ended.
@@ -348,12 +380,6 @@ fn live(account_id: Uuid, now: DateTime<Utc>) -> Condition {
         .add(Column::AccountId.eq(account_id))
         .add(Column::EndedAt.is_null())
         .add(Column::ExpiresAt.gt(now))
-}
-
-async fn end(db: &impl ConnectionTrait, which: Condition, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    let ended =
-        Entity::update_many().col_expr(Column::EndedAt, Expr::value(now)).filter(which).exec(db).await?;
-    Ok(ended.rows_affected)
 }
 
 fn session(row: &Model) -> Result<Session, StoreError> {

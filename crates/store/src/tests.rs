@@ -11,7 +11,7 @@ use super::{
     DatabaseSettings, Store,
     entities::{
         account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, interest_count,
-        lead, lead_note, message, recovery_code, search_word, second_factor, session,
+        lead, lead_note, message, outbox, provider_order, recovery_code, search_word, second_factor, session,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -72,6 +72,8 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(lead::Entity).await;
     check(lead_note::Entity).await;
     check(message::Entity).await;
+    check(outbox::Entity).await;
+    check(provider_order::Entity).await;
     check(search_word::Entity).await;
     check(recovery_code::Entity).await;
     check(second_factor::Entity).await;

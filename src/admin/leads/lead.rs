@@ -15,6 +15,7 @@ use crate::{
         audit::Filter,
         delivery::Channel,
         lead::{Change, LONGEST_NAME, LONGEST_NOTE, Lead, LeadName, Note, NoteText, State},
+        phone::PhoneNumber,
     },
     flows::{
         Services,
@@ -217,6 +218,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
     let layout = visit.layout(format!("Lead {}", lead.phone.masked()), Section::Leads);
     let history = history::list(visit, &layout, &filter, HISTORY).await?;
     visit.note_shown(&lead.phone, account.as_ref().map(|account| account.id));
+    let channels = channels(services, &lead.phone);
     let number = lead.phone.full().to_owned();
     let page = LeadPage {
         digits: number.trim_start_matches('+').to_owned(),
@@ -228,7 +230,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
         class: state_class(lead.state),
         is_converted: lead.state == State::Converted,
         moves: moves(lead.state),
-        channels: channels(services),
+        channels,
         first: layout.time(lead.first_requested_at),
         last: layout.time(lead.last_requested_at),
         verified_at: layout.time_or_dash(&lead.converted_at),
@@ -258,8 +260,8 @@ fn moves(state: State) -> Vec<(&'static str, &'static str)> {
 }
 
 /// The channels that are switched on, the usual one first.
-fn channels(services: &Services) -> Vec<(&'static str, &'static str)> {
-    let usual = services.channels.usual();
+fn channels(services: &Services, phone: &PhoneNumber) -> Vec<(&'static str, &'static str)> {
+    let usual = services.channels.usual_for(phone);
     let others = Channel::ALL.into_iter().filter(|channel| *channel != usual);
     let on = std::iter::once(usual).chain(others).filter(|channel| services.channels.is_on(*channel));
     on.map(|channel| (channel.as_str(), channel_name(channel))).collect()

@@ -268,7 +268,7 @@ fn limit(exceeded: BudgetExceeded) -> String {
 fn not_sent(failure: &SendError) -> &'static str {
     match failure {
         SendError::Unreachable { reason: UnreachableReason::Blocked, provider_code: None } => {
-            "The new number is blocked, by an admin or by the settings. Search for it to see why."
+            "The new number is blocked, by an admin, the settings or the operator's check before sending. Search for it to see why."
         }
         SendError::Unreachable { .. } => {
             "The number cannot get messages. Check the digits, and whether the phone can receive SMS."

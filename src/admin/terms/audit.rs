@@ -65,6 +65,7 @@ pub fn of_action(action: Action) -> &'static str {
         Action::PrefixClosed => "A prefix was closed",
         Action::PrefixOpened => "A prefix was opened",
         Action::PrefixHeldOpen => "A prefix is held open",
+        Action::ProvidersReordered => "The order of the SMS providers was changed",
         Action::CapReached => "The messages of the day are nearly used up",
         Action::ChallengeFailed => "A bot check was not passed",
         Action::BlockMade => "A block was made",
@@ -93,7 +94,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 57] = [
+const FACTS: [(&str, &str); 59] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -138,6 +139,8 @@ const FACTS: [(&str, &str); 57] = [
     ("number", "Number"),
     ("outcome", "Outcome"),
     ("before", "Before"),
+    ("order", "Order of providers"),
+    ("shares", "Codes entered, of those sent"),
     ("entries", "Entries"),
     ("version", "Version"),
     ("environment", "Environment"),
@@ -247,6 +250,9 @@ fn budget(name: &str) -> Option<&'static str> {
 fn refused(word: &str) -> Option<&'static str> {
     Some(match word {
         "blocked" => "blocked by an admin, the settings or the provider",
+        "hook_denied" => "the operator's check before sending denied it",
+        "hook_failed" => "the operator's check before sending did not answer",
+        "hook" => "the operator's check before sending wanted a bot check",
         "no_account" => "the number has no account",
         "already_registered" => "the number has an account already",
         "account_disabled" => "the account is disabled",

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::*;
 use crate::{
     domain::{
-        delivery::{Channel, ChannelPolicy},
+        delivery::{Channel, ChannelOrder, ChannelPolicy},
         phone::PhoneNumber,
     },
-    sms::{RiskCheck, Sender, TwilioSettings},
+    sms::{Provider, RiskCheck, Sender, TwilioSettings},
 };
 
 const AUTH_TOKEN: &str = "the auth token of the tests";
@@ -30,9 +30,19 @@ fn started(settings: &[&[(&str, &str)]]) -> Config {
 
 fn twilio(settings: &[&[(&str, &str)]]) -> TwilioSettings {
     match started(settings).sms {
-        SmsSettings::Twilio(settings) => *settings,
+        SmsSettings::Providers(settings) => settings.twilio.expect("messages go to Twilio"),
         SmsSettings::TestInbox | SmsSettings::Unknown => panic!("messages do not go to Twilio"),
     }
+}
+
+fn twilio_of(config: &Config) -> &TwilioSettings {
+    let SmsSettings::Providers(settings) = &config.sms else { panic!("messages go to providers") };
+    settings.twilio.as_ref().expect("messages go to Twilio")
+}
+
+fn of_twilio(config: &Config) -> &Reports {
+    let found = config.reports.iter().find(|(provider, _)| *provider == Provider::Twilio);
+    &found.expect("Twilio is named").1
 }
 
 fn problems(settings: &[&[(&str, &str)]]) -> Vec<String> {
@@ -73,8 +83,8 @@ fn an_api_key_sends_and_the_auth_token_is_for_reports() {
     assert!(settings.status_callback.is_some());
 
     let config = started(&[&KEY, &[("TWILIO_AUTH_TOKEN", "")]]);
-    assert!(config.callbacks.is_none());
-    let Reports::Never(why) = config.reports else { panic!("{:?}", config.reports) };
+    assert!(config.report_readers.twilio.is_none());
+    let Reports::Never(why) = of_twilio(&config) else { panic!("{:?}", config.reports) };
     assert!(why.starts_with("TWILIO_AUTH_TOKEN is not set"), "{why}");
     assert_eq!(config.warnings, [format!("no delivery report will come: {why}")]);
 }
@@ -190,7 +200,8 @@ fn calls_need_a_number() {
 fn without_sms_no_sender_of_sms_is_needed() {
     let no_sender = ("TWILIO_PHONE_NUMBER", "");
     let by_whatsapp = started(&[&[no_sender, ("OTP_CHANNELS", "whatsapp")], &WHATSAPP]);
-    assert_eq!(by_whatsapp.channels.usual(), Channel::WhatsApp);
+    let phone = PhoneNumber::from_e164("+919876543210").unwrap();
+    assert_eq!(by_whatsapp.channels.usual_for(&phone), Channel::WhatsApp);
     assert_eq!(
         problems(&[&[no_sender]]),
         ["TWILIO_PHONE_NUMBER, TWILIO_MESSAGING_SERVICE_SID or TWILIO_SENDERS must be set when \
@@ -201,13 +212,14 @@ fn without_sms_no_sender_of_sms_is_needed() {
 #[test]
 fn channels_are_named_once_and_fall_back_to_what_is_on() {
     let channels = |settings: &[(&str, &str)]| dev(settings).channels;
-    assert_eq!(channels(&[]), ChannelPolicy { on: vec![Channel::Sms], fallback: vec![] });
+    assert_eq!(channels(&[]), ChannelPolicy::default());
     // Test mode has all channels without an account.
     assert_eq!(
         channels(&[("OTP_CHANNELS", "call, SMS ,whatsapp"), ("OTP_FALLBACK", "whatsapp,call")]),
         ChannelPolicy {
             on: vec![Channel::Call, Channel::Sms, Channel::WhatsApp],
             fallback: vec![Channel::WhatsApp, Channel::Call],
+            order: ChannelOrder::default(),
         }
     );
     for (name, wrong) in [
@@ -227,11 +239,11 @@ fn channels_are_named_once_and_fall_back_to_what_is_on() {
 #[test]
 fn twilio_is_told_where_to_report() {
     let config = started(&[&[("PUBLIC_BASE_URL", "https://Example.com:8443/auth/")]]);
-    let Reports::To(url) = &config.reports else { panic!("{:?}", config.reports) };
+    let Reports::To(url) = of_twilio(&config) else { panic!("{:?}", config.reports) };
     assert_eq!(url.as_str(), "https://example.com:8443/auth/api/twilio/status");
-    let SmsSettings::Twilio(settings) = &config.sms else { panic!("messages go to Twilio") };
+    let settings = twilio_of(&config);
     assert_eq!(settings.status_callback.as_ref(), Some(url));
-    assert!(config.callbacks.is_some());
+    assert!(config.report_readers.twilio.is_some());
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
@@ -239,17 +251,16 @@ fn twilio_is_told_where_to_report() {
 fn it_is_said_why_no_report_will_come() {
     let none = ("PUBLIC_BASE_URL", "");
     let config = started(&[&[none]]);
-    assert!(config.callbacks.is_none());
+    assert!(config.report_readers.twilio.is_none());
     assert!(config.warnings.iter().any(|said| said.contains("PUBLIC_BASE_URL is not set")));
     // Twilio refuses every message with such a URL, so it is not sent.
     let config = started(&[&[("PUBLIC_BASE_URL", "https://my_auth.example.com")]]);
     assert!(config.warnings.iter().any(|said| said.contains("underscore")), "{:?}", config.warnings);
-    let SmsSettings::Twilio(settings) = &config.sms else { panic!("messages go to Twilio") };
-    assert_eq!(settings.status_callback, None);
+    assert_eq!(twilio_of(&config).status_callback, None);
     for local in ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000", "http://10.0.0.1"] {
         let config = started(&[&[("PUBLIC_BASE_URL", local)]]);
         assert!(config.warnings.iter().any(|said| said.contains("cannot reach")), "{local}");
-        assert!(matches!(config.reports, Reports::To(_)), "a tunnel or a stand-in may be there");
+        assert!(matches!(of_twilio(&config), Reports::To(_)), "a tunnel or a stand-in may be there");
     }
     // In dev only if a setting relies on reports.
     let account =
@@ -268,15 +279,15 @@ fn it_is_said_why_no_report_will_come() {
 #[test]
 fn in_test_mode_reports_are_played_and_real_ones_can_still_be_read() {
     let config = dev(&[]);
-    assert_eq!(config.reports, Reports::Played);
-    assert!(config.callbacks.is_none());
+    assert_eq!(config.reports, [(Provider::TestInbox, Reports::Played)]);
+    assert!(config.report_readers.twilio.is_none());
     let config = dev(&[
         ("TWILIO_TEST_MODE", "true"),
         ("PUBLIC_BASE_URL", "https://auth.example.com"),
         ("TWILIO_AUTH_TOKEN", "t"),
     ]);
-    assert_eq!(config.reports, Reports::Played);
-    assert!(config.callbacks.is_some());
+    assert_eq!(config.reports, [(Provider::TestInbox, Reports::Played)]);
+    assert!(config.report_readers.twilio.is_some());
 }
 
 #[test]
@@ -292,8 +303,7 @@ fn the_other_settings_reach_twilio() {
     assert_eq!(twilio(&[&[("TWILIO_RISK_CHECK", "enable")]]).risk_check, Some(RiskCheck::Enable));
     let account = [PROD[3], PROD[4], PROD[5]];
     let dev = read(&[&account, &[("RATE_LIMITS_ENABLED", "false")]]).unwrap();
-    let SmsSettings::Twilio(settings) = dev.sms else { panic!("messages go to Twilio") };
-    assert!(!settings.breaker);
+    assert!(!twilio_of(&dev).breaker);
     for (name, wrong) in [
         ("TWILIO_RISK_CHECK", "true"),
         ("TWILIO_MAX_IN_FLIGHT", "0"),
@@ -310,8 +320,10 @@ fn the_settings_of_texts_are_handed_on_and_their_faults_are_in_the_list() {
         ("PRODUCT_NAME", "Loopin Beta"),
         ("SMS_WEBOTP_DOMAIN", "auth.example.com"),
         ("SMS_ANDROID_APP_HASH", "FA+9qCX9VSu"),
+        ("SMS_DLT_ENTITY_ID", "1101234567890123456"),
     ]);
     assert_eq!(config.texts.product, "Loopin Beta");
+    assert_eq!(config.texts.dlt_entity_id.as_deref(), Some("1101234567890123456"));
     assert_eq!(config.texts.webotp_domain.as_deref(), Some("auth.example.com"));
     assert_eq!(config.texts.android_app_hash.as_deref(), Some("FA+9qCX9VSu"));
     // Any folder without texts.
@@ -323,6 +335,8 @@ fn the_settings_of_texts_are_handed_on_and_their_faults_are_in_the_list() {
         ("SMS_WEBOTP_DOMAIN", "example.com #1"),
         ("SMS_ANDROID_APP_HASH", "FA+9qCX9VS"),
         ("SMS_ANDROID_APP_HASH", "FA+9qCX9VS_u"),
+        ("SMS_DLT_ENTITY_ID", "110123456789012345"),
+        ("SMS_DLT_ENTITY_ID", "११०१२३४५६७८९०१२३४५६"),
         ("SMS_TEXTS_DIR", "/nowhere/at/all"),
     ] {
         let found = problem(&[(name, wrong)]);
@@ -338,7 +352,7 @@ fn with_problems_there_is_still_something_to_look_at() {
     let (config, Problems(problems)) = Config::examine(&get, &Random::seeded(1));
     assert_eq!(problems.len(), 2, "{problems:?}");
     // Without a sender the credentials can still be checked.
-    assert!(matches!(config.sms, SmsSettings::Twilio(_)));
+    assert!(matches!(config.sms, SmsSettings::Providers(_)));
     let (config, _) =
         Config::examine(&|name| (name == "TWILIO_TEST_MODE").then(|| "no".to_owned()), &Random::seeded(1));
     assert!(matches!(config.sms, SmsSettings::Unknown));

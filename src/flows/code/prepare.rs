@@ -7,6 +7,7 @@ use super::{
     super::{
         Error, Services,
         budget::{self, BudgetClaim, Charged, Charging},
+        events,
     },
     Outgoing, SendRequest, row,
 };
@@ -24,8 +25,16 @@ use crate::{
 
 /// What was written before a code is sent.
 pub(super) enum Prepared {
-    /// The challenge, its charges, and the id of the message.
-    Code(Challenge, BudgetClaim, Uuid),
+    /// A code.
+    Code {
+        challenge: Challenge,
+        /// Its charges.
+        budget_claim: BudgetClaim,
+        /// The id of its message.
+        message_id: Uuid,
+        /// Whether the challenge was open before, so that its code is sent again.
+        is_resend: bool,
+    },
     /// Nothing. A code was sent too recently: the next one may be requested after this many seconds.
     TooSoon(i64),
     /// Nothing. A budget is used up.
@@ -47,8 +56,9 @@ pub(super) async fn prepare(
         let charges = charges(services, request, now);
         let budget_claim = match budget::claim_by(&write, services, charges, now).await? {
             Err(exceeded) => return Ok(Prepared::Refused(exceeded)),
-            Ok((budget_claim, Some((challenge, message)))) => {
-                return Ok(Prepared::Code(challenge, budget_claim, message));
+            Ok((budget_claim, Some((challenge, message_id)))) => {
+                let is_resend = challenge.id != opening.id;
+                return Ok(Prepared::Code { challenge, budget_claim, message_id, is_resend });
             }
             Ok((budget_claim, None)) => budget_claim,
         };
@@ -77,13 +87,16 @@ impl Charging for WriteBefore<'_> {
     async fn run(&self, charges: &[Charge], charge_id: ChargeId) -> Result<Charged<Self::Beside>, Error> {
         let Self { services, request, outgoing, opening, now } = *self;
         let message_id = services.random.id(now);
+        let lead = request.source.map(|source| NewLead { id: services.random.id(now), source });
+        let lead_created = lead.and_then(|lead| events::lead_created(services, lead, request.key.phone, now));
         let send = NewSend {
             charges,
             charge_id,
             kept: services.budgets.kept(),
             key: request.key,
             opening,
-            lead: request.source.map(|source| NewLead { id: services.random.id(now), source }),
+            lead,
+            lead_created: lead_created.as_ref(),
             message: row(services, outgoing, message_id, None),
         };
         Ok(match store::sends::open(&services.store, send, now).await? {

@@ -13,10 +13,11 @@ use crate::{
     },
     flows::{
         Error, Services, blocks,
+        events::{self, LeadConvertedBy},
         recycled::{self, Opened},
         run_to_completion, transaction,
     },
-    store::{self, accounts::PhoneProof},
+    store::accounts::PhoneProof,
 };
 
 /// The outcome of a verification by hand.
@@ -77,7 +78,8 @@ async fn verify_in_transaction(
         return Ok(Verified::Disabled);
     }
     let actor = permission.actor();
-    let is_converted = store::leads::set_verified(&txn, phone, actor.id(), now).await?;
+    let by = LeadConvertedBy::Staff(actor.id());
+    let is_converted = events::convert_lead(services, &txn, (phone, account.id), by, now).await?;
     if is_new || is_converted {
         let event = Event::new(Action::LeadVerifiedByStaff, actor).about(account.id).phone(phone);
         let event = event.from(permission.from()).with("new_account", is_new);

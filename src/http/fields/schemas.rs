@@ -124,7 +124,7 @@ describe!(/// `phone_number` of `login`, which also takes a username.
 LoginPhone, required: false, phone_schema());
 describe!(/// `channel`: null and absent mean the default.
 Channel, required: false, MetaSchema {
-    ..clearable(schema("string", "The channel of the code: `sms`, `whatsapp` or `call`, if it is enabled (`OTP_CHANNELS`). Default: `sms`, or the first enabled channel.", "sms".into()))
+    ..clearable(schema("string", "The channel of the code: `sms`, `whatsapp` or `call`, if it is enabled (`OTP_CHANNELS`). Default: the one of the country (`OTP_CHANNEL_ORDER`), else `sms`, or the first enabled channel.", "sms".into()))
 });
 describe!(/// `platform`: null and absent mean none.
 Platform, required: false, MetaSchema {

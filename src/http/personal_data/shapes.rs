@@ -7,6 +7,7 @@ use crate::{
         access::Session,
         account::{Account, Profile},
         block::Block,
+        events::StoredEvent,
         interests::Interest,
         lead::{LeadAndNotes, Note},
     },
@@ -37,6 +38,8 @@ pub struct ExportData {
     second_factor: Option<ExportedSecondFactor>,
     /// The blocks of the verified phone, oldest first. A user with a live one cannot sign in to export.
     blocks: Vec<ExportedBlock>,
+    /// The events about the user that were not delivered to a system of the operator yet, oldest first.
+    events: Vec<ExportedEvent>,
 }
 
 impl ExportData {
@@ -54,6 +57,7 @@ impl ExportData {
                 recovery_codes_left,
             }),
             blocks: data.blocks.into_iter().map(ExportedBlock::from_block).collect(),
+            events: data.events.iter().map(ExportedEvent::from_event).collect(),
         }
     }
 }
@@ -129,6 +133,7 @@ impl Example for ExportData {
             }),
             second_factor: None,
             blocks: Vec::new(),
+            events: Vec::new(),
         }
     }
 }
@@ -258,6 +263,30 @@ impl ExportedSession {
             confirmed_at: session.recent_auth_at.map(rfc3339),
             expires_at: rfc3339(session.expires_at),
             ended_at: session.ended_at.map(rfc3339),
+        }
+    }
+}
+
+/// An event.
+#[derive(Debug, Object)]
+pub struct ExportedEvent {
+    /// Its type, such as `user.updated`.
+    r#type: String,
+    /// When it happened.
+    created_at: String,
+    /// Its data, as JSON.
+    data: String,
+    /// When it was given up. An event that waits is sent again.
+    given_up_at: Option<String>,
+}
+
+impl ExportedEvent {
+    fn from_event(event: &StoredEvent) -> Self {
+        Self {
+            r#type: event.kind.clone(),
+            created_at: rfc3339(event.created_at),
+            data: event.data().to_string(),
+            given_up_at: event.died_at.map(rfc3339),
         }
     }
 }

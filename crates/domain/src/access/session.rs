@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{Claims, TokenPolicy};
+use super::{AccessToken, TokenPolicy};
 use crate::{
     account::{Account, Role},
     address::ClientAddress,
@@ -124,7 +124,7 @@ impl Session {
     #[must_use]
     pub fn open(
         ids: NewSession,
-        account: &Account,
+        account_id: Uuid,
         opened_by: OpenedBy,
         client: Client,
         policy: &TokenPolicy,
@@ -132,7 +132,7 @@ impl Session {
     ) -> Self {
         Self {
             id: ids.session,
-            account_id: account.id,
+            account_id,
             role: Role::User,
             refresh_jti: ids.refresh_jti,
             refresh_issued_at: now,
@@ -294,12 +294,13 @@ impl SignedIn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revoked;
 
-/// Accepts an access token if its claims match the session's row, and session and account are active.
-pub fn admit(claims: &Claims, found: Option<(Session, Account)>) -> Result<SignedIn, Revoked> {
+/// Accepts an access token if it matches the session's row, and session and account are active.
+pub fn admit(token: &AccessToken, found: Option<(Session, Account)>) -> Result<SignedIn, Revoked> {
     let (session, account) = found.ok_or(Revoked)?;
-    let matches = session.account_id == claims.user_id
-        && account.id == claims.user_id
-        && claims.role.as_deref() == Some(session.role.as_str());
+    let matches = session.id == token.session()
+        && session.account_id == token.account()
+        && account.id == token.account()
+        && token.has_role(session.role);
     if matches && session.ended_at.is_none() && account.is_active {
         Ok(SignedIn { session, account })
     } else {

@@ -65,7 +65,7 @@ fn keys() -> TokenKeys {
 fn session() -> Session {
     let [session, refresh_jti] = [SESSION, JTI].map(Uuid::from_u128);
     let ids = NewSession { session, refresh_jti };
-    Session::open(ids, &account(), OpenedBy::Code, Client::default(), &policy(), now())
+    Session::open(ids, account().id, OpenedBy::Code, Client::default(), &policy(), now())
 }
 
 fn account() -> Account {
@@ -250,16 +250,16 @@ fn admission_is_a_table() {
         ("User", with_role(Some("User")), Some((session(), account())), false),
         ("no role", with_role(None), Some((session(), account())), false),
     ] {
-        assert_eq!(admit(&claims, found).is_ok(), comes_in, "{why}");
+        assert_eq!(admit(&AccessToken::from_claims(claims), found).is_ok(), comes_in, "{why}");
     }
-    let who = admit(&claims(), Some((session(), account()))).unwrap();
+    let who = admit(&AccessToken::from_claims(claims()), Some((session(), account()))).unwrap();
     assert_eq!((who.session().id, who.account().id), (Uuid::from_u128(SESSION), Uuid::from_u128(USER)));
 }
 
 #[test]
 fn nothing_that_is_secret_is_shown() {
     let pair = keys().issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
-    let who = admit(&claims(), Some((session(), account()))).unwrap();
+    let who = admit(&AccessToken::from_claims(claims()), Some((session(), account()))).unwrap();
     let shown = [format!("{pair:?}"), format!("{:?}", keys()), format!("{:?}", claims()), format!("{who:?}")];
     for shown in shown {
         for secret in [SECRET, pair.access.expose_secret(), pair.refresh.expose_secret(), "eyJ", "6205829376"]

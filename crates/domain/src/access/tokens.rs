@@ -12,7 +12,10 @@ use super::{
     Session, jws,
     keys::{SigningError, SigningKey, VerifyingKey},
 };
-use crate::{account::Account, clocks::SKEW};
+use crate::{
+    account::{Account, Role},
+    clocks::SKEW,
+};
 
 /// The kind of a token. One kind is never valid as the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,42 @@ pub enum TokenType {
     Access,
     /// Sent once, to get the next pair.
     Refresh,
+}
+
+/// A valid access token. Only [`TokenKeys::read_access`] creates this value, so having one proves the check. It says nothing
+/// about the session: that may have ended.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    claims: Claims,
+}
+
+impl AccessToken {
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> Uuid {
+        self.claims.sid
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> Uuid {
+        self.claims.user_id
+    }
+
+    /// Whether the session had no rights but those of a user.
+    #[must_use]
+    pub fn is_of_user(&self) -> bool {
+        self.has_role(Role::User)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_claims(claims: Claims) -> Self {
+        Self { claims }
+    }
+
+    pub(super) fn has_role(&self, role: Role) -> bool {
+        self.claims.role.as_deref() == Some(role.as_str())
+    }
 }
 
 /// The claims of a token. The names are those of SimpleJWT, because other services read them.
@@ -262,6 +301,14 @@ impl TokenKeys {
             return Err(TokenError::Expired);
         }
         Ok(claims)
+    }
+
+    /// Reads an access token and checks its times.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_access(&self, token: &str, now: DateTime<Utc>) -> Result<AccessToken, TokenError> {
+        Ok(AccessToken { claims: self.read(token, TokenType::Access, now)? })
     }
 
     /// Reads a token of either kind without checking its times. `logout` uses it to find the session.

@@ -88,6 +88,8 @@ pub enum Action {
     PrefixOpened,
     /// Staff keep a prefix open, however few of its codes are verified.
     PrefixHeldOpen,
+    /// Adaptive routing changed the order of the SMS providers of a country.
+    ProvidersReordered,
     /// A daily cap on messages is reached, or nearly.
     CapReached,
     /// A required bot proof was missing or wrong.
@@ -120,7 +122,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 55] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -161,6 +163,7 @@ impl Action {
         Self::PrefixClosed,
         Self::PrefixOpened,
         Self::PrefixHeldOpen,
+        Self::ProvidersReordered,
         Self::CapReached,
         Self::ChallengeFailed,
         Self::BlockMade,
@@ -221,6 +224,7 @@ impl Action {
             Self::PrefixClosed => "prefix_closed",
             Self::PrefixOpened => "prefix_opened",
             Self::PrefixHeldOpen => "prefix_held_open",
+            Self::ProvidersReordered => "providers_reordered",
             Self::CapReached => "cap_reached",
             Self::ChallengeFailed => "challenge_failed",
             Self::BlockMade => "block_made",
@@ -246,11 +250,20 @@ impl Action {
     )]
     pub fn facts(self) -> &'static [&'static str] {
         match self {
-            Self::CodeSent => &["purpose", "channel", "resend", "delivery_id", "device"],
-            Self::CodeNotSent => &["purpose", "channel", "reason", "delivery_id", "device"],
-            Self::CodeRefused => {
-                &["purpose", "budget", "reason", "retry_after", "prefix", "country", "device", "block"]
-            }
+            Self::CodeSent => &["purpose", "channel", "provider", "resend", "delivery_id", "device"],
+            Self::CodeNotSent => &["purpose", "channel", "provider", "reason", "delivery_id", "device"],
+            Self::CodeRefused => &[
+                "purpose",
+                "budget",
+                "reason",
+                "retry_after",
+                "prefix",
+                "country",
+                "device",
+                "block",
+                "channel",
+                "delivery_id",
+            ],
             Self::CodeResentByStaff => &["channel"],
             Self::WrongCode => &["purpose", "left", "device"],
             Self::GuessRefused => &["purpose", "budget", "reason", "retry_after", "device", "block"],
@@ -288,8 +301,9 @@ impl Action {
             Self::PrefixClosed => &["prefix", "country", "sent", "verified", "until"],
             Self::PrefixOpened => &["prefix", "country", "half"],
             Self::PrefixHeldOpen => &["prefix", "country", "until"],
+            Self::ProvidersReordered => &["country", "order", "before", "shares"],
             Self::CapReached => &["budget", "country", "cap", "percent"],
-            Self::ChallengeFailed => &["provider", "reason"],
+            Self::ChallengeFailed => &["provider", "reason", "purpose", "channel", "delivery_id"],
             Self::BlockMade => &["block", "kind", "value", "until", "ended"],
             Self::BlockEnded => &["block", "kind", "value"],
             Self::InterestAdded => &["interest"],

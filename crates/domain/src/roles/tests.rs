@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    access::{Client, NewSession, OpenedBy, Session, TokenPolicy, admit},
+    access::{AccessToken, Client, NewSession, OpenedBy, Session, TokenPolicy, admit},
     account::{Account, Profile},
     address::ClientAddress,
     second_factor::{FactorPolicy, Rights},
@@ -56,7 +56,7 @@ fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
     };
     let ids = NewSession { session: Uuid::from_u128(3), refresh_jti: Uuid::from_u128(4) };
     let at = DateTime::UNIX_EPOCH;
-    let mut session = Session::open(ids, &account(then), opened_by, Client::default(), &policy, at);
+    let mut session = Session::open(ids, account(then).id, opened_by, Client::default(), &policy, at);
     if opened_by != OpenedBy::Code {
         session = session.with_rights(Rights::of_password(FactorPolicy::Optional, then, false));
     }
@@ -64,7 +64,8 @@ fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
         "token_type": "access", "user_id": ME, "sid": ids.session, "jti": ME, "iat": 0, "exp": 1,
         "role": session.role.as_str(),
     });
-    admit(&serde_json::from_value(claims).unwrap(), Some((session, account(now)))).unwrap()
+    let token = AccessToken::from_claims(serde_json::from_value(claims).unwrap());
+    admit(&token, Some((session, account(now)))).unwrap()
 }
 
 fn with_password(role: Role) -> SignedIn {

@@ -54,6 +54,15 @@ fn a_code_that_staff_ask_for_is_one_line_with_its_outcome() {
             vec![asked(1), refused(2, staff, r#"{"reason": "blocked", "block": "x"}"#)],
             vec!["Staff wanted to send a code. It was refused: staff had blocked the number or the network."],
         ),
+        // One provider refused it, and the next one took it.
+        (
+            vec![
+                asked(1),
+                entry(2, Action::CodeNotSent, staff, r#"{"delivery_id": "d"}"#),
+                entry(3, Action::CodeSent, staff, r#"{"delivery_id": "d"}"#),
+            ],
+            vec!["Staff had a code sent."],
+        ),
         // Of another member of staff, of the user, or about another purpose.
         (
             vec![asked(1), refused(2, Actor::Person(None), cooldown)],

@@ -73,6 +73,7 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         | Action::PrefixClosed
         | Action::PrefixOpened
         | Action::PrefixHeldOpen
+        | Action::ProvidersReordered
         | Action::CapReached
         | Action::InterestAdded
         | Action::InterestChanged
@@ -165,6 +166,8 @@ fn reason(word: Option<&str>) -> &'static str {
         Some("second_factor_closed") => "too many wrong codes of the second factor",
         Some("no_account") => "the number has no account",
         Some("already_registered") => "the number has an account already",
+        Some("hook_denied") => "the operator's check before sending denied it",
+        Some("hook_failed") => "the operator's check before sending did not answer",
         _ => "it was not allowed",
     }
 }
@@ -173,6 +176,7 @@ fn bot_check(reason: Option<&str>) -> &'static str {
     match reason {
         Some("missing") => "The app was asked to prove that it is no bot.",
         Some("unavailable") => "The provider of the bot check did not answer.",
+        Some("hook") => "The operator's check before sending wanted the app to prove that it is no bot.",
         _ => "The bot check failed.",
     }
 }

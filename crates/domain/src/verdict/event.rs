@@ -13,6 +13,12 @@ pub enum Event {
     BotCheckFailed,
     /// The provider of the bot check did not answer.
     BotCheckUnavailable,
+    /// The operator's hook denied the code.
+    HookDenied,
+    /// The operator's hook gave no decision, so the code was not sent.
+    HookFailed,
+    /// The operator's hook wanted a bot check first.
+    HookChallenged,
     /// The app asked to log in, and the phone has no account.
     NoAccount,
     /// The app asked to sign up, and the phone has a complete account.
@@ -66,6 +72,9 @@ impl Event {
             Self::BotCheckMissing => "bot_check_missing",
             Self::BotCheckFailed => "bot_check_failed",
             Self::BotCheckUnavailable => "bot_check_unavailable",
+            Self::HookDenied => "hook_denied",
+            Self::HookFailed => "hook_failed",
+            Self::HookChallenged => "hook_challenged",
             Self::NoAccount => "no_account",
             Self::AlreadyRegistered => "already_registered",
             Self::RightCodeNoAccount => "right_code_no_account",
@@ -101,6 +110,16 @@ impl Event {
             Self::BotCheckUnavailable => {
                 format!("The provider of the bot check did not answer {at}, so no code was sent.")
             }
+            Self::HookDenied => {
+                format!("The operator's check before sending denied the code {at}, so it was not sent.")
+            }
+            Self::HookFailed => {
+                format!("The operator's check before sending did not answer {at}, so no code was sent.")
+            }
+            Self::HookChallenged => format!(
+                "The operator's check before sending wanted the app to prove {at} that it is no bot, and it has not \
+                 done so."
+            ),
             Self::NoAccount => format!("The app tried to log in {at}, and this number has no account."),
             Self::AlreadyRegistered => {
                 format!("The app tried to sign up {at}, and this number has an account already.")
@@ -151,6 +170,9 @@ impl Event {
             Self::BotCheckMissing
             | Self::BotCheckFailed
             | Self::BotCheckUnavailable
+            | Self::HookDenied
+            | Self::HookFailed
+            | Self::HookChallenged
             | Self::NoAccount
             | Self::AlreadyRegistered
             | Self::RightCodeNoAccount
@@ -181,6 +203,19 @@ impl Event {
             Self::BotCheckUnavailable => Advice {
                 tell: "Try again in a minute.",
                 act: "Send a code yourself: that needs no bot check. If it lasts, tell the operator.",
+            },
+            Self::HookDenied => Advice {
+                tell: "We cannot send you a code at the moment. Our team is looking at it.",
+                act: "Ask the operator why: the check sees every code, also those that you send. Make sure that you \
+                      talk to the owner of the number.",
+            },
+            Self::HookFailed => Advice {
+                tell: "Try again in a minute.",
+                act: "Send a code, and watch here what becomes of it. If it lasts, tell the operator.",
+            },
+            Self::HookChallenged => Advice {
+                tell: "Update the app and try again, or try another network, such as mobile data.",
+                act: "Ask the operator why: the check sees every code, also those that you send.",
             },
             Self::NoAccount => Advice {
                 tell: "You have no account yet. Choose “sign up” in the app.",

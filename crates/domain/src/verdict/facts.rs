@@ -121,6 +121,8 @@ pub struct ClosedPrefix {
 pub struct MessageFacts {
     /// The channel.
     pub channel: Channel,
+    /// The provider in a sentence. `None` where none is worth a name: the test inbox, or no provider.
+    pub provider: Option<&'static str>,
     /// The delivery status.
     pub status: DeliveryStatus,
     /// When it got this status.
@@ -133,6 +135,8 @@ pub struct MessageFacts {
     pub reason: Option<UnreachableReason>,
     /// What the provider's code of the failure means, as the end of a sentence. `None` without a code that is known.
     pub cause: Option<&'static str>,
+    /// The provider's own words about the failure, with its code.
+    pub said: Option<String>,
     /// Who can mend the failure.
     pub blame: Option<Blame>,
 }
@@ -201,6 +205,12 @@ pub enum What {
     BotCheckFailed,
     /// The provider of the bot check did not answer.
     BotCheckUnavailable,
+    /// The operator's hook denied a code.
+    HookDenied,
+    /// The operator's hook gave no decision, and the settings deny then.
+    HookFailed,
+    /// The operator's hook wanted a bot check first.
+    HookChallenged,
     /// The wrong password was given.
     WrongPassword,
     /// A code opened a session.
@@ -231,6 +241,9 @@ impl What {
             | Self::BotCheckMissing
             | Self::BotCheckFailed
             | Self::BotCheckUnavailable
+            | Self::HookDenied
+            | Self::HookFailed
+            | Self::HookChallenged
             | Self::WrongPassword
             | Self::SignedIn
             | Self::SignedInByPassword

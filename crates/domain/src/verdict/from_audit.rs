@@ -47,6 +47,7 @@ pub fn read(entry: &Entry) -> Says {
         Some(match word(entry, "reason") {
             Some("missing") => What::BotCheckMissing,
             Some("unavailable") => What::BotCheckUnavailable,
+            Some("hook") => What::HookChallenged,
             _ => What::BotCheckFailed,
         })
     } else if is(Action::SignInRefused) {
@@ -80,6 +81,8 @@ fn code_refused(entry: &Entry) -> What {
     by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
         Some("no_account") => What::NoAccount,
         Some("already_registered") => What::AlreadyRegistered,
+        Some("hook_denied") => What::HookDenied,
+        Some("hook_failed") => What::HookFailed,
         _ => excluded(entry),
     })
 }

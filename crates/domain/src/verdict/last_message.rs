@@ -26,6 +26,19 @@ pub enum LastMessage {
     PassedOn,
     /// The provider accepted the message and could not deliver it, because of this.
     Undelivered(Channel, &'static str),
+    /// One provider failed, so the code went by the next one.
+    AnotherProvider {
+        /// The channel of both.
+        channel: Channel,
+        /// The provider that failed.
+        failed: Option<&'static str>,
+        /// Why.
+        why: &'static str,
+        /// The next one.
+        provider: Option<&'static str>,
+        /// Whether that message was delivered.
+        is_delivered: bool,
+    },
     /// One channel failed, so the code went by the next one.
     AnotherChannel {
         /// The channel that failed.
@@ -63,6 +76,7 @@ impl LastMessage {
             Self::Accepted => "accepted_no_report",
             Self::PassedOn => "passed_on_no_report",
             Self::Undelivered(..) => "undelivered",
+            Self::AnotherProvider { .. } => "another_provider",
             Self::AnotherChannel { .. } => "another_channel",
             Self::Delivered => "delivered_not_entered",
             Self::WrongCode(_) => "wrong_code",
@@ -80,6 +94,7 @@ impl LastMessage {
             | Self::Sending
             | Self::Accepted
             | Self::PassedOn
+            | Self::AnotherProvider { .. }
             | Self::AnotherChannel { .. }
             | Self::Delivered
             | Self::WrongCode(_) => true,
@@ -111,6 +126,7 @@ impl LastMessage {
             | Self::Accepted
             | Self::PassedOn
             | Self::Undelivered(..)
+            | Self::AnotherProvider { .. }
             | Self::AnotherChannel { .. }
             | Self::Delivered
             | Self::WrongCode(_) => false,
@@ -148,6 +164,15 @@ impl LastMessage {
             }
             Self::Undelivered(channel, why) => {
                 format!("{} was not delivered, as reported {at}: {why}.", words::the_channel(*channel))
+            }
+            Self::AnotherProvider { channel, failed, why, provider, is_delivered } => {
+                let state = if *is_delivered { "delivered" } else { "sent" };
+                let the_message = words::the_channel(*channel);
+                let (by, through) = (words::provider(*failed), words::provider(*provider));
+                format!(
+                    "{the_message} through {by} failed ({why}), so the code went through {through}: {state} {at}, and no \
+                     code was entered since."
+                )
             }
             Self::AnotherChannel { failed, why, channel, is_delivered } => {
                 let state = if *is_delivered { "delivered" } else { "sent" };
@@ -200,7 +225,7 @@ impl LastMessage {
                        reception.",
                 act: "Send it again by another channel, or ask for another number.",
             },
-            Self::AnotherChannel { .. } | Self::Delivered => Advice {
+            Self::AnotherProvider { .. } | Self::AnotherChannel { .. } | Self::Delivered => Advice {
                 tell: "The code has arrived: look for it in the messages, also among those from unknown senders and spam.",
                 act: "If it is not there, read the number back to the user: it may be another person's. Or send it again.",
             },

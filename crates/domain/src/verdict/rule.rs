@@ -96,6 +96,9 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
         What::BotCheckMissing => Some(Case::Happened(Event::BotCheckMissing, at)),
         What::BotCheckFailed => Some(Case::Happened(Event::BotCheckFailed, at)),
         What::BotCheckUnavailable => Some(Case::Happened(Event::BotCheckUnavailable, at)),
+        What::HookDenied => Some(Case::Happened(Event::HookDenied, at)),
+        What::HookFailed => Some(Case::Happened(Event::HookFailed, at)),
+        What::HookChallenged => Some(Case::Happened(Event::HookChallenged, at)),
         What::WrongPassword => Some(Case::Happened(Event::WrongPassword, at)),
         What::SignedIn if facts.unlinked_at.is_some_and(|unlinked| unlinked >= at) => {
             Some(Case::Happened(Event::Unlinked, at))
@@ -205,7 +208,7 @@ fn soft_stop(facts: &PhoneFacts) -> Option<Case> {
 fn after_message(facts: &PhoneFacts) -> Option<Case> {
     let message = facts.messages.first()?;
     let case = facts.code.and_then(|code| guessed(&code, message, facts.now));
-    let case = case.or_else(|| another_channel(facts, message)).unwrap_or_else(|| by_status(facts, message));
+    let case = case.or_else(|| another_way(facts, message)).unwrap_or_else(|| by_status(facts, message));
     match case {
         // Where the user needs another code, it matters more that none would be sent.
         Case::Message(state, _) if state.needs_another() => Some(soft_stop(facts).unwrap_or(case)),
@@ -231,8 +234,8 @@ fn guessed(code: &CodeFacts, message: &MessageFacts, now: DateTime<Utc>) -> Opti
     })
 }
 
-/// The case of a code that went by a second channel, if that one did not fail too.
-fn another_channel(facts: &PhoneFacts, message: &MessageFacts) -> Option<Case> {
+/// The case of a code that went by a second provider or channel, if that message did not fail too.
+fn another_way(facts: &PhoneFacts, message: &MessageFacts) -> Option<Case> {
     let failed = facts.messages.get(1).filter(|before| before.status.is_lost())?;
     let is_delivered = match message.status {
         DeliveryStatus::Delivered => true,
@@ -240,11 +243,12 @@ fn another_channel(facts: &PhoneFacts, message: &MessageFacts) -> Option<Case> {
         DeliveryStatus::Unknown | DeliveryStatus::Undelivered | DeliveryStatus::Failed => return None,
     };
     let is_live = facts.code.is_some_and(|code| code.expires_at >= facts.now);
-    let state = LastMessage::AnotherChannel {
-        failed: failed.channel,
-        why: words::why(failed),
-        channel: message.channel,
-        is_delivered,
+    let (channel, why) = (message.channel, words::why(failed));
+    let state = if failed.channel == channel {
+        let (failed, provider) = (failed.provider, message.provider);
+        LastMessage::AnotherProvider { channel, failed, why, provider, is_delivered }
+    } else {
+        LastMessage::AnotherChannel { failed: failed.channel, why, channel, is_delivered }
     };
     is_live.then_some(Case::Message(state, message.at))
 }

@@ -79,12 +79,14 @@ fn spent(budget: Budget, network: Option<&str>, window: Option<i64>, until: Opti
 fn message(status: DeliveryStatus) -> MessageFacts {
     MessageFacts {
         channel: Channel::Sms,
+        provider: Some("Twilio"),
         status,
         at: time("04:32:09"),
         created_at: time("04:32:08"),
         accepted_at: Some(time("04:32:08")),
         reason: None,
         cause: None,
+        said: None,
         blame: None,
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn the_channel(channel: Channel) -> &'static str {
     }
 }
 
+/// A provider within a sentence.
+pub(super) fn provider(name: Option<&'static str>) -> &'static str {
+    name.unwrap_or("a provider")
+}
+
 /// What a block shuts out.
 pub(super) fn blocked(part: BlockedPart) -> &'static str {
     match part {
@@ -49,6 +54,9 @@ pub fn wait(seconds: i64) -> String {
 pub fn why(message: &MessageFacts) -> &'static str {
     message.cause.or_else(|| message.reason.map(unreachable)).unwrap_or_else(|| by_blame(message))
 }
+
+/// Why a message was not handed to a provider, as the end of a sentence.
+pub const NOT_HANDED_OVER: &str = "the operator's check before sending did not allow it";
 
 /// Why a number gets no messages, as the end of a sentence.
 #[must_use]

@@ -19,10 +19,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::{
-    Message, Outcome,
-    provider_error::{self, ProviderError},
-};
+use crate::{Message, Outcome, provider_error::ProviderError, twilio::ERRORS};
 use domain::delivery::{
     Channel,
     DeliveryStatus::{self, Delivered, Queued, Sent, Undelivered},
@@ -44,15 +41,14 @@ pub struct Step {
 
 /// Returns the refusal of a message, or its steps.
 pub(super) fn simulate(message: &Message) -> Result<Vec<Step>, ProviderError> {
-    let refused =
-        |http_status: u16, code: u32| Err(provider_error::from_answer(http_status, Some(code), None));
+    let refused = |http_status: u16, code: u32| Err(ERRORS.of_answer(http_status, Some(code), None));
     let steps = match (message.to.full(), message.channel) {
         ("+15005550001", _) => return refused(400, 21_211),
         ("+15005550002", _) => return refused(400, 21_612),
         ("+15005550003", _) => return refused(400, 21_408),
         ("+15005550004", Channel::Sms) => return refused(400, 21_610),
         ("+15005550009", Channel::Sms) => return refused(400, 21_614),
-        ("+15005550012", _) => return Err(provider_error::from_no_answer(Outcome::NotSent)),
+        ("+15005550012", _) => return Err(ERRORS.of_no_answer(Outcome::NotSent)),
         ("+15005550013", _) => return refused(401, 20_003),
         ("+15005550010", _) => [(Queued, 0, None), (Sent, 20_000, None), (Delivered, 30_000, None)],
         ("+15005550011", Channel::Sms) => {

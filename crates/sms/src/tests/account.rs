@@ -3,7 +3,11 @@
 use super::*;
 
 async fn checked(settings: TwilioSettings) -> Result<AccountCheck, SendError> {
-    Twilio::new(settings, Clock::fixed(DateTime::UNIX_EPOCH)).unwrap().check_account().await
+    Twilio::new(settings, Clock::fixed(DateTime::UNIX_EPOCH))
+        .unwrap()
+        .check_account()
+        .await
+        .map_err(|unsent| unsent.error)
 }
 
 fn account(status: &str, kind: &str) -> ResponseTemplate {
@@ -67,7 +71,7 @@ async fn what_is_wrong_is_told_in_our_own_words() {
         let server = stub(answer).await;
         let result = checked(settings(&server.uri())).await;
         assert_eq!(result, Err(error.clone()));
-        let explanation = explain(&error);
+        let explanation = explain(Provider::Twilio, &error);
         assert!(explanation.contains(words), "{explanation}");
         assert!(!explanation.contains(SID) && !explanation.contains("127.0.0.1"), "{explanation}");
     }

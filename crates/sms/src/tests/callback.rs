@@ -5,10 +5,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use url::Url;
+use uuid::Uuid;
 
-use super::super::{Callbacks, Forged, Report, ReportOf};
+use super::super::{Callbacks, Forged, Provider, Report, ReportOf, twilio::callback};
 use domain::{
-    delivery::{Channel, DeliveryStatus, Price, UnreachableReason},
+    delivery::{Attempt, Channel, DeliveryStatus, Price, UnreachableReason},
     phone::PhoneNumber,
 };
 
@@ -201,13 +202,16 @@ fn a_report_says_which_message_got_how_far() {
     assert_eq!(
         signed(REPORT),
         Some(Report {
+            provider: Provider::Twilio,
             of: ReportOf::Provider {
                 id: "SM1".to_owned(),
+                attempt: None,
                 to: PhoneNumber::from_e164("+919876543210"),
                 channel: Channel::Sms,
             },
             status: DeliveryStatus::Delivered,
             error_code: None,
+            error_text: None,
             reason: None,
             price: None,
         })
@@ -222,6 +226,33 @@ fn a_report_says_which_message_got_how_far() {
     assert_eq!(report.price, Some(Price { amount: "-0.00750".to_owned(), unit: "USD".to_owned() }));
     let ReportOf::Provider { to, channel, .. } = report.of else { panic!("{:?}", report.of) };
     assert_eq!((to, channel), (PhoneNumber::from_e164("+919876543210"), Channel::WhatsApp));
+}
+
+#[test]
+fn the_address_of_a_report_names_its_message() {
+    let base = ours().status_url().unwrap();
+    let delivery_id = Uuid::from_u128(7);
+    let address = callback::address_for(Attempt { delivery_id, number: 2 }, &base);
+    assert_eq!(
+        address.as_str(),
+        "https://auth.example.com/api/twilio/status?delivery_id=00000000-0000-0000-0000-000000000007&attempt=2"
+    );
+    let read = |query: &str| {
+        let target = format!("{TARGET}{query}");
+        let signature = signature(&format!("https://auth.example.com{target}"), REPORT);
+        let report = ours().read(&target, &signature, REPORT.as_bytes()).unwrap().unwrap();
+        let ReportOf::Provider { attempt, .. } = report.of else { panic!("{:?}", report.of) };
+        attempt
+    };
+    let query = format!("?{}", address.query().unwrap());
+    assert_eq!(read(&query), Some(Attempt { delivery_id, number: 2 }));
+    for none in ["", "?", "?attempt=2", "?delivery_id=7&attempt=2", &query.replace("=2", "=two")] {
+        assert_eq!(read(none), None, "{none}");
+    }
+    // The signature is that of the whole address.
+    let other = format!("{TARGET}{}", query.replace("=2", "=1"));
+    let right = signature(address.as_str(), REPORT);
+    assert_eq!(ours().read(&other, &right, REPORT.as_bytes()), Err(Forged));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The circuit breaker with a server behind it. `crates/sms/src/twilio/breaker.rs` has the table of its states.
+//! The circuit breaker with a server behind it. `crates/sms/src/client/breaker.rs` has the table of its states.
 
 use std::sync::Arc;
 

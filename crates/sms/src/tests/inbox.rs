@@ -7,12 +7,14 @@ use domain::delivery::DeliveryStatus::{self, Delivered, Queued, Sent, Undelivere
 fn message_at(phone: &str, id: u128, channel: Channel, millis: i64) -> Message {
     Message {
         id: Uuid::from_u128(id),
+        attempt: Attempt { delivery_id: Uuid::from_u128(id), number: 1 },
         to: PhoneNumber::from_e164(phone).unwrap(),
         channel,
         text: Text {
             language: "hi".to_owned(),
             voice: "hi-IN".to_owned(),
             body: format!("आपका कोड {CODE}").into(),
+            dlt: None,
         },
         otp_code: Some(CODE.into()),
         valid_for: Duration::from_mins(10),
@@ -31,8 +33,11 @@ fn by_sms(phone: &str, id: u128) -> Message {
 /// The reports due at this time: message id and status.
 fn due(inbox: &Inbox, millis: i64) -> Vec<(u128, DeliveryStatus)> {
     let plain = |report: Report| match report.of {
-        ReportOf::Message(id) => (id.as_u128(), report.status),
-        ReportOf::Provider { .. } => panic!("the inbox knows our ids"),
+        ReportOf::Message { id, delivery_id, .. } => {
+            assert_eq!(delivery_id, id);
+            (id.as_u128(), report.status)
+        }
+        ReportOf::Provider { .. } | ReportOf::Recipient { .. } => panic!("the inbox knows our ids"),
     };
     inbox.due(at(millis)).into_iter().map(plain).collect()
 }
@@ -212,7 +217,7 @@ fn the_words_and_the_code_are_not_in_its_debug() {
 #[test]
 fn the_provider_and_its_inbox() {
     let twilio = sms(settings("https://api.twilio.com"));
-    assert_eq!((twilio.provider(), twilio.inbox().is_none()), ("twilio", true));
+    assert_eq!((twilio.provider(), twilio.inbox().is_none()), (Provider::Twilio, true));
     let inbox = Sms::TestInbox(Inbox::default());
-    assert_eq!((inbox.provider(), inbox.inbox().is_some()), ("test_inbox", true));
+    assert_eq!((inbox.provider(), inbox.inbox().is_some()), (Provider::TestInbox, true));
 }

@@ -3,6 +3,9 @@
 use super::*;
 
 const REPORTS: &str = "https://auth.example.com/api/twilio/status";
+/// With the message in it.
+const ADDRESS: &str =
+    "https://auth.example.com/api/twilio/status?delivery_id=00000000-0000-0000-0000-00000000000d&attempt=2";
 const TEMPLATE: &str = "HX11111111111111111111111111111111";
 const HINDI: &str = "HX22222222222222222222222222222222";
 
@@ -76,7 +79,7 @@ async fn an_alphanumeric_sender_reports_and_risk_check_are_told_when_they_are_se
                 ("From", "Loopin & Co"),
                 ("Body", body.expose_secret()),
                 ("ValidityPeriod", "599"),
-                ("StatusCallback", REPORTS),
+                ("StatusCallback", ADDRESS),
                 ("RiskCheck", word),
             ])
         );
@@ -143,14 +146,14 @@ async fn whatsapp_gets_the_template_of_the_language_with_the_code_in_it_and_no_t
                 ("ContentSid", template),
                 ("ContentVariables", &variables),
                 ("ValidityPeriod", "599"),
-                ("StatusCallback", REPORTS),
+                ("StatusCallback", ADDRESS),
             ])
         );
     }
 }
 
 fn call(body: &str) -> Message {
-    let text = Text { language: "hi".to_owned(), voice: "hi-IN".to_owned(), body: body.into() };
+    let text = Text { language: "hi".to_owned(), voice: "hi-IN".to_owned(), body: body.into(), dlt: None };
     Message { channel: Channel::Call, text, otp_code: Some("1097".into()), ..message() }
 }
 
@@ -181,7 +184,7 @@ async fn a_call_reads_the_digits_slowly_and_twice() {
             ("To", PHONE),
             ("From", "+15005550006"),
             ("Twiml", &twiml),
-            ("StatusCallback", REPORTS),
+            ("StatusCallback", ADDRESS),
             ("StatusCallbackEvent", "initiated"),
             ("StatusCallbackEvent", "ringing"),
             ("StatusCallbackEvent", "answered"),
@@ -232,7 +235,7 @@ async fn a_channel_that_is_not_set_up_is_ours_to_mend_and_twilio_is_not_asked() 
         let sms = sms(TwilioSettings { whatsapp, ..settings(&server.uri()) });
         let error = sms.send(&Message { channel, ..message() }).await.unwrap_err();
         assert_eq!(error, SendError::Rejected { provider_code: None, http_status: None });
-        assert!(explain(&error).contains("TWILIO_"));
+        assert!(explain(Provider::Twilio, &error).contains("TWILIO_"));
     }
     assert_eq!(count(&server).await, 0);
 }
@@ -266,6 +269,6 @@ fn a_base_url_that_cannot_be_posted_to_is_refused_at_start() {
     for base in
         ["ftp://api.twilio.com", "mailto:a@b.example", "https://user@api.twilio.com", "https://:pw@a.example"]
     {
-        assert!(matches!(Twilio::new(settings(base), Clock::System), Err(SetupError::BaseUrl)), "{base}");
+        assert!(matches!(Twilio::new(settings(base), Clock::System), Err(SetupError::BaseUrl(_))), "{base}");
     }
 }

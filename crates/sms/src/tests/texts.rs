@@ -5,25 +5,25 @@ use std::{fs, path::PathBuf};
 use super::*;
 use domain::delivery::Platform::{self, Android, Ios, Web};
 
-const HASH: &str = "FA+9qCX9VSu";
+pub const HASH: &str = "FA+9qCX9VSu";
 
-fn settings() -> TextSettings {
+pub fn settings() -> TextSettings {
     TextSettings { product: "Loopin".to_owned(), ..TextSettings::default() }
 }
 
-fn texts(settings: TextSettings) -> Texts {
+pub fn texts(settings: TextSettings) -> Texts {
     Texts::load(settings).unwrap()
 }
 
-fn errors(settings: TextSettings) -> String {
+pub fn errors(settings: TextSettings) -> String {
     Texts::load(settings).unwrap_err().to_string()
 }
 
-fn compose(texts: &Texts, channel: Channel, languages: &[&str], platform: Option<Platform>) -> Text {
+pub fn compose(texts: &Texts, channel: Channel, languages: &[&str], platform: Option<Platform>) -> Text {
     composed(texts, channel, languages, platform, 10)
 }
 
-fn composed(
+pub fn composed(
     texts: &Texts,
     channel: Channel,
     languages: &[&str],
@@ -35,15 +35,15 @@ fn composed(
     texts.compose(&Wording { channel, languages: &languages, platform, code: &code, minutes })
 }
 
-fn body(text: &Text) -> &str {
+pub fn body(text: &Text) -> &str {
     text.body.expose_secret()
 }
 
 /// A folder of texts that is deleted with the test.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(test: &str, files: &[(&str, &str)]) -> Self {
+    pub fn new(test: &str, files: &[(&str, &str)]) -> Self {
         let folder = std::env::temp_dir().join(format!("loopin-auth-texts-{}-{test}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         for (name, content) in files {
@@ -52,7 +52,7 @@ impl Folder {
         Self(folder)
     }
 
-    fn settings(&self) -> TextSettings {
+    pub fn settings(&self) -> TextSettings {
         TextSettings { folder: Some(self.0.clone()), ..settings() }
     }
 }
@@ -69,15 +69,15 @@ fn file(sms: &str) -> String {
 }
 
 #[test]
-fn the_english_text_is_the_original_one() {
+fn the_english_text() {
     let texts = texts(settings());
     let text = compose(&texts, Channel::Sms, &[], None);
-    assert_eq!(body(&text), "Your Loopin verification code is: 1097. This code expires in 10 minutes.");
+    assert_eq!(body(&text), "Your Loopin verification code is: 1097. This code is valid for 10 min.");
     assert_eq!((text.language.as_str(), text.voice.as_str()), ("en", "en-IN"));
-    for (minutes, end) in [(0, "0 minutes."), (1, "1 minute."), (2, "2 minutes.")] {
+    for (minutes, end) in [(0, "0 min."), (1, "1 min."), (2, "2 min.")] {
         let text = composed(&texts, Channel::Sms, &["en"], None, minutes);
         let sms = body(&text);
-        assert!(sms.ends_with(&format!("This code expires in {end}")), "{sms}");
+        assert!(sms.ends_with(&format!("This code is valid for {end}")), "{sms}");
     }
 }
 
@@ -141,7 +141,7 @@ fn the_language_is_looked_up_from_the_tags_end() {
 fn a_text_message_ends_as_the_app_wants_it() {
     let webotp = Some("example.com");
     let hash = Some(HASH);
-    let plain = "Your Loopin verification code is: 1097. This code expires in 10 minutes.";
+    let plain = "Your Loopin verification code is: 1097. This code is valid for 10 min.";
     let with = |end: &str| format!("{plain}\n{end}");
     for (webotp_domain, android_app_hash, platform, expected) in [
         (None, None, None, plain.to_owned()),
@@ -371,7 +371,7 @@ fn a_text_over_one_segment_is_named() {
     assert_eq!(
         loaded(long_product),
         [
-            "the SMS of our own en.json takes 2 segments: it has 106 UCS-2 characters, since 'प' is not in GSM-7; \
+            "the SMS of our own en.json takes 2 segments: it has 104 UCS-2 characters, since 'प' is not in GSM-7; \
              one segment holds 70",
             "the SMS of our own hi.json takes 2 segments: it has 71 UCS-2 characters, since 'प' is not in GSM-7; \
              one segment holds 70",

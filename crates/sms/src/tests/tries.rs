@@ -77,6 +77,73 @@ async fn a_definite_refusal_after_a_fault_stays_one() {
     assert_eq!(requests, 2);
 }
 
+/// Else another provider would send a code that may be on its way.
+#[tokio::test]
+async fn after_a_fault_what_is_ours_to_mend_leaves_the_outcome_unknown() {
+    for code in [20003, 21408] {
+        let (result, requests) = sent_to([said(500), refused(400, code)]).await;
+        let expected = SendError::Unavailable {
+            outcome: Outcome::Unknown,
+            retry_after: None,
+            provider_code: Some(code),
+        };
+        assert_eq!((result, requests), (Err(expected), 2));
+    }
+}
+
+/// Sends a message while another provider waits for its turn.
+async fn sent_with_others_to(answers: impl IntoIterator<Item = ResponseTemplate>) -> (SendError, usize) {
+    let server = stub_in_turn(answers).await;
+    let turn = Turn { is_last: false, ..Turn::alone() };
+    let unsent = sms(settings(&server.uri())).send_within(&message(), turn).await.unwrap_err();
+    (unsent.error, count(&server).await)
+}
+
+#[tokio::test]
+async fn while_others_wait_only_what_may_have_been_sent_is_tried_again() {
+    let taken = || created("queued", Value::Null);
+    assert_eq!(sent_with_others_to([said(429), taken()]).await, (unavailable(Outcome::NotSent), 1));
+    let (error, requests) = sent_with_others_to([said(500), said(429), said(500), taken()]).await;
+    assert_eq!((error, requests), (unavailable(Outcome::Unknown), 3));
+    let (base, connections) = scripted::no_tls();
+    let turn = Turn { is_last: false, ..Turn::alone() };
+    let unsent = sms(settings(&base)).send_within(&message(), turn).await.unwrap_err();
+    assert_eq!(unsent.error, unavailable(Outcome::NotSent));
+    assert_eq!(connections.try_iter().count(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_whose_turn_comes_too_late_is_not_asked() {
+    let server = stub(created("queued", Value::Null)).await;
+    // A quarter of five seconds is needed.
+    let turn = Turn { deadline: Instant::now() + Duration::from_millis(1_200), is_last: true };
+    let unsent = sms(settings(&server.uri())).send_within(&message(), turn).await.unwrap_err();
+    assert_eq!(unsent.error, unavailable(Outcome::NotSent));
+    assert_eq!(count(&server).await, 0);
+}
+
+#[tokio::test]
+async fn a_provider_with_too_many_messages_is_left_early_while_others_wait() {
+    let server = stub(created("queued", Value::Null)).await;
+    let settings =
+        TwilioSettings { timeout: Duration::from_millis(500), max_in_flight: 1, ..settings(&server.uri()) };
+    let Sms::Twilio(twilio) = sms(settings) else { unreachable!() };
+    let permit = twilio.permits.acquire().await.unwrap();
+    let begun = Instant::now();
+    let turn = Turn { is_last: false, ..Turn::alone() };
+    let unsent = twilio.send_within(&message(), turn).await.unwrap_err();
+    assert_eq!(unsent.error, unavailable(Outcome::NotSent));
+    assert!(begun.elapsed() < Duration::from_millis(240), "{:?}", begun.elapsed());
+    drop(permit);
+}
+
+#[tokio::test]
+async fn the_providers_own_words_are_kept_without_numbers() {
+    let server = stub(refused(400, 21211)).await;
+    let unsent = sms(settings(&server.uri())).send_within(&message(), Turn::alone()).await.unwrap_err();
+    assert_eq!(unsent.text.unwrap().as_str(), "The 'To' number … of … is not good");
+}
+
 #[tokio::test]
 async fn a_definite_refusal_is_not_asked_again_whatever_its_status() {
     let (result, requests) = sent_to([refused(429, 63038), created("queued", Value::Null)]).await;

@@ -1,6 +1,10 @@
 //! Reads the text file of one language: its keys and templates.
 
+use std::fmt::Display;
+
 use serde::Deserialize;
+
+use super::dlt::TemplateIds;
 
 /// The longest text that Twilio accepts, in characters (its error 21617).
 const MAX_CHARACTERS: usize = 1_600;
@@ -23,6 +27,8 @@ struct File {
     whatsapp: String,
     voice: String,
     phone_changed: Option<String>,
+    #[serde(default)]
+    dlt: TemplateIds,
 }
 
 /// The texts of one language.
@@ -41,6 +47,8 @@ pub(super) struct Language {
     pub(super) phone_changed: Option<Template>,
     /// The voice, by its name in Twilio's `<Say language>`.
     pub(super) voice: String,
+    /// The ids under which the texts are registered in India.
+    pub(super) dlt: TemplateIds,
 }
 
 impl Language {
@@ -68,7 +76,9 @@ impl Language {
             tag: tag.to_owned(),
             name: name.to_owned(),
             voice: file.voice,
+            dlt: file.dlt,
         };
+        errors.extend(language.dlt.errors().into_iter().map(|error| format!("{name}: {error}")));
         if !is_language_tag(&language.voice) {
             errors.push(format!("{name}: voice must be a language that Twilio can speak, such as en-IN"));
         }
@@ -145,7 +155,7 @@ impl Template {
     }
 
     /// Fills in the placeholders.
-    pub(super) fn fill(&self, product: &str, code: &str, minutes: i64) -> String {
+    pub(super) fn fill(&self, product: &str, code: &str, minutes: impl Display + Copy) -> String {
         let mut text = String::new();
         for part in &self.0 {
             match part {

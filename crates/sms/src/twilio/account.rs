@@ -3,8 +3,8 @@
 
 use reqwest::Method;
 
-use super::{Twilio, answer::Answer, failure::Failure};
-use crate::{SendError, provider_error};
+use super::{ERRORS, Twilio};
+use crate::{ProviderText, Unsent, client, client::Api as _};
 
 /// What Twilio reports about the account. Both are unknown with an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,27 +39,26 @@ impl Twilio {
     /// Asks Twilio once whether the credentials are valid. It sends no message and logs nothing.
     ///
     /// # Errors
-    /// [`SendError`]; [`crate::explain`] turns it into a sentence.
-    pub async fn check_account(&self) -> Result<AccountCheck, SendError> {
+    /// [`Unsent`]; [`crate::explain_with_text`] turns it into a sentence.
+    pub async fn check_account(&self) -> Result<AccountCheck, Unsent> {
         // A standard API key cannot read the account, so it reads one message.
-        let is_key = self.settings.credentials.user.starts_with("SK");
-        let mut url = if is_key { self.messages.clone() } else { self.account.clone() };
+        let is_key = self.api.settings.credentials.user.starts_with("SK");
+        let mut url = if is_key { self.api.messages.clone() } else { self.api.account.clone() };
         if is_key {
             url.set_query(Some("PageSize=1"));
         }
-        let request = self.authorized_request(Method::GET, url).timeout(self.settings.timeout);
-        let response = request
-            .send()
+        let request = self.api.authorized_request(Method::GET, url);
+        let answer = client::post(request, self.api.settings.timeout, self.clock.now())
             .await
-            .map_err(|error| Failure::from_no_answer(&error, true).provider_error.error)?;
-        let answer = Answer::from_response(response, self.clock.now()).await;
+            .map_err(|no_answer| ERRORS.of_no_answer(no_answer.outcome()).error)?;
         if !answer.status.is_success() {
-            return Err(answer.provider_error().error);
+            let text = self.api.error_text(&answer).and_then(ProviderText::read);
+            return Err(Unsent { error: answer.provider_error(&ERRORS, answer.code("code")).error, text });
         }
         let sid = answer.text("sid");
-        if !is_key && sid != Some(&self.settings.account_sid) {
+        if !is_key && sid != Some(&self.api.settings.account_sid) {
             // A success response from something that is not Twilio.
-            return Err(provider_error::from_answer(answer.status.as_u16(), None, None).error);
+            return Err(ERRORS.of_answer(answer.status.as_u16(), None, None).error.into());
         }
         Ok(AccountCheck {
             status: match answer.text("status") {

@@ -4,13 +4,15 @@
 //! <https://www.twilio.com/docs/voice/api/call-resource#create-a-call-resource>. Twilio ignores unknown fields, so
 //! only a test that compares the whole form finds a misspelt one.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
+    callback,
+    errors::UNSERVED,
     senders::{Sender, WhatsApp},
     settings::{RiskCheck, TwilioSettings},
     voice,
@@ -61,7 +63,7 @@ impl<'a> Form<'a> {
         message: &'a Message,
         now: DateTime<Utc>,
     ) -> Result<Self, ProviderError> {
-        let sender = settings.senders.for_phone(&message.to).ok_or_else(provider_error::unserved_country)?;
+        let sender = settings.senders.for_phone(&message.to).ok_or_else(unserved_country)?;
         let mut form = Self(vec![("To", message.to.full().into())]);
         form.0.push(match sender {
             Sender::MessagingService(sid) => ("MessagingServiceSid", sid.into()),
@@ -69,7 +71,7 @@ impl<'a> Form<'a> {
         });
         form.0.push(("Body", message.text.body.expose_secret().into()));
         form.0.push(("ValidityPeriod", validity(message, now)));
-        form.report_to(settings);
+        form.report_to(settings, message);
         if let Some(check) = settings.risk_check {
             let word = match check {
                 RiskCheck::Enable => "enable",
@@ -99,7 +101,7 @@ impl<'a> Form<'a> {
         form.0.push(("ContentSid", content.into()));
         form.0.push(("ContentVariables", variables.to_string().into()));
         form.0.push(("ValidityPeriod", validity(message, now)));
-        form.report_to(settings);
+        form.report_to(settings, message);
         Ok(form)
     }
 
@@ -116,7 +118,7 @@ impl<'a> Form<'a> {
         })?;
         let mut form =
             Self(vec![("To", message.to.full().into()), ("From", from.into()), ("Twiml", twiml.into())]);
-        if form.report_to(settings) {
+        if form.report_to(settings, message) {
             form.0.extend(CALL_EVENTS.map(|event| ("StatusCallbackEvent", event.into())));
         }
         form.0.push(("Timeout", RINGING_SECONDS.into()));
@@ -124,11 +126,17 @@ impl<'a> Form<'a> {
     }
 
     /// Adds the address for reports, if there is one.
-    fn report_to(&mut self, settings: &'a TwilioSettings) -> bool {
-        let Some(address) = &settings.status_callback else { return false };
-        self.0.push(("StatusCallback", address.as_str().into()));
+    fn report_to(&mut self, settings: &TwilioSettings, message: &Message) -> bool {
+        let Some(base) = &settings.status_callback else { return false };
+        let address = callback::address_for(message.attempt, base);
+        self.0.push(("StatusCallback", String::from(address).into()));
         true
     }
+}
+
+/// The phone's country has no sender.
+fn unserved_country() -> ProviderError {
+    provider_error::unserved_country(UNSERVED)
 }
 
 fn no_whatsapp() -> ProviderError {
@@ -142,8 +150,5 @@ fn no_template() -> ProviderError {
 
 /// The remaining validity of the message, which is less at a retry.
 fn validity(message: &Message, now: DateTime<Utc>) -> Cow<'static, str> {
-    // If the clock was set back, the age counts as zero.
-    let age = (now - message.created_at).to_std().unwrap_or(Duration::ZERO);
-    let left = message.valid_for.saturating_sub(age).as_secs();
-    left.clamp(MIN_VALIDITY_SECONDS, MAX_VALIDITY_SECONDS).to_string().into()
+    message.seconds_left(now).clamp(MIN_VALIDITY_SECONDS, MAX_VALIDITY_SECONDS).to_string().into()
 }

@@ -6,14 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::senders::{Senders, WhatsApp};
-
-/// The default deadline for all tries of one message, including reading bodies and waiting. The server's own deadline
-/// is longer, which leaves time for the database and the response.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The default limit of concurrent requests to Twilio. Others wait for a permit as long as their deadline allows: a
-/// connection costs memory and a file descriptor, waiting costs almost nothing.
-pub const DEFAULT_MAX_IN_FLIGHT: usize = 1024;
+use domain::delivery::Channel;
 
 /// The settings for [`super::Twilio::new`]. Its `Debug` shows neither the account nor a secret nor a sender.
 #[derive(Clone)]
@@ -35,12 +28,24 @@ pub struct TwilioSettings {
     pub risk_check: Option<RiskCheck>,
     /// `TWILIO_API_BASE_URL`: `http` or `https`. A path is kept, user and password are refused.
     pub api_base_url: Url,
-    /// The deadline for all tries of one message; see [`DEFAULT_TIMEOUT`].
+    /// The deadline for all tries of one message; see [`crate::DEFAULT_TIMEOUT`].
     pub timeout: Duration,
-    /// The limit of concurrent requests; see [`DEFAULT_MAX_IN_FLIGHT`].
+    /// The limit of concurrent requests; see [`crate::DEFAULT_MAX_IN_FLIGHT`].
     pub max_in_flight: usize,
     /// Whether the circuit breaker is on. `RATE_LIMITS_ENABLED=false` switches it off.
     pub breaker: bool,
+}
+
+impl TwilioSettings {
+    /// Whether they have what this channel needs.
+    #[must_use]
+    pub fn is_set_up_for(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Sms => self.senders != Senders::default(),
+            Channel::WhatsApp => self.whatsapp.is_some(),
+            Channel::Call => self.voice_number.is_some(),
+        }
+    }
 }
 
 impl fmt::Debug for TwilioSettings {

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExprTrait,
-    sea_query::{Alias, BinOper, Expr, Func, InsertStatement, OnConflict, SimpleExpr},
+    sea_query::{BinOper, Expr, Func, InsertStatement, OnConflict, SimpleExpr},
 };
 
 use super::{
@@ -12,12 +12,15 @@ use super::{
 use crate::{
     StoreError,
     entities::budget::{Column, Entity},
-    error,
+    error, parts,
 };
 use domain::budget::{BudgetRow, Charge, ChargeId};
 
 /// The name of the row that conflicts, in `ON CONFLICT`.
 const NEW: &str = "excluded";
+
+/// What PostgreSQL logs when it refuses.
+const SPENT: &str = "a budget was spent by another request, count ";
 
 /// Charges all of these rows, or none of them: no row may refuse, and neither may those that are only checked. A log keeps
 /// `kept` entries. Returns the rows after the charge; `None` when nothing was charged.
@@ -71,7 +74,9 @@ pub(crate) fn statement(
     if backend == DbBackend::Postgres
         && let Some(refuses) = guard::any_refuses(to_charge(), now)
     {
-        count = Expr::case(refuses, failure()).finally(count).into();
+        count = Expr::case(refuses, parts::failure(SPENT, Expr::col((Entity, Column::Count))))
+            .finally(count)
+            .into();
     }
     let mut conflict = OnConflict::column(Column::Key);
     conflict
@@ -91,12 +96,4 @@ fn first_charge(charge: &Charge, charge_id: ChargeId) -> NewRow {
         cooldown_started_at: charge.starts_cooldown.then_some(charge_id.at),
         ends_at: charge.ends_at,
     }
-}
-
-/// Makes PostgreSQL fail where it evaluates this: a text that is no number. The text appears in PostgreSQL's log. It
-/// includes a column, because PostgreSQL evaluates a constant when it plans the statement.
-fn failure() -> SimpleExpr {
-    let text = Expr::val("a budget was spent by another request, count ")
-        .binary(BinOper::Custom("||"), Expr::col((Entity, Column::Count)));
-    text.cast_as(Alias::new("bigint"))
 }

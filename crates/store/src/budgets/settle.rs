@@ -4,8 +4,8 @@ use std::mem::discriminant;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    Condition, ConnectionTrait, ExprTrait,
-    sea_query::{CaseStatement, Expr, Func, OnConflict, SimpleExpr},
+    Condition, ConnectionTrait, DbErr, ExprTrait,
+    sea_query::{CaseStatement, Expr, Func, InsertStatement, OnConflict, SimpleExpr},
 };
 
 use super::{
@@ -24,11 +24,25 @@ pub async fn settle(
     settlements: &[Settlement],
     charge_id: ChargeId,
 ) -> Result<Vec<BudgetRow>, StoreError> {
+    let Some(statement) = statement(settlements, charge_id, None, None)? else {
+        return Ok(Vec::new());
+    };
+    Ok(readable(&upsert::run(db, &statement).await?))
+}
+
+/// The statement of [`settle`]. `None` when there is nothing to settle. Where a condition is given, nothing is settled unless
+/// it holds. An answered message forgives others only if `forgives_if` holds, where it is given.
+pub(crate) fn statement(
+    settlements: &[Settlement],
+    charge_id: ChargeId,
+    only_if: Option<SimpleExpr>,
+    forgives_if: Option<SimpleExpr>,
+) -> Result<Option<InsertStatement>, DbErr> {
     let with_key = |settlement: &Settlement| (key::encode(&settlement.key), settlement.change);
     let mut changes: Vec<(String, Change)> = settlements.iter().map(with_key).collect();
     changes.sort_by(|(one, _), (other, _)| one.cmp(other));
     if changes.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     // A row that was purged meanwhile comes back empty, and the next purge removes it.
     let blank = |key: &String| NewRow {
@@ -38,19 +52,23 @@ pub async fn settle(
         cooldown_started_at: None,
         ends_at: charge_id.at,
     };
-    let select = upsert::values(changes.iter().map(|(key, _)| blank(key)), "settled");
-    let mut updates = Updates::default();
+    let mut select = upsert::values(changes.iter().map(|(key, _)| blank(key)), "settlements");
+    select.and_where_option(only_if);
+    let mut updates = Updates { forgives_if, columns: Vec::new() };
     for (key, change) in &changes {
         updates.add(key, *change, charge_id);
     }
     let mut conflict = OnConflict::column(Column::Key);
     updates.write(&mut conflict);
-    Ok(readable(&upsert::run(db, &upsert::statement(select, conflict)?).await?))
+    upsert::statement(select, conflict).map(Some)
 }
 
-/// What the statement sets: for each column a `CASE` over the keys.
-#[derive(Default)]
-struct Updates(Vec<(Column, Option<CaseStatement>)>);
+/// What the statement sets.
+struct Updates {
+    /// For each column a `CASE` over the keys.
+    columns: Vec<(Column, Option<CaseStatement>)>,
+    forgives_if: Option<SimpleExpr>,
+}
 
 impl Updates {
     fn add(&mut self, key: &str, change: Change, charge_id: ChargeId) {
@@ -66,7 +84,12 @@ impl Updates {
                 self.set(key, Column::EndsAt, ends.into());
             }
             Change::Answer { forgiven } => {
-                let rest = Func::cust("substr").arg(col(Column::Log)).arg(log::position(forgiven + 1));
+                let (none, forgiven) = (log::position(1), log::position(forgiven + 1));
+                let from = match self.forgives_if.clone() {
+                    Some(forgives) => Expr::case(forgives, forgiven).finally(none).into(),
+                    None => SimpleExpr::from(forgiven),
+                };
+                let rest = Func::cust("substr").arg(col(Column::Log)).arg(from);
                 self.set(key, Column::Log, rest.into());
                 self.set(key, Column::Answered, col(Column::Answered).add(1_i64));
             }
@@ -93,14 +116,14 @@ impl Updates {
 
     fn set(&mut self, key: &str, column: Column, value: SimpleExpr) {
         let is_this = col(Column::Key).eq(key);
-        match self.0.iter_mut().find(|(known, _)| discriminant(known) == discriminant(&column)) {
+        match self.columns.iter_mut().find(|(known, _)| discriminant(known) == discriminant(&column)) {
             Some((_, cases)) => *cases = cases.take().map(|cases| cases.case(is_this, value)),
-            None => self.0.push((column, Some(Expr::case(is_this, value)))),
+            None => self.columns.push((column, Some(Expr::case(is_this, value)))),
         }
     }
 
     fn write(self, conflict: &mut OnConflict) {
-        for (column, cases) in self.0 {
+        for (column, cases) in self.columns {
             if let Some(cases) = cases {
                 conflict.value(column, cases.finally(col(column)));
             }

@@ -34,6 +34,8 @@ pub struct Model {
     pub failed_at: Option<DateTimeUtc>,
     pub region: Option<String>,
     pub verified_at: Option<DateTimeUtc>,
+    pub error_text: Option<String>,
+    pub route: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -15,6 +15,8 @@ pub(super) mod lead;
 pub(super) mod lead_note;
 pub(super) mod lease;
 pub(super) mod message;
+pub(super) mod outbox;
+pub(super) mod provider_order;
 pub(super) mod recovery_code;
 pub(super) mod search_word;
 pub(super) mod second_factor;

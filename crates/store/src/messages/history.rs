@@ -47,6 +47,7 @@ fn sent_message(row: Model) -> Result<SentMessage, StoreError> {
         platform: row.platform.map(|text| text.parse().map_err(|_| unreadable("platform"))).transpose()?,
         status: row.status.parse().map_err(|_| unreadable("status"))?,
         error_code: row.error_code,
+        error_text: row.error_text,
         reason: row.reason.map(|text| text.parse().map_err(|_| unreadable("reason"))).transpose()?,
         created_at: row.created_at,
         updated_at: row.updated_at,

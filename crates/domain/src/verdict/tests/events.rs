@@ -27,6 +27,22 @@ fn other_things_that_happened_last() {
             "The provider of the bot check did not answer at 10:10:00, so no code was sent.",
         ),
         (
+            happened(What::HookDenied),
+            "hook_denied",
+            "The operator's check before sending denied the code at 10:10:00, so it was not sent.",
+        ),
+        (
+            happened(What::HookFailed),
+            "hook_failed",
+            "The operator's check before sending did not answer at 10:10:00, so no code was sent.",
+        ),
+        (
+            happened(What::HookChallenged),
+            "hook_challenged",
+            "The operator's check before sending wanted the app to prove at 10:10:00 that it is no bot, and it has not done \
+             so.",
+        ),
+        (
             happened(What::NoAccount),
             "no_account",
             "The app tried to log in at 10:10:00, and this number has no account.",

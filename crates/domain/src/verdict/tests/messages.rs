@@ -58,6 +58,9 @@ fn messages_on_their_way_and_at_their_end() {
     let call = MessageFacts { channel: Channel::Call, ..lost(None, None, None) };
     let stop = lost(None, Some(UnreachableReason::OptedOut), Some(Blame::Number));
     let second = MessageFacts { channel: Channel::WhatsApp, ..message(DeliveryStatus::Delivered) };
+    let by_vonage = MessageFacts { provider: Some("Vonage"), ..message(DeliveryStatus::Queued) };
+    let no_money =
+        MessageFacts { accepted_at: None, ..lost(Some("the account has no credit"), None, Some(Blame::Us)) };
     let fallen_back = |second| PhoneFacts { messages: vec![second, handset.clone()], ..delivered() };
     check(vec![
         (
@@ -107,6 +110,12 @@ fn messages_on_their_way_and_at_their_end() {
             "another_channel",
             "The SMS failed (the number is not in use), so the code went by WhatsApp: sent at 10:02:09, and no code \
              was entered since.",
+        ),
+        (
+            PhoneFacts { messages: vec![by_vonage, no_money], ..delivered() },
+            "another_provider",
+            "The SMS through Twilio failed (the account has no credit), so the code went through Vonage: sent at \
+             10:02:09, and no code was entered since.",
         ),
         (
             fallen_back(handset.clone()),

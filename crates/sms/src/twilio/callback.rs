@@ -11,22 +11,41 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
-use thiserror::Error;
 use url::{Url, form_urlencoded};
+use uuid::Uuid;
 
-use super::{Report, ReportOf, provider_error, wire};
+use super::{errors::ERRORS, words};
+use crate::{Forged, Provider, ProviderText, Report, ReportOf};
 use domain::{
-    delivery::{Channel, DeliveryStatus, Price},
+    delivery::{Attempt, Channel, DeliveryStatus, Price},
     phone::PhoneNumber,
 };
 
 /// The path of the report endpoint under `PUBLIC_BASE_URL`.
 const STATUS_PATH: &str = "/api/twilio/status";
 
-/// The report has no valid signature from Twilio.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the report has no valid signature")]
-pub struct Forged;
+/// The parameters of the address that name the message. Reports may arrive before the provider's id of it is stored.
+const DELIVERY_ID: &str = "delivery_id";
+const ATTEMPT: &str = "attempt";
+
+/// The address for the reports about this message.
+pub(crate) fn address_for(attempt: Attempt, base: &Url) -> Url {
+    let mut address = base.clone();
+    address
+        .query_pairs_mut()
+        .append_pair(DELIVERY_ID, &attempt.delivery_id.to_string())
+        .append_pair(ATTEMPT, &attempt.number.to_string());
+    address
+}
+
+/// The message that the address of a report names.
+fn attempt_of(target: &str) -> Option<Attempt> {
+    let (_, query) = target.split_once('?')?;
+    let value =
+        |name| form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value);
+    let delivery_id = value(DELIVERY_ID)?.parse::<Uuid>().ok()?;
+    Some(Attempt { delivery_id, number: value(ATTEMPT)?.parse().ok()? })
+}
 
 /// Reads reports. Its `Debug` shows no secret.
 #[derive(Clone)]
@@ -63,7 +82,7 @@ impl Callbacks {
     pub fn read(&self, target: &str, signature: &str, form: &[u8]) -> Result<Option<Report>, Forged> {
         let form = Form(form_urlencoded::parse(form).collect());
         self.check(target, signature, &form)?;
-        Ok(form.report())
+        Ok(form.report(attempt_of(target)))
     }
 
     fn check(&self, target: &str, signature: &str, form: &Form<'_>) -> Result<(), Forged> {
@@ -110,10 +129,10 @@ impl Form<'_> {
         found.map(|(_, value)| value.as_ref())
     }
 
-    fn report(&self) -> Option<Report> {
+    fn report(&self, attempt: Option<Attempt>) -> Option<Report> {
         let to = self.text("To").unwrap_or_default();
         let (id, status, channel, to) = if let Some(id) = self.text("CallSid") {
-            (id, wire::call_status(self.text("CallStatus")?)?, Channel::Call, to)
+            (id, words::call_status(self.text("CallStatus")?)?, Channel::Call, to)
         } else {
             let id = self.text("MessageSid").or_else(|| self.text("SmsSid"))?;
             let word = self.text("MessageStatus").or_else(|| self.text("SmsStatus"))?;
@@ -121,18 +140,20 @@ impl Form<'_> {
                 Some(to) => (Channel::WhatsApp, to),
                 None => (Channel::Sms, to),
             };
-            (id, wire::message_status(word)?, channel, to)
+            (id, words::message_status(word)?, channel, to)
         };
-        if !wire::is_id(id) {
+        if !words::is_id(id) {
             return None;
         }
         let to = PhoneNumber::from_e164(to);
         let error_code = self.error_code(status);
         Some(Report {
-            of: ReportOf::Provider { id: id.to_owned(), to, channel },
+            provider: Provider::Twilio,
+            of: ReportOf::Provider { id: id.to_owned(), attempt, to, channel },
             status,
             error_code,
-            reason: error_code.and_then(provider_error::reason_of),
+            error_text: error_code.and(self.text("ErrorMessage")).and_then(ProviderText::read),
+            reason: error_code.and_then(|code| ERRORS.reason_of(code)),
             price: self.price(),
         })
     }
@@ -147,7 +168,7 @@ impl Form<'_> {
     fn price(&self) -> Option<Price> {
         let (amount, unit) = (self.text("Price")?, self.text("PriceUnit")?);
         let is_unit = unit.len() == 3 && unit.bytes().all(|byte| byte.is_ascii_alphabetic());
-        (wire::is_amount(amount) && is_unit)
+        (words::is_amount(amount) && is_unit)
             .then(|| Price { amount: amount.to_owned(), unit: unit.to_ascii_uppercase() })
     }
 }

@@ -1,4 +1,4 @@
-//! A circuit breaker: while Twilio is down, messages fail at once instead of waiting, and when it recovers it does
+//! A circuit breaker: while a provider is down, messages fail at once instead of waiting, and when it recovers it does
 //! not get all requests at the same time.
 //!
 //! It opens after [`FAILURES`] messages in a row that got no response, a 5xx or a 429; messages then fail at once.
@@ -25,6 +25,8 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(30);
 pub(super) struct Breaker {
     /// `None` if the breaker is switched off.
     state: Option<Mutex<State>>,
+    /// The provider, for the log.
+    provider: &'static str,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +52,7 @@ enum Circuit {
     },
 }
 
-/// Permission to send one message to Twilio. If a probe's pass is dropped without a result, the next message can be
+/// Permission to send one message. If a probe's pass is dropped without a result, the next message can be
 /// the probe.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
@@ -59,9 +61,9 @@ pub(super) struct Pass<'a> {
 }
 
 impl Breaker {
-    pub(super) fn new(is_on: bool) -> Self {
+    pub(super) fn new(is_on: bool, provider: &'static str) -> Self {
         let state = State { circuit: Circuit::Closed { failures: 0 }, probes: 0 };
-        Self { state: is_on.then(|| Mutex::new(state)) }
+        Self { state: is_on.then(|| Mutex::new(state)), provider }
     }
 
     /// Admits a message.
@@ -94,24 +96,25 @@ impl Pass<'_> {
         }
     }
 
-    /// Twilio answered, even if it refused the message.
+    /// The provider answered, even if it refused the message.
     pub(super) fn answered(self) {
         let Some(mut state) = self.breaker.lock() else { return };
         let was_open = matches!(state.circuit, Circuit::Open { .. });
         state.circuit = Circuit::Closed { failures: 0 };
         drop(state);
         if was_open {
-            info!("SMS provider is up again: messages are sent");
+            info!(provider = self.breaker.provider, "SMS provider is up again: messages are sent");
         }
     }
 
-    /// Twilio did not answer, or answered with a 5xx or 429.
+    /// The provider did not answer, or answered with a 5xx or 429.
     pub(super) fn failed(self, now: DateTime<Utc>) {
         let Some(mut state) = self.breaker.lock() else { return };
         let has_opened = state.fail(self.probe, now);
         drop(state);
         if has_opened {
             error!(
+                provider = self.breaker.provider,
                 failures = FAILURES,
                 "SMS provider is down: messages are refused until a probe is answered"
             );
@@ -199,7 +202,7 @@ mod tests {
 
     /// A breaker that opened at this time.
     fn opened(seconds: i64) -> Breaker {
-        let breaker = Breaker::new(true);
+        let breaker = Breaker::new(true, "test");
         for _ in 0..FAILURES {
             breaker.admit(at(seconds)).unwrap().failed(at(seconds));
         }
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_open_it_and_four_do_not() {
-        let breaker = Breaker::new(true);
+        let breaker = Breaker::new(true, "test");
         for _ in 0..4 {
             breaker.admit(at(0)).unwrap().failed(at(0));
         }
@@ -228,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_neither_failed_nor_was_answered_does_not_count() {
-        let breaker = Breaker::new(true);
+        let breaker = Breaker::new(true, "test");
         for _ in 0..20 {
             drop(breaker.admit(at(0)).unwrap());
         }
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn failures_that_race_open_it_once() {
-        let breaker = Breaker::new(true);
+        let breaker = Breaker::new(true, "test");
         let passes: Vec<_> = (0..20).map(|_| breaker.admit(at(0)).unwrap()).collect();
         for (second, pass) in (0..).zip(passes) {
             pass.failed(at(second));
@@ -289,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_to_a_message_from_before_closes_it_and_a_late_failure_changes_nothing() {
-        let breaker = Breaker::new(true);
+        let breaker = Breaker::new(true, "test");
         let (late_failure, late_answer) = (breaker.admit(at(0)).unwrap(), breaker.admit(at(0)).unwrap());
         for _ in 0..FAILURES {
             breaker.admit(at(0)).unwrap().failed(at(0));
@@ -313,7 +316,7 @@ mod tests {
 
     #[test]
     fn one_that_is_off_never_opens() {
-        let breaker = Breaker::new(false);
+        let breaker = Breaker::new(false, "test");
         for _ in 0..100 {
             let pass = breaker.admit(at(0)).unwrap();
             assert_eq!(pass.blocked_for(at(0)), None);

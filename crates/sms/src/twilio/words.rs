@@ -5,7 +5,7 @@
 
 use domain::delivery::DeliveryStatus::{self, Delivered, Failed, Queued, Sent, Undelivered};
 
-/// The longest id that [`Receipt`](super::Receipt) allows.
+/// The longest id that [`Receipt`](crate::Receipt) allows.
 const LONGEST_ID: usize = 64;
 
 /// More than the longest price that Twilio writes (`-0.00750`).

@@ -1,0 +1,211 @@
+//! What is done with events beside sending them: the operator lists, repeats and skips them, and old ones are removed.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement, UpdateMany,
+    sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
+};
+use uuid::Uuid;
+
+use super::{Column, Entity, Released, release, stored};
+use crate::StoreError;
+use domain::events::{RETRIED_FOR, StoredEvent, Subject};
+
+/// Which events are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that wait, in their order.
+    Waiting,
+    /// Those that were given up, in their order.
+    Dead,
+}
+
+impl Wanted {
+    fn condition(self) -> SimpleExpr {
+        match self {
+            Self::Waiting => Column::DiedAt.is_null(),
+            Self::Dead => Column::DiedAt.is_not_null(),
+        }
+    }
+}
+
+/// The first events, of all users or of one.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    wanted: Wanted,
+    user_id: Option<Uuid>,
+    most: u64,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let of_user = user_id.map(|id| Column::UserId.eq(id));
+    let rows = Entity::find()
+        .filter(Condition::all().add(wanted.condition()).add_option(of_user))
+        .order_by_asc(Column::Position)
+        .limit(most)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(stored).collect())
+}
+
+/// All events of a user that were not delivered, in their order.
+pub async fn list_of_user(db: &impl ConnectionTrait, user_id: Uuid) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut events = list(db, Wanted::Waiting, Some(user_id), u64::from(u32::MAX)).await?;
+    events.extend(list(db, Wanted::Dead, Some(user_id), u64::from(u32::MAX)).await?);
+    events.sort_by_key(|event| event.position);
+    Ok(events)
+}
+
+/// The event with this id.
+pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {
+    Ok(Entity::find().filter(Column::Id.eq(id)).one(db).await?.map(stored))
+}
+
+/// Gives up an event that waits, and releases the next one of its subject. False when there is none with this id. Runs in a
+/// transaction.
+pub async fn close(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let closed = Entity::update_many()
+        .col_expr(Column::NextAttemptAt, Expr::value(Option::<DateTime<Utc>>::None))
+        .col_expr(Column::DiedAt, Expr::value(now))
+        .col_expr(Column::LastError, Expr::value(why))
+        .filter(Column::Id.eq(id))
+        .filter(Column::DiedAt.is_null())
+        .exec_with_returning(db)
+        .await?;
+    let subjects: Vec<Subject> = closed.into_iter().map(|row| stored(row).subject).collect();
+    let is_closed = !subjects.is_empty();
+    release(db, subjects, Released::Any, now).await?;
+    Ok(is_closed)
+}
+
+/// Lets an event be sent that was given up. False when there is none with this id.
+pub async fn set_waiting(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let waiting = waiting(now).filter(Column::Id.eq(id)).exec(db).await?;
+    Ok(waiting.rows_affected == 1)
+}
+
+/// Lets all events be sent that were given up, of all users or of one. Returns how many.
+pub async fn set_waiting_of(
+    db: &impl ConnectionTrait,
+    user_id: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    let of_user = Condition::all().add_option(user_id.map(|id| Column::UserId.eq(id)));
+    Ok(waiting(now).filter(of_user).exec(db).await?.rows_affected)
+}
+
+/// Its place stays, so that it is sent before later events of its subject that still wait.
+fn waiting(now: DateTime<Utc>) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(0_i64))
+        .col_expr(Column::NextAttemptAt, Expr::value(now))
+        .col_expr(Column::RetryUntil, Expr::value(now + RETRIED_FOR))
+        .col_expr(Column::DiedAt, Expr::value(Option::<DateTime<Utc>>::None))
+        .filter(Column::DiedAt.is_not_null())
+}
+
+/// Removes all events of a user and of a lead, and releases what was behind them. Runs in a transaction.
+pub async fn purge_of(
+    db: &impl ConnectionTrait,
+    subject: Subject,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Subject { user_id, lead_id } = subject;
+    let of_user = user_id.map(|id| Column::UserId.eq(id));
+    let of_lead = lead_id.map(|id| Column::LeadId.eq(id));
+    let mut subjects = Vec::new();
+    for of in of_user.into_iter().chain(of_lead) {
+        // One index has those that wait, another one those that were given up.
+        for state in [Wanted::Waiting, Wanted::Dead] {
+            let these = Entity::delete_many().filter(of.clone()).filter(state.condition());
+            subjects.extend(these.exec_with_returning(db).await?.into_iter().map(|row| stored(row).subject));
+        }
+    }
+    // Nothing is left of the user and of the lead themselves.
+    let others = subjects.into_iter().map(|other| Subject {
+        user_id: other.user_id.filter(|id| Some(*id) != user_id),
+        lead_id: other.lead_id.filter(|id| Some(*id) != lead_id),
+    });
+    release(db, others, Released::Any, now).await
+}
+
+/// Removes up to `most` events that were given up before this time. Returns how many.
+pub async fn purge_dead(
+    db: &impl ConnectionTrait,
+    died_before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    let these = Entity::find()
+        .select_only()
+        .column(Column::Position)
+        .filter(Column::DiedAt.lt(died_before))
+        .order_by_asc(Column::DiedAt)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let purge = Entity::delete_many().filter(Column::Position.in_subquery(these));
+    Ok(purge.exec(db).await?.rows_affected)
+}
+
+/// Removes up to `most` of the oldest events, if they happened before this time: where no events are sent any more. Returns how
+/// many.
+pub async fn purge_old(
+    db: &impl ConnectionTrait,
+    before: DateTime<Utc>,
+    most: u64,
+) -> Result<u64, StoreError> {
+    // The oldest ones first, by their place: there is no index on the time.
+    let oldest: Vec<(i64, DateTime<Utc>)> = Entity::find()
+        .select_only()
+        .columns([Column::Position, Column::CreatedAt])
+        .order_by_asc(Column::Position)
+        .limit(most)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let old = oldest.into_iter().filter(|(_, at)| *at < before).map(|(position, _)| position);
+    let old: Vec<i64> = old.collect();
+    if old.is_empty() {
+        return Ok(0);
+    }
+    Ok(Entity::delete_many().filter(Column::Position.is_in(old)).exec(db).await?.rows_affected)
+}
+
+/// What was not delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many events wait, up to the limit.
+    pub waiting: i64,
+    /// How many were given up, up to the limit.
+    pub dead: i64,
+    /// When the oldest one that waits happened.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// Counts what was not delivered: no more than `most` events of each kind, so that a long queue costs no more.
+pub async fn count(db: &impl ConnectionTrait, most: u64) -> Result<Backlog, StoreError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let select = Statement::from_sql_and_values(db.get_database_backend(), COUNTS, [most.into()]);
+    let Some(row) = db.query_one_raw(select).await? else { return Ok(Backlog::default()) };
+    // The first one in order of their places, because a minimum of the times would have no index.
+    let oldest = Entity::find()
+        .select_only()
+        .column(Column::CreatedAt)
+        .filter(Column::NextAttemptAt.is_not_null())
+        .order_by_asc(Column::Position)
+        .limit(1);
+    let oldest: Option<DateTime<Utc>> = oldest.into_tuple().one(db).await?;
+    Ok(Backlog { waiting: row.try_get("", "waiting")?, dead: row.try_get("", "dead")?, oldest })
+}
+
+const COUNTS: &str = "SELECT (SELECT count(*) FROM \
+    (SELECT 1 FROM outbox WHERE died_at IS NULL LIMIT $1) AS counted) AS waiting, \
+    (SELECT count(*) FROM (SELECT 1 FROM outbox WHERE died_at IS NOT NULL LIMIT $1) AS counted) AS dead";

@@ -1,0 +1,259 @@
+//! Events for the operator's own systems. They are written to a table in the transaction that makes them true, and sent from there
+//! (`events/sender.rs`), so that none is lost, and none says what was rolled back.
+//!
+//! Without `EVENTS_URL` nothing is written, and the functions here run the statements that there would be without events. Where
+//! one statement of PostgreSQL does everything (`store/sign_ins.rs`, `store/sends.rs`), the events are a part of it.
+
+mod operate;
+mod sender;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub(super) use self::operate::list_of_user;
+pub use self::{
+    operate::{Skipped, list, measure, replay, replay_all, skip},
+    sender::{Sender, Sent},
+};
+use super::{Error, Services, transaction};
+use crate::{
+    domain::{
+        access::Session,
+        account::Account,
+        budget::BudgetExceeded,
+        delivery::Delivery,
+        events::{EndReason, Fact, NewEvent, Subject},
+        lead::country_of,
+        phone::PhoneNumber,
+    },
+    store::{
+        self, StoreError, Txn,
+        messages::{StatusUpdate, Which},
+        sessions::Ending,
+        sign_ins::SignInEvents,
+    },
+};
+
+/// Writes events, if they are sent at all, in this order.
+pub(super) async fn write(
+    services: &Services,
+    txn: &Txn,
+    facts: &[(Subject, Fact<'_>)],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if services.events.is_none() {
+        return Ok(());
+    }
+    let new = |(subject, fact): &(Subject, Fact<'_>)| new(services, *subject, fact, now);
+    let events: Vec<NewEvent> = facts.iter().filter_map(new).collect();
+    Ok(store::outbox::insert_many(txn, &events, now).await?)
+}
+
+/// Writes events of one user.
+pub(super) async fn write_of(
+    services: &Services,
+    txn: &Txn,
+    user_id: Uuid,
+    facts: &[Fact<'_>],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let facts: Vec<_> = facts.iter().map(|fact| (Subject::user(user_id), *fact)).collect();
+    write(services, txn, &facts, now).await
+}
+
+/// Writes that an account has another phone, or lost it.
+pub(super) async fn write_phone_changed(
+    services: &Services,
+    txn: &Txn,
+    user_id: Uuid,
+    (previous, phone): (Option<&PhoneNumber>, Option<&PhoneNumber>),
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    write_of(services, txn, user_id, &[Fact::PhoneChanged { phone, previous }], now).await
+}
+
+/// An event for a statement that writes it itself. `None` if events are not sent.
+pub(super) fn new(
+    services: &Services,
+    subject: Subject,
+    fact: &Fact<'_>,
+    now: DateTime<Utc>,
+) -> Option<NewEvent> {
+    let receiver = services.events.as_ref()?;
+    Some(NewEvent::new(services.random.id(now), subject, fact, receiver.includes_phones()))
+}
+
+/// The events of a sign-in by code.
+pub(super) fn of_sign_in(
+    services: &Services,
+    phone: &PhoneNumber,
+    session: &Session,
+    now: DateTime<Utc>,
+) -> Option<SignInEvents> {
+    use crate::domain::{account::Role, events::CreatedBy};
+    let new = |fact| new(services, Subject::default(), &fact, now);
+    Some(SignInEvents {
+        user_created: new(Fact::UserCreated { by: CreatedBy::Code, role: Role::User, phone: Some(phone) })?,
+        session_started: new(Fact::session_started(session))?,
+        lead_converted: new(Fact::LeadConverted { by_staff: false, phone })?,
+    })
+}
+
+/// The event that a phone requested its first code.
+pub(super) fn lead_created(
+    services: &Services,
+    lead: store::leads::NewLead,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Option<NewEvent> {
+    let country = country_of(phone);
+    let fact = Fact::LeadCreated { source: lead.source, country: &country, phone };
+    new(services, Subject::default(), &fact, now)
+}
+
+/// Marks the lead of a phone as converted, by its code or by a member of staff. Returns whether it was not.
+pub(super) async fn convert_lead(
+    services: &Services,
+    txn: &Txn,
+    (phone, user_id): (&PhoneNumber, Uuid),
+    by: LeadConvertedBy,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let (by_staff, staff_id) = match by {
+        LeadConvertedBy::Code => (false, None),
+        LeadConvertedBy::Staff(id) => (true, id),
+    };
+    if services.events.is_none() {
+        return Ok(store::leads::set_converted(txn, phone, staff_id, now).await?);
+    }
+    let Some(lead_id) = store::leads::set_converted_one(txn, phone, staff_id, now).await? else {
+        return Ok(false);
+    };
+    let subject = Subject { user_id: Some(user_id), lead_id: Some(lead_id) };
+    write(services, txn, &[(subject, Fact::LeadConverted { by_staff, phone })], now).await?;
+    Ok(true)
+}
+
+/// What converts a lead.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LeadConvertedBy {
+    /// A right code.
+    Code,
+    /// A member of staff, or the operator's command.
+    Staff(Option<Uuid>),
+}
+
+/// Ends sessions in a transaction. Returns how many.
+pub(super) async fn close_sessions(
+    services: &Services,
+    txn: &Txn,
+    which: Ending<'_>,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    if services.events.is_none() {
+        return Ok(store::sessions::close(txn, which, now).await?);
+    }
+    let ended = store::sessions::close_each(txn, which, now).await?;
+    let facts: Vec<_> = ended
+        .iter()
+        .map(|(id, account_id)| (Subject::user(*account_id), Fact::SessionEnded { id: *id, reason }))
+        .collect();
+    write(services, txn, &facts, now).await?;
+    Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
+}
+
+/// Ends sessions, and nothing else. Returns how many.
+pub(super) async fn close_sessions_alone(
+    services: &Services,
+    which: Ending<'_>,
+    reason: EndReason,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    if services.events.is_none() {
+        return Ok(store::sessions::close(&services.store, which, now).await?);
+    }
+    transaction(|| async {
+        let txn = services.store.begin().await?;
+        let ended = close_sessions(services, &txn, which, reason, now).await?;
+        txn.commit().await?;
+        Ok(ended)
+    })
+    .await
+}
+
+/// Stores a report about a message, as [`store::messages::update_status`] does.
+pub(super) async fn update_message(
+    services: &Services,
+    which: Which<'_>,
+    update: StatusUpdate,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, Error> {
+    let status = update.status;
+    if services.events.is_none() || !status.is_lost() {
+        return Ok(store::messages::update_status(&services.store, which, update, now).await?);
+    }
+    transaction(|| async {
+        let txn = services.store.begin().await?;
+        let updated = store::messages::update_status(&txn, which, update.clone(), now).await?;
+        if let Some(message) = updated.as_ref().filter(|message| message.status == status) {
+            let subject = subject_of(&txn, &message.phone).await?;
+            write(services, &txn, &[(subject, Fact::MessageUndelivered(message))], now).await?;
+        }
+        txn.commit().await?;
+        Ok(updated)
+    })
+    .await
+}
+
+/// Writes that a phone is locked. The lock itself is a charge that was committed before the code was judged, so this is a statement
+/// of its own, and only the log knows if it fails.
+pub(super) async fn write_locked(
+    services: &Services,
+    phone: &PhoneNumber,
+    lock: &BudgetExceeded,
+    now: DateTime<Utc>,
+) {
+    if services.events.is_none() {
+        return;
+    }
+    let until = lock.retry_after.map(|seconds| now + chrono::Duration::seconds(seconds));
+    let fact = Fact::PhoneLocked { limit: lock.budget.as_str(), until, phone };
+    let written = transaction(|| async {
+        let txn = services.store.begin().await?;
+        let subject = subject_of(&txn, phone).await?;
+        write(services, &txn, &[(subject, fact)], now).await?;
+        Ok(txn.commit().await?)
+    })
+    .await;
+    if let Err(error) = written {
+        tracing::error!(%phone, %error, "the event that a phone is locked could not be written");
+    }
+}
+
+/// The user and the lead of a phone.
+async fn subject_of(txn: &Txn, phone: &PhoneNumber) -> Result<Subject, StoreError> {
+    Ok(Subject {
+        user_id: store::accounts::find_by_phone(txn, phone, None).await?.map(|account| account.id),
+        lead_id: store::leads::find(txn, phone).await?.map(|lead| lead.id),
+    })
+}
+
+/// Removes what waits about a user who is deleted, and writes that the user is. The lead of its phone still exists.
+pub(super) async fn forget_user(
+    services: &Services,
+    txn: &Txn,
+    account: &Account,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if services.events.is_none() {
+        return Ok(());
+    }
+    let lead = match &account.phone {
+        Some(phone) => store::leads::find(txn, phone).await?,
+        None => None,
+    };
+    let subject = Subject { user_id: Some(account.id), lead_id: lead.map(|lead| lead.id) };
+    store::outbox::purge_of(txn, subject, now).await?;
+    write_of(services, txn, account.id, &[Fact::Deleted], now).await
+}
