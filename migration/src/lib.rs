@@ -51,6 +51,7 @@ steps! {
     m20261128_000025_outbox,
     m20261128_000026_error_texts,
     m20261128_000027_adaptive_routing,
+    m20261128_000028_external_ids,
 }
 
 /// All migrations, oldest first.

@@ -191,6 +191,7 @@ mod tokens {
             is_review: false,
             former_phone: None,
             unlinked_at: None,
+            external_id: None,
             created_at: now(),
             updated_at: now(),
         }

@@ -71,6 +71,8 @@ pub struct Account {
     pub former_phone: Option<PhoneNumber>,
     /// When the account lost that phone.
     pub unlinked_at: Option<DateTime<Utc>>,
+    /// The id in the system that the account was moved from, if that id is no UUID.
+    pub external_id: Option<String>,
     /// When the account was made.
     pub created_at: DateTime<Utc>,
     /// When the account or its profile was last changed.

@@ -81,6 +81,15 @@ pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Ac
     Entity::find_by_id(id).one(db).await?.map(account).transpose()
 }
 
+/// The account that had this id in the system that it was moved from.
+pub async fn find_by_external_id(
+    db: &impl ConnectionTrait,
+    external_id: &str,
+) -> Result<Option<Account>, StoreError> {
+    let row = Entity::find().filter(Column::ExternalId.eq(external_id)).one(db).await?;
+    row.map(account).transpose()
+}
+
 /// The account that lost this phone last because it was unused for too long, and has not got it back.
 pub async fn find_by_former_phone(
     db: &impl ConnectionTrait,
@@ -337,6 +346,7 @@ fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
         is_review: Set(false),
         former_phone: Set(None),
         unlinked_at: Set(None),
+        external_id: Set(None),
     }
 }
 
@@ -374,6 +384,7 @@ pub(super) fn account(row: Model) -> Result<Account, StoreError> {
         is_review: row.is_review,
         former_phone,
         unlinked_at: row.unlinked_at,
+        external_id: row.external_id,
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

@@ -94,6 +94,7 @@ fn account() -> Account {
         is_review: false,
         former_phone: None,
         unlinked_at: None,
+        external_id: None,
         created_at: now(),
         updated_at: now(),
     }

@@ -40,6 +40,7 @@ fn account(role: Role) -> Account {
         is_review: false,
         former_phone: None,
         unlinked_at: None,
+        external_id: None,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
     }

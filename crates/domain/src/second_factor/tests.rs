@@ -60,6 +60,7 @@ fn account(role: Role, is_active: bool) -> Account {
         is_review: false,
         former_phone: None,
         unlinked_at: None,
+        external_id: None,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -42,6 +42,8 @@ pub struct Model {
     pub is_review: bool,
     pub former_phone: Option<String>,
     pub unlinked_at: Option<DateTimeUtc>,
+    #[sea_orm(unique)]
+    pub external_id: Option<String>,
 }
 
 /// Ids of chosen interests, a JSON array in the row.
