@@ -1,44 +1,35 @@
-"""Takes events of loopin-auth. Needs Python 3.9 and no packages.
+"""Takes events of loopin-auth. Needs Python 3.9, and once: pip install -r requirements.txt
 
     EVENTS_SECRET=whsec_... PORT=8080 python3 receiver.py
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import os
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
 # Two while one replaces the other, separated by a space.
-SECRETS = [base64.b64decode(text.removeprefix("whsec_"), validate=True) for text in os.environ["EVENTS_SECRET"].split()]
+WEBHOOKS = [Webhook(secret) for secret in os.environ["EVENTS_SECRET"].split()]
 # The file that events are written to. Not set: standard output.
 OUT = os.environ.get("OUT")
 
-TOLERANCE_SECONDS = 300
 MOST_BYTES = 64 * 1024
 
 # The ids that were taken. Yours belong into a database, and can be removed after four days.
 KNOWN, LOCK = set(), threading.Lock()
 
 
-def is_signed(headers, body):
-    """Whether one signature is by one of our secrets, and the time is now."""
-    message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    try:
-        if abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
-            return False
-    except ValueError:
-        return False
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    given = [text.encode() for text in headers.get("webhook-signature", "").split()]
-    for secret in SECRETS:
-        expected = b"v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
-        if any(hmac.compare_digest(expected, one) for one in given):
-            return True
-    return False
+def verified(headers, body):
+    """The event, if one of our secrets signed it within five minutes of now."""
+    for webhook in WEBHOOKS:
+        try:
+            return webhook.verify(body, dict(headers.items()))
+        except (WebhookVerificationError, ValueError):
+            # A ValueError is a header or a body that cannot be read. The next secret may be the right one.
+            pass
+    return None
 
 
 def take(message_id, event):
@@ -65,15 +56,14 @@ class Receiver(BaseHTTPRequestHandler):
         if not 0 <= length <= MOST_BYTES:
             self.close_connection = True
             return self.answer(413, {"error": "too long"})
-        # The signature is of these bytes: parse them only after it was checked.
-        body = self.rfile.read(length)
-        if not is_signed(self.headers, body):
+        event = verified(self.headers, self.rfile.read(length))
+        if event is None:
             return self.answer(401, {"error": "no valid signature"})
         message_id = self.headers["webhook-id"]
         with LOCK:
             # A repetition is answered like the first one.
             if message_id not in KNOWN:
-                take(message_id, json.loads(body))
+                take(message_id, event)
                 KNOWN.add(message_id)
         self.answer(200, {"status": "taken"})
 

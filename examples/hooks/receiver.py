@@ -1,39 +1,30 @@
-"""Answers the hook before sending: whether loopin-auth may send a code. Needs Python 3.9 and no packages.
+"""Answers the hook before sending: whether loopin-auth may send a code. Needs Python 3.9, and once: pip install -r requirements.txt
 
-    HOOK_SECRET=whsec_... PORT=8080 python3 receiver.py
+    BEFORE_SEND_SECRET=whsec_... PORT=8080 python3 receiver.py
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import os
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
 # Two while one replaces the other, separated by a space.
-SECRETS = [base64.b64decode(text.removeprefix("whsec_"), validate=True) for text in os.environ["HOOK_SECRET"].split()]
+WEBHOOKS = [Webhook(secret) for secret in os.environ["BEFORE_SEND_SECRET"].split()]
 DENIED = set(os.environ.get("DENIED_PHONES", "").split())
 
-TOLERANCE_SECONDS = 300
 MOST_BYTES = 64 * 1024
 
 
-def is_signed(headers, body):
-    """Whether one signature is by one of our secrets, and the time is now."""
-    message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    try:
-        if abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
-            return False
-    except ValueError:
-        return False
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    given = [text.encode() for text in headers.get("webhook-signature", "").split()]
-    for secret in SECRETS:
-        expected = b"v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
-        if any(hmac.compare_digest(expected, one) for one in given):
-            return True
-    return False
+def verified(headers, body):
+    """The question, if one of our secrets signed it within five minutes of now."""
+    for webhook in WEBHOOKS:
+        try:
+            return webhook.verify(body, dict(headers.items()))
+        except (WebhookVerificationError, ValueError):
+            # A ValueError is a header or a body that cannot be read. The next secret may be the right one.
+            pass
+    return None
 
 
 def decide(question):
@@ -57,11 +48,10 @@ class Receiver(BaseHTTPRequestHandler):
         if not 0 <= length <= MOST_BYTES:
             self.close_connection = True
             return self.answer(413, {"error": "too long"})
-        # The signature is of these bytes: parse them only after it was checked.
-        body = self.rfile.read(length)
-        if not is_signed(self.headers, body):
+        question = verified(self.headers, self.rfile.read(length))
+        if question is None:
             return self.answer(401, {"error": "no valid signature"})
-        self.answer(200, {"decision": decide(json.loads(body))})
+        self.answer(200, {"decision": decide(question)})
 
     def answer(self, status, content):
         body = json.dumps(content).encode()

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs the receivers of examples/events/ against a real server, and sends them forged requests.
 
-usage: run.py <server binary>
-Needs Python 3.9 and Node.js 20, and no packages.
+usage: run.py <server binary> [scratch folder]
+Needs Python 3.9 with venv, and Node.js 20 with npm. Packages are installed into the scratch folder, which is removed at the end
+when none was given.
 """
 
 import json
@@ -16,11 +17,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, os.pardir, os.pardir)
 sys.path.insert(0, os.path.join(HERE, os.pardir, "interop"))
 
+from packages import install
 from processes import Auth, Program, expect, request
 from signed import check, check_forged, post, secret, signature
 
 BINARY = os.path.realpath(sys.argv[1])
-EXAMPLES = os.path.realpath(os.path.join(ROOT, "examples", "events"))
+EXAMPLE = os.path.realpath(os.path.join(ROOT, "examples", "events"))
 PHONE = "+916205829376"
 BODY = json.dumps({"type": "test", "timestamp": "", "data": {}}).encode()
 
@@ -77,11 +79,14 @@ def check_repetition(name, receiver, key, out):
 
 
 def main():
-    scratch = tempfile.mkdtemp()
+    given = sys.argv[2:]
+    folder = os.path.realpath(given[0]) if given else tempfile.mkdtemp()
     try:
+        example, python = install(EXAMPLE, folder)
+        scratch = tempfile.mkdtemp(dir=folder)
         for name, command in {
-            "python": [sys.executable, os.path.join(EXAMPLES, "receiver.py")],
-            "node": ["node", os.path.join(EXAMPLES, "receiver.mjs")],
+            "python": [python, os.path.join(example, "receiver.py")],
+            "node": ["node", os.path.join(example, "receiver.mjs")],
         }.items():
             key, out = secret(), os.path.join(scratch, f"{name}.jsonl")
             settings = {"EVENTS_SECRET": f"{key} {secret()}", "OUT": out}
@@ -91,7 +96,8 @@ def main():
                 check_events(name, receiver, key, out, os.path.join(scratch, f"server-{name}"))
             print(f"examples/events in {name}: all is right")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if not given:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 main()

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs the receivers of examples/hooks/ against a real server, and sends them forged requests.
 
-usage: run.py <server binary>
-Needs Python 3.9 and Node.js 20, and no packages.
+usage: run.py <server binary> [scratch folder]
+Needs Python 3.9 with venv, and Node.js 20 with npm. Packages are installed into the scratch folder, which is removed at the end
+when none was given.
 """
 
 import json
@@ -15,11 +16,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, os.pardir, os.pardir)
 sys.path.insert(0, os.path.join(HERE, os.pardir, "interop"))
 
+from packages import install
 from processes import Auth, Program, expect, request
 from signed import check, check_forged, secret
 
 BINARY = os.path.realpath(sys.argv[1])
-EXAMPLES = os.path.realpath(os.path.join(ROOT, "examples", "hooks"))
+EXAMPLE = os.path.realpath(os.path.join(ROOT, "examples", "hooks"))
 ALLOWED, DENIED = "+916205829376", "+919876543210"
 
 
@@ -39,20 +41,24 @@ def check_sends(name, receiver, key, folder):
 
 
 def main():
-    scratch = tempfile.mkdtemp()
+    given = sys.argv[2:]
+    folder = os.path.realpath(given[0]) if given else tempfile.mkdtemp()
     try:
+        example, python = install(EXAMPLE, folder)
+        scratch = tempfile.mkdtemp(dir=folder)
         for name, command in {
-            "python": [sys.executable, os.path.join(EXAMPLES, "receiver.py")],
-            "node": ["node", os.path.join(EXAMPLES, "receiver.mjs")],
+            "python": [python, os.path.join(example, "receiver.py")],
+            "node": ["node", os.path.join(example, "receiver.mjs")],
         }.items():
             key = secret()
-            settings = {"HOOK_SECRET": f"{key} {secret()}", "DENIED_PHONES": DENIED}
+            settings = {"BEFORE_SEND_SECRET": f"{key} {secret()}", "DENIED_PHONES": DENIED}
             with Program(name, command, scratch, "/", settings) as receiver:
                 check_forged(name, receiver, key, json.dumps({"phone_number": ALLOWED}).encode())
                 check_sends(name, receiver, key, os.path.join(scratch, f"server-{name}"))
             print(f"examples/hooks in {name}: all is right")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if not given:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 main()
