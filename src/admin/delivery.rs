@@ -1,4 +1,4 @@
-//! Delivery at a glance: by country and channel how many messages arrived and were answered, and how fast. It reads the daily
+//! Delivery at a glance: by country, channel and provider how many messages arrived and were answered, and how fast. It reads the daily
 //! counts only.
 
 use askama::Template;
@@ -11,7 +11,7 @@ use super::{
     terms,
 };
 use crate::{
-    domain::statistics::{Counts, Day, Glance, GlanceRow, Period, Quantile, Share},
+    domain::statistics::{Counts, Day, Glance, GlanceRow, Period, Place, Quantile, Share},
     store,
 };
 
@@ -43,7 +43,8 @@ struct Choice {
 struct Row {
     country: String,
     channel: &'static str,
-    /// A link to the messages, if the row is of one country and channel.
+    provider: &'static str,
+    /// A link to its messages, if the row is of one country.
     href: Option<String>,
     messages: String,
     delivered: Compared,
@@ -55,7 +56,19 @@ struct Row {
 }
 
 impl Row {
-    fn new(country: String, channel: &'static str, href: Option<String>, row: &GlanceRow) -> Self {
+    fn of(place: &Place, row: &GlanceRow) -> Self {
+        let Place { region, channel, provider } = place;
+        let channel_name = channel.as_str();
+        let href = format!("/admin/messages?country={region}&channel={channel_name}&provider={provider}");
+        Self {
+            channel: terms::channel(*channel),
+            provider: terms::provider(provider),
+            href: Some(href),
+            ..Self::of_all(region.clone(), row)
+        }
+    }
+
+    fn of_all(country: String, row: &GlanceRow) -> Self {
         let GlanceRow { now, before } = row;
         let delivered = |counts: &Counts| Share::new(counts.delivered, counts.messages);
         let verified = |counts: &Counts| Share::new(counts.verified, counts.codes);
@@ -67,8 +80,9 @@ impl Row {
         };
         Self {
             country,
-            channel,
-            href,
+            channel: "all channels",
+            provider: "all",
+            href: None,
             messages: grouped(now.messages),
             delivered: Compared::share(delivered(now), delivered(before)),
             delivered_median: delivered_in(Quantile::Median),
@@ -129,20 +143,14 @@ fn choices(current: Period) -> Vec<Choice> {
     Period::ALL.map(choice).into()
 }
 
-/// All messages first, then each country and channel.
+/// All messages first, then each country, channel and provider.
 fn rows(glance: &Glance) -> Vec<Row> {
     if glance.rows.is_empty() {
         return Vec::new();
     }
-    let mut rows = vec![Row::new("All countries".to_owned(), "all channels", None, &glance.all)];
-    rows.extend(glance.rows.iter().map(|(place, row)| {
-        let channel = place.channel;
-        let href = format!("/admin/messages?country={}&channel={}", place.region, channel.as_str());
-        Row::new(place.region.clone(), terms::channel(channel), Some(href), row)
-    }));
-    if let Some((places, row)) = &glance.others {
-        rows.push(Row::new(format!("{places} others"), "all channels", None, row));
-    }
+    let mut rows = vec![Row::of_all("All countries".to_owned(), &glance.all)];
+    rows.extend(glance.rows.iter().map(|(place, row)| Row::of(place, row)));
+    rows.extend(glance.others.iter().map(|(places, row)| Row::of_all(format!("{places} others"), row)));
     rows
 }
 

@@ -112,7 +112,7 @@ impl Compared {
     }
 
     fn first(value: String) -> Self {
-        Self { value, change: "nothing to compare".to_owned(), class: SAME }
+        Self { value, change: "new".to_owned(), class: SAME }
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
             (share(943), share(920), "+2.3 points: better (was 92.0%)", BETTER),
             (share(920), share(943), "−2.3 points: worse (was 94.3%)", WORSE),
             (share(920), share(920), "same (was 92.0%)", SAME),
-            (share(920), None, "nothing to compare", SAME),
+            (share(920), None, "new", SAME),
             (None, share(920), "", SAME),
         ] {
             let compared = Compared::share(now, before);
@@ -187,7 +187,7 @@ mod tests {
             (seconds(6), seconds(4), "+2.0 s: slower (was 4.0 s)", WORSE),
             (seconds(4), seconds(6), "−2.0 s: faster (was 6.0 s)", BETTER),
             (seconds(20), seconds(19), "about the same (was 19 s)", SAME),
-            (seconds(20), None, "nothing to compare", SAME),
+            (seconds(20), None, "new", SAME),
         ] {
             let compared = Compared::time(now, before);
             assert_eq!((compared.change.as_str(), compared.class), (change, class));

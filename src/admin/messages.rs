@@ -18,7 +18,7 @@ use crate::{
         statistics::micros,
         verdict::NOT_HANDED_OVER,
     },
-    flows::delivery::meaning,
+    flows::delivery::{self, meaning},
     store,
 };
 
@@ -36,6 +36,7 @@ struct Messages {
     layout: Layout,
     states: Vec<Choice>,
     channels: Vec<Choice>,
+    providers: Vec<Choice>,
     fields: Vec<Field>,
     problems: Vec<FilterProblem>,
     rows: Vec<Row>,
@@ -73,7 +74,7 @@ struct Row {
     number: String,
     country: String,
     channel: &'static str,
-    provider: String,
+    provider: &'static str,
     status: &'static str,
     class: &'static str,
     why: Option<String>,
@@ -90,7 +91,7 @@ impl Row {
             number: message.phone.masked(),
             country: country_of(&message.phone),
             channel: terms::channel(message.channel),
-            provider: message.provider.clone(),
+            provider: terms::provider(&message.provider),
             status: terms::status(message.status),
             class: terms::status_class(message.status),
             why: why(message),
@@ -131,6 +132,7 @@ async fn list(visit: Visit<Staff>) -> PageResult {
     let messages = Messages {
         states: choices(DeliveryStatus::ALL.map(|it| (it.as_str(), terms::status(it))), query.text("state")),
         channels: choices(Channel::ALL.map(|it| (it.as_str(), terms::channel(it))), query.text("channel")),
+        providers: choices(delivery::providers(), query.text("provider")),
         fields: fields(|name| query.text(name)),
         problems,
         rows: page.items.iter().map(|message| Row::new(message, &layout)).collect(),
@@ -207,8 +209,7 @@ fn facts(details: &Details) -> Vec<(&'static str, String)> {
         ("Channel", terms::channel(message.channel).to_owned()),
         ("Country", country_of(&message.phone)),
         ("Content", if details.has_code { "a code" } else { "a notice without a code" }.to_owned()),
-        ("Template", details.template.clone()),
-        ("Provider", message.provider.clone()),
+        ("Provider", terms::provider(&message.provider).to_owned()),
     ];
     facts.extend(details.provider_id.clone().map(|id| ("Provider's id", id)));
     if !details.language.is_empty() {

@@ -3,10 +3,13 @@
 pub mod audit;
 
 use super::figures::grouped;
-use crate::domain::{
-    budget::Budget,
-    delivery::{Channel, DeliveryStatus, UnreachableReason},
-    lead,
+use crate::{
+    domain::{
+        budget::Budget,
+        delivery::{Channel, DeliveryStatus, UnreachableReason},
+        lead,
+    },
+    flows::delivery::provider_label,
 };
 
 /// Why a number gets no messages, in the words of the phone page.
@@ -19,6 +22,11 @@ pub fn channel(channel: Channel) -> &'static str {
         Channel::WhatsApp => "WhatsApp",
         Channel::Call => "Call",
     }
+}
+
+/// The name of a provider, as rows keep it. Where the hook refused a message, no provider was asked.
+pub fn provider(provider: &str) -> &'static str {
+    provider_label(provider).unwrap_or("–")
 }
 
 /// The name of a status.
@@ -59,7 +67,7 @@ pub fn status_class(status: DeliveryStatus) -> &'static str {
 
 /// The reason of a failure as the counts of a day name it.
 pub fn failure(name: &str) -> &'static str {
-    name.parse().map_or("the provider gave no reason about the number", reason)
+    name.parse().map_or("not because of the number, or for no known reason", reason)
 }
 
 /// Why a request for a code was refused, as the counts of a day name it.

@@ -38,7 +38,7 @@ pub enum Command {
     },
     /// Print the OpenAPI document
     Openapi,
-    /// Check the settings, the database, the migrations and Twilio's credentials, and say what to do
+    /// Check the settings, the database, the migrations, the providers and Twilio's credentials, and say what to do
     Doctor,
     /// Print every setting with its value and where that comes from; of a secret, only whether it is set
     Settings {

@@ -154,7 +154,7 @@ fn is_about_secrets(sentence: &str) -> bool {
 
 /// [`reports`] says the same.
 fn is_about_reports(sentence: &str) -> bool {
-    sentence.starts_with("no delivery report will come")
+    sentence.starts_with("no delivery report will come") || sentence.ends_with("no delivery report will come")
 }
 
 fn settings(config: &Config, problems: &Problems) -> Vec<Finding> {
@@ -190,10 +190,10 @@ fn secrets(config: &Config, problems: &Problems) -> Vec<Finding> {
 async fn twilio(config: &Config, clock: &Clock) -> Vec<Finding> {
     let settings = match &config.sms {
         SmsSettings::TestInbox => {
-            return vec![fine("Twilio", "not checked: test mode keeps messages in the inbox")];
+            return vec![fine("SMS providers", "not checked: test mode keeps messages in the inbox")];
         }
         SmsSettings::Unknown => {
-            return vec![warning("Twilio", "not checked: fix the settings that begin with TWILIO_ first")];
+            return vec![warning("SMS providers", "not checked: fix the settings above first")];
         }
         SmsSettings::Providers(settings) => match &settings.twilio {
             Some(twilio) => twilio.clone(),
@@ -276,6 +276,13 @@ fn account_finding(account: AccountCheck) -> Finding {
 fn reports(config: &Config) -> Vec<Finding> {
     const ABOUT: &str = "delivery reports";
     let finding = |(provider, reports): &(Provider, Reports)| match (reports, provider) {
+        (Reports::To(url), _) if reports.are_out_of_reach(*provider) => warning(
+            ABOUT,
+            format!(
+                "{} cannot reach {url}: set PUBLIC_BASE_URL to an address that it can reach",
+                provider.title()
+            ),
+        ),
         (Reports::To(url), Provider::Twilio | Provider::Vonage | Provider::TestInbox) => {
             fine(ABOUT, format!("{} reports to {url}, which it must be able to reach", provider.title()))
         }
@@ -300,15 +307,19 @@ fn other_providers(config: &Config) -> Vec<Finding> {
     let SmsSettings::Providers(settings) = &config.sms else { return Vec::new() };
     let ProviderSettings { routes, vonage, msg91, webhook, .. } = &**settings;
     let named = [
-        (Provider::Vonage, "Vonage", vonage.is_some()),
-        (Provider::Msg91, "MSG91", msg91.is_some()),
-        (Provider::Webhook, "webhook", webhook.is_some()),
+        (Provider::Vonage, vonage.is_some()),
+        (Provider::Msg91, msg91.is_some()),
+        (Provider::Webhook, webhook.is_some()),
     ];
-    let named = named.into_iter().filter(|(provider, ..)| routes.names(*provider));
+    let named = named.into_iter().filter(|(provider, _)| routes.names(*provider));
     named
-        .map(|(_, about, is_complete)| {
+        .map(|(provider, is_complete)| {
+            let (about, name) = (provider.label(), provider.as_str());
             if is_complete {
-                fine(about, "its settings are complete; loopin-auth sms test sends a message by it")
+                let text = format!(
+                    "its settings are complete; `sms test +… --provider {name}` sends a message by it"
+                );
+                fine(about, text)
             } else {
                 failure(about, "its settings are not complete: SMS_PROVIDERS names it")
             }
@@ -362,7 +373,7 @@ fn open_files(config: &Config) -> Finding {
         SmsSettings::Providers(settings) => settings,
         SmsSettings::TestInbox => return fine(ABOUT, "test mode needs few"),
         SmsSettings::Unknown => {
-            return warning(ABOUT, "not checked: fix the settings that begin with TWILIO_ first");
+            return warning(ABOUT, "not checked: fix the settings above first");
         }
     };
     let most = settings.twilio.as_ref().map_or(DEFAULT_MAX_IN_FLIGHT, |twilio| twilio.max_in_flight);

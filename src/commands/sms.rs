@@ -32,9 +32,18 @@ pub struct Options {
     /// The channel: sms, whatsapp or call
     #[arg(long)]
     pub channel: Option<Channel>,
+    /// The provider, where the country of the phone has several: twilio, vonage, msg91 or webhook
+    #[arg(long, value_parser = provider_name)]
+    pub provider: Option<Provider>,
     /// The language, such as hi
     #[arg(long)]
     pub language: Option<String>,
+}
+
+/// A provider that `SMS_PROVIDERS` can name.
+fn provider_name(text: &str) -> Result<Provider, String> {
+    let provider = text.parse().ok().filter(|provider| *provider != Provider::TestInbox);
+    provider.ok_or_else(|| "there are twilio, vonage, msg91 and webhook".to_owned())
 }
 
 /// The result of the test.
@@ -75,7 +84,7 @@ async fn test(config: &Config, options: &Options, clock: &Clock, random: &Random
         Err(error) => return Outcome::failed(format!("nothing was sent: {error}\n")),
     };
     let channel = options.channel.unwrap_or_else(|| config.channels.usual_for(&phone));
-    let sms = match provider(config, &phone, channel, clock) {
+    let sms = match provider(config, &phone, (channel, options.provider), clock) {
         Ok(sms) => sms,
         Err(why) => return Outcome::failed(format!("nothing was sent: {why}\n")),
     };
@@ -110,11 +119,16 @@ async fn test(config: &Config, options: &Options, clock: &Clock, random: &Random
 }
 
 /// The provider. It requests no delivery reports, because no server knows this message.
-fn provider(config: &Config, phone: &PhoneNumber, channel: Channel, clock: &Clock) -> Result<Sms, String> {
+fn provider(
+    config: &Config,
+    phone: &PhoneNumber,
+    wanted: (Channel, Option<Provider>),
+    clock: &Clock,
+) -> Result<Sms, String> {
     match &config.sms {
         SmsSettings::TestInbox => Ok(Sms::TestInbox(Inbox::default())),
         SmsSettings::Unknown => Err("the settings do not say who carries messages".to_owned()),
-        SmsSettings::Providers(settings) => first_of(settings, phone, channel, clock),
+        SmsSettings::Providers(settings) => first_of(settings, phone, wanted, clock),
     }
 }
 
@@ -125,16 +139,18 @@ fn without_reports(settings: &ProviderSettings) -> ProviderSettings {
     ProviderSettings { twilio, vonage, ..settings.clone() }
 }
 
-/// The first provider of the phone's country that carries the channel.
+/// The first provider of the phone's country that carries the channel, or the one that is wanted.
 fn first_of(
     settings: &ProviderSettings,
     phone: &PhoneNumber,
-    channel: Channel,
+    (channel, wanted): (Channel, Option<Provider>),
     clock: &Clock,
 ) -> Result<Sms, String> {
     let order = settings.routes.order_for(phone);
     let kind = Kind::code_by(channel);
-    let carriers: Vec<Provider> = order.iter().copied().filter(|provider| provider.carries(kind)).collect();
+    let is_wanted = |provider: &Provider| wanted.is_none_or(|wanted| wanted == *provider);
+    let carriers: Vec<Provider> =
+        order.iter().copied().filter(|provider| provider.carries(kind) && is_wanted(provider)).collect();
     let settings = without_reports(settings);
     let mut lacking = None;
     for provider in carriers {
@@ -144,6 +160,10 @@ fn first_of(
         }
     }
     Err(match (lacking, channel) {
+        (None, _) if wanted.is_some_and(|wanted| !order.contains(&wanted)) => {
+            "SMS_PROVIDERS does not name this provider for the country of the phone".to_owned()
+        }
+        (None, _) if wanted.is_some() => format!("this provider does not carry {}", channel.as_str()),
         (None, _) => {
             format!("SMS_PROVIDERS has no provider of this country that carries {}", channel.as_str())
         }

@@ -55,7 +55,9 @@ impl Config {
         let mut sections: Vec<Section> = Vec::new();
         for paragraph in paragraphs() {
             if let Some(title) = paragraph.title() {
-                sections.push(Section { title: title.to_owned(), settings: Vec::new() });
+                // Without the page of the documentation that follows in some.
+                let title = title.split(": docs/").next().unwrap_or(title).to_owned();
+                sections.push(Section { title, settings: Vec::new() });
             }
             let settings = paragraph.settings.iter().map(|(name, default)| {
                 let (value, source) = self.in_force(name, default);

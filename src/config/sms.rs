@@ -10,7 +10,7 @@ mod webhook;
 
 use std::path::PathBuf;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::reader::Reader;
 use crate::{
@@ -73,11 +73,29 @@ pub enum Reports {
 }
 
 impl Reports {
+    /// Whether they go to an address of this machine or its network, which a provider on the internet cannot reach. An endpoint of
+    /// the operator's own may be there too.
+    #[must_use]
+    pub fn are_out_of_reach(&self, provider: Provider) -> bool {
+        provider != Provider::Webhook && self.address().is_some_and(is_local)
+    }
+
     fn address(&self) -> Option<&Url> {
         match self {
             Self::To(url) => Some(url),
             Self::Played | Self::Never(_) => None,
         }
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => {
+            address.is_loopback() || address.is_private() || address.is_unspecified()
+        }
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
+        None => true,
     }
 }
 
@@ -304,6 +322,12 @@ fn reports(
             reader.warn(format!("no delivery report will come from {}: {why}", provider.title()));
         }
         all.push((provider, reports));
+    }
+    if let Some((provider, _)) = all.iter().find(|(provider, reports)| reports.are_out_of_reach(*provider)) {
+        reader.warn(format!(
+            "PUBLIC_BASE_URL is an address that {} cannot reach: no delivery report will come",
+            provider.title()
+        ));
     }
     all
 }

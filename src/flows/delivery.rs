@@ -43,6 +43,18 @@ pub fn meaning(provider: &str, code: Option<i64>) -> Option<Meaning> {
     sms::meaning(provider.parse().ok()?, u32::try_from(code?).ok()?)
 }
 
+/// The name of a provider for staff, as rows keep it. `None` where no provider was asked.
+#[must_use]
+pub fn provider_label(provider: &str) -> Option<&'static str> {
+    provider.parse().ok().map(Provider::label)
+}
+
+/// All providers: each as rows keep it, and its name for staff.
+#[must_use]
+pub fn providers() -> [(&'static str, &'static str); Provider::ALL.len()] {
+    Provider::ALL.map(|provider| (provider.as_str(), provider.label()))
+}
+
 /// A request waits for the provider for seconds only. A message that is pending for longer was accepted by the provider, which
 /// reports about it, but the process that sent it ended before it had written that.
 const ANSWERED_WITHIN: Duration = Duration::minutes(1);

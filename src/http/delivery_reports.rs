@@ -169,13 +169,13 @@ pub enum ReportResponse {
 impl ReportsApi {
     /// Receive a delivery report from Twilio
     ///
-    /// The `StatusCallback` of every message, signed with `X-Twilio-Signature`. Reports may arrive in any order, and more
-    /// than once.
+    /// Called by Twilio, not by apps: the `StatusCallback` of every message, signed with `X-Twilio-Signature`. Reports may
+    /// arrive in any order, and more than once.
     #[oai(
         path = "/api/twilio/status",
         method = "post",
         operation_id = "reportDelivery",
-        tag = "Tag::Service"
+        tag = "Tag::Reports"
     )]
     async fn twilio(&self, request: &Request, form: Raw<TwilioReport, AsForm>) -> Result<ReportResponse> {
         let signature = header(request, TWILIO_SIGNATURE);
@@ -186,13 +186,13 @@ impl ReportsApi {
 
     /// Receive a delivery report from Vonage
     ///
-    /// The `webhook_url` of every message. `Authorization` is `Bearer` and a JWT of Vonage, signed with the account's
-    /// signature secret; its `payload_hash` is of this body.
+    /// Called by Vonage, not by apps: the `webhook_url` of every message. `Authorization` is `Bearer` and a JWT of Vonage,
+    /// signed with the account's signature secret; its `payload_hash` is of this body.
     #[oai(
         path = "/api/vonage/status",
         method = "post",
         operation_id = "reportVonageDelivery",
-        tag = "Tag::Service"
+        tag = "Tag::Reports"
     )]
     async fn vonage(
         &self,
@@ -205,13 +205,13 @@ impl ReportsApi {
 
     /// Receive a delivery report from MSG91
     ///
-    /// MSG91 signs nothing: the path ends with `MSG91_STATUS_SECRET`, and the request id and the number must both match a
-    /// message that was sent by MSG91.
+    /// Called by MSG91, not by apps, if its panel has this address. MSG91 signs nothing: the path ends with
+    /// `MSG91_STATUS_SECRET`, and the request id and the number must both match a message that was sent by MSG91.
     #[oai(
         path = "/api/msg91/status/:secret",
         method = "post",
         operation_id = "reportMsg91Delivery",
-        tag = "Tag::Service"
+        tag = "Tag::Reports"
     )]
     async fn msg91(
         &self,
@@ -224,13 +224,13 @@ impl ReportsApi {
 
     /// Receive a delivery report from the operator's endpoint
     ///
-    /// Signed like the messages to it, with `SMS_WEBHOOK_SECRET`: `webhook-id`, `webhook-timestamp` and
-    /// `webhook-signature` (Standard Webhooks).
+    /// Called by the endpoint of `SMS_WEBHOOK_URL`, not by apps. Signed like the messages to it, with
+    /// `SMS_WEBHOOK_SECRET`: `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks).
     #[oai(
         path = "/api/webhook/status",
         method = "post",
         operation_id = "reportWebhookDelivery",
-        tag = "Tag::Service"
+        tag = "Tag::Reports"
     )]
     async fn webhook(
         &self,

@@ -25,7 +25,8 @@ const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by S
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
 
 /// The groups of operations in the order of Swagger UI.
-const TAGS: [&str; 8] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Service"];
+const TAGS: [&str; 9] =
+    ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Reports", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
 const BLOCKABLE: [&str; 13] = [

@@ -76,6 +76,9 @@ pub enum Tag {
     Abuse,
     /// The work of the admin console as JSON, for staff and admins.
     Admin,
+    /// Delivery reports from the servers of SMS providers. Apps do not call these: they read
+    /// `GET /api/auth/deliveries/{delivery_id}`.
+    Reports,
     /// The server itself.
     Service,
 }

@@ -32,7 +32,7 @@ on_both! {
             .assert_has("The first numbers come within five minutes")
             .assert_has("No prefix is closed")
             .assert_has("No request was refused in the last 30 days.")
-            .assert_has("The provider gave no price in the last 30 days.")
+            .assert_has("No provider gave a price in the last 30 days.")
             .assert_has("One account, in a day 1 in 334");
         assert!(!page.html.contains("class=\"chart\""));
         let page = browser.get("/admin/delivery").await;
@@ -111,16 +111,16 @@ on_both! {
         let browser = Browser::staff(&server).await;
         let page = browser.get("/admin/delivery").await;
         page.assert_has("7 days, compared with the 7 days before");
-        page.assert_has("IN SMS 2 100.0% +50.0 points: better (was 50.0%)");
+        page.assert_has("IN SMS Test inbox 2 100.0% +50.0 points: better (was 50.0%)");
         page.assert_has("50.0% +50.0 points: better (was 0.0%)");
-        assert!(page.links().contains(&"/admin/messages?country=IN&channel=sms".to_owned()));
+        assert!(page.links().contains(&"/admin/messages?country=IN&channel=sms&provider=test_inbox".to_owned()));
         let page = browser.get("/admin/delivery?period=30").await;
-        page.assert_has("30 days, compared with the 30 days before").assert_has("IN SMS 4 75.0% nothing to compare");
+        page.assert_has("30 days, compared with the 30 days before").assert_has("IN SMS Test inbox 4 75.0% new");
         page.assert_has("Why messages were lost 1 the number does not exist or cannot be reached");
         let page = browser.get("/admin/delivery?period=today").await;
         page.assert_has("Today, compared with the 7 days before").assert_has("may still be on their way");
         let page = browser.get("/admin/delivery?period=%3Cb%3E").await;
-        page.assert_status(200).assert_has("There is no such period.").assert_has("IN SMS 2");
+        page.assert_status(200).assert_has("There is no such period.").assert_has("IN SMS Test inbox 2");
     }
 
     async fn the_pages_keep_their_numbers_when_the_messages_are_purged(server: TestServer) {
@@ -132,7 +132,7 @@ on_both! {
         purge(&server.services, &Retention::new(chrono::Duration::days(1)), Actor::Command).await.unwrap();
         assert_eq!(server.count("SELECT COUNT(*) FROM messages").await, 0);
         let browser = Browser::staff(&server).await;
-        browser.get("/admin/delivery").await.assert_has("IN SMS 1 100.0%");
+        browser.get("/admin/delivery").await.assert_has("IN SMS Test inbox 1 100.0%");
         browser.get("/admin").await.assert_has("14 Mar 2026 1 1 1 0");
     }
 

@@ -65,6 +65,8 @@ on_both! {
             ("state=pending", 0),
             ("channel=sms", 4),
             ("channel=call", 0),
+            ("provider=test_inbox", 4),
+            ("provider=twilio", 0),
             ("error=30005", 1),
             ("country=in", 2),
             ("country=IN&state=delivered&channel=sms", 2),
@@ -89,6 +91,7 @@ on_both! {
         for (query, words) in [
             ("state=gone", "Choose one of the states."),
             ("channel=fax", "Choose one of the channels."),
+            ("provider=%3Cb%3E", "Choose one of the providers."),
             ("error=abc", "Write the provider's code in digits"),
             ("country=%3Cscript%3E", "Write the two letters of a country"),
             ("from=14.3.2026", "Write the day as 2026-03-14."),

@@ -91,7 +91,7 @@ fn with_no_settings_it_warns_and_makes_nothing() {
         &["loopin-auth.sqlite3", "does not exist yet", "loopin-auth migrate"],
     );
     assert_line(&output, "migrations", "warn", &["no database yet"]);
-    assert_line(&output, "Twilio", "ok", &["test mode"]);
+    assert_line(&output, "SMS providers", "ok", &["test mode"]);
     assert_line(&output, "delivery reports", "ok", &["test mode"]);
     assert_line(&output, "texts", "ok", &["one segment"]);
     assert_line(&output, "client addresses", "ok", &["TRUSTED_PROXIES is not set"]);
@@ -135,7 +135,7 @@ fn everything_that_is_wrong_has_a_line_and_the_rest_is_still_looked_at() {
     assert_line(&output, "secrets", "warn", &["are the same"]);
     assert_line(&output, "settings", "FAIL", &["DATABASE_URL must be set in prod"]);
     assert_line(&output, "database", "warn", &["not checked"]);
-    assert_line(&output, "Twilio", "warn", &["not checked"]);
+    assert_line(&output, "SMS providers", "warn", &["not checked"]);
     assert!(!output.out.contains("test mode"), "it is off: {}", output.out);
     assert_line(&output, "delivery reports", "warn", &["PUBLIC_BASE_URL is not set"]);
     assert_line(&output, "client addresses", "warn", &["only right without a proxy", "TRUSTED_PROXIES"]);
@@ -408,4 +408,43 @@ fn the_texts_for_india_are_not_shown_where_it_is_not_served() {
     let output = of(&[("SMS_ALLOWED_COUNTRIES", "DE,FR")]);
     ended(&output, 0);
     assert!(!output.out.contains("India") && !output.out.contains("\n\n"), "{}", output.out);
+}
+
+#[test]
+fn with_another_provider_nothing_is_said_about_twilio() {
+    let secret = format!("whsec_{}", "A".repeat(32));
+    let settings = [
+        SECRETS.to_vec(),
+        vec![
+            ("SMS_PROVIDERS", "*=webhook"),
+            ("SMS_WEBHOOK_URL", "http://10.0.0.1/send"),
+            ("SMS_WEBHOOK_SECRET", &secret),
+        ],
+    ]
+    .concat();
+    let output = run(&Folder::new(), &["doctor"], &settings);
+    assert_line(&output, "settings", "FAIL", &["SMS_WEBHOOK_URL", "HOOKS_ALLOW_PRIVATE_NETWORKS"]);
+    assert_line(&output, "SMS providers", "warn", &["fix the settings above first"]);
+    assert!(!output.out.contains("Twilio") && !output.out.contains("TWILIO"), "{}", output.out);
+}
+
+#[test]
+fn msg91_has_the_texts_and_their_ids_in_its_panel() {
+    let settings = [
+        SECRETS.to_vec(),
+        vec![
+            ("SMS_PROVIDERS", "*=msg91"),
+            ("MSG91_AUTH_KEY", "the-key"),
+            ("MSG91_TEMPLATE_ID", "template"),
+            ("MSG91_STATUS_SECRET", "a-secret-of-24-characters"),
+            ("PUBLIC_BASE_URL", "http://127.0.0.1:8000"),
+        ],
+    ]
+    .concat();
+    let output = run(&Folder::new(), &["doctor"], &settings);
+    assert_line(&output, "India", "ok", &["no provider for IN takes ids"]);
+    assert!(!output.out.contains("no template id"), "{}", output.out);
+    assert_line(&output, "MSG91", "ok", &["--provider msg91"]);
+    assert_line(&output, "delivery reports", "warn", &["MSG91 cannot reach http://127.0.0.1:8000/"]);
+    assert!(about(&output, "settings").iter().all(|line| !line.contains("cannot reach")), "{}", output.out);
 }

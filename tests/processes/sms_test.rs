@@ -145,3 +145,34 @@ fn a_twilio_that_is_down_is_told() {
     let output = run(&Folder::new(), &["sms", "test", PHONE], &account(&unreachable));
     assert_output(&output, 1, &["not taken by Twilio", "no connection"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_provider_of_a_country_can_be_tried() {
+    let answer = json!({"type": "success", "message": "4d61f3a6c2b14e29"});
+    let msg91 = twilio(ResponseTemplate::new(200).set_body_json(answer)).await;
+    let second =
+        twilio(ResponseTemplate::new(201).set_body_json(json!({"sid": "SM1", "status": "queued"}))).await;
+    let (first_url, second_url) = (msg91.uri(), second.uri());
+    let settings = [
+        account(&second_url),
+        vec![
+            ("SMS_PROVIDERS", "IN=msg91,twilio;*=twilio"),
+            ("MSG91_AUTH_KEY", "the-key"),
+            ("MSG91_TEMPLATE_ID", "template"),
+            ("MSG91_API_BASE_URL", &first_url),
+        ],
+    ]
+    .concat();
+    let test = |more: &[&str]| run(&Folder::new(), &[&["sms", "test", PHONE], more].concat(), &settings);
+    assert_output(&test(&[]), 0, &["taken by MSG91"]);
+    assert_output(&test(&["--provider", "twilio"]), 0, &["taken by Twilio"]);
+    assert_output(&test(&["--provider", "vonage"]), 1, &["SMS_PROVIDERS does not name this provider"]);
+    assert_output(
+        &test(&["--provider", "msg91", "--channel", "call"]),
+        1,
+        &["this provider does not carry call"],
+    );
+    let output = test(&["--provider", "plivo"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.err.contains("there are twilio, vonage, msg91 and webhook"), "{}", output.err);
+}

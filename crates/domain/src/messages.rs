@@ -26,7 +26,7 @@ pub fn said_by_provider(error_code: Option<i64>, error_text: Option<&str>) -> Op
     let text = error_text?;
     Some(match error_code {
         Some(code) => format!("error {code}: {text}"),
-        None => text.to_owned(),
+        None => format!("the provider said: {text}"),
     })
 }
 
@@ -37,6 +37,8 @@ pub struct Filter {
     pub status: Option<DeliveryStatus>,
     /// By this channel.
     pub channel: Option<Channel>,
+    /// By this provider, as rows keep it.
+    pub provider: Option<String>,
     /// With this error of the provider.
     pub error_code: Option<i64>,
     /// To numbers of this country.
@@ -57,8 +59,8 @@ pub struct FilterProblem {
 }
 
 impl Filter {
-    /// Reads the fields `state`, `channel`, `error`, `country`, `from` and `to`. A field that cannot be read filters nothing
-    /// and is reported, so that the others still show their messages. Days are those of the time zone, both included.
+    /// Reads the fields `state`, `channel`, `provider`, `error`, `country`, `from` and `to`. A field that cannot be read
+    /// filters nothing and is reported, so that the others still show their messages. Days are those of the time zone, both included.
     pub fn parse<'a>(given: impl Fn(&str) -> Option<&'a str>, zone: Tz) -> (Self, Vec<FilterProblem>) {
         let mut problems = Vec::new();
         let mut problem = |field, text| problems.push(FilterProblem { field, text });
@@ -73,6 +75,12 @@ impl Filter {
             filter.channel = text.parse().ok();
             if filter.channel.is_none() {
                 problem("channel", "Choose one of the channels.");
+            }
+        }
+        if let Some(text) = given("provider") {
+            filter.provider = provider(text);
+            if filter.provider.is_none() {
+                problem("provider", "Choose one of the providers.");
             }
         }
         if let Some(text) = given("error") {
@@ -104,6 +112,13 @@ impl Filter {
         }
         (filter, problems)
     }
+}
+
+/// A name as rows keep it. Which there are is not known here.
+fn provider(text: &str) -> Option<String> {
+    let is_name = (1..=16).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    is_name.then(|| text.to_owned())
 }
 
 /// Providers' codes have up to six digits.
@@ -188,6 +203,7 @@ mod tests {
         let fields = [
             ("state", "failed"),
             ("channel", "call"),
+            ("provider", "msg91"),
             ("error", "30003"),
             ("country", "in"),
             ("from", "2026-03-14"),
@@ -197,6 +213,7 @@ mod tests {
         let expected = Filter {
             status: Some(DeliveryStatus::Failed),
             channel: Some(Channel::Call),
+            provider: Some("msg91".to_owned()),
             error_code: Some(30_003),
             country: Some("IN".to_owned()),
             since: time("2026-03-13T18:30:00Z"),
@@ -212,6 +229,8 @@ mod tests {
         for (field, value) in [
             ("state", "gone"),
             ("channel", "fax"),
+            ("provider", "MSG 91"),
+            ("provider", "a_name_that_is_long"),
             ("error", "30003x"),
             ("error", "-1"),
             ("error", "9999999999"),

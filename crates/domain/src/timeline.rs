@@ -50,8 +50,17 @@ pub struct TimelineEntry {
     pub channel: Option<Channel>,
     /// The status that the message got.
     pub status: Option<DeliveryStatus>,
-    /// Orders entries of the same moment.
-    order: (u8, Uuid),
+    order: Order,
+}
+
+/// Orders entries of the same moment: by kind, then by message or row, then by the steps of a message. So a message that was lost
+/// comes before the next one, which is created at that moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Order {
+    kind: u8,
+    created_at: DateTime<Utc>,
+    id: Uuid,
+    step: u8,
 }
 
 /// Joins entries, newest first, and keeps so many.
@@ -62,7 +71,7 @@ pub fn newest_first(mut entries: Vec<TimelineEntry>, most: usize) -> Vec<Timelin
     entries
 }
 
-fn line(at: DateTime<Utc>, kind: &str, text: String, tone: Tone, order: (u8, Uuid)) -> TimelineEntry {
+fn line(at: DateTime<Utc>, kind: &str, text: String, tone: Tone, (rank, id): (u8, Uuid)) -> TimelineEntry {
     TimelineEntry {
         at,
         kind: kind.to_owned(),
@@ -73,7 +82,7 @@ fn line(at: DateTime<Utc>, kind: &str, text: String, tone: Tone, order: (u8, Uui
         message: None,
         channel: None,
         status: None,
-        order,
+        order: Order { kind: rank, created_at: at, id, step: 0 },
     }
 }
 
@@ -86,11 +95,12 @@ pub fn of_message(message: &SentMessage, facts: &MessageFacts) -> Vec<TimelineEn
         Channel::Call => "phone call",
     };
     let content = if message.challenge_id.is_some() { "A code" } else { "A notice" };
-    let step = |rank, at, status, text: String, tone| TimelineEntry {
+    let entry = |step, at, status, text: String, tone| TimelineEntry {
         message: Some(message.id),
         channel: Some(message.channel),
         status: Some(status),
-        ..line(at, "message", text, tone, (rank, message.id))
+        order: Order { kind: 0, created_at: message.created_at, id: message.id, step },
+        ..line(at, "message", text, tone, (0, message.id))
     };
     let by = by_channel(message.channel);
     let created = match facts.provider {
@@ -99,8 +109,8 @@ pub fn of_message(message: &SentMessage, facts: &MessageFacts) -> Vec<TimelineEn
     };
     let who = facts.provider.map_or_else(|| "The provider".to_owned(), at_the_beginning);
     let said = facts.said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
-    let mut steps = vec![step(0, message.created_at, DeliveryStatus::Pending, created, Tone::Plain)];
-    for (rank, (status, at)) in (1..).zip(message.reached.iter().copied()) {
+    let mut steps = vec![entry(0, message.created_at, DeliveryStatus::Pending, created, Tone::Plain)];
+    for (step, (status, at)) in (1..).zip(message.reached.iter().copied()) {
         let (text, tone) = match status {
             DeliveryStatus::Pending | DeliveryStatus::Unknown => continue,
             DeliveryStatus::Queued => (format!("{who} accepted the {what}."), Tone::Plain),
@@ -111,11 +121,11 @@ pub fn of_message(message: &SentMessage, facts: &MessageFacts) -> Vec<TimelineEn
             }
             DeliveryStatus::Failed => (format!("The {what} failed: {}{said}.", why(facts)), Tone::Bad),
         };
-        steps.push(step(rank, at, status, text, tone));
+        steps.push(entry(step, at, status, text, tone));
     }
     if message.status == DeliveryStatus::Unknown {
         let text = format!("{who} did not confirm the {what}: it may have been sent or not.");
-        steps.push(step(9, message.updated_at, DeliveryStatus::Unknown, text, Tone::Bad));
+        steps.push(entry(9, message.updated_at, DeliveryStatus::Unknown, text, Tone::Bad));
     }
     steps
 }

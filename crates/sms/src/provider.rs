@@ -55,6 +55,25 @@ impl Provider {
         }
     }
 
+    /// The name where it stands alone, as in a table.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Twilio | Self::Vonage | Self::Msg91 => self.title(),
+            Self::Webhook => "Webhook",
+            Self::TestInbox => "Test inbox",
+        }
+    }
+
+    /// Whether its API takes the ids of India's registry of texts (DLT). Others have them in their panels, or not at all.
+    #[must_use]
+    pub fn takes_dlt_ids(self) -> bool {
+        match self {
+            Self::Vonage | Self::Webhook => true,
+            Self::Twilio | Self::Msg91 | Self::TestInbox => false,
+        }
+    }
+
     /// Whether it has a way to send such a message, whatever its settings are.
     #[must_use]
     pub fn carries(self, kind: Kind) -> bool {

@@ -32,7 +32,12 @@ impl ProviderText {
             has_words |= is_shown;
             let word = if is_shown { word } else { LEFT_OUT };
             length += word.chars().count() + 1;
-            if length > MOST_CHARS {
+            // With room for the sign that something follows.
+            if length + 2 > MOST_CHARS {
+                if !kept.ends_with(LEFT_OUT) {
+                    kept.push(' ');
+                    kept.push_str(LEFT_OUT);
+                }
                 break;
             }
             if !kept.is_empty() {
@@ -98,6 +103,7 @@ mod tests {
         assert_eq!(read(&"x".repeat(25)), None);
         assert_eq!(read(&"x".repeat(24)).map(|text| text.len()), Some(24));
         let long = read(&"word ".repeat(1_000)).unwrap();
-        assert!(long.len() <= MOST_CHARS && long.len() > MOST_CHARS - 10, "{long}");
+        let length = long.chars().count();
+        assert!(length <= MOST_CHARS && length > MOST_CHARS - 10 && long.ends_with("word …"), "{long}");
     }
 }

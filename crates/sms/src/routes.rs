@@ -27,8 +27,8 @@ pub enum RoutesError {
     #[error("{0} is no country: {OTHERS} or two letters such as IN")]
     NoCountry(String),
     /// A name is not a provider.
-    #[error("{0} has a provider that does not exist: there are {known}", known = known())]
-    NoProvider(String),
+    #[error("{0} has {1:?}, which is no provider: there are {known}; webhook passes messages on to any other", known = known())]
+    NoProvider(String, String),
     /// A provider is named twice.
     #[error("{0} names a provider twice")]
     ProviderTwice(String),
@@ -126,7 +126,7 @@ fn order(country: &str, names: &str) -> Result<Vec<Provider>, RoutesError> {
     let mut order = Vec::new();
     for name in names.split(',').map(|name| name.trim().to_ascii_lowercase()) {
         let provider = name.parse().ok().filter(|provider| *provider != Provider::TestInbox);
-        let provider = provider.ok_or_else(|| RoutesError::NoProvider(country.to_owned()))?;
+        let provider = provider.ok_or_else(|| RoutesError::NoProvider(country.to_owned(), name.clone()))?;
         if order.contains(&provider) {
             return Err(RoutesError::ProviderTwice(country.to_owned()));
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Finding, fine, warning};
 use crate::{
-    config::Config,
+    config::{Config, SmsSettings},
     sms::{INDIA, Registration, Texts},
 };
 
@@ -20,9 +20,28 @@ fn registrations<'a>(config: &Config, texts: &'a Texts) -> Vec<Registration<'a>>
     texts.registrations(config.otp.length.digits(), config.otp.life.num_minutes())
 }
 
+/// Whether a provider for numbers of India takes the ids of the texts.
+fn takes_ids(config: &Config) -> bool {
+    match &config.sms {
+        SmsSettings::Providers(settings) => {
+            let order = INDIA.parse().map_or(&[][..], |india| settings.routes.order_of(india));
+            order.iter().any(|provider| provider.takes_dlt_ids())
+        }
+        // It is not known yet who will send.
+        SmsSettings::TestInbox | SmsSettings::Unknown => true,
+    }
+}
+
 /// Whether the texts have the ids that a domestic route needs.
 pub(super) fn check(config: &Config) -> Option<Finding> {
     let texts = texts(config)?;
+    if !takes_ids(config) {
+        return Some(fine(
+            ABOUT,
+            "no provider for IN takes ids of the registry (DLT) by its API: what is registered is set up at the provider, see \
+             docs/INDIA.md",
+        ));
+    }
     let registrations = registrations(config, &texts);
     let missing = registrations.iter().filter(|text| text.template_id.is_none()).count();
     let all = registrations.len();
@@ -49,13 +68,14 @@ pub(super) fn list(config: &Config) -> Option<String> {
         registrations(config, &texts)
     {
         let state = match template_id {
-            Some(id) => format!("template id {id}"),
-            None => format!("no template id (dlt.{key})"),
+            Some(id) => format!("template id {id}, "),
+            None if takes_ids(config) => format!("no template id (dlt.{key}), "),
+            None => String::new(),
         };
         let alphabet = if is_unicode { "Unicode" } else { "not Unicode" };
         let lines = template.replace('\n', "\n  ");
         // Writing to a `String` does not fail.
-        let _ = write!(list, "\n{key} of {file}: {state}, {characters} characters, {alphabet}\n  {lines}\n");
+        let _ = write!(list, "\n{key} of {file}: {state}{characters} characters, {alphabet}\n  {lines}\n");
     }
     Some(list)
 }

@@ -1,7 +1,7 @@
 //! The settings of Twilio.
 
 use secrecy::SecretString;
-use url::{Host, Url};
+use url::Url;
 
 use super::{super::reader::Reader, OtherSettings, Reports};
 use crate::{
@@ -252,14 +252,7 @@ pub(super) fn reports(
             // Twilio would refuse every message for it (error 21609).
             Reports::Never("the host of PUBLIC_BASE_URL has an underscore, which Twilio refuses")
         }
-        Some(url) => {
-            if is_local(&url) {
-                reader.warn(
-                    "PUBLIC_BASE_URL is an address that Twilio cannot reach: no delivery report will come",
-                );
-            }
-            Reports::To(url)
-        }
+        Some(url) => Reports::To(url),
         None if other.public_base_url.is_none() => {
             Reports::Never("PUBLIC_BASE_URL is not set, so Twilio cannot be told where to report")
         }
@@ -276,15 +269,4 @@ pub(super) fn reports(
         }
     }
     reports
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => {
-            address.is_loopback() || address.is_private() || address.is_unspecified()
-        }
-        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unspecified(),
-        None => true,
-    }
 }

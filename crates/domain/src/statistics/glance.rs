@@ -1,4 +1,4 @@
-//! Delivery at a glance: the counts of a period by country and channel, beside those of the time before.
+//! Delivery at a glance: the counts of a period by country, channel and provider, beside those of the time before.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,15 @@ use crate::delivery::Channel;
 /// How many rows a page shows. Those with fewer messages are one row, so that the page stays short.
 const MOST_ROWS: usize = 40;
 
-/// Where messages went and how, whichever provider sent them.
+/// Where messages went and how.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The country: two letters, or `--`.
     pub region: String,
     /// The channel.
     pub channel: Channel,
+    /// The provider, as rows keep it.
+    pub provider: String,
 }
 
 /// The counts of a place.
@@ -49,7 +51,8 @@ impl Glance {
             if !(compared_from..=today).contains(&date) {
                 continue;
             }
-            let row = places.entry(Place { region: group.region, channel: group.channel }).or_default();
+            let Group { region, channel, provider } = group;
+            let row = places.entry(Place { region, channel, provider }).or_default();
             if date >= begins {
                 row.now.merge(&counts);
                 all.now.merge(&counts);

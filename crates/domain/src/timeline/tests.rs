@@ -115,3 +115,53 @@ fn a_block_has_a_beginning_and_an_end() {
         assert_eq!(told, lines);
     }
 }
+
+#[test]
+fn a_lost_message_comes_before_the_one_that_follows_it_at_that_moment() {
+    let lost_at = now() + Duration::seconds(5);
+    let message = |number: u128, created_at, status| SentMessage {
+        id: Uuid::from_u128(number),
+        delivery_id: Uuid::from_u128(1),
+        challenge_id: Some(Uuid::from_u128(1)),
+        attempt: 1,
+        channel: Channel::Sms,
+        template: "otp".to_owned(),
+        provider: "twilio".to_owned(),
+        language: "en".to_owned(),
+        platform: None,
+        status,
+        error_code: None,
+        error_text: None,
+        reason: None,
+        created_at,
+        updated_at: created_at,
+        reached: vec![(status, lost_at)],
+    };
+    let facts = |message: &SentMessage| MessageFacts {
+        channel: message.channel,
+        provider: Some("Twilio"),
+        status: message.status,
+        at: message.updated_at,
+        created_at: message.created_at,
+        accepted_at: None,
+        reason: None,
+        cause: None,
+        said: None,
+        blame: None,
+    };
+    // Ids do not decide: they are random within a millisecond.
+    let lost = message(9, now(), DeliveryStatus::Undelivered);
+    let next = message(2, lost_at, DeliveryStatus::Queued);
+    let entries =
+        [&next, &lost].into_iter().flat_map(|message| of_message(message, &facts(message))).collect();
+    let told: Vec<String> = newest_first(entries, 9).into_iter().rev().map(|entry| entry.text).collect();
+    assert_eq!(
+        told,
+        [
+            "A code was to be sent by SMS through Twilio.",
+            "The SMS was not delivered: the carrier gave no reason.",
+            "A code was to be sent by SMS through Twilio.",
+            "Twilio accepted the SMS.",
+        ]
+    );
+}

@@ -216,7 +216,11 @@ impl LastMessage {
                 tell: "Wait a minute. If no code comes, ask for a new one.",
                 act: "Send it again. If it happens to other numbers too, tell the operator.",
             },
-            Self::Sending | Self::Accepted | Self::PassedOn => Advice {
+            Self::Sending
+            | Self::Accepted
+            | Self::PassedOn
+            | Self::AnotherProvider { is_delivered: false, .. }
+            | Self::AnotherChannel { is_delivered: false, .. } => Advice {
                 tell: "The code is on its way. Check that the phone has reception and is not in flight mode.",
                 act: "Wait a minute, then send it again, by another channel if there is one.",
             },
@@ -225,7 +229,9 @@ impl LastMessage {
                        reception.",
                 act: "Send it again by another channel, or ask for another number.",
             },
-            Self::AnotherProvider { .. } | Self::AnotherChannel { .. } | Self::Delivered => Advice {
+            Self::AnotherProvider { is_delivered: true, .. }
+            | Self::AnotherChannel { is_delivered: true, .. }
+            | Self::Delivered => Advice {
                 tell: "The code has arrived: look for it in the messages, also among those from unknown senders and spam.",
                 act: "If it is not there, read the number back to the user: it may be another person's. Or send it again.",
             },

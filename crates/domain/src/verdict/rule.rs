@@ -272,20 +272,27 @@ fn by_status(facts: &PhoneFacts, message: &MessageFacts) -> Case {
         (DeliveryStatus::Pending, Some(_)) | (DeliveryStatus::Unknown, _) => {
             (LastMessage::OutcomeUnknown, message.at)
         }
-        (DeliveryStatus::Undelivered | DeliveryStatus::Failed, _) => (lost(message), message.at),
+        (DeliveryStatus::Undelivered | DeliveryStatus::Failed, _) => (lost(facts, message), message.at),
     };
     Case::Message(state, at)
 }
 
 /// The state of a message that the provider refused, or accepted and lost.
-fn lost(message: &MessageFacts) -> LastMessage {
+fn lost(facts: &PhoneFacts, message: &MessageFacts) -> LastMessage {
     if message.reason == Some(UnreachableReason::OptedOut) {
         return LastMessage::OptedOut(message.channel);
     }
     if message.accepted_at.is_some() {
         return LastMessage::Undelivered(message.channel, words::why(message));
     }
+    let refused_us = |before: &MessageFacts| {
+        before.accepted_at.is_none() && before.reason.is_none() && before.blame == Some(Blame::Us)
+    };
     match (message.reason, message.blame) {
+        // The next provider does not serve the country, but the one before it would, and the operator can mend that.
+        (Some(UnreachableReason::RegionNotAllowed), _) if facts.messages.iter().skip(1).any(refused_us) => {
+            LastMessage::ProviderRefusesUs
+        }
         (Some(_), _) | (None, Some(Blame::Number)) => LastMessage::NumberUnreachable(words::why(message)),
         (None, Some(Blame::Us)) => LastMessage::ProviderRefusesUs,
         (None, Some(Blame::Passing) | None) => LastMessage::ProviderUnavailable,

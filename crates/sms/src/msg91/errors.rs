@@ -3,6 +3,8 @@
 //!
 //! From general knowledge, but for 418 and the statuses of reports (2 to 25), which its help pages name.
 
+use reqwest::StatusCode;
+
 use crate::{
     Outcome,
     UnreachableReason::{Blocked, Invalid},
@@ -18,6 +20,9 @@ use super::scalar;
 const CREDENTIALS: &str = "the key is wrong: check MSG91_AUTH_KEY";
 const MSG91_ERROR: &str = "MSG91 has an error on its side: see its panel";
 const NO_TEMPLATE: &str = "MSG91 does not know the template: check MSG91_TEMPLATE_ID";
+/// As the HTTP status says.
+const TOO_MANY: u32 = 429;
+const TOO_MANY_REQUESTS: &str = "we sent too many requests at once for our account";
 const NOT_MSG91: &str = "not an answer of MSG91's API: check MSG91_API_BASE_URL";
 
 /// The text differs from the template that is registered with the regulator.
@@ -43,7 +48,7 @@ pub(crate) const ERRORS: Errors = Errors {
         credentials: CREDENTIALS,
         not_found: "there is no such API: check MSG91_API_BASE_URL",
         timed_out: "MSG91 timed out while it waited for our request",
-        too_many: "we sent too many requests at once for our account",
+        too_many: TOO_MANY_REQUESTS,
         refused: "MSG91 refused it without a reason that this version knows: see Failed Logs in its panel",
         not_the_api: NOT_MSG91,
         own_error: MSG91_ERROR,
@@ -103,6 +108,10 @@ const DLT_NUMBERS: &[(u32, u32, u32)] = &[
 
 /// The code of a refusal: a number of MSG91, or the one that its words stand for.
 pub(super) fn code_in(answer: &Answer) -> Option<u32> {
+    // Its words can name the number of requests, which says nothing about the user's number.
+    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        return Some(TOO_MANY);
+    }
     let number = ["apiError", "code"].into_iter().find_map(|key| answer.code(key));
     let known = number.filter(|number| KNOWN.iter().any(|(known, ..)| known == number));
     known.or_else(|| {
@@ -149,6 +158,7 @@ const KNOWN: &[(u32, Category, &str)] = &[
     (311, Temporary(Outcome::Unknown), "MSG91 had the same request before"),
     (400, Operator, NO_TEMPLATE),
     (418, Operator, "MSG91 does not allow this server's address: add it to the IP whitelist of the key in its panel"),
+    (TOO_MANY, Temporary(Outcome::NotSent), TOO_MANY_REQUESTS),
     (601, Temporary(Outcome::Unknown), MSG91_ERROR),
     (DLT_TEXT, Operator, "the text differs from the registered template: compare the template in MSG91's panel with the one at the DLT platform"),
     (DLT_HEADER, Operator, "the header is not registered for this template: check the sender at the DLT platform and in MSG91's panel"),

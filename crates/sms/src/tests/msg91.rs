@@ -69,6 +69,13 @@ async fn only_codes_by_sms_are_sent() {
 }
 
 #[tokio::test]
+async fn too_many_requests_are_not_about_the_users_number() {
+    let error = answer_to(says(429, "error", "Maximum number of requests exceeded")).await.unwrap_err();
+    assert!(error.definitely_not_sent() && error.reason().is_none(), "{error:?}");
+    assert_eq!(error.provider_code(), Some(429));
+}
+
+#[tokio::test]
 async fn an_error_also_comes_with_status_200() {
     for (words, code, hint) in [
         ("Invalid authkey", 207, "MSG91_AUTH_KEY"),

@@ -67,6 +67,7 @@ fn matches(filter: &Filter) -> Condition {
     Condition::all()
         .add_option(filter.status.map(|status| Column::Status.eq(status.as_str())))
         .add_option(filter.channel.map(|channel| Column::Channel.eq(channel.as_str())))
+        .add_option(filter.provider.as_deref().map(|provider| Column::Provider.eq(provider)))
         .add_option(filter.error_code.map(|code| Column::ErrorCode.eq(code)))
         .add_option(filter.country.as_deref().map(|country| Column::Region.eq(country)))
         .add_option(filter.since.map(|since| Column::CreatedAt.gte(since)))

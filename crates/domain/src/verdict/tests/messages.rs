@@ -61,6 +61,7 @@ fn messages_on_their_way_and_at_their_end() {
     let by_vonage = MessageFacts { provider: Some("Vonage"), ..message(DeliveryStatus::Queued) };
     let no_money =
         MessageFacts { accepted_at: None, ..lost(Some("the account has no credit"), None, Some(Blame::Us)) };
+    let unserved = refused_by_provider(Some(UnreachableReason::RegionNotAllowed), None, Some(Blame::Number));
     let fallen_back = |second| PhoneFacts { messages: vec![second, handset.clone()], ..delivered() };
     check(vec![
         (
@@ -112,10 +113,20 @@ fn messages_on_their_way_and_at_their_end() {
              was entered since.",
         ),
         (
-            PhoneFacts { messages: vec![by_vonage, no_money], ..delivered() },
+            PhoneFacts { messages: vec![by_vonage, no_money.clone()], ..delivered() },
             "another_provider",
             "The SMS through Twilio failed (the account has no credit), so the code went through Vonage: sent at \
              10:02:09, and no code was entered since.",
+        ),
+        (
+            PhoneFacts { messages: vec![unserved.clone(), no_money], ..delivered() },
+            "provider_refuses_us",
+            "The provider refused the message at 10:02:09 because of our account or our settings.",
+        ),
+        (
+            sent(unserved),
+            "number_unreachable",
+            "The provider refused the message at 10:02:09: the provider does not serve this country or network.",
         ),
         (
             fallen_back(handset.clone()),
@@ -168,4 +179,19 @@ fn codes_that_were_entered_or_have_expired() {
             "The right code was entered at 10:03:00.",
         ),
     ]);
+}
+
+#[test]
+fn a_code_that_the_next_provider_has_not_delivered_is_not_said_to_be_there() {
+    let lost = MessageFacts { blame: Some(Blame::Us), ..message(DeliveryStatus::Failed) };
+    for channel in [Channel::Sms, Channel::WhatsApp] {
+        for (status, tell) in [
+            (DeliveryStatus::Sent, "The code is on its way."),
+            (DeliveryStatus::Delivered, "The code has arrived"),
+        ] {
+            let next = MessageFacts { channel, ..message(status) };
+            let verdict = judge(&PhoneFacts { messages: vec![next, lost.clone()], ..delivered() });
+            assert!(verdict.advice.tell.starts_with(tell), "{channel:?} {status:?}: {verdict:?}");
+        }
+    }
 }
