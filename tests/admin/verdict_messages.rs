@@ -101,7 +101,7 @@ on_both! {
         let desk = Desk::open(&server).await;
         let us = "The provider refused the message at {at} because of our account or our settings.";
         refused_at_once(&server, &desk, "+15005550013", 502, "provider_refuses_us", us).await;
-        let away = "The provider could not be reached at {at}, so no code was sent.";
+        let away = "The provider was not available at {at}, so no code was sent.";
         refused_at_once(&server, &desk, "+15005550012", 503, "provider_unavailable", away).await;
     }
 

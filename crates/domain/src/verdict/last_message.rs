@@ -14,7 +14,7 @@ pub enum LastMessage {
     NumberUnreachable(&'static str),
     /// The provider refuses the operator's messages.
     ProviderRefusesUs,
-    /// The provider could not be reached.
+    /// The provider could not be reached, or took no messages at that moment.
     ProviderUnavailable,
     /// The provider did not confirm the message.
     OutcomeUnknown,
@@ -150,7 +150,7 @@ impl LastMessage {
                 format!("The provider refused the message {at} because of our account or our settings.")
             }
             Self::ProviderUnavailable => {
-                format!("The provider could not be reached {at}, so no code was sent.")
+                format!("The provider was not available {at}, so no code was sent.")
             }
             Self::OutcomeUnknown => {
                 format!("The provider did not confirm the message {at}: it may have been sent or not.")
@@ -210,7 +210,7 @@ impl LastMessage {
             },
             Self::ProviderRefusesUs => Advice {
                 tell: "We have a problem with our messages and are working on it.",
-                act: "Tell the operator at once: no user gets codes. `loopin-auth doctor` says more.",
+                act: "Tell the operator at once: no user gets codes. The command loopin-auth doctor says more.",
             },
             Self::ProviderUnavailable | Self::OutcomeUnknown => Advice {
                 tell: "Wait a minute. If no code comes, ask for a new one.",

@@ -38,7 +38,7 @@ fn messages_that_the_provider_refused() {
         (
             failed(None, None, None),
             "provider_unavailable",
-            "The provider could not be reached at 10:02:09, so no code was sent.",
+            "The provider was not available at 10:02:09, so no code was sent.",
         ),
         (
             sent(message(DeliveryStatus::Unknown)),
