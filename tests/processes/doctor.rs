@@ -387,7 +387,7 @@ sms_android of en.json: no template id (dlt.sms_android), 47 characters, not Uni
 phone_changed of en.json: template id 1107000000000000003, 46 characters, not Unicode
   The number of your Loopin account was changed.
 
-sms_webotp of our own hi.json: no template id (dlt.sms_webotp), ";
+sms_webotp of the built-in hi.json: no template id (dlt.sms_webotp), ";
     assert!(list.starts_with(of_english), "{list}");
     assert!(
         list.contains(
@@ -404,7 +404,7 @@ fn the_texts_for_india_are_not_shown_where_it_is_not_served() {
     let output = of(&[]);
     ended(&output, 0);
     assert_line(&output, "India", "ok", &["SMS_DLT_ENTITY_ID is not set"]);
-    assert!(output.out.contains("sms of our own en.json: no template id (dlt.sms)"), "{}", output.out);
+    assert!(output.out.contains("sms of the built-in en.json: no template id (dlt.sms)"), "{}", output.out);
     let output = of(&[("SMS_ALLOWED_COUNTRIES", "DE,FR")]);
     ended(&output, 0);
     assert!(!output.out.contains("India") && !output.out.contains("\n\n"), "{}", output.out);

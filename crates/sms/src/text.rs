@@ -170,7 +170,7 @@ impl Texts {
         for (tag, json) in BUILT_IN {
             add_or_replace(
                 &mut languages,
-                Language::read(tag, &format!("our own {tag}{ENDING}"), json),
+                Language::read(tag, &format!("the built-in {tag}{ENDING}"), json),
                 &mut errors,
             );
         }

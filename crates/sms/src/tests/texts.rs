@@ -371,9 +371,9 @@ fn a_text_over_one_segment_is_named() {
     assert_eq!(
         loaded(long_product),
         [
-            "the SMS of our own en.json takes 2 segments: it has 104 UCS-2 characters, since 'प' is not in GSM-7; \
+            "the SMS of the built-in en.json takes 2 segments: it has 104 UCS-2 characters, since 'प' is not in GSM-7; \
              one segment holds 70",
-            "the SMS of our own hi.json takes 2 segments: it has 71 UCS-2 characters, since 'प' is not in GSM-7; \
+            "the SMS of the built-in hi.json takes 2 segments: it has 71 UCS-2 characters, since 'प' is not in GSM-7; \
              one segment holds 70",
         ]
     );
@@ -389,7 +389,7 @@ fn a_text_over_one_segment_is_named() {
     assert_eq!(
         warnings,
         [
-            "the SMS of our own hi.json with the WebOTP line takes 2 segments: it has 74 UCS-2 characters, since 'क' \
+            "the SMS of the built-in hi.json with the WebOTP line takes 2 segments: it has 74 UCS-2 characters, since 'क' \
              is not in GSM-7; one segment holds 70",
             "the SMS of ta.json with the WebOTP line takes 2 segments: it has 197 GSM-7 characters; one segment holds \
              160",
