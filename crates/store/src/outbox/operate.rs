@@ -112,6 +112,12 @@ fn waiting(now: DateTime<Utc>) -> UpdateMany<Entity> {
         .filter(Column::DiedAt.is_not_null())
 }
 
+/// Removes an event that was held, because it is not true any more, and releases what was behind it. Runs in a transaction.
+pub async fn purge_held(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let held = Entity::delete_many().filter(Column::Id.eq(id)).exec_with_returning(db).await?;
+    release(db, held.into_iter().map(|row| stored(row).subject), Released::Any, now).await
+}
+
 /// Removes all events of a user and of a lead, and releases what was behind them. Runs in a transaction.
 pub async fn purge_of(
     db: &impl ConnectionTrait,
