@@ -60,14 +60,14 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<StoredEv
     Ok(Entity::find().filter(Column::Id.eq(id)).one(db).await?.map(stored))
 }
 
-/// Gives up an event that waits, and releases the next one of its subject. False when there is none with this id. Runs in a
+/// Gives up an event that waits, and releases the next one of its subject. `None` when there is none with this id. Runs in a
 /// transaction.
 pub async fn close(
     db: &impl ConnectionTrait,
     id: Uuid,
     why: &str,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Option<StoredEvent>, StoreError> {
     let closed = Entity::update_many()
         .col_expr(Column::NextAttemptAt, Expr::value(Option::<DateTime<Utc>>::None))
         .col_expr(Column::DiedAt, Expr::value(now))
@@ -76,20 +76,19 @@ pub async fn close(
         .filter(Column::DiedAt.is_null())
         .exec_with_returning(db)
         .await?;
-    let subjects: Vec<Subject> = closed.into_iter().map(|row| stored(row).subject).collect();
-    let is_closed = !subjects.is_empty();
-    release(db, subjects, Released::Any, now).await?;
-    Ok(is_closed)
+    let closed = closed.into_iter().next().map(stored);
+    release(db, closed.iter().map(|event| event.subject), Released::Any, now).await?;
+    Ok(closed)
 }
 
-/// Lets an event be sent that was given up. False when there is none with this id.
+/// Lets an event be sent that was given up. `None` when there is none with this id.
 pub async fn set_waiting(
     db: &impl ConnectionTrait,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let waiting = waiting(now).filter(Column::Id.eq(id)).exec(db).await?;
-    Ok(waiting.rows_affected == 1)
+) -> Result<Option<StoredEvent>, StoreError> {
+    let waiting = waiting(now).filter(Column::Id.eq(id)).exec_with_returning(db).await?;
+    Ok(waiting.into_iter().next().map(stored))
 }
 
 /// Lets all events be sent that were given up, of all users or of one. Returns how many.
