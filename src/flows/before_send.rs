@@ -21,7 +21,7 @@ use crate::{
         audit::{Action, Event},
         delivery::{Delivery, DeliveryStatus, NO_PROVIDER, UnreachableReason},
     },
-    hooks::{BeforeSend, Decision, NoDecision, OnFailure},
+    hooks::{BeforeSend, Decision, Failure, OnFailure},
     sms::SendError,
     store,
 };
@@ -133,7 +133,7 @@ async fn refusal(
     services.metrics.hook("before_send", answer.map_or("failed", Decision::as_str));
     let decision = match answer {
         Ok(decision) => decision,
-        Err(NoDecision { why, status }) => {
+        Err(Failure { why, status, .. }) => {
             let (to, on_failure) = (question.phone, hook.on_failure());
             tracing::warn!(%to, why, status, ?on_failure, "the hook before sending gave no decision");
             return match on_failure {
