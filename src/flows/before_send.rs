@@ -170,13 +170,14 @@ pub(super) async fn wait_as_for_a_send(services: &Services, began: Instant) {
     }
 }
 
-/// What a client may know of a delivery: where accounts are hidden, a refused code looks like one without a report.
+/// What a client may know of a delivery: where accounts are hidden, a refused code looks like one that the provider took and has
+/// not reported about.
 pub(super) fn shown(services: &Services, delivery: Delivery) -> Delivery {
     let is_refused = delivery.status == DeliveryStatus::Failed
         && delivery.reason == Some(UnreachableReason::Blocked)
         && delivery.provider == NO_PROVIDER;
     if services.before_send.is_some() && services.hides_accounts && is_refused {
-        return Delivery { status: DeliveryStatus::Sent, reason: None, ..delivery };
+        return Delivery { status: DeliveryStatus::Queued, reason: None, ..delivery };
     }
     delivery
 }
