@@ -299,6 +299,29 @@ on_both! {
         assert_eq!(purge(&server.services, &kept, Actor::System).await.unwrap().events, 3);
     }
 
+    async fn what_waited_behind_a_removed_event_is_sent_when_events_are_sent_again(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        hook.answer(ResponseTemplate::new(500));
+        let sending = with_events(&hook, &server).await;
+        let tokens = sending.sign_in(PHONE).await;
+        send(&mut sender(&sending)).await;
+        server.advance(DAY / 2);
+        change(&sending, &tokens).await;
+        server.advance(31);
+        send(&mut sender(&sending)).await;
+        let last = order_of(&sending, &tokens.user_id).await.pop().unwrap();
+        let parked = "SELECT COUNT(*) FROM outbox WHERE next_attempt_at IS NULL";
+        assert!(server.count(parked).await > 0, "later events of the user wait");
+        // For a while no events are sent, and the old ones are removed.
+        server.advance(5 * DAY / 2);
+        let kept = Retention::new(chrono::Duration::days(400));
+        assert_eq!(purge(&server.services, &kept, Actor::System).await.unwrap().events, 4);
+        hook.answer(ResponseTemplate::new(200));
+        hook.forget().await;
+        assert_eq!(send(&mut sender(&sending)).await.taken, 1);
+        assert_eq!(hook.events().await[0].0, last);
+    }
+
     async fn a_user_who_causes_many_events_holds_up_no_other(server: TestServer) {
         let hook = Hook::that_answers("").await;
         let server = with_events(&hook, &server).await;

@@ -12,6 +12,9 @@ use super::{Column, Entity, Released, release, stored};
 use crate::StoreError;
 use domain::events::{RETRIED_FOR, StoredEvent, Subject};
 
+/// Of how many users and leads one statement releases what was behind a removed event.
+const RELEASED_AT_ONCE: usize = 100;
+
 /// Which events are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -160,12 +163,13 @@ pub async fn purge_dead(
     Ok(purge.exec(db).await?.rows_affected)
 }
 
-/// Removes up to `most` of the oldest events, if they happened before this time: where no events are sent any more. Returns how
-/// many.
+/// Removes up to `most` of the oldest events, if they happened before this time: where no events are sent any more. What was
+/// behind them is released, because events may be sent again later. Returns how many. Runs in a transaction.
 pub async fn purge_old(
     db: &impl ConnectionTrait,
     before: DateTime<Utc>,
     most: u64,
+    now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     // The oldest ones first, by their place: there is no index on the time.
     let oldest: Vec<(i64, DateTime<Utc>)> = Entity::find()
@@ -181,7 +185,15 @@ pub async fn purge_old(
     if old.is_empty() {
         return Ok(0);
     }
-    Ok(Entity::delete_many().filter(Column::Position.is_in(old)).exec(db).await?.rows_affected)
+    let removed = Entity::delete_many().filter(Column::Position.is_in(old)).exec_with_returning(db).await?;
+    let count = u64::try_from(removed.len()).unwrap_or(u64::MAX);
+    let mut subjects: Vec<Subject> = removed.into_iter().map(|row| stored(row).subject).collect();
+    subjects.sort_unstable_by_key(|subject| (subject.user_id, subject.lead_id));
+    subjects.dedup();
+    for some in subjects.chunks(RELEASED_AT_ONCE) {
+        release(db, some.iter().copied(), Released::Any, now).await?;
+    }
+    Ok(count)
 }
 
 /// What was not delivered.
