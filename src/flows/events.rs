@@ -197,7 +197,7 @@ pub(super) async fn update_message(
         let txn = services.store.begin().await?;
         let updated = store::messages::update_status(&txn, which, update.clone(), now).await?;
         if let Some(message) = updated.as_ref().filter(|message| message.status == status) {
-            let subject = subject_of(&txn, &message.phone).await?;
+            let subject = subject_of(&txn, message).await?;
             write(services, &txn, &[(subject, Fact::MessageUndelivered(message))], now).await?;
         }
         txn.commit().await?;
@@ -239,12 +239,14 @@ pub(super) async fn release_locked(services: &Services, held: Option<Uuid>, now:
     }
 }
 
-/// The user and the lead of a phone.
-async fn subject_of(txn: &Txn, phone: &PhoneNumber) -> Result<Subject, StoreError> {
-    Ok(Subject {
-        user_id: store::accounts::find_by_phone(txn, phone, None).await?.map(|account| account.id),
-        lead_id: store::leads::find(txn, phone).await?.map(|lead| lead.id),
-    })
+/// The user and the lead of a message. A code that changes the phone belongs to the user who asked for it: the new phone has none yet.
+async fn subject_of(txn: &Txn, message: &Delivery) -> Result<Subject, StoreError> {
+    let phone = &message.phone;
+    let user_id = match message.account_id {
+        Some(id) => Some(id),
+        None => store::accounts::find_by_phone(txn, phone, None).await?.map(|account| account.id),
+    };
+    Ok(Subject { user_id, lead_id: store::leads::find(txn, phone).await?.map(|lead| lead.id) })
 }
 
 /// Removes what waits about a user who is deleted, and writes that the user is. The lead of its phone still exists.

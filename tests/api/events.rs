@@ -293,6 +293,25 @@ on_both! {
         assert_eq!(facts[1].1["status"], "failed");
     }
 
+    async fn a_code_for_another_phone_is_about_the_user_who_waits_for_it(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        let server = hook.told_by(&server, &[("EVENTS_INCLUDE_PHONE", "true")]).await;
+        let tokens = server.sign_in(PHONE).await;
+        sent(&server, &hook).await;
+        let lost = "+15005550011";
+        post_as(&server, &tokens, "/api/auth/change-phone", json!({"phone_number": lost})).await.assert_ok();
+        server.play(4).await;
+        let [(kind, data)] = <[_; 1]>::try_from(facts(sent(&server, &hook).await)).unwrap();
+        assert_eq!((kind.as_str(), &data["phone_number"]), ("message.undelivered", &json!(lost)));
+        assert_eq!((&data["user_id"], &data["lead_id"]), (&json!(tokens.user_id), &Value::Null));
+        // So it goes with its user.
+        server.advance(30);
+        post_as(&server, &tokens, "/api/auth/change-phone", json!({"phone_number": lost})).await.assert_ok();
+        server.play(4).await;
+        post_empty_as(&server, &tokens, "/api/auth/delete-account").await.assert_ok();
+        assert_eq!(kinds(&sent(&server, &hook).await), ["user.deleted"]);
+    }
+
     async fn a_locked_phone_is_told_once(server: TestServer) {
         let hook = Hook::that_answers("").await;
         let server = hook.told_by(&server, &[]).await;
