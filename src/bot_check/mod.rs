@@ -1,5 +1,8 @@
 //! Verifies tokens of Cloudflare Turnstile and hCaptcha with the providers' `siteverify` endpoints.
 //!
+//! The client is not the one of `outbound`, for the reason that is given there: the address is the provider's own, and what takes
+//! its place (`BOT_PROOF_URL`) may be a private gateway.
+//!
 //! This module knows the providers' wire formats and error codes. It must not know phones, limits or the database. Only a
 //! clear success of the provider counts as one. Use cases decide when a token is required, and `http` what a client is told.
 //!

@@ -21,7 +21,7 @@ use crate::{
         audit::{Action, Event},
         delivery::{Delivery, DeliveryStatus, NO_PROVIDER, UnreachableReason},
     },
-    hooks::{BeforeSend, Decision, NoDecision, OnFailure},
+    hooks::{BeforeSend, Decision, Failure, OnFailure},
     sms::SendError,
     store,
 };
@@ -133,7 +133,7 @@ async fn refusal(
     services.metrics.hook("before_send", answer.map_or("failed", Decision::as_str));
     let decision = match answer {
         Ok(decision) => decision,
-        Err(NoDecision { why, status }) => {
+        Err(Failure { why, status, .. }) => {
             let (to, on_failure) = (question.phone, hook.on_failure());
             tracing::warn!(%to, why, status, ?on_failure, "the hook before sending gave no decision");
             return match on_failure {
@@ -170,13 +170,14 @@ pub(super) async fn wait_as_for_a_send(services: &Services, began: Instant) {
     }
 }
 
-/// What a client may know of a delivery: where accounts are hidden, a refused code looks like one without a report.
+/// What a client may know of a delivery: where accounts are hidden, a refused code looks like one that the provider took and has
+/// not reported about.
 pub(super) fn shown(services: &Services, delivery: Delivery) -> Delivery {
     let is_refused = delivery.status == DeliveryStatus::Failed
         && delivery.reason == Some(UnreachableReason::Blocked)
         && delivery.provider == NO_PROVIDER;
     if services.before_send.is_some() && services.hides_accounts && is_refused {
-        return Delivery { status: DeliveryStatus::Sent, reason: None, ..delivery };
+        return Delivery { status: DeliveryStatus::Queued, reason: None, ..delivery };
     }
     delivery
 }

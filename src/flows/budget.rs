@@ -6,6 +6,7 @@
 mod guesses;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use uuid::Uuid;
 
 pub(super) use self::guesses::{GuessOutcome, follow_settled_guess, settle_guess, settlements_of_guess};
 use super::{Error, Services};
@@ -84,12 +85,15 @@ pub(super) struct BudgetClaim {
     charges: Vec<Charge>,
     rows: Vec<BudgetRow>,
     charge_id: ChargeId,
+    /// The event that says that this charge locks the phone. It is held until the code is judged.
+    pub(super) lock_event: Option<Uuid>,
 }
 
 impl BudgetClaim {
     /// An empty claim, for when the limits are off.
     fn empty(now: DateTime<Utc>) -> Self {
-        Self { charges: Vec::new(), rows: Vec::new(), charge_id: ChargeId { at: now, chance: 0 } }
+        let charge_id = ChargeId { at: now, chance: 0 };
+        Self { charges: Vec::new(), rows: Vec::new(), charge_id, lock_event: None }
     }
 
     /// The id of its charges.
@@ -184,7 +188,7 @@ pub(super) async fn claim_by<C: Charging>(
         if let Some((rows, beside)) = statement.run(&charges, charge_id).await? {
             correct_future_times(services, &rows, now).await?;
             super::prefixes::watch(services, &rows, now).await;
-            return Ok(Ok((BudgetClaim { charges, rows, charge_id }, beside)));
+            return Ok(Ok((BudgetClaim { charges, rows, charge_id, lock_event: None }, beside)));
         }
         let found = store::budgets::list(&services.store, &charges).await?;
         correct_future_times(services, &found, now).await?;
@@ -238,7 +242,7 @@ pub(super) async fn claim_guess(
         // If the database's answer is lost, an attempt may be counted twice, but never less than once.
         match store::otp::claim_attempt(&db.repeating(), key, &services.otp, &charges, now).await? {
             Claim::Taken(challenge) => {
-                return Ok(match claim(services, charges, now).await? {
+                return Ok(match guesses::charge(services, key.phone, charges, now).await? {
                     Ok(budget_claim) => GuessClaim::Taken(challenge, budget_claim),
                     Err(exceeded) => GuessClaim::Refused(exceeded),
                 });

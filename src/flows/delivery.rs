@@ -6,6 +6,8 @@ mod follow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
+use tokio::task::JoinSet;
+use tracing::Instrument;
 use uuid::Uuid;
 
 pub(super) use self::follow::follow;
@@ -59,8 +61,11 @@ pub fn providers() -> [(&'static str, &'static str); Provider::ALL.len()] {
 /// reports about it, but the process that sent it ended before it had written that.
 const ANSWERED_WITHIN: Duration = Duration::minutes(1);
 
-/// How long the answer to a report waits for the message that follows. After that, sending continues in the background.
+/// How long the answer to a report waits for the messages that follow. After that, sending continues in the background.
 const FOLLOW_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How many lost messages of one request are followed at a time: MSG91 reports many at once.
+const FOLLOWED_AT_ONCE: usize = 16;
 
 /// The message that decides the status of a delivery: a delivered one, otherwise the last.
 ///
@@ -81,23 +86,44 @@ pub async fn take(services: &Arc<Services>, incoming: Incoming<'_>) -> Result<Re
     let Ok(reports) = services.reports.read(incoming, now) else {
         return Ok(Reported::Forged);
     };
-    for report in reports {
-        take_one(services, report, now).await?;
-    }
+    run_to_completion(services, move |services| async move { take_all(&services, reports, now).await })
+        .await?;
     Ok(Reported::Taken)
 }
 
-async fn take_one(services: &Arc<Services>, report: Report, now: DateTime<Utc>) -> Result<(), Error> {
-    let lost =
-        run_to_completion(services, |services| async move { record(&services, report, now).await }).await?;
-    if let Some(lost) = lost {
-        let following = run_to_completion(services, |services| async move {
-            follow(&services, &lost, now).await;
+/// Records all reports of a request before anything follows the lost messages: a provider that is slow then must not cost the
+/// reports that come after. What was recorded before an error is followed too, because the repeated report says nothing new.
+async fn take_all(services: &Arc<Services>, reports: Vec<Report>, now: DateTime<Utc>) -> Result<(), Error> {
+    let (mut lost, mut recorded) = (Vec::new(), Ok(()));
+    for report in reports {
+        match record(services, report, now).await {
+            Ok(message) => lost.extend(message),
+            Err(error) => {
+                recorded = Err(error);
+                break;
+            }
+        }
+    }
+    if !lost.is_empty() {
+        let following = run_to_completion(services, move |services| async move {
+            follow_all(&services, lost, now).await;
         });
-        // The report was taken, even if this fails.
+        // The reports were taken, even if this fails.
         let _ = tokio::time::timeout(FOLLOW_WITHIN, following).await;
     }
-    Ok(())
+    recorded
+}
+
+async fn follow_all(services: &Arc<Services>, lost: Vec<Delivery>, now: DateTime<Utc>) {
+    let mut following = JoinSet::new();
+    for message in lost {
+        if following.len() == FOLLOWED_AT_ONCE {
+            following.join_next().await;
+        }
+        let services = Arc::clone(services);
+        following.spawn(async move { follow(&services, &message, now).await }.in_current_span());
+    }
+    while following.join_next().await.is_some() {}
 }
 
 /// Plays the reports that a provider would have sent by now about the messages in the test inbox.

@@ -197,7 +197,7 @@ pub(super) async fn update_message(
         let txn = services.store.begin().await?;
         let updated = store::messages::update_status(&txn, which, update.clone(), now).await?;
         if let Some(message) = updated.as_ref().filter(|message| message.status == status) {
-            let subject = subject_of(&txn, &message.phone).await?;
+            let subject = subject_of(&txn, message).await?;
             write(services, &txn, &[(subject, Fact::MessageUndelivered(message))], now).await?;
         }
         txn.commit().await?;
@@ -206,37 +206,47 @@ pub(super) async fn update_message(
     .await
 }
 
-/// Writes that a phone is locked. The lock itself is a charge that was committed before the code was judged, so this is a statement
-/// of its own, and only the log knows if it fails.
-pub(super) async fn write_locked(
+/// How long the event of a lock is held at most. A guess is judged in milliseconds; if that does not happen, because the server
+/// was killed, the charge stays, and so does the lock.
+const HELD_FOR: chrono::Duration = chrono::Duration::seconds(30);
+
+/// Writes that a phone is locked, in the transaction of the charge that locks it. It is held until the code is judged: a wrong one
+/// releases it ([`release_locked`]), any other takes it back with the charge (`budget/guesses.rs`). Returns its id.
+pub(super) async fn hold_locked(
     services: &Services,
+    txn: &Txn,
     phone: &PhoneNumber,
     lock: &BudgetExceeded,
     now: DateTime<Utc>,
-) {
-    if services.events.is_none() {
-        return;
-    }
+) -> Result<Option<Uuid>, Error> {
+    // The account is locked, so that it is not deleted meanwhile, which would leave an event about it.
+    let subject = Subject {
+        user_id: store::owners::claim_owner(txn, phone).await?.map(|account| account.id),
+        lead_id: store::leads::find(txn, phone).await?.map(|lead| lead.id),
+    };
     let until = lock.retry_after.map(|seconds| now + chrono::Duration::seconds(seconds));
     let fact = Fact::PhoneLocked { limit: lock.budget.as_str(), until, phone };
-    let written = transaction(|| async {
-        let txn = services.store.begin().await?;
-        let subject = subject_of(&txn, phone).await?;
-        write(services, &txn, &[(subject, fact)], now).await?;
-        Ok(txn.commit().await?)
-    })
-    .await;
-    if let Err(error) = written {
-        tracing::error!(%phone, %error, "the event that a phone is locked could not be written");
+    let Some(event) = new(services, subject, &fact, now) else { return Ok(None) };
+    store::outbox::insert_held(txn, &event, now + HELD_FOR, now).await?;
+    Ok(Some(event.id))
+}
+
+/// Lets the event of a lock be sent. If this fails, it is sent a little later.
+pub(super) async fn release_locked(services: &Services, held: Option<Uuid>, now: DateTime<Utc>) {
+    let Some(id) = held else { return };
+    if let Err(error) = store::outbox::release_held(&services.store, id, now).await {
+        tracing::warn!(%id, %error, "an event could not be released: it is sent within a minute");
     }
 }
 
-/// The user and the lead of a phone.
-async fn subject_of(txn: &Txn, phone: &PhoneNumber) -> Result<Subject, StoreError> {
-    Ok(Subject {
-        user_id: store::accounts::find_by_phone(txn, phone, None).await?.map(|account| account.id),
-        lead_id: store::leads::find(txn, phone).await?.map(|lead| lead.id),
-    })
+/// The user and the lead of a message. A code that changes the phone belongs to the user who asked for it: the new phone has none yet.
+async fn subject_of(txn: &Txn, message: &Delivery) -> Result<Subject, StoreError> {
+    let phone = &message.phone;
+    let user_id = match message.account_id {
+        Some(id) => Some(id),
+        None => store::accounts::find_by_phone(txn, phone, None).await?.map(|account| account.id),
+    };
+    Ok(Subject { user_id, lead_id: store::leads::find(txn, phone).await?.map(|lead| lead.id) })
 }
 
 /// Removes what waits about a user who is deleted, and writes that the user is. The lead of its phone still exists.

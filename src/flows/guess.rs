@@ -150,7 +150,11 @@ where
             Ok(accepted) => accepted,
             Err(refused) => return Ok(Err(refused)),
         };
-    if let Some(DoneAtOnce { done, outcome, settled }) = at_once.run(&accepted, &budget_claim).await? {
+    // The statement that does it at once knows no event of a lock, which a right code takes back.
+    let is_usual = budget_claim.lock_event.is_none();
+    if is_usual
+        && let Some(DoneAtOnce { done, outcome, settled }) = at_once.run(&accepted, &budget_claim).await?
+    {
         match settled {
             Some(rows) => budget::follow_settled_guess(services, &rows, outcome).await,
             None => settle(services, key, &accepted, budget_claim, outcome).await?,
@@ -293,7 +297,7 @@ async fn note_wrong(
     if let Some(lock) = budget_claim.refuses(now).filter(|exceeded| exceeded.budget.kind() == Kind::Lock) {
         services.metrics.locked();
         tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
-        events::write_locked(services, key.phone, &lock, now).await;
+        events::release_locked(services, budget_claim.lock_event, now).await;
         let event = Event::by_stranger(Action::PhoneLocked).from(guesser.address);
         budget::note_refusal(services, event, &lock, key, now);
     }

@@ -148,9 +148,10 @@ async fn remove(
     if account.phone.as_ref() != phone {
         delete_codes(services, &txn, account.phone.as_ref(), id, now).await?;
     }
-    events::forget_user(services, &txn, &account, now).await?;
     // After the challenges and the account: a sign-in locks them first, and marks its messages at its commit.
     store::messages::purge_of(&txn, account.phone.as_ref(), id).await?;
+    // After the messages: a report that is about to write an event holds its message.
+    events::forget_user(services, &txn, &account, now).await?;
     if let Some(phone) = &account.phone {
         store::leads::purge_of(&txn, phone).await?;
         store::blocks::purge_of(&txn, phone, now).await?;

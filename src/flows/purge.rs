@@ -76,7 +76,14 @@ async fn purge_events(services: &Services, now: DateTime<Utc>) -> Result<u64, Er
     if services.events.is_some() {
         return Ok(dead);
     }
-    Ok(dead + in_batches(|| store::outbox::purge_old(db, now - RETRIED_FOR, BATCH)).await?)
+    Ok(dead + in_batches(|| purge_old_events(services, now)).await?)
+}
+
+async fn purge_old_events(services: &Services, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let txn = services.store.begin().await?;
+    let removed = store::outbox::purge_old(&txn, now - RETRIED_FOR, BATCH, now).await?;
+    txn.commit().await?;
+    Ok(removed)
 }
 
 /// Counts the messages that are about to be removed, and closes their days. What was counted must not depend on how long

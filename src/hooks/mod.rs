@@ -5,17 +5,22 @@
 //! follows from a decision. The question never contains a code.
 
 mod events;
+mod receiver;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use outbound::{Client, Endpoint, Request, Secrets};
+use outbound::{Client, Endpoint, Secrets};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use self::events::{DEADLINE as EVENT_DEADLINE, EventReceiver, EventsSettings, NotTaken};
+use self::receiver::Receiver;
+pub use self::{
+    events::{DEADLINE as EVENT_DEADLINE, EventReceiver, EventsSettings},
+    receiver::Failure,
+};
 use crate::domain::{address::ClientAddress, delivery::Channel, otp::Purpose, phone::PhoneNumber};
 
 /// How long the whole question may take. A user waits for it.
@@ -94,63 +99,38 @@ impl Decision {
     }
 }
 
-/// The hook gave no decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoDecision {
-    /// Why, as a word for the log.
-    pub why: &'static str,
-    /// The HTTP status, if there was an answer.
-    pub status: Option<u16>,
-}
-
-/// The client of the hook. `Debug` shows no secret.
+/// The client of the hook.
+#[derive(Debug)]
 pub struct BeforeSend {
-    client: Client,
-    settings: BeforeSendSettings,
-}
-
-impl fmt::Debug for BeforeSend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BeforeSend").field("settings", &self.settings).finish_non_exhaustive()
-    }
+    receiver: Receiver,
+    on_failure: OnFailure,
 }
 
 impl BeforeSend {
     /// Does not contact the hook.
     #[must_use]
     pub fn new(client: Client, settings: BeforeSendSettings) -> Self {
-        Self { client, settings }
+        let BeforeSendSettings { endpoint, secrets, on_failure } = settings;
+        Self { receiver: Receiver { client, endpoint, secrets }, on_failure }
     }
 
     /// What happens if there is no decision.
     #[must_use]
     pub fn on_failure(&self) -> OnFailure {
-        self.settings.on_failure
+        self.on_failure
     }
 
     /// Asks once. `id` is new for every question.
     ///
     /// # Errors
-    /// [`NoDecision`] for everything that is no clear decision.
+    /// [`Failure`] for everything that is no clear decision.
     pub async fn ask(
         &self,
         id: Uuid,
         question: &Question<'_>,
         now: DateTime<Utc>,
-    ) -> Result<Decision, NoDecision> {
-        let (id, body) = (id.to_string(), body(question, now).to_string());
-        let request = Request {
-            endpoint: &self.settings.endpoint,
-            id: &id,
-            at: now,
-            secrets: &self.settings.secrets,
-            body: body.as_bytes(),
-            timeout: DEADLINE,
-        };
-        match self.client.post(request).await {
-            Ok(answer) => decision(&answer),
-            Err(failure) => Err(NoDecision { why: word(failure), status: None }),
-        }
+    ) -> Result<Decision, Failure> {
+        decision(&self.receiver.post(id, &body(question, now), DEADLINE, now).await?)
     }
 }
 
@@ -173,24 +153,12 @@ fn body(question: &Question<'_>, now: DateTime<Utc>) -> Value {
     })
 }
 
-/// Only a 2xx answer with one of the three words is a decision.
-fn decision(answer: &outbound::Answer) -> Result<Decision, NoDecision> {
-    let no = |why| NoDecision { why, status: Some(answer.status) };
-    if !answer.is_success() {
-        return Err(no("status"));
-    }
+/// Only one of the three words is a decision.
+fn decision(answer: &outbound::Answer) -> Result<Decision, Failure> {
+    let no = |why| Failure::from_answer(why, answer);
     let body = answer.body.as_deref().ok_or(no("body"))?;
     let body: Value = serde_json::from_slice(body).map_err(|_| no("not-json"))?;
     let word = body.get("decision").and_then(Value::as_str);
     let decision = word.and_then(|word| Decision::ALL.into_iter().find(|one| one.as_str() == word));
     decision.ok_or(no("no-decision"))
-}
-
-fn word(failure: outbound::Failure) -> &'static str {
-    match failure {
-        outbound::Failure::NotConnected => "no-connection",
-        outbound::Failure::PrivateAddress => "private-address",
-        outbound::Failure::TimedOut => "time-out",
-        outbound::Failure::Unknown => "no-answer",
-    }
 }

@@ -1,13 +1,14 @@
 //! The second step of the sign-in.
 
 use futures_util::future::join_all;
+use loopin_auth::flows::events::Sender;
 use poem::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     browser::{Browser, PASSWORD, Page, new_account},
     on_both,
-    support::{Authenticator, TestServer},
+    support::{Authenticator, TestServer, hook::Hook},
 };
 
 const COOKIE: &str = "loopin_admin";
@@ -33,6 +34,24 @@ fn assert_out(page: &Page) {
 }
 
 on_both! {
+    async fn each_step_replaces_the_session_of_the_one_before(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        let server = hook.told_by(&server, &[]).await;
+        let app = enrolled(&server, "staff").await;
+        let browser = Browser::new(&server);
+        let page = browser.sign_in("staff").await;
+        give(&browser, &page, &app.code(&server)).await;
+        Sender::new(&server.services).expect("events are on").send_due().await.expect("the database answers");
+        let events = hook.events().await.into_iter().map(|(_, event)| event);
+        let of_sessions = events.filter(|event| event["type"].as_str().unwrap().starts_with("session."));
+        let [first, replaced, second] = <[Value; 3]>::try_from(of_sessions.collect::<Vec<_>>()).unwrap();
+        assert_eq!((&first["type"], &first["data"]["opened_by"]), (&json!("session.started"), &json!("console")));
+        assert_eq!((&replaced["type"], &replaced["data"]["reason"]), (&json!("session.ended"), &json!("replaced")));
+        assert_eq!(replaced["data"]["session_id"], first["data"]["session_id"]);
+        assert_eq!(second["type"], "session.started");
+        assert_ne!(second["data"]["session_id"], first["data"]["session_id"]);
+    }
+
     async fn the_code_of_the_app_opens_the_console(server: TestServer) {
         let app = enrolled(&server, "staff").await;
         let browser = Browser::new(&server);

@@ -214,8 +214,12 @@ on_both! {
         };
         assert_eq!(shown(&silent), shown(&sent));
         assert_eq!(server.inbox_of(PHONE).len(), 0);
-        let known = server.delivery(&silent).await;
-        assert_eq!((known.text_at("/status"), known.at("/reason")), ("sent".into(), Value::Null));
+        let status = async |answer: &Answer| {
+            let known = server.delivery(answer).await;
+            (known.text_at("/status"), known.text_at("/channel"), known.at("/reason"))
+        };
+        assert_eq!(status(&silent).await, status(&sent).await);
+        assert_eq!(status(&silent).await.0, "queued");
         for phone in [PHONE, OTHER_PHONE] {
             server.signup(phone).await.assert_error(429, "otp_cooldown");
         }

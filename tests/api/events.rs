@@ -67,6 +67,34 @@ fn sid(tokens: &Tokens) -> Value {
     json!(crate::forge::claim(&tokens.access, "sid"))
 }
 
+/// Lets the database refuse such changes of `outbox`, and no others.
+async fn refuse(server: &TestServer, change: &str) {
+    let all = ["INSERT", "UPDATE"];
+    match server.database {
+        crate::support::Database::Sqlite => {
+            for other in all {
+                server.execute(&format!("DROP TRIGGER IF EXISTS refuse_{other}")).await;
+            }
+            if all.contains(&change) {
+                let refusal = "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
+                server
+                    .execute(&format!("CREATE TRIGGER refuse_{change} BEFORE {change} ON outbox {refusal}"))
+                    .await;
+            }
+        }
+        crate::support::Database::Postgres => {
+            let refusal = "BEGIN RAISE EXCEPTION 'refused by the test'; END";
+            let function = "CREATE OR REPLACE FUNCTION refuse_outbox() RETURNS trigger LANGUAGE plpgsql AS";
+            server.execute(&format!("{function} $${refusal}$$")).await;
+            server.execute("DROP TRIGGER IF EXISTS refuse ON outbox").await;
+            if all.contains(&change) {
+                let each = "FOR EACH ROW EXECUTE FUNCTION refuse_outbox()";
+                server.execute(&format!("CREATE TRIGGER refuse BEFORE {change} ON outbox {each}")).await;
+            }
+        }
+    }
+}
+
 on_both! {
     async fn a_new_user_is_a_lead_an_account_and_a_session(server: TestServer) {
         let hook = Hook::that_answers("").await;
@@ -265,6 +293,25 @@ on_both! {
         assert_eq!(facts[1].1["status"], "failed");
     }
 
+    async fn a_code_for_another_phone_is_about_the_user_who_waits_for_it(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        let server = hook.told_by(&server, &[("EVENTS_INCLUDE_PHONE", "true")]).await;
+        let tokens = server.sign_in(PHONE).await;
+        sent(&server, &hook).await;
+        let lost = "+15005550011";
+        post_as(&server, &tokens, "/api/auth/change-phone", json!({"phone_number": lost})).await.assert_ok();
+        server.play(4).await;
+        let [(kind, data)] = <[_; 1]>::try_from(facts(sent(&server, &hook).await)).unwrap();
+        assert_eq!((kind.as_str(), &data["phone_number"]), ("message.undelivered", &json!(lost)));
+        assert_eq!((&data["user_id"], &data["lead_id"]), (&json!(tokens.user_id), &Value::Null));
+        // So it goes with its user.
+        server.advance(30);
+        post_as(&server, &tokens, "/api/auth/change-phone", json!({"phone_number": lost})).await.assert_ok();
+        server.play(4).await;
+        post_empty_as(&server, &tokens, "/api/auth/delete-account").await.assert_ok();
+        assert_eq!(kinds(&sent(&server, &hook).await), ["user.deleted"]);
+    }
+
     async fn a_locked_phone_is_told_once(server: TestServer) {
         let hook = Hook::that_answers("").await;
         let server = hook.told_by(&server, &[]).await;
@@ -284,6 +331,54 @@ on_both! {
             "limit": data["limit"], "until": data["until"],
         });
         assert_eq!((kind.as_str(), data), ("phone.locked", expected));
+    }
+
+    async fn a_right_code_that_is_the_last_allowed_guess_locks_nothing(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        let server = hook.told_by(&server, &[]).await;
+        let user = server.sign_in(PHONE).await;
+        sent(&server, &hook).await;
+        let (mut guesser, attacker) = (Guesser::new(&server, PHONE), server.from("203.0.113.7"));
+        for _ in 0..9 {
+            guesser.guess(&attacker, 30).await.assert_error(400, "otp_invalid");
+        }
+        server.advance(30);
+        server.signup(PHONE).await;
+        attacker.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        // Not even for a moment, and what comes after it is not held up.
+        let events = facts(sent(&server, &hook).await);
+        assert_eq!(events.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["session.started"]);
+        assert_eq!(events[0].1["user_id"], json!(user.user_id));
+    }
+
+    async fn a_phone_is_locked_together_with_its_event_or_not_at_all(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        let server = hook.told_by(&server, &[]).await;
+        server.sign_in(PHONE).await;
+        sent(&server, &hook).await;
+        let (mut guesser, attacker) = (Guesser::new(&server, PHONE), server.from("203.0.113.7"));
+        for _ in 0..9 {
+            guesser.guess(&attacker, 30).await.assert_error(400, "otp_invalid");
+        }
+        let guesses = "SELECT CAST(SUM(count) AS BIGINT) FROM budgets WHERE key LIKE '%guesses%'";
+        let before = server.count(guesses).await;
+        // No event can be written: no guess that would lock the phone is judged.
+        refuse(&server, "INSERT").await;
+        let refused = guesser.guess(&attacker, 30).await;
+        assert!(refused.status.is_server_error(), "{}", refused.text);
+        assert_eq!(server.count(guesses).await, before);
+        refuse(&server, "UPDATE").await;
+        // Now it cannot be released, as after a kill: the guess is charged, and the event comes half a minute later.
+        guesser.guess(&attacker, 30).await.assert_error(400, "otp_invalid");
+        guesser.guess(&attacker, 30).await.assert_error(429, "phone_locked");
+        assert_eq!(waiting(&server).await, 1);
+        let mut sender = Sender::new(&server.services).unwrap();
+        hook.forget().await;
+        refuse(&server, "nothing").await;
+        assert_eq!(send(&mut sender).await, Sent::default(), "it is held");
+        server.advance(30);
+        assert_eq!(send(&mut sender).await.taken, 1);
+        assert_eq!(hook.events().await[0].1["type"], "phone.locked");
     }
 
     async fn nothing_is_written_of_what_did_not_happen(server: TestServer) {

@@ -1,7 +1,10 @@
 //! Sending events: order, retries, several servers, and what the operator does with those that fail.
 
 use loopin_auth::{
-    domain::{audit::Actor, retention::Retention},
+    domain::{
+        audit::{Action, Actor},
+        retention::Retention,
+    },
     flows::{
         events::{self, Sender, Sent, Skipped},
         purge::purge,
@@ -15,6 +18,7 @@ use wiremock::{Request, ResponseTemplate};
 use super::events::{send, waiting};
 use crate::{
     again::{confirm_by_code, post_empty_as},
+    audit::{detail, entries_of},
     on_both,
     support::{OTHER_PHONE, PHONE, TestServer, Tokens, hook::Hook},
 };
@@ -46,6 +50,13 @@ fn fails_for(user_id: &str) -> impl Fn(&Request) -> ResponseTemplate + Send + Sy
 async fn change(server: &TestServer, tokens: &Tokens) {
     let body = json!({"bio": "Hello"});
     server.send_as(&tokens.access, Method::PUT, "/api/auth/profile", body).await.assert_ok();
+}
+
+/// The accounts and the facts of the entries of a kind in the audit log, all by the operator's command.
+async fn noted(server: &TestServer, action: Action) -> Vec<(Option<String>, Value)> {
+    let entries = entries_of(server, action).await;
+    assert!(entries.iter().all(|entry| entry.actor_kind == "command"), "{entries:?}");
+    entries.iter().map(|entry| (entry.user_id.map(|id| id.to_string()), detail(entry))).collect()
 }
 
 /// A server whose events come to this hook, and whose tokens last longer than these tests. They are not about limits.
@@ -210,7 +221,12 @@ on_both! {
         assert_eq!(events::replay_all(&server.services, None).await.unwrap(), 1);
         assert_eq!(send(&mut sender).await.taken, 2);
         let ids: Vec<String> = hook.events().await.into_iter().map(|(id, _)| id).collect();
-        assert_eq!(ids, [first, second], "in their order, with the ids of the first tries");
+        assert_eq!(ids, [first, second.clone()], "in their order, with the ids of the first tries");
+        let facts = json!({"event": second, "events": 1, "type": "user.updated"});
+        assert_eq!(noted(&server, Action::EventsReplayed).await, [
+            (Some(tokens.user_id.clone()), facts),
+            (None, json!({"events": 1})),
+        ]);
     }
 
     async fn an_event_that_is_skipped_lets_the_next_one_go(server: TestServer) {
@@ -234,6 +250,8 @@ on_both! {
         assert_eq!(hook.events().await[0].0, second);
         let dead = events::list(&server.services, Wanted::Dead, None, 10).await.unwrap();
         assert_eq!(dead[0].last_error.as_deref(), Some("skipped"));
+        let facts = json!({"event": first, "type": "user.updated"});
+        assert_eq!(noted(&server, Action::EventSkipped).await, [(Some(tokens.user_id), facts)], "once");
     }
 
     async fn deleting_an_account_removes_what_was_not_sent(server: TestServer) {
@@ -279,6 +297,29 @@ on_both! {
         assert_eq!(waiting(&server).await, 3, "what waits is sent when the receiver is back");
         // Where no events are sent any more, what would have been given up goes too.
         assert_eq!(purge(&server.services, &kept, Actor::System).await.unwrap().events, 3);
+    }
+
+    async fn what_waited_behind_a_removed_event_is_sent_when_events_are_sent_again(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        hook.answer(ResponseTemplate::new(500));
+        let sending = with_events(&hook, &server).await;
+        let tokens = sending.sign_in(PHONE).await;
+        send(&mut sender(&sending)).await;
+        server.advance(DAY / 2);
+        change(&sending, &tokens).await;
+        server.advance(31);
+        send(&mut sender(&sending)).await;
+        let last = order_of(&sending, &tokens.user_id).await.pop().unwrap();
+        let parked = "SELECT COUNT(*) FROM outbox WHERE next_attempt_at IS NULL";
+        assert!(server.count(parked).await > 0, "later events of the user wait");
+        // For a while no events are sent, and the old ones are removed.
+        server.advance(5 * DAY / 2);
+        let kept = Retention::new(chrono::Duration::days(400));
+        assert_eq!(purge(&server.services, &kept, Actor::System).await.unwrap().events, 4);
+        hook.answer(ResponseTemplate::new(200));
+        hook.forget().await;
+        assert_eq!(send(&mut sender(&sending)).await.taken, 1);
+        assert_eq!(hook.events().await[0].0, last);
     }
 
     async fn a_user_who_causes_many_events_holds_up_no_other(server: TestServer) {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admin_blocks::block,
+    again::{PASSWORD, post_as, sign_in_from},
     events::sent,
     on_both,
     roles::{ADMIN, STAFF, sign_in_with_role},
@@ -76,6 +77,23 @@ on_both! {
         ];
         expected.sort_unstable();
         assert_eq!(said(&events), expected);
+    }
+
+    async fn the_oldest_of_too_many_sessions_ends_and_another_password_ends_the_others(server: TestServer) {
+        let hook = Hook::that_answers("").await;
+        let server = hook.told_by(&server, &[("RATE_LIMITS_ENABLED", "false")]).await;
+        let first = server.sign_in(PHONE).await;
+        let mut own = first;
+        for number in 0..20 {
+            server.advance(30);
+            own = sign_in_from(&server, PHONE, &format!("Device {number}")).await;
+        }
+        let events = sent(&server, &hook).await;
+        let ended = said(&events).into_iter().filter(|(kind, ..)| *kind == "session.ended").collect::<Vec<_>>();
+        assert_eq!(ended, [("session.ended", own.user_id.as_str(), "too_many")]);
+        post_as(&server, &own, "/api/auth/password", json!({"new_password": PASSWORD})).await.assert_ok();
+        let events = sent(&server, &hook).await;
+        assert_eq!(said(&events), [("session.ended", own.user_id.as_str(), "password_changed"); 19]);
     }
 
     async fn a_second_factor_ends_the_sessions_with_rights(server: TestServer) {

@@ -10,7 +10,7 @@ use crate::{
     support::{Answer, PHONE, TestServer, WIDE_LIMITS},
 };
 
-const WEBHOOK_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Twilio first, and then the webhook, each with a stub.
 pub(crate) struct Two {

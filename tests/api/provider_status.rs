@@ -164,6 +164,36 @@ on_both! {
         assert_eq!(status(&server, &answer).await, "delivered");
     }
 
+    /// One after the other, these would take longer than a request may. The next provider is slow, in real time.
+    async fn a_list_of_lost_messages_is_taken_whole_although_the_next_provider_is_slow(server: TestServer) {
+        const MANY: usize = 20;
+        let stub = MockServer::start().await;
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let answer = move |request: &wiremock::Request| {
+            if !request.url.path().starts_with("/api/v5/flow") {
+                return ResponseTemplate::new(200).set_delay(std::time::Duration::from_secs(1));
+            }
+            let number = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            ResponseTemplate::new(200).set_body_json(json!({ "type": "success", "message": format!("id{number}") }))
+        };
+        Mock::given(any()).respond_with(answer).mount(&stub).await;
+        let server = sending_by(&server, "IN=msg91,webhook;*=vonage", &stub).await;
+        let phones: Vec<String> = (0..MANY).map(|number| format!("+9198765432{number:02}")).collect();
+        for phone in &phones {
+            server.signup(phone).await.assert_ok();
+        }
+        let lost = phones.iter().enumerate().map(|(number, phone)| {
+            json!({ "requestId": format!("id{number}"), "number": phone.trim_start_matches('+'), "status": "2" })
+        });
+        server.settle().await;
+        assert_taken(&report_of_msg91(&server, STATUS_SECRET, &lost.collect()).await);
+        let many = i64::try_from(MANY).unwrap();
+        let undelivered = "SELECT COUNT(*) FROM messages WHERE provider = 'msg91' AND status = 'undelivered'";
+        assert_eq!(server.count(undelivered).await, many);
+        let followed = "SELECT COUNT(*) FROM messages WHERE provider = 'webhook' AND status = 'queued'";
+        crate::support::wait_until("all codes were sent again", async || server.count(followed).await == many).await;
+    }
+
     async fn an_error_of_msg91_is_ours_and_told_by_its_number(server: TestServer) {
         let body = json!({ "type": "error", "message": "Insufficient balance" });
         let stub = stub(ResponseTemplate::new(200).set_body_json(body)).await;

@@ -7,6 +7,8 @@ mod budgets;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod locks;

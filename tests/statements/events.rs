@@ -53,3 +53,21 @@ async fn events_cost_the_sign_in_no_round_trip() {
     }
     assert_eq!(meter.counted, COSTS.iter().copied().collect::<BTreeMap<_, _>>());
 }
+
+/// A charge that locks the phone writes the event in its transaction, so each guess is charged in one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_limits_a_guess_costs_a_transaction() {
+    let hook = Hook::that_answers("").await;
+    let own = hook.events_settings();
+    let settings: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let Some(mut meter) = Meter::with(&settings).await else { return };
+    for round in 0..3 {
+        meter.counted.clear();
+        let phone = format!("+91987654{round:04}");
+        meter.count("signup", 200, async |server| server.signup(&phone).await).await;
+        let (wrong, code) = (meter.server.wrong_code_for(&phone), meter.server.last_code_for(&phone));
+        meter.count("a wrong code", 400, async |server| server.verify_otp(&phone, &wrong).await).await;
+        meter.count("a right code", 200, async |server| server.verify_otp(&phone, &code).await).await;
+    }
+    assert_eq!(meter.counted, BTreeMap::from([("signup", 3), ("a wrong code", 4), ("a right code", 5)]));
+}

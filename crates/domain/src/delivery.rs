@@ -267,6 +267,8 @@ pub struct Delivery {
     pub attempt: i64,
     /// The recipient.
     pub phone: PhoneNumber,
+    /// The account that it belongs to, if it does not belong to the phone alone.
+    pub account_id: Option<Uuid>,
     /// The channel.
     pub channel: Channel,
     /// The language of the text.

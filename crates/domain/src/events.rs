@@ -337,7 +337,8 @@ impl StoredEvent {
     }
 
     /// When it is sent again after a failure. `None`: it is given up. `wait` is how long the receiver asked to wait, and `share` a
-    /// random number: a tenth of the wait depends on it, so that many events that failed together do not come back together.
+    /// random number: a tenth of the wait depends on it, so that many events that failed together do not come back together. The
+    /// last try is at the very end: a receiver that is back by then gets the event.
     #[must_use]
     pub fn next_attempt(
         &self,
@@ -353,7 +354,7 @@ impl StoredEvent {
         // A receiver may ask for more, but not for so much that nothing would be tried for hours.
         let asked = wait.unwrap_or_default().min(Duration::hours(1));
         let next = now + usual.max(asked);
-        (next <= self.retry_until).then_some(next)
+        (now < self.retry_until).then_some(next.min(self.retry_until))
     }
 }
 

@@ -269,11 +269,13 @@ pub struct Unsent {
     pub error: SendError,
     /// The provider's own words, for staff. Not for clients.
     pub text: Option<ProviderText>,
+    /// Whether an earlier try may have sent it all the same, so that nothing else may follow.
+    pub after_unknown: bool,
 }
 
 impl From<SendError> for Unsent {
     fn from(error: SendError) -> Self {
-        Self { error, text: None }
+        Self { error, text: None, after_unknown: false }
     }
 }
 

@@ -139,8 +139,14 @@ impl client::Api for VonageApi {
         let code = errors::code_in(answer.field("type"), answer.field("title"));
         let provider_id = answer.text("message_uuid").filter(|id| is_id(id)).map(str::to_owned);
         let is_accepted = provider_id.is_some() || (answer.status == StatusCode::ACCEPTED && code.is_none());
-        if !answer.status.is_success() || !is_accepted {
+        if !answer.status.is_success() {
             return Err(answer.provider_error(&ERRORS, code));
+        }
+        if !is_accepted {
+            // A success that was cut may have been Vonage's.
+            let may_be_sent = answer.is_missing();
+            let unknown = || ERRORS.failed_message(answer.status.as_u16(), None);
+            return Err(if may_be_sent { unknown() } else { answer.provider_error(&ERRORS, code) });
         }
         if provider_id.is_none() {
             // Returning an error would invite a second message, and a second bill.

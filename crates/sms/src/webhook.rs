@@ -11,6 +11,7 @@ use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use outbound::{Endpoint, Secrets};
+use serde_json::Value;
 
 use crate::{
     Message, Provider, Receipt,
@@ -100,7 +101,7 @@ impl client::Api for WebhookApi {
 
     /// Any 2xx, unless its body has an `error`, as functions for Supabase's hook write it.
     fn receipt(&self, answer: &Answer, message: &Message) -> Result<Receipt, ProviderError> {
-        let error = answer.field("error").filter(|error| !error.is_null());
+        let error = answer.field("error").filter(|error| says_something(error));
         if answer.status.is_success() && error.is_none() {
             let provider_id = Some(id_of(message.attempt));
             return Ok(Receipt { provider_id, status: DeliveryStatus::Queued, segments: None, price: None });
@@ -111,6 +112,16 @@ impl client::Api for WebhookApi {
     fn error_text<'a>(&self, answer: &'a Answer) -> Option<&'a str> {
         let error = answer.field("error")?;
         error.as_str().or_else(|| error.get("message")?.as_str())
+    }
+}
+
+/// Whether the value of `error` is an error. Some functions write the field always, and `false` or nothing in it.
+fn says_something(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        // `{}` too: it is what JavaScript makes of an `Error`.
+        Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
     }
 }
 

@@ -383,6 +383,7 @@ fn delivery(row: Model) -> Result<Delivery, StoreError> {
         challenge_id: row.challenge_id.unwrap_or_default(),
         attempt: row.attempt,
         phone: PhoneNumber::from_e164(&row.phone).ok_or(unreadable("phone"))?,
+        account_id: row.account_id,
         channel: row.channel.parse().map_err(|_| unreadable("channel"))?,
         language: row.language,
         platform: row.platform.map(|text| text.parse().map_err(|_| unreadable("platform"))).transpose()?,

@@ -21,8 +21,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 pub use self::operate::{
-    Backlog, Wanted, close, count, find, list, list_of_user, purge_dead, purge_of, purge_old, set_waiting,
-    set_waiting_of,
+    Backlog, Wanted, close, count, find, list, list_of_user, purge_dead, purge_held, purge_of, purge_old,
+    set_waiting, set_waiting_of,
 };
 use super::{
     StoreError,
@@ -41,6 +41,29 @@ pub async fn insert_many(
     }
     let rows = events.iter().map(|event| row(event, now));
     Entity::insert_many(rows).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Adds an event that is not sent before this time, unless [`release_held`] comes first. Later events of its subject wait for it.
+pub async fn insert_held(
+    db: &impl ConnectionTrait,
+    event: &NewEvent,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let held = ActiveModel { next_attempt_at: Set(Some(until)), ..row(event, now) };
+    Entity::insert(held).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Lets an event be sent that was held.
+pub async fn release_held(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::NextAttemptAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::NextAttemptAt.gt(now))
+        .exec(db)
+        .await?;
     Ok(())
 }
 

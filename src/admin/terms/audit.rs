@@ -66,6 +66,8 @@ pub fn of_action(action: Action) -> &'static str {
         Action::PrefixOpened => "A prefix was opened",
         Action::PrefixHeldOpen => "A prefix is held open",
         Action::ProvidersReordered => "The order of the SMS providers was changed",
+        Action::EventSkipped => "An event was given up",
+        Action::EventsReplayed => "Events are sent again",
         Action::CapReached => "The messages of the day are nearly used up",
         Action::ChallengeFailed => "A bot check was not passed",
         Action::BlockMade => "A block was made",
@@ -94,7 +96,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 59] = [
+const FACTS: [(&str, &str); 62] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -141,6 +143,8 @@ const FACTS: [(&str, &str); 59] = [
     ("before", "Before"),
     ("order", "Order of providers"),
     ("shares", "Codes entered, of those sent"),
+    ("type", "Type"),
+    ("events", "Events"),
     ("entries", "Entries"),
     ("version", "Version"),
     ("environment", "Environment"),
@@ -148,6 +152,7 @@ const FACTS: [(&str, &str); 59] = [
     ("sid", "Session"),
     ("kept", "Session that goes on"),
     ("block", "Block"),
+    ("event", "Event"),
     ("lead_id", "Lead"),
     ("new_user_id", "Account that has it now"),
     ("from_user_id", "Account that had it"),
@@ -157,11 +162,12 @@ const FACTS: [(&str, &str); 59] = [
 ];
 
 /// Facts that only name or mark rows. A history leaves them out.
-const REFERENCES: [&str; 9] = [
+const REFERENCES: [&str; 10] = [
     "delivery_id",
     "sid",
     "kept",
     "block",
+    "event",
     "lead_id",
     "new_user_id",
     "from_user_id",

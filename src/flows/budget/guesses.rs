@@ -1,16 +1,62 @@
-//! Settling the charges of a guess that was not wrong: what is returned, and what the sign-in is credited to.
+//! Charging a guess, and settling the charges of one that was not wrong: what is returned, and what the sign-in is credited to.
+
+use chrono::{DateTime, Utc};
 
 use super::{
-    super::{Error, Services, prefixes},
-    BudgetClaim,
+    super::{Error, Services, events, prefixes, transaction},
+    BudgetClaim, Charged, Charging, claim, claim_by,
 };
 use crate::{
     domain::{
-        budget::{BudgetKey, BudgetRow, Change, Settlement},
+        budget::{BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Kind, Settlement, decide},
         phone::PhoneNumber,
     },
     store,
 };
+
+/// Charges a guess. A charge that locks the phone writes the event of it in the same moment.
+pub(super) async fn charge(
+    services: &Services,
+    phone: &PhoneNumber,
+    charges: Vec<Charge>,
+    now: DateTime<Utc>,
+) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
+    if services.events.is_none() || !services.budgets.is_on {
+        return claim(services, charges, now).await;
+    }
+    let charged = claim_by(&WithEvent { services, phone }, services, charges, now).await?;
+    Ok(charged.map(|(budget_claim, lock_event)| BudgetClaim { lock_event, ..budget_claim }))
+}
+
+/// Makes the charges of a guess, and writes that they lock the phone if they do.
+struct WithEvent<'a> {
+    services: &'a Services,
+    phone: &'a PhoneNumber,
+}
+
+impl Charging for WithEvent<'_> {
+    type Beside = Option<uuid::Uuid>;
+
+    async fn run(&self, charges: &[Charge], id: ChargeId) -> Result<Charged<Self::Beside>, Error> {
+        let Self { services, phone } = self;
+        transaction(|| async {
+            let txn = services.store.begin().await?;
+            let charged = store::budgets::claim(&txn, charges, id, services.budgets.kept()).await?;
+            let Some(rows) = charged else {
+                txn.rollback().await?;
+                return Ok(None);
+            };
+            let lock = decide(charges, &rows, id.at).filter(|exceeded| exceeded.budget.kind() == Kind::Lock);
+            let event = match lock {
+                Some(lock) => events::hold_locked(services, &txn, phone, &lock, id.at).await?,
+                None => None,
+            };
+            txn.commit().await?;
+            Ok(Some((rows, event)))
+        })
+        .await
+    }
+}
 
 /// The outcome of a guess that was claimed and was not wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +91,41 @@ pub(in super::super) async fn settle_guess(
     outcome: GuessOutcome,
 ) {
     let settlements = settlements_of_guess(services, &budget_claim, phone, outcome);
-    match store::budgets::settle(&services.store, &settlements, budget_claim.charge_id).await {
+    let settled = match budget_claim.lock_event {
+        None => settle(services, &settlements, &budget_claim).await,
+        Some(event) => unlock(services, &settlements, &budget_claim, event).await,
+    };
+    match settled {
         Ok(rows) => follow_settled_guess(services, &rows, outcome).await,
-        Err(error) => note_unsettled(&error.into()),
+        Err(error) => note_unsettled(&error),
     }
+}
+
+async fn settle(
+    services: &Services,
+    settlements: &[Settlement],
+    budget_claim: &BudgetClaim,
+) -> Result<Vec<BudgetRow>, Error> {
+    Ok(store::budgets::settle(&services.store, settlements, budget_claim.charge_id).await?)
+}
+
+/// Settles a guess whose charge locked the phone. The lock ends with the charge, and what would have told it goes in the same
+/// transaction.
+async fn unlock(
+    services: &Services,
+    settlements: &[Settlement],
+    budget_claim: &BudgetClaim,
+    event: uuid::Uuid,
+) -> Result<Vec<BudgetRow>, Error> {
+    let charge_id = budget_claim.charge_id;
+    transaction(|| async {
+        let txn = services.store.begin().await?;
+        let rows = store::budgets::settle(&txn, settlements, charge_id).await?;
+        store::outbox::purge_held(&txn, event, charge_id.at).await?;
+        txn.commit().await?;
+        Ok(rows)
+    })
+    .await
 }
 
 /// What the charges of a guess come to. Nothing where the limits are off.

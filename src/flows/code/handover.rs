@@ -42,8 +42,12 @@ pub(in super::super) async fn hand_over(
     if let Err(error) = record_outcome(services, message, &sent).await {
         tracing::error!(message_id = %message.id, %error, "the status of a message could not be recorded");
     }
-    sent.map(|_| ()).map_err(|Unsent { error, .. }| {
-        let ending = provider.map_or(Ending::NotServed, |provider| sms::ending(provider, Err(&error)));
+    sent.map(|_| ()).map_err(|Unsent { error, after_unknown, .. }| {
+        let ending = match provider {
+            None => Ending::NotServed,
+            Some(_) if after_unknown => Ending::Unknown,
+            Some(provider) => sms::ending(provider, Err(&error)),
+        };
         NotTaken { error, ending }
     })
 }
@@ -82,7 +86,7 @@ fn status_update(sent: &Result<sms::Receipt, Unsent>) -> StatusUpdate {
             price: receipt.price.clone(),
             ..StatusUpdate::from_status(receipt.status)
         },
-        Err(Unsent { error, text }) => StatusUpdate {
+        Err(Unsent { error, text, .. }) => StatusUpdate {
             error_code: error.provider_code().map(i64::from),
             error_text: text.as_ref().map(|text| text.as_str().to_owned()),
             reason: error.reason(),

@@ -4,7 +4,10 @@ use uuid::Uuid;
 
 use super::super::{Error, Services, transaction};
 use crate::{
-    domain::events::StoredEvent,
+    domain::{
+        audit::{Action, Actor, Event, Fact},
+        events::StoredEvent,
+    },
     store::{self, outbox::Wanted},
 };
 
@@ -57,9 +60,12 @@ pub async fn skip(services: &Services, id: Uuid) -> Result<Skipped, Error> {
     let now = services.clock.now();
     let is_closed = transaction(|| async {
         let txn = services.store.begin().await?;
-        let is_closed = store::outbox::close(&txn, id, SKIPPED, now).await?;
+        let closed = store::outbox::close(&txn, id, SKIPPED, now).await?;
+        if let Some(event) = &closed {
+            services.audit.write(&txn, entry_of(Action::EventSkipped, event), now).await?;
+        }
         txn.commit().await?;
-        Ok(is_closed)
+        Ok(closed.is_some())
     });
     if is_closed.await? {
         return Ok(Skipped::Done);
@@ -73,7 +79,18 @@ pub async fn skip(services: &Services, id: Uuid) -> Result<Skipped, Error> {
 /// # Errors
 /// When the database does not answer: nothing is changed.
 pub async fn replay(services: &Services, id: Uuid) -> Result<bool, Error> {
-    Ok(store::outbox::set_waiting(&services.store, id, services.clock.now()).await?)
+    let now = services.clock.now();
+    transaction(|| async {
+        let txn = services.store.begin().await?;
+        let waiting = store::outbox::set_waiting(&txn, id, now).await?;
+        if let Some(event) = &waiting {
+            let entry = entry_of(Action::EventsReplayed, event).with("events", 1_u64);
+            services.audit.write(&txn, entry, now).await?;
+        }
+        txn.commit().await?;
+        Ok(waiting.is_some())
+    })
+    .await
 }
 
 /// Lets all events be sent that were given up, of all users or of one. Returns how many.
@@ -81,7 +98,25 @@ pub async fn replay(services: &Services, id: Uuid) -> Result<bool, Error> {
 /// # Errors
 /// When the database does not answer: nothing is changed.
 pub async fn replay_all(services: &Services, user_id: Option<Uuid>) -> Result<u64, Error> {
-    Ok(store::outbox::set_waiting_of(&services.store, user_id, services.clock.now()).await?)
+    let now = services.clock.now();
+    transaction(|| async {
+        let txn = services.store.begin().await?;
+        let events = store::outbox::set_waiting_of(&txn, user_id, now).await?;
+        if events > 0 {
+            let entry = Event::new(Action::EventsReplayed, Actor::Command).with("events", events);
+            services.audit.write(&txn, Event { user_id, ..entry }, now).await?;
+        }
+        txn.commit().await?;
+        Ok(events)
+    })
+    .await
+}
+
+/// The entry of the audit log about one event.
+fn entry_of(action: Action, event: &StoredEvent) -> Event {
+    let entry = Event::new(action, Actor::Command).with("event", event.id);
+    let entry = entry.with("type", Fact::shown(&event.kind));
+    Event { user_id: event.subject.user_id, ..entry }
 }
 
 /// Sets the metrics of what was not delivered.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::super::{Error, Services, transaction};
 use crate::{
     domain::events::StoredEvent,
-    hooks::{EventReceiver, NotTaken},
+    hooks::{EventReceiver, Failure},
     store::{self, outbox::Due},
 };
 
@@ -46,15 +46,15 @@ pub struct Sent {
 }
 
 /// An event that was tried.
-type Tried = (StoredEvent, Result<(), NotTaken>);
+type Tried = (StoredEvent, Result<(), Failure>);
 
 /// What becomes of an event that was tried.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
     Taken,
     /// It is sent again at this time.
-    Again(NotTaken, DateTime<Utc>),
-    Dead(NotTaken),
+    Again(Failure, DateTime<Utc>),
+    Dead(Failure),
 }
 
 /// The sender of a server.
@@ -175,7 +175,7 @@ impl Sender {
         Ok(())
     }
 
-    fn outcome(&self, event: &StoredEvent, result: Result<(), NotTaken>, now: DateTime<Utc>) -> Outcome {
+    fn outcome(&self, event: &StoredEvent, result: Result<(), Failure>, now: DateTime<Utc>) -> Outcome {
         let Err(failure) = result else { return Outcome::Taken };
         let [share] = self.services.random.bytes();
         match event.next_attempt(failure.retry_after, share, now) {
@@ -196,13 +196,13 @@ impl Sender {
                 sent.taken += 1;
                 self.services.metrics.event("sent");
             }
-            Outcome::Again(NotTaken { why, status, .. }, _) => {
+            Outcome::Again(Failure { why, status, .. }, _) => {
                 tracing::info!(%id, kind, attempt, why, status, "an event was not taken: it is sent again");
                 self.count_failure(why);
                 sent.failed += 1;
                 self.services.metrics.event("failed");
             }
-            Outcome::Dead(NotTaken { why, status, .. }) => {
+            Outcome::Dead(Failure { why, status, .. }) => {
                 tracing::error!(%id, kind, attempt, why, status, "an event is given up");
                 self.count_failure(why);
                 sent.dead += 1;

@@ -90,6 +90,10 @@ pub enum Action {
     PrefixHeldOpen,
     /// Adaptive routing changed the order of the SMS providers of a country.
     ProvidersReordered,
+    /// The operator gave up an event that was not delivered.
+    EventSkipped,
+    /// The operator lets events be sent again that were given up.
+    EventsReplayed,
     /// A daily cap on messages is reached, or nearly.
     CapReached,
     /// A required bot proof was missing or wrong.
@@ -122,7 +126,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 57] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -164,6 +168,8 @@ impl Action {
         Self::PrefixOpened,
         Self::PrefixHeldOpen,
         Self::ProvidersReordered,
+        Self::EventSkipped,
+        Self::EventsReplayed,
         Self::CapReached,
         Self::ChallengeFailed,
         Self::BlockMade,
@@ -225,6 +231,8 @@ impl Action {
             Self::PrefixOpened => "prefix_opened",
             Self::PrefixHeldOpen => "prefix_held_open",
             Self::ProvidersReordered => "providers_reordered",
+            Self::EventSkipped => "event_skipped",
+            Self::EventsReplayed => "events_replayed",
             Self::CapReached => "cap_reached",
             Self::ChallengeFailed => "challenge_failed",
             Self::BlockMade => "block_made",
@@ -302,6 +310,8 @@ impl Action {
             Self::PrefixOpened => &["prefix", "country", "half"],
             Self::PrefixHeldOpen => &["prefix", "country", "until"],
             Self::ProvidersReordered => &["country", "order", "before", "shares"],
+            Self::EventSkipped => &["event", "type"],
+            Self::EventsReplayed => &["events", "event", "type"],
             Self::CapReached => &["budget", "country", "cap", "percent"],
             Self::ChallengeFailed => &["provider", "reason", "purpose", "channel", "delivery_id"],
             Self::BlockMade => &["block", "kind", "value", "until", "ended"],

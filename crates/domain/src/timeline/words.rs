@@ -74,6 +74,8 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         | Action::PrefixOpened
         | Action::PrefixHeldOpen
         | Action::ProvidersReordered
+        | Action::EventSkipped
+        | Action::EventsReplayed
         | Action::CapReached
         | Action::InterestAdded
         | Action::InterestChanged

@@ -72,6 +72,8 @@ pub(crate) struct Failure {
     pub(crate) health: Health,
     /// The minimum wait before a retry; `None` if there must be no retry.
     pub(crate) retry_after: Option<Duration>,
+    /// As [`Unsent::after_unknown`].
+    after_unknown: bool,
 }
 
 impl Failure {
@@ -83,6 +85,7 @@ impl Failure {
             text: None,
             health: Health::Unknown,
             retry_after: None,
+            after_unknown: false,
         }
     }
 
@@ -114,6 +117,7 @@ impl Failure {
             text,
             health: if is_down { Health::Down } else { Health::Up },
             retry_after: is_down.then(|| Duration::from_secs(answer.retry_after.unwrap_or(0))),
+            after_unknown: false,
         }
     }
 
@@ -128,6 +132,7 @@ impl Failure {
             health: if is_ours { Health::Unknown } else { Health::Down },
             retry_after: (no_answer.stage == Stage::Connecting).then_some(Duration::ZERO),
             cause: Some(no_answer.cause),
+            after_unknown: false,
         }
     }
 
@@ -136,9 +141,10 @@ impl Failure {
         !self.provider_error.error.definitely_not_sent()
     }
 
-    /// Adjusts the outcome if an earlier try may have sent the message. A refusal because of the number stays one: another
-    /// message would be refused, too. Any other is unknown now, so that no other provider sends the code a second time.
+    /// Adjusts the outcome if an earlier try may have sent the message. A refusal because of the number stays one for the user:
+    /// another message would be refused, too. Any other is unknown now. In both cases no other provider sends the code.
     pub(crate) fn after_unknown_outcome(mut self) -> Self {
+        self.after_unknown = true;
         let unknown = |provider_code| SendError::Unavailable {
             outcome: Outcome::Unknown,
             retry_after: None,
@@ -156,7 +162,7 @@ impl Failure {
     }
 
     pub(crate) fn into_unsent(self) -> Unsent {
-        Unsent { error: self.provider_error.error, text: self.text }
+        Unsent { error: self.provider_error.error, text: self.text, after_unknown: self.after_unknown }
     }
 
     /// Writes one log line for a message that was not accepted, at the level of who must act. The provider's own

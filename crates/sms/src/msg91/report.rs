@@ -24,9 +24,6 @@ use domain::{
 /// The field of a form of version 2.
 const FORM_FIELD: &str = "data";
 
-/// The most reports that are read from one request.
-const MOST_REPORTS: usize = 100;
-
 /// Reads reports. Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Msg91Reports {
@@ -73,17 +70,18 @@ fn reports(body: &[u8]) -> Vec<Report> {
     found
 }
 
-/// The reports in a list, in an object with a list of its own (version 2), or in a single object (version 3).
+/// The reports in a list, in an object with a list of its own (version 2), or in a single object (version 3). All of them: MSG91
+/// does not report twice, and the size of the body limits how many there are.
 fn collect(json: &Value, found: &mut Vec<Report>) {
     match json {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
         Value::Object(object) => match (object.get("report"), object.get("requestId")) {
             (Some(Value::Array(items)), Some(id)) => {
                 let ours = items.iter().filter_map(Value::as_object).filter_map(|item| report(id, item));
-                found.extend(ours.take(MOST_REPORTS.saturating_sub(found.len())));
+                found.extend(ours);
             }
-            (_, Some(id)) if found.len() < MOST_REPORTS => found.extend(report(id, object)),
-            (_, Some(_) | None) => {}
+            (_, Some(id)) => found.extend(report(id, object)),
+            (_, None) => {}
         },
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }

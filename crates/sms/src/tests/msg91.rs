@@ -159,6 +159,15 @@ fn reports_of_both_versions_are_read() {
     }
 }
 
+/// MSG91 does not report again, so none may be left out.
+#[test]
+fn all_reports_of_a_request_are_read() {
+    let reports: Vec<Value> =
+        (0..700).map(|number| json!({ "number": format!("9198765{number:05}"), "status": "2" })).collect();
+    let list = json!([{ "requestId": REQUEST_ID, "report": reports }]).to_string();
+    assert_eq!(read(STATUS_SECRET, &list).unwrap().len(), 700);
+}
+
 #[test]
 fn a_failed_report_says_why() {
     use UnreachableReason::Blocked;

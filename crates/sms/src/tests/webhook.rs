@@ -108,13 +108,18 @@ async fn answers_say_who_must_act() {
     let json = |status: u16, body: Value| ResponseTemplate::new(status).set_body_json(body);
     let rejected = |status| Err(SendError::Rejected { provider_code: None, http_status: Some(status) });
     // Any 2xx is a success, as it is for Supabase's hook.
-    for answer in [json(200, json!({})), ResponseTemplate::new(200).set_body_string("<html>")] {
+    let sent = [json!({}), json!({ "error": null }), json!({ "error": false }), json!({ "error": "" })];
+    let sent = sent.map(|body| json(200, body));
+    for answer in sent.into_iter().chain([ResponseTemplate::new(200).set_body_string("<html>")]) {
         assert!(answer_to(answer).await.is_ok());
     }
     for (answer, expected) in [
         (ResponseTemplate::new(302).insert_header("Location", "https://example.com/"), rejected(302)),
         (ResponseTemplate::new(401), rejected(401)),
         (json(200, json!({ "error": { "message": "no" } })), rejected(422)),
+        (json(200, json!({ "error": {} })), rejected(422)),
+        (json(200, json!({ "error": true })), rejected(422)),
+        (json(200, json!({ "error": "no" })), rejected(422)),
         (json(200, json!({ "error": { "http_code": 403, "message": "no" } })), rejected(403)),
         (
             json(200, json!({ "error": { "http_code": 500, "message": "no" } })),

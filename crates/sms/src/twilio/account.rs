@@ -53,7 +53,8 @@ impl Twilio {
             .map_err(|no_answer| ERRORS.of_no_answer(no_answer.outcome()).error)?;
         if !answer.status.is_success() {
             let text = self.api.error_text(&answer).and_then(ProviderText::read);
-            return Err(Unsent { error: answer.provider_error(&ERRORS, answer.code("code")).error, text });
+            let error = answer.provider_error(&ERRORS, answer.code("code")).error;
+            return Err(Unsent { text, ..error.into() });
         }
         let sid = answer.text("sid");
         if !is_key && sid != Some(&self.api.settings.account_sid) {

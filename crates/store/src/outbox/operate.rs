@@ -12,6 +12,9 @@ use super::{Column, Entity, Released, release, stored};
 use crate::StoreError;
 use domain::events::{RETRIED_FOR, StoredEvent, Subject};
 
+/// Of how many users and leads one statement releases what was behind a removed event.
+const RELEASED_AT_ONCE: usize = 100;
+
 /// Which events are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
@@ -60,14 +63,14 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<StoredEv
     Ok(Entity::find().filter(Column::Id.eq(id)).one(db).await?.map(stored))
 }
 
-/// Gives up an event that waits, and releases the next one of its subject. False when there is none with this id. Runs in a
+/// Gives up an event that waits, and releases the next one of its subject. `None` when there is none with this id. Runs in a
 /// transaction.
 pub async fn close(
     db: &impl ConnectionTrait,
     id: Uuid,
     why: &str,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Option<StoredEvent>, StoreError> {
     let closed = Entity::update_many()
         .col_expr(Column::NextAttemptAt, Expr::value(Option::<DateTime<Utc>>::None))
         .col_expr(Column::DiedAt, Expr::value(now))
@@ -76,20 +79,19 @@ pub async fn close(
         .filter(Column::DiedAt.is_null())
         .exec_with_returning(db)
         .await?;
-    let subjects: Vec<Subject> = closed.into_iter().map(|row| stored(row).subject).collect();
-    let is_closed = !subjects.is_empty();
-    release(db, subjects, Released::Any, now).await?;
-    Ok(is_closed)
+    let closed = closed.into_iter().next().map(stored);
+    release(db, closed.iter().map(|event| event.subject), Released::Any, now).await?;
+    Ok(closed)
 }
 
-/// Lets an event be sent that was given up. False when there is none with this id.
+/// Lets an event be sent that was given up. `None` when there is none with this id.
 pub async fn set_waiting(
     db: &impl ConnectionTrait,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let waiting = waiting(now).filter(Column::Id.eq(id)).exec(db).await?;
-    Ok(waiting.rows_affected == 1)
+) -> Result<Option<StoredEvent>, StoreError> {
+    let waiting = waiting(now).filter(Column::Id.eq(id)).exec_with_returning(db).await?;
+    Ok(waiting.into_iter().next().map(stored))
 }
 
 /// Lets all events be sent that were given up, of all users or of one. Returns how many.
@@ -110,6 +112,12 @@ fn waiting(now: DateTime<Utc>) -> UpdateMany<Entity> {
         .col_expr(Column::RetryUntil, Expr::value(now + RETRIED_FOR))
         .col_expr(Column::DiedAt, Expr::value(Option::<DateTime<Utc>>::None))
         .filter(Column::DiedAt.is_not_null())
+}
+
+/// Removes an event that was held, because it is not true any more, and releases what was behind it. Runs in a transaction.
+pub async fn purge_held(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let held = Entity::delete_many().filter(Column::Id.eq(id)).exec_with_returning(db).await?;
+    release(db, held.into_iter().map(|row| stored(row).subject), Released::Any, now).await
 }
 
 /// Removes all events of a user and of a lead, and releases what was behind them. Runs in a transaction.
@@ -155,12 +163,13 @@ pub async fn purge_dead(
     Ok(purge.exec(db).await?.rows_affected)
 }
 
-/// Removes up to `most` of the oldest events, if they happened before this time: where no events are sent any more. Returns how
-/// many.
+/// Removes up to `most` of the oldest events, if they happened before this time: where no events are sent any more. What was
+/// behind them is released, because events may be sent again later. Returns how many. Runs in a transaction.
 pub async fn purge_old(
     db: &impl ConnectionTrait,
     before: DateTime<Utc>,
     most: u64,
+    now: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
     // The oldest ones first, by their place: there is no index on the time.
     let oldest: Vec<(i64, DateTime<Utc>)> = Entity::find()
@@ -176,7 +185,15 @@ pub async fn purge_old(
     if old.is_empty() {
         return Ok(0);
     }
-    Ok(Entity::delete_many().filter(Column::Position.is_in(old)).exec(db).await?.rows_affected)
+    let removed = Entity::delete_many().filter(Column::Position.is_in(old)).exec_with_returning(db).await?;
+    let count = u64::try_from(removed.len()).unwrap_or(u64::MAX);
+    let mut subjects: Vec<Subject> = removed.into_iter().map(|row| stored(row).subject).collect();
+    subjects.sort_unstable_by_key(|subject| (subject.user_id, subject.lead_id));
+    subjects.dedup();
+    for some in subjects.chunks(RELEASED_AT_ONCE) {
+        release(db, some.iter().copied(), Released::Any, now).await?;
+    }
+    Ok(count)
 }
 
 /// What was not delivered.
