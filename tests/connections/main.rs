@@ -13,3 +13,5 @@ mod protocols;
 mod server;
 #[cfg(test)]
 mod stopping;
+#[cfg(test)]
+mod tls;

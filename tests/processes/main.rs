@@ -39,9 +39,15 @@ mod staff;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod together;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod walk;
