@@ -21,6 +21,8 @@ mod documents;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod healthcheck;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;
