@@ -2,6 +2,8 @@
 //! jumps to the next timer, so that a test of ten seconds takes none and measures to the millisecond.
 
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod framing;
 #[cfg(test)]
 mod limits;
