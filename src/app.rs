@@ -2,6 +2,7 @@
 //! only file that names every module.
 
 mod providers;
+mod stopping;
 mod tasks;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
@@ -28,13 +29,15 @@ use crate::{
         blocks,
         bot_check::BotCheck,
         hashing::Hasher,
-        interests, receipt_writer,
+        interests,
+        lifecycle::Lifecycle,
+        receipt_writer,
         receipts::Receipts,
     },
     hooks::{BeforeSend, EventReceiver},
     http::{
         self,
-        server::{self, Limits},
+        server::{self, Limits, Listener, Tls, TlsError},
     },
     random::Random,
     sms::{Inbox, Room, SetupError, Texts, TextsError},
@@ -85,6 +88,9 @@ pub enum AppError {
     /// The texts of the messages.
     #[error("the texts of the messages cannot be used")]
     Texts(#[from] TextsError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address to listen on.
     #[error("the server cannot listen on {address} ({setting}): {}", advice(*address, cause))]
     Listen {
@@ -147,6 +153,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         settings: config.report(),
         interests: interests::Cache::default(),
         blocks: blocks::Cache::default(),
+        lifecycle: Lifecycle::default(),
         metrics,
     })
 }
@@ -296,19 +303,28 @@ pub async fn serve(config: Config) -> Result<(), AppError> {
     migrate(&services.store, &config.database).await?;
     let endpoint = endpoint(&config, Arc::clone(&services));
     let address = config.bind_addr;
-    let listener = listen("BIND_ADDR", address).await?;
+    let tls = config.tls.clone().map(Tls::load).transpose()?;
+    let listener = Listener { socket: listen("BIND_ADDR", address).await?, tls: tls.clone() };
     let metrics_server = serve_metrics(&config, &services).await?;
     audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
-    tracing::info!(%address, "listening");
+    tracing::info!(%address, tls = tls.as_ref().map(|_| true), "listening");
     let writers = [
         tokio::spawn(audit::keep_writing(Arc::clone(&services))),
         tokio::spawn(receipt_writer::keep_writing(Arc::clone(&services))),
     ];
-    let background = tasks::start(&services, config.is_test_mode());
+    let mut background = tasks::start(&services, config.is_test_mode());
+    background.extend(tls.map(|tls| tokio::spawn(server::keep_reloading(tls))));
     let metrics = Some(services.metrics.clone());
-    server::serve(listener, endpoint, limits, metrics, stop_signal())
-        .await
-        .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
+    server::serve(
+        listener,
+        endpoint,
+        limits,
+        metrics,
+        stopping::requested(&services, config.server.shutdown_delay),
+    )
+    .await
+    .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
+    stopping::complete(&services).await;
     for task in background.into_iter().chain(metrics_server).chain(writers) {
         task.abort();
     }
@@ -405,7 +421,7 @@ fn log_start(config: &Config, services: &Services) {
     );
     if config.is_test_mode() {
         tracing::warn!(
-            inbox = format!("http://{}/dev/inbox", config.bind_addr),
+            inbox = format!("{}/dev/inbox", config.own_origin()),
             "test mode: no SMS goes out, and codes are shown"
         );
     }
@@ -414,33 +430,10 @@ fn log_start(config: &Config, services: &Services) {
         tracing::warn!("RATE_LIMITS_ENABLED is false");
     }
     if config.environment == Environment::Dev {
-        tracing::info!(docs = format!("http://{}/api/docs", config.bind_addr), "try it in the browser");
+        tracing::info!(docs = format!("{}/api/docs", config.own_origin()), "try it in the browser");
     }
 }
 
 fn channel_names(channels: &[Channel]) -> String {
     channels.iter().map(|channel| channel.as_str()).collect::<Vec<_>>().join(",")
-}
-
-/// Waits for Ctrl-C or for SIGTERM, which process managers send.
-async fn stop_signal() {
-    let interrupt = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending::<()>().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
-    tracing::info!("stopping: requests in progress are completed");
 }

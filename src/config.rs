@@ -23,7 +23,9 @@ mod sms;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
+mod traces;
 
 use std::{collections::BTreeSet, fmt, net::SocketAddr};
 
@@ -58,11 +60,11 @@ use crate::{
         second_factor::FactorPolicy,
     },
     hooks::{BeforeSendSettings, EventsSettings},
-    http::EdgeSettings,
+    http::{EdgeSettings, server::TlsFiles},
     random::Random,
     sms::{Provider, ReportReaders, TextSettings},
     store::DatabaseSettings,
-    telemetry::{LogFilter, LogFormat},
+    telemetry::{LogFilter, LogFormat, TraceSettings},
 };
 
 /// The minimum length of a secret in bytes: the output length of SHA-256 (RFC 2104, section 3; RFC 7518, section 3.2).
@@ -90,6 +92,10 @@ pub struct Config {
     pub bind_addr: SocketAddr,
     /// The connection limit and the address of the metrics.
     pub server: ServerSettings,
+    /// `TLS_CERT_FILE` and `TLS_KEY_FILE`; `None` for plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TraceSettings>,
     /// `DATABASE_URL` and the other settings of the database.
     pub database: DatabaseSettings,
     /// The URL of the database without its password.
@@ -216,6 +222,7 @@ impl Config {
         };
         let Sending { sms, texts, channels, report_readers, reports } = sms::sending(reader, &others);
         let bind_addr = bind_addr(reader, is_prod);
+        let tls = tls::files(reader);
         let region = reader.parsed("PHONE_DEFAULT_REGION", "IN");
         let zone = zone(reader);
         let otp = otp(reader);
@@ -226,7 +233,8 @@ impl Config {
             log_filter: log::filter(reader),
             log_format: if is_prod { LogFormat::Json } else { LogFormat::Text },
             bind_addr,
-            server: server::server(reader, bind_addr),
+            server: server::server(reader, bind_addr, is_prod),
+            traces: traces::traces(reader),
             database,
             database_shown,
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
@@ -248,13 +256,15 @@ impl Config {
             edge: EdgeSettings {
                 proxies: proxies::proxies(reader),
                 guard: proxies::guard(reader, rate_limits_enabled),
+                is_https_only: is_prod && tls.is_some(),
                 ..hosts::edge(reader, is_prod, public_base_url.as_ref())
             },
             admin: ConsoleSettings {
-                is_secure: is_prod,
+                is_secure: is_prod || tls.is_some(),
                 public_origin: public_base_url.as_ref().map(|url| url.origin().ascii_serialization()),
                 allowed_networks: reader.parsed("ADMIN_ALLOWED_NETWORKS", ""),
             },
+            tls,
             rate_limits_enabled,
             odds: limits::odds(reader, is_prod, &otp, &budgets),
             budgets,
@@ -374,10 +384,20 @@ impl Config {
         match &self.admin.public_origin {
             Some(origin) => origin.clone(),
             None if self.bind_addr.ip().is_unspecified() => {
-                format!("http://localhost:{}", self.bind_addr.port())
+                format!("{}://localhost:{}", self.scheme(), self.bind_addr.port())
             }
-            None => format!("http://{}", self.bind_addr),
+            None => self.own_origin(),
         }
+    }
+
+    /// The scheme and address that the server listens on.
+    #[must_use]
+    pub fn own_origin(&self) -> String {
+        format!("{}://{}", self.scheme(), self.bind_addr)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Whether messages go to the inbox of test mode.

@@ -10,7 +10,7 @@ use loopin_auth::{
     commands::{
         CommandError, Context, audit,
         cli::{AuditCommand, Cli, Command, KeysCommand, SecondFactorCommand, SmsCommand},
-        createsuperuser, doctor, events, keys, migrate, openapi,
+        createsuperuser, doctor, events, healthcheck, keys, migrate, openapi,
         output::print_error,
         prefixes, purge, second_factor, serve, settings, sms, unlock,
     },
@@ -39,6 +39,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
         Command::Migrate => migrate::run(context),
         Command::Purge { older_than_days } => purge::run(context, older_than_days),
         Command::Openapi => openapi::run(context),
+        Command::Healthcheck { url } => healthcheck::run(context, url),
         Command::Doctor => doctor::run(context),
         Command::Settings { markdown } => settings::run(context, markdown),
         Command::CreateSuperuser(options) => createsuperuser::run(context, &options),

@@ -1,7 +1,8 @@
-//! The log and the metrics.
+//! The log, the metrics and the traces.
 
 mod metrics;
 mod output;
+mod traces;
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -10,13 +11,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Handle;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
-pub use self::metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics};
-use self::output::Output;
+pub use self::{
+    metrics::{CONTENT_TYPE as METRICS_CONTENT_TYPE, Metrics, known_method},
+    traces::{RequestTrace, Sampling, TraceSettings, UnknownSampling},
+};
+use self::{output::Output, traces::Traces};
 
 /// How long the end of the process, or a panic, waits for the last lines. Only a reader that does not read takes longer.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for the last traces.
+const TRACES_LIMIT: Duration = Duration::from_secs(3);
 
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +38,7 @@ pub enum LogFormat {
 }
 
 /// Our crates that log. At a level, only warnings of other crates are logged.
-const OURS: [&str; 3] = ["loopin_auth", "sms", "store"];
+const OURS: [&str; 4] = ["loopin_auth", "outbound", "sms", "store"];
 
 /// The least important events that are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,13 +120,25 @@ impl FromStr for LogFilter {
     }
 }
 
-/// The log of this process. Its last lines are written when this is dropped.
+/// The log of this process, and its traces. The last lines are written when this is dropped.
 #[must_use]
-pub struct Log(Output);
+pub struct Log {
+    output: Output,
+    traces: Option<Traces>,
+}
+
+impl Log {
+    /// Sends the last traces. The runtime that [`start_with_traces`] got must still be there.
+    pub fn finish_traces(&self) {
+        if let Some(traces) = &self.traces {
+            traces.finish(TRACES_LIMIT);
+        }
+    }
+}
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.0.flush(FLUSH_LIMIT);
+        self.output.flush(FLUSH_LIMIT);
     }
 }
 
@@ -125,19 +147,38 @@ impl Drop for Log {
 /// # Errors
 /// When the system has no thread for it.
 pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<Log> {
+    begin(format, filter, None)
+}
+
+/// Starts the log, and traces if the settings name a collector.
+///
+/// # Errors
+/// When the system has no thread for them, or the exporter cannot be made.
+pub fn start_with_traces(
+    format: LogFormat,
+    filter: &LogFilter,
+    settings: Option<&TraceSettings>,
+    runtime: &Handle,
+) -> io::Result<Log> {
+    let traces = settings.map(|settings| Traces::start(settings, runtime)).transpose()?;
+    begin(format, filter, traces)
+}
+
+fn begin(format: LogFormat, filter: &LogFilter, traces: Option<Traces>) -> io::Result<Log> {
     let tell = |lines| {
         tracing::warn!(parent: None, lines, "lines of the log could not be written and are lost");
     };
     let output = Output::start(standard_output(), tell, output::lost())?;
-    // `Output` counts write errors. The library would report them on standard error with a macro that panics if that
-    // cannot be written either, and a panic inside the panic hook below aborts the process.
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&filter.0)).log_internal_errors(false);
-    match format {
-        LogFormat::Text => {
-            let is_terminal = io::stdout().is_terminal();
-            log.with_target(false).with_ansi(is_terminal).with_writer(output.clone()).init();
+    // Spans of traces are not for the log: the span of a line is its request.
+    let filter = EnvFilter::new(format!("{},{}=off", filter.0, traces::TARGET));
+    let lines = lines(format, output.clone());
+    match &traces {
+        // One filter for everything costs less than one for each layer.
+        None => tracing_subscriber::registry().with(lines).with(filter).init(),
+        Some(traces) => {
+            let layers = vec![traces.layer(), lines.with_filter(filter).boxed()];
+            tracing_subscriber::registry().with(layers).init();
         }
-        LogFormat::Json => log.json().flatten_event(true).with_writer(output.clone()).init(),
     }
     let of_panics = output.clone();
     std::panic::set_hook(Box::new(move |info| {
@@ -145,7 +186,20 @@ pub fn start(format: LogFormat, filter: &LogFilter) -> io::Result<Log> {
         tracing::error!(location, "panic");
         of_panics.flush(FLUSH_LIMIT);
     }));
-    Ok(Log(output))
+    Ok(Log { output, traces })
+}
+
+fn lines(format: LogFormat, output: Output) -> Box<dyn Layer<Registry> + Send + Sync> {
+    // `Output` counts write errors. The library would report them on standard error with a macro that panics if that
+    // cannot be written either, and a panic inside the panic hook aborts the process.
+    let log = tracing_subscriber::fmt::layer().log_internal_errors(false);
+    match format {
+        LogFormat::Text => {
+            let is_terminal = io::stdout().is_terminal();
+            log.with_target(false).with_ansi(is_terminal).with_writer(output).boxed()
+        }
+        LogFormat::Json => log.json().flatten_event(true).with_writer(output).boxed(),
+    }
 }
 
 /// Standard output without the library's buffer, which keeps a part of what could not be written.
@@ -186,8 +240,11 @@ mod tests {
     #[test]
     fn a_level_is_that_of_our_crates() {
         let text = |level: &str| level.parse().map(|level| LogFilter::at(level).0);
-        assert_eq!(text("info").as_deref(), Ok("warn,loopin_auth=info,sms=info,store=info"));
-        assert_eq!(text("ERROR").as_deref(), Ok("error,loopin_auth=error,sms=error,store=error"));
+        assert_eq!(text("info").as_deref(), Ok("warn,loopin_auth=info,outbound=info,sms=info,store=info"));
+        assert_eq!(
+            text("ERROR").as_deref(),
+            Ok("error,loopin_auth=error,outbound=error,sms=error,store=error")
+        );
         for level in LogLevel::ALL {
             assert_eq!(level.as_str().parse(), Ok(level));
             assert!(LogFilter::at(level).0.parse::<LogFilter>().is_ok(), "{level:?}");

@@ -367,7 +367,7 @@ mod contract {
         ];
         let needed = needed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         // These have other defaults in prod, which their descriptions name.
-        for name in ["BIND_ADDR", "STAFF_SECOND_FACTOR", "TWILIO_TEST_MODE"] {
+        for name in ["BIND_ADDR", "SHUTDOWN_DELAY_SECONDS", "STAFF_SECOND_FACTOR", "TWILIO_TEST_MODE"] {
             assert!(examples.remove(name).is_some());
         }
         examples.extend(needed.clone());

@@ -38,6 +38,13 @@ pub enum Command {
     },
     /// Print the OpenAPI document
     Openapi,
+    /// Ask the running server whether it answers, as the probe of a container; exit status 0 or 1
+    Healthcheck {
+        /// What to ask instead of /api/health at `BIND_ADDR` (HTTPS with `TLS_CERT_FILE`, whatever its certificate), such as
+        /// <http://127.0.0.1:8000/api/health/ready>
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Check the settings, the database, the migrations, the providers and Twilio's credentials, and say what to do
     Doctor,
     /// Print every setting with its value and where that comes from; of a secret, only whether it is set

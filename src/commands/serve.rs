@@ -11,9 +11,13 @@ use crate::{app, telemetry};
 /// When the settings are wrong, or the server cannot start.
 pub fn run(context: &Context) -> Result<ExitCode, CommandError> {
     let config = context.config()?;
-    // Dropped last, so that every line is written.
-    let _log = telemetry::start(config.log_format, &config.log_filter)?;
     let runtime = runtime()?;
-    runtime.block_on(app::serve(config))?;
+    let traces = config.traces.as_ref();
+    // Dropped last, so that every line is written.
+    let log = telemetry::start_with_traces(config.log_format, &config.log_filter, traces, runtime.handle())?;
+    let served = runtime.block_on(app::serve(config));
+    log.finish_traces();
+    drop(runtime);
+    served?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,8 +3,17 @@
 
 use strsim::osa_distance;
 
-/// Variables that commands read directly. A password must not stay in a file, so it is not a setting.
-const NOT_SETTINGS: &[&str] = &["LOOPIN_SUPERUSER_PASSWORD"];
+/// Variables that are read directly: a password, which must not stay in a file, and what the libraries of TLS and of traces read
+/// themselves.
+const NOT_SETTINGS: &[&str] = &[
+    "LOOPIN_SUPERUSER_PASSWORD",
+    "OTEL_BSP_EXPORT_TIMEOUT",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
 
 /// The most letters in which a misspelt name differs from a setting.
 const MAX_DISTANCE: usize = 2;
@@ -104,8 +113,22 @@ fn nearest<'a>(name: &str, settings: impl Iterator<Item = &'a str>) -> Option<&'
 mod tests {
     use super::*;
 
-    const KNOWN: [&str; 6] =
-        ["DEBUG", "ENVIRONMENT", "OTP_LENGTH", "OTP_CHANNELS", "TIME_ZONE", "TWILIO_AUTH_TOKEN"];
+    const KNOWN: [&str; 7] = [
+        "DEBUG",
+        "ENVIRONMENT",
+        "OTP_LENGTH",
+        "OTP_CHANNELS",
+        "TIME_ZONE",
+        "TLS_CERT_FILE",
+        "TWILIO_AUTH_TOKEN",
+    ];
+
+    #[test]
+    fn what_libraries_read_is_not_taken_for_a_setting() {
+        // The certificates that are trusted, not the server's own.
+        assert_eq!(said("SSL_CERT_FILE", &[]), None);
+        assert_eq!(said("OTEL_BSP_SCHEDULE_DELAY", &[]), None);
+    }
 
     fn said(variable: &str, set: &[&str]) -> Option<String> {
         let found =

@@ -1,6 +1,6 @@
-//! The settings of the connection limit and of the metrics.
+//! The settings of the connection limit, of the metrics and of the end.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use super::reader::Reader;
 
@@ -9,6 +9,10 @@ use super::reader::Reader;
 /// allows fewer.
 const MAX_CONNECTIONS: i64 = 10_000;
 
+/// How long a server that is told to stop takes new connections. Load balancers learn only after a while that it is not ready any
+/// more: Kubernetes within a second or two, most others at their next check.
+const SHUTDOWN_DELAY_SECONDS: i64 = 5;
+
 /// The limits of the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerSettings {
@@ -16,9 +20,11 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// `METRICS_ADDR`: the address of the metrics; `None` if they are not served.
     pub metrics_addr: Option<SocketAddr>,
+    /// `SHUTDOWN_DELAY_SECONDS`
+    pub shutdown_delay: Duration,
 }
 
-pub(super) fn server(reader: &mut Reader<'_>, bind_addr: SocketAddr) -> ServerSettings {
+pub(super) fn server(reader: &mut Reader<'_>, bind_addr: SocketAddr, is_prod: bool) -> ServerSettings {
     let max_connections = reader.number("MAX_CONNECTIONS", MAX_CONNECTIONS, 1, 1_000_000);
     let metrics_addr = reader.address("METRICS_ADDR").filter(|address| {
         let is_bind_addr = *address == bind_addr && bind_addr.port() != 0;
@@ -27,5 +33,11 @@ pub(super) fn server(reader: &mut Reader<'_>, bind_addr: SocketAddr) -> ServerSe
         }
         !is_bind_addr
     });
-    ServerSettings { max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX), metrics_addr }
+    let delay = if is_prod { SHUTDOWN_DELAY_SECONDS } else { 0 };
+    let delay = reader.number("SHUTDOWN_DELAY_SECONDS", delay, 0, 120);
+    ServerSettings {
+        max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX),
+        metrics_addr,
+        shutdown_delay: Duration::from_secs(delay.unsigned_abs()),
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::telemetry::LogLevel;
+use crate::telemetry::{LogLevel, Sampling};
 
 mod bot_check;
 mod destinations;

@@ -123,6 +123,7 @@ pub(super) async fn ask(
     Some(refusal)
 }
 
+#[tracing::instrument(target = "otel", name = "hook before sending", skip_all, fields(loopin.outcome))]
 async fn refusal(
     services: &Services,
     hook: &BeforeSend,
@@ -130,7 +131,9 @@ async fn refusal(
     now: DateTime<Utc>,
 ) -> Option<Refusal> {
     let answer = hook.ask(services.random.bits(), question, now).await;
-    services.metrics.hook("before_send", answer.map_or("failed", Decision::as_str));
+    let outcome = answer.map_or("failed", Decision::as_str);
+    tracing::Span::current().record("loopin.outcome", outcome);
+    services.metrics.hook("before_send", outcome);
     let decision = match answer {
         Ok(decision) => decision,
         Err(Failure { why, status, .. }) => {

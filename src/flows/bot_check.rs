@@ -138,6 +138,7 @@ pub fn new_challenge(
 }
 
 /// Checks the answer to a challenge. This may call a provider over the network, so no transaction may be open.
+#[tracing::instrument(target = "otel", name = "bot proof", skip_all)]
 pub async fn check(
     services: &Arc<Services>,
     response: &ChallengeResponse,

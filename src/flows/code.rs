@@ -143,6 +143,7 @@ pub(super) async fn send(
 }
 
 /// As [`send`], and says if the hook before sending demands a bot check.
+#[tracing::instrument(target = "otel", name = "send code", skip_all, fields(loopin.purpose = request.key.purpose.as_str()))]
 pub(super) async fn send_or_challenge(
     services: &Services,
     request: &SendRequest<'_>,

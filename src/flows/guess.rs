@@ -131,6 +131,7 @@ where
 ///
 /// # Errors
 /// As [`redeem`].
+#[tracing::instrument(target = "otel", name = "redeem code", skip_all, fields(loopin.purpose = key.purpose.as_str()))]
 pub(super) async fn redeem_at_once<T, Once, Work, Fut>(
     services: &Services,
     key: ChallengeKey<'_>,

@@ -77,6 +77,7 @@ impl Hasher {
 
     /// Waits for a permit and runs the work in a blocking thread. The permit is released when the work is done, even if the
     /// request was cancelled.
+    #[tracing::instrument(target = "otel", name = "hash password", skip_all)]
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> T {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();

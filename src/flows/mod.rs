@@ -65,12 +65,14 @@ mod destination;
 mod device;
 pub mod events;
 pub mod gate;
+pub mod gauges;
 mod guess;
 pub mod hashing;
 pub mod housekeeping;
 pub mod inbox;
 pub mod interests;
 pub mod leads;
+pub mod lifecycle;
 pub mod login;
 pub mod move_phone;
 pub mod password;
@@ -174,6 +176,8 @@ pub struct Services {
     pub interests: interests::Cache,
     /// The cached list of live blocks.
     pub blocks: blocks::Cache,
+    /// Whether the server stops, and what it still does.
+    pub lifecycle: lifecycle::Lifecycle,
     /// The counters and gauges for the operator.
     pub metrics: Metrics,
 }
@@ -234,7 +238,7 @@ where
     }
 }
 
-/// Runs a use case in a task of its own, so that it completes even if the client disconnects.
+/// Runs a use case in a task of its own, so that it completes even if the client disconnects. A server that stops waits for it.
 async fn run_to_completion<T, F, Fut>(services: &Arc<Services>, use_case: F) -> T
 where
     T: Send + 'static,
@@ -243,9 +247,11 @@ where
 {
     let (sender, receiver) = oneshot::channel();
     let use_case = use_case(Arc::clone(services)).in_current_span();
+    let running = services.lifecycle.begin();
     let task = spawn(Box::pin(async move {
         // A client that disconnected does not receive.
         let _ = sender.send(use_case.await);
+        drop(running);
     }));
     if let Ok(result) = receiver.await {
         return result;

@@ -27,7 +27,12 @@ pub async fn keep_writing(services: Arc<Services>) {
         }
         if !receipts.lost().is_empty() {
             // The next provider may take seconds.
-            tokio::spawn(follow_lost(Arc::clone(&services)).in_current_span());
+            let (services, running) = (Arc::clone(&services), services.lifecycle.begin());
+            let follow = async move {
+                follow_lost(services).await;
+                drop(running);
+            };
+            tokio::spawn(follow.in_current_span());
         }
     }
 }

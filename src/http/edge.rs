@@ -24,15 +24,24 @@ use self::admission::admit;
 use super::{
     client_ip::{self, Finder, TrustedProxies},
     envelope::ErrorCode,
-    error::{Quiet, RequestError},
+    error::{Expected, Quiet, RequestError},
     guard::{Guard, GuardSettings, MonotonicClock},
     log_throttle::LogThrottle,
     rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RecordedLimits},
     routes::Routes,
 };
-use crate::{domain::console::RequestSource, flows::Services, telemetry::Stopwatch};
+use crate::{
+    domain::console::RequestSource,
+    flows::Services,
+    telemetry::{RequestTrace, Stopwatch, known_method},
+};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Browsers use HTTPS for a year after each answer.
+const ONE_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// How long a request may take: longer than the provider's timeout and one wait for a database connection.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -49,6 +58,8 @@ pub struct EdgeSettings {
     pub cors_origins: Vec<String>,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub proxies: TrustedProxies,
+    /// Whether browsers are told to use HTTPS only: in production with a certificate of its own. A proxy that ends TLS says it itself.
+    pub is_https_only: bool,
     /// The request rate per address; `None` is unlimited.
     pub guard: Option<GuardSettings>,
 }
@@ -79,6 +90,7 @@ pub fn around(
         settings.guard.map(|guard| Arc::new(Guard::new(guard, MonotonicClock(Arc::clone(&services)))));
     let failed_checks = Arc::new(Mutex::new(LogThrottle::default()));
     let finder = Arc::new(Finder::new(settings.proxies));
+    let is_https_only = settings.is_https_only;
     inner
         .around(move |inner, request| admit(inner, request, settings.allowed_hosts.clone()))
         .around({
@@ -99,7 +111,8 @@ pub fn around(
         .around(move |inner, mut request| {
             // This comes first, so that everything else knows the address.
             finder.attach(&mut request);
-            observe(inner, request, Arc::clone(&routes), Arc::clone(&services), Arc::clone(&failed_checks))
+            let observed = Observed { services: Arc::clone(&services), is_https_only };
+            observe(inner, request, Arc::clone(&routes), observed, Arc::clone(&failed_checks))
         })
 }
 
@@ -193,7 +206,9 @@ fn error_response(error: &RequestError) -> Response {
 
 /// Whether a response reports an error of the server. 501 reports a client that uses an unsupported transfer coding.
 fn is_server_error(response: &Response) -> bool {
-    response.status().is_server_error() && response.status() != StatusCode::NOT_IMPLEMENTED
+    response.status().is_server_error()
+        && response.status() != StatusCode::NOT_IMPLEMENTED
+        && response.extensions().get::<Expected>().is_none()
 }
 
 fn into_request_error(error: Error, routes: &Routes, path: &str) -> RequestError {
@@ -243,12 +258,18 @@ fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Gives the request an id, logs it once, and adds the headers that every response has.
+/// What [`observe`] works with.
+struct Observed {
+    services: Arc<Services>,
+    is_https_only: bool,
+}
+
+/// Gives the request an id and a trace, logs it once, and adds the headers that every response has.
 async fn observe<E: Endpoint<Output = Response>>(
     inner: Arc<E>,
     mut request: Request,
     routes: Arc<Routes>,
-    services: Arc<Services>,
+    Observed { services, is_https_only }: Observed,
     failed_checks: Arc<Mutex<LogThrottle>>,
 ) -> poem::Result<Response> {
     let original_uri = OriginalUri(request.uri().clone());
@@ -259,21 +280,42 @@ async fn observe<E: Endpoint<Output = Response>>(
     let path = request.uri().path().trim_end_matches('/').to_owned();
     // The pattern and not the path, which may contain anything.
     let route = routes.find(&path).map_or("none", |route| route.pattern.as_str());
-    let span = tracing::info_span!("request", %id, %method, route);
-    let stopwatch = Stopwatch::start();
-    let mut response =
-        inner.call(request).instrument(span.clone()).await.unwrap_or_else(Error::into_response);
-    let took = stopwatch.elapsed();
     // Load balancers check the health all the time.
-    if HEALTH.contains(&path.as_str()) {
+    let is_health = HEALTH.contains(&path.as_str());
+    let trace = begin_trace(&request, route).filter(|_| !is_health);
+    let trace_id = trace.as_ref().and_then(|trace| trace.id.as_deref());
+    let span = tracing::info_span!("request", %id, %method, route, trace_id);
+    let trace_span = trace.as_ref().map_or_else(tracing::Span::none, |trace| trace.span.clone());
+    let stopwatch = Stopwatch::start();
+    let answer = inner.call(request).instrument(trace_span).instrument(span.clone());
+    let mut response = answer.await.unwrap_or_else(Error::into_response);
+    let took = stopwatch.elapsed();
+    if is_health {
         response.extensions_mut().insert(Quiet);
     }
     span.in_scope(|| log(&response, took, &failed_checks));
     let status = response.status().as_u16();
-    services.metrics.request(route, method.as_str(), status, took.as_secs_f64());
+    let example = trace.as_ref().and_then(RequestTrace::sampled_id);
+    services.metrics.request(route, method.as_str(), status, took.as_secs_f64(), example);
+    if let Some(trace) = &trace {
+        let code = response.extensions().get::<ErrorCode>().map(|code| code.as_str());
+        trace.end(status, code.as_deref());
+    }
     limits.write(response.headers_mut());
+    if is_https_only {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, ONE_YEAR);
+    }
     add_default_headers(&mut response, &id);
     Ok(response)
+}
+
+/// The trace of a request, which is a part of the caller's if the request says so, once.
+fn begin_trace(request: &Request, route: &str) -> Option<RequestTrace> {
+    let mut parents = request.headers().get_all(TRACEPARENT).iter();
+    let parent = parents.next().filter(|_| parents.next().is_none());
+    let parent = parent.and_then(|parent| parent.to_str().ok());
+    let trace = RequestTrace::begin(known_method(request.method().as_str()), route, parent);
+    trace.is_on().then_some(trace)
 }
 
 /// The id that a proxy gave the request, if it is safe to log; else a new one.

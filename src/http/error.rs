@@ -22,6 +22,10 @@ const BLOCKED: &str = "This phone number or network is blocked. Please contact s
 #[derive(Debug, Clone, Copy)]
 pub struct Quiet;
 
+/// Marks a response whose status reports no error, although it looks like one.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected;
+
 /// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
@@ -70,6 +74,9 @@ pub enum RequestError {
     /// The request took longer than its deadline.
     #[error("the request took too long")]
     Timeout,
+    /// The server was told to stop: it is not ready any more.
+    #[error("the server stops")]
+    Stopping,
     /// A use case failed.
     #[error(transparent)]
     Flow(#[from] flows::Error),
@@ -105,6 +112,8 @@ impl RequestError {
             Self::TokenMissing => (Status::UNAUTHORIZED, Code::TokenMissing),
             Self::Token(refused) => (Status::UNAUTHORIZED, token_refused(*refused)),
             Self::Timeout => (Status::SERVICE_UNAVAILABLE, Code::Timeout),
+            // Of the contract's codes for 503, the one whose message says what a client can do. Load balancers read the status.
+            Self::Stopping => (Status::SERVICE_UNAVAILABLE, Code::DatabaseUnavailable),
             Self::Flow(flows::Error::Blocked) => (Status::FORBIDDEN, Code::Forbidden),
             Self::Flow(flows::Error::Store(StoreError::Unavailable(_))) => {
                 (Status::SERVICE_UNAVAILABLE, Code::DatabaseUnavailable)
@@ -128,6 +137,7 @@ impl RequestError {
                 ErrorResponse::new(code, "The only supported Transfer-Encoding is chunked")
             }
             Self::Flow(flows::Error::Blocked) => ErrorResponse::new(code, BLOCKED),
+            Self::Stopping => ErrorResponse::new(code, "This server is stopping"),
             Self::ContentCoding => ErrorResponse::new(code, "Send the body without a Content-Encoding"),
             _ => ErrorResponse::from_code(code),
         };
@@ -172,6 +182,7 @@ impl ResponseError for RequestError {
                 }
             }
             Self::TooFast { .. } => drop(response.extensions_mut().insert(Quiet)),
+            Self::Stopping => drop(response.extensions_mut().insert(Expected)),
             // The bytes after such a request may belong to its body (RFC 9112, section 6.3).
             Self::TwoLengths | Self::TransferCoding => {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -16,6 +16,7 @@
 
 mod connection;
 mod stream;
+mod tls;
 mod watch;
 
 use std::{
@@ -33,6 +34,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch as channel},
 };
 
+pub use self::tls::{RELOAD_EVERY, Tls, TlsError, TlsFiles, keep_reloading};
 use super::log_throttle::LogThrottle;
 use crate::telemetry::Metrics;
 
@@ -76,6 +78,22 @@ impl Limits {
     }
 }
 
+/// Where connections come from, and whether they use TLS.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// The certificate; `None` for plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+impl From<TcpListener> for Listener {
+    /// Plain HTTP.
+    fn from(socket: TcpListener) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
 /// The stages of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -91,6 +109,7 @@ struct ServerState<E> {
     endpoint: E,
     limits: Limits,
     local: SocketAddr,
+    tls: Option<Tls>,
     metrics: Option<Metrics>,
 }
 
@@ -99,7 +118,7 @@ struct ServerState<E> {
 /// # Errors
 /// When the listener has no address.
 pub async fn serve<E>(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     endpoint: E,
     limits: Limits,
     metrics: Option<Metrics>,
@@ -108,7 +127,8 @@ pub async fn serve<E>(
 where
     E: Endpoint<Output = Response> + 'static,
 {
-    let state = Arc::new(ServerState { endpoint, limits, local: listener.local_addr()?, metrics });
+    let Listener { socket: listener, tls } = listener.into();
+    let state = Arc::new(ServerState { endpoint, limits, local: listener.local_addr()?, tls, metrics });
     let (stage, _) = channel::channel(Stage::Serving);
     accept_until(stop, &listener, &state, &stage).await;
     // From here on the system refuses connections, so that clients can try another server.

@@ -130,9 +130,12 @@ impl ServiceApi {
 
     /// Check that the server is ready
     ///
-    /// Also checks the database.
+    /// Also checks the database. A server that was told to stop is not ready, and still answers for a while.
     #[oai(path = "/api/health/ready", method = "get", operation_id = "getReadiness")]
     async fn ready(&self) -> Result<ReadyResponse> {
+        if self.services.lifecycle.is_stopping() {
+            return Err(RequestError::Stopping.into());
+        }
         self.services.store.ping().await.map_err(RequestError::from)?;
         Ok(ReadyResponse::Ready(Health::from_status("ready")))
     }

@@ -14,17 +14,21 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64},
     },
+    time::Duration,
 };
 
 use prometheus_client::{
     encoding::text,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    metrics::{
+        counter::Counter, exemplar::HistogramWithExemplars, family::Family, gauge::Gauge,
+        histogram::Histogram, info::Info,
+    },
     registry::{Registry, Unit},
 };
 
 use self::labels::{
     BudgetLabel, ChallengeLabels, HookLabels, HowLabel, MessageLabels, NextLabels, OutcomeLabel, PlaceLabels,
-    RegionLabel, RequestLabels, RouteLabel, ScopeLabel, StateLabel,
+    ProviderLabel, RegionLabel, RequestLabels, RouteLabel, ScopeLabel, StateLabel, TraceLabel,
 };
 
 /// The content type: `OpenMetrics` 1.0, which Prometheus reads since version 2.5.
@@ -34,10 +38,22 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// than the deadline of 15.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0];
 
+/// In seconds. A provider has ten.
+const MESSAGE_BUCKETS: [f64; 7] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// The methods that get a label of their own; clients can invent any number of others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-type Histograms = Family<RouteLabel, Histogram, fn() -> Histogram>;
+/// Times, each bucket with the trace of a request that fell into it.
+type Times = HistogramWithExemplars<TraceLabel>;
+
+type Histograms = Family<RouteLabel, Times, fn() -> Times>;
+
+/// A method that may be a label or an attribute.
+#[must_use]
+pub fn known_method(method: &str) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method).unwrap_or("other")
+}
 
 /// All metrics. Clones share their values.
 #[derive(Clone)]
@@ -54,6 +70,8 @@ struct Inner {
     connections_limit: Gauge,
     messages: Family<MessageLabels, Counter>,
     next_providers: Family<NextLabels, Counter>,
+    message_times: Family<ProviderLabel, Histogram, fn() -> Histogram>,
+    providers_down: Family<ProviderLabel, Gauge>,
     provider_places: Family<PlaceLabels, Gauge<i64, AtomicI64>>,
     wrong_codes: Counter,
     sign_ins: Family<HowLabel, Counter>,
@@ -86,7 +104,7 @@ impl Default for Metrics {
         let mut inner = Inner {
             registry: Registry::with_prefix("loopin"),
             requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            durations: Family::new_with_constructor(|| Times::new(BUCKETS.into_iter())),
             connections: Gauge::default(),
             accepted: Counter::default(),
             connections_refused: Counter::default(),
@@ -94,6 +112,8 @@ impl Default for Metrics {
             connections_limit: Gauge::default(),
             messages: Family::default(),
             next_providers: Family::default(),
+            message_times: Family::new_with_constructor(|| Histogram::new(MESSAGE_BUCKETS)),
+            providers_down: Family::default(),
             provider_places: Family::default(),
             wrong_codes: Counter::default(),
             sign_ins: Family::default(),
@@ -172,6 +192,11 @@ impl Inner {
             self.receipts_queued.clone(),
         );
         registry.register(
+            "trace_spans_lost",
+            "Spans of traces that the collector did not take",
+            super::traces::lost(),
+        );
+        registry.register(
             "log_lines_lost",
             "Lines of the log that could not be written",
             super::output::lost(),
@@ -189,6 +214,17 @@ impl Inner {
             "next_providers",
             "Codes that went from one provider to the next",
             self.next_providers.clone(),
+        );
+        registry.register_with_unit(
+            "message_duration",
+            "How long a provider took to take a message or to refuse it, with all tries",
+            Unit::Seconds,
+            self.message_times.clone(),
+        );
+        registry.register(
+            "provider_down",
+            "1 while a provider does not answer, so that messages go to the next or fail at once",
+            self.providers_down.clone(),
         );
         registry.register(
             "provider_place",
@@ -243,12 +279,13 @@ impl Metrics {
         text
     }
 
-    /// Counts a response. `route` is the pattern of a path, never the path itself.
-    pub fn request(&self, route: &str, method: &str, status: u16, seconds: f64) {
-        let method = METHODS.into_iter().find(|known| *known == method).unwrap_or("other");
-        let labels = RequestLabels { route: route.to_owned(), method, status };
+    /// Counts a response. `route` is the pattern of a path, never the path itself; `trace` is its trace, if the collector has it.
+    pub fn request(&self, route: &str, method: &str, status: u16, seconds: f64, trace: Option<&str>) {
+        let labels = RequestLabels { route: route.to_owned(), method: known_method(method), status };
         self.0.requests.get_or_create(&labels).inc();
-        self.0.durations.get_or_create(&RouteLabel { route: labels.route }).observe(seconds);
+        let example = trace.map(|trace| TraceLabel { trace_id: trace.to_owned() });
+        let times = self.0.durations.get_or_create(&RouteLabel { route: labels.route });
+        times.observe(seconds, example, None);
     }
 
     /// Counts a connection that is now served.
@@ -282,9 +319,21 @@ impl Metrics {
         self.0.messages.get_or_create(&MessageLabels { provider, channel, outcome }).inc();
     }
 
-    /// Counts a code that went from one provider to the next.
-    pub fn next_provider(&self, from: &'static str, to: &'static str) {
-        self.0.next_providers.get_or_create(&NextLabels { from, to }).inc();
+    /// Counts a code that went from one provider to the next, because of the error of the first (`unavailable`, …) or a `report`.
+    pub fn next_provider(&self, from: &'static str, to: &'static str, reason: &'static str) {
+        self.0.next_providers.get_or_create(&NextLabels { from, to, reason }).inc();
+    }
+
+    /// Measures how long handing a message to a provider took, with all tries.
+    pub fn message_took(&self, provider: &'static str, took: Duration) {
+        self.0.message_times.get_or_create(&ProviderLabel { provider }).observe(took.as_secs_f64());
+    }
+
+    /// Sets which providers count as down.
+    pub fn provider_states(&self, states: impl Iterator<Item = (&'static str, bool)>) {
+        for (provider, is_down) in states {
+            self.0.providers_down.get_or_create(&ProviderLabel { provider }).set(i64::from(is_down));
+        }
     }
 
     /// Sets the place of a provider in the order of a list of `SMS_PROVIDERS`, from 1.

@@ -155,7 +155,7 @@ on_both! {
         }
         assert_eq!(server.count("SELECT COUNT(*) FROM messages WHERE provider = 'twilio' AND status = 'failed'").await, 6);
         let text = server.services.metrics.text();
-        assert!(text.contains("loopin_next_providers_total{from=\"twilio\",to=\"webhook\"} 6"), "{text}");
+        assert!(text.contains("loopin_next_providers_total{from=\"twilio\",to=\"webhook\",reason=\"unavailable\"} 6"), "{text}");
     }
 
     async fn it_is_the_same_code_and_the_user_is_charged_once(server: TestServer) {

@@ -2,6 +2,8 @@
 //! jumps to the next timer, so that a test of ten seconds takes none and measures to the millisecond.
 
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod framing;
 #[cfg(test)]
 mod limits;
@@ -13,3 +15,5 @@ mod protocols;
 mod server;
 #[cfg(test)]
 mod stopping;
+#[cfg(test)]
+mod tls;

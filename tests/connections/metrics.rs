@@ -1,6 +1,6 @@
 //! The metrics for Prometheus, and that they are served on their own address only.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use loopin_auth::{
     http::{
@@ -20,6 +20,8 @@ fn parse(text: &str) -> Result<BTreeMap<String, f64>, String> {
     let mut samples = BTreeMap::new();
     let lines = text.strip_suffix("# EOF\n").ok_or("no end")?;
     for line in lines.lines() {
+        // A bucket may have an example.
+        let line = line.split(" # {").next().unwrap_or(line);
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             (name, kind) = rest.split_once(' ').ok_or(line)?;
             continue;
@@ -129,11 +131,13 @@ async fn the_metrics_are_on_their_own_address_only_and_nothing_else_is() {
 }
 
 /// Every metric, each used once: a labelled metric without a sample is not in the text.
-fn used() -> Metrics {
+pub fn used() -> Metrics {
     let metrics = Metrics::default();
-    metrics.request("/", "GET", 200, 0.5);
+    metrics.request("/", "GET", 200, 0.5, Some("0af7651916cd43dd8448eb211c80319c"));
     metrics.message("twilio", "sms", "sent");
-    metrics.next_provider("twilio", "vonage");
+    metrics.next_provider("twilio", "vonage", "unavailable");
+    metrics.message_took("twilio", Duration::from_millis(300));
+    metrics.provider_states([("twilio", false)].into_iter());
     metrics.provider_place("IN", "vonage", 1);
     metrics.event("sent");
     metrics.events_kept(1, 1, 1);
@@ -191,7 +195,7 @@ fn a_text_that_is_no_metric_is_found() {
 #[test]
 fn a_label_is_never_what_a_stranger_typed() {
     let metrics = Metrics::default();
-    metrics.request("/", "+916205829376", 405, 0.1);
+    metrics.request("/", "+916205829376", 405, 0.1, None);
     metrics.prefix_closed("+916205829376");
     metrics.cap_used("203.0.113.7", 1.0);
     let text = metrics.text();

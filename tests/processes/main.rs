@@ -21,6 +21,8 @@ mod documents;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod healthcheck;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;
@@ -39,9 +41,15 @@ mod staff;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod together;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod walk;

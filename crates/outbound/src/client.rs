@@ -3,12 +3,15 @@
 use std::{error::Error as _, time::Duration};
 
 use chrono::{DateTime, Utc};
+use opentelemetry::trace::TraceContextExt as _;
 use reqwest::{
     Response,
     header::{CONTENT_TYPE, RETRY_AFTER},
     redirect,
 };
 use thiserror::Error;
+use tracing::{Instrument as _, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::{
     endpoint::Endpoint,
@@ -21,6 +24,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Connections that are idle for longer are closed: if the receiver closed one first, it could cut off a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The header of W3C Trace Context.
+const TRACEPARENT_HEADER: &str = "traceparent";
 
 /// Longer answers are not read to the end.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -136,8 +142,15 @@ impl Client {
         if request.endpoint.literal().is_some_and(|address| !(self.is_allowed)(address)) {
             return Err(Failure::PrivateAddress);
         }
+        let span = tracing::info_span!(
+            target: "otel",
+            "POST",
+            otel.kind = "client",
+            server.address = request.endpoint.url().host_str(),
+            http.response.status_code = tracing::field::Empty,
+        );
         let signature = request.secrets.sign(request.id, request.at, request.body);
-        let sent = self
+        let mut sent = self
             .client
             .post(request.endpoint.url().clone())
             .timeout(request.timeout)
@@ -145,13 +158,34 @@ impl Client {
             .header(ID_HEADER, request.id)
             .header(TIMESTAMP_HEADER, request.at.timestamp())
             .header(SIGNATURE_HEADER, signature)
-            .body(request.body.to_vec())
-            .send();
-        match sent.await {
-            Ok(response) => Ok(answer(response).await),
-            Err(error) => Err(failure(&error)),
+            .body(request.body.to_vec());
+        if let Some(parent) = traceparent(&span) {
+            sent = sent.header(TRACEPARENT_HEADER, parent);
         }
+        let answered = async {
+            match sent.send().await {
+                Ok(response) => Ok(answer(response).await),
+                Err(error) => Err(failure(&error)),
+            }
+        };
+        let answered = answered.instrument(span.clone()).await;
+        if let Ok(answer) = &answered {
+            span.record("http.response.status_code", answer.status);
+        }
+        answered
     }
+}
+
+/// By what the receiver can make its work a part of our trace (<https://www.w3.org/TR/trace-context/>). `None` without a collector.
+fn traceparent(span: &Span) -> Option<String> {
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
+    let current = context.span();
+    let current = current.span_context();
+    let (trace, span, flags) = (current.trace_id(), current.span_id(), current.trace_flags().to_u8());
+    current.is_valid().then(|| format!("00-{trace}-{span}-{flags:02x}"))
 }
 
 async fn answer(mut response: Response) -> Answer {

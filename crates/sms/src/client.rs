@@ -18,7 +18,7 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
 };
-use tracing::debug;
+use tracing::{Instrument as _, debug};
 use url::Url;
 
 use super::{Message, Provider, ProviderText, Receipt, Unsent, provider_error::ProviderError};
@@ -173,6 +173,11 @@ impl<A: Api> Client<A> {
         result
     }
 
+    /// Whether the provider counts as down, so that messages fail at once.
+    pub(crate) fn is_down(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// Tries until the message is accepted or refused, or until no retry makes sense. Also returns the last known
     /// state of the provider.
     async fn send_with_retries(
@@ -234,7 +239,17 @@ impl<A: Api> Client<A> {
         let request = self.api.request(message, now).map_err(Failure::not_attempted)?;
         // A request that waited for its permit has less time than the provider may take.
         let has_full_timeout = left > self.timeout * 9 / 10;
-        let answer = self.api.post(request, left, now).await;
+        let span = tracing::info_span!(
+            target: "otel",
+            "provider request",
+            otel.kind = "client",
+            loopin.provider = A::PROVIDER.as_str(),
+            http.response.status_code = tracing::field::Empty,
+        );
+        let answer = self.api.post(request, left, now).instrument(span.clone()).await;
+        if let Ok(answer) = &answer {
+            span.record("http.response.status_code", answer.status.as_u16());
+        }
         let answer = answer.map_err(|no_answer| {
             Failure::from_no_answer(A::PROVIDER.errors(), no_answer, has_full_timeout)
         })?;

@@ -148,6 +148,18 @@ impl Sms {
         }
     }
 
+    /// Whether the provider counts as down, so that messages fail at once. The test inbox never is.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        match self {
+            Self::Twilio(twilio) => twilio.is_down(),
+            Self::Vonage(vonage) => vonage.is_down(),
+            Self::Msg91(msg91) => msg91.is_down(),
+            Self::Webhook(webhook) => webhook.is_down(),
+            Self::TestInbox(_) => false,
+        }
+    }
+
     /// Which provider it is.
     #[must_use]
     pub fn provider(&self) -> Provider {

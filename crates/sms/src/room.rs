@@ -61,6 +61,11 @@ impl Room {
         }
     }
 
+    /// All providers, and whether each counts as down.
+    pub fn states(&self) -> impl Iterator<Item = (Provider, bool)> + '_ {
+        self.providers.iter().map(|sms| (sms.provider(), sms.is_down()))
+    }
+
     fn find(&self, provider: Provider) -> Option<&Sms> {
         self.providers.iter().find(|sms| sms.provider() == provider)
     }

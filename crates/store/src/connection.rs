@@ -10,6 +10,7 @@ use sea_orm::{
     TransactionTrait,
 };
 use secrecy::ExposeSecret;
+use tracing::Instrument as _;
 
 use super::{
     StoreError, Unready,
@@ -17,6 +18,7 @@ use super::{
     settings::DatabaseSettings,
     sqlite::{self, Sqlite, SqliteTxn},
     start::{from_store, probe},
+    traced,
 };
 
 /// The advisory lock of the migrations: an arbitrary number, the same in every server.
@@ -243,9 +245,10 @@ async fn migrate_postgres(pool: &DatabaseConnection, around: &[&str]) -> Result<
 impl Txn {
     /// Commits. After an error the transaction may or may not have been committed.
     pub async fn commit(self) -> Result<(), StoreError> {
+        let span = traced::statement("COMMIT");
         match self.0 {
-            Kind::Sqlite(txn) => txn.commit().await?,
-            Kind::Postgres(txn) => txn.commit().await?,
+            Kind::Sqlite(txn) => txn.commit().instrument(span).await?,
+            Kind::Postgres(txn) => txn.commit().instrument(span).await?,
         }
         Ok(())
     }
@@ -262,23 +265,26 @@ impl Txn {
 
 impl Store {
     async fn execute(&self, stmt: Statement, run: Run) -> Result<ExecResult, DbErr> {
+        let span = traced::statement(&stmt.sql);
         match &self.pool {
-            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).await?.summary.into()),
-            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.summary.into()),
+            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).instrument(span).await?.summary.into()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).instrument(span).await?.summary.into()),
         }
     }
 
     async fn query_one(&self, stmt: Statement, run: Run) -> Result<Option<QueryResult>, DbErr> {
+        let span = traced::statement(&stmt.sql);
         match &self.pool {
-            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).await?.first_row()),
-            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.first_row()),
+            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).instrument(span).await?.first_row()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).instrument(span).await?.first_row()),
         }
     }
 
     async fn query_all(&self, stmt: Statement, run: Run) -> Result<Vec<QueryResult>, DbErr> {
+        let span = traced::statement(&stmt.sql);
         match &self.pool {
-            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).await?.all_rows()),
-            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).await?.all_rows()),
+            Pool::Sqlite(sqlite) => Ok(sqlite.run(&stmt).instrument(span).await?.all_rows()),
+            Pool::Postgres(postgres) => Ok(postgres.run(&stmt, run).instrument(span).await?.all_rows()),
         }
     }
 }
@@ -389,9 +395,10 @@ impl ConnectionTrait for Txn {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        let span = traced::statement(&stmt.sql);
         match &self.0 {
-            Kind::Sqlite(txn) => Ok(txn.run(&stmt).await?.summary.into()),
-            Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.summary.into()),
+            Kind::Sqlite(txn) => Ok(txn.run(&stmt).instrument(span).await?.summary.into()),
+            Kind::Postgres(txn) => Ok(txn.run(&stmt).instrument(span).await?.summary.into()),
         }
     }
 
@@ -403,16 +410,18 @@ impl ConnectionTrait for Txn {
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let span = traced::statement(&stmt.sql);
         match &self.0 {
-            Kind::Sqlite(txn) => Ok(txn.run(&stmt).await?.first_row()),
-            Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.first_row()),
+            Kind::Sqlite(txn) => Ok(txn.run(&stmt).instrument(span).await?.first_row()),
+            Kind::Postgres(txn) => Ok(txn.run(&stmt).instrument(span).await?.first_row()),
         }
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let span = traced::statement(&stmt.sql);
         match &self.0 {
-            Kind::Sqlite(txn) => Ok(txn.run(&stmt).await?.all_rows()),
-            Kind::Postgres(txn) => Ok(txn.run(&stmt).await?.all_rows()),
+            Kind::Sqlite(txn) => Ok(txn.run(&stmt).instrument(span).await?.all_rows()),
+            Kind::Postgres(txn) => Ok(txn.run(&stmt).instrument(span).await?.all_rows()),
         }
     }
 }

@@ -23,6 +23,7 @@ mod postgres;
 mod settings;
 mod sqlite;
 mod start;
+mod traced;
 
 pub mod accounts;
 pub mod audit;

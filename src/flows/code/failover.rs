@@ -56,10 +56,11 @@ pub(super) async fn send_in_order<'a>(
             Ok(()) => return Tried { outcome: Ok(()), further, channel: outgoing.channel },
             Err(failed) => failed,
         };
+        let why = error.kind();
         errors.push(error.clone());
         let next = ending.next();
         let way = ways.after(outgoing.channel, next);
-        let Some(following) = try_next(services, request, &outgoing, challenge, way).await else {
+        let Some(following) = try_next(services, request, &outgoing, challenge, (way, why)).await else {
             let outcome = Err(answer(error, next, &errors));
             return Tried { outcome, further, channel: outgoing.channel };
         };
@@ -84,9 +85,9 @@ async fn try_next<'a>(
     request: &SendRequest<'a>,
     before: &Outgoing<'a>,
     challenge: &Challenge,
-    way: Option<Way>,
+    (way, why): (Option<Way>, &'static str),
 ) -> Option<Further<'a>> {
-    match prepare(services, request, before, challenge, way?).await {
+    match prepare(services, request, before, challenge, (way?, why)).await {
         Ok(further) => further,
         Err(error) => {
             tracing::error!(to = %request.key.phone, %error, "the next provider could not be tried");
@@ -100,7 +101,7 @@ async fn prepare<'a>(
     request: &SendRequest<'a>,
     before: &Outgoing<'a>,
     challenge: &Challenge,
-    way: Way,
+    (way, why): (Way, &'static str),
 ) -> Result<Option<Further<'a>>, Error> {
     // Read again: the provider before may have taken seconds.
     let now = services.clock.now();
@@ -118,7 +119,7 @@ async fn prepare<'a>(
     };
     match record(services, &outgoing, challenge, now).await {
         Ok(Some(message)) => {
-            note_next(services, before, &outgoing, &message);
+            note_next(services, before, &outgoing, &message, why);
             Ok(Some(Further { outgoing, message, budget_claim }))
         }
         // Nothing is sent without a row.
@@ -129,18 +130,19 @@ async fn prepare<'a>(
     }
 }
 
-/// Records in log and metrics that a code goes by another provider or channel.
+/// Records in log and metrics that a code goes by another provider or channel. `why` is the error of the provider before, or `report`.
 pub(in super::super) fn note_next(
     services: &Services,
     before: &Outgoing<'_>,
     outgoing: &Outgoing<'_>,
     message: &Message,
+    why: &'static str,
 ) {
     let name = |provider: Option<Provider>| provider.map_or(NO_PROVIDER, Provider::as_str);
     let (from, to) = (name(before.provider), name(outgoing.provider));
     let channel = outgoing.channel.as_str();
     if before.channel == outgoing.channel {
-        services.metrics.next_provider(from, to);
+        services.metrics.next_provider(from, to, why);
         tracing::info!(message_id = %message.id, to = %message.to, channel, provider = to, after = from, "next provider");
     } else {
         tracing::info!(message_id = %message.id, to = %message.to, channel, provider = to, "next channel");

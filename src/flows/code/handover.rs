@@ -7,6 +7,7 @@ use crate::{
         self,
         messages::{Receipt, StatusUpdate, Which},
     },
+    telemetry::Stopwatch,
 };
 
 use super::super::{Error, Services, before_send, events, receipts::Queued};
@@ -21,13 +22,30 @@ pub(in super::super) struct NotTaken {
 
 /// Hands the message to the provider and records the outcome: that it was accepted a moment later, anything else now. Without a
 /// provider the message is refused.
+#[tracing::instrument(
+    target = "otel",
+    name = "hand message over",
+    skip_all,
+    fields(
+        loopin.provider = provider.map(Provider::as_str),
+        loopin.channel = message.channel.as_str(),
+        loopin.attempt = message.attempt.number,
+        loopin.outcome,
+    )
+)]
 pub(in super::super) async fn hand_over(
     services: &Services,
     provider: Option<Provider>,
     message: &Message,
     turn: Turn,
 ) -> Result<(), NotTaken> {
+    let stopwatch = Stopwatch::start();
     let sent = before_send::measured(services, services.sms.send_by(provider, message, turn)).await;
+    if let Some(provider) = provider {
+        services.metrics.message_took(provider.as_str(), stopwatch.elapsed());
+    }
+    let outcome = sent.as_ref().map_or_else(|unsent| unsent.error.kind(), |_| "sent");
+    tracing::Span::current().record("loopin.outcome", outcome);
     if let Ok(receipt) = &sent {
         tracing::info!(
             message_id = %message.id,

@@ -130,7 +130,7 @@ impl<'a> Sending<'a> {
             if is_refused_by_hook(services, &outgoing, message.id, now).await {
                 return Ok(Sent::Nothing);
             }
-            code::note_next(services, &before, &outgoing, &message);
+            code::note_next(services, &before, &outgoing, &message, "report");
             let turn = Turn { is_last: ways.is_empty(), ..Turn::alone() };
             let sent = code::hand_over(services, outgoing.provider, &message, turn).await;
             // Read again: the provider may have taken seconds.

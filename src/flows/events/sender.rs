@@ -7,6 +7,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration as StdDuration};
 
 use chrono::{DateTime, Duration, Utc};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::super::{Error, Services, transaction};
 use crate::{
@@ -154,10 +155,18 @@ impl Sender {
         for event in ready.into_iter().take(most.saturating_sub(in_the_air.len())) {
             in_the_air.insert(event.position);
             let (receiver, clock) = (Arc::clone(&self.receiver), self.services.clock.clone());
-            tasks.spawn(async move {
+            let span = tracing::info_span!(
+                target: "otel",
+                "event",
+                otel.kind = "producer",
+                loopin.event = event.kind.as_str(),
+                loopin.attempt = event.attempts + 1,
+            );
+            let send = async move {
                 let result = receiver.send(&event, clock.now()).await;
                 (event, result)
-            });
+            };
+            tasks.spawn(send.instrument(span));
         }
         Ok(!behind.is_empty())
     }

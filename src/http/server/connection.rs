@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     MAX_HEADER_BYTES, ServerState, Stage,
-    stream::Stream,
+    stream::{Socket, Stream},
     watch::{Verdict, Watch},
 };
 
@@ -64,20 +64,26 @@ pub(super) async fn serve<E>(
     // connection works without it too, so an error is ignored.
     let _ = socket.set_nodelay(true);
     let watch = Arc::new(Watch::new(server.limits));
-    let mut stream = Stream::new(socket, Arc::clone(&watch));
-    let first = timeout(server.limits.header, stream.is_http2());
-    let is_http2 = tokio::select! {
-        first = first => first,
+    let begin = async {
+        let socket = match &server.tls {
+            None => Socket::Plain(socket),
+            Some(tls) => Socket::Tls(Box::new(tls.accept(socket).await?)),
+        };
+        let mut stream = Stream::new(socket, Arc::clone(&watch));
+        stream.is_http2().await.map(|is_http2| (stream, is_http2))
+    };
+    let first = tokio::select! {
+        first = timeout(server.limits.header, begin) => first,
         // There is no request yet.
         _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
     };
     let connection = Connection { peer, server: Arc::clone(server), watch };
-    match is_http2 {
-        Ok(Ok(true)) => {
+    match first {
+        Ok(Ok((stream, true))) => {
             connection.watch.set_http2();
             Box::pin(serve_http2(stream, Arc::new(connection), stage)).await;
         }
-        Ok(Ok(false)) => Box::pin(serve_http1(stream, Arc::new(connection), stage)).await,
+        Ok(Ok((stream, false))) => Box::pin(serve_http1(stream, Arc::new(connection), stage)).await,
         Ok(Err(_)) => {}
         Err(_elapsed) => log_cut(server, "its header took too long"),
     }
@@ -133,7 +139,8 @@ where
     let _in_progress = watch.request_started();
     watch.restore_content_length(request.headers_mut());
     let (local, remote) = (LocalAddr(Addr::from(server.local)), RemoteAddr(Addr::from(*peer)));
-    let response = server.endpoint.get_response((request, local, remote, Scheme::HTTP).into()).await;
+    let scheme = if server.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let response = server.endpoint.get_response((request, local, remote, scheme).into()).await;
     Ok(hyper::Response::from(response))
 }
 

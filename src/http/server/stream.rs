@@ -11,15 +11,40 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+use tokio_rustls::server::TlsStream;
 
 use super::watch::Watch;
 
 /// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4). HTTP/1 has no method `PRI`.
 const HTTP2: [u8; 4] = *b"PRI ";
 
+/// A socket, with or without TLS.
+pub(super) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    fn write_half(&mut self) -> Pin<&mut (dyn AsyncWrite + Send + Unpin)> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket),
+            Self::Tls(socket) => Pin::new(socket),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, into),
+            Self::Tls(socket) => Pin::new(socket).poll_read(cx, into),
+        }
+    }
+}
+
 /// A socket, and its first bytes, which were already read to detect HTTP/2.
 pub(super) struct Stream {
-    socket: TcpStream,
+    socket: Socket,
     first: [u8; HTTP2.len()],
     /// How many first bytes there are, and how many of them were handed on.
     peeked: usize,
@@ -28,7 +53,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(socket: Socket, watch: Arc<Watch>) -> Self {
         Self { socket, first: [0; HTTP2.len()], peeked: 0, handed_on: 0, watch }
     }
 
@@ -96,7 +121,7 @@ impl Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        let poll = self.socket.write_half().poll_write(cx, bytes);
         self.report_write(poll)
     }
 
@@ -105,17 +130,20 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        let poll = self.socket.write_half().poll_write_vectored(cx, slices);
         self.report_write(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        match &self.socket {
+            Socket::Plain(socket) => socket.is_write_vectored(),
+            Socket::Tls(socket) => socket.is_write_vectored(),
+        }
     }
 
     /// hyper calls this when it has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.socket).poll_flush(cx);
+        let poll = self.socket.write_half().poll_flush(cx);
         if poll.is_ready() {
             self.watch.write_done();
         }
@@ -123,6 +151,6 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        self.socket.write_half().poll_shutdown(cx)
     }
 }

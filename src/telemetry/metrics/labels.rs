@@ -25,6 +25,12 @@ pub(super) struct MessageLabels {
 pub(super) struct NextLabels {
     pub(super) from: &'static str,
     pub(super) to: &'static str,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProviderLabel {
+    pub(super) provider: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,4 +79,10 @@ pub(super) struct OutcomeLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StateLabel {
     pub(super) state: &'static str,
+}
+
+/// The trace that an example of a histogram belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TraceLabel {
+    pub(super) trace_id: String,
 }

@@ -78,6 +78,11 @@ impl Breaker {
         Ok(Pass { breaker: self, probe })
     }
 
+    /// Whether messages fail at once, except for probes.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().is_some_and(|state| matches!(state.circuit, Circuit::Open { .. }))
+    }
+
     /// A panic never leaves a half-changed state behind, so a poisoned lock can be used.
     fn lock(&self) -> Option<MutexGuard<'_, State>> {
         Some(self.state.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
