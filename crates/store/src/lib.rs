@@ -26,6 +26,7 @@ mod start;
 
 pub mod accounts;
 pub mod audit;
+pub mod backup;
 pub mod blocks;
 pub mod budgets;
 pub mod interests;
