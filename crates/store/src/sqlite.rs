@@ -228,7 +228,8 @@ impl SqliteTxn {
 }
 
 /// Copies a database into an empty file. It is one reading transaction: with a write-ahead log no writer waits for it. A copy that
-/// is given up halfway lacks pages, so the caller gives the file its name afterwards.
+/// is given up halfway lacks pages, so the caller gives the file its name afterwards. SQLite's backup API, which sqlx does not export, begins
+/// anew whenever another process has written: under load it would not end.
 pub(super) async fn copy(settings: &DatabaseSettings, into: &str) -> Result<(), DbErr> {
     let options = options(settings.url.expose_secret())?.create_if_missing(false).busy_timeout(BUSY_TIMEOUT);
     let only = Connections::new(options, 1, settings.acquire_timeout);
