@@ -7,6 +7,7 @@
 //! the time limit in `commands/doctor.rs` and must not change anything.
 
 pub mod audit;
+pub mod backup;
 pub mod cli;
 pub mod createsuperuser;
 pub mod doctor;
@@ -18,6 +19,7 @@ pub mod openapi;
 pub mod output;
 pub mod prefixes;
 pub mod purge;
+pub mod restore;
 pub mod second_factor;
 pub mod serve;
 pub mod settings;

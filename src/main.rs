@@ -8,11 +8,11 @@ use clap::Parser;
 use loopin_auth::{
     clock::Clock,
     commands::{
-        CommandError, Context, audit,
+        CommandError, Context, audit, backup,
         cli::{AuditCommand, Cli, Command, KeysCommand, SecondFactorCommand, SmsCommand},
         createsuperuser, doctor, events, healthcheck, keys, migrate, openapi,
         output::print_error,
-        prefixes, purge, second_factor, serve, settings, sms, unlock,
+        prefixes, purge, restore, second_factor, serve, settings, sms, unlock,
     },
     config::Sources,
     random::Random,
@@ -38,6 +38,9 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
         Command::Serve => serve::run(context),
         Command::Migrate => migrate::run(context),
         Command::Purge { older_than_days } => purge::run(context, older_than_days),
+        Command::Backup { file } => backup::run(context, &file),
+        Command::Restore { file, check: true } => restore::check(&file),
+        Command::Restore { file, check: false } => restore::run(context, &file),
         Command::Openapi => openapi::run(context),
         Command::Healthcheck { url } => healthcheck::run(context, url),
         Command::Doctor => doctor::run(context),

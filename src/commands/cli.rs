@@ -36,6 +36,19 @@ pub enum Command {
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
         older_than_days: Option<u16>,
     },
+    /// Copy an SQLite database into a new file, while the server runs; for PostgreSQL use `pg_dump`
+    Backup {
+        /// The file, which must not exist; only its owner can read it
+        file: PathBuf,
+    },
+    /// Put a backup in the place of a lost SQLite database, while the server is stopped
+    Restore {
+        /// A file that `loopin-auth backup` has made
+        file: PathBuf,
+        /// Only check that the file is whole and fits this version; needs no settings
+        #[arg(long)]
+        check: bool,
+    },
     /// Print the OpenAPI document
     Openapi,
     /// Ask the running server whether it answers, as the probe of a container; exit status 0 or 1

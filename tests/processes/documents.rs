@@ -3,17 +3,18 @@
 //! Blocks of `sh` are run; a block of `json` after one shows its output: the same fields with the same JSON types.
 //! `docs/INTEGRATION.md` is run by `tests/interop`, because it needs the services of `examples/`.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{ffi::OsString, fmt::Write as _, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::server::{Folder, Server};
+use crate::server::{Folder, SECRETS, Server};
 
 /// The pages, and the settings of the server that they describe.
-const PAGES: [(&str, &[(&str, &str)]); 3] = [
+const PAGES: [(&str, &[(&str, &str)]); 4] = [
     ("README.md", &[]),
     ("PHONE_AUTHENTICATION.md", &[("OTP_RESEND_SECONDS", "0")]),
     ("docs/TEST_MODE.md", &[]),
+    ("docs/RUNBOOKS.md", &SECRETS),
 ];
 
 const BASE: &str = "http://127.0.0.1:8000";
@@ -22,10 +23,30 @@ fn read(page: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap()
 }
 
-/// The fenced blocks of a page: language and text.
-fn blocks(text: &str) -> Vec<(&str, &str)> {
-    let fenced = text.split("\n```").skip(1).step_by(2);
-    fenced.filter_map(|block| block.split_once('\n')).collect()
+/// The fenced blocks of a page, also those in lists: language and text.
+fn blocks(text: &str) -> Vec<(&str, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(&str, String)> = None;
+    for line in text.lines() {
+        let fence = line.trim_start().strip_prefix("```");
+        match (&mut open, fence) {
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some((_, block)), None) => {
+                let _ = writeln!(block, "{line}");
+            }
+            (None, Some(language)) => open = Some((language, String::new())),
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// The `PATH` of this process, with the folder of the program before.
+fn path_with_program() -> OsString {
+    #[expect(clippy::disallowed_methods, reason = "the environment tells where bash and curl are")]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = Path::new(env!("CARGO_BIN_EXE_loopin-auth")).parent().unwrap().to_owned();
+    std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))).unwrap()
 }
 
 /// Whether two answers have the same fields with the same JSON types. A list is compared by its first item.
@@ -59,7 +80,10 @@ async fn the_commands_of_the_documents_answer_what_the_documents_show() {
                 let _ = writeln!(script, "{{\n{}\n}} > {place}.out", block.replace(BASE, &server.base));
             }
         }
-        let shell = Command::new("bash").args(["-c", &script]).current_dir(&folder.0).output();
+        let mut command = Command::new("bash");
+        // The commands of the program have the settings of its server, as in its folder.
+        command.args(["-c", &script]).current_dir(&folder.0).envs(settings.iter().copied());
+        let shell = command.env("PATH", path_with_program()).env("PASSWORD", "amber-kite-4821").output();
         let shell = shell.unwrap_or_else(|error| panic!("{page} needs bash and curl: {error}"));
         assert!(shell.status.success(), "{page}: {}", String::from_utf8_lossy(&shell.stderr));
         let mut compared = 0;

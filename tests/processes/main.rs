@@ -5,6 +5,8 @@ mod attack;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod connections;

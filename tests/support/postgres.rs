@@ -133,6 +133,11 @@ fn programs() -> Option<PathBuf> {
     folders.into_iter().find(|folder| has_both(folder))
 }
 
+/// Where a program of PostgreSQL is, such as `pg_dump`.
+pub fn program(name: &str) -> PathBuf {
+    programs().map_or_else(|| name.into(), |folder| folder.join(name))
+}
+
 async fn connect(url: &str) -> Store {
     let acquire_timeout = Duration::from_secs(30);
     let pooler = Some(Pooler::None);

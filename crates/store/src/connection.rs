@@ -65,6 +65,12 @@ impl fmt::Debug for Txn {
     }
 }
 
+impl From<Sqlite> for Store {
+    fn from(sqlite: Sqlite) -> Self {
+        Self { pool: Pool::Sqlite(Arc::new(sqlite)) }
+    }
+}
+
 impl Store {
     /// Opens the pool. PostgreSQL is not connected to yet, so that the first statement reports an outage.
     ///
@@ -77,7 +83,7 @@ impl Store {
                 pool: Pool::Postgres(Box::new(Postgres::new(settings, settings.max_connections)?)),
             });
         }
-        Ok(Self { pool: Pool::Sqlite(Arc::new(Sqlite::open(settings).await?)) })
+        Ok(Sqlite::open(settings).await?.into())
     }
 
     /// Opens a database for reading: nothing is created or changed. `None` when the SQLite file does not exist.
@@ -96,7 +102,7 @@ impl Store {
             let postgres = Postgres::new(settings, 1).map_err(|error| from_store(error.into()))?;
             return Ok(Some(Self { pool: Pool::Postgres(Box::new(postgres)) }));
         }
-        Ok(Some(Self { pool: Pool::Sqlite(Arc::new(Sqlite::look(settings).await?)) }))
+        Ok(Some(Sqlite::look(settings).await?.into()))
     }
 
     /// Whether the database is an SQLite file that does not exist.

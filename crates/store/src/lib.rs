@@ -27,6 +27,7 @@ mod traced;
 
 pub mod accounts;
 pub mod audit;
+pub mod backup;
 pub mod blocks;
 pub mod budgets;
 pub mod interests;

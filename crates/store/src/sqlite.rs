@@ -4,11 +4,15 @@
 //! So all writes go through one connection, before which they queue in order of arrival. Reads have connections of their own:
 //! with a write-ahead log they see the last commit, wait for no writer and delay none.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::TryStreamExt;
 use sea_orm::{
-    DbErr, RuntimeErr, Statement,
+    DbBackend, DbErr, RuntimeErr, Statement,
     sea_query::Values,
     sqlx::{
         self, AssertSqlSafe, ConnectOptions as _, Either, Executor,
@@ -124,6 +128,19 @@ impl Sqlite {
         Ok(Self { writer: only, beside: None })
     }
 
+    /// Opens a copy for reading, which nobody writes: so no file is made beside it, and a folder that must not be written will do.
+    pub(super) async fn look_at_copy(file: &Path) -> Result<Self, DbErr> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(false)
+            .read_only(true)
+            .immutable(true)
+            .disable_statement_logging();
+        let only = Connections::new(options, 1, BUSY_TIMEOUT);
+        drop(only.lease().await?);
+        Ok(Self { writer: only, beside: None })
+    }
+
     fn readers(&self) -> &Connections {
         self.beside.as_ref().map_or(&self.writer, |beside| &beside.readers)
     }
@@ -208,6 +225,18 @@ impl SqliteTxn {
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         self.lease.into_inner().rollback().await
     }
+}
+
+/// Copies a database into an empty file. It is one reading transaction: with a write-ahead log no writer waits for it. A copy that
+/// is given up halfway lacks pages, so the caller gives the file its name afterwards. SQLite's backup API, which sqlx does not export, begins
+/// anew whenever another process has written: under load it would not end.
+pub(super) async fn copy(settings: &DatabaseSettings, into: &str) -> Result<(), DbErr> {
+    let options = options(settings.url.expose_secret())?.create_if_missing(false).busy_timeout(BUSY_TIMEOUT);
+    let only = Connections::new(options, 1, settings.acquire_timeout);
+    let copying = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO ?", [into.into()]);
+    let copied = only.lease().await?.run(&copying).await.map(drop);
+    only.close().await;
+    copied
 }
 
 /// Runs a statement to its end. A statement that returns rows commits after its last one, and a commit can fail, so stopping

@@ -249,7 +249,7 @@ fn refusal_code(error: &StoreError) -> Option<String> {
     }
 }
 
-fn driver_said(error: &StoreError) -> String {
+pub(super) fn driver_said(error: &StoreError) -> String {
     let (StoreError::Unavailable(cause) | StoreError::Refused(cause)) = error else {
         return error.to_string();
     };
