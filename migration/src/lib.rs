@@ -9,6 +9,7 @@
 pub use runner::{MigratorTrait, Step};
 
 pub mod audit_guard;
+pub mod lock;
 mod runner;
 mod search_words;
 
