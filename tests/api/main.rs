@@ -63,6 +63,7 @@ mod events_sender;
 mod events_sessions;
 mod failover;
 mod failover_reports;
+mod fleet;
 mod forge;
 mod gate;
 mod guard;
