@@ -99,4 +99,5 @@ mod tokens;
 mod twilio_status;
 mod twilio_status_fallback;
 mod twilio_status_matching;
+mod two_versions;
 mod users;
