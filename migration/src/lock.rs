@@ -3,6 +3,8 @@
 //! The table of that row is none of the steps, because it has to be there before the first one runs. There is no advisory lock, because
 //! not every database that speaks PostgreSQL's protocol has those.
 
+use std::borrow::Cow;
+
 use sea_orm::{ConnectionTrait, DbErr, RuntimeErr};
 
 /// How often the table is made at most. Of several servers that make it at once, PostgreSQL refuses all but one, and tells them so when
@@ -47,6 +49,6 @@ fn is_made_by_another(error: &DbErr) -> bool {
         return false;
     };
     // unique_violation, duplicate_table, duplicate_object
-    let code = error.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+    let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
     code.is_some_and(|code| ["23505", "42P07", "42710"].contains(&code.as_str()))
 }

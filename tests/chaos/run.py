@@ -17,6 +17,7 @@ minute also all of them at once. The run fails if
 """
 
 import argparse
+import bisect
 import os
 import random
 import sys
@@ -90,10 +91,11 @@ def judge_answers(told, outages):
             since = [f"{answer.ended - outage.restarted:.1f} s after the restart of {outage.name}"
                      for outage in outages if outage.began <= answer.ended][-1:] or ["before any outage"]
             wrong.append(f"failed while nothing was down: {answer}, {since[0]}")
-    for outage in outages:
-        for copy in ("copy 1", "copy 2"):
-            back = [at for at in told.right_at.get(copy, []) if outage.restarted <= at <= outage.restarted + RECOVERY]
-            if not back:
+    for copy in ("copy 1", "copy 2"):
+        right_at = sorted(told.right_at.get(copy, []))
+        for outage in outages:
+            after = bisect.bisect_left(right_at, outage.restarted)
+            if after == len(right_at) or right_at[after] > outage.restarted + RECOVERY:
                 wrong.append(f"{copy} gave no right answer within {RECOVERY:.0f} s after the restart of {outage.name}")
     return wrong
 
