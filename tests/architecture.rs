@@ -167,6 +167,18 @@ mod dependencies {
         assert!(!manifest.contains("path ="), "{manifest}");
     }
 
+    /// Locks between servers are rows. Databases that speak PostgreSQL's protocol do not all have advisory locks.
+    #[test]
+    fn no_statement_takes_an_advisory_lock() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files =
+            ["src", "crates", "migration"].iter().flat_map(|folder| source::files(&root.join(folder)));
+        let sources: Vec<_> = files.map(|path| (std::fs::read_to_string(&path).unwrap(), path)).collect();
+        assert!(sources.iter().any(|(source, _)| source.contains("FOR UPDATE")));
+        let found: Vec<_> = sources.iter().filter(|(source, _)| source.contains("advisory_")).collect();
+        assert!(found.is_empty(), "{:?}", found.iter().map(|(_, path)| path).collect::<Vec<_>>());
+    }
+
     /// Of a crate that the log does not know, only warnings and errors are written.
     #[test]
     fn the_log_knows_every_crate_that_logs() {

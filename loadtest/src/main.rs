@@ -7,6 +7,7 @@ mod measure;
 mod meter;
 mod options;
 mod person;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod report;
@@ -37,7 +38,9 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let bench = Bench::new(&options)?;
     for server in bench.servers() {
-        println!("{} = {}", server.name, server.given.display());
+        let through =
+            bench.pooler().filter(|_| server.is_pooled).map(|version| format!(" through {version}"));
+        println!("{} = {}{}", server.name, server.given.display(), through.unwrap_or_default());
     }
     let mut rows = Vec::new();
     let result = tokio::select! {
@@ -78,6 +81,7 @@ fn facts(bench: &Bench<'_>, options: &Options) -> Value {
         "seconds": options.seconds,
         "rounds": options.rounds,
         "database": if options.sqlite { "sqlite" } else { "postgresql" },
+        "pgbouncer": bench.pooler(),
         "cores": std::thread::available_parallelism().map(usize::from).ok(),
     })
 }

@@ -14,6 +14,7 @@ use crate::{
     load::Load,
     meter::{Meter, PeakMemory},
     options::Options,
+    pgbouncer::PgBouncer,
     postgres::Postgres,
     process,
     report::{Round, Row},
@@ -21,8 +22,8 @@ use crate::{
     server::{Server, Setup},
 };
 
-/// The names of the servers in the table.
-const NAMES: [&str; 2] = ["A", "B"];
+/// The names of the servers in the table, without a pooler and with one.
+const NAMES: [[&str; 2]; 2] = [["A", "A, PgBouncer"], ["B", "B, PgBouncer"]];
 
 /// How long a server rests before its memory is read.
 const REST: Duration = Duration::from_millis(500);
@@ -54,6 +55,8 @@ pub struct Contender {
     pub name: &'static str,
     /// The path as it was given.
     pub given: PathBuf,
+    /// Whether PgBouncer is before its database.
+    pub is_pooled: bool,
     program: PathBuf,
 }
 
@@ -64,7 +67,8 @@ pub struct Bench<'a> {
     servers: Vec<Contender>,
     has_floors: bool,
     log: Option<PathBuf>,
-    // PostgreSQL ends before its folder is removed: fields are dropped in this order.
+    // They end before their folder is removed: fields are dropped in this order.
+    pgbouncer: Option<PgBouncer>,
     postgres: Option<Postgres>,
     folder: Folder,
 }
@@ -73,12 +77,18 @@ impl<'a> Bench<'a> {
     /// Starts PostgreSQL, if it is needed.
     pub fn new(options: &'a Options) -> Result<Self> {
         let given = std::iter::once(&options.server).chain(&options.other);
-        let contender = |(name, given): (&'static str, &PathBuf)| {
+        let mut servers = Vec::new();
+        for (names, given) in NAMES.into_iter().zip(given) {
             let program =
                 fs::canonicalize(given).with_context(|| format!("there is no {}", given.display()))?;
-            Ok(Contender { name, given: given.clone(), program })
-        };
-        let servers = NAMES.into_iter().zip(given).map(contender).collect::<Result<Vec<_>>>()?;
+            let ways = [false, true].into_iter().take(1 + usize::from(options.pgbouncer));
+            servers.extend(names.into_iter().zip(ways).map(|(name, is_pooled)| Contender {
+                name,
+                given: given.clone(),
+                is_pooled,
+                program: program.clone(),
+            }));
+        }
         let log = options.server_log.as_ref().map(std::path::absolute).transpose()?;
         let folder = Folder::new(&options.folder)?;
         let postgres = match (&options.database_url, options.sqlite) {
@@ -87,7 +97,19 @@ impl<'a> Bench<'a> {
             (None, false) => Some(Postgres::start(&folder.0)?),
         };
         let has_floors = !options.no_floor && postgres.as_ref().is_some_and(floor::is_there);
-        Ok(Self { options, servers, has_floors, log, postgres, folder })
+        let pgbouncer = match &postgres {
+            Some(postgres) if options.pgbouncer => {
+                Some(PgBouncer::start(&folder.0, &postgres.url("postgres"))?)
+            }
+            _ => None,
+        };
+        Ok(Self { options, servers, has_floors, log, pgbouncer, postgres, folder })
+    }
+
+    /// The version of PgBouncer, if it is measured.
+    #[must_use]
+    pub fn pooler(&self) -> Option<&str> {
+        self.pgbouncer.as_ref().map(PgBouncer::version)
     }
 
     /// The servers.
@@ -136,12 +158,19 @@ impl<'a> Bench<'a> {
             None => format!("sqlite://{}", folder.join("loadtest.sqlite3").display()),
         };
         let log = self.log.as_deref();
-        let setup = Setup { program: &server.program, database: &database, has_limits, folder: &folder, log };
-        setup.migrate()?;
+        let program = &server.program;
+        let direct = Setup { program, database: &database, pooler: "none", has_limits, folder: &folder, log };
+        direct.migrate()?;
         if let Some(postgres) = &self.postgres {
             postgres.settle();
         }
-        let round = self.load(setup, scenario).await?;
+        let pgbouncer = self.pgbouncer.as_ref().filter(|_| server.is_pooled);
+        let pooled = pgbouncer.map(|pgbouncer| pgbouncer.url(&database)).transpose()?;
+        let setup = match &pooled {
+            Some(url) => Setup { database: url, pooler: "transaction", ..direct },
+            None => direct,
+        };
+        let round = self.load(setup, scenario, pgbouncer).await?;
         fs::remove_dir_all(&folder)?;
         if let Some(postgres) = &self.postgres {
             postgres.drop_database(DATABASE)?;
@@ -150,12 +179,18 @@ impl<'a> Bench<'a> {
     }
 
     /// Starts the server, and stops it at the end.
-    async fn load(&self, setup: Setup<'_>, scenario: Scenario) -> Result<Round> {
+    async fn load(
+        &self,
+        setup: Setup<'_>,
+        scenario: Scenario,
+        pgbouncer: Option<&PgBouncer>,
+    ) -> Result<Round> {
         let server = Server::start(setup).await?;
         sleep(REST).await;
         let memory_at_rest = process::memory(server.process());
         let peak = PeakMemory::of(server.process());
-        let mut meter = Meter::new(Some(server.process()), self.postmaster());
+        let pooler = pgbouncer.map(PgBouncer::process);
+        let mut meter = Meter::new(Some(server.process()), self.postmaster(), pooler);
         let mut load = Load::new(server.address, self.options.connections.into());
         let length = Duration::from_secs(self.options.seconds.into());
         let tally = load.measure(scenario, length, &mut meter).await?;
@@ -171,7 +206,7 @@ impl<'a> Bench<'a> {
         let postgres = self.postgres.as_ref().context("floors are measured on PostgreSQL")?;
         let size = Size { connections: self.options.connections, seconds: self.options.seconds };
         floor.prepare(postgres, size.seconds)?;
-        let mut meter = Meter::new(None, self.postmaster());
+        let mut meter = Meter::new(None, self.postmaster(), None);
         meter.start();
         let report = floor.run(postgres, size, &self.folder.0)?;
         meter.stop();

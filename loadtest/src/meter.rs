@@ -22,6 +22,8 @@ pub struct Used {
     pub server: Option<f64>,
     /// Of PostgreSQL with its backends.
     pub database: Option<f64>,
+    /// Of PgBouncer. `None` without one.
+    pub pooler: Option<f64>,
     /// Of this program.
     pub loadtest: Option<f64>,
 }
@@ -31,24 +33,31 @@ pub struct Used {
 pub struct Meter {
     server: Option<u32>,
     postmaster: Option<u32>,
+    pooler: Option<u32>,
     elapsed: Duration,
     used: Used,
     running: Option<(Instant, Used)>,
 }
 
 impl Meter {
-    /// A meter that stands still. The processes are those of the server and of PostgreSQL.
+    /// A meter that stands still. The processes are those of the server, of PostgreSQL and of PgBouncer.
     #[must_use]
-    pub fn new(server: Option<u32>, postmaster: Option<u32>) -> Self {
-        let none =
-            Used { server: server.map(|_| 0.0), database: postmaster.map(|_| 0.0), loadtest: Some(0.0) };
-        Self { server, postmaster, elapsed: Duration::ZERO, used: none, running: None }
+    pub fn new(server: Option<u32>, postmaster: Option<u32>, pooler: Option<u32>) -> Self {
+        let nothing = |process: Option<u32>| process.map(|_| 0.0);
+        let none = Used {
+            server: nothing(server),
+            database: nothing(postmaster),
+            pooler: nothing(pooler),
+            loadtest: Some(0.0),
+        };
+        Self { server, postmaster, pooler, elapsed: Duration::ZERO, used: none, running: None }
     }
 
     fn read(&self) -> Used {
         Used {
             server: self.server.and_then(process::cpu),
             database: self.postmaster.and_then(process::cpu_with_children),
+            pooler: self.pooler.and_then(process::cpu),
             loadtest: process::cpu(std::process::id()),
         }
     }
@@ -68,6 +77,7 @@ impl Meter {
             self.used = Used {
                 server: add(self.used.server, before.server, after.server),
                 database: add(self.used.database, before.database, after.database),
+                pooler: add(self.used.pooler, before.pooler, after.pooler),
                 loadtest: add(self.used.loadtest, before.loadtest, after.loadtest),
             };
         }

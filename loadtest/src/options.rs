@@ -47,6 +47,10 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub database_url: Option<url::Url>,
 
+    /// Also measure each server behind PgBouncer in transaction mode. Needs its program.
+    #[arg(long, conflicts_with = "sqlite")]
+    pub pgbouncer: bool,
+
     /// Do not run the bare SQL statements in pgbench.
     #[arg(long)]
     pub no_floor: bool,

@@ -12,13 +12,14 @@ use crate::{
 };
 
 /// The columns after scenario, limits and server, each with its unit.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "right answers/s",
     "p50 ms",
     "p99 ms",
     "wrong",
     "CPU s/1,000, server",
     "CPU s/1,000, PostgreSQL",
+    "CPU s/1,000, PgBouncer",
     "MiB at rest",
     "MiB peak",
     "start ms",
@@ -41,6 +42,8 @@ pub struct Round {
     pub server_cpu: Option<f64>,
     /// CPU seconds of PostgreSQL per 1,000 answers.
     pub database_cpu: Option<f64>,
+    /// CPU seconds of PgBouncer per 1,000 answers.
+    pub pooler_cpu: Option<f64>,
     /// CPU seconds of this program per 1,000 answers.
     pub loadtest_cpu: Option<f64>,
     /// Memory of the server (PSS) before its first request, in MiB.
@@ -69,6 +72,7 @@ impl Round {
             first_wrong,
             server_cpu: per_thousand(used.server),
             database_cpu: per_thousand(used.database),
+            pooler_cpu: per_thousand(used.pooler),
             loadtest_cpu: per_thousand(used.loadtest),
             ..Self::default()
         }
@@ -95,6 +99,7 @@ impl Round {
             "first_wrong_answer": self.first_wrong,
             "server_cpu_seconds_per_1000": self.server_cpu,
             "database_cpu_seconds_per_1000": self.database_cpu,
+            "pgbouncer_cpu_seconds_per_1000": self.pooler_cpu,
             "loadtest_cpu_seconds_per_1000": self.loadtest_cpu,
             "memory_at_rest_mib": self.memory_at_rest,
             "memory_peak_mib": self.memory_peak,
@@ -141,6 +146,7 @@ impl Row {
             wrong.to_string(),
             cell(3, self.median(|round| round.server_cpu)),
             cell(3, self.median(|round| round.database_cpu)),
+            cell(3, self.median(|round| round.pooler_cpu)),
             cell(1, self.median(|round| round.memory_at_rest)),
             cell(1, self.median(|round| round.memory_peak)),
             cell(0, self.median(|round| round.start)),
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_round_counts_right_answers_only() {
-        let used = Used { server: Some(2.0), database: None, loadtest: None };
+        let used = Used { server: Some(2.0), ..Used::default() };
         let tally = Tally { right: vec![3000, 1000, 2000], wrong: 1, first_wrong: Some("503".to_owned()) };
         let round = Round::new(tally, 2.0, used);
         assert_eq!((round.per_second, round.wrong), (1.5, 1));

@@ -38,6 +38,8 @@ pub struct Setup<'a> {
     pub program: &'a Path,
     /// Its database.
     pub database: &'a str,
+    /// `DATABASE_POOLER`.
+    pub pooler: &'static str,
     /// Whether its limits are on.
     pub has_limits: bool,
     /// The folder that it runs in. There must be no `.env`.
@@ -54,6 +56,7 @@ impl Setup<'_> {
             .env_clear()
             .envs(SETTINGS)
             .env("DATABASE_URL", self.database)
+            .env("DATABASE_POOLER", self.pooler)
             .env("RATE_LIMITS_ENABLED", self.has_limits.to_string())
             .stdin(Stdio::null());
         command

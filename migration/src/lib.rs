@@ -9,6 +9,7 @@
 pub use runner::{MigratorTrait, Step};
 
 pub mod audit_guard;
+pub mod lock;
 mod runner;
 mod search_words;
 
@@ -52,6 +53,7 @@ steps! {
     m20261128_000026_error_texts,
     m20261128_000027_adaptive_routing,
     m20261128_000028_external_ids,
+    m20261128_000031_versions,
 }
 
 /// All migrations, oldest first.

@@ -7,13 +7,13 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use crate::flows::{Services, adaptive, blocks, delivery, events, housekeeping};
+use crate::flows::{Services, adaptive, blocks, delivery, events, housekeeping, interests};
 
 /// How often test mode plays the delivery reports that are due.
 const PLAY_EVERY: Duration = Duration::from_millis(250);
 
-/// How often a server reads the blocks again: before the copy is too old for a request.
-const BLOCKS_EVERY: Duration = Duration::from_secs(3);
+/// How often a server compares its copies with the database: before they are too old for a request.
+const COPIES_EVERY: Duration = Duration::from_secs(3);
 
 /// How often a server reads the order of providers again, and one of them judges it.
 const ROUTING_EVERY: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ const EVENTS_COUNTED_EVERY: Duration = Duration::from_secs(30);
 pub(super) fn start(services: &Arc<Services>, is_test_mode: bool) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         tokio::spawn(run_housekeeping(Arc::clone(services))),
-        tokio::spawn(read_blocks(Arc::clone(services))),
+        tokio::spawn(compare_copies(Arc::clone(services))),
     ];
     if let Some(sender) = events::Sender::new(services) {
         tasks.push(tokio::spawn(send_events(sender)));
@@ -65,14 +65,17 @@ async fn play_reports(services: Arc<Services>) {
     }
 }
 
-/// Keeps the copy of the blocks fresh, for as long as the server runs, so that requests rarely wait for it.
-async fn read_blocks(services: Arc<Services>) {
-    let mut interval = every(BLOCKS_EVERY);
+/// Keeps the copies of blocks and interests fresh, for as long as the server runs, so that requests rarely wait for it.
+async fn compare_copies(services: Arc<Services>) {
+    let mut interval = every(COPIES_EVERY);
     loop {
         interval.tick().await;
         // Without the database requests fail and say so in the log.
         if let Err(error) = blocks::refresh(&services).await {
             tracing::debug!(%error, "the blocks could not be read again");
+        }
+        if let Err(error) = interests::refresh(&services).await {
+            tracing::debug!(%error, "the interests could not be read again");
         }
     }
 }

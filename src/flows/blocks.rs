@@ -1,8 +1,8 @@
 //! Blocks: admins make and end them, and everything that sends a code or lets a user in looks at them.
 //!
-//! Every server keeps a copy of the live blocks, at most [`FRESH_FOR`] old, so that no request costs one more round trip. The
-//! server that makes a block forgets its copy at once. If the blocks cannot be read again for [`TRUSTED_FOR`], nothing is sent
-//! and no user is let in: the request fails as it does without a database.
+//! Every server keeps a copy of the live blocks, compared with the database within [`FRESH_FOR`], so that no request costs one more
+//! round trip. The server that makes a block forgets its copy at once. If the copy cannot be compared for [`TRUSTED_FOR`], nothing is
+//! sent and no user is let in: the request fails as it does without a database.
 //!
 //! The copy may be some seconds behind. That a blocked phone has no live session is therefore decided in the database: the
 //! transaction that blocks a phone ends its pending codes and holds its account before it ends the sessions, and the statement
@@ -27,7 +27,7 @@ use crate::{
         roles::AdminPermission,
     },
     sms::SendError,
-    store::{self, Txn, sessions::Ending},
+    store::{self, Txn, sessions::Ending, versions::Copied},
 };
 
 /// How old the copy of the blocks is at most when a request looks at it.
@@ -40,8 +40,14 @@ pub const TRUSTED_FOR: Duration = Duration::seconds(10);
 const BLOCKED: &str = "blocked";
 
 /// The copy of the live blocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cache(Cached<Blocks>);
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self(Cached::new(Copied::Blocks))
+    }
+}
 
 /// The live blocks.
 ///
@@ -49,7 +55,7 @@ pub struct Cache(Cached<Blocks>);
 /// When the database has not answered for [`TRUSTED_FOR`]: nothing may be sent, and no user let in.
 async fn current(services: &Services) -> Result<Arc<Blocks>, Error> {
     let (cache, now) = (&services.blocks.0, services.clock.now());
-    match cache.get(FRESH_FOR, now, || read(services, now)).await {
+    match cache.get(&services.store, FRESH_FOR, now, || read(services, now)).await {
         Ok(blocks) => Ok(blocks),
         Err(error) => match cache.within(TRUSTED_FOR, now) {
             Some(blocks) => {
@@ -61,14 +67,14 @@ async fn current(services: &Services) -> Result<Arc<Blocks>, Error> {
     }
 }
 
-/// Reads the blocks again, however old the copy is. A running server does this every few seconds, so that requests rarely
-/// have to.
+/// Compares the copy with the database, however fresh it is. A running server does this every few seconds, so that requests
+/// rarely have to.
 ///
 /// # Errors
 /// When the database does not answer: the copy stays as it is.
 pub async fn refresh(services: &Services) -> Result<(), Error> {
     let now = services.clock.now();
-    services.blocks.0.get(Duration::zero(), now, || read(services, now)).await?;
+    services.blocks.0.get(&services.store, Duration::zero(), now, || read(services, now)).await?;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
-//! A copy of rows that every request looks at, kept in memory for some seconds.
+//! A copy of rows that every request looks at, kept in memory.
 //!
-//! A request that needs it reads it again when it is too old. The server that changes the rows forgets its copy, and a reading
-//! that began before does not bring the old rows back.
+//! The copy follows a version that the database counts: when it was not compared for some seconds, the version is read, and the rows
+//! only if it is another one. A running server compares every few seconds, so that requests rarely wait for it. The server that changes
+//! the rows forgets its copy, and a reading that began before does not bring the old rows back.
 
 use std::{
     future::Future,
@@ -11,11 +12,12 @@ use std::{
 use chrono::{DateTime, Duration, Utc};
 use tokio::sync::Mutex as AsyncMutex;
 
-use crate::store::StoreError;
+use crate::store::{self, Store, StoreError, versions::Copied};
 
 /// A copy, if there is one.
 #[derive(Debug)]
 pub(super) struct Cached<T> {
+    of: Copied,
     state: Mutex<State<T>>,
     /// One reading at a time: the others wait for it and use its result.
     reading: AsyncMutex<()>,
@@ -23,33 +25,42 @@ pub(super) struct Cached<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    copy: Option<(DateTime<Utc>, Arc<T>)>,
+    copy: Option<Kept<T>>,
     /// How often the copy was forgotten.
     forgotten: u64,
 }
 
-impl<T> Default for Cached<T> {
-    fn default() -> Self {
-        let state = Mutex::new(State { copy: None, forgotten: 0 });
-        Self { state, reading: AsyncMutex::default() }
-    }
+#[derive(Debug)]
+struct Kept<T> {
+    rows: Arc<T>,
+    /// The version that was read before the rows. Without one the rows are always read.
+    version: Option<i64>,
+    read_at: DateTime<Utc>,
+    /// When the version was read last.
+    compared_at: DateTime<Utc>,
 }
 
 impl<T> Cached<T> {
+    /// No copy yet of this table.
+    pub(super) fn new(of: Copied) -> Self {
+        Self { of, state: Mutex::new(State { copy: None, forgotten: 0 }), reading: AsyncMutex::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The copy, if it was read within this time. One from the future was read with a wrong clock and does not count.
+    /// The copy, if it was compared within this time. A comparison in the future was made with a wrong clock and does not count.
     pub(super) fn within(&self, age: Duration, now: DateTime<Utc>) -> Option<Arc<T>> {
         let state = self.state();
-        let (at, copy) = state.copy.as_ref()?;
-        (*at <= now && now - *at < age).then(|| Arc::clone(copy))
+        let copy = state.copy.as_ref()?;
+        (copy.compared_at <= now && now - copy.compared_at < age).then(|| Arc::clone(&copy.rows))
     }
 
-    /// The copy, if it was read within this time; else it is read again.
+    /// The copy, if it was compared within this time; else it is compared, and read again if it is not the newest.
     pub(super) async fn get<F, Fut>(
         &self,
+        db: &Store,
         age: Duration,
         now: DateTime<Utc>,
         read: F,
@@ -58,25 +69,39 @@ impl<T> Cached<T> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, StoreError>>,
     {
-        if let Some(copy) = self.within(age, now) {
-            return Ok(copy);
+        if let Some(rows) = self.within(age, now) {
+            return Ok(rows);
         }
         let _reading = self.reading.lock().await;
-        if let Some(copy) = self.within(age, now) {
-            return Ok(copy);
+        if let Some(rows) = self.within(age, now) {
+            return Ok(rows);
         }
         let forgotten = self.state().forgotten;
-        let copy = Arc::new(read().await?);
+        // Before the rows: a change in between then shows as another version the next time.
+        let version = store::versions::find(db, self.of).await?;
+        let (rows, read_at) = match self.unchanged(version, now) {
+            Some(unchanged) => unchanged,
+            None => (Arc::new(read().await?), now),
+        };
         let mut state = self.state();
         if state.forgotten == forgotten {
-            state.copy = Some((now, Arc::clone(&copy)));
+            let rows = Arc::clone(&rows);
+            state.copy = Some(Kept { rows, version, read_at, compared_at: now });
         }
-        Ok(copy)
+        Ok(rows)
+    }
+
+    /// The copy and when it was read, if it has this version. Rows that were read in the future were chosen by a wrong clock.
+    fn unchanged(&self, version: Option<i64>, now: DateTime<Utc>) -> Option<(Arc<T>, DateTime<Utc>)> {
+        let state = self.state();
+        let copy = state.copy.as_ref()?;
+        let is_newest = version.is_some() && copy.version == version && copy.read_at <= now;
+        is_newest.then(|| (Arc::clone(&copy.rows), copy.read_at))
     }
 
     /// The copy, whatever its age.
     pub(super) fn any(&self) -> Option<Arc<T>> {
-        self.state().copy.as_ref().map(|(_, copy)| Arc::clone(copy))
+        self.state().copy.as_ref().map(|copy| Arc::clone(&copy.rows))
     }
 
     /// Forgets the copy: the next request reads it again.
@@ -88,39 +113,4 @@ impl<T> Cached<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::TimeZone;
-
-    use super::*;
-
-    const AGE: Duration = Duration::seconds(5);
-
-    fn start() -> DateTime<Utc> {
-        Utc.with_ymd_and_hms(2026, 3, 14, 9, 26, 53).unwrap()
-    }
-
-    async fn value(cached: &Cached<u8>, now: DateTime<Utc>, read: u8) -> u8 {
-        *cached.get(AGE, now, async || Ok(read)).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_copy_is_used_until_it_is_too_old_or_forgotten() {
-        let cached = Cached::default();
-        for (seconds, read, used) in [(0, 1, 1), (4, 2, 1), (5, 3, 3), (9, 4, 3), (8, 5, 3), (4, 6, 6)] {
-            assert_eq!(value(&cached, start() + Duration::seconds(seconds), read).await, used, "{seconds}");
-        }
-        cached.forget();
-        assert_eq!(value(&cached, start() + Duration::seconds(4), 7).await, 7);
-    }
-
-    #[tokio::test]
-    async fn a_reading_that_began_before_a_change_is_not_kept() {
-        let cached = Cached::default();
-        let read = cached.get(AGE, start(), async || {
-            cached.forget();
-            Ok(1)
-        });
-        assert_eq!(*read.await.unwrap(), 1);
-        assert_eq!(value(&cached, start(), 2).await, 2);
-    }
-}
+mod tests;

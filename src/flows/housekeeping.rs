@@ -19,7 +19,7 @@ pub const COUNT_EVERY: Duration = Duration::minutes(5);
 const PURGE_LEASE: &str = "purge";
 const COUNT_LEASE: &str = "count";
 
-/// Fills in what an earlier version did not write. It costs one statement when nothing is missing, so it needs no lease.
+/// Fills in what an earlier version did not write. It costs one statement when nothing is missing.
 async fn fill_in(services: &Services) -> Result<(), Error> {
     let filled = leads::fill_in_countries(services).await?;
     if filled > 0 {
@@ -28,13 +28,12 @@ async fn fill_in(services: &Services) -> Result<(), Error> {
     Ok(())
 }
 
-/// Fills in missing values, and removes old rows, if no server did within the last hour; `None` if one did. The lease is not
-/// released early, because it also records when this was last done.
+/// Removes old rows, if no server did within the last hour; `None` if one did. The lease is not released early, because it also
+/// records when this was last done.
 ///
 /// # Errors
 /// When the database does not answer: the rest is removed the next time.
 pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> {
-    fill_in(services).await?;
     let now = services.clock.now();
     if !store::leases::claim(&services.store, PURGE_LEASE, now + PURGE_EVERY, now).await? {
         return Ok(None);
@@ -45,8 +44,8 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
     Ok(Some(purged))
 }
 
-/// Counts the messages of the days that are due, if no server did within the last minutes; `None` if one did. Returns how many
-/// days were counted.
+/// Fills in missing values, and counts the messages of the days that are due, if no server did within the last minutes; `None` if
+/// one did. Returns how many days were counted.
 ///
 /// # Errors
 /// When the database does not answer: the rest is counted the next time.
@@ -55,6 +54,7 @@ pub async fn count_if_due(services: &Services) -> Result<Option<usize>, Error> {
     if !store::leases::claim(&services.store, COUNT_LEASE, now + COUNT_EVERY, now).await? {
         return Ok(None);
     }
+    fill_in(services).await?;
     statistics::fill_countries(services).await?;
     let days = statistics::count_due(services).await?;
     tracing::debug!(days, "the messages of days were counted");

@@ -1,6 +1,6 @@
 //! Event interests: the list that every client requests, and what staff change in it.
 //!
-//! The list rarely changes, so every server keeps a copy for some seconds. An interest is never deleted: it is in profiles.
+//! The list rarely changes, so every server keeps a copy. An interest is never deleted: it is in profiles.
 
 use std::sync::Arc;
 
@@ -13,23 +13,30 @@ use crate::{
         interests::{EditedInterest, Interest, InterestDescription, InterestName},
         roles::StaffPermission,
     },
-    store::{self, interests::Updated},
+    store::{self, interests::Updated, versions::Copied},
 };
 
-/// How long the interests are cached: a change shows within this time on every server, and at once on the one that made it.
+/// How long the interests are used without a look at the database: a change shows within this time on every server, and at once
+/// on the one that made it.
 pub const CACHED_FOR: Duration = Duration::seconds(5);
 
 /// The cached interests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cache(Cached<Vec<Interest>>);
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self(Cached::new(Copied::Interests))
+    }
+}
 
 /// Every interest by name, including those that can no longer be chosen.
 ///
 /// # Errors
 /// When the database does not answer and nothing is cached yet. An old list is better than none.
 pub async fn list(services: &Services) -> Result<Arc<Vec<Interest>>, Error> {
-    let (cache, now) = (&services.interests.0, services.clock.now());
-    match cache.get(CACHED_FOR, now, || store::interests::list(&services.store)).await {
+    let (db, cache, now) = (&services.store, &services.interests.0, services.clock.now());
+    match cache.get(db, CACHED_FOR, now, || store::interests::list(db)).await {
         Ok(list) => Ok(list),
         Err(error) => match cache.any() {
             Some(list) => {
@@ -39,6 +46,17 @@ pub async fn list(services: &Services) -> Result<Arc<Vec<Interest>>, Error> {
             None => Err(error.into()),
         },
     }
+}
+
+/// Compares the copy with the database, however fresh it is. A running server does this every few seconds, so that requests
+/// rarely have to.
+///
+/// # Errors
+/// When the database does not answer: the copy stays as it is.
+pub async fn refresh(services: &Services) -> Result<(), Error> {
+    let (db, now) = (&services.store, services.clock.now());
+    services.interests.0.get(db, Duration::zero(), now, || store::interests::list(db)).await?;
+    Ok(())
 }
 
 /// What staff write into an interest.

@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc};
 
-use migration::{Migrator, MigratorTrait};
+use migration::{Migrator, MigratorTrait, lock};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     TransactionTrait,
@@ -20,9 +20,6 @@ use super::{
     start::{from_store, probe},
     traced,
 };
-
-/// The advisory lock of the migrations: an arbitrary number, the same in every server.
-const MIGRATION_LOCK: i64 = 0x6c6f_6f70_696e;
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone)]
@@ -160,7 +157,7 @@ impl Store {
     /// Runs the migrations that have not run yet, in one transaction, and in one server at a time.
     ///
     /// # Errors
-    /// Also when a migration fails. Nothing has changed then.
+    /// Also when a migration fails. No step has run then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.pool {
             Pool::Sqlite(_) => {
@@ -233,14 +230,15 @@ impl Store {
 }
 
 /// Runs the migrations on PostgreSQL. The isolation level is set first: a server that waited for the lock must see what the
-/// other one did. The lock belongs to the transaction, not to the session.
+/// other one did. The lock is a row's and belongs to the transaction, not to the session.
 async fn migrate_postgres(pool: &DatabaseConnection, around: &[&str]) -> Result<(), DbErr> {
+    lock::make(pool).await?;
     let txn = pool.begin().await?;
     txn.execute_unprepared("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     for statement in around {
         txn.execute_unprepared(statement).await?;
     }
-    txn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).await?;
+    lock::take(&txn).await?;
     Migrator::up(&txn, None).await?;
     for statement in around {
         txn.execute_unprepared(statement).await?;

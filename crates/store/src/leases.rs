@@ -1,4 +1,4 @@
-//! Rows of `leases`: background tasks that one server at a time runs.
+//! Rows of `leases`: background tasks that one server at a time runs, and what one transaction at a time does.
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
@@ -42,4 +42,14 @@ pub async fn set_longer(
         .exec(db)
         .await?;
     Ok(longer.rows_affected == 1)
+}
+
+/// Takes a lease until the transaction ends: others that want it wait. The row is made where it is missing; its time says nothing.
+pub async fn claim_for_transaction(db: &impl ConnectionTrait, name: &str) -> Result<(), StoreError> {
+    // An update that changes nothing locks the row, as FOR UPDATE does, and an upsert also makes it.
+    let mut locked = OnConflict::column(Column::Name);
+    locked.value(Column::HeldUntil, Expr::col((Entity, Column::HeldUntil)));
+    let row = ActiveModel { name: Set(name.to_owned()), held_until: Set(DateTime::UNIX_EPOCH) };
+    Entity::insert(row).on_conflict(locked).exec_without_returning(db).await?;
+    Ok(())
 }

@@ -49,6 +49,7 @@ pub mod sessions;
 pub mod sign_ins;
 pub mod statistics;
 pub mod users;
+pub mod versions;
 
 pub use connection::{Migrations, Planning, Repeating, Store, Txn};
 pub use database_url::{DatabaseUrl, UrlError};

@@ -19,6 +19,7 @@ use super::{
     StoreError,
     accounts::{account, seen, used},
     entities::account::{Column, Entity},
+    leases,
     otp::Consumed,
 };
 use domain::{
@@ -26,8 +27,8 @@ use domain::{
     phone::PhoneNumber,
 };
 
-/// The advisory lock for removing an admin: an arbitrary number, the same in every server, other than that of the migrations.
-const ADMINS_LOCK: i64 = 0x0061_646d_696e;
+/// The row of `leases` for removing an admin.
+const ADMINS: &str = "admins";
 
 /// The account, locked until the transaction ends.
 pub async fn claim(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account>, StoreError> {
@@ -145,11 +146,11 @@ fn unless_taken(moved: Result<UpdateResult, DbErr>) -> Result<bool, StoreError> 
 }
 
 /// The active admins. A transaction that removes an admin calls this first, and others that do wait until it ends: of two at
-/// once, the second sees what the first did. It takes an advisory lock instead of locking the rows: a row that was waited for
+/// once, the second sees what the first did. It locks a row of its own instead of those of the admins: a row that was waited for
 /// stays locked even if it is no longer an admin's, and the next lock on it could then be taken in the wrong order.
 pub async fn claim_admins(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, StoreError> {
     if db.get_database_backend() == DbBackend::Postgres {
-        db.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADMINS_LOCK})")).await?;
+        leases::claim_for_transaction(db, ADMINS).await?;
     }
     let admins = Entity::find()
         .select_only()
