@@ -179,6 +179,7 @@ pub const MODULES: &[Module] = &[
             "rpassword",
             "secrecy",
             "serde_json",
+            "tempfile",
             "thiserror",
             "tokio",
             "uuid",
