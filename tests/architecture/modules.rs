@@ -197,6 +197,7 @@ pub const MODULES: &[Module] = &[
             "rpassword",
             "secrecy",
             "serde_json",
+            "tempfile",
             "thiserror",
             "tokio",
             "uuid",
