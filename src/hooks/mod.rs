@@ -5,6 +5,7 @@
 //! follows from a decision. The question never contains a code.
 
 mod events;
+mod issuer_keys;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,10 @@ use outbound::{Client, Endpoint, Request, Secrets};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use self::events::{DEADLINE as EVENT_DEADLINE, EventReceiver, EventsSettings, NotTaken};
+pub use self::{
+    events::{DEADLINE as EVENT_DEADLINE, EventReceiver, EventsSettings, NotTaken},
+    issuer_keys::{DEADLINE as KEYS_DEADLINE, KeySource, NotFetched},
+};
 use crate::domain::{address::ClientAddress, delivery::Channel, otp::Purpose, phone::PhoneNumber};
 
 /// How long the whole question may take. A user waits for it.

@@ -28,11 +28,12 @@ const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by S
 const TAGS: [&str; 8] = ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
-const BLOCKABLE: [&str; 13] = [
+const BLOCKABLE: [&str; 14] = [
     "signup",
     "login",
     "verifyOtp",
     "verifyLogin",
+    "exchange",
     "confirmCode",
     "confirm",
     "changePhone",
@@ -352,7 +353,7 @@ fn example(code: ErrorCode) -> ErrorResponse {
             failure.attempts_remaining(2)
         }
         ErrorCode::OtpAttemptsExhausted | ErrorCode::OtpCooldown => failure.retry_after(24),
-        ErrorCode::SmsUnavailable => failure.retry_after(5),
+        ErrorCode::SmsUnavailable | ErrorCode::IssuerUnavailable => failure.retry_after(5),
         ErrorCode::PhoneLocked => failure.retry_after(5400),
         ErrorCode::RateLimited => failure.retry_after(1800),
         ErrorCode::DatabaseUnavailable | ErrorCode::Timeout => failure.retry_after(2),
@@ -380,10 +381,12 @@ fn example(code: ErrorCode) -> ErrorResponse {
         | ErrorCode::AccountDisabled
         | ErrorCode::CredentialsInvalid
         | ErrorCode::Forbidden
+        | ErrorCode::SignupClosed
         | ErrorCode::ReauthenticationRequired
         | ErrorCode::UsernameTaken
         | ErrorCode::EmailTaken
         | ErrorCode::PhoneTaken
+        | ErrorCode::TokenUsed
         | ErrorCode::EditConflict
         | ErrorCode::UserNotFound
         | ErrorCode::NotFound

@@ -11,7 +11,7 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "accounts",
     "sessions",
     "challenges",
@@ -25,6 +25,7 @@ const TABLES: [&str; 13] = [
     "search_words",
     "second_factors",
     "recovery_codes",
+    "used_tokens",
 ];
 
 /// A separate connection to the database of the server.
@@ -71,7 +72,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 15] = [
+const COLUMNS: [(&str, &str); 16] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests external_id? first_name? \
@@ -112,6 +113,7 @@ const COLUMNS: [(&str, &str); 15] = [
          link_used_at? locked_at? secret?",
     ),
     ("recovery_codes", "account_id code_hash"),
+    ("used_tokens", "expires_at hash"),
 ];
 
 on_both! {

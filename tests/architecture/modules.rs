@@ -132,7 +132,7 @@ pub const MODULES: &[Module] = &[
             "telemetry::LogFormat",
             "telemetry::LogLevel",
         ],
-        crates: Some(&["chrono", "chrono_tz", "secrecy", "strsim", "url"]),
+        crates: Some(&["chrono", "chrono_tz", "secrecy", "strsim", "toml", "url"]),
         refused: &[],
     },
     Module {
@@ -152,7 +152,7 @@ pub const MODULES: &[Module] = &[
             "store",
             "telemetry::Metrics",
         ],
-        crates: Some(&["poem", "rlimit", "serde_json", "thiserror", "tokio", "tracing"]),
+        crates: Some(&["chrono", "poem", "rlimit", "serde_json", "thiserror", "tokio", "tracing"]),
         refused: &[],
     },
     Module {

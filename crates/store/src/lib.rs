@@ -46,6 +46,7 @@ pub mod sends;
 pub mod sessions;
 pub mod sign_ins;
 pub mod statistics;
+pub mod used_tokens;
 pub mod users;
 
 pub use connection::{Migrations, Planning, Repeating, Store, Txn};
