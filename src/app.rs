@@ -1,6 +1,7 @@
 //! Builds the server: from the settings to the services, and from those to the HTTP endpoint and the background tasks. The
 //! only file that names every module.
 
+mod issuers;
 mod providers;
 mod stopping;
 mod tasks;
@@ -17,8 +18,15 @@ use crate::{
     clock::Clock,
     config::{BotCheckSettings, Config, Environment, SmsSettings, TokenSettings},
     domain::{
-        access::TokenKeys, bot_check::PowKeys, console::ConsoleKeys, credentials::HashError,
-        delivery::Channel, device::DeviceKeys, otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
+        access::{TokenIds, TokenKeys},
+        bot_check::PowKeys,
+        console::ConsoleKeys,
+        credentials::HashError,
+        delivery::Channel,
+        device::DeviceKeys,
+        otp::OtpKeys,
+        phone::Edition,
+        pseudonym::Pseudonyms,
         second_factor::FactorKeys,
     },
     flows::{
@@ -142,6 +150,8 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         before_send: before_send(config)?,
         events: events(config)?,
         tokens: token_keys(&config.tokens),
+        token_ids: TokenIds::derive(&config.secret_key, &config.secret_key_fallbacks),
+        issuers: issuers::issuers(config)?,
         texts: Texts::load(config.texts.clone())?,
         channels: config.channels.clone(),
         reports: config.report_readers.clone(),
@@ -407,6 +417,7 @@ fn log_start(config: &Config, services: &Services) {
     for phone in services.review.ended(services.clock.now()) {
         tracing::warn!(%phone, "the end date of a review number has passed: remove it from OTP_REVIEW_NUMBERS");
     }
+    issuers::warn_of_ended(config, services.clock.now());
     let long_texts = services.texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
     for warning in config.warnings.iter().chain(&long_texts) {
         tracing::warn!("{warning}");

@@ -59,12 +59,15 @@ impl Context {
     /// # Errors
     /// All problems of the settings.
     pub fn config(&self) -> Result<Config, Problems> {
-        Config::load(&self.sources, &self.random)
+        let (config, problems) = self.inspect_config();
+        if problems.0.is_empty() { Ok(config) } else { Err(problems) }
     }
 
     /// The settings with defaults in place of the wrong ones, and all problems.
     fn inspect_config(&self) -> (Config, Problems) {
-        Config::inspect(&self.sources, &self.random)
+        let (config, mut problems) = Config::inspect(&self.sources, &self.random);
+        problems.0.extend(config.problems_at(self.clock.now()));
+        (config, problems)
     }
 
     /// What use cases need, on a database with all migrations. This function creates neither a database nor tables.

@@ -10,6 +10,7 @@ mod env_file;
 mod given;
 mod hooks;
 mod hosts;
+mod issuers;
 mod limits;
 mod log;
 mod names;
@@ -35,6 +36,7 @@ use secrecy::SecretString;
 
 pub use self::{
     bot_check::BotCheckSettings,
+    issuers::{IssuerSettings, KeySettings},
     report::{Paragraph, paragraphs},
     safety::SafetySettings,
     server::ServerSettings,
@@ -146,6 +148,8 @@ pub struct Config {
     pub before_send: Option<BeforeSendSettings>,
     /// The receiver of events.
     pub events: Option<EventsSettings>,
+    /// The other systems whose tokens open a session here.
+    pub issuers: Vec<IssuerSettings>,
     /// The limits.
     pub budgets: BudgetPolicy,
     /// Which numbers can get messages.
@@ -239,6 +243,7 @@ impl Config {
             database_shown,
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
             secret_key_fallbacks: fallbacks(reader, is_prod),
+            issuers: Vec::new(),
             tokens: tokens::tokens(reader, is_prod, random),
             otp,
             texts,
@@ -277,6 +282,8 @@ impl Config {
             from_file: BTreeSet::new(),
             warnings: reader.take_warnings(),
         };
+        config.issuers = issuers::issuers(reader, &config, is_prod);
+        config.warnings.extend(reader.take_warnings());
         config.given = given::settings(reader.take_given(), &config.database_without_password());
         if config.before_send.is_some() && matches!(config.bot_check, BotCheckSettings::Off) {
             config.warnings.push(
@@ -342,8 +349,11 @@ fn secret(
         }
         return random.secret();
     };
-    if given.len() < MIN_SECRET_BYTES {
-        let sentence = format!("{name} is shorter than {MIN_SECRET_BYTES} bytes");
+    let faults = [
+        (given.len() < MIN_SECRET_BYTES, format!("{name} is shorter than {MIN_SECRET_BYTES} bytes")),
+        (is_published(&given), format!("{name} is published on the internet: make one of your own")),
+    ];
+    for (_, sentence) in faults.into_iter().filter(|(is_there, _)| *is_there) {
         if is_prod {
             reader.problem(sentence);
         } else {
@@ -351,6 +361,14 @@ fn secret(
         }
     }
     given.into()
+}
+
+/// What secrets begin with that anyone can read: the default of the original backend and of every new Django project, and the
+/// placeholders of their guides.
+const PUBLISHED: [&str; 3] = ["django-insecure-", "your-", "dev-secret-key-not-for-production"];
+
+fn is_published(secret: &str) -> bool {
+    PUBLISHED.iter().any(|beginning| secret.starts_with(beginning))
 }
 
 /// Earlier secrets still verify codes, so they need the same length.

@@ -27,7 +27,12 @@ mod statements {
     use poem::http::Method;
     use serde_json::json;
 
-    use super::support::{Answer, TestServer, proxy::Proxy, whole_profile, wrong};
+    use super::support::{
+        Answer, TestServer,
+        issuer::{IssuersFile, app_claims, loopin_claims, signed, three},
+        proxy::Proxy,
+        whole_profile, wrong,
+    };
 
     /// A request, and the round trips that it takes.
     const COSTS: &[(&str, u64)] = &[
@@ -58,6 +63,11 @@ mod statements {
         ("POST /api/auth/refresh, repeated", 2),
         ("POST /api/auth/refresh, retired", 3),
         ("POST /api/auth/logout", 1),
+        ("POST /api/auth/exchange", 5),
+        ("POST /api/auth/exchange, of its account", 6),
+        ("POST /api/auth/exchange, new account", 7),
+        ("POST /api/auth/exchange, used", 4),
+        ("POST /api/auth/exchange, invalid", 0),
         ("GET /api/auth/sessions", 2),
         ("DELETE /api/auth/sessions", 2),
         ("DELETE /api/auth/sessions/{id}", 2),
@@ -128,7 +138,9 @@ mod statements {
 
         async fn with(settings: &[(&str, &str)]) -> Option<Self> {
             // One connection, so that a statement is prepared once.
-            let settings = [settings, &[("DATABASE_MAX_CONNECTIONS", "1")]].concat();
+            let file = IssuersFile::new(&three("https://keys.example/jwks"));
+            let one = [("DATABASE_MAX_CONNECTIONS", "1"), ("TRUSTED_ISSUERS_FILE", file.path())];
+            let settings = [settings, &one].concat();
             let (server, proxy) = TestServer::behind_proxy(&settings).await?;
             Some(Self { server, proxy, counted: BTreeMap::new() })
         }
@@ -330,6 +342,24 @@ mod statements {
             self.count_as(&token, name, path, json!({})).await;
         }
 
+        /// A token of another system, whose issuer may create accounts.
+        async fn exchange(&mut self, id: &str) {
+            for name in ["POST /api/auth/exchange, new account", "POST /api/auth/exchange, of its account"] {
+                let token = signed(&app_claims(&self.server, id));
+                self.count(name, 200, async |server| server.exchange(&token).await).await;
+            }
+            // The other issuer's ids are numbers, and it may create no account.
+            let number = id.trim_start_matches('+').parse().expect("a number");
+            let rename = format!("UPDATE accounts SET external_id = '{number}' WHERE external_id = '{id}'");
+            self.server.execute(&rename).await;
+            let token = signed(&loopin_claims(&self.server, number));
+            self.count("POST /api/auth/exchange", 200, async |server| server.exchange(&token).await).await;
+            self.count("POST /api/auth/exchange, used", 409, async |server| server.exchange(&token).await)
+                .await;
+            self.count("POST /api/auth/exchange, invalid", 401, async |server| server.exchange("abc").await)
+                .await;
+        }
+
         async fn service(&mut self) {
             for path in ["GET /", "GET /api/health", "GET /api/health/ready"] {
                 let url = path.trim_start_matches("GET ");
@@ -349,6 +379,7 @@ mod statements {
             meter.session(&refresh).await;
             meter.retired(&phone).await;
             meter.sessions(&phone).await;
+            meter.exchange(&phone).await;
             meter.change_phone_and_delete(&phone, &format!("+9198765431{last}")).await;
             meter.users().await;
             meter.passwords(&format!("walker{last}")).await;

@@ -90,7 +90,7 @@ fn review(reader: &mut Reader<'_>, length: CodeLength, region: Region, zone: Tz)
 }
 
 /// The end of a day in this time zone.
-fn end_of(date: &str, zone: Tz) -> Option<DateTime<Utc>> {
+pub(super) fn end_of(date: &str, zone: Tz) -> Option<DateTime<Utc>> {
     // The form is exact: chrono would accept a year with a sign, and a date without leading zeros.
     let is_exact = date.len() == "2027-01-31".len() && date.starts_with(|first: char| first.is_ascii_digit());
     let date = Some(date).filter(|_| is_exact)?;

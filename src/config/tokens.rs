@@ -67,7 +67,17 @@ fn policy(reader: &mut Reader<'_>) -> TokenPolicy {
         session_max: Duration::days(reader.number("SESSION_MAX_DAYS", 90, 1, 3650)),
         issuer: reader.text("JWT_ISSUER"),
         audience: reader.text("JWT_AUDIENCE"),
+        has_external_id: has_external_id(reader),
     }
+}
+
+/// Whether `JWT_CLAIMS` asks for the claim. It is the only one there is to ask for.
+fn has_external_id(reader: &mut Reader<'_>) -> bool {
+    let wanted = reader.list("JWT_CLAIMS");
+    if wanted.iter().any(|claim| claim != "external_id") {
+        reader.problem("JWT_CLAIMS must be external_id, the only claim that is not in every token");
+    }
+    !wanted.is_empty()
 }
 
 fn shared_secret(
@@ -196,12 +206,12 @@ fn read_file(path: &str) -> Result<KeyFile, String> {
 }
 
 #[cfg(unix)]
-fn is_world_readable(metadata: &std::fs::Metadata) -> bool {
+pub(super) fn is_world_readable(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
     metadata.permissions().mode() & 0o004 != 0
 }
 
 #[cfg(not(unix))]
-fn is_world_readable(_metadata: &std::fs::Metadata) -> bool {
+pub(super) fn is_world_readable(_metadata: &std::fs::Metadata) -> bool {
     false
 }

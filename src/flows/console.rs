@@ -371,10 +371,12 @@ pub fn note_list_shown(services: &Services, accounts: usize, search: &Search, pe
     if accounts == 0 {
         return;
     }
-    let filters: &[&'static str] = if search.words().is_empty() { &[] } else { &["search"] };
+    let in_force = [("search", !search.words().is_empty()), ("external_id", search.former_id().is_some())];
+    let filters: Vec<&'static str> =
+        in_force.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name).collect();
     let event = Event::new(Action::PhonesShown, permission.actor()).from(permission.from());
     let accounts = u64::try_from(accounts).unwrap_or(u64::MAX);
-    let event = event.with("list", "users").with("accounts", accounts).with("filters", filters);
+    let event = event.with("list", "users").with("accounts", accounts).with("filters", filters.as_slice());
     services.audit.note(Event { phone: search.phone().cloned(), ..event }, services.clock.now());
 }
 

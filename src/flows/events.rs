@@ -22,7 +22,7 @@ use crate::{
         account::Account,
         budget::BudgetExceeded,
         delivery::Delivery,
-        events::{EndReason, Fact, NewEvent, Subject},
+        events::{ConvertedBy, EndReason, Fact, NewEvent, Subject},
         lead::country_of,
         phone::PhoneNumber,
     },
@@ -95,7 +95,7 @@ pub(super) fn of_sign_in(
     Some(SignInEvents {
         user_created: new(Fact::UserCreated { by: CreatedBy::Code, role: Role::User, phone: Some(phone) })?,
         session_started: new(Fact::session_started(session))?,
-        lead_converted: new(Fact::LeadConverted { by_staff: false, phone })?,
+        lead_converted: new(Fact::LeadConverted { by: ConvertedBy::Code, phone })?,
     })
 }
 
@@ -119,9 +119,10 @@ pub(super) async fn convert_lead(
     by: LeadConvertedBy,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
-    let (by_staff, staff_id) = match by {
-        LeadConvertedBy::Code => (false, None),
-        LeadConvertedBy::Staff(id) => (true, id),
+    let (by, staff_id) = match by {
+        LeadConvertedBy::Code => (ConvertedBy::Code, None),
+        LeadConvertedBy::Exchange => (ConvertedBy::Exchange, None),
+        LeadConvertedBy::Staff(id) => (ConvertedBy::Staff, id),
     };
     if services.events.is_none() {
         return Ok(store::leads::set_converted(txn, phone, staff_id, now).await?);
@@ -130,7 +131,7 @@ pub(super) async fn convert_lead(
         return Ok(false);
     };
     let subject = Subject { user_id: Some(user_id), lead_id: Some(lead_id) };
-    write(services, txn, &[(subject, Fact::LeadConverted { by_staff, phone })], now).await?;
+    write(services, txn, &[(subject, Fact::LeadConverted { by, phone })], now).await?;
     Ok(true)
 }
 
@@ -139,6 +140,8 @@ pub(super) async fn convert_lead(
 pub(super) enum LeadConvertedBy {
     /// A right code.
     Code,
+    /// A token of a trusted issuer.
+    Exchange,
     /// A member of staff, or the operator's command.
     Staff(Option<Uuid>),
 }

@@ -39,8 +39,18 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
-    let Purged { challenges, messages, sessions, budgets, blocks, audit, events } = purged;
-    tracing::info!(challenges, messages, sessions, budgets, blocks, audit, events, "old rows were removed");
+    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens } = purged;
+    tracing::info!(
+        challenges,
+        messages,
+        sessions,
+        budgets,
+        blocks,
+        audit,
+        events,
+        used_tokens,
+        "old rows were removed"
+    );
     Ok(Some(purged))
 }
 

@@ -19,11 +19,12 @@ use std::{
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::{
     clock::Clock,
     domain::{
-        access::{SigningError, TokenKeys},
+        access::{SigningError, TokenIds, TokenKeys},
         budget::BudgetPolicy,
         console::ConsoleKeys,
         credentials::HashError,
@@ -64,6 +65,7 @@ pub mod delivery;
 mod destination;
 mod device;
 pub mod events;
+pub mod exchange;
 pub mod gate;
 pub mod gauges;
 mod guess;
@@ -154,6 +156,10 @@ pub struct Services {
     pub hasher: hashing::Hasher,
     /// The keys that sign access and refresh tokens.
     pub tokens: TokenKeys,
+    /// Marks the ids of our tokens, and recognises them.
+    pub token_ids: TokenIds,
+    /// The other systems whose tokens open a session here.
+    pub issuers: exchange::Issuers,
     /// The texts of messages.
     pub texts: Texts,
     /// Which channels are on, and which follow a lost message.
@@ -187,6 +193,11 @@ impl Services {
     #[must_use]
     pub fn today(&self) -> NaiveDate {
         today_in(self.clock.now(), self.zone)
+    }
+
+    /// The id of a new token.
+    fn new_jti(&self) -> Uuid {
+        self.token_ids.mark(self.random.bits())
     }
 
     /// An account keeps its phone if it was used after this time. `None`: it always does.

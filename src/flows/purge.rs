@@ -21,6 +21,9 @@ use crate::{
 /// How many rows one statement removes, so that none holds locks for long.
 const BATCH: u64 = 1000;
 
+/// How long a used token is kept after it has expired. Another server's clock may be behind, and would still take the token.
+const USED_TOKENS_KEPT_FOR: Duration = Duration::hours(1);
+
 /// How many rows were removed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Purged {
@@ -38,6 +41,8 @@ pub struct Purged {
     pub audit: u64,
     /// Events that were given up, and those that are not sent any more.
     pub events: u64,
+    /// Tokens of other systems that have expired.
+    pub used_tokens: u64,
 }
 
 /// Removes rows that are older than the retention settings allow. Rows that are locked at the moment are left for the next
@@ -52,6 +57,8 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     in_batches(|| store::budgets::set_longest_life(db, now, BATCH)).await?;
     purged.budgets = in_batches(|| store::budgets::purge(db, now, BATCH)).await?;
     purged.events = purge_events(services, now).await?;
+    let expired_before = now - USED_TOKENS_KEPT_FOR;
+    purged.used_tokens = in_batches(|| store::used_tokens::purge(db, expired_before, BATCH)).await?;
     if let Some(before) = before(retention.challenges) {
         purged.challenges = in_batches(|| store::otp::purge(db, before, BATCH)).await?;
     }

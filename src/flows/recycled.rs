@@ -50,6 +50,7 @@ pub(super) async fn open_account(
     if account.id == ids.account {
         let by = match proof {
             PhoneProof::Code(_) => CreatedBy::Code,
+            PhoneProof::Issuer(_) => CreatedBy::Exchange,
             PhoneProof::Staff(..) => CreatedBy::Staff,
         };
         let created = Fact::UserCreated { by, role: account.role, phone: account.phone.as_ref() };

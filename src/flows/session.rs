@@ -11,7 +11,7 @@ use crate::{
     domain::{
         access::{
             Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenError,
-            TokenPair, TokenType,
+            TokenPair, TokenType, Vouched,
         },
         account::Account,
         address::ClientAddress,
@@ -55,7 +55,7 @@ pub(super) fn tokens_by_code(
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
     let session = Session { account_id: account.id, ..session };
-    Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
+    Ok(services.tokens.issue(&session, account, services.new_jti(), now)?)
 }
 
 fn new(
@@ -65,7 +65,7 @@ fn new(
     client: Client,
     now: DateTime<Utc>,
 ) -> Session {
-    let ids = NewSession { session: services.random.id(now), refresh_jti: services.random.bits() };
+    let ids = NewSession { session: services.random.id(now), refresh_jti: services.new_jti() };
     Session::open(ids, account_id, opened_by, client, services.tokens.policy(), now)
 }
 
@@ -80,6 +80,22 @@ pub(super) async fn open_by_password(
     now: DateTime<Utc>,
 ) -> Result<TokenPair, Error> {
     open(services, txn, account, (OpenedBy::Password, rights), client, now).await
+}
+
+/// Opens a session for a user whom a trusted issuer names, and issues its first tokens. `proved_at` is when the user was last
+/// proved to be there.
+pub(super) async fn open_by_exchange(
+    services: &Services,
+    txn: &Txn,
+    (_vouched, proved_at): (&Vouched, Option<DateTime<Utc>>),
+    account: &Account,
+    client: Client,
+    now: DateTime<Utc>,
+) -> Result<TokenPair, Error> {
+    let session = new(services, account.id, OpenedBy::Exchange, client, now).with_rights(Rights::of_user());
+    let session = Session { recent_auth_at: proved_at, ..session };
+    insert(services, txn, &session, account.phone.as_ref(), now).await?;
+    Ok(services.tokens.issue(&session, account, services.new_jti(), now)?)
 }
 
 /// Inserts a session, and ends the one that was used longest ago if there are too many.
@@ -120,7 +136,7 @@ async fn open(
 ) -> Result<TokenPair, Error> {
     let session = new(services, account.id, opened_by, client, now).with_rights(rights);
     insert(services, txn, &session, account.phone.as_ref(), now).await?;
-    Ok(services.tokens.issue(&session, account, services.random.bits(), now)?)
+    Ok(services.tokens.issue(&session, account, services.new_jti(), now)?)
 }
 
 /// A session and its account, with the rights that the settings allow now. Times in the future, which a wrong clock wrote,
@@ -251,7 +267,7 @@ async fn rotate(
                 return Ok(Refreshed::Refused(TokenRefused::Revoked));
             }
         };
-        let tokens = services.tokens.issue(&session, &account, services.random.bits(), now)?;
+        let tokens = services.tokens.issue(&session, &account, services.new_jti(), now)?;
         return Ok(Refreshed::Tokens(tokens));
     }
 }
@@ -268,7 +284,7 @@ async fn rotate_at_once(
         session: claims.sid,
         account: claims.user_id,
         presented: claims.jti,
-        successor: services.random.bits(),
+        successor: services.new_jti(),
         expires_at: now + policy.refresh_life,
         opened_after: now + policy.refresh_life - policy.session_max,
     };
@@ -276,7 +292,7 @@ async fn rotate_at_once(
         return Ok(None);
     };
     let session = session.limited(services.factor_policy);
-    Ok(Some(services.tokens.issue(&session, &account, services.random.bits(), now)?))
+    Ok(Some(services.tokens.issue(&session, &account, services.new_jti(), now)?))
 }
 
 async fn advance(
@@ -286,7 +302,7 @@ async fn advance(
     now: DateTime<Utc>,
 ) -> Result<Option<Session>, Error> {
     let policy = services.tokens.policy();
-    let rotated = session.rotated(presented, services.random.bits(), policy, now);
+    let rotated = session.rotated(presented, services.new_jti(), policy, now);
     let won = store::sessions::set_rotated(&services.store, session, &rotated, now).await?;
     Ok(won.then_some(rotated))
 }

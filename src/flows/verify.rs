@@ -196,7 +196,8 @@ impl<'a> SignIn<'a> {
         consumed: Consumed,
     ) -> Result<(LoggedIn, GuessOutcome), Error> {
         let (caller, now) = (&self.caller, self.now);
-        let Some(account) = store::owners::claim_by_phone(&txn, &consumed, caller.used_after, now).await?
+        let Some(account) =
+            store::owners::claim_by_phone(&txn, PhoneProof::Code(&consumed), caller.used_after, now).await?
         else {
             txn.rollback().await?;
             return Ok((self.no_account(), GuessOutcome::RefundAndKeep));

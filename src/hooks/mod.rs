@@ -5,6 +5,7 @@
 //! follows from a decision. The question never contains a code.
 
 mod events;
+mod issuer_keys;
 mod receiver;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use self::receiver::Receiver;
 pub use self::{
     events::{DEADLINE as EVENT_DEADLINE, EventReceiver, EventsSettings},
+    issuer_keys::{DEADLINE as KEYS_DEADLINE, KeySource},
     receiver::Failure,
 };
 use crate::domain::{address::ClientAddress, delivery::Channel, otp::Purpose, phone::PhoneNumber};

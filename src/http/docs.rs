@@ -29,11 +29,12 @@ const TAGS: [&str; 9] =
     ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Reports", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
-const BLOCKABLE: [&str; 13] = [
+const BLOCKABLE: [&str; 14] = [
     "signup",
     "login",
     "verifyOtp",
     "verifyLogin",
+    "exchange",
     "confirmCode",
     "confirm",
     "changePhone",
@@ -353,7 +354,7 @@ fn example(code: ErrorCode) -> ErrorResponse {
             failure.attempts_remaining(2)
         }
         ErrorCode::OtpAttemptsExhausted | ErrorCode::OtpCooldown => failure.retry_after(24),
-        ErrorCode::SmsUnavailable => failure.retry_after(5),
+        ErrorCode::SmsUnavailable | ErrorCode::IssuerUnavailable => failure.retry_after(5),
         ErrorCode::PhoneLocked => failure.retry_after(5400),
         ErrorCode::RateLimited => failure.retry_after(1800),
         ErrorCode::DatabaseUnavailable | ErrorCode::Timeout => failure.retry_after(2),
@@ -381,10 +382,12 @@ fn example(code: ErrorCode) -> ErrorResponse {
         | ErrorCode::AccountDisabled
         | ErrorCode::CredentialsInvalid
         | ErrorCode::Forbidden
+        | ErrorCode::SignupClosed
         | ErrorCode::ReauthenticationRequired
         | ErrorCode::UsernameTaken
         | ErrorCode::EmailTaken
         | ErrorCode::PhoneTaken
+        | ErrorCode::TokenUsed
         | ErrorCode::EditConflict
         | ErrorCode::UserNotFound
         | ErrorCode::NotFound

@@ -115,6 +115,8 @@ pub enum ErrorCode {
     CredentialsInvalid,
     /// The user has no right to do this.
     Forbidden,
+    /// The user has no account, and gets none in this way.
+    SignupClosed,
     /// The session must be confirmed first: `POST /api/auth/confirm`.
     ReauthenticationRequired,
     /// The phone has no account.
@@ -131,6 +133,8 @@ pub enum ErrorCode {
     EmailTaken,
     /// Another account has the phone.
     PhoneTaken,
+    /// The token of another system opened a session before.
+    TokenUsed,
     /// Another person changed it since it was read.
     EditConflict,
     /// The body is over 64 KiB.
@@ -147,6 +151,8 @@ pub enum ErrorCode {
     SmsUnavailable,
     /// The database does not answer.
     DatabaseUnavailable,
+    /// The keys of the system that issued the token cannot be fetched.
+    IssuerUnavailable,
     /// The server took too long.
     Timeout,
 }
@@ -174,6 +180,7 @@ impl ErrorCode {
             Self::AccountDisabled => "This account has been disabled",
             Self::CredentialsInvalid => "No active account found with the given credentials",
             Self::Forbidden => "You are not allowed to do this",
+            Self::SignupClosed => "There is no account for this user, and none can be created",
             Self::ReauthenticationRequired => "Please confirm that it is you",
             Self::UserNotFound => "User not found. Please signup first.",
             Self::NotFound => "This path does not exist",
@@ -182,6 +189,7 @@ impl ErrorCode {
             Self::UsernameTaken => "This username is taken",
             Self::EmailTaken => "This e-mail address is taken",
             Self::PhoneTaken => "This phone number belongs to another account",
+            Self::TokenUsed => "This token was used before. Please sign in again",
             Self::EditConflict => "This was changed in the meantime. Please read it again",
             Self::PayloadTooLarge => "The body must be at most 64 KiB",
             Self::UnsupportedMediaType => {
@@ -192,6 +200,7 @@ impl ErrorCode {
             Self::SmsRejected => "We cannot send messages at the moment. Please try again later",
             Self::SmsUnavailable => "The message could not be sent. Please try again",
             Self::DatabaseUnavailable => "The service is not available right now. Please try again",
+            Self::IssuerUnavailable => "The sign-in cannot be checked right now. Please try again",
             Self::Timeout => "The server took too long. Please try again",
         }
     }

@@ -14,9 +14,9 @@ use serde_json::Value;
 
 pub(super) use self::schemas::describe;
 pub use self::schemas::{
-    Bio, BirthDate, ChallengeResponse, Channel, Code, DeviceToken, Gender, Interests, Location, LoginPhone,
-    MaybeCode, MaybeRefresh, Name, NewBirthDate, NewGender, NewInterests, NewName, NewPictures, OwnPassword,
-    OwnPhone, Phone, Pictures, Platform, Refresh, schema,
+    Bio, BirthDate, ChallengeResponse, Channel, Code, DeviceToken, ForeignToken, Gender, Interests, Location,
+    LoginPhone, MaybeCode, MaybeRefresh, Name, NewBirthDate, NewGender, NewInterests, NewName, NewPictures,
+    OwnPassword, OwnPhone, Phone, Pictures, Platform, Refresh, schema,
 };
 
 use super::envelope::{ErrorCode, ErrorResponse};

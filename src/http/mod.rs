@@ -26,6 +26,7 @@ mod docs;
 mod edge;
 mod envelope;
 mod error;
+mod exchange;
 mod fields;
 mod guard;
 mod json;
@@ -86,7 +87,7 @@ pub enum Tag {
 type Apis = (
     code::CodeApi,
     (delivery::DeliveryApi, delivery_reports::ReportsApi),
-    verify::VerifyApi,
+    (verify::VerifyApi, exchange::ExchangeApi),
     profile::ProfileApi,
     session::SessionApi,
     sessions::SessionsApi,
@@ -109,7 +110,10 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
             delivery::DeliveryApi { services: Arc::clone(services) },
             delivery_reports::ReportsApi { services: Arc::clone(services) },
         ),
-        verify::VerifyApi { services: Arc::clone(services) },
+        (
+            verify::VerifyApi { services: Arc::clone(services) },
+            exchange::ExchangeApi { services: Arc::clone(services) },
+        ),
         profile::ProfileApi { services: Arc::clone(services) },
         session::SessionApi { services: Arc::clone(services) },
         sessions::SessionsApi { services: Arc::clone(services) },

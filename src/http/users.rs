@@ -26,6 +26,7 @@ use crate::{
         account::Role,
         address::ClientAddress,
         credentials::{Email, PersonName},
+        former_id::{FormerId, LONGEST_FORMER_ID},
         roles,
         users::{self as rules, Edit, Number, PageOf, Search, Size},
     },
@@ -36,7 +37,7 @@ use crate::{
     store,
 };
 
-use shapes::{ChangeUserRequest, PageNumber, PerPage, SearchText, User, Users};
+use shapes::{ChangeUserRequest, ExternalId, PageNumber, PerPage, SearchText, User, Users};
 
 const NO_USER: &str = "There is no such user";
 
@@ -140,6 +141,8 @@ impl UsersApi {
         /// address, the first or last name, or a phone; or the whole is a part of a phone, with or without plus and
         /// spaces. `%`, `_` and `\` have no special meaning.
         search: Query<Field<SearchText>>,
+        /// Only the account of the user who had this id in the system that the account was moved from: one user or none.
+        external_id: Query<Field<ExternalId>>,
     ) -> Result<UsersResponse> {
         let Ok(permission) = roles::may_list(&gate.0) else {
             return Ok(UsersResponse::Forbidden(forbidden()));
@@ -149,9 +152,11 @@ impl UsersApi {
         let size = errors.check("per_page", parsed(Size::parse(per_page.raw_text())));
         let text = search.raw_text().unwrap_or_default();
         let search = errors.check("search", parsed(Search::parse(text, self.services.region)));
-        let (Some(number), Some(size), Some(search)) = (number, size, search) else {
+        let former_id = optional(&mut errors, "external_id", &external_id.0, external_id_of);
+        let (Some(number), Some(size), Some(search), true) = (number, size, search, errors.is_empty()) else {
             return Ok(UsersResponse::Invalid(errors.into_error_response()));
         };
+        let search = search.with_former_id(former_id);
         let page = PageOf::new(number, size);
         let found = store::users::list(&self.services.store, &permission, &search, page).await;
         let found = found.map_err(RequestError::from)?;
@@ -356,6 +361,11 @@ fn last_admin() -> ErrorResponse {
 
 fn person_name(field: &Field<impl Describe>) -> Result<Option<PersonName>, ErrorMessages> {
     field.given().map_or(Ok(None), |field| parsed(PersonName::parse(field.text()?)))
+}
+
+fn external_id_of(field: &Field<impl Describe>) -> Result<FormerId, ErrorMessages> {
+    FormerId::parse(field.text()?)
+        .ok_or_else(|| vec![format!("External id must have 1 to {LONGEST_FORMER_ID} characters")])
 }
 
 fn email(field: &Field<impl Describe>) -> Result<Option<Email>, ErrorMessages> {

@@ -27,7 +27,7 @@ use prometheus_client::{
 };
 
 use self::labels::{
-    BudgetLabel, ChallengeLabels, HookLabels, HowLabel, MessageLabels, NextLabels, OutcomeLabel, PlaceLabels,
+    BudgetLabel, ChallengeLabels, HookLabels, HowLabel, IssuerLabels, MessageLabels, NextLabels, OutcomeLabel, PlaceLabels,
     ProviderLabel, RegionLabel, RequestLabels, RouteLabel, ScopeLabel, StateLabel, TraceLabel,
 };
 
@@ -86,6 +86,8 @@ struct Inner {
     receipts_queued: Gauge<i64, AtomicI64>,
     challenges: Family<ChallengeLabels, Counter>,
     hooks: Family<HookLabels, Counter>,
+    exchanges: Family<OutcomeLabel, Counter>,
+    issuer_keys: Family<IssuerLabels, Counter>,
     events: Family<OutcomeLabel, Counter>,
     events_kept: Family<StateLabel, Gauge>,
     events_oldest: Gauge,
@@ -128,6 +130,8 @@ impl Default for Metrics {
             receipts_queued: Gauge::default(),
             challenges: Family::default(),
             hooks: Family::default(),
+            exchanges: Family::default(),
+            issuer_keys: Family::default(),
             events: Family::default(),
             events_kept: Family::default(),
             events_oldest: Gauge::default(),
@@ -258,6 +262,16 @@ impl Inner {
         );
         registry.register("challenges", "Proofs that were asked for", self.challenges.clone());
         registry.register("hooks", "Questions to the operator's hooks", self.hooks.clone());
+        registry.register(
+            "exchanges",
+            "Tokens of other systems, by what became of them",
+            self.exchanges.clone(),
+        );
+        registry.register(
+            "issuer_keys",
+            "Fetches of the keys that a trusted issuer publishes",
+            self.issuer_keys.clone(),
+        );
         registry.register("events", "Tries to send an event to the operator", self.events.clone());
         registry.register("events_kept", "Events that are not delivered", self.events_kept.clone());
         registry.register_with_unit(
@@ -405,6 +419,16 @@ impl Metrics {
     /// Counts a question to a hook: `allow`, `deny`, `challenge`, or `failed` without a decision.
     pub fn hook(&self, hook: &'static str, outcome: &'static str) {
         self.0.hooks.get_or_create(&HookLabels { hook, outcome }).inc();
+    }
+
+    /// Counts a token of another system: `signed_in`, or why no session was opened.
+    pub fn exchange(&self, outcome: &'static str) {
+        self.0.exchanges.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a fetch of the keys of an issuer, by its name in the settings: `fetched` or `failed`.
+    pub fn issuer_keys(&self, issuer: &str, outcome: &'static str) {
+        self.0.issuer_keys.get_or_create(&IssuerLabels { issuer: issuer.to_owned(), outcome }).inc();
     }
 
     /// Counts a try to send an event: `sent`, `failed` (it is sent again) or `dead` (it is given up).

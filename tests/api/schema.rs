@@ -25,6 +25,7 @@ const TABLES: [&str; 14] = [
     "search_words",
     "second_factors",
     "recovery_codes",
+    "used_tokens",
     "versions",
 ];
 
@@ -113,6 +114,7 @@ const COLUMNS: [(&str, &str); 16] = [
          link_used_at? locked_at? secret?",
     ),
     ("recovery_codes", "account_id code_hash"),
+    ("used_tokens", "expires_at hash"),
     ("versions", "name version"),
 ];
 

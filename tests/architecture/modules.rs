@@ -149,7 +149,7 @@ pub const MODULES: &[Module] = &[
             "telemetry::Sampling",
             "telemetry::TraceSettings",
         ],
-        crates: Some(&["chrono", "chrono_tz", "percent_encoding", "secrecy", "strsim", "url"]),
+        crates: Some(&["chrono", "chrono_tz", "percent_encoding", "secrecy", "strsim", "toml", "url"]),
         refused: &[],
     },
     Module {
@@ -169,7 +169,7 @@ pub const MODULES: &[Module] = &[
             "store",
             "telemetry::Metrics",
         ],
-        crates: Some(&["poem", "rlimit", "serde_json", "thiserror", "tokio", "tracing"]),
+        crates: Some(&["chrono", "poem", "rlimit", "serde_json", "thiserror", "tokio", "tracing"]),
         refused: &[],
     },
     Module {

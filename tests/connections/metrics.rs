@@ -148,6 +148,8 @@ pub fn used() -> Metrics {
     metrics.cap_used("all", 0.5);
     metrics.challenge("pow", "asked");
     metrics.hook("before_send", "allow");
+    metrics.exchange("signed_in");
+    metrics.issuer_keys("old", "fetched");
     metrics.database(2, 1);
     metrics
 }

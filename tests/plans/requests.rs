@@ -6,7 +6,11 @@ use poem::http::Method;
 use serde_json::{Value, json};
 
 use super::observed::{Exception, Observed, Planning};
-use crate::support::{WIDE_LIMITS, whole_profile, wrong};
+use crate::support::{
+    WIDE_LIMITS,
+    issuer::{Issuer, IssuersFile, app_claims, signed, three},
+    whole_profile, wrong,
+};
 
 /// Requests that send no statement.
 const WITHOUT_STATEMENTS: [&str; 5] =
@@ -161,6 +165,23 @@ impl Walk {
         self.as_user("POST /api/auth/logout-all", "/api/auth/logout-all", json!({})).await;
     }
 
+    /// Tokens of the issuers of `support/issuer.rs`.
+    async fn exchange(&mut self, issuer: &Issuer) {
+        let Self { observed, phone, .. } = self;
+        let id = format!("old-{phone}");
+        for name in ["POST /api/auth/exchange, a new account", "POST /api/auth/exchange"] {
+            let token = signed(&app_claims(&observed.server, &id));
+            observed.ask(name, 200, async |server| server.exchange(&token).await).await;
+        }
+        let token = issuer.proves(&observed.server, phone);
+        observed
+            .ask("POST /api/auth/exchange, a phone", 200, async |server| server.exchange(&token).await)
+            .await;
+        observed
+            .ask("POST /api/auth/exchange, used", 409, async |server| server.exchange(&token).await)
+            .await;
+    }
+
     async fn own_account(&mut self) {
         self.signing_in().await;
         self.observed.server.advance(30);
@@ -193,11 +214,16 @@ impl Walk {
 /// The requests of one user are sent, and their plans are read.
 async fn walk(planning: Planning, settings: &[(&str, &str)], phone: &str) -> Option<Observed> {
     let without_values = if planning == Planning::Generic { WITHOUT_VALUES } else { &[] };
+    let issuer = Issuer::new().await;
+    let file = IssuersFile::new(&three(&issuer.url()));
+    let trust = [("TRUSTED_ISSUERS_FILE", file.path()), ("HOOKS_ALLOW_PRIVATE_NETWORKS", "true")];
+    let settings = &[settings, &trust].concat();
     let observed = Observed::new(planning, settings, [EXCEPTIONS, without_values].concat()).await?;
     let mut walk = Walk { observed, phone: phone.to_owned(), token: String::new() };
     walk.signing_up().await;
     walk.profile().await;
     walk.known_account().await;
+    walk.exchange(&issuer).await;
     walk.sessions().await;
     walk.own_account().await;
     super::passwords::ask_all(&mut walk.observed, phone).await;

@@ -45,6 +45,7 @@ impl Staff<'_> {
             ("GET /api/users", ""),
             ("GET /api/users, searched", "?search=98765%2043202&per_page=1"),
             ("GET /api/users, past the end", "?page=9999"),
+            ("GET /api/users, of an old id", "?external_id=old-7"),
         ] {
             self.ask(name, 200, &format!("/api/users{query}"), json!({})).await;
         }

@@ -21,6 +21,7 @@
 mod answer;
 mod authenticator;
 pub mod hook;
+pub mod issuer;
 pub mod keys;
 pub mod pgbouncer;
 pub mod postgres;

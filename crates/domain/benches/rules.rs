@@ -139,6 +139,7 @@ mod tokens {
             session_max: Duration::days(90),
             issuer: None,
             audience: None,
+            has_external_id: false,
         }
     }
 

@@ -40,6 +40,19 @@ pub enum CreatedBy {
     Staff,
     /// The operator's command.
     Command,
+    /// A token of a trusted issuer.
+    Exchange,
+}
+
+/// What verified the phone of a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConvertedBy {
+    /// A right code.
+    Code,
+    /// Staff, by hand.
+    Staff,
+    /// A token of a trusted issuer that proves phones.
+    Exchange,
 }
 
 /// Why a session ended.
@@ -144,8 +157,8 @@ pub enum Fact<'a> {
     },
     /// The phone of a lead was verified.
     LeadConverted {
-        /// Whether staff did it by hand.
-        by_staff: bool,
+        /// By what.
+        by: ConvertedBy,
         /// The phone.
         phone: &'a PhoneNumber,
     },
@@ -192,6 +205,7 @@ impl Fact<'_> {
                     CreatedBy::Password => "password",
                     CreatedBy::Staff => "staff",
                     CreatedBy::Command => "command",
+                    CreatedBy::Exchange => "exchange",
                 };
                 let data = json!({USER_ID: null, "created_by": by, "role": role.as_str()});
                 (data, vec![("phone_number", phone)])
@@ -212,8 +226,12 @@ impl Fact<'_> {
                 let data = json!({LEAD_ID: null, "source": source.as_str(), "country": country});
                 (data, vec![("phone_number", Some(phone))])
             }
-            Self::LeadConverted { by_staff, phone } => {
-                let by = if by_staff { "staff" } else { "code" };
+            Self::LeadConverted { by, phone } => {
+                let by = match by {
+                    ConvertedBy::Code => "code",
+                    ConvertedBy::Staff => "staff",
+                    ConvertedBy::Exchange => "exchange",
+                };
                 (json!({LEAD_ID: null, USER_ID: null, "by": by}), vec![("phone_number", Some(phone))])
             }
             Self::MessageUndelivered(message) => {

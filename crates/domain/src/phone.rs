@@ -93,6 +93,13 @@ impl PhoneNumber {
         }
     }
 
+    /// An international number without its plus, digits only. `None` if it is not in its country's plan, or is no personal
+    /// number.
+    pub(crate) fn from_digits(digits: &str) -> Option<Self> {
+        let is_number = digits.len() <= plan::LONGEST && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| Self::international(digits).ok()).flatten()
+    }
+
     /// A number from our own database: a plus and 7 to 15 digits that do not begin with 0. `None` if it has another
     /// form.
     ///

@@ -9,6 +9,7 @@ pub use super::fold::fold;
 use super::{
     account::{Account, Role},
     credentials::{Email, PersonName},
+    former_id::FormerId,
     phone::{PhoneNumber, Region},
 };
 
@@ -119,6 +120,8 @@ pub struct Search {
     digits: Option<String>,
     /// Or this is the phone.
     phone: Option<PhoneNumber>,
+    /// And this is the id in the system that the account was moved from.
+    former_id: Option<FormerId>,
 }
 
 impl fmt::Debug for Search {
@@ -154,7 +157,20 @@ impl Search {
             words: text.split_whitespace().map(fold).collect(),
             digits: Some(digits).filter(|digits| is_like_a_phone && !digits.is_empty()),
             phone: PhoneNumber::parse(text, region).ok(),
+            former_id: None,
         })
+    }
+
+    /// The same search among the accounts that had this id in another system: one, or none.
+    #[must_use]
+    pub fn with_former_id(self, former_id: Option<FormerId>) -> Self {
+        Self { former_id, ..self }
+    }
+
+    /// And this is the id in the system that the account was moved from.
+    #[must_use]
+    pub fn former_id(&self) -> Option<&FormerId> {
+        self.former_id.as_ref()
     }
 
     /// Each word must occur in a name, the e-mail address or a phone. Empty: all users match.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use opentelemetry::trace::TraceContextExt as _;
 use reqwest::{
     Response,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER},
     redirect,
 };
 use thiserror::Error;
@@ -133,15 +133,31 @@ impl Client {
         Ok(Self { client, is_allowed })
     }
 
+    /// Reads a document, once and unsigned.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no answer. An answer with an error status is an [`Answer`].
+    pub async fn get(&self, endpoint: &Endpoint, timeout: Duration) -> Result<Answer, Failure> {
+        self.check(endpoint)?;
+        let request = self.client.get(endpoint.url().clone()).timeout(timeout);
+        match request.header(ACCEPT, "application/json").send().await {
+            Ok(response) => Ok(answer(response).await),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// An address in the URL never reaches the resolver.
+    fn check(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        let is_refused = endpoint.literal().is_some_and(|address| !(self.is_allowed)(address));
+        if is_refused { Err(Failure::PrivateAddress) } else { Ok(()) }
+    }
+
     /// Signs a request and sends it once.
     ///
     /// # Errors
     /// [`Failure`] if there is no answer. An answer with an error status is an [`Answer`].
     pub async fn post(&self, request: Request<'_>) -> Result<Answer, Failure> {
-        // An address in the URL never reaches the resolver.
-        if request.endpoint.literal().is_some_and(|address| !(self.is_allowed)(address)) {
-            return Err(Failure::PrivateAddress);
-        }
+        self.check(request.endpoint)?;
         let span = tracing::info_span!(
             target: "otel",
             "POST",

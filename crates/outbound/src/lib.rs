@@ -1,4 +1,5 @@
-//! Sends signed requests to URLs that the operator chooses: hooks, and the webhook that takes messages.
+//! Sends signed requests to URLs that the operator chooses: hooks, and the webhook that takes messages. Also reads documents there:
+//! the keys of trusted issuers.
 //!
 //! Requests are signed as Standard Webhooks says (<https://www.standardwebhooks.com>). There is one client, with one rule
 //! for addresses: HTTPS in production, no redirects, and no private address unless a setting allows it.

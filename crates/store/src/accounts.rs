@@ -22,6 +22,8 @@ use super::{
 use domain::{
     account::{Account, Profile, Role},
     credentials::{ClaimedPhone, Email, Login, PasswordHash, PersonName, Username},
+    former_id::FormerId,
+    issuer::VouchedPhone,
     phone::PhoneNumber,
     profile::{BirthDate, Gender},
     roles::StaffPermission,
@@ -53,6 +55,8 @@ pub async fn find_by_phone(
 pub enum PhoneProof<'a> {
     /// A code proved the phone.
     Code(&'a Consumed),
+    /// A trusted issuer says that it is proved.
+    Issuer(&'a VouchedPhone),
     /// Staff know the user who has the phone. It is no sign-in, so an account that exists does not count as used.
     Staff(&'a PhoneNumber, StaffPermission),
 }
@@ -63,6 +67,7 @@ impl PhoneProof<'_> {
     pub fn phone(&self) -> &PhoneNumber {
         match self {
             Self::Code(consumed) => consumed.phone(),
+            Self::Issuer(phone) => phone.number(),
             Self::Staff(phone, _) => phone,
         }
     }
@@ -70,7 +75,7 @@ impl PhoneProof<'_> {
     /// The new `seen_at` of an account that exists.
     fn seen(&self, now: DateTime<Utc>) -> SimpleExpr {
         match self {
-            Self::Code(_) => seen(now),
+            Self::Code(_) | Self::Issuer(_) => seen(now),
             Self::Staff(..) => Expr::col((Entity, Column::SeenAt)),
         }
     }
@@ -81,13 +86,45 @@ pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Ac
     Entity::find_by_id(id).one(db).await?.map(account).transpose()
 }
 
-/// The account that had this id in the system that it was moved from.
-pub async fn find_by_external_id(
+/// The account of the user who has this id in another system.
+pub async fn find_by_former_id(
     db: &impl ConnectionTrait,
-    external_id: &str,
+    id: &FormerId,
 ) -> Result<Option<Account>, StoreError> {
-    let row = Entity::find().filter(Column::ExternalId.eq(external_id)).one(db).await?;
-    row.map(account).transpose()
+    Entity::find().filter(has_former_id(id)).one(db).await?.map(account).transpose()
+}
+
+/// Whether an account is that of the user who has this id in another system.
+pub(super) fn has_former_id(id: &FormerId) -> SimpleExpr {
+    match id {
+        FormerId::Own(id) => Column::Id.eq(*id),
+        FormerId::External(id) => Column::ExternalId.eq(id.as_str()),
+    }
+}
+
+/// Creates the account of a user of another system: with the id that the user has there, and the phone if a trusted issuer calls
+/// it verified. `None` when an account has that id or that phone.
+pub async fn insert_vouched(
+    db: &impl ConnectionTrait,
+    id: &FormerId,
+    ids: NewIds,
+    phone: Option<&VouchedPhone>,
+    now: DateTime<Utc>,
+) -> Result<Option<Account>, StoreError> {
+    let (ids, external_id) = match id {
+        FormerId::Own(id) => (NewIds { account: *id, ..ids }, None),
+        FormerId::External(id) => (ids, Some(id.clone())),
+    };
+    let row = ActiveModel {
+        phone: Set(phone.map(|phone| phone.number().full().to_owned())),
+        external_id: Set(external_id),
+        seen_at: Set(Some(now)),
+        ..blank(ids, now)
+    };
+    let model = row.clone().try_into_model()?;
+    let unless_taken = OnConflict::new().do_nothing().to_owned();
+    let inserted = Entity::insert(row).on_conflict(unless_taken).exec_without_returning(db).await?;
+    (inserted == 1).then(|| account(model)).transpose()
 }
 
 /// The account that lost this phone last because it was unused for too long, and has not got it back.

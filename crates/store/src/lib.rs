@@ -48,6 +48,7 @@ pub mod sends;
 pub mod sessions;
 pub mod sign_ins;
 pub mod statistics;
+pub mod used_tokens;
 pub mod users;
 pub mod versions;
 

@@ -17,13 +17,14 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    accounts::{account, seen, used},
+    accounts::{PhoneProof, account, has_former_id, seen, used},
     entities::account::{Column, Entity},
     leases,
     otp::Consumed,
 };
 use domain::{
     account::{Account, Role},
+    former_id::FormerId,
     phone::PhoneNumber,
 };
 
@@ -43,15 +44,23 @@ pub async fn claim_owner(
     for_update(Entity::find().filter(Column::Phone.eq(phone.full()))).one(db).await?.map(account).transpose()
 }
 
-/// The account of a phone that a code proved, if it was used after the given time. It is locked until the transaction ends,
+/// The account of the user who has this id in another system, locked until the transaction ends.
+pub async fn claim_by_former_id(
+    db: &impl ConnectionTrait,
+    id: &FormerId,
+) -> Result<Option<Account>, StoreError> {
+    for_update(Entity::find().filter(has_former_id(id))).one(db).await?.map(account).transpose()
+}
+
+/// The account of a phone that is proved, if it was used after the given time. It is locked until the transaction ends,
 /// and counts as used now.
 pub async fn claim_by_phone(
     db: &impl ConnectionTrait,
-    consumed: &Consumed,
+    proof: PhoneProof<'_>,
     used_after: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
-    let claimed = claiming(consumed.phone(), used_after, now).exec_with_returning(db).await?;
+    let claimed = claiming(proof.phone(), used_after, now).exec_with_returning(db).await?;
     claimed.into_iter().next().map(account).transpose()
 }
 

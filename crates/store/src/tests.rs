@@ -12,7 +12,7 @@ use super::{
     entities::{
         account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, interest_count,
         lead, lead_note, message, outbox, provider_order, recovery_code, search_word, second_factor, session,
-        version,
+        used_token, version,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -79,6 +79,7 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(recovery_code::Entity).await;
     check(second_factor::Entity).await;
     check(session::Entity).await;
+    check(used_token::Entity).await;
     check(version::Entity).await;
 }
 

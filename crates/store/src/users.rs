@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    accounts::account,
+    accounts::{account, has_former_id},
     entities::{
         account::{ActiveModel, Column, Entity, Model},
         session,
@@ -235,7 +235,11 @@ fn found_by(search: &Search) -> Condition {
         found = PHONES.into_iter().fold(found, |found, column| found.add(holds(column, digits)));
     }
     // Without words every account matches.
-    found.add(in_words)
+    let found = found.add(in_words);
+    match search.former_id() {
+        Some(id) => Condition::all().add(has_former_id(id)).add(found),
+        None => found,
+    }
 }
 
 /// Whether one of the names, the e-mail address or a phone contains this word. A text that looks like a phone is searched in

@@ -194,6 +194,7 @@ fn row(session: &Session) -> Row {
             OpenedBy::Code => "code",
             OpenedBy::Password => "password",
             OpenedBy::Console => "admin console",
+            OpenedBy::Exchange => "token of another system",
         },
         role: Some(session.role).filter(|role| *role > Role::User).map(Role::as_str),
         created_at: session.created_at,

@@ -96,7 +96,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 62] = [
+const FACTS: [(&str, &str); 63] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -106,6 +106,7 @@ const FACTS: [(&str, &str); 62] = [
     ("until", "Until"),
     ("left", "Left"),
     ("by", "By"),
+    ("issuer", "Issuer"),
     ("for", "At"),
     ("second_factor", "Second factor"),
     ("from", "From"),
@@ -265,6 +266,14 @@ fn refused(word: &str) -> Option<&'static str> {
         "not_staff" => "not a staff account",
         "not_enrolled" => "no second factor is set up",
         "second_factor_closed" => "the second step is closed",
+        "signup_closed" => "no account, and the issuer may not create one",
+        "phone_taken" => "the number belongs to another account",
+        "token_invalid" => "not a token of a trusted issuer",
+        "token_expired" => "the token has expired",
+        "token_used" => "the token was used before",
+        "staff" => "staff sign in with their password",
+        "review_number" => "the number is for app review",
+        "issuer_unavailable" => "the issuer's keys could not be fetched",
         "missing" => "the app was asked to prove that it is no bot",
         "spent" => "the proof was used before",
         "unavailable" => "the provider did not answer",

@@ -69,7 +69,7 @@ fn enums() -> [EnumSchema; 10] {
         EnumSchema {
             name: "SessionOpenedBy",
             description: "How a session was opened.",
-            values: [OpenedBy::Code, OpenedBy::Password, OpenedBy::Console].map(OpenedBy::as_str).to_vec(),
+            values: OpenedBy::ALL.map(OpenedBy::as_str).to_vec(),
             members: &[("ExportedSession", "opened_by")],
         },
         EnumSchema {

@@ -9,8 +9,14 @@ const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 const STRICT_FORMATS: [&str; 3] = ["date", "email", "uri"];
 
 /// The operations that open a session, which stores the device name.
-const SIGN_INS: [&str; 5] =
-    ["/api/auth/login", "/api/auth/register", "/api/auth/verify-login", "/api/auth/verify-otp", "/api/token"];
+const SIGN_INS: [&str; 6] = [
+    "/api/auth/exchange",
+    "/api/auth/login",
+    "/api/auth/register",
+    "/api/auth/verify-login",
+    "/api/auth/verify-otp",
+    "/api/token",
+];
 
 const DEVICE_NAME: &str = "The name of the device, as the list of sessions shows it: 200 characters at most; without one \
     it shows `User-Agent`. A name that is not ASCII is sent in the form of RFC 8187, section 3.2, that is, `UTF-8''` and the \

@@ -156,6 +156,9 @@ OwnPassword, required: false, MetaSchema {
     format: Some("password"),
     ..clearable(schema("string", "The password. Not together with `otp_code`.", Value::Null))
 });
+describe!(/// `token` of `exchange`.
+    ForeignToken, required: true, schema("string", "A JWT of a trusted issuer, of at most 8,192 characters. It opens a session once.",
+        "eyJhbGciOiJFUzI1NiJ9.e30.issuer".into()));
 describe!(/// `refresh`.
     Refresh, required: true, schema("string", "The refresh token.", "eyJhbGciOiJIUzI1NiJ9.e30.refresh".into()));
 describe!(/// `refresh` of `logout`, which is optional.

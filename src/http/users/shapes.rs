@@ -5,6 +5,7 @@ use poem_openapi::{Object, registry::MetaSchema, types::Example};
 use crate::{
     domain::{
         credentials::{LONGEST_EMAIL, LONGEST_NAME},
+        former_id::LONGEST_FORMER_ID,
         users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     },
     http::{
@@ -37,6 +38,8 @@ describe!(/// `per_page`.
 PerPage, required: false, MetaSchema { example: Some(USUAL_PER_PAGE.into()), ..whole_number(Some(100.0), USUAL_PER_PAGE) });
 describe!(/// `search`.
 SearchText, required: false, MetaSchema { description: None, ..text(LONGEST_SEARCH, "", "gaurav") });
+describe!(/// `external_id`.
+ExternalId, required: false, MetaSchema { description: None, min_length: Some(1), ..text(LONGEST_FORMER_ID, "", "auth0|5f7c8ec7c33c6c004bbafe82") });
 describe!(/// `first_name` and `last_name`: null clears it.
 PersonName, required: false, MetaSchema { nullable: true, ..text(LONGEST_NAME, "Up to 150 characters; trimmed. Null clears it.", "Gaurav") });
 describe!(/// `email`: null clears it.

@@ -21,6 +21,7 @@ use jsonwebtoken::{
 };
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 /// The allowed lengths of an RSA modulus in bits (RFC 7518, section 3.3; the library's own upper limit).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -40,6 +41,9 @@ const P256_PREFIX: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
+
+/// The first byte of a P-256 point whose two coordinates follow (SEC 1, section 2.3.3).
+const UNCOMPRESSED: u8 = 4;
 
 /// What a new signing key signs to prove that it works.
 const PROBE: &[u8] = b"probe";
@@ -195,6 +199,27 @@ impl VerifyingKey {
         }
         let key = rsa::PublicKey::from_der(der).map_err(|_| KeyError::Unusable)?;
         Self::rsa(&RsaPublicKeyComponents::from(&key))
+    }
+
+    /// Reads a public key of a JWK set (RFC 7517) that signs with this algorithm. `None` if it is no such key, or too weak.
+    #[must_use]
+    pub fn from_jwk(jwk: &Value, algorithm: KeyAlgorithm) -> Option<Self> {
+        let is = |name: &str, wanted: &str| jwk.get(name).and_then(Value::as_str) == Some(wanted);
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok();
+        match algorithm {
+            // A secret is never published.
+            KeyAlgorithm::Hs256 => None,
+            KeyAlgorithm::EdDsa if is("kty", "OKP") && is("crv", "Ed25519") => {
+                Self::ed25519(&bytes("x")?).ok()
+            }
+            KeyAlgorithm::Es256 if is("kty", "EC") && is("crv", "P-256") => {
+                Self::p256(&[vec![UNCOMPRESSED], bytes("x")?, bytes("y")?].concat()).ok()
+            }
+            KeyAlgorithm::Rs256 if is("kty", "RSA") => {
+                Self::rsa(&RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? }).ok()
+            }
+            KeyAlgorithm::EdDsa | KeyAlgorithm::Es256 | KeyAlgorithm::Rs256 => None,
+        }
     }
 
     fn ed25519(key: &[u8]) -> Result<Self, KeyError> {

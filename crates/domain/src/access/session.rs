@@ -75,9 +75,14 @@ pub enum OpenedBy {
     Password,
     /// In the admin console, by the password and a second factor where one is needed.
     Console,
+    /// By a token of a trusted issuer.
+    Exchange,
 }
 
 impl OpenedBy {
+    /// All ways.
+    pub const ALL: [Self; 4] = [Self::Code, Self::Password, Self::Console, Self::Exchange];
+
     /// The stored name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -85,13 +90,14 @@ impl OpenedBy {
             Self::Code => "code",
             Self::Password => "password",
             Self::Console => "console",
+            Self::Exchange => "exchange",
         }
     }
 
     /// Reads the stored name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Code, Self::Password, Self::Console].into_iter().find(|way| way.as_str() == name)
+        Self::ALL.into_iter().find(|way| way.as_str() == name)
     }
 }
 

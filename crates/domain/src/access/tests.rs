@@ -55,6 +55,7 @@ fn policy() -> TokenPolicy {
         session_max: Duration::days(90),
         issuer: None,
         audience: None,
+        has_external_id: false,
     }
 }
 

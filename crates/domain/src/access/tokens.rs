@@ -96,6 +96,9 @@ pub struct Claims {
     /// The username, in access tokens.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// The id in the system that the account was moved from, in access tokens, where the settings ask for it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// The configured issuer.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
@@ -141,6 +144,8 @@ pub struct TokenPolicy {
     pub issuer: Option<String>,
     /// `aud`, if configured.
     pub audience: Option<String>,
+    /// Whether access tokens have the claim `external_id`.
+    pub has_external_id: bool,
 }
 
 impl TokenPolicy {
@@ -231,6 +236,7 @@ impl TokenKeys {
             email: account.email.clone(),
             email_verified: account.email.as_ref().map(|_| false),
             username: account.username.clone(),
+            external_id: account.external_id.clone().filter(|_| self.policy.has_external_id),
             ..self.claims(TokenType::Access, session, access_jti, now, access_end)
         };
         let refresh = self.claims(
@@ -269,6 +275,7 @@ impl TokenKeys {
             email: None,
             email_verified: None,
             username: None,
+            external_id: None,
             iss: self.policy.issuer.clone(),
             aud: self.policy.audience.clone(),
         }

@@ -277,8 +277,10 @@ impl Action {
             Self::GuessRefused => &["purpose", "budget", "reason", "retry_after", "device", "block"],
             Self::PhoneLocked => &["budget", "purpose", "retry_after"],
             Self::PhoneUnlocked => &["budget"],
-            Self::SignedIn => &["by", "sid", "new_account", "device", "second_factor"],
-            Self::SignInRefused => &["by", "reason", "budget", "retry_after", "name", "until", "block"],
+            Self::SignedIn => &["by", "issuer", "sid", "new_account", "device", "second_factor"],
+            Self::SignInRefused => {
+                &["by", "issuer", "reason", "budget", "retry_after", "name", "until", "block"]
+            }
             Self::WrongPassword => &["for", "name"],
             Self::WrongSecondFactor => &["for", "left"],
             Self::SecondFactorClosed => &["until"],

@@ -136,6 +136,13 @@ impl BudgetPolicy {
         charges
     }
 
+    /// A token of another system, which counts as a wrong guess of its address unless it opens a session.
+    #[must_use]
+    pub fn exchange(&self, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
+        let key = BudgetKey::AddressGuesses(address.into());
+        vec![Charge::windows(key, Budget::AddressGuesses, &[self.address_guesses], now)]
+    }
+
     /// The rows that limit how often a phone gets a code.
     #[must_use]
     pub fn phone_sends(&self, send: &MessageCharge<'_>, now: DateTime<Utc>) -> Vec<Charge> {

@@ -54,6 +54,7 @@ fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
         session_max: Duration::days(90),
         issuer: None,
         audience: None,
+        has_external_id: false,
     };
     let ids = NewSession { session: Uuid::from_u128(3), refresh_jti: Uuid::from_u128(4) };
     let at = DateTime::UNIX_EPOCH;
@@ -141,7 +142,7 @@ fn a_session_below_the_role_of_its_account_does_not_control_it() {
                 let who = signed_in(opened_by, then, now);
                 let has_all = match opened_by {
                     OpenedBy::Code => now == Role::User,
-                    OpenedBy::Password | OpenedBy::Console => now <= then,
+                    OpenedBy::Password | OpenedBy::Console | OpenedBy::Exchange => now <= then,
                 };
                 let (control, edit) =
                     if has_all { (Ok(()), up_to(now)) } else { (Err(Forbidden), Err(Forbidden)) };

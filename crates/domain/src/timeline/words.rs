@@ -120,6 +120,7 @@ fn by(entry: &Entry) -> &'static str {
     match fact(entry, "by") {
         Some("code") => "with a code",
         Some("console") => "to this console",
+        Some("exchange") => "with a token of another system",
         _ => "with the password",
     }
 }
@@ -167,6 +168,10 @@ fn reason(word: Option<&str>) -> &'static str {
         Some("not_enrolled") => "the account has no second factor yet",
         Some("second_factor_closed") => "too many wrong codes of the second factor",
         Some("no_account") => "the number has no account",
+        Some("signup_closed") => "there is no account, and the other system may not create one",
+        Some("phone_taken") => "the number belongs to another account",
+        Some("token_used") => "the token was used before",
+        Some("staff") => "staff sign in with their password",
         Some("already_registered") => "the number has an account already",
         Some("hook_denied") => "the operator's check before sending denied it",
         Some("hook_failed") => "the operator's check before sending did not answer",

@@ -33,6 +33,8 @@ pub enum Event {
     Verified,
     /// The user signed in with a password.
     SignedInByPassword,
+    /// A token of another system opened a session.
+    SignedInByToken,
     /// Staff verified the phone by hand.
     VerifiedByHand,
     /// A used refresh token came back, so the session was ended.
@@ -82,6 +84,7 @@ impl Event {
             Self::WrongPassword => "wrong_password",
             Self::Verified => "verified",
             Self::SignedInByPassword => "signed_in_by_password",
+            Self::SignedInByToken => "signed_in_by_token",
             Self::VerifiedByHand => "verified_by_hand",
             Self::SignedOut => "signed_out",
             Self::AccountDeleted => "account_deleted",
@@ -133,6 +136,7 @@ impl Event {
             Self::WrongPassword => format!("A wrong password was entered {at}."),
             Self::Verified => format!("The right code was entered {at}."),
             Self::SignedInByPassword => format!("The user signed in with a password {at}."),
+            Self::SignedInByToken => format!("The user signed in with a token of another system {at}."),
             Self::VerifiedByHand => format!("Staff verified this number by hand {at}."),
             Self::SignedOut => format!("The user was signed out {at}: an old token of the app came back."),
             Self::AccountDeleted => format!("The user deleted the account {at}."),
@@ -190,7 +194,8 @@ impl Event {
             Self::MovedAway { is_deleted: false, .. }
             | Self::Unlinked
             | Self::Verified
-            | Self::SignedInByPassword => false,
+            | Self::SignedInByPassword
+            | Self::SignedInByToken => false,
         }
     }
 
@@ -241,7 +246,7 @@ impl Event {
                 tell: "Your number is verified. Choose “log in” in the app and enter the code that we send you now.",
                 act: "Send a code. The user is signed in only after entering it.",
             },
-            Self::Verified | Self::SignedInByPassword => Advice {
+            Self::Verified | Self::SignedInByPassword | Self::SignedInByToken => Advice {
                 tell: "It worked. If the app still asks you to sign in, close it and open it again.",
                 act: "Nothing is wrong here. If the user does not know of it, end the sessions on the person's page.",
             },

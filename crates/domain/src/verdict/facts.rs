@@ -217,6 +217,8 @@ pub enum What {
     SignedIn,
     /// A password opened a session.
     SignedInByPassword,
+    /// A token of another system opened a session.
+    SignedInByToken,
     /// Staff verified the phone by hand.
     VerifiedByHand,
     /// A retired refresh token ended a session.
@@ -247,6 +249,7 @@ impl What {
             | Self::WrongPassword
             | Self::SignedIn
             | Self::SignedInByPassword
+            | Self::SignedInByToken
             | Self::VerifiedByHand
             | Self::SignedOut
             | Self::AccountDeleted => None,

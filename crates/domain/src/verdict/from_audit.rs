@@ -51,12 +51,15 @@ pub fn read(entry: &Entry) -> Says {
             _ => What::BotCheckFailed,
         })
     } else if is(Action::SignInRefused) {
-        Some(sign_in_refused(entry))
+        sign_in_refused(entry)
     } else if is(Action::WrongPassword) {
         (word(entry, "for") == Some("sign_in")).then_some(What::WrongPassword)
     } else if is(Action::SignedIn) {
-        let is_by_code = word(entry, "by") == Some("code");
-        Some(if is_by_code { What::SignedIn } else { What::SignedInByPassword })
+        Some(match word(entry, "by") {
+            Some("code") => What::SignedIn,
+            Some("exchange") => What::SignedInByToken,
+            _ => What::SignedInByPassword,
+        })
     } else if is(Action::ReviewSignIn) || is(Action::PhoneChanged) {
         Some(What::SignedIn)
     } else if is(Action::PhoneLeft) {
@@ -87,11 +90,15 @@ fn code_refused(entry: &Entry) -> What {
     })
 }
 
-fn sign_in_refused(entry: &Entry) -> What {
-    by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
+/// `None` for a token of another system: what is wrong with it says nothing about codes.
+fn sign_in_refused(entry: &Entry) -> Option<What> {
+    if word(entry, "by") == Some("exchange") && word(entry, "block").is_none() {
+        return None;
+    }
+    Some(by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
         Some("no_account") => What::RightCodeNoAccount,
         _ => excluded(entry),
-    })
+    }))
 }
 
 /// A refusal without a budget: by a block, which the entry names, or by the settings or the account.

@@ -105,6 +105,7 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
         }
         What::SignedIn => Some(Case::Happened(Event::Verified, at)),
         What::SignedInByPassword => Some(Case::Happened(Event::SignedInByPassword, at)),
+        What::SignedInByToken => Some(Case::Happened(Event::SignedInByToken, at)),
         What::VerifiedByHand => Some(Case::Happened(Event::VerifiedByHand, at)),
         What::SignedOut => Some(Case::Happened(Event::SignedOut, at)),
         What::AccountDeleted => Some(match facts.deleted_until {

@@ -218,3 +218,23 @@ async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
 fn port_of_nothing() -> u16 {
     TcpListener::bind((PUBLIC, 0)).unwrap().local_addr().unwrap().port()
 }
+
+#[tokio::test]
+async fn a_document_is_read_within_the_same_rules() {
+    let client = Client::new(true).unwrap();
+    let get = async |client: &Client, url: &str| {
+        client.get(&Endpoint::parse(url, RULES).unwrap(), Duration::from_secs(5)).await
+    };
+    let small = stub(ResponseTemplate::new(200).set_body_string("{}")).await;
+    let answer = get(&client, &small.uri()).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_deref()), (200, Some(&b"{}"[..])));
+    let [request] = <[_; 1]>::try_from(small.received_requests().await.unwrap()).unwrap();
+    assert_eq!(
+        (request.method.as_str(), request.headers["accept"].to_str().unwrap()),
+        ("GET", "application/json")
+    );
+    let huge = stub(ResponseTemplate::new(200).set_body_string("x".repeat(MAX_ANSWER_BYTES + 1))).await;
+    assert_eq!(get(&client, &huge.uri()).await.unwrap().body, None);
+    let careful = Client::new(false).unwrap();
+    assert_eq!(get(&careful, &small.uri()).await, Err(Failure::PrivateAddress));
+}

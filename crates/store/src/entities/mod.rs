@@ -21,6 +21,7 @@ pub(super) mod recovery_code;
 pub(super) mod search_word;
 pub(super) mod second_factor;
 pub(super) mod session;
+pub(super) mod used_token;
 pub(super) mod version;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,38 @@
+//! The trusted issuers, each with its keys.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::AppError;
+use crate::{
+    config::{Config, KeySettings},
+    domain::access::{IssuerKey, VerifyingKey},
+    flows::exchange::{Issuers, KeyCache, KeyRing},
+    hooks::KeySource,
+};
+
+/// Contacts no issuer.
+pub(super) fn issuers(config: &Config) -> Result<Issuers, AppError> {
+    let known = config.issuers.iter().map(|known| {
+        let keys = match &known.keys {
+            KeySettings::Secret(secret) => {
+                let key = VerifyingKey::secret(secret);
+                KeyRing::Secret(Arc::new(vec![IssuerKey::without_name(key)]))
+            }
+            KeySettings::Published(endpoint) => {
+                let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
+                KeyRing::Published(KeyCache::new(KeySource::new(client, endpoint.clone())))
+            }
+        };
+        Ok((known.issuer.clone(), keys))
+    });
+    Ok(Issuers(known.collect::<Result<_, AppError>>()?))
+}
+
+/// Logs which issuers do nothing any more.
+pub(super) fn warn_of_ended(config: &Config, now: DateTime<Utc>) {
+    for issuer in config.ended_issuers(now) {
+        tracing::warn!(issuer, "the end of a trusted issuer has passed: remove it from TRUSTED_ISSUERS_FILE");
+    }
+}
