@@ -73,6 +73,7 @@ pub mod interests;
 pub mod leads;
 pub mod login;
 pub mod move_phone;
+pub mod old_hashes;
 pub mod password;
 pub mod personal_data;
 pub mod phone_report;
@@ -150,6 +151,8 @@ pub struct Services {
     pub events: Option<Arc<EventReceiver>>,
     /// Hashes passwords in threads of its own.
     pub hasher: hashing::Hasher,
+    /// The cached costs of password hashes that came from another system.
+    pub old_hashes: old_hashes::Cache,
     /// The keys that sign access and refresh tokens.
     pub tokens: TokenKeys,
     /// The texts of messages.

@@ -27,6 +27,7 @@ pub mod destination;
 pub mod device;
 pub mod events;
 mod fold;
+pub mod import;
 pub mod interests;
 pub mod keyset;
 pub mod lead;

@@ -78,6 +78,8 @@ pub fn of_action(action: Action) -> &'static str {
         Action::LeadVerifiedByStaff => "The number was verified by hand",
         Action::LeadsExported => "An export of leads began",
         Action::LeadsExportEnded => "An export of leads ended",
+        Action::ImportBegan => "An import from another system began",
+        Action::ImportEnded => "An import from another system ended",
         Action::AuditDropped => "Old months of the audit log were dropped",
         Action::AuditLost => "Entries of the audit log were lost",
     }
@@ -94,7 +96,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 59] = [
+const FACTS: [(&str, &str); 62] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -142,6 +144,9 @@ const FACTS: [(&str, &str); 59] = [
     ("order", "Order of providers"),
     ("shares", "Codes entered, of those sent"),
     ("entries", "Entries"),
+    ("source", "Source"),
+    ("merged", "Merged"),
+    ("refused", "Refused"),
     ("version", "Version"),
     ("environment", "Environment"),
     ("delivery_id", "Delivery"),
