@@ -11,6 +11,7 @@ pub mod cli;
 pub mod createsuperuser;
 pub mod doctor;
 pub mod events;
+pub mod import;
 pub mod keys;
 pub mod migrate;
 pub mod openapi;

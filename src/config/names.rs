@@ -4,7 +4,7 @@
 use strsim::osa_distance;
 
 /// Variables that commands read directly. A password must not stay in a file, so it is not a setting.
-const NOT_SETTINGS: &[&str] = &["LOOPIN_SUPERUSER_PASSWORD"];
+const NOT_SETTINGS: &[&str] = &["LOOPIN_IMPORT_URL", "LOOPIN_SUPERUSER_PASSWORD"];
 
 /// The most letters in which a misspelt name differs from a setting.
 const MAX_DISTANCE: usize = 2;

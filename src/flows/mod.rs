@@ -68,6 +68,7 @@ pub mod gate;
 mod guess;
 pub mod hashing;
 pub mod housekeeping;
+pub mod import;
 pub mod inbox;
 pub mod interests;
 pub mod leads;

@@ -21,6 +21,10 @@ mod documents;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
+mod imports_files;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;
