@@ -13,6 +13,7 @@ pub mod createsuperuser;
 pub mod doctor;
 pub mod events;
 pub mod healthcheck;
+pub mod import;
 pub mod keys;
 pub mod migrate;
 pub mod openapi;

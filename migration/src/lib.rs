@@ -53,6 +53,7 @@ steps! {
     m20261128_000026_error_texts,
     m20261128_000027_adaptive_routing,
     m20261128_000028_external_ids,
+    m20261128_000029_imports,
     m20261128_000030_used_tokens,
     m20261128_000031_versions,
 }

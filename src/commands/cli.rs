@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
-use super::{audit, createsuperuser, keys, sms};
+use super::{audit, createsuperuser, import, keys, sms};
 use crate::domain::{audit::Month, budget::PrefixName};
 
 /// Sign-in by phone number, self-hosted.
@@ -88,6 +88,11 @@ pub enum Command {
     /// List events that the receiver of `EVENTS_URL` has not got; send them again, or give them up
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Bring users, leads and interests from another system
+    ///
+    /// `docs/MOVING.md` says how to export them, what comes and what does not. It can be repeated: a second run brings what is new,
+    /// and changes nothing that came before. Exits with 3 if rows were refused.
+    Import(import::Options),
     /// Unlock a phone that wrong guesses have locked; first make sure that the request comes from its owner
     Unlock {
         /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`

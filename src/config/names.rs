@@ -3,9 +3,10 @@
 
 use strsim::osa_distance;
 
-/// Variables that are read directly: a password, which must not stay in a file, and what the libraries of TLS and of traces read
+/// Variables that are read directly: passwords, which must not stay in a file, and what the libraries of TLS and of traces read
 /// themselves.
 const NOT_SETTINGS: &[&str] = &[
+    "LOOPIN_IMPORT_URL",
     "LOOPIN_SUPERUSER_PASSWORD",
     "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",

@@ -15,7 +15,7 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::BudgetExceeded,
-        credentials::{Password, PasswordHash},
+        credentials::{OldCosts, Password, PasswordHash},
         events::EndReason,
         roles::may_control_own,
     },
@@ -116,7 +116,8 @@ async fn compare(
     };
     let found = store::accounts::find_with_hash(&services.store, id).await?;
     let hash = found.and_then(|(_, hash)| hash);
-    if !services.hasher.verify(hash.as_ref(), old).await {
+    // The time tells the owner nothing that they do not know.
+    if !services.hasher.verify(hash.as_ref(), old, OldCosts::default()).await {
         services.audit.note(wrong(id, from), now);
         return Ok(Err(Changed::OldWrong));
     }

@@ -23,6 +23,7 @@ use crate::{
         address::ClientAddress,
         audit::{Action, Event},
         budget::BudgetExceeded,
+        credentials::OldCosts,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
     },
@@ -155,7 +156,8 @@ pub async fn by_password(
         };
     let found = store::accounts::find_with_hash(&services.store, id).await?;
     let hash = found.and_then(|(_, hash)| hash);
-    if !services.hasher.verify(hash.as_ref(), &typed).await {
+    // The time tells the owner nothing that they do not know.
+    if !services.hasher.verify(hash.as_ref(), &typed, OldCosts::default()).await {
         services.audit.note(wrong(&who), services.clock.now());
         return Ok(Confirmed::WrongPassword);
     }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::Error;
 use crate::{
-    domain::credentials::{HashError, Password, PasswordHash, SALT_BYTES, Workspace},
+    domain::credentials::{HashError, OldCosts, Password, PasswordHash, SALT_BYTES, Workspace},
     random::Random,
 };
 
@@ -61,12 +61,13 @@ impl Hasher {
         Ok(self.run(move |workspace| PasswordHash::make(&password, &salt, workspace)).await?)
     }
 
-    /// Whether the hash is that of this password. Without a hash the answer is no, and takes just as long.
-    pub async fn verify(&self, hash: Option<&PasswordHash>, typed: &SecretString) -> bool {
+    /// Whether the hash is that of this password. Without a hash the answer is no, and takes just as long. `left` are the costs of
+    /// the old hashes whose time every wrong password takes.
+    pub async fn verify(&self, hash: Option<&PasswordHash>, typed: &SecretString, left: OldCosts) -> bool {
         let has_hash = hash.is_some();
         let hash = hash.map_or_else(|| Arc::clone(&self.dummy), |hash| Arc::new(hash.clone()));
         let typed = typed.clone();
-        self.run(move |workspace| hash.matches(&typed, workspace)).await && has_hash
+        self.run(move |workspace| hash.matches(&typed, left, workspace)).await && has_hash
     }
 
     /// How many hashes have been made, to be stored or compared.

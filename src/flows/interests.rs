@@ -122,7 +122,7 @@ async fn add_in_transaction(
         txn.rollback().await?;
         return Ok(Added::NameTaken);
     }
-    let Some(interest) = store::interests::insert(&txn, name, description, by, now).await? else {
+    let Some(interest) = store::interests::insert(&txn, name, description, true, by, now).await? else {
         txn.rollback().await?;
         return Ok(Added::NameTaken);
     };

@@ -71,12 +71,14 @@ pub mod gauges;
 mod guess;
 pub mod hashing;
 pub mod housekeeping;
+pub mod import;
 pub mod inbox;
 pub mod interests;
 pub mod leads;
 pub mod lifecycle;
 pub mod login;
 pub mod move_phone;
+pub mod old_hashes;
 pub mod password;
 pub mod personal_data;
 pub mod phone_report;
@@ -154,6 +156,8 @@ pub struct Services {
     pub events: Option<Arc<EventReceiver>>,
     /// Hashes passwords in threads of its own.
     pub hasher: hashing::Hasher,
+    /// The cached costs of password hashes that came from another system.
+    pub old_hashes: old_hashes::Cache,
     /// The keys that sign access and refresh tokens.
     pub tokens: TokenKeys,
     /// Marks the ids of our tokens, and recognises them.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Error, Services, blocks,
     budget::{self, BudgetClaim},
-    run_to_completion,
+    old_hashes, run_to_completion,
     second_factor::{self, CodeCheck},
     session, transaction,
 };
@@ -138,7 +138,8 @@ impl Attempt {
             Some((account, hash)) => (Some(account), hash),
             None => (None, None),
         };
-        let is_right = services.hasher.verify(hash.as_ref(), typed).await;
+        let left = old_hashes::left(services).await?;
+        let is_right = services.hasher.verify(hash.as_ref(), typed, left).await;
         let id = found.as_ref().map(|account| account.id);
         let role = found.as_ref().map_or(Role::User, |account| account.role);
         let (account, hash) = match (judge(found, is_right), hash) {

@@ -11,7 +11,7 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "accounts",
     "sessions",
     "challenges",
@@ -19,6 +19,7 @@ const TABLES: [&str; 14] = [
     "lead_notes",
     "messages",
     "event_interests",
+    "imported_rows",
     "budgets",
     "blocks",
     "interest_counts",
@@ -73,7 +74,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 16] = [
+const COLUMNS: [(&str, &str); 18] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests external_id? first_name? \
@@ -100,6 +101,7 @@ const COLUMNS: [(&str, &str); 16] = [
     ),
     ("event_interests", "changed_at? changed_by? description id is_active name name_key? version"),
     ("blocks", "ended_at? ended_by? ends_at? id kind made_at made_by? reason reference? value"),
+    ("imported_rows", "key"),
     ("interest_counts", "accounts interest_id shard"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
     ("search_words", "subject subject_id word"),

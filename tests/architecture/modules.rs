@@ -27,6 +27,7 @@ pub const FRONT_ENDS: [&str; 2] = ["admin", "http"];
 pub const MODULES: &[Module] = &[
     Module { name: "clock", modules: &[], crates: None, refused: &[] },
     Module { name: "domain", modules: &[], crates: None, refused: PURE },
+    Module { name: "import_formats", modules: &["domain::import"], crates: None, refused: &[] },
     Module { name: "outbound", modules: &[], crates: None, refused: &[] },
     Module { name: "store", modules: &["domain"], crates: None, refused: &[] },
     Module {
@@ -181,6 +182,7 @@ pub const MODULES: &[Module] = &[
             "config",
             "domain",
             "flows",
+            "import_formats",
             "random::Random",
             "sms",
             "store",
@@ -192,6 +194,7 @@ pub const MODULES: &[Module] = &[
             "chrono",
             "chrono_tz",
             "clap",
+            "indicatif",
             "reqwest",
             "rlimit",
             "rpassword",

@@ -43,7 +43,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The modules that are crates of their own, which code may name without `crate`.
-pub const MEMBERS: [&str; 5] = ["clock", "domain", "outbound", "store", "sms"];
+pub const MEMBERS: [&str; 6] = ["clock", "domain", "import_formats", "outbound", "store", "sms"];
 
 /// Whether a file is only compiled for tests or benchmarks.
 pub fn is_test(file: &str) -> bool {

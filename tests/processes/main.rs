@@ -24,6 +24,9 @@ mod documents;
 mod events;
 #[cfg(test)]
 mod healthcheck;
+mod imports;
+#[cfg(test)]
+mod imports_files;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod hash;
 mod names;
+mod old_hash;
 mod password;
 
 pub use self::{
@@ -13,6 +14,7 @@ pub use self::{
         ClaimedPhone, Email, LONGEST_EMAIL, LONGEST_NAME, LONGEST_PHONE, Login, NameError, PersonName,
         Username,
     },
+    old_hash::{OldCosts, OldHashError},
     password::Password,
 };
 

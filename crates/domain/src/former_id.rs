@@ -25,6 +25,16 @@ impl fmt::Debug for FormerId {
     }
 }
 
+/// As the other system writes it: for reports that the operator asked for, never for the log.
+impl fmt::Display for FormerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(id) => id.fmt(f),
+            Self::External(id) => f.write_str(id),
+        }
+    }
+}
+
 impl FormerId {
     /// Reads an id: 1 to 255 characters without control characters. A UUID counts as one only in its usual form, with four
     /// hyphens: other texts that can be read as one are often something else, such as a hash. The nil UUID is no id.

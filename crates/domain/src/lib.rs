@@ -28,6 +28,7 @@ pub mod device;
 pub mod events;
 mod fold;
 pub mod former_id;
+pub mod import;
 pub mod interests;
 pub mod issuer;
 pub mod keyset;

@@ -73,6 +73,15 @@ impl Pseudonyms {
         hash(&self.current, b"account", &id.to_string())
     }
 
+    /// The pseudonyms of a row that was imported, of this source, about this subject, with this id, with every key, the current
+    /// one first.
+    #[must_use]
+    pub fn imported_with_all(&self, source: &str, subject: &str, old_id: &str) -> Vec<Pseudonym> {
+        let text = format!("{source}/{subject}/{old_id}");
+        let keys = std::iter::once(&self.current).chain(&self.earlier);
+        keys.map(|key| hash(key, b"imported", &text)).collect()
+    }
+
     /// The pseudonyms of a setting's value with every key, the current one first. They show whether the value
     /// changed.
     #[must_use]

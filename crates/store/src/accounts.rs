@@ -351,7 +351,7 @@ fn with_hash(row: Model) -> Result<(Account, Option<PasswordHash>), StoreError> 
 }
 
 /// A new account without any data.
-fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
+pub(super) fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
     ActiveModel {
         id: Set(ids.account),
         phone: Set(None),

@@ -68,6 +68,7 @@ pub async fn insert(
     db: &impl ConnectionTrait,
     name: &InterestName,
     description: &InterestDescription,
+    is_active: bool,
     by: Option<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Option<Interest>, StoreError> {
@@ -75,7 +76,7 @@ pub async fn insert(
         id: NotSet,
         name: Set(name.as_str().to_owned()),
         description: Set(description.as_str().to_owned()),
-        is_active: Set(true),
+        is_active: Set(is_active),
         name_key: Set(Some(name.key())),
         version: Set(0),
         changed_at: Set(Some(now)),

@@ -10,9 +10,9 @@ use sea_orm::{
 use super::{
     DatabaseSettings, Store,
     entities::{
-        account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, interest_count,
-        lead, lead_note, message, outbox, provider_order, recovery_code, search_word, second_factor, session,
-        used_token, version,
+        account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, imported_row,
+        interest_count, lead, lead_note, message, outbox, provider_order, recovery_code, search_word,
+        second_factor, session, used_token, version,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -69,6 +69,7 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(counted_day::Entity).await;
     check(delivery_day::Entity).await;
     check(event_interest::Entity).await;
+    check(imported_row::Entity).await;
     check(interest_count::Entity).await;
     check(lead::Entity).await;
     check(lead_note::Entity).await;

@@ -80,6 +80,8 @@ pub fn of_action(action: Action) -> &'static str {
         Action::LeadVerifiedByStaff => "The number was verified by hand",
         Action::LeadsExported => "An export of leads began",
         Action::LeadsExportEnded => "An export of leads ended",
+        Action::ImportBegan => "An import from another system began",
+        Action::ImportEnded => "An import from another system ended",
         Action::AuditDropped => "Old months of the audit log were dropped",
         Action::AuditLost => "Entries of the audit log were lost",
     }
@@ -96,7 +98,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 63] = [
+const FACTS: [(&str, &str); 66] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -147,6 +149,9 @@ const FACTS: [(&str, &str); 63] = [
     ("type", "Type"),
     ("events", "Events"),
     ("entries", "Entries"),
+    ("source", "Source"),
+    ("merged", "Merged"),
+    ("refused", "Refused"),
     ("version", "Version"),
     ("environment", "Environment"),
     ("delivery_id", "Delivery"),

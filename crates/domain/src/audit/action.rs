@@ -118,6 +118,10 @@ pub enum Action {
     LeadsExported,
     /// An export of leads ended.
     LeadsExportEnded,
+    /// An import from another system wrote its first rows.
+    ImportBegan,
+    /// An import ended.
+    ImportEnded,
     /// Old months of the audit log were dropped.
     AuditDropped,
     /// Entries were lost, because the database was unavailable for too long.
@@ -182,6 +186,8 @@ impl Action {
         Self::LeadVerifiedByStaff,
         Self::LeadsExported,
         Self::LeadsExportEnded,
+        Self::ImportBegan,
+        Self::ImportEnded,
         Self::AuditDropped,
         Self::AuditLost,
     ];
@@ -245,6 +251,8 @@ impl Action {
             Self::LeadVerifiedByStaff => "lead_verified_by_staff",
             Self::LeadsExported => "leads_exported",
             Self::LeadsExportEnded => "leads_export_ended",
+            Self::ImportBegan => "import_began",
+            Self::ImportEnded => "import_ended",
             Self::AuditDropped => "audit_dropped",
             Self::AuditLost => "audit_lost",
         }
@@ -326,6 +334,8 @@ impl Action {
             Self::LeadVerifiedByStaff => &["new_account", "converted"],
             Self::LeadsExported => &["leads", "filters"],
             Self::LeadsExportEnded => &["leads", "outcome"],
+            Self::ImportBegan => &["source"],
+            Self::ImportEnded => &["source", "accounts", "leads", "merged", "refused"],
             Self::AuditDropped => &["before", "entries"],
             Self::AuditLost => &["entries"],
         }

@@ -2,7 +2,10 @@
 
 use secrecy::SecretString;
 
-use super::{ClaimedPhone, Email, Login, NameError, Password, PasswordHash, PersonName, Username, Workspace};
+use super::{
+    ClaimedPhone, Email, Login, NameError, OldCosts, OldHashError, Password, PasswordHash, PersonName,
+    Username, Workspace, old_hash::rest,
+};
 use crate::phone::{PhoneNumber, Region};
 
 fn india() -> Region {
@@ -188,9 +191,21 @@ fn one_password_has_one_form() {
         &mut Workspace::default(),
     )
     .unwrap();
-    assert!(hash.matches(&SecretString::from("jose\u{301} in goa"), &mut Workspace::default()));
-    assert!(!hash.matches(&SecretString::from("José in goa"), &mut Workspace::default()));
-    assert!(!hash.matches(&SecretString::from("jos\u{e9} in goa "), &mut Workspace::default()));
+    assert!(hash.matches(
+        &SecretString::from("jose\u{301} in goa"),
+        OldCosts::default(),
+        &mut Workspace::default()
+    ));
+    assert!(!hash.matches(
+        &SecretString::from("José in goa"),
+        OldCosts::default(),
+        &mut Workspace::default()
+    ));
+    assert!(!hash.matches(
+        &SecretString::from("jos\u{e9} in goa "),
+        OldCosts::default(),
+        &mut Workspace::default()
+    ));
 }
 
 #[test]
@@ -207,7 +222,11 @@ fn hashes_say_what_they_cost() {
     let dummy = PasswordHash::dummy(&[1; 16], &[2; 32]).unwrap();
     assert!(
         dummy.is_current()
-            && !dummy.matches(&SecretString::from("correct horse battery"), &mut Workspace::default())
+            && !dummy.matches(
+                &SecretString::from("correct horse battery"),
+                OldCosts::default(),
+                &mut Workspace::default()
+            )
     );
     assert_eq!(dummy.phc().len(), hash.phc().len());
     assert_eq!(format!("{hash:?} {password:?}"), "PasswordHash(..) Password(..)");
@@ -218,8 +237,107 @@ fn hashes_say_what_they_cost() {
         let hash = PasswordHash::stored(text.to_owned());
         assert!(
             !hash.is_current()
-                && !hash.matches(&SecretString::from("correct horse battery"), &mut Workspace::default()),
+                && !hash.matches(
+                    &SecretString::from("correct horse battery"),
+                    OldCosts::default(),
+                    &mut Workspace::default()
+                ),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn hashes_of_other_systems_match_the_password_as_it_was_typed() {
+    let django = "pbkdf2_sha256$1000$seasalt$5jcAGfG4IURVEG+fh8ZfC6OgG22XVwlBdGnd/jHPm8s=";
+    let supabase = "$2a$04$abcdefghijklmnopqrstuud3sfN4aYE8c7CsHuXWFSYN57wcwkQFi";
+    for (text, right) in [(django, "purple kettle"), (supabase, "purple kettle")] {
+        let hash = PasswordHash::moved(text).unwrap();
+        assert!(!hash.is_current(), "{text}");
+        for (typed, is_right) in [(right, true), ("purple kettle ", false), ("", false)] {
+            let typed = SecretString::from(typed);
+            assert_eq!(
+                hash.matches(&typed, OldCosts::default(), &mut Workspace::default()),
+                is_right,
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hash_that_costs_too_much_or_is_of_another_kind_does_not_come() {
+    let bcrypt = |start: &str| format!("{start}abcdefghijklmnopqrstuud3sfN4aYE8c7CsHuXWFSYN57wcwkQFi");
+    let django = |start: &str| format!("{start}$seasalt$5jcAGfG4IURVEG+fh8ZfC6OgG22XVwlBdGnd/jHPm8s=");
+    for (text, stored) in [
+        (bcrypt("$2b$04$"), bcrypt("bcrypt$0000000004$2b$04$")),
+        (bcrypt("$2y$13$"), bcrypt("bcrypt$0000000013$2y$13$")),
+        (django("pbkdf2_sha256$2000000"), django("pbkdf2$0002000000")),
+    ] {
+        assert_eq!(PasswordHash::moved(&text).unwrap().phc(), stored);
+    }
+    for (text, error) in [
+        (bcrypt("$2b$14$"), OldHashError::TooCostly),
+        (bcrypt("$2b$31$"), OldHashError::TooCostly),
+        (bcrypt("$2b$03$"), OldHashError::Unknown),
+        (bcrypt("$2x$10$"), OldHashError::Unknown),
+        (bcrypt("$2b$1a$"), OldHashError::Unknown),
+        (format!("{}x", bcrypt("$2b$10$")), OldHashError::Unknown),
+        (django("pbkdf2_sha256$2000001"), OldHashError::TooCostly),
+        (django("pbkdf2_sha256$99999999999"), OldHashError::TooCostly),
+        (django("pbkdf2_sha256$0"), OldHashError::Unknown),
+        (django("pbkdf2_sha256$-1"), OldHashError::Unknown),
+        (django("pbkdf2_sha1$1000"), OldHashError::Unknown),
+        ("pbkdf2_sha256$1000$salt".to_owned(), OldHashError::Unknown),
+        ("pbkdf2_sha256$1000$salt$AAAA".to_owned(), OldHashError::Unknown),
+        ("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA".to_owned(), OldHashError::Unknown),
+        ("!unusable".to_owned(), OldHashError::Unknown),
+        ("éééé".to_owned(), OldHashError::Unknown),
+        (String::new(), OldHashError::Unknown),
+    ] {
+        assert_eq!(PasswordHash::moved(&text).unwrap_err(), error, "{text}");
+    }
+}
+
+/// The time of the fastest of three comparisons.
+#[expect(clippy::disallowed_methods, reason = "the time of a comparison is what is tested")]
+fn fastest(hash: &PasswordHash, typed: &str, left: OldCosts) -> std::time::Duration {
+    let typed = SecretString::from(typed);
+    let mut space = Workspace::default();
+    let once = |_| {
+        let start = std::time::Instant::now();
+        assert!(!hash.matches(&typed, left, &mut space));
+        start.elapsed()
+    };
+    (0..3).map(once).min().unwrap()
+}
+
+#[test]
+fn a_wrong_password_takes_the_time_of_the_largest_old_hashes() {
+    let left = OldCosts::from_beginnings(["pbkdf2$0000600000", "bcrypt$0000000009", "$argon2id$v=19$m=1"]);
+    assert_eq!(left, OldCosts { iterations: 600_000, bcrypt: 9 });
+    // The work of a comparison and the rest are the same for every hash: rounds of bcrypt double with the cost.
+    let rounds = |costs: std::ops::Range<u32>| costs.map(|cost| 1 << cost).sum::<u32>();
+    for (iterations, bcrypt) in [(0, 0), (600_000, 0), (1, 0), (0, 4), (0, 9)] {
+        let done = OldCosts { iterations, bcrypt };
+        let (more, costs) = rest(left, done);
+        assert_eq!(iterations + more, 600_000, "{done:?}");
+        assert_eq!(rounds(costs) + if bcrypt == 0 { 0 } else { 1 << bcrypt }, 1 << 9, "{done:?}");
+    }
+    assert_eq!(rest(OldCosts::default(), OldCosts::default()), (0, 0..0));
+    // And it is done, also for a name without an account.
+    let dummy = PasswordHash::dummy(&[1; 16], &[2; 32]).unwrap();
+    let without = fastest(&dummy, "wrong", OldCosts::default());
+    assert!(fastest(&dummy, "wrong", left) > without * 2, "{without:?}");
+}
+
+#[test]
+fn bcrypt_never_ignores_the_end_of_a_password() {
+    // The hash of 72 times x: a longer password has the same.
+    let hash = PasswordHash::moved("$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i").unwrap();
+    for (typed, is_right) in [("x".repeat(72), true), ("x".repeat(73), false), ("x".repeat(71), false)] {
+        let matches =
+            hash.matches(&SecretString::from(typed), OldCosts::default(), &mut Workspace::default());
+        assert_eq!(matches, is_right);
     }
 }

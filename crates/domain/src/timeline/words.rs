@@ -83,6 +83,8 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         | Action::ServerStarted
         | Action::LeadsExported
         | Action::LeadsExportEnded
+        | Action::ImportBegan
+        | Action::ImportEnded
         | Action::AuditDropped
         | Action::AuditLost => None,
     }

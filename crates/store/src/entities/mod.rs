@@ -10,6 +10,7 @@ pub(super) mod challenge;
 pub(super) mod counted_day;
 pub(super) mod delivery_day;
 pub(super) mod event_interest;
+pub(super) mod imported_row;
 pub(super) mod interest_count;
 pub(super) mod lead;
 pub(super) mod lead_note;

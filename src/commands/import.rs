@@ -1,0 +1,297 @@
+//! `loopin-auth import`: brings people, leads and interests of another system.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{CommandError, Context, output, runtime};
+use crate::{
+    config::Config,
+    domain::{
+        import::{Counts, Line, Row, Source},
+        phone::Region,
+    },
+    flows::{
+        Services,
+        import::{self, Step},
+    },
+    store::{
+        DatabaseSettings, DatabaseUrl,
+        original::{Original, OriginalError},
+    },
+};
+
+/// The exit code when everything was read, and rows were refused.
+const SOME_REFUSED: u8 = 3;
+
+/// How many rows may wait between the reader and the writer.
+const WAITING: usize = 1_000;
+
+/// How many rows of the original a query reads.
+const PAGE: i64 = 1_000;
+
+/// How many rows that did not come are printed. The file of `--report` has all.
+const PRINTED: u64 = 20;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The system: loopin, firebase, supabase, auth0, cognito or csv
+    #[arg(long, value_name = "SYSTEM")]
+    pub from: Source,
+    /// The file, or the address of the original's database: `postgres://user:password@host/name` or `sqlite://file`
+    ///
+    /// Other users of the machine can see arguments. For an address with a password write - and set `LOOPIN_IMPORT_URL`.
+    #[arg(value_name = "SOURCE")]
+    pub place: String,
+    /// Decide about every row, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write the report as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// The country of phones without a country code, instead of `PHONE_DEFAULT_REGION`
+    #[arg(long)]
+    pub region: Option<Region>,
+}
+
+/// The environment variable with the address of the original's database.
+const SOURCE_VARIABLE: &str = "LOOPIN_IMPORT_URL";
+
+/// Imports everything, and prints what came and what did not. The counts come last.
+///
+/// # Errors
+/// When the settings or the arguments are wrong, or the source, the database or the report's file fail. What was written until
+/// then stays, and the next run goes on.
+pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandError> {
+    let config = context.config()?;
+    context.require_secret_key("the rows of an earlier run cannot be recognised")?;
+    let place = match options.place.as_str() {
+        "-" => context.sources.variable(SOURCE_VARIABLE).ok_or("LOOPIN_IMPORT_URL is not set")?,
+        place => place.to_owned(),
+    };
+    let region = options.region.unwrap_or(config.region);
+    let settings = import::Options { source: options.from, region, is_dry_run: options.dry_run };
+    let mut report = Report::create(options)?;
+    let runtime = runtime()?;
+    let counts = runtime.block_on(async {
+        let services = context.services(&config).await?;
+        let counts = match options.from {
+            Source::Loopin => from_original(&config, &services, &place, settings, &mut report).await,
+            Source::Firebase | Source::Supabase | Source::Auth0 | Source::Cognito | Source::Csv => {
+                from_file(&services, Path::new(&place), settings, &mut report).await
+            }
+        };
+        services.store.close().await;
+        counts
+    });
+    // A reader can still wait for the disk.
+    runtime.shutdown_background();
+    report.finish(&counts?)
+}
+
+async fn from_file(
+    services: &Services,
+    file: &Path,
+    options: import::Options,
+    report: &mut Report,
+) -> Result<Counts, CommandError> {
+    // The file is read twice, so a pipe will not do.
+    if !file.is_file() {
+        return Err(format!("{} is not a file", file.display()).into());
+    }
+    let open = || {
+        let (sender, rows) = mpsc::channel(WAITING);
+        let file = file.to_owned();
+        tokio::task::spawn_blocking(move || {
+            let take = &mut |row| sender.blocking_send(Ok(row)).is_ok();
+            if let Err(error) = import_formats::read(options.source, &file, take) {
+                // If nobody receives any more, nobody wants to know.
+                let _ = sender.blocking_send(Err(error.into()));
+            }
+        });
+        rows
+    };
+    Ok(import::import(services, &open, options, &mut |step| report.step(step)).await?)
+}
+
+async fn from_original(
+    config: &Config,
+    services: &Services,
+    address: &str,
+    options: import::Options,
+    report: &mut Report,
+) -> Result<Counts, CommandError> {
+    let url = DatabaseUrl::parse(address)
+        .map_err(|error| format!("the address of the original's database {error}"))?;
+    let settings =
+        DatabaseSettings { url: url.url, max_connections: 1, pooler: None, ..config.database.clone() };
+    let original = Arc::new(Original::open(&settings).await?);
+    let open = || {
+        let (sender, rows) = mpsc::channel(WAITING);
+        let original = Arc::clone(&original);
+        tokio::spawn(async move {
+            if let Err(error) = send_original(&original, &sender).await {
+                let _ = sender.send(Err(error.into())).await;
+            }
+        });
+        rows
+    };
+    let counts = import::import(services, &open, options, &mut |step| report.step(step)).await;
+    original.close().await;
+    Ok(counts?)
+}
+
+type Sender = mpsc::Sender<Result<Row, import::SourceError>>;
+
+/// Sends all rows of the original: interests first, because people name them, and leads last, because people are none.
+async fn send_original(original: &Original, sender: &Sender) -> Result<(), OriginalError> {
+    let mut batch: Vec<Row> = original.list_interests().await?.into_iter().map(Row::Interest).collect();
+    let (mut person, mut lead) = (Some(i64::MIN), Some(i64::MIN));
+    loop {
+        for row in batch {
+            if sender.send(Ok(row)).await.is_err() {
+                return Ok(());
+            }
+        }
+        if let Some(after) = person {
+            let page = original.list_people(after, PAGE).await?;
+            person = page.last().map(|(id, _)| *id);
+            batch = page.into_iter().map(|(_, person)| Row::Person(Box::new(person))).collect();
+        } else if let Some(after) = lead {
+            let page = original.list_leads(after, PAGE).await?;
+            lead = page.last().map(|(id, _)| *id);
+            batch = page.into_iter().map(|(_, lead)| Row::Lead(lead)).collect();
+        } else {
+            return Ok(());
+        }
+    }
+}
+
+/// The report: a bar on a terminal, lines and counts as text, and everything as JSON if a file is given.
+struct Report {
+    source: Source,
+    is_dry_run: bool,
+    bar: ProgressBar,
+    file: Option<ReportFile>,
+    printed: u64,
+    is_silent_about: u64,
+}
+
+struct ReportFile {
+    path: PathBuf,
+    partial: PathBuf,
+    out: BufWriter<File>,
+    has_rows: bool,
+}
+
+impl Report {
+    fn create(options: &Options) -> Result<Self, CommandError> {
+        let file = options.report.as_deref().map(ReportFile::create).transpose();
+        let mut file = file.map_err(|error| format!("the file of --report cannot be written: {error}"))?;
+        if let Some(file) = &mut file {
+            let head = json!({"source": options.from.as_str(), "dry_run": options.dry_run}).to_string();
+            write!(file.out, "{},\"rows\":[", head.trim_end_matches('}'))?;
+        }
+        let target = if io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.set_style(ProgressStyle::with_template("{msg} {spinner} {human_pos} rows")?);
+        bar.set_message("reading");
+        Ok(Self {
+            source: options.from,
+            is_dry_run: options.dry_run,
+            bar,
+            file,
+            printed: 0,
+            is_silent_about: 0,
+        })
+    }
+
+    fn step(&mut self, step: Step<'_>) -> io::Result<()> {
+        match step {
+            Step::Counted(rows) => self.bar.set_position(rows),
+            Step::Done(rows, all) => {
+                if self.bar.length() != Some(all) {
+                    let style = "{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} left";
+                    self.bar.set_style(ProgressStyle::with_template(style).map_err(io::Error::other)?);
+                    self.bar.set_length(all);
+                    self.bar.set_message(if self.is_dry_run { "checking" } else { "importing" });
+                }
+                self.bar.set_position(rows);
+            }
+            Step::Told(line) => self.tell(line)?,
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, line: &Line) -> io::Result<()> {
+        if let Some(file) = &mut self.file {
+            let separator = if file.has_rows { ",\n" } else { "\n" };
+            write!(file.out, "{separator}{}", line.to_json())?;
+            file.has_rows = true;
+        }
+        if self.printed < PRINTED {
+            self.printed += 1;
+            return self.bar.suspend(|| output::print(format_args!("{line}\n")));
+        }
+        self.is_silent_about += 1;
+        Ok(())
+    }
+
+    fn finish(self, counts: &Counts) -> Result<ExitCode, CommandError> {
+        self.bar.finish_and_clear();
+        if self.is_silent_about > 0 {
+            let advice = if self.file.is_some() { "" } else { "; --report FILE writes all of them" };
+            output::print(format_args!(
+                "and {} more rows that did not come, or not whole{advice}\n",
+                self.is_silent_about
+            ))?;
+        }
+        if let Some(mut file) = self.file {
+            write!(file.out, "\n],\"counts\":{}}}\n", counts.to_json())?;
+            file.out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            // Only a whole report has the name.
+            std::fs::rename(&file.partial, &file.path)?;
+        }
+        let did = match (self.is_dry_run, counts.changes_something()) {
+            (true, _) => "nothing was written (--dry-run); an import would do this",
+            (false, true) => "imported",
+            (false, false) => "nothing was left to import",
+        };
+        let mut text = format!("{}: {did}\n", self.source.as_str());
+        for (name, count) in counts.all() {
+            // Writing into a text never fails.
+            let _ = writeln!(text, "{name:14} {count:>10}");
+        }
+        output::print(text)?;
+        Ok(if counts.refused > 0 { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS })
+    }
+}
+
+impl ReportFile {
+    fn create(path: &Path) -> io::Result<Self> {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        // It names users by their ids.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let out = BufWriter::new(options.open(&partial)?);
+        Ok(Self { path: path.to_owned(), partial, out, has_rows: false })
+    }
+}
