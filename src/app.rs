@@ -1,7 +1,7 @@
 //! Builds the server: from the settings to the services, and from those to the HTTP endpoint and the background tasks. The
 //! only file that names every module.
 
-mod issuers;
+mod hooks;
 mod providers;
 mod stopping;
 mod tasks;
@@ -33,7 +33,6 @@ use crate::{
         self, Services,
         adaptive::Adaptive,
         audit::{self, Audit},
-        before_send::Hook,
         blocks,
         bot_check::BotCheck,
         hashing::Hasher,
@@ -42,7 +41,6 @@ use crate::{
         old_hashes, receipt_writer,
         receipts::Receipts,
     },
-    hooks::{BeforeSend, EventReceiver},
     http::{
         self,
         server::{self, Limits, Listener, Tls, TlsError},
@@ -148,11 +146,11 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         pseudonyms: pseudonyms(),
         bot_check: bot_check(config)?,
-        before_send: before_send(config)?,
-        events: events(config)?,
+        before_send: hooks::before_send(config)?,
+        events: hooks::events(config)?,
         tokens: token_keys(&config.tokens),
         token_ids: TokenIds::derive(&config.secret_key, &config.secret_key_fallbacks),
-        issuers: issuers::issuers(config)?,
+        issuers: hooks::issuers(config)?,
         texts: Texts::load(config.texts.clone())?,
         channels: config.channels.clone(),
         reports: config.report_readers.clone(),
@@ -178,18 +176,6 @@ fn bot_check(config: &Config) -> Result<BotCheck, AppError> {
         },
         BotCheckSettings::Provider(settings) => BotCheck::Provider(SiteVerify::new((**settings).clone())?),
     })
-}
-
-fn before_send(config: &Config) -> Result<Option<Hook>, AppError> {
-    let Some(settings) = config.before_send.clone() else { return Ok(None) };
-    let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
-    Ok(Some(Hook::new(BeforeSend::new(client, settings))))
-}
-
-fn events(config: &Config) -> Result<Option<Arc<EventReceiver>>, AppError> {
-    let Some(settings) = config.events.clone() else { return Ok(None) };
-    let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
-    Ok(Some(Arc::new(EventReceiver::new(client, settings))))
 }
 
 fn token_keys(settings: &TokenSettings) -> TokenKeys {
@@ -418,7 +404,7 @@ fn log_start(config: &Config, services: &Services) {
     for phone in services.review.ended(services.clock.now()) {
         tracing::warn!(%phone, "the end date of a review number has passed: remove it from OTP_REVIEW_NUMBERS");
     }
-    issuers::warn_of_ended(config, services.clock.now());
+    hooks::warn_of_ended(config, services.clock.now());
     let long_texts = services.texts.warnings(config.otp.length.digits(), config.otp.life.num_minutes());
     for warning in config.warnings.iter().chain(&long_texts) {
         tracing::warn!("{warning}");

@@ -1,4 +1,4 @@
-//! The trusted issuers, each with its keys.
+//! The clients of the operator's other servers: hooks, the receiver of events, and trusted issuers.
 
 use std::sync::Arc;
 
@@ -8,9 +8,24 @@ use super::AppError;
 use crate::{
     config::{Config, KeySettings},
     domain::access::{IssuerKey, VerifyingKey},
-    flows::exchange::{Issuers, KeyCache, KeyRing},
-    hooks::KeySource,
+    flows::{
+        before_send::Hook,
+        exchange::{Issuers, KeyCache, KeyRing},
+    },
+    hooks::{BeforeSend, EventReceiver, KeySource},
 };
+
+pub(super) fn before_send(config: &Config) -> Result<Option<Hook>, AppError> {
+    let Some(settings) = config.before_send.clone() else { return Ok(None) };
+    let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
+    Ok(Some(Hook::new(BeforeSend::new(client, settings))))
+}
+
+pub(super) fn events(config: &Config) -> Result<Option<Arc<EventReceiver>>, AppError> {
+    let Some(settings) = config.events.clone() else { return Ok(None) };
+    let client = outbound::Client::new(config.hook_rules.allow_private_networks)?;
+    Ok(Some(Arc::new(EventReceiver::new(client, settings))))
+}
 
 /// Contacts no issuer.
 pub(super) fn issuers(config: &Config) -> Result<Issuers, AppError> {
