@@ -17,7 +17,8 @@ use crate::store::{self, Store, StoreError, versions::Copied};
 /// A copy, if there is one.
 #[derive(Debug)]
 pub(super) struct Cached<T> {
-    of: Copied,
+    /// The table whose version is compared. Without one the rows are always read.
+    of: Option<Copied>,
     state: Mutex<State<T>>,
     /// One reading at a time: the others wait for it and use its result.
     reading: AsyncMutex<()>,
@@ -43,7 +44,16 @@ struct Kept<T> {
 impl<T> Cached<T> {
     /// No copy yet of this table.
     pub(super) fn new(of: Copied) -> Self {
-        Self { of, state: Mutex::new(State { copy: None, forgotten: 0 }), reading: AsyncMutex::default() }
+        Self { of: Some(of), ..Self::without_version() }
+    }
+
+    /// No copy yet of what is read by one short statement, so that a version would save nothing.
+    pub(super) fn without_version() -> Self {
+        Self {
+            of: None,
+            state: Mutex::new(State { copy: None, forgotten: 0 }),
+            reading: AsyncMutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -78,7 +88,10 @@ impl<T> Cached<T> {
         }
         let forgotten = self.state().forgotten;
         // Before the rows: a change in between then shows as another version the next time.
-        let version = store::versions::find(db, self.of).await?;
+        let version = match self.of {
+            Some(of) => store::versions::find(db, of).await?,
+            None => None,
+        };
         let (rows, read_at) = match self.unchanged(version, now) {
             Some(unchanged) => unchanged,
             None => (Arc::new(read().await?), now),

@@ -12,12 +12,18 @@ use crate::{domain::credentials::OldCosts, store};
 const CACHED_FOR: Duration = Duration::seconds(5);
 
 /// The cached costs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cache(Cached<OldCosts>);
 
-/// The largest costs of the old hashes that are left. One short statement every five seconds in which somebody signs in by password.
+impl Default for Cache {
+    fn default() -> Self {
+        Self(Cached::without_version())
+    }
+}
+
+/// The largest costs of the old hashes that are left. One short statement every five seconds in which a user signs in with a password.
 pub(super) async fn left(services: &Services) -> Result<OldCosts, Error> {
-    let find = || store::imports::find_old_costs(&services.store);
-    let costs: Arc<OldCosts> = services.old_hashes.0.get(CACHED_FOR, services.clock.now(), find).await?;
+    let (db, cache, now) = (&services.store, &services.old_hashes.0, services.clock.now());
+    let costs: Arc<OldCosts> = cache.get(db, CACHED_FOR, now, || store::imports::find_old_costs(db)).await?;
     Ok(*costs)
 }

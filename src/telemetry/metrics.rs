@@ -27,8 +27,9 @@ use prometheus_client::{
 };
 
 use self::labels::{
-    BudgetLabel, ChallengeLabels, HookLabels, HowLabel, IssuerLabels, MessageLabels, NextLabels, OutcomeLabel, PlaceLabels,
-    ProviderLabel, RegionLabel, RequestLabels, RouteLabel, ScopeLabel, StateLabel, TraceLabel,
+    BudgetLabel, ChallengeLabels, HookLabels, HowLabel, IssuerLabels, MessageLabels, NextLabels,
+    OutcomeLabel, PlaceLabels, ProviderLabel, RegionLabel, RequestLabels, RouteLabel, ScopeLabel, StateLabel,
+    TraceLabel,
 };
 
 /// The content type: `OpenMetrics` 1.0, which Prometheus reads since version 2.5.

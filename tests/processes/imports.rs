@@ -27,7 +27,7 @@ impl Move {
         let file = |name: &str| format!("sqlite://{}?mode=rwc", folder.0.join(name).display());
         let (from, to) = (file("original.sqlite3"), file("ours.sqlite3"));
         execute(&from, include_str!("../imports/original_sqlite.sql")).await;
-        Self { from, to, folder }.migrated()
+        Self { folder, from, to }.migrated()
     }
 
     async fn on_postgres() -> Option<Self> {
@@ -36,7 +36,7 @@ impl Move {
         }
         let (from, to) = (postgres::new_database().await, postgres::new_database().await);
         execute(&from, include_str!("../imports/original_postgres.sql")).await;
-        Some(Self { from, to, folder: Folder::new() }.migrated())
+        Some(Self { folder: Folder::new(), from, to }.migrated())
     }
 
     fn migrated(self) -> Self {

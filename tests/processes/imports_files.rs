@@ -7,6 +7,9 @@ use crate::{
     server::{CommandOutput, Folder, SECRETS, Server, run},
 };
 
+/// A row of a report: id, outcome, and reason or fields.
+type Told = (Value, String, Value);
+
 struct Here {
     folder: Folder,
     url: String,
@@ -33,7 +36,7 @@ impl Here {
     }
 
     /// Imports a file. Returns the counts that the text ends with, and the rows of the JSON report: id, outcome, detail.
-    fn report(&self, from: &str, text: &str) -> (Vec<(String, i64)>, Vec<(Value, String, Value)>) {
+    fn report(&self, from: &str, text: &str) -> (Vec<(String, i64)>, Vec<Told>) {
         let output = self.import(from, text, &["--report", "report.json"]);
         let report = std::fs::read_to_string(self.folder.0.join("report.json"));
         let report: Value = serde_json::from_str(&report.expect(&output.err)).expect("JSON");
@@ -70,7 +73,7 @@ fn counts(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
     expected.iter().rev().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-fn row(id: &str, outcome: &str, detail: Value) -> (Value, String, Value) {
+fn row(id: &str, outcome: &str, detail: Value) -> Told {
     (id.into(), outcome.to_owned(), detail)
 }
 

@@ -130,7 +130,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 59] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,

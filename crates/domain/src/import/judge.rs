@@ -7,7 +7,6 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use thiserror::Error;
-use uuid::Uuid;
 
 use super::{
     row::{FormerLead, Person},

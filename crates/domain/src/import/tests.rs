@@ -26,10 +26,6 @@ fn phone(text: &str, is_proved: bool) -> FormerPhone {
     FormerPhone { text: text.to_owned(), is_proved }
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 /// A user with a proved phone.
 fn person(place: u64, number: &str) -> Person {
     Person { place, old_id: place.to_string(), phones: vec![phone(number, true)], ..Person::default() }
@@ -99,9 +95,13 @@ fn an_id_is_ours_only_where_it_is_a_uuid() {
         let shown = if is_ours { text.to_lowercase() } else { text.trim().to_owned() };
         assert_eq!(newcomer.old_id.to_string(), shown);
     }
-    for (text, expected) in [("", "no_id"), (" ", "no_id"), ("a\nb", "bad_id"), (&"x".repeat(256), "bad_id"),
-        ("00000000-0000-0000-0000-000000000000", "bad_id")]
-    {
+    for (text, expected) in [
+        ("", "no_id"),
+        (" ", "no_id"),
+        ("a\nb", "bad_id"),
+        (&"x".repeat(256), "bad_id"),
+        ("00000000-0000-0000-0000-000000000000", "bad_id"),
+    ] {
         assert_eq!(reason(&Person { old_id: text.to_owned(), ..person(1, "+919876543210") }), expected);
     }
 }
@@ -113,14 +113,14 @@ fn an_account_needs_a_way_in() {
         email,
         password,
         phones,
-        name: some("Asha Rao"),
+        name: Some("Asha Rao".to_owned()),
         ..person(1, "")
     };
-    let by_password = account(&with(some("asha@example.com"), some(HASH), unproved()));
+    let by_password = account(&with(Some("asha@example.com".to_owned()), Some(HASH.to_owned()), unproved()));
     assert!(by_password.phone.is_none() && by_password.password.is_some());
     assert_eq!(by_password.claimed_phone.unwrap().as_str(), "+919876543210");
-    assert_eq!(reason(&with(some("asha@example.com"), None, vec![])), "no_way_in");
-    assert_eq!(reason(&with(None, some(HASH), vec![])), "no_way_in");
+    assert_eq!(reason(&with(Some("asha@example.com".to_owned()), None, vec![])), "no_way_in");
+    assert_eq!(reason(&with(None, Some(HASH.to_owned()), vec![])), "no_way_in");
     let Judged::Lead(lead) = judge(&with(None, None, unproved()), &rules()) else { panic!("a lead") };
     assert_eq!((lead.phone.full(), lead.name.unwrap().as_str()), ("+919876543210", "Asha Rao"));
     let disabled = Person { is_disabled: true, ..with(None, None, unproved()) };
@@ -144,12 +144,12 @@ fn an_account_needs_a_way_in() {
 fn what_breaks_a_rule_is_left_out_and_named() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let whole = Person {
-        username: some("asha"),
-        email: some("asha@example.com"),
-        name: some("Asha\r\n Rao"),
-        birth_date: some("1995-05-05"),
-        gender: some("FEMALE"),
-        bio: some("one\n\ntwo\u{2028}three"),
+        username: Some("asha".to_owned()),
+        email: Some("asha@example.com".to_owned()),
+        name: Some("Asha\r\n Rao".to_owned()),
+        birth_date: Some("1995-05-05".to_owned()),
+        gender: Some("FEMALE".to_owned()),
+        bio: Some("one\n\ntwo\u{2028}three".to_owned()),
         interests: names(&["Anime", "anime", "Chess"]),
         pictures: names(&["https://cdn.example.com/a.jpg", ""]),
         created_at: "2027-01-01T00:00:00Z".parse().ok(),
@@ -162,14 +162,14 @@ fn what_breaks_a_rule_is_left_out_and_named() {
     assert_eq!((newcomer.interests.len(), newcomer.pictures.len()), (2, 1));
     assert_eq!(newcomer.created_at, now(), "an account is not made in the future");
     let broken = Person {
-        username: some("a b"),
-        email: some("asha"),
-        name: some("A5ha"),
-        birth_date: some("2020-01-01"),
-        gender: some("unsaid"),
+        username: Some("a b".to_owned()),
+        email: Some("asha".to_owned()),
+        name: Some("A5ha".to_owned()),
+        birth_date: Some("2020-01-01".to_owned()),
+        gender: Some("unsaid".to_owned()),
         interests: (0..6).map(|n| format!("Interest {n}")).collect(),
         pictures: names(&["http://localhost/a.jpg", "https://cdn.example.com/a.jpg"]),
-        password: some("md5$x$y"),
+        password: Some("md5$x$y".to_owned()),
         ..whole
     };
     let newcomer = account(&broken);
@@ -179,18 +179,25 @@ fn what_breaks_a_rule_is_left_out_and_named() {
     assert_eq!((newcomer.interests.len(), newcomer.pictures.len()), (5, 1));
     // A phone as the username, and empty texts, are no loss.
     let original = Person {
-        username: some("+919876543210"),
-        email: some(""),
-        name: some(" "),
+        username: Some("+919876543210".to_owned()),
+        email: Some(String::new()),
+        name: Some(" ".to_owned()),
         ..person(1, "+919876543210")
     };
     assert_eq!(account(&original).left_out, [""; 0]);
 }
 
+fn census_of(people: &[Person]) -> Census {
+    let mut census = Census::default();
+    for person in people {
+        census.count(&account(person));
+    }
+    census
+}
+
 /// Groups of these people, in the order of their completion: the kept one, and the merged ones.
 fn grouped(people: &[Person]) -> Vec<(u64, Vec<u64>)> {
-    let mut census = Census::default();
-    people.iter().for_each(|person| census.count(&account(person)));
+    let census = census_of(people);
     let mut groups = Groups::new(census, rules().region);
     let mut done: Vec<Group> = people.iter().filter_map(|person| groups.take(account(person))).collect();
     done.extend(groups.rest());
@@ -229,19 +236,18 @@ fn the_active_one_who_signed_in_last_keeps_the_number() {
 #[test]
 fn the_profile_is_completed_and_nothing_that_opens_an_account_is() {
     let first = Person {
-        name: some("Asha Rao"),
-        email: some("a@example.com"),
-        username: some("asha"),
+        name: Some("Asha Rao".to_owned()),
+        email: Some("a@example.com".to_owned()),
+        username: Some("asha".to_owned()),
         ..person(1, "+919876543210")
     };
     let second = Person {
         last_sign_in: Some(now()),
-        gender: some("female"),
-        password: some(HASH),
+        gender: Some("female".to_owned()),
+        password: Some(HASH.to_owned()),
         ..person(2, "919876543210")
     };
-    let mut census = Census::default();
-    [&first, &second].into_iter().for_each(|person| census.count(&account(person)));
+    let census = census_of(&[first.clone(), second.clone()]);
     let mut groups = Groups::new(census, rules().region);
     assert!(groups.take(account(&first)).is_none());
     let kept = groups.take(account(&second)).unwrap().kept;
@@ -255,21 +261,19 @@ fn staff_are_merged_with_nobody() {
     let user = person(1, "+919876543210");
     let staff = |place| Person {
         role: Some(Role::Staff),
-        username: some("desk"),
-        password: some(HASH),
+        username: Some("desk".to_owned()),
+        password: Some(HASH.to_owned()),
         last_sign_in: Some(now()),
         ..person(place, "919876543210")
     };
     assert_eq!(grouped(&[staff(2), user.clone()]), [(2, vec![]), (1, vec![])]);
-    let mut census = Census::default();
-    [&staff(2), &user].into_iter().for_each(|person| census.count(&account(person)));
+    let census = census_of(&[staff(2), user.clone()]);
     let mut groups = Groups::new(census, rules().region);
     let desk = groups.take(account(&staff(2))).unwrap().kept;
     assert!(desk.phone.is_none() && desk.left_out == ["phone"]);
     assert!(groups.take(account(&user)).unwrap().kept.phone.is_some());
     // Without a user who has the number, it stays.
-    let mut census = Census::default();
-    census.count(&account(&staff(2)));
+    let census = census_of(&[staff(2)]);
     assert!(Groups::new(census, rules().region).take(account(&staff(2))).unwrap().kept.phone.is_some());
 }
 
