@@ -23,13 +23,13 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Client, TokenPair, UnverifiedToken, Vouched},
+        access::{Client, TokenPair},
         account::Account,
         address::ClientAddress,
         audit::{Action, Event, Fact},
         budget::BudgetExceeded,
         device::Device,
-        issuer::{self, NotVouched, TrustedIssuer},
+        issuer::{self, NotVouched, TrustedIssuer, UnverifiedToken, Vouched},
     },
     store::Txn,
 };

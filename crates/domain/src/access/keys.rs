@@ -73,7 +73,7 @@ impl KeyAlgorithm {
         }
     }
 
-    pub(super) fn as_jwt_algorithm(self) -> Algorithm {
+    pub(crate) fn as_jwt_algorithm(self) -> Algorithm {
         match self {
             Self::Hs256 => Algorithm::HS256,
             Self::EdDsa => Algorithm::EdDSA,
@@ -273,7 +273,7 @@ impl VerifyingKey {
         self.jwk.as_ref()
     }
 
-    pub(super) fn decoding(&self) -> &DecodingKey {
+    pub(crate) fn decoding(&self) -> &DecodingKey {
         &self.decoding
     }
 }
