@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::AppError;
 use crate::{
     config::{Config, KeySettings},
-    domain::access::{IssuerKey, VerifyingKey},
+    domain::{access::VerifyingKey, issuer::IssuerKey},
     flows::{
         before_send::Hook,
         exchange::{Issuers, KeyCache, KeyRing},

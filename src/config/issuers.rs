@@ -110,8 +110,8 @@ pub(super) fn issuers(reader: &mut Reader<'_>, config: &Config, is_prod: bool) -
 impl Others<'_> {
     /// Reads a table. `None` with a problem that is reported.
     fn issuer(&self, table: &mut Table<'_, '_>) -> Option<IssuerSettings> {
-        let name = self.name(table);
-        let algorithm = self.algorithm(table);
+        let name = name(table);
+        let algorithm = algorithm(table);
         let keys = self.keys(table, algorithm);
         let iss = table.text("iss");
         if iss.is_some() && iss == self.config.tokens.policy.issuer {
@@ -119,7 +119,7 @@ impl Others<'_> {
         }
         let audiences = table.texts("aud");
         let until = self.until(table);
-        let is_legacy = self.is_legacy(table, iss.is_some() && !audiences.is_empty(), until);
+        let is_legacy = is_legacy(table, iss.is_some() && !audiences.is_empty(), until);
         let may_create_accounts = table.flag("may_create_accounts");
         let identity = identity(table, is_legacy, may_create_accounts);
         table.finish();
@@ -134,27 +134,6 @@ impl Others<'_> {
             until,
         };
         Some(IssuerSettings { issuer, keys: keys? })
-    }
-
-    /// The name is in the audit log and the metrics.
-    fn name(&self, table: &mut Table<'_, '_>) -> Option<String> {
-        let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let name = table.required("name")?;
-        if name.len() <= LONGEST_NAME && name.chars().all(is_name_char) {
-            return Some(name);
-        }
-        table.problem("name", &format!("must be at most {LONGEST_NAME} small letters, digits and hyphens"));
-        None
-    }
-
-    fn algorithm(&self, table: &mut Table<'_, '_>) -> Option<KeyAlgorithm> {
-        match table.required("algorithm")?.parse() {
-            Ok(algorithm) => Some(algorithm),
-            Err(error) => {
-                table.problem("algorithm", &format!("{error}"));
-                None
-            }
-        }
     }
 
     fn keys(&self, table: &mut Table<'_, '_>, algorithm: Option<KeyAlgorithm>) -> Option<KeySettings> {
@@ -241,24 +220,45 @@ impl Others<'_> {
         }
         until
     }
+}
 
-    fn is_legacy(&self, table: &mut Table<'_, '_>, is_bound: bool, until: Option<DateTime<Utc>>) -> bool {
-        let is_legacy = table.flag("legacy");
-        let days = LEGACY_FOR.num_days();
-        if !is_bound && !is_legacy {
-            table.problem(
-                "legacy",
-                "must be true where iss or aud is missing: a token for any other service with the same key opens accounts here",
-            );
-        }
-        if is_bound && is_legacy {
-            table.problem("legacy", "must not be true where iss and aud are set");
-        }
-        if is_legacy && until.is_none() {
-            table.problem("until", &format!("must be set with legacy, to at most {days} days from now"));
-        }
-        is_legacy
+/// The name is in the audit log and the metrics.
+fn name(table: &mut Table<'_, '_>) -> Option<String> {
+    let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let name = table.required("name")?;
+    if name.len() <= LONGEST_NAME && name.chars().all(is_name_char) {
+        return Some(name);
     }
+    table.problem("name", &format!("must be at most {LONGEST_NAME} small letters, digits and hyphens"));
+    None
+}
+
+fn algorithm(table: &mut Table<'_, '_>) -> Option<KeyAlgorithm> {
+    match table.required("algorithm")?.parse() {
+        Ok(algorithm) => Some(algorithm),
+        Err(error) => {
+            table.problem("algorithm", &format!("{error}"));
+            None
+        }
+    }
+}
+
+fn is_legacy(table: &mut Table<'_, '_>, is_bound: bool, until: Option<DateTime<Utc>>) -> bool {
+    let is_legacy = table.flag("legacy");
+    let days = LEGACY_FOR.num_days();
+    if !is_bound && !is_legacy {
+        table.problem(
+            "legacy",
+            "must be true where iss or aud is missing: a token for any other service with the same key opens accounts here",
+        );
+    }
+    if is_bound && is_legacy {
+        table.problem("legacy", "must not be true where iss and aud are set");
+    }
+    if is_legacy && until.is_none() {
+        table.problem("until", &format!("must be set with legacy, to at most {days} days from now"));
+    }
+    is_legacy
 }
 
 fn identity(table: &mut Table<'_, '_>, is_legacy: bool, may_create: bool) -> Option<IdentityClaims> {

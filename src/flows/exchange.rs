@@ -23,13 +23,13 @@ use super::{
 };
 use crate::{
     domain::{
-        access::{Client, TokenPair, UnverifiedToken, Vouched},
+        access::{Client, TokenPair},
         account::Account,
         address::ClientAddress,
         audit::{Action, Event, Fact},
         budget::BudgetExceeded,
         device::Device,
-        issuer::{self, NotVouched, TrustedIssuer},
+        issuer::{self, NotVouched, TrustedIssuer, UnverifiedToken, Vouched},
     },
     store::Txn,
 };
@@ -289,7 +289,7 @@ impl Exchange<'_> {
         let event = Event::by_owner(Action::SignedIn, account.id).from(self.from).with("by", BY);
         let event = event.with("issuer", Fact::shown(&proof.issuer.name)).with("sid", tokens.sid);
         let event = event.with_known("new_account", is_new.then_some(true));
-        services.audit.note(self.with_phone(event, proof, Some(&account)), now);
+        services.audit.note(with_phone(event, proof, Some(&account)), now);
         if let Some((old, phone)) = unlinked {
             recycled::note(services, &phone, (old, account.id), self.from, now);
         }
@@ -316,22 +316,22 @@ impl Exchange<'_> {
         let event = Event::by_stranger(Action::SignInRefused).from(self.from).with("by", BY);
         let event = event.with_known("issuer", proof.map(|proof| Fact::shown(&proof.issuer.name)));
         match proof {
-            Some(proof) => self.with_phone(event, proof, None),
-            None => event,
-        }
-    }
-
-    /// The phone that the token proves, or that of the account.
-    fn with_phone(&self, event: Event, proof: Proof<'_>, account: Option<&Account>) -> Event {
-        let of_account = account.and_then(|account| account.phone.as_ref());
-        let of_token = proof.vouched.statement().who.phone().map(issuer::VouchedPhone::number);
-        match of_account.or(of_token) {
-            Some(phone) => event.phone(phone),
+            Some(proof) => with_phone(event, proof, None),
             None => event,
         }
     }
 
     fn new_id(&self) -> Uuid {
         self.services.random.id(self.now)
+    }
+}
+
+/// The phone that the token proves, or that of the account.
+fn with_phone(event: Event, proof: Proof<'_>, account: Option<&Account>) -> Event {
+    let of_account = account.and_then(|account| account.phone.as_ref());
+    let of_token = proof.vouched.statement().who.phone().map(issuer::VouchedPhone::number);
+    match of_account.or(of_token) {
+        Some(phone) => event.phone(phone),
+        None => event,
     }
 }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     domain::{
-        access::{SigningError, TokenIds, TokenKeys},
+        access::{SigningError, TokenKeys},
         budget::BudgetPolicy,
         console::ConsoleKeys,
         credentials::HashError,
@@ -39,6 +39,7 @@ use crate::{
         review::ReviewNumbers,
         second_factor::{FactorKeys, FactorPolicy},
         settings::Report,
+        token_ids::TokenIds,
     },
     hooks::EventReceiver,
     random::Random,

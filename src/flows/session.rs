@@ -11,12 +11,13 @@ use crate::{
     domain::{
         access::{
             Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenError,
-            TokenPair, TokenType, Vouched,
+            TokenPair, TokenType,
         },
         account::Account,
         address::ClientAddress,
         audit::{Action, Event},
         events::{EndReason, Fact},
+        issuer::Vouched,
         phone::PhoneNumber,
         second_factor::Rights,
     },

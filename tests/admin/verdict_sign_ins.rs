@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     desk::{Desk, clock, until},
     on_both,
-    support::{PHONE, TestServer, whole_profile},
+    support::{PHONE, TestServer, issuer::Issuer, whole_profile},
 };
 
 const DAY: i64 = 86_400;
@@ -31,6 +31,16 @@ on_both! {
         let sentence = format!("The right code was entered at {}.", clock(&server));
         let page = desk.sees(&server, PHONE, "verified", &sentence).await;
         page.assert_has("The user signed in with a code.");
+    }
+
+    async fn the_user_came_with_a_token_of_another_system(server: TestServer) {
+        let issuer = Issuer::new().await;
+        let server = issuer.trusted_by(&server, &[]).await;
+        let desk = Desk::open(&server).await;
+        server.exchange(&issuer.proves(&server, PHONE)).await.assert_ok();
+        let sentence = format!("The user signed in with a token of another system at {}.", clock(&server));
+        let page = desk.sees(&server, PHONE, "signed_in_by_token", &sentence).await;
+        page.assert_has("The user signed in with a token of another system.");
     }
 
     async fn the_app_chose_the_wrong_route(server: TestServer) {

@@ -211,8 +211,8 @@ impl Walk {
     }
 }
 
-/// The requests of one user are sent, and their plans are read.
-async fn walk(planning: Planning, settings: &[(&str, &str)], phone: &str) -> Option<Observed> {
+/// The requests of one user are sent, and their plans are read. Further servers with the same settings need the file.
+async fn walk(planning: Planning, settings: &[(&str, &str)], phone: &str) -> Option<(Observed, IssuersFile)> {
     let without_values = if planning == Planning::Generic { WITHOUT_VALUES } else { &[] };
     let issuer = Issuer::new().await;
     let file = IssuersFile::new(&three(&issuer.url()));
@@ -228,14 +228,14 @@ async fn walk(planning: Planning, settings: &[(&str, &str)], phone: &str) -> Opt
     walk.own_account().await;
     super::passwords::ask_all(&mut walk.observed, phone).await;
     walk.observed.assert_all_right();
-    Some(walk.observed)
+    Some((walk.observed, file))
 }
 
 /// Every request of the API is sent, and its plans are read.
 async fn whole_walk(planning: Planning, phone: &str) {
     // This user sends more than the default limits allow.
     let settings = [&WIDE_LIMITS[..], &[("PHONE_STALE_DAYS", "180"), ("OTP_LENGTH", "6")]].concat();
-    let Some(mut observed) = walk(planning, &settings, phone).await else { return };
+    let Some((mut observed, _issuers)) = walk(planning, &settings, phone).await else { return };
     super::staff::ask_all(&mut observed, phone).await;
     super::provider::ask_all(&mut observed, &settings, phone).await;
     assert_eq!(operations_without(&observed.asked), BTreeSet::new(), "not asked");

@@ -1,23 +1,19 @@
 //! Access: the keys that sign tokens, the tokens, and the sessions behind them.
 
 mod device_name;
-mod foreign;
 mod jws;
 mod keys;
 mod session;
-mod token_ids;
 mod tokens;
 
 pub(super) use self::jws::signature_only;
 pub use self::{
     device_name::device_name,
-    foreign::{IssuerKey, MAX_FOREIGN_BYTES, UnverifiedToken, Vouched},
     keys::{KeyAlgorithm, KeyError, SigningError, SigningKey, UnknownAlgorithm, VerifyingKey, fingerprint},
     session::{
         Client, MOST_SESSIONS, NewSession, OpenedBy, RECENT_AUTH_LIFE, ROTATION_GRACE, Revoked, Rotation,
         Session, SignedIn, admit, admit_console,
     },
-    token_ids::TokenIds,
     tokens::{AccessToken, Claims, TokenError, TokenKeys, TokenPair, TokenPolicy, TokenType},
 };
 

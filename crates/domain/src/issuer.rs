@@ -2,11 +2,14 @@
 //!
 //! An issuer is trusted to say who a user is: by the id that the user had there, or, where it proves phones, by the phone.
 //! [`TrustedIssuer::judge`] reads that from the claims of a token whose signature is verified
-//! ([`crate::access::UnverifiedToken`]).
+//! ([`UnverifiedToken`]).
+
+mod token;
 
 use chrono::{DateTime, Datelike, Duration, Utc};
 use serde_json::{Map, Value};
 
+pub use self::token::{IssuerKey, MAX_FOREIGN_BYTES, UnverifiedToken, Vouched};
 use super::{
     access::{KeyAlgorithm, RECENT_AUTH_LIFE},
     account::{Account, Role},

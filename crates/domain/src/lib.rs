@@ -51,5 +51,6 @@ pub mod settings;
 pub mod sign_in;
 pub mod statistics;
 pub mod timeline;
+pub mod token_ids;
 pub mod users;
 pub mod verdict;

@@ -13,7 +13,7 @@ use super::{
     StoreError,
     entities::used_token::{ActiveModel, Column, Entity},
 };
-use domain::access::Vouched;
+use domain::issuer::Vouched;
 
 /// Claims a token for this transaction. False when it opened a session before. On PostgreSQL another transaction with the same
 /// token waits until this one ends, so of two at once one gets it.

@@ -15,9 +15,8 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::super::Services;
 use crate::{
     domain::{
-        access::{IssuerKey, UnverifiedToken},
         clocks::is_ahead,
-        issuer::TrustedIssuer,
+        issuer::{IssuerKey, TrustedIssuer, UnverifiedToken},
     },
     hooks::KeySource,
 };

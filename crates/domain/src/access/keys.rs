@@ -73,7 +73,7 @@ impl KeyAlgorithm {
         }
     }
 
-    pub(super) fn as_jwt_algorithm(self) -> Algorithm {
+    pub(crate) fn as_jwt_algorithm(self) -> Algorithm {
         match self {
             Self::Hs256 => Algorithm::HS256,
             Self::EdDsa => Algorithm::EdDSA,
@@ -207,8 +207,6 @@ impl VerifyingKey {
         let is = |name: &str, wanted: &str| jwk.get(name).and_then(Value::as_str) == Some(wanted);
         let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok();
         match algorithm {
-            // A secret is never published.
-            KeyAlgorithm::Hs256 => None,
             KeyAlgorithm::EdDsa if is("kty", "OKP") && is("crv", "Ed25519") => {
                 Self::ed25519(&bytes("x")?).ok()
             }
@@ -218,7 +216,8 @@ impl VerifyingKey {
             KeyAlgorithm::Rs256 if is("kty", "RSA") => {
                 Self::rsa(&RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? }).ok()
             }
-            KeyAlgorithm::EdDsa | KeyAlgorithm::Es256 | KeyAlgorithm::Rs256 => None,
+            // A key of another kind; and a secret is never published.
+            KeyAlgorithm::Hs256 | KeyAlgorithm::EdDsa | KeyAlgorithm::Es256 | KeyAlgorithm::Rs256 => None,
         }
     }
 
@@ -273,7 +272,7 @@ impl VerifyingKey {
         self.jwk.as_ref()
     }
 
-    pub(super) fn decoding(&self) -> &DecodingKey {
+    pub(crate) fn decoding(&self) -> &DecodingKey {
         &self.decoding
     }
 }

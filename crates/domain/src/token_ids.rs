@@ -1,6 +1,6 @@
 //! The ids of our tokens (`jti`), which are recognised as ours without a list of them.
 //!
-//! A token of another system may open a session here ([`super::UnverifiedToken`]), and one of ours never may. Its claims can
+//! A token of another system may open a session here ([`super::issuer::UnverifiedToken`]), and one of ours never may. Its claims can
 //! be copied into a token that is signed with a secret that both systems share, so the id itself says whose it is: its last
 //! six bytes are an HMAC of the first ten, which are random.
 
@@ -9,7 +9,7 @@ use std::fmt;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::derived::DerivedKey;
+use super::derived::DerivedKey;
 
 /// How many bytes of an id are random: no two tokens of a session ever share them.
 const RANDOM_BYTES: usize = 10;

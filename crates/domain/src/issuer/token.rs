@@ -9,13 +9,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{
-    jws::signature_only,
-    keys::{KeyAlgorithm, VerifyingKey, fingerprint},
+use super::{NotVouched, Statement, TrustedIssuer};
+use crate::{
+    access::{KeyAlgorithm, TokenPolicy, VerifyingKey, fingerprint, signature_only},
     token_ids::TokenIds,
-    tokens::TokenPolicy,
 };
-use crate::issuer::{NotVouched, Statement, TrustedIssuer};
 
 /// Longer tokens are refused unread. An issuer's clients send theirs in a header, and most servers take no longer ones.
 pub const MAX_FOREIGN_BYTES: usize = 8 * 1024;
