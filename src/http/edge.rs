@@ -99,6 +99,8 @@ pub fn around(
         })
         .around(move |inner, request| handle_errors(inner, request, Arc::clone(&table)))
         .with(cors)
+        // The type of the whole would be too deep for the compiler.
+        .boxed()
         .around({
             let services = Arc::clone(&services);
             move |inner, request| check_preflight_rate(inner, request, guard.clone(), Arc::clone(&services))
