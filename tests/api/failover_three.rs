@@ -98,6 +98,7 @@ on_both! {
         assert_eq!(charged(&server, "day/%").await, 3, "the cap");
         let text = server.services.metrics.text();
         for next in ["from=\"twilio\",to=\"vonage\"", "from=\"vonage\",to=\"webhook\""] {
+            let next = format!("{next},reason=\"rejected\"");
             assert!(text.contains(&format!("loopin_next_providers_total{{{next}}} 1")), "{text}");
         }
         three.webhook_loses_it(&server).await;

@@ -271,7 +271,12 @@ pub(super) fn file(url: &str) -> Result<Option<PathBuf>, DbErr> {
 /// Creates the file of an SQLite database if it does not exist. An empty file is an empty database.
 fn make_file(url: &str) -> Result<(), DbErr> {
     let Some(file) = file(url)? else { return Ok(()) };
-    match std::fs::File::create_new(&file) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    // It has phones and hashes of passwords. SQLite gives its log the same permissions.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&file) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             let file = file.display();
             Err(DbErr::Custom(format!("the file of the database, {file}, cannot be made: {error}")))

@@ -151,3 +151,17 @@ async fn a_full_disk_leaves_a_writer_that_works() {
     insert(&sqlite, 3).await.unwrap();
     assert_eq!(numbers(&sqlite).await, [1, 3]);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_reads_a_new_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (sqlite, folder) = new_database(8).await;
+    sqlite.execute_text("INSERT INTO t (n) VALUES (1)").await.unwrap();
+    let files: Vec<PathBuf> = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 1, "the log lies beside it: {files:?}");
+    for file in files {
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
