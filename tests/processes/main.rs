@@ -24,6 +24,7 @@ mod documents;
 mod events;
 #[cfg(test)]
 mod healthcheck;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod imports_files;
