@@ -4,15 +4,18 @@
 #
 # usage: tests/pgbouncer/newest.sh <new folder>
 # Then put the folder before the PATH. Other users must be able to enter it: PgBouncer does not run as root. Needs Debian's apt and
-# dpkg, no rights, and asks where this Debian gets its packages from.
+# dpkg, and asks where this Debian gets its packages from.
 set -euo pipefail
 folder=$(realpath -m "$1")
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 mkdir -p "$folder"/apt/{lists/partial,cache/archives/partial} "$folder/root"
 : >"$folder/apt/status"
-site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | awk '/\/debian\/*$/ && !found++')
-[[ -n $site ]] || { echo "apt knows no archive of Debian: run apt-get update first" >&2; exit 1; }
-echo "deb [signed-by=$keys] $site trixie main" >"$folder/apt/sources.list"
+site() {
+    apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | awk '/\/debian\/*$/ && !found++'
+}
+# Only what was updated once is listed.
+[[ -n $(site) ]] || apt-get -qq update
+echo "deb [signed-by=$keys] $(site) trixie main" >"$folder/apt/sources.list"
 apt() {
     apt-get -qq -o Dir::Etc::sourcelist="$folder/apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$folder/apt/lists" \
         -o Dir::Cache="$folder/apt/cache" -o Dir::State::status="$folder/apt/status" -o APT::Sandbox::User="$(id -un)" \
