@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
     io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -11,9 +10,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-use super::{CommandError, Context, output, runtime};
+use super::{CommandError, Context, backup, output, runtime};
 use crate::{
     config::Config,
     domain::{
@@ -81,7 +81,7 @@ pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandErro
     };
     let region = options.region.unwrap_or(config.region);
     let settings = import::Options { source: options.from, region, is_dry_run: options.dry_run };
-    let mut report = Report::create(options)?;
+    let mut report = Report::create(options, &place)?;
     let runtime = runtime()?;
     let counts = runtime.block_on(async {
         let services = context.services(&config).await?;
@@ -105,6 +105,10 @@ async fn from_file(
     options: import::Options,
     report: &mut Report,
 ) -> Result<Counts, CommandError> {
+    // It may have a password, so it is not shown.
+    if file.to_str().is_some_and(|text| text.contains("://")) {
+        return Err("only --from loopin takes the address of a database: name a file".into());
+    }
     // The file is read twice, so a pipe will not do.
     if !file.is_file() {
         return Err(format!("{} is not a file", file.display()).into());
@@ -189,15 +193,15 @@ struct Report {
 
 struct ReportFile {
     path: PathBuf,
-    partial: PathBuf,
-    out: BufWriter<File>,
+    /// It gets the name of the report when it is whole.
+    out: BufWriter<NamedTempFile>,
     has_rows: bool,
 }
 
 impl Report {
-    fn create(options: &Options) -> Result<Self, CommandError> {
-        let file = options.report.as_deref().map(ReportFile::create).transpose();
-        let mut file = file.map_err(|error| format!("the file of --report cannot be written: {error}"))?;
+    fn create(options: &Options, source: &str) -> Result<Self, CommandError> {
+        let file = options.report.as_deref().map(|path| ReportFile::create(path, Path::new(source)));
+        let mut file = file.transpose()?;
         if let Some(file) = &mut file {
             let head = json!({"source": options.from.as_str(), "dry_run": options.dry_run}).to_string();
             write!(file.out, "{},\"rows\":[", head.trim_end_matches('}'))?;
@@ -260,11 +264,8 @@ impl Report {
                 self.is_silent_about
             ))?;
         }
-        if let Some(mut file) = self.file {
-            write!(file.out, "\n],\"counts\":{}}}\n", counts.to_json())?;
-            file.out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            // Only a whole report has the name.
-            std::fs::rename(&file.partial, &file.path)?;
+        if let Some(file) = self.file {
+            file.finish(counts)?;
         }
         let did = match (self.is_dry_run, counts.changes_something()) {
             (true, _) => "nothing was written (--dry-run); an import would do this",
@@ -282,16 +283,27 @@ impl Report {
 }
 
 impl ReportFile {
-    fn create(path: &Path) -> io::Result<Self> {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        // It names users by their ids.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let out = BufWriter::new(options.open(&partial)?);
-        Ok(Self { path: path.to_owned(), partial, out, has_rows: false })
+    /// A report replaces an older one, but neither a device nor the file that is imported.
+    fn create(path: &Path, source: &Path) -> Result<Self, CommandError> {
+        let shown = path.display();
+        if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(format!("{shown} is no file that a report could replace").into());
+        }
+        let is_source =
+            path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path));
+        if is_source {
+            return Err(format!("{shown} is what is imported: name another file for the report").into());
+        }
+        // It names users by their ids, so only its owner reads it.
+        Ok(Self { path: path.to_owned(), out: BufWriter::new(backup::unfinished(path)?), has_rows: false })
+    }
+
+    /// Writes the counts, and gives the file its name.
+    fn finish(mut self, counts: &Counts) -> Result<(), CommandError> {
+        write!(self.out, "\n],\"counts\":{}}}\n", counts.to_json())?;
+        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path).map_err(|failed| backup::not_written(&self.path, failed.error))?;
+        Ok(())
     }
 }

@@ -27,6 +27,7 @@ use crate::{
         account::Role,
         audit::{Action, Actor, Event},
         credentials::OldCosts,
+        former_id::FormerId,
         import::{
             Census, Counts, FormerInterest, Group, Groups, Judged, Line, Newcomer, Outcome, Person, Prospect,
             Reason, Row, Rules, Source, Subject, judge, judge_lead,
@@ -237,7 +238,9 @@ impl Run<'_> {
         let row = (person.place, person.old_id.trim().to_owned());
         let judged = judge(&person, &self.rules);
         let is_refused = matches!(judged, Judged::Refused(_));
-        if !is_refused && self.seen.is_again("person", &row.1) {
+        // Two spellings of a UUID are one id.
+        let id = FormerId::parse(&row.1).map_or_else(|| row.1.clone(), |id| id.to_string());
+        if !is_refused && self.seen.is_again("person", &id) {
             return self.refuse(Subject::Person, row, Reason::IdTwice);
         }
         match judged {

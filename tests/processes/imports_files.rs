@@ -230,3 +230,68 @@ async fn a_csv_file_of_our_own_brings_everything_else() {
         assert!(output.err.contains(sentence), "{}", output.err);
     }
 }
+
+#[tokio::test]
+async fn a_report_replaces_neither_the_source_nor_what_is_no_file() {
+    let (here, text) = (Here::new(), "id,phone_number\nx,+919876400009\n");
+    for (name, sentence) in [
+        ("users", "is what is imported"),
+        ("link", "is no file"),
+        (".", "is no file"),
+        ("no/where", "cannot be written"),
+    ] {
+        #[cfg(unix)]
+        let _ = std::os::unix::fs::symlink("elsewhere", here.folder.0.join("link"));
+        let output = here.import("csv", text, &["--report", name]);
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", output.out);
+        assert!(output.err.contains(sentence), "{name}: {}", output.err);
+    }
+    assert_eq!(std::fs::read_to_string(here.folder.0.join("users")).unwrap(), text);
+    assert_eq!(here.count("accounts").await, 0);
+    for _ in 0..2 {
+        here.report("csv", text);
+    }
+    let left = std::fs::read_dir(&here.folder.0).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with(".loopin-auth-")));
+}
+
+#[tokio::test]
+async fn two_spellings_of_a_uuid_are_one_id_and_no_time_stops_an_import() {
+    let here = Here::new();
+    let (found, rows) = here.report(
+        "csv",
+        "id,phone_number,created_at\n\
+         0b8e1c1e-6a8e-4f0e-9a53-6f0d6a1e7a01,+919876400001,-9999-01-01T00:00:00Z\n\
+         0B8E1C1E-6A8E-4F0E-9A53-6F0D6A1E7A01,+919876400002,\n",
+    );
+    assert_eq!(found, counts(&[("rows", 2), ("accounts", 1), ("refused", 1)]));
+    assert_eq!(rows, [row("0B8E1C1E-6A8E-4F0E-9A53-6F0D6A1E7A01", "refused", json!("id_twice"))]);
+    assert!(here.has("phone = '+919876400001' AND created_at > '2026'").await);
+}
+
+#[tokio::test]
+async fn two_imports_at_once_take_no_row_from_each_other() {
+    let mut text = "id,phone_number\n".to_owned();
+    for number in 0..3_000 {
+        text.push_str(&format!("old-{number},+91987650{number:04}\n"));
+    }
+    let here = Here::new();
+    here.folder.write("users", &text);
+    let import = || run(&here.folder, &["import", "--from", "csv", "users"], &here.settings());
+    std::thread::scope(|scope| {
+        for running in [scope.spawn(import), scope.spawn(import)] {
+            let output = running.join().unwrap();
+            assert!(output.status.success(), "{}{}", output.out, output.err);
+        }
+    });
+    assert_eq!(here.count("accounts").await, 3_000);
+}
+
+#[test]
+fn an_address_that_is_no_file_is_not_shown() {
+    let here = Here::new();
+    let import = ["import", "--from", "csv", "postgres://u:hunter2@127.0.0.1/x"];
+    let output = run(&here.folder, &import, &here.settings());
+    assert!(output.err.contains("only --from loopin takes the address"), "{}", output.err);
+    assert!(!output.err.contains("hunter2"), "{}", output.err);
+}

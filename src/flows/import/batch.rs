@@ -191,6 +191,7 @@ impl Batch<'_, '_> {
             keys.push(own);
         }
         let results = self.add(txn, candidates).await?;
+        let results = self.know_again(txn, results, &keys).await?;
         let mut came = Vec::new();
         for (at, kept) in results {
             if let Some(settled) = settled.get_mut(at) {
@@ -206,6 +207,28 @@ impl Batch<'_, '_> {
             store::imports::insert_known(txn, &came).await?;
         }
         Ok(settled)
+    }
+
+    /// Looks again at the rows that are refused: another import that runs now may have brought them since the first look.
+    async fn know_again(
+        &self,
+        txn: &Txn,
+        mut results: Vec<(usize, Kept)>,
+        keys: &[Vec<Option<Pseudonym>>],
+    ) -> Result<Vec<(usize, Kept)>, Error> {
+        let key_of = |at: usize| keys.get(at).and_then(|own| own.first()?.as_ref());
+        let refused = results.iter().filter(|(_, kept)| matches!(kept, Kept::Refused(_)));
+        let refused: Vec<&Pseudonym> = refused.filter_map(|(at, _)| key_of(*at)).collect();
+        if refused.is_empty() {
+            return Ok(results);
+        }
+        let known = store::imports::list_known(txn, refused).await?;
+        for (at, kept) in &mut results {
+            if key_of(*at).is_some_and(|key| known.contains(key.as_str())) {
+                *kept = Kept::WasThere;
+            }
+        }
+        Ok(results)
     }
 
     /// Adds accounts, each with its place among the groups. What another account has is left out, or the row is refused.

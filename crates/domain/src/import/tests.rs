@@ -294,7 +294,20 @@ fn times_are_read_as_every_source_writes_them() {
         assert_eq!(parse_time(text), Some(time), "{text}");
     }
     assert_eq!(parse_time("2026-01-05"), "2026-01-05T00:00:00Z".parse().ok());
-    for text in ["", "x", "NaN", "-1", "inf", "1e300", "2026-13-01", "2026-01-05T25:00:00Z"] {
+    for text in [
+        "",
+        "x",
+        "NaN",
+        "-1",
+        "inf",
+        "1e300",
+        "2026-13-01",
+        "2026-01-05T25:00:00Z",
+        "-9999-01-01T00:00:00Z",
+        "0000-01-01",
+        "+12024-01-01",
+        "1899-12-31",
+    ] {
         assert_eq!(parse_time(text), None, "{text}");
     }
 }

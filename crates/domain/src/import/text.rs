@@ -1,6 +1,8 @@
 //! Texts of other systems: digits of other scripts, line ends inside of names, times in several spellings.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// The fewest digits of a text that is meant as a phone.
@@ -8,6 +10,9 @@ const FEWEST_DIGITS: usize = 5;
 
 /// Milliseconds since 1970 have more digits than seconds until the year 5138.
 const MOST_SECONDS: f64 = 100_000_000_000.0;
+
+/// The years of times that are taken.
+const YEARS: RangeInclusive<i32> = 1900..=9998;
 
 /// The value of a decimal digit of any script. Unicode has them in runs of ten, from zero to nine.
 fn digit(character: char) -> Option<char> {
@@ -42,7 +47,11 @@ pub(super) fn on_one_line(text: &str) -> String {
 /// Reads a time: RFC 3339, the spelling of PostgreSQL and of Django on SQLite, a day, or seconds or milliseconds since 1970.
 #[must_use]
 pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    let text = text.trim();
+    // The databases have other bounds than chrono, and no user had an account before.
+    read_time(text.trim()).filter(|time| YEARS.contains(&time.year()))
+}
+
+fn read_time(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(number) = text.parse::<f64>() {
         if !number.is_finite() || number < 0.0 {
             return None;
