@@ -282,6 +282,20 @@ async fn an_import_that_was_killed_goes_on_on_postgres() {
     }
 }
 
+/// Only on PostgreSQL do two batches run at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_imports_at_once_refuse_nothing_that_the_other_brought() {
+    let Some(moving) = Move::on_postgres().await else { return };
+    execute(&moving.from, &PEOPLE.replace("i < 960", "i < 6000")).await;
+    std::thread::scope(|scope| {
+        for running in [scope.spawn(|| moving.import(&[])), scope.spawn(|| moving.import(&[]))] {
+            let output = running.join().expect("it ends");
+            assert_eq!(output.status.code(), Some(0), "{}{}", output.out, output.err);
+        }
+    });
+    assert_eq!(moving.count("SELECT COUNT(*) FROM accounts").await, 6000);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_the_source_is_said_without_its_password() {
     let moving = Move::on_sqlite().await;

@@ -269,24 +269,6 @@ async fn two_spellings_of_a_uuid_are_one_id_and_no_time_stops_an_import() {
     assert!(here.has("phone = '+919876400001' AND created_at > '2026'").await);
 }
 
-#[tokio::test]
-async fn two_imports_at_once_take_no_row_from_each_other() {
-    let mut text = "id,phone_number\n".to_owned();
-    for number in 0..3_000 {
-        text.push_str(&format!("old-{number},+91987650{number:04}\n"));
-    }
-    let here = Here::new();
-    here.folder.write("users", &text);
-    let import = || run(&here.folder, &["import", "--from", "csv", "users"], &here.settings());
-    std::thread::scope(|scope| {
-        for running in [scope.spawn(import), scope.spawn(import)] {
-            let output = running.join().unwrap();
-            assert!(output.status.success(), "{}{}", output.out, output.err);
-        }
-    });
-    assert_eq!(here.count("accounts").await, 3_000);
-}
-
 #[test]
 fn an_address_that_is_no_file_is_not_shown() {
     let here = Here::new();
