@@ -9,19 +9,19 @@ use serde_json::{Map, Value};
 
 use super::record::Record;
 
-pub(crate) fn person(record: Record<'_>) -> Person {
+pub(crate) fn person(record: Record<'_>) -> Option<Person> {
     let mut all: Map<String, Value> = record.0.clone();
     for attribute in record.objects("Attributes") {
-        if let (Some(name), Some(value)) = (attribute.text("Name"), attribute.text("Value")) {
-            all.insert(name, Value::String(value));
+        if let (Some(name), Some(value)) = (attribute.text("Name"), attribute.0.get("Value")) {
+            all.insert(name, value.clone());
         }
     }
     let all = Record(&all);
     let username = all.any(&["Username", "cognito:username"]);
-    let old_id = all.text("sub").or_else(|| username.clone()).unwrap_or_default();
-    let is_proved = all.flag("phone_number_verified").unwrap_or(false);
+    let old_id = all.id(&["sub", "Username", "cognito:username"])?;
+    let is_proved = all.flag("phone_number_verified", false)?;
     let phone = all.text("phone_number");
-    Person {
+    Some(Person {
         phones: phone.into_iter().map(|text| FormerPhone { text, is_proved }).collect(),
         username: all.text("preferred_username").or(username).filter(|name| *name != old_id),
         email: all.text("email"),
@@ -31,9 +31,9 @@ pub(crate) fn person(record: Record<'_>) -> Person {
         birth_date: all.text("birthdate"),
         gender: all.text("gender"),
         pictures: all.text("picture").into_iter().collect(),
-        is_disabled: !all.flag("Enabled").unwrap_or(true),
+        is_disabled: !all.flag("Enabled", true)?,
         created_at: all.time("UserCreateDate"),
         old_id,
         ..Person::default()
-    }
+    })
 }

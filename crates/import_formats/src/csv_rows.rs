@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::HashSet,
     io::{self, Read},
     rc::Rc,
 };
@@ -13,6 +14,10 @@ use super::{ReadError, Take};
 
 /// The longest row in bytes. One that is longer begins with a quote that nothing closes, and would be the rest of the file.
 const LONGEST_ROW: u64 = 1 << 20;
+
+/// The longest name of a column in an error, in bytes, and the most of them.
+const LONGEST_NAME: usize = 40;
+const MOST_TOLD: usize = 10;
 
 /// A file that ends with an error where a row is too long.
 struct Limited<R> {
@@ -44,17 +49,7 @@ pub(crate) fn read(
         .iter()
         .map(|name| name.trim().to_owned())
         .collect();
-    if let Some(columns) = columns {
-        let unknown: Vec<&str> =
-            header.iter().map(String::as_str).filter(|name| !columns.contains(name)).collect();
-        if !unknown.is_empty() {
-            return Err(ReadError::UnknownColumns(unknown.join(", ")));
-        }
-        if let Some(needed) = columns.iter().take(1).find(|needed| !header.iter().any(|name| name == *needed))
-        {
-            return Err(ReadError::MissingColumn(needed));
-        }
-    }
+    check(&header, columns)?;
     let mut row = StringRecord::new();
     loop {
         left.set(LONGEST_ROW);
@@ -77,6 +72,43 @@ pub(crate) fn read(
             }
             Err(problem) => return Err(error(problem, line)),
         }
+    }
+}
+
+fn check(header: &[String], columns: Option<&'static [&'static str]>) -> Result<(), ReadError> {
+    let is_known = |name: &str| columns.is_none_or(|columns| columns.contains(&name));
+    if let Some(columns) = columns.filter(|_| !header.iter().any(|name| is_known(name))) {
+        return Err(ReadError::NoHeader(columns.join(", ")));
+    }
+    let numbered = || (1..).zip(header);
+    let mut unknown = numbered().filter(|(_, name)| !is_known(name));
+    let mut told: Vec<String> =
+        unknown.by_ref().take(MOST_TOLD).map(|(number, name)| column(number, name)).collect();
+    let more = unknown.count();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    if !told.is_empty() {
+        return Err(ReadError::UnknownColumns(told.join(", ")));
+    }
+    let mut seen = HashSet::new();
+    if let Some((number, name)) = numbered().find(|(_, name)| !name.is_empty() && !seen.insert(*name)) {
+        return Err(ReadError::ColumnTwice(column(number, name)));
+    }
+    let needed = columns.and_then(|columns| columns.first());
+    match needed.filter(|needed| !header.iter().any(|name| name == *needed)) {
+        Some(needed) => Err(ReadError::MissingColumn(needed)),
+        None => Ok(()),
+    }
+}
+
+/// How an error names a column. Without a header the first line is a user, so only a text that looks like a name is told.
+fn column(number: usize, name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.' | '-');
+    if (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_plain) {
+        name.to_owned()
+    } else {
+        format!("number {number}")
     }
 }
 

@@ -7,20 +7,20 @@ use domain::import::{FormerPhone, Person};
 
 use super::record::Record;
 
-pub(crate) fn person(record: Record<'_>) -> Person {
+pub(crate) fn person(record: Record<'_>) -> Option<Person> {
     let last = [record.time("lastSignedInAt"), record.time("lastRefreshAt")].into_iter().flatten().max();
     let phone = record
         .text("phoneNumber")
         .or_else(|| record.objects("providerUserInfo").find_map(|provider| provider.text("phoneNumber")));
-    Person {
-        old_id: record.text("localId").unwrap_or_default(),
+    Some(Person {
+        old_id: record.id(&["localId"])?,
         phones: phone.into_iter().map(|text| FormerPhone { text, is_proved: true }).collect(),
         email: record.text("email"),
         name: record.text("displayName"),
         pictures: record.text("photoUrl").into_iter().collect(),
-        is_disabled: record.flag("disabled").unwrap_or(false),
+        is_disabled: record.flag("disabled", false)?,
         created_at: record.time("createdAt"),
         last_sign_in: last,
         ..Person::default()
-    }
+    })
 }

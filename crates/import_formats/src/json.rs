@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    io::{self, BufRead, Cursor, Read},
+    io::{self, BufRead, Read},
 };
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,18 +13,30 @@ use super::{LONGEST_LINE, ReadError, Take};
 /// The names of the list: Firebase's and Cognito's.
 const LISTS: [&str; 2] = ["users", "Users"];
 
-/// Reads one object on each line if the first line is a whole one, else documents.
-pub(crate) fn read_lines_or_documents(mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), ReadError> {
-    let mut first = Vec::new();
-    (&mut file).take(LONGEST_LINE).read_until(b'\n', &mut first)?;
-    let record = serde_json::from_slice::<Map<String, Value>>(&first).ok();
-    let is_line = record.is_some_and(|record| !LISTS.iter().any(|list| record.contains_key(*list)));
-    let file = Cursor::new(first).chain(file);
-    if is_line { read_lines(file, take) } else { read_documents(file, take) }
+/// Whether the file has one object on each line, and what was read of it. The first line is one, or the second if the first is broken.
+pub(crate) fn has_lines(file: &mut impl BufRead) -> io::Result<(bool, Vec<u8>)> {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    file.take(LONGEST_LINE).read_until(b'\n', &mut first)?;
+    if let Ok(record) = serde_json::from_slice(&first) {
+        return Ok((is_user(&record), first));
+    }
+    // A document whose list begins on this line may have a user on the next one.
+    let text = String::from_utf8_lossy(&first);
+    if LISTS.iter().any(|list| text.contains(&format!("\"{list}\""))) {
+        return Ok((false, first));
+    }
+    file.take(LONGEST_LINE).read_until(b'\n', &mut second)?;
+    let is_lines = serde_json::from_slice(&second).is_ok_and(|record| is_user(&record));
+    first.append(&mut second);
+    Ok((is_lines, first))
+}
+
+fn is_user(record: &Map<String, Value>) -> bool {
+    !LISTS.iter().any(|list| record.contains_key(*list))
 }
 
 /// A line that is no object is handed over as unreadable, and the next one is read.
-fn read_lines(mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), ReadError> {
+pub(crate) fn read_lines(mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), ReadError> {
     let (mut line, mut place) = (Vec::new(), 0);
     loop {
         line.clear();

@@ -19,7 +19,7 @@ mod tests;
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
 };
 
@@ -58,9 +58,17 @@ pub enum ReadError {
     /// There is no list of users.
     #[error("the file holds no list of users")]
     NoUsers,
+    /// The first line of a CSV file names no column: it may be a user.
+    #[error(
+        "the CSV file has no header that is known: its first line must name columns, separated by commas, of {0}"
+    )]
+    NoHeader(String),
     /// The header of a CSV file has columns that nobody reads.
     #[error("the CSV file has columns that are not known: {0}. docs/MOVING.md lists those that are")]
     UnknownColumns(String),
+    /// The header of a CSV file names a column twice, and one of both would be lost.
+    #[error("the header of the CSV file has a column twice: {0}")]
+    ColumnTwice(String),
     /// The header of a CSV file lacks a column.
     #[error("the CSV file has no column {0}")]
     MissingColumn(&'static str),
@@ -81,8 +89,11 @@ impl From<serde_json::Error> for ReadError {
 /// # Errors
 /// When the file cannot be read further. A single row that cannot be understood is handed over as [`Row::Unreadable`].
 pub fn read(source: Source, path: &Path, take: &mut dyn FnMut(Row) -> bool) -> Result<(), ReadError> {
-    let file = BufReader::with_capacity(1 << 16, File::open(path)?);
-    let parse: fn(Record<'_>) -> Person = match source {
+    read_rows(source, BufReader::with_capacity(1 << 16, File::open(path)?), take)
+}
+
+fn read_rows(source: Source, file: impl BufRead, take: &mut dyn FnMut(Row) -> bool) -> Result<(), ReadError> {
+    let parse: fn(Record<'_>) -> Option<Person> = match source {
         Source::Loopin => return Err(ReadError::Unsupported("the original is read from its database")),
         Source::Firebase => firebase::person,
         Source::Supabase => supabase::person,
@@ -91,7 +102,7 @@ pub fn read(source: Source, path: &Path, take: &mut dyn FnMut(Row) -> bool) -> R
         Source::Csv => own::person,
     };
     read_from(source, file, &mut |place, record| {
-        let person = record.map(|record| parse(Record(&record)));
+        let person = record.and_then(|record| parse(Record(&record)));
         take(
             person.map_or(Row::Unreadable(place), |person| Row::Person(Box::new(Person { place, ..person }))),
         )
@@ -104,11 +115,14 @@ type Take<'a> = dyn FnMut(u64, Option<serde_json::Map<String, serde_json::Value>
 fn read_from(source: Source, mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), ReadError> {
     skip_mark_and_space(&mut file)?;
     let first = file.fill_buf()?.first().copied();
+    let (is_lines, beginning) = json::has_lines(&mut file)?;
+    let file = Cursor::new(beginning).chain(file);
     match (source, first) {
         (_, None) => Ok(()),
         (Source::Csv, _) => csv_rows::read(file, Some(own::COLUMNS), take),
         (_, Some(b'[')) => json::read_documents(file, take),
-        (_, Some(b'{')) => json::read_lines_or_documents(file, take),
+        _ if is_lines => json::read_lines(file, take),
+        (_, Some(b'{')) => json::read_documents(file, take),
         (Source::Firebase, _) => Err(ReadError::Unsupported(
             "export Firebase's users with --format=json: its CSV file has no header",
         )),

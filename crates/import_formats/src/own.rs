@@ -25,10 +25,10 @@ pub(crate) const COLUMNS: &[&str] = &[
     "last_sign_in_at",
 ];
 
-pub(crate) fn person(record: Record<'_>) -> Person {
-    let is_proved = record.flag("phone_verified").unwrap_or(true);
-    Person {
-        old_id: record.text("id").unwrap_or_default(),
+pub(crate) fn person(record: Record<'_>) -> Option<Person> {
+    let is_proved = record.flag("phone_verified", true)?;
+    Some(Person {
+        old_id: record.id(&["id"])?,
         phones: record.text("phone_number").into_iter().map(|text| FormerPhone { text, is_proved }).collect(),
         username: record.text("username"),
         email: record.text("email"),
@@ -41,9 +41,9 @@ pub(crate) fn person(record: Record<'_>) -> Person {
         location: record.text("location"),
         interests: record.texts("event_interests"),
         pictures: record.texts("profile_pictures"),
-        is_disabled: !record.flag("is_active").unwrap_or(true),
+        is_disabled: !record.flag("is_active", true)?,
         created_at: record.time("created_at"),
         last_sign_in: record.time("last_sign_in_at"),
         ..Person::default()
-    }
+    })
 }

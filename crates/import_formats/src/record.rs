@@ -25,13 +25,41 @@ impl<'a> Record<'a> {
         names.iter().find_map(|name| self.text(name))
     }
 
-    /// A value that is yes or no. CSV files write it in several ways.
-    pub(crate) fn flag(self, name: &str) -> Option<bool> {
-        match self.text(name)?.trim().to_ascii_lowercase().as_str() {
-            "true" | "t" | "1" | "yes" => Some(true),
-            "false" | "f" | "0" | "no" => Some(false),
+    /// Whether there is a value, of whatever kind.
+    pub(crate) fn has(self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.trim().is_empty(),
+            Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
+        })
+    }
+
+    /// The first of these ids that is there, or an empty text. None if it is no text and no whole number of 64 bits: JSON readers
+    /// round other numbers, and two users would get one id.
+    pub(crate) fn id(self, names: &[&str]) -> Option<String> {
+        let Some(name) = names.iter().find(|name| self.has(name)) else { return Some(String::new()) };
+        match self.0.get(*name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
             _ => None,
         }
+    }
+
+    /// A value that is yes or no, or `absent`. None if it is not understood: a guess could open an account.
+    pub(crate) fn flag(self, name: &str, absent: bool) -> Option<bool> {
+        if !self.has(name) {
+            return Some(absent);
+        }
+        match self.text(name)?.trim().to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "1" => Some(true),
+            "false" | "f" | "no" | "n" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether something has happened, told by its time. None if there is a value, and it is no time.
+    pub(crate) fn has_happened(self, name: &str) -> Option<bool> {
+        if self.has(name) { self.time(name).map(|_| true) } else { Some(false) }
     }
 
     /// A time. One that cannot be read is none.

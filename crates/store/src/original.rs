@@ -176,7 +176,7 @@ impl Original {
             let Some((_, person)) = people.get_mut(at) else { continue };
             match row.try_get::<Option<String>>("", "name")? {
                 Some(name) => person.interests.push(name),
-                None => person.dangling = vec!["interests"],
+                None => person.left_out = vec!["interests"],
             }
         }
         Ok(())

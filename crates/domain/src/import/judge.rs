@@ -301,7 +301,7 @@ pub fn judge_lead(lead: &FormerLead, rules: &Rules) -> Result<Prospect, Reason> 
 }
 
 fn newcomer(person: &Person, old_id: FormerId, phones: &Phones, rules: &Rules) -> Newcomer {
-    let mut left_out: Vec<&'static str> = person.dangling.clone();
+    let mut left_out: Vec<&'static str> = person.left_out.clone();
     let mut kept = Kept(&mut left_out);
     // A phone as the name: it is the phone here.
     let username = person.username.as_deref().filter(|name| !is_like_a_phone(name));

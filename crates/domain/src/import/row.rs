@@ -135,8 +135,8 @@ pub struct Person {
     pub created_at: Option<DateTime<Utc>>,
     /// The last sign-in.
     pub last_sign_in: Option<DateTime<Utc>>,
-    /// Fields that point to nothing in the source.
-    pub dangling: Vec<&'static str>,
+    /// Fields that do not come: they point to nothing in the source, or were not proved there.
+    pub left_out: Vec<&'static str>,
 }
 
 impl fmt::Debug for Person {
