@@ -89,7 +89,10 @@ pub(super) fn issuers(reader: &mut Reader<'_>, config: &Config, is_prod: bool) -
         }
     };
     for key in file.keys() {
-        reader.problem(format!("{SETTING}: {path}: {key} is not known: each issuer is a table [[{ISSUER}]]"));
+        reader.problem(format!(
+            "{SETTING}: {path}: {} is not known: each issuer is a table [[{ISSUER}]]",
+            key.escape_debug()
+        ));
     }
     let others = Others { config, is_prod };
     let mut known: Vec<IssuerSettings> = Vec::new();
@@ -222,11 +225,15 @@ impl Others<'_> {
     }
 }
 
+fn is_name(text: &str) -> bool {
+    let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(is_name_char)
+}
+
 /// The name is in the audit log and the metrics.
 fn name(table: &mut Table<'_, '_>) -> Option<String> {
-    let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let name = table.required("name")?;
-    if name.len() <= LONGEST_NAME && name.chars().all(is_name_char) {
+    if is_name(&name) {
         return Some(name);
     }
     table.problem("name", &format!("must be at most {LONGEST_NAME} small letters, digits and hyphens"));
