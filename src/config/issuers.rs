@@ -5,7 +5,7 @@
 
 mod table;
 
-use std::{fs::File, io::Read as _};
+use std::fs;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -368,12 +368,11 @@ fn without_line_end(text: &str) -> &str {
 /// A file, and whether all users of the machine can read it. The error continues the name of the file.
 fn read(path: &str) -> Result<(String, bool), String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    let mut file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+    // Before it is opened: a named pipe would wait for a writer.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err("is not a file of at most 64 KiB".to_owned());
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
     Ok((text, super::tokens::is_world_readable(&metadata)))
 }

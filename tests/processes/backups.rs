@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     crashes::{count, execute},
-    server::{CommandOutput, Folder, SECRETS, Server, run},
+    server::{CommandOutput, Folder, SECRETS, Server, run, run_by},
     support::{PHONE, postgres},
 };
 
@@ -263,6 +263,16 @@ async fn a_backup_that_is_not_as_the_migrations_make_it_is_told() {
             Some(sentence) => refuses(&output, &format!("it is not as loopin-auth makes it: {sentence}")),
             None => assert!(output.status.success(), "{sql}: {}", output.err),
         }
+    }
+}
+
+#[test]
+fn a_named_pipe_is_no_backup() {
+    let folder = Folder::new();
+    let pipe = folder.0.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    for arguments in [["restore", "--check", "pipe"].as_slice(), &["restore", "pipe"]] {
+        refuses(&run_by(&["timeout", "30"], &folder, arguments, &[]), "pipe is not a file");
     }
 }
 
