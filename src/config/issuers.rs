@@ -329,6 +329,12 @@ impl Config {
         too_long.map(sentence).collect()
     }
 
+    /// Whether a problem is about the trusted issuers.
+    #[must_use]
+    pub fn is_about_issuers(problem: &str) -> bool {
+        problem.starts_with(SETTING)
+    }
+
     /// The trusted issuers whose end has passed.
     pub fn ended_issuers(&self, now: DateTime<Utc>) -> impl Iterator<Item = &str> {
         self.issuers
