@@ -346,12 +346,18 @@ async fn serve_metrics(
     })))
 }
 
-/// The number of connections from the settings, or fewer if the limit of open files is too low for them: a connection needs
-/// one file, and its call to the provider or the database another.
+/// How many connections fit into a limit of open files: a connection needs one file, and its call to the provider or the
+/// database another.
+#[must_use]
+pub fn room_for_connections(open_files: u64) -> usize {
+    let room = open_files.saturating_sub(OTHER_FILES.min(open_files / 2)) / 2;
+    usize::try_from(room).unwrap_or(usize::MAX)
+}
+
+/// The number of connections from the settings, or fewer if the limit of open files is too low for them.
 fn limits(config: &Config, open_files: Option<u64>) -> Limits {
     let wanted = config.server.max_connections;
-    let room = open_files.map(|files| files.saturating_sub(OTHER_FILES.min(files / 2)) / 2);
-    let room = room.and_then(|room| usize::try_from(room).ok()).unwrap_or(wanted);
+    let room = open_files.map_or(wanted, room_for_connections);
     if room < wanted {
         tracing::warn!(
             wanted,

@@ -28,7 +28,11 @@ mod tls;
 mod tokens;
 mod traces;
 
-use std::{collections::BTreeSet, fmt, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+};
 
 use chrono::Duration;
 use chrono_tz::Tz;
@@ -158,6 +162,8 @@ pub struct Config {
     pub given: Settings,
     /// The names of those that come from `.env`.
     from_file: BTreeSet<&'static str>,
+    /// The defaults that depend on other settings, and those of numbers and booleans.
+    defaults: BTreeMap<&'static str, String>,
     /// The chances of an attacker who guesses codes.
     pub odds: Odds,
     /// Warnings that are logged when the server starts.
@@ -280,10 +286,12 @@ impl Config {
             events: hooks::events(reader, hook_rules),
             given: Settings::default(),
             from_file: BTreeSet::new(),
+            defaults: BTreeMap::new(),
             warnings: reader.take_warnings(),
         };
         config.issuers = issuers::issuers(reader, &config, is_prod);
         config.warnings.extend(reader.take_warnings());
+        config.defaults = reader.take_defaults();
         config.given = given::settings(reader.take_given(), &config.database_without_password());
         if config.before_send.is_some() && matches!(config.bot_check, BotCheckSettings::Off) {
             config.warnings.push(
@@ -299,7 +307,9 @@ impl Config {
 }
 
 fn factor_policy(reader: &mut Reader<'_>, is_prod: bool) -> FactorPolicy {
-    let default = if is_prod { FactorPolicy::Required } else { FactorPolicy::Optional };
+    let (default, name) =
+        if is_prod { (FactorPolicy::Required, "required") } else { (FactorPolicy::Optional, "optional") };
+    reader.note_default("STAFF_SECOND_FACTOR", name);
     let policy = match reader.text("STAFF_SECOND_FACTOR").map(|text| text.to_ascii_lowercase()).as_deref() {
         None => default,
         Some("required") => FactorPolicy::Required,
@@ -318,8 +328,9 @@ fn factor_policy(reader: &mut Reader<'_>, is_prod: bool) -> FactorPolicy {
 }
 
 fn bind_addr(reader: &mut Reader<'_>, is_prod: bool) -> SocketAddr {
-    let default = if is_prod { ([0, 0, 0, 0], 8000) } else { ([127, 0, 0, 1], 8000) };
-    reader.address("BIND_ADDR").unwrap_or_else(|| default.into())
+    let default = SocketAddr::from(if is_prod { ([0, 0, 0, 0], 8000) } else { ([127, 0, 0, 1], 8000) });
+    reader.note_default("BIND_ADDR", default);
+    reader.address("BIND_ADDR").unwrap_or(default)
 }
 
 fn zone(reader: &mut Reader<'_>) -> Tz {

@@ -2,6 +2,8 @@
 
 mod database;
 mod india;
+mod issuers;
+mod open_files;
 
 use std::{fmt, future::Future, process::ExitCode, time::Duration};
 
@@ -14,10 +16,7 @@ use crate::{
     config::{BotCheckSettings, Config, Environment, Problems, ProviderSettings, Reports, SmsSettings},
     domain::{budget::ACCEPTED, phone::Edition},
     random::Random,
-    sms::{
-        AccountCheck, AccountKind, AccountStatus, DEFAULT_MAX_IN_FLIGHT, Provider, Texts, Twilio,
-        explain_with_text,
-    },
+    sms::{AccountCheck, AccountKind, AccountStatus, Provider, Texts, Twilio, explain_with_text},
 };
 
 /// How long a check may take. The checks that wait for others run in parallel and have shorter limits of their own; this one
@@ -26,9 +25,6 @@ const TIME_LIMIT: Duration = Duration::from_secs(15);
 
 /// The age of numbering plans that causes a warning. libphonenumber has a release every two weeks.
 const OLD_PLANS_DAYS: i64 = 180;
-
-/// Open files that a server needs beside the sockets of its messages: listeners, the database, its files.
-const OTHER_FILES: u64 = 100;
 
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +137,8 @@ async fn examine(config: &Config, problems: &Problems, clock: &Clock, random: &R
     findings.extend(reports(config));
     findings.extend(texts(config, problems));
     findings.extend(india::check(config));
-    findings.push(open_files(config));
+    findings.extend(issuers::check(config, problems, clock.now()));
+    findings.extend(open_files::check(config));
     findings.push(proxies(config));
     findings
 }
@@ -363,32 +360,6 @@ fn proxies(config: &Config) -> Finding {
             "those of the connections, which is only right without a proxy or load balancer: behind one, all clients have \
              its address and share its limits until TRUSTED_PROXIES names it",
         ),
-    }
-}
-
-/// A message on its way needs two sockets: that of the waiting client, and one to Twilio.
-fn open_files(config: &Config) -> Finding {
-    const ABOUT: &str = "open files";
-    let settings = match &config.sms {
-        SmsSettings::Providers(settings) => settings,
-        SmsSettings::TestInbox => return fine(ABOUT, "test mode needs few"),
-        SmsSettings::Unknown => {
-            return warning(ABOUT, "not checked: fix the settings above first");
-        }
-    };
-    let most = settings.twilio.as_ref().map_or(DEFAULT_MAX_IN_FLIGHT, |twilio| twilio.max_in_flight);
-    let most = u64::try_from(most).unwrap_or(u64::MAX);
-    let needed = most.saturating_mul(2).saturating_add(OTHER_FILES);
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit >= needed => fine(ABOUT, format!("up to {limit}")),
-        Ok(limit) => warning(
-            ABOUT,
-            format!(
-                "up to {limit}, and TWILIO_MAX_IN_FLIGHT={most} may need {needed}: raise the hard limit (ulimit -Hn, \
-                 LimitNOFILE) or lower the setting"
-            ),
-        ),
-        Err(error) => warning(ABOUT, format!("the limit cannot be read: {error}")),
     }
 }
 

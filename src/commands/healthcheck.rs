@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, redirect};
+use reqwest::{Client, Url, redirect};
 
 use super::{
     CommandError, Context,
@@ -28,6 +28,7 @@ pub fn run(context: &Context, url: Option<String>) -> Result<ExitCode, CommandEr
     // Its own certificate is for the name that clients use, not for this address. Nothing secret is sent.
     let is_own = url.is_none();
     let url = url.unwrap_or_else(|| own_url(&config));
+    let shown = shown(&url);
     let client = Client::builder()
         .user_agent("loopin-auth healthcheck")
         .timeout(TIMEOUT)
@@ -38,17 +39,25 @@ pub fn run(context: &Context, url: Option<String>) -> Result<ExitCode, CommandEr
     // The timer of the request needs the runtime from the beginning.
     match runtime()?.block_on(async { client.get(&url).send().await }) {
         Ok(answer) if answer.status().is_success() => {
-            print(format_args!("healthy: {url} answers {}\n", answer.status().as_u16()))?;
+            print(format_args!("healthy: {shown} answers {}\n", answer.status().as_u16()))?;
             Ok(ExitCode::SUCCESS)
         }
         Ok(answer) => {
-            print_error(format_args!("unhealthy: {url} answers {}\n", answer.status().as_u16()));
+            print_error(format_args!("unhealthy: {shown} answers {}\n", answer.status().as_u16()));
             Ok(ExitCode::FAILURE)
         }
         Err(error) => {
-            print_error(format_args!("unhealthy: {url}: {}\n", with_causes(&error.without_url())));
+            print_error(format_args!("unhealthy: {shown}: {}\n", with_causes(&error.without_url())));
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// The scheme, host, port and path: a user, a password or a query can be secret.
+fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Ok(_) | Err(_) => "the value of --url".to_owned(),
     }
 }
 

@@ -1,6 +1,12 @@
 //! `loopin-auth restore`: checks a backup of SQLite, and puts it in the place of a lost database.
 
-use std::{ffi::OsString, fs::File, io, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    path::Path,
+    process::ExitCode,
+};
 
 use super::{
     CommandError, Context,
@@ -24,6 +30,8 @@ enum Refusal {
   pg_restore --exit-on-error --single-transaction --no-owner --no-privileges --dbname=postgres://… {0}"
     )]
     Dump(String),
+    #[error("{0} is not a file")]
+    NoFile(String),
     #[error("{0} cannot be read")]
     Unreadable(String, #[source] io::Error),
     #[error(
@@ -73,6 +81,11 @@ pub fn run(context: &Context, file: &Path) -> Result<ExitCode, CommandError> {
 
 fn examine(file: &Path) -> Result<Contents, CommandError> {
     let shown = || file.display().to_string();
+    // Before it is opened: a named pipe would wait for a writer.
+    let metadata = fs::metadata(file).map_err(|cause| Refusal::Unreadable(shown(), cause))?;
+    if !metadata.is_file() {
+        return Err(Refusal::NoFile(shown()).into());
+    }
     let mut first = Vec::new();
     File::open(file)
         .and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, 5), &mut first))

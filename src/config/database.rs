@@ -34,6 +34,8 @@ pub(super) fn database(reader: &mut Reader<'_>, is_prod: bool) -> (DatabaseSetti
              single server",
         );
     }
+    // In prod there is none.
+    reader.note_default("DATABASE_URL", if is_prod { "" } else { DEFAULT });
     let text = given.unwrap_or_else(|| DEFAULT.to_owned());
     if is_prod && (text.contains(":memory:") || text.contains("mode=memory")) {
         reader.problem("DATABASE_URL must not be a database in memory in prod");

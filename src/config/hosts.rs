@@ -26,6 +26,7 @@ pub(super) fn edge(reader: &mut Reader<'_>, is_prod: bool, public_base_url: Opti
                     "neither ALLOWED_HOSTS nor PUBLIC_BASE_URL is set: every request but health will be refused",
                 );
             }
+            reader.note_default("ALLOWED_HOSTS", own.as_deref().unwrap_or_default());
             Some(own.into_iter().collect())
         }
     };

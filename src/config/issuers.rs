@@ -5,7 +5,7 @@
 
 mod table;
 
-use std::{fs::File, io::Read as _};
+use std::fs;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -89,7 +89,10 @@ pub(super) fn issuers(reader: &mut Reader<'_>, config: &Config, is_prod: bool) -
         }
     };
     for key in file.keys() {
-        reader.problem(format!("{SETTING}: {path}: {key} is not known: each issuer is a table [[{ISSUER}]]"));
+        reader.problem(format!(
+            "{SETTING}: {path}: {} is not known: each issuer is a table [[{ISSUER}]]",
+            key.escape_debug()
+        ));
     }
     let others = Others { config, is_prod };
     let mut known: Vec<IssuerSettings> = Vec::new();
@@ -222,11 +225,15 @@ impl Others<'_> {
     }
 }
 
+fn is_name(text: &str) -> bool {
+    let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=LONGEST_NAME).contains(&text.len()) && text.chars().all(is_name_char)
+}
+
 /// The name is in the audit log and the metrics.
 fn name(table: &mut Table<'_, '_>) -> Option<String> {
-    let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let name = table.required("name")?;
-    if name.len() <= LONGEST_NAME && name.chars().all(is_name_char) {
+    if is_name(&name) {
         return Some(name);
     }
     table.problem("name", &format!("must be at most {LONGEST_NAME} small letters, digits and hyphens"));
@@ -322,6 +329,12 @@ impl Config {
         too_long.map(sentence).collect()
     }
 
+    /// Whether a problem is about the trusted issuers.
+    #[must_use]
+    pub fn is_about_issuers(problem: &str) -> bool {
+        problem.starts_with(SETTING)
+    }
+
     /// The trusted issuers whose end has passed.
     pub fn ended_issuers(&self, now: DateTime<Utc>) -> impl Iterator<Item = &str> {
         self.issuers
@@ -361,12 +374,11 @@ fn without_line_end(text: &str) -> &str {
 /// A file, and whether all users of the machine can read it. The error continues the name of the file.
 fn read(path: &str) -> Result<(String, bool), String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    let mut file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+    // Before it is opened: a named pipe would wait for a writer.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err("is not a file of at most 64 KiB".to_owned());
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
     Ok((text, super::tokens::is_world_readable(&metadata)))
 }

@@ -1,6 +1,6 @@
 //! Reads settings one by one and collects all problems.
 
-use std::{fmt::Display, net::SocketAddr, str::FromStr};
+use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, str::FromStr};
 
 use url::Url;
 
@@ -11,6 +11,7 @@ pub(super) struct Reader<'a> {
     get: &'a dyn Fn(&str) -> Option<String>,
     names: Vec<&'static str>,
     given: Vec<Given>,
+    defaults: BTreeMap<&'static str, String>,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
@@ -25,7 +26,14 @@ pub(super) struct Given {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(get: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { get, names: Vec::new(), given: Vec::new(), problems: Vec::new(), warnings: Vec::new() }
+        Self {
+            get,
+            names: Vec::new(),
+            given: Vec::new(),
+            defaults: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     pub(super) fn problems(self) -> Problems {
@@ -66,6 +74,17 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.given)
     }
 
+    /// Remembers the default that is read in place of a setting, if it is one of those that depend on other settings: so the
+    /// report cannot name another one. Numbers and booleans remember theirs.
+    pub(super) fn note_default(&mut self, name: &'static str, default: impl Display) {
+        self.defaults.insert(name, default.to_string());
+    }
+
+    /// The defaults that were remembered.
+    pub(super) fn take_defaults(&mut self) -> BTreeMap<&'static str, String> {
+        std::mem::take(&mut self.defaults)
+    }
+
     fn mark_as_plain(&mut self, name: &'static str) {
         for given in self.given.iter_mut().filter(|given| given.name == name) {
             given.is_plain = true;
@@ -85,6 +104,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
         let text = self.text(name);
+        self.note_default(name, default);
         self.mark_as_plain(name);
         match text.map(|text| text.to_ascii_lowercase()).as_deref() {
             None => default,
@@ -98,6 +118,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&mut self, name: &'static str, default: i64, least: i64, most: i64) -> i64 {
+        self.note_default(name, default);
         let Some(text) = self.text(name) else {
             return default;
         };

@@ -80,13 +80,11 @@ impl Config {
         }
     }
 
-    /// The default of a setting. `.env.example` has those of `dev`; two depend on other settings.
+    /// The default of a setting: the one that was read in its place, or else that of `.env.example`.
     fn default_of(&self, name: &str, default: &str) -> Value {
-        match name {
-            "BIND_ADDR" => Value::Text(self.bind_addr.to_string()),
-            "TWILIO_TEST_MODE" => Value::Text(self.is_test_mode().to_string()),
-            _ if default.is_empty() => Value::NotSet,
-            _ => Value::Text(default.to_owned()),
+        match self.defaults.get(name).map_or(default, String::as_str) {
+            "" => Value::NotSet,
+            default => Value::Text(default.to_owned()),
         }
     }
 }
@@ -95,6 +93,51 @@ impl Config {
 mod tests {
     use super::*;
     use crate::{config::Sources, random::Random};
+
+    fn default_in(variables: &[(&str, &str)], name: &str) -> Value {
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let sources = Sources::new(Ok(Vec::new()), variables);
+        let (config, _) = Config::inspect(&sources, &Random::seeded(1));
+        let settings = config.report().sections.into_iter().flat_map(|section| section.settings);
+        let found = settings.into_iter().find(|setting| setting.name == name).unwrap();
+        assert_eq!(found.source, Source::Default, "{name}");
+        found.value
+    }
+
+    #[test]
+    fn a_default_that_depends_on_other_settings_is_the_one_in_force() {
+        let prod = [("ENVIRONMENT", "prod"), ("PUBLIC_BASE_URL", "https://Auth.example.com:8443/x")];
+        for (name, in_dev, in_prod) in [
+            ("BIND_ADDR", "127.0.0.1:8000", "0.0.0.0:8000"),
+            ("SHUTDOWN_DELAY_SECONDS", "0", "5"),
+            ("STAFF_SECOND_FACTOR", "optional", "required"),
+            ("TWILIO_TEST_MODE", "true", "false"),
+            ("ALLOWED_HOSTS", "(not set)", "auth.example.com"),
+            ("DATABASE_URL", "sqlite://loopin-auth.sqlite3", "(not set)"),
+            ("OTP_LENGTH", "4", "4"),
+        ] {
+            assert_eq!(default_in(&[], name).to_string(), in_dev, "{name}");
+            assert_eq!(default_in(&prod, name).to_string(), in_prod, "{name}");
+        }
+        assert_eq!(default_in(&prod[..1], "ALLOWED_HOSTS"), Value::NotSet);
+        let account = [
+            ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"),
+            ("TWILIO_AUTH_TOKEN", "the auth token of the tests"),
+        ];
+        assert_eq!(default_in(&account, "TWILIO_TEST_MODE").to_string(), "false");
+    }
+
+    /// With nothing set, `.env.example` says what is read.
+    #[test]
+    fn the_defaults_of_the_file_are_those_of_dev() {
+        let (config, _) = Config::inspect(&Sources::new(Ok(Vec::new()), []), &Random::seeded(1));
+        assert!(config.defaults.len() > 20, "{:?}", config.defaults);
+        for (name, default) in paragraphs().flat_map(|paragraph| paragraph.settings) {
+            if let Some(read) = config.defaults.get(name) {
+                assert_eq!(read, default, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn every_setting_has_its_value_and_its_source_and_no_secret_has_a_value() {

@@ -3,7 +3,7 @@
 //! Key files are read here, once, so that their problems are reported with all others. No problem repeats a value, because
 //! an operator may have set the key itself instead of its path.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{fs, path::Path};
 
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
@@ -195,13 +195,12 @@ fn read_file(path: &str) -> Result<KeyFile, String> {
         // Half of all secrets in Base64 contain a slash, so they are taken for paths.
         format!("the file cannot be read: {error}; before a secret write {SECRET_PREFIX}")
     };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
+    // Before it is opened: a named pipe would wait for a writer.
+    let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err("it is not a file with a key".to_owned());
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    let text = fs::read_to_string(path).map_err(unreadable)?;
     Ok(KeyFile { text: text.into(), is_world_readable: is_world_readable(&metadata) })
 }
 

@@ -98,7 +98,7 @@ fn every_problem_names_the_issuer_and_the_key() {
         ),
         (
             hs256("").replace("name = \"x\"", "name = \"X y\""),
-            "issuer X y: name must be at most 40 small letters, digits and hyphens",
+            "issuer 1: name must be at most 40 small letters, digits and hyphens",
         ),
         (hs256("").replace("name = \"x\"\n", ""), "issuer 1: name must be set"),
         (hs256("").repeat(2), "issuer x: name is that of another issuer"),

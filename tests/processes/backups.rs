@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     crashes::{count, execute},
-    server::{CommandOutput, Folder, SECRETS, Server, run},
+    server::{CommandOutput, Folder, SECRETS, Server, run, run_by},
     support::{PHONE, postgres},
 };
 
@@ -235,6 +235,45 @@ async fn a_backup_that_cannot_be_restored_is_told() {
     std::fs::remove_file(folder.0.join("loopin-auth.sqlite3")).unwrap();
     refuses(&run(&folder, &["restore", "half.sqlite3"], &[]), "it is damaged");
     assert!(!folder.0.join("loopin-auth.sqlite3").exists());
+}
+
+/// Such a copy would pass every other check, and the server would fail with it, or do what somebody else wrote into it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_not_as_the_migrations_make_it_is_told() {
+    let folder = Folder::new();
+    assert!(run(&folder, &["migrate"], &[]).status.success());
+    assert!(run(&folder, &["backup", COPY], &[]).status.success());
+    let without = "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON;";
+    for (sql, sentence) in [
+        ("DROP TABLE accounts", Some("the table accounts is missing")),
+        ("DROP TABLE blocks; CREATE VIEW blocks AS SELECT 1 AS id", Some("the table blocks is missing")),
+        ("CREATE VIEW everyone AS SELECT * FROM accounts", Some("the view everyone was added")),
+        (
+            "CREATE TRIGGER stolen AFTER INSERT ON accounts BEGIN DELETE FROM leads; END",
+            Some("the trigger stolen was added"),
+        ),
+        ("DROP TRIGGER audit_no_delete", Some("the trigger audit_no_delete is missing")),
+        ("CREATE TABLE notes (text TEXT); CREATE INDEX notes_text ON notes (text)", None),
+    ] {
+        std::fs::copy(folder.0.join(COPY), folder.0.join("changed.sqlite3")).unwrap();
+        let url = format!("sqlite://{}", folder.0.join("changed.sqlite3").display());
+        execute(&url, &format!("{without} {sql}")).await;
+        let output = run(&folder, &["restore", "--check", "changed.sqlite3"], &[]);
+        match sentence {
+            Some(sentence) => refuses(&output, &format!("it is not as loopin-auth makes it: {sentence}")),
+            None => assert!(output.status.success(), "{sql}: {}", output.err),
+        }
+    }
+}
+
+#[test]
+fn a_named_pipe_is_no_backup() {
+    let folder = Folder::new();
+    let pipe = folder.0.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    for arguments in [["restore", "--check", "pipe"].as_slice(), &["restore", "pipe"]] {
+        refuses(&run_by(&["timeout", "30"], &folder, arguments, &[]), "pipe is not a file");
+    }
 }
 
 #[test]

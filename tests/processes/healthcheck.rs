@@ -25,7 +25,22 @@ async fn the_probe_of_containers_says_yes_or_no() {
     let missing = format!("{}/nowhere", server.base);
     let probe = run(&folder, &["healthcheck", "--url", &missing], &[]);
     assert_eq!((probe.status.code(), probe.err), (Some(1), format!("unhealthy: {missing} answers 404\n")));
+    // A password or a query can be secret.
+    let secret = format!("http://ada:PASSWORD@{address}/api/health?key=SECRET#SECRET");
+    let probe = run(&folder, &["healthcheck", "--url", &secret], &[]);
+    assert_eq!(
+        (probe.out, probe.err),
+        (format!("healthy: {}/api/health answers 200\n", server.base), String::new())
+    );
+    let probe = run(&folder, &["healthcheck", "--url", &secret.replace("health?", "nowhere?")], &[]);
+    assert_eq!(probe.err, format!("unhealthy: {}/api/nowhere answers 404\n", server.base));
     server.kill();
+    for url in [&secret, "ada:PASSWORD@localhost/?key=SECRET", "http://ada:PASSWORD@local host/?key=SECRET"] {
+        let probe = run(&folder, &["healthcheck", "--url", url], &[]);
+        assert_eq!(probe.status.code(), Some(1));
+        assert!(probe.err.starts_with("unhealthy: "), "{}", probe.err);
+        assert!(!probe.err.contains("PASSWORD") && !probe.err.contains("SECRET"), "{}", probe.err);
+    }
     let probe = run(&folder, &["healthcheck"], &[("BIND_ADDR", &address)]);
     assert_eq!(probe.status.code(), Some(1));
     assert!(probe.err.starts_with("unhealthy: http://") && probe.err.lines().count() == 1, "{}", probe.err);

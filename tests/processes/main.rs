@@ -18,6 +18,7 @@ mod createsuperuser;
 mod doctor;
 #[cfg(test)]
 mod doctor_bot_check;
+mod doctor_issuers;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]

@@ -62,7 +62,25 @@ pub struct CommandOutput {
 
 /// Runs the program to its end.
 pub fn run(folder: &Folder, arguments: &[&str], settings: &[(&str, &str)]) -> CommandOutput {
-    let output = program(&folder.0, arguments, settings).output().expect("the program starts");
+    output_of(&mut program(&folder.0, arguments, settings))
+}
+
+/// Runs the program to its end by another one, such as `timeout 30`.
+pub fn run_by(
+    other: &[&str],
+    folder: &Folder,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> CommandOutput {
+    let own = program(&folder.0, arguments, settings);
+    let mut command = Command::new(other[0]);
+    command.args(&other[1..]).arg(own.get_program()).args(own.get_args());
+    command.current_dir(&folder.0).env_clear().envs(settings.iter().copied()).stdin(Stdio::null());
+    output_of(&mut command)
+}
+
+fn output_of(command: &mut Command) -> CommandOutput {
+    let output = command.output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     CommandOutput { status: output.status, out: text(output.stdout), err: text(output.stderr) }
 }

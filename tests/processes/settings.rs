@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
 use crate::{
-    server::{CommandOutput, Folder, SECRETS, Server, run},
+    server::{CommandOutput, Folder, SECRETS, Server, run, run_by},
     support::PHONE,
 };
 
@@ -231,6 +231,65 @@ fn production_without_a_database_is_refused_and_makes_no_file() {
     }
     let output = run(&folder, &["doctor"], &sqlite);
     assert!(!output.out.contains("SQLite in prod") && !output.out.contains("four digits"), "{}", output.out);
+}
+
+#[test]
+fn what_is_printed_is_in_force_in_prod_too() {
+    for (environment, lines) in [
+        (
+            "dev",
+            [
+                "ALLOWED_HOSTS (not set) default",
+                "SHUTDOWN_DELAY_SECONDS 0 default",
+                "STAFF_SECOND_FACTOR optional default",
+            ],
+        ),
+        (
+            "prod",
+            [
+                "ALLOWED_HOSTS auth.example.com default",
+                "SHUTDOWN_DELAY_SECONDS 5 default",
+                "STAFF_SECOND_FACTOR required default",
+            ],
+        ),
+    ] {
+        let output = run(&Folder::new(), &["settings"], &with(&[("ENVIRONMENT", environment)]));
+        let printed: Vec<String> =
+            output.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for line in lines {
+            assert!(printed.iter().any(|printed| printed == line), "no {line:?} in:\n{}", output.out);
+        }
+    }
+}
+
+/// Opening a named pipe waits until something else writes into it.
+#[test]
+fn a_named_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let folder = Folder::new();
+    let pipe = folder.0.join("en.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let pipe = pipe.to_str().unwrap();
+    let issuer = "name = \"x\"\niss = \"https://x\"\naud = \"us\"\nid_claim = \"sub\"\nalgorithm = \"HS256\"";
+    folder.write("issuers.toml", &format!("[[issuer]]\n{issuer}\nsecret_file = \"{pipe}\"\n"));
+    for (settings, sentence) in [
+        (vec![("TRUSTED_ISSUERS_FILE", pipe)], "is not a file of at most 64 KiB"),
+        (vec![("TRUSTED_ISSUERS_FILE", "issuers.toml")], "secret_file names a file that is not a file"),
+        (vec![("TLS_CERT_FILE", pipe), ("TLS_KEY_FILE", pipe)], "en.json is not a file"),
+        (vec![("JWT_ALGORITHM", "EdDSA"), ("JWT_PRIVATE_KEY_FILE", pipe)], "it is not a file with a key"),
+        (vec![("SMS_TEXTS_DIR", folder.0.to_str().unwrap())], "en.json is not a file"),
+    ] {
+        for command in ["settings", "serve"] {
+            refused(&run_by(&["timeout", "30"], &folder, &[command], &settings), &[sentence]);
+        }
+    }
+    // A link to a file is one: Kubernetes mounts secrets as links.
+    folder.write("secret", "a secret of the old system, 32 bytes or more");
+    std::os::unix::fs::symlink("secret", folder.0.join("link")).unwrap();
+    let link = folder.0.join("link").to_str().unwrap().to_owned();
+    folder.write("issuers.toml", &format!("[[issuer]]\n{issuer}\nsecret_file = \"{link}\"\n"));
+    std::fs::remove_file(pipe).unwrap();
+    let output = run(&folder, &["settings"], &[("TRUSTED_ISSUERS_FILE", "issuers.toml")]);
+    assert!(output.status.success(), "{}", output.err);
 }
 
 #[test]

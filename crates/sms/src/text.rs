@@ -372,7 +372,13 @@ fn read_file(folder: &Path, name: &str) -> Result<Language, Vec<String>> {
             "{name}: the name must be a BCP 47 language tag, such as ta.json or pt-BR.json"
         )]);
     }
-    let json = fs::read_to_string(folder.join(name)).map_err(|error| vec![format!("{name}: {error}")])?;
+    let path = folder.join(name);
+    let unreadable = |error| vec![format!("{name}: {error}")];
+    // Before it is opened: a named pipe would wait for a writer.
+    if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+        return Err(vec![format!("{name} is not a file")]);
+    }
+    let json = fs::read_to_string(path).map_err(unreadable)?;
     Language::read(tag, name, &json)
 }
 

@@ -1,6 +1,10 @@
 //! Copies of an SQLite database, and what such a copy holds.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sea_orm::{ConnectionTrait, Statement};
 use secrecy::ExposeSecret;
@@ -41,6 +45,9 @@ pub enum Unusable {
     /// The database of another program, or an empty one.
     #[error("it is an SQLite database without the tables of loopin-auth")]
     Foreign,
+    /// The migrations ran, and something was changed afterwards.
+    #[error("it is not as loopin-auth makes it: {0}")]
+    Changed(String),
     /// The schema of a later version.
     #[error("a newer version of loopin-auth has migrated it ({0}): use that version")]
     Newer(String),
@@ -88,6 +95,11 @@ async fn read(store: &Store) -> Result<Result<Contents, Unusable>, StoreError> {
     }) else {
         return Ok(Err(Unusable::Foreign));
     };
+    if pending.is_empty()
+        && let Some(fault) = find_change(&parts(store).await?, &parts(&newest_schema().await?).await?)
+    {
+        return Ok(Err(Unusable::Changed(fault)));
+    }
     if let Some(table) = first_text(store, "PRAGMA foreign_key_check").await? {
         return Ok(Err(Unusable::Damaged(format!("rows of {table} refer to rows that are not there"))));
     }
@@ -100,6 +112,43 @@ async fn read(store: &Store) -> Result<Result<Contents, Unusable>, StoreError> {
         }
     }
     Ok(Ok(Contents { schema, pending: pending.len(), rows }))
+}
+
+/// A table, a view or a trigger of a schema: its type and its name, and the table of a trigger.
+type Part = (String, String, String);
+
+/// A database in memory with all migrations: what a copy with nothing pending must look like.
+async fn newest_schema() -> Result<Store, StoreError> {
+    let settings = DatabaseSettings {
+        url: "sqlite::memory:".into(),
+        max_connections: 1,
+        acquire_timeout: Duration::from_secs(3),
+        pooler: None,
+    };
+    let store = Store::from(Sqlite::open(&settings).await?);
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Indexes are not among them: an operator may have added one.
+async fn parts(store: &Store) -> Result<BTreeSet<Part>, StoreError> {
+    let sql = "SELECT type, name, tbl_name FROM sqlite_master \
+         WHERE type IN ('table', 'view', 'trigger') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'";
+    let rows = store.query_all_raw(Statement::from_string(store.get_database_backend(), sql)).await?;
+    let part = |row: &sea_orm::QueryResult| {
+        Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?, row.try_get_by_index(2)?))
+    };
+    rows.iter().map(part).collect()
+}
+
+/// The first difference that matters. A table that was added does not: nothing uses it.
+fn find_change(found: &BTreeSet<Part>, made: &BTreeSet<Part>) -> Option<String> {
+    let missing = made.difference(found).map(|(kind, name, _)| format!("the {kind} {name} is missing"));
+    let added = found
+        .difference(made)
+        .filter(|(kind, ..)| kind != "table")
+        .map(|(kind, name, _)| format!("the {kind} {} was added", name.escape_debug()));
+    missing.chain(added).next()
 }
 
 async fn first_text(store: &Store, sql: &str) -> Result<Option<String>, StoreError> {

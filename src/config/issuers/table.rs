@@ -3,7 +3,7 @@
 use strsim::osa_distance;
 use toml::Value;
 
-use super::super::reader::Reader;
+use super::{super::reader::Reader, is_name};
 
 /// The keys of a table, to find misspelt ones.
 const KEYS: [&str; 15] = [
@@ -42,7 +42,8 @@ impl<'a, 'r> Table<'a, 'r> {
             Value::Table(keys) => (keys, true),
             _ => (toml::Table::new(), false),
         };
-        let name = keys.get("name").and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty());
+        // Another text may hold characters that change what a terminal shows.
+        let name = keys.get("name").and_then(Value::as_str).filter(|name| is_name(name));
         let issuer = name.map_or_else(|| number.to_string(), str::to_owned);
         Self { reader, place: format!("{file}: issuer {issuer}"), keys, is_right }
     }
@@ -136,7 +137,7 @@ impl<'a, 'r> Table<'a, 'r> {
                 Some(meant) => format!("is not known: write {meant}"),
                 None => "is not known".to_owned(),
             };
-            self.problem(key, &why);
+            self.problem(&key.escape_debug().to_string(), &why);
         }
     }
 }

@@ -50,6 +50,14 @@ pub enum TlsError {
         /// Why.
         cause: io::Error,
     },
+    /// A folder, a pipe or a device.
+    #[error("{setting}: {} is not a file", .file.display())]
+    NoFile {
+        /// The setting that names it.
+        setting: &'static str,
+        /// What is not a file.
+        file: PathBuf,
+    },
     /// A file is not what it must be.
     #[error("{setting}: {} has no {what} in PEM", .file.display())]
     NotPem {
@@ -84,6 +92,11 @@ impl TlsFiles {
     fn read(&self) -> Result<Contents, TlsError> {
         let read = |setting, file: &Path| {
             let unreadable = |cause| TlsError::Unreadable { setting, file: file.to_owned(), cause };
+            // Before it is opened: a named pipe would wait for a writer.
+            let metadata = std::fs::metadata(file).map_err(unreadable)?;
+            if !metadata.is_file() {
+                return Err(TlsError::NoFile { setting, file: file.to_owned() });
+            }
             std::fs::read(file).map_err(unreadable)
         };
         let certificate = read("TLS_CERT_FILE", &self.certificate)?;
