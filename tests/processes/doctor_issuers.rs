@@ -1,6 +1,7 @@
 //! What `loopin-auth doctor` says about trusted issuers and open files.
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
+use loopin_auth::clock::Clock;
 
 use crate::server::{CommandOutput, Folder, run, run_by};
 
@@ -21,19 +22,21 @@ fn doctor(issuers: &str) -> CommandOutput {
 fn line<'a>(output: &'a CommandOutput, about: &str) -> &'a str {
     let mut found =
         output.out.lines().filter(|line| line.get(6..).is_some_and(|line| line.starts_with(about)));
-    let line = found.next().unwrap_or_else(|| panic!("no line about {about}:\n{}{}", output.out, output.err));
+    let line = found.next();
+    assert!(line.is_some(), "no line about {about}:\n{}{}", output.out, output.err);
     assert_eq!(found.next(), None);
-    line
+    line.unwrap_or_default()
 }
 
 #[test]
 fn each_trusted_issuer_is_named_with_its_end() {
-    let at =
-        |days: i64| format!("until = {}", (Utc::now() + Duration::days(days)).format("%Y-%m-%dT%H:%M:00Z"));
-    let shown = |days: i64| (Utc::now() + Duration::days(days)).format("%Y-%m-%d").to_string();
+    let now = Clock::System.now();
+    let in_days = |days: i64, format: &str| (now + Duration::days(days)).format(format).to_string();
+    let at = |days: i64| in_days(days, "until = %Y-%m-%dT%H:%M:00Z");
     let output = doctor(&format!("{}{}", issuer("app", ""), issuer("old", &at(60))));
     let found = line(&output, "trusted issuers");
-    let beginning = format!("ok    trusted issuers: 2: app (no end), old (until {} ", shown(60));
+    let beginning =
+        format!("ok    trusted issuers: 2: app (no end), old (until {} ", in_days(60, "%Y-%m-%d"));
     assert!(found.starts_with(&beginning) && found.ends_with(" UTC)"), "{found}");
     let found_at = |days| doctor(&issuer("old", &at(days)));
     let output = found_at(13);
