@@ -7,6 +7,7 @@ mod bot_check;
 mod database;
 mod destinations;
 mod env_file;
+mod files;
 mod given;
 mod hooks;
 mod hosts;

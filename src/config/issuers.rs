@@ -5,8 +5,6 @@
 
 mod table;
 
-use std::fs;
-
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use outbound::{Endpoint, Rules};
@@ -14,7 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
 use self::table::Table;
-use super::{Config, MIN_SECRET_BYTES, is_published, reader::Reader, safety::end_of};
+use super::{
+    Config, MIN_SECRET_BYTES,
+    files::{self, SmallFile, Unusable},
+    is_published,
+    reader::Reader,
+    safety::end_of,
+};
 use crate::domain::{
     access::KeyAlgorithm,
     issuer::{IdentityClaims, LEGACY_FOR, PhoneClaims, TrustedIssuer},
@@ -24,9 +28,6 @@ const SETTING: &str = "TRUSTED_ISSUERS_FILE";
 
 /// The array of tables in the file.
 const ISSUER: &str = "issuer";
-
-/// Larger than any list of issuers.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// The longest name of an issuer.
 const LONGEST_NAME: usize = 40;
@@ -58,8 +59,8 @@ struct Others<'a> {
 pub(super) fn issuers(reader: &mut Reader<'_>, config: &Config, is_prod: bool) -> Vec<IssuerSettings> {
     let Some(path) = reader.text(SETTING) else { return Vec::new() };
     let text = match read(&path) {
-        Ok((text, is_world_readable)) => {
-            if is_world_readable && has_secret(&text) {
+        Ok(SmallFile { text, is_world_readable }) => {
+            if is_world_readable && has_secret(text.expose_secret()) {
                 reader.warn(format!("{SETTING}: everybody on this machine can read {path}: chmod 600"));
             }
             text
@@ -69,6 +70,7 @@ pub(super) fn issuers(reader: &mut Reader<'_>, config: &Config, is_prod: bool) -
             return Vec::new();
         }
     };
+    let text = text.expose_secret();
     let mut file: toml::Table = match text.parse() {
         Ok(file) => file,
         Err(error) => {
@@ -160,7 +162,12 @@ impl Others<'_> {
         let secret = match (secret, file) {
             (Some(secret), None) => SecretString::from(secret),
             (None, Some(path)) => match read(&path) {
-                Ok((text, _)) => without_line_end(&text).to_owned().into(),
+                Ok(SmallFile { text, is_world_readable }) => {
+                    if is_world_readable {
+                        table.warn("secret_file", "can be read by everybody on this machine: chmod 600");
+                    }
+                    without_line_end(text.expose_secret()).to_owned().into()
+                }
                 Err(why) => {
                     table.problem("secret_file", &format!("names a file that {why}"));
                     return None;
@@ -196,7 +203,7 @@ impl Others<'_> {
         if own == Some(text) {
             table.warn(
                 "secret",
-                "is JWT_SECRET_KEY: whoever checks tokens there can sign tokens of this server",
+                "is JWT_SECRET_KEY: every service that checks tokens there could sign tokens of this server",
             );
         }
     }
@@ -371,14 +378,10 @@ fn without_line_end(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// A file, and whether all users of the machine can read it. The error continues the name of the file.
-fn read(path: &str) -> Result<(String, bool), String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    // Before it is opened: a named pipe would wait for a writer.
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err("is not a file of at most 64 KiB".to_owned());
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    Ok((text, super::tokens::is_world_readable(&metadata)))
+/// A file. The error continues its name.
+fn read(path: &str) -> Result<SmallFile, String> {
+    files::read(path).map_err(|unusable| match unusable {
+        Unusable::NotSmall => "is not a file of at most 64 KiB".to_owned(),
+        Unusable::Unreadable(error) => format!("cannot be read: {error}"),
+    })
 }

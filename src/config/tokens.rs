@@ -3,12 +3,17 @@
 //! Key files are read here, once, so that their problems are reported with all others. No problem repeats a value, because
 //! an operator may have set the key itself instead of its path.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{MIN_SECRET_BYTES, reader::Reader, secret};
+use super::{
+    MIN_SECRET_BYTES,
+    files::{self, SmallFile, Unusable},
+    reader::Reader,
+    secret,
+};
 use crate::{
     domain::access::{KeyAlgorithm, KeyError, SigningKey, TokenPolicy, VerifyingKey},
     random::Random,
@@ -25,9 +30,6 @@ const SECRET_PREFIX: &str = "secret:";
 
 /// The extensions of key files.
 const KEY_FILES: [&str; 4] = ["pem", "key", "pub", "p8"];
-
-/// The maximum size of a key file: larger than any key in PEM form.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// The values of these settings. `Debug` shows no secret.
 #[derive(Debug)]
@@ -181,36 +183,15 @@ fn file_problem(error: KeyError) -> String {
     format!("the file {error}")
 }
 
-struct KeyFile {
-    text: SecretString,
-    /// Whether all users of the machine can read it.
-    is_world_readable: bool,
-}
-
-fn read_file(path: &str) -> Result<KeyFile, String> {
+fn read_file(path: &str) -> Result<SmallFile, String> {
     if path.starts_with("-----BEGIN") {
         return Err("the path of a file belongs here, not the key itself".to_owned());
     }
-    let unreadable = |error: std::io::Error| {
+    files::read(path).map_err(|unusable| match unusable {
+        Unusable::NotSmall => "it is not a file with a key".to_owned(),
         // Half of all secrets in Base64 contain a slash, so they are taken for paths.
-        format!("the file cannot be read: {error}; before a secret write {SECRET_PREFIX}")
-    };
-    // Before it is opened: a named pipe would wait for a writer.
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err("it is not a file with a key".to_owned());
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    Ok(KeyFile { text: text.into(), is_world_readable: is_world_readable(&metadata) })
-}
-
-#[cfg(unix)]
-pub(super) fn is_world_readable(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o004 != 0
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_world_readable(_metadata: &std::fs::Metadata) -> bool {
-    false
+        Unusable::Unreadable(error) => {
+            format!("the file cannot be read: {error}; before a secret write {SECRET_PREFIX}")
+        }
+    })
 }

@@ -193,3 +193,21 @@ fn the_ready_examples_are_right_once_they_are_filled_in() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_everybody_can_read_is_a_warning() {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+    // Any file of ours: the text is the secret.
+    let secret = IssuersFile::new(SECRET);
+    for (mode, warnings) in [(0o600, 0), (0o644, 1)] {
+        std::fs::set_permissions(secret.path(), Permissions::from_mode(mode)).unwrap();
+        let lines = format!("algorithm = \"HS256\"\nsecret_file = \"{}\"", secret.path());
+        let (config, problems) = examine(&issuer(&lines), &[]);
+        assert_eq!(problems, Vec::<String>::new());
+        let said =
+            config.warnings.iter().filter(|warning| warning.contains("issuer x: secret_file can be read"));
+        assert_eq!(said.count(), warnings, "{:?}", config.warnings);
+    }
+}

@@ -20,12 +20,15 @@ pub fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     }
 }
 
+/// The last year that both databases store, with a day after it.
+pub const LAST_YEAR: i32 = 9_998;
+
 /// Reads a day, `YYYY-MM-DD`. Only years that both databases store and compare, with a day before and after: `NaiveDate` itself
 /// reads years of any length.
 #[must_use]
 pub fn read_day(text: &str) -> Option<NaiveDate> {
     let day = text.parse::<NaiveDate>().ok().filter(|_| text.len() == "2026-03-14".len());
-    day.filter(|day| (1..=9_998).contains(&day.year()))
+    day.filter(|day| (1..=LAST_YEAR).contains(&day.year()))
 }
 
 /// The end of the local day at this time.

@@ -13,6 +13,7 @@ pub use self::token::{IssuerKey, MAX_FOREIGN_BYTES, UnverifiedToken, Vouched};
 use super::{
     access::{KeyAlgorithm, RECENT_AUTH_LIFE},
     account::{Account, Role},
+    calendar::LAST_YEAR,
     former_id::FormerId,
     phone::PhoneNumber,
 };
@@ -23,9 +24,6 @@ pub const LEGACY_FOR: Duration = Duration::days(90);
 /// The accepted difference between an issuer's clock and ours, where a token would not be valid yet. Its end is not moved: a
 /// token that has expired there has expired here.
 pub const FOREIGN_SKEW: Duration = Duration::seconds(60);
-
-/// Years that both databases store and compare.
-const LAST_YEAR: i32 = 9_998;
 
 /// An issuer of tokens, without its keys.
 #[derive(Debug, Clone)]

@@ -2,6 +2,8 @@
 //!
 //! `tracestate` is not read: it is a text of strangers, which would go on to the collector and to hooks. The standard allows to
 //! drop it.
+//!
+//! The library's own reader takes ids of any length, and numbers with a sign.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 

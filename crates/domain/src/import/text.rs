@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
+use crate::calendar::LAST_YEAR;
+
 /// The fewest digits of a text that is meant as a phone.
 const FEWEST_DIGITS: usize = 5;
 
@@ -12,7 +14,7 @@ const FEWEST_DIGITS: usize = 5;
 const MOST_SECONDS: f64 = 100_000_000_000.0;
 
 /// The years of times that are taken.
-const YEARS: RangeInclusive<i32> = 1900..=9998;
+const YEARS: RangeInclusive<i32> = 1900..=LAST_YEAR;
 
 /// The value of a decimal digit of any script. Unicode has them in runs of ten, from zero to nine.
 fn digit(character: char) -> Option<char> {

@@ -142,7 +142,7 @@ impl<'a> UnverifiedToken<'a> {
         Some(Self { text, signed, algorithm, kid, claims: object(claims)? })
     }
 
-    /// Whether it is, or was made from, a token of this server. Such a token never opens a session, whoever signed it: with
+    /// Whether it is, or was made from, a token of this server. Such a token never opens a session, also with a right signature: with
     /// a secret that another system shares it would be valid there and here.
     #[must_use]
     pub fn is_ours(&self, ids: &TokenIds, policy: &TokenPolicy) -> bool {
