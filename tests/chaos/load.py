@@ -91,6 +91,7 @@ class User:
 
     def ask(self, step, method, path, body=None, token=None, right=(200,), copy=None):
         """An answer with a right status or a right error code. Without one the user stops."""
+        time.sleep(self.worker.pause)
         copy = copy or self.random.choice(self.worker.fleet.copies)
         answer = self.worker.send(copy, step, method, path, body, token, self.address)
         is_right = answer.status in right or answer.code in right
@@ -210,8 +211,9 @@ class Worker(threading.Thread):
     numbers = iter(range(1, 10_000_000))
     counting = threading.Lock()
 
-    def __init__(self, fleet, told, seed):
+    def __init__(self, fleet, told, seed, pause=0.0):
         super().__init__(daemon=True)
+        self.pause = pause
         self.fleet, self.told, self.random = fleet, told, random.Random(seed)
         self.pool = ThreadPoolExecutor(4)
         self.local = threading.local()

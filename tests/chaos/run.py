@@ -157,12 +157,14 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="of the order of the kills")
     parser.add_argument("--commits", choices=("on", "off"), default="on", help="synchronous_commit of PostgreSQL")
     parser.add_argument("--server-login-retry", type=int, default=1, help="of PgBouncer, in seconds")
+    parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS",
+                        help="of a user between two requests: a long run then leaves the machine to others, too")
     parser.add_argument("--logs", metavar="FOLDER", help="keep the logs of all programs there")
     options = parser.parse_args()
     print(f"chaos for {options.seconds} s, --seed {options.seed}", flush=True)
     told = Told()
     with Fleet(os.path.realpath(options.binary), options.commits, options.server_login_retry) as fleet:
-        workers = [Worker(fleet, told, f"{options.seed}-{number}") for number in range(WORKERS)]
+        workers = [Worker(fleet, told, f"{options.seed}-{number}", options.pause) for number in range(WORKERS)]
         began = time.monotonic()
         for worker in workers:
             worker.start()
