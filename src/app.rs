@@ -2,36 +2,37 @@
 //! only file that names every module.
 
 mod hooks;
+mod in_force;
+mod keys;
 mod providers;
+mod reload;
 mod stopping;
 mod tasks;
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use poem::{Endpoint, Response};
+use poem::{Endpoint, EndpointExt as _, Response};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 
-pub use self::providers::provider;
+use self::{in_force::InForce, keys::Keys, reload::Reloader};
+pub use self::{providers::provider, reload::Reread};
 use crate::{
     admin,
     bot_check::{self, SiteVerify},
     clock::Clock,
-    config::{BotCheckSettings, Config, Environment, SmsSettings, TokenSettings},
+    config::{BotCheckSettings, Config, Environment, SmsSettings},
     domain::{
-        access::TokenKeys, bot_check::PowKeys, console::ConsoleKeys, credentials::HashError,
-        delivery::Channel, device::DeviceKeys, otp::OtpKeys, phone::Edition, pseudonym::Pseudonyms,
-        second_factor::FactorKeys, token_ids::TokenIds,
+        bot_check::{Difficulty, PowKeys},
+        credentials::HashError,
+        delivery::Channel,
+        phone::Edition,
     },
     flows::{
         self, Services,
-        adaptive::Adaptive,
         audit::{self, Audit},
-        blocks,
         bot_check::BotCheck,
         hashing::Hasher,
-        interests,
-        lifecycle::Lifecycle,
-        old_hashes, receipt_writer,
+        receipt_writer,
         receipts::Receipts,
     },
     http::{
@@ -115,47 +116,47 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
     };
     let store = Store::connect(&config.database).await.map_err(Unready::from)?;
     let metrics = Metrics::default();
-    let pseudonyms = || Pseudonyms::derive(&config.secret_key, &config.secret_key_fallbacks);
+    let keys = Keys::derive(config);
     Ok(Services {
-        audit: Audit::new(store.clone(), random.clone(), pseudonyms(), metrics.clone()),
-        receipts: Receipts::new(store.clone(), metrics.clone()),
+        audit: Audit::new(store.clone(), random.clone(), Arc::clone(&keys.pseudonyms), metrics.clone()),
+        receipts: Arc::new(Receipts::new(store.clone(), metrics.clone())),
         store,
-        hasher: Hasher::new(&random)?,
-        old_hashes: old_hashes::Cache::default(),
-        sms,
-        adaptive: config.sms.is_adaptive().then(Adaptive::default),
+        hasher: Arc::new(Hasher::new(&random)?),
+        old_hashes: Arc::default(),
+        sms: Arc::new(sms),
+        adaptive: config.sms.is_adaptive().then(Arc::default),
         clock,
         random,
         otp: config.otp,
         budgets: config.budgets.clone(),
-        devices: DeviceKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+        devices: keys.devices,
         factor_policy: config.factor_policy,
-        factor_keys: FactorKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
+        factor_keys: keys.factors,
         review: config.safety.review.clone(),
         retention: config.retention,
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
         destinations: config.destinations.clone(),
-        otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
-        pseudonyms: pseudonyms(),
-        bot_check: bot_check(config)?,
-        before_send: hooks::before_send(config)?,
+        otp_keys: keys.otp,
+        pseudonyms: keys.pseudonyms,
+        bot_check: Arc::new(bot_check(config)?),
+        before_send: hooks::before_send(config)?.map(Arc::new),
         events: hooks::events(config)?,
-        tokens: token_keys(&config.tokens),
-        token_ids: TokenIds::derive(&config.secret_key, &config.secret_key_fallbacks),
-        issuers: hooks::issuers(config)?,
-        texts: Texts::load(config.texts.clone())?,
+        tokens: keys.tokens,
+        token_ids: keys.token_ids,
+        issuers: Arc::new(hooks::issuers(config)?),
+        texts: Arc::new(Texts::load(config.texts.clone())?),
         channels: config.channels.clone(),
         reports: config.report_readers.clone(),
         region: config.region,
         zone: config.zone,
         name_min_chars: config.name_min_chars,
         picture_hosts: config.picture_hosts,
-        console: ConsoleKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
-        settings: config.report(),
-        interests: interests::Cache::default(),
-        blocks: blocks::Cache::default(),
-        lifecycle: Lifecycle::default(),
+        console: keys.console,
+        settings: Arc::new(config.report()),
+        interests: Arc::default(),
+        blocks: Arc::default(),
+        lifecycle: Arc::default(),
         metrics,
     })
 }
@@ -163,16 +164,13 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
 fn bot_check(config: &Config) -> Result<BotCheck, AppError> {
     Ok(match &config.bot_check {
         BotCheckSettings::Off => BotCheck::Off,
-        BotCheckSettings::Pow(difficulty) => BotCheck::Pow {
-            keys: PowKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
-            difficulty: *difficulty,
-        },
+        BotCheckSettings::Pow(difficulty) => proof_of_work(config, *difficulty),
         BotCheckSettings::Provider(settings) => BotCheck::Provider(SiteVerify::new((**settings).clone())?),
     })
 }
 
-fn token_keys(settings: &TokenSettings) -> TokenKeys {
-    TokenKeys::new(settings.signing.clone(), settings.previous.clone(), settings.policy.clone())
+fn proof_of_work(config: &Config, difficulty: Difficulty) -> BotCheck {
+    BotCheck::Pow { keys: PowKeys::derive(&config.secret_key, &config.secret_key_fallbacks), difficulty }
 }
 
 /// Creates the endpoint that answers every request.
@@ -281,39 +279,39 @@ pub async fn migrate(store: &Store, settings: &DatabaseSettings) -> Result<Vec<S
     }
 }
 
-/// Serves until it is told to stop, and then completes the requests in progress.
+/// Serves until it is told to stop, and then completes the requests in progress. `reread` reads the settings again on SIGHUP.
 ///
 /// # Errors
 /// When the database cannot be migrated, or the server cannot listen on its address.
-pub async fn serve(config: Config) -> Result<(), AppError> {
+pub async fn serve(config: Config, reread: Reread) -> Result<(), AppError> {
     let services = Arc::new(services(&config, Clock::System, Random::System).await?);
     log_start(&config, &services);
     let limits = limits(&config, raise_open_files());
     services.metrics.connections_limit(limits.connections);
     migrate(&services.store, &config.database).await?;
-    let endpoint = endpoint(&config, Arc::clone(&services));
+    let endpoint = InForce::new(Arc::new(endpoint(&config, Arc::clone(&services)).boxed()));
+    let current = InForce::new(Arc::clone(&services));
     let address = config.bind_addr;
     let tls = config.tls.clone().map(Tls::load).transpose()?;
     let listener = Listener { socket: listen("BIND_ADDR", address).await?, tls: tls.clone() };
-    let metrics_server = serve_metrics(&config, &services).await?;
+    let metrics_server = serve_metrics(&config, &current).await?;
     audit::start(&services, http::VERSION, environment(&config), &config.given).await?;
     tracing::info!(%address, tls = tls.as_ref().map(|_| true), "listening");
     let writers = [
         tokio::spawn(audit::keep_writing(Arc::clone(&services))),
         tokio::spawn(receipt_writer::keep_writing(Arc::clone(&services))),
     ];
-    let mut background = tasks::start(&services, config.is_test_mode());
+    let mut background = tasks::start(&current, config.is_test_mode());
     background.extend(tls.map(|tls| tokio::spawn(server::keep_reloading(tls))));
+    let stop = stopping::requested(&services, config.server.shutdown_delay);
+    let reloader = Reloader { config, reread, services: current, endpoint: endpoint.clone() };
+    background.push(tokio::spawn(stopping::reload_on_hangup(reloader)));
     let metrics = Some(services.metrics.clone());
-    server::serve(
-        listener,
-        endpoint,
-        limits,
-        metrics,
-        stopping::requested(&services, config.server.shutdown_delay),
-    )
-    .await
-    .map_err(|cause| AppError::Listen { setting: "BIND_ADDR", address, cause })?;
+    server::serve(listener, endpoint, limits, metrics, stop).await.map_err(|cause| AppError::Listen {
+        setting: "BIND_ADDR",
+        address,
+        cause,
+    })?;
     stopping::complete(&services).await;
     for task in background.into_iter().chain(metrics_server).chain(writers) {
         task.abort();
@@ -332,12 +330,13 @@ async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListene
 /// progress during a shutdown.
 async fn serve_metrics(
     config: &Config,
-    services: &Arc<Services>,
+    services: &InForce<Services>,
 ) -> Result<Option<JoinHandle<()>>, AppError> {
     let Some(address) = config.server.metrics_addr else { return Ok(None) };
     let listener = listen("METRICS_ADDR", address).await?;
     tracing::info!(%address, "metrics");
-    let endpoint = http::metrics::endpoint(Arc::clone(services));
+    let services = services.clone();
+    let endpoint = http::metrics::endpoint(move || services.get());
     let limits = Limits::from_connections(METRICS_CONNECTIONS);
     Ok(Some(tokio::spawn(async move {
         if let Err(error) = server::serve(listener, endpoint, limits, None, std::future::pending()).await {

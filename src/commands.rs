@@ -83,8 +83,10 @@ impl Context {
     /// Refuses commands that look for a phone without the server's `SECRET_KEY`: rows contain HMACs made with it, and a
     /// generated key would find none. `consequence` completes the error sentence.
     fn require_secret_key(&self, consequence: &str) -> Result<(), String> {
-        let is_set = self.sources.get("SECRET_KEY").is_some_and(|key| !key.trim().is_empty());
-        is_set
+        let is_set = |name: &str| self.sources.get(name).is_some_and(|value| !value.trim().is_empty());
+        ["SECRET_KEY", "SECRET_KEY_FILE"]
+            .into_iter()
+            .any(is_set)
             .then_some(())
             .ok_or_else(|| format!("SECRET_KEY is not set: without the server's own {consequence}"))
     }

@@ -17,9 +17,11 @@ mod log;
 mod names;
 mod proxies;
 mod reader;
+mod reload;
 mod report;
 mod retention;
 mod safety;
+mod secret_files;
 mod server;
 mod sms;
 mod sources;
@@ -42,6 +44,7 @@ use secrecy::SecretString;
 pub use self::{
     bot_check::BotCheckSettings,
     issuers::{IssuerSettings, KeySettings},
+    reload::Reloaded,
     report::{Paragraph, paragraphs},
     safety::SafetySettings,
     server::ServerSettings,
@@ -87,7 +90,7 @@ pub enum Environment {
 }
 
 /// All settings.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// `ENVIRONMENT`
     pub environment: Environment,

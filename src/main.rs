@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Serve => serve::run(context),
+        Command::Serve => serve::run(context, sources),
         Command::Migrate => migrate::run(context),
         Command::Purge { older_than_days } => purge::run(context, older_than_days),
         Command::Backup { file } => backup::run(context, &file),

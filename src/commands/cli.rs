@@ -69,7 +69,8 @@ pub enum Command {
     /// Create an admin account and print a link for its second factor; asks for missing arguments and for the password
     ///
     /// The password is never an argument, because other users of the machine can see those. Scripts use --noinput and
-    /// --username, and set the environment variable `LOOPIN_SUPERUSER_PASSWORD`.
+    /// --username, and set the environment variable `LOOPIN_SUPERUSER_PASSWORD`, or `LOOPIN_SUPERUSER_PASSWORD_FILE` to a
+    /// file with the password.
     #[command(name = "createsuperuser")]
     CreateSuperuser(createsuperuser::Options),
     /// Print the audit log: who did what, when and from where; newest last

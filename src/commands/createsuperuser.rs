@@ -48,7 +48,7 @@ struct NewAdmin {
 pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandError> {
     let config = context.config()?;
     // Only from the environment: a password must not stay in `.env`.
-    let password = context.sources.variable(PASSWORD_VARIABLE).map(Into::into);
+    let password = context.sources.secret_variable(PASSWORD_VARIABLE)?;
     let admin = ask(options, password.as_ref())?;
     let made = runtime()?.block_on(async {
         let services = context.services(&config).await?;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -76,7 +77,10 @@ pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandErro
     let config = context.config()?;
     context.require_secret_key("the rows of an earlier run cannot be recognised")?;
     let place = match options.place.as_str() {
-        "-" => context.sources.variable(SOURCE_VARIABLE).ok_or("LOOPIN_IMPORT_URL is not set")?,
+        "-" => {
+            let address = context.sources.secret_variable(SOURCE_VARIABLE)?;
+            address.ok_or("LOOPIN_IMPORT_URL is not set")?.expose_secret().to_owned()
+        }
         place => place.to_owned(),
     };
     let region = options.region.unwrap_or(config.region);

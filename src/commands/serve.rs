@@ -3,19 +3,26 @@
 use std::process::ExitCode;
 
 use super::{CommandError, Context, runtime};
-use crate::{app, telemetry};
+use crate::{app, clock::Clock, config::Sources, random::Random, telemetry};
 
-/// Serves until the process is told to stop.
+/// Serves until the process is told to stop. `sources` reads `.env` and the environment again.
 ///
 /// # Errors
 /// When the settings are wrong, or the server cannot start.
-pub fn run(context: &Context) -> Result<ExitCode, CommandError> {
+pub fn run(
+    context: &Context,
+    sources: impl Fn() -> Sources + Send + Sync + 'static,
+) -> Result<ExitCode, CommandError> {
     let config = context.config()?;
     let runtime = runtime()?;
     let traces = config.traces.as_ref();
     // Dropped last, so that every line is written.
     let log = telemetry::start_with_traces(config.log_format, &config.log_filter, traces, runtime.handle())?;
-    let served = runtime.block_on(app::serve(config));
+    let reread = move || {
+        let context = Context { sources: sources(), clock: Clock::System, random: Random::System };
+        context.config()
+    };
+    let served = runtime.block_on(app::serve(config, Box::new(reread)));
     log.finish_traces();
     drop(runtime);
     served?;

@@ -1,6 +1,6 @@
 //! The settings that were set, in the form that the audit log keeps.
 
-use super::reader::Given;
+use super::{reader::Given, secret_files};
 use crate::domain::audit::{Setting, Settings, Shown};
 
 /// Texts that can be kept and shown, in addition to numbers and booleans. Every other text counts as a secret, so a setting
@@ -59,7 +59,10 @@ const PLAIN: &[&str] = &[
 /// Converts the settings. `database` is the URL of the database without its password.
 pub(super) fn settings(given: Vec<Given>, database: &str) -> Settings {
     let is_plain = |setting: &Given| {
-        setting.is_plain || setting.name.starts_with("LIMIT_") || PLAIN.contains(&setting.name)
+        setting.is_plain
+            || setting.name.starts_with("LIMIT_")
+            || PLAIN.contains(&setting.name)
+            || secret_files::is_setting_of_file(setting.name)
     };
     let shown = |setting: Given| Setting {
         name: setting.name,

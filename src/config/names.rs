@@ -7,7 +7,9 @@ use strsim::osa_distance;
 /// themselves.
 const NOT_SETTINGS: &[&str] = &[
     "LOOPIN_IMPORT_URL",
+    "LOOPIN_IMPORT_URL_FILE",
     "LOOPIN_SUPERUSER_PASSWORD",
+    "LOOPIN_SUPERUSER_PASSWORD_FILE",
     "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
     "OTEL_BSP_MAX_QUEUE_SIZE",

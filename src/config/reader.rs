@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, str::FromStr};
 
 use url::Url;
 
-use super::Problems;
+use super::{Problems, secret_files};
 
 /// Reads settings by name, and collects names, problems and warnings.
 pub(super) struct Reader<'a> {
@@ -44,8 +44,12 @@ impl<'a> Reader<'a> {
         self.names
     }
 
+    /// A problem is reported once, even if its setting is read in two places.
     pub(super) fn problem(&mut self, sentence: impl Into<String>) {
-        self.problems.push(sentence.into());
+        let sentence = sentence.into();
+        if !self.problems.contains(&sentence) {
+            self.problems.push(sentence);
+        }
     }
 
     pub(super) fn warn(&mut self, sentence: impl Into<String>) {
@@ -61,12 +65,16 @@ impl<'a> Reader<'a> {
         self.names.push(name);
         let raw = (self.get)(name);
         let text = raw.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        if let Some(text) = text
-            && self.given.iter().all(|given| given.name != name)
-        {
-            self.given.push(Given { name, text: text.to_owned(), is_plain: false });
+        if let Some(text) = text {
+            self.note_given(name, text);
         }
         raw
+    }
+
+    fn note_given(&mut self, name: &'static str, text: &str) {
+        if self.given.iter().all(|given| given.name != name) {
+            self.given.push(Given { name, text: text.to_owned(), is_plain: false });
+        }
     }
 
     /// The settings that were set so far, each once.
@@ -91,9 +99,39 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The trimmed value. An empty one counts as not set, because compose files pass empty variables on.
+    /// The trimmed value. An empty one counts as not set, because compose files pass empty variables on. A secret may come
+    /// from a file instead.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        let text = self.trimmed(name);
+        let Some(file) = secret_files::setting_of_file(name) else { return text };
+        match (text, self.trimmed(file)) {
+            (text, None) => text,
+            (None, Some(path)) => self.secret_in_file(name, file, &path),
+            (text, Some(_)) => {
+                self.problem(format!("{name} and {file} are both set: remove one"));
+                text
+            }
+        }
+    }
+
+    fn trimmed(&mut self, name: &'static str) -> Option<String> {
         self.raw(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn secret_in_file(&mut self, name: &'static str, file: &'static str, path: &str) -> Option<String> {
+        let read =
+            if secret_files::may_be_empty(name) { secret_files::read } else { secret_files::read_some };
+        match read(path) {
+            Ok(text) if text.trim().is_empty() => None,
+            Ok(text) => {
+                self.note_given(name, &text);
+                Some(text)
+            }
+            Err(problem) => {
+                self.problem(format!("{file}: {problem}"));
+                None
+            }
+        }
     }
 
     /// Items separated by commas.

@@ -3,7 +3,7 @@
 //! Each paragraph of the file is a comment, and the settings that it describes with their defaults; `# ---- Title ----` begins
 //! a section.
 
-use super::Config;
+use super::{Config, secret_files};
 use crate::domain::{
     audit::Shown,
     settings::{InForce, Report, Section, Source, Value},
@@ -72,7 +72,14 @@ impl Config {
     }
 
     fn in_force(&self, name: &str, default: &str) -> (Value, Source) {
-        let source = if self.from_file.contains(name) { Source::File } else { Source::Environment };
+        let is_given = |name: &str| self.given.find(name).is_some();
+        let source = if secret_files::setting_of_file(name).is_some_and(is_given) {
+            Source::SecretFile
+        } else if self.from_file.contains(name) {
+            Source::File
+        } else {
+            Source::Environment
+        };
         match self.given.find(name) {
             Some(Shown::Plain(text)) => (Value::Text(text.clone()), source),
             Some(Shown::Secret(_)) => (Value::SecretSet, source),

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How messages are sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum SmsSettings {
     /// By providers.
     Providers(Box<ProviderSettings>),

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, ffi::OsString, io};
 
+use secrecy::SecretString;
+
 use super::{
     Config, Environment, Problems,
     env_file::{self, Line},
-    names,
+    names, secret_files,
 };
 use crate::random::Random;
 
@@ -55,6 +57,24 @@ impl Sources {
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).cloned().flatten()
+    }
+
+    /// A secret that is no setting, from the environment only: the variable, or the file that the variable with `_FILE` behind
+    /// its name names.
+    ///
+    /// # Errors
+    /// When both are set, or the file cannot be used.
+    pub fn secret_variable(&self, name: &str) -> Result<Option<SecretString>, String> {
+        let file = format!("{name}_FILE");
+        let set = |name: &str| self.variable(name).filter(|value| !value.trim().is_empty());
+        match (set(name), set(&file)) {
+            (value, None) => Ok(value.map(SecretString::from)),
+            (None, Some(path)) => {
+                let secret = secret_files::read_some(path.trim());
+                secret.map(|secret| Some(secret.into())).map_err(|problem| format!("{file}: {problem}"))
+            }
+            (Some(_), Some(_)) => Err(format!("{name} and {file} are both set: remove one")),
+        }
     }
 
     fn is_set(&self, name: &str) -> bool {
@@ -118,6 +138,8 @@ fn repeated(file: &[Line]) -> Vec<(&str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     fn sources(file: &str, environment: &[(&str, &str)]) -> Sources {
@@ -145,6 +167,26 @@ mod tests {
         };
         assert!(read(io::ErrorKind::NotFound).is_empty());
         assert!(read(io::ErrorKind::PermissionDenied)[0].starts_with(".env cannot be read"));
+    }
+
+    #[test]
+    fn a_secret_that_is_no_setting_comes_from_a_variable_or_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "violet canoe\n").unwrap();
+        let file = file.to_str().unwrap();
+        let read = |variables: &[(&str, &str)]| {
+            let found = sources("PASSWORD='of .env'\n", variables).secret_variable("PASSWORD");
+            found.map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
+        };
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&[("PASSWORD", "violet canoe")]), Ok(Some("violet canoe".to_owned())));
+        assert_eq!(read(&[("PASSWORD_FILE", file), ("PASSWORD", "")]), Ok(Some("violet canoe".to_owned())));
+        let both = "PASSWORD and PASSWORD_FILE are both set: remove one";
+        assert_eq!(read(&[("PASSWORD", "a"), ("PASSWORD_FILE", file)]), Err(both.to_owned()));
+        assert!(
+            read(&[("PASSWORD_FILE", "/nowhere")]).unwrap_err().starts_with("PASSWORD_FILE: /nowhere cannot")
+        );
     }
 
     #[cfg(unix)]

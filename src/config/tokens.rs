@@ -32,7 +32,7 @@ const SECRET_PREFIX: &str = "secret:";
 const KEY_FILES: [&str; 4] = ["pem", "key", "pub", "p8"];
 
 /// The values of these settings. `Debug` shows no secret.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TokenSettings {
     /// `JWT_SECRET_KEY` or `JWT_SECRET`; `None` if a private key signs.
     pub secret: Option<SecretString>,

@@ -37,18 +37,18 @@ use crate::{
 /// enough for hours of outage.
 const MOST_WAITING: usize = 50_000;
 
-/// The audit log.
-#[derive(Debug)]
+/// The audit log. Clones share its queue.
+#[derive(Debug, Clone)]
 pub struct Audit {
     store: Store,
     random: Random,
-    pseudonyms: Pseudonyms,
+    pseudonyms: Arc<Pseudonyms>,
     metrics: Metrics,
-    queue: Mutex<Queue>,
+    queue: Arc<Mutex<Queue>>,
     /// The batch that is being written. The lock keeps entries in order. The batch stays here until the database has it,
     /// even if the task that writes it is cancelled.
-    writing: AsyncMutex<Vec<Entry>>,
-    signals: Signals,
+    writing: Arc<AsyncMutex<Vec<Entry>>>,
+    signals: Arc<Signals>,
     /// The maximum length of the queue.
     most_waiting: usize,
 }
@@ -93,17 +93,23 @@ impl LastId {
 impl Audit {
     /// An audit log that is written to this database.
     #[must_use]
-    pub fn new(store: Store, random: Random, pseudonyms: Pseudonyms, metrics: Metrics) -> Self {
+    pub fn new(store: Store, random: Random, pseudonyms: Arc<Pseudonyms>, metrics: Metrics) -> Self {
         Self {
             store,
             random,
             pseudonyms,
             metrics,
-            queue: Mutex::default(),
-            writing: AsyncMutex::default(),
-            signals: Signals::default(),
+            queue: Arc::default(),
+            writing: Arc::default(),
+            signals: Arc::default(),
             most_waiting: MOST_WAITING,
         }
+    }
+
+    /// The same log. Entries that are noted here have these pseudonyms.
+    #[must_use]
+    pub fn with_pseudonyms(&self, pseudonyms: Arc<Pseudonyms>) -> Self {
+        Self { pseudonyms, ..self.clone() }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -262,6 +268,15 @@ pub async fn start(
     let (audit, now) = (&services.audit, services.clock.now());
     let started = Event::new(Action::ServerStarted, Actor::System);
     audit.note(started.with("version", version).with("environment", environment), now);
+    note_settings(services, settings).await
+}
+
+/// Records what changed since the last time, and writes all entries that wait.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn note_settings(services: &Services, settings: &Settings) -> Result<(), Error> {
+    let (audit, now) = (&services.audit, services.clock.now());
     let last = store::audit::find_last(&services.store, Action::SettingsChanged).await?;
     if let Some(changes) = settings.since(last.as_ref().map(|entry| &entry.detail), &services.pseudonyms) {
         let (changed, all) = changes.facts();

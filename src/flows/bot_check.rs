@@ -115,7 +115,7 @@ pub fn new_challenge(
     address: ClientAddress,
     now: DateTime<Utc>,
 ) -> Option<BotChallenge> {
-    match &services.bot_check {
+    match services.bot_check.as_ref() {
         BotCheck::Off => None,
         BotCheck::Pow { keys, difficulty } => {
             let phone = services.pseudonyms.phone(phone);
@@ -146,7 +146,7 @@ pub async fn check(
     address: ClientAddress,
     now: DateTime<Utc>,
 ) -> ResponseCheck {
-    let (provider, result) = match &services.bot_check {
+    let (provider, result) = match services.bot_check.as_ref() {
         BotCheck::Off => return ResponseCheck::No,
         BotCheck::Pow { keys, .. } => {
             let phones = services.pseudonyms.phone_with_all(phone);

@@ -108,15 +108,16 @@ pub use request_code::CodeRequest;
 /// Why a message was not sent, and when it may be tried again.
 pub use crate::sms::{DEFAULT_RETRY_AFTER, SendError, UnreachableReason};
 
-/// What the use cases work with. One for the whole server.
-#[derive(Debug)]
+/// What the use cases work with. One for the whole server, until the settings are read again: the next one has other keys and
+/// providers, and shares all else.
+#[derive(Debug, Clone)]
 pub struct Services {
     /// The database.
     pub store: Store,
     /// The SMS provider, or the inbox of test mode.
-    pub sms: Room,
+    pub sms: Arc<Room>,
     /// Adaptive routing, if it is on.
-    pub adaptive: Option<adaptive::Adaptive>,
+    pub adaptive: Option<Arc<adaptive::Adaptive>>,
     /// The clock. Tests set it.
     pub clock: Clock,
     /// The source of random bytes. Tests seed it.
@@ -124,17 +125,17 @@ pub struct Services {
     /// Length, life and attempts of codes.
     pub otp: OtpPolicy,
     /// The keys that codes are derived with.
-    pub otp_keys: OtpKeys,
+    pub otp_keys: Arc<OtpKeys>,
     /// The keys that hash phones and names where they must not be stored.
-    pub pseudonyms: Pseudonyms,
+    pub pseudonyms: Arc<Pseudonyms>,
     /// All rate limits.
     pub budgets: BudgetPolicy,
     /// The keys that sign device tokens.
-    pub devices: DeviceKeys,
+    pub devices: Arc<DeviceKeys>,
     /// Whether staff need a second factor.
     pub factor_policy: FactorPolicy,
     /// The keys that encrypt second factors.
-    pub factor_keys: FactorKeys,
+    pub factor_keys: Arc<FactorKeys>,
     /// The phones with a fixed code, for app reviewers.
     pub review: ReviewNumbers,
     /// How long an account may be unused before its phone counts as recycled; `None`: never.
@@ -148,25 +149,25 @@ pub struct Services {
     /// The audit log.
     pub audit: audit::Audit,
     /// What the provider confirmed about messages, until it is written.
-    pub receipts: receipts::Receipts,
+    pub receipts: Arc<receipts::Receipts>,
     /// The bot check.
-    pub bot_check: bot_check::BotCheck,
+    pub bot_check: Arc<bot_check::BotCheck>,
     /// The hook that is asked before a code is sent, if there is one.
-    pub before_send: Option<before_send::Hook>,
+    pub before_send: Option<Arc<before_send::Hook>>,
     /// The operator's receiver of events, if there is one.
     pub events: Option<Arc<EventReceiver>>,
     /// Hashes passwords in threads of its own.
-    pub hasher: hashing::Hasher,
+    pub hasher: Arc<hashing::Hasher>,
     /// The cached costs of password hashes that came from another system.
-    pub old_hashes: old_hashes::Cache,
+    pub old_hashes: Arc<old_hashes::Cache>,
     /// The keys that sign access and refresh tokens.
-    pub tokens: TokenKeys,
+    pub tokens: Arc<TokenKeys>,
     /// Marks the ids of our tokens, and recognises them.
-    pub token_ids: TokenIds,
+    pub token_ids: Arc<TokenIds>,
     /// The other systems whose tokens open a session here.
-    pub issuers: exchange::Issuers,
+    pub issuers: Arc<exchange::Issuers>,
     /// The texts of messages.
-    pub texts: Texts,
+    pub texts: Arc<Texts>,
     /// Which channels are on, and which follow a lost message.
     pub channels: ChannelPolicy,
     /// Verifies the providers' delivery reports.
@@ -180,15 +181,15 @@ pub struct Services {
     /// The hosts that pictures may be on.
     pub picture_hosts: PictureHosts,
     /// The keys of the admin console's forms.
-    pub console: ConsoleKeys,
+    pub console: Arc<ConsoleKeys>,
     /// The settings in force, for people to read.
-    pub settings: Report,
+    pub settings: Arc<Report>,
     /// The cached list of interests.
-    pub interests: interests::Cache,
+    pub interests: Arc<interests::Cache>,
     /// The cached list of live blocks.
-    pub blocks: blocks::Cache,
+    pub blocks: Arc<blocks::Cache>,
     /// Whether the server stops, and what it still does.
-    pub lifecycle: lifecycle::Lifecycle,
+    pub lifecycle: Arc<lifecycle::Lifecycle>,
     /// The counters and gauges for the operator.
     pub metrics: Metrics,
 }

@@ -9,9 +9,12 @@ use crate::{
     telemetry::METRICS_CONTENT_TYPE,
 };
 
-/// The endpoint at `METRICS_ADDR`: `GET /metrics`; everything else is 404 or 405.
-pub fn endpoint(services: Arc<Services>) -> impl Endpoint<Output = Response> {
-    let page = make_sync(move |_| respond(&services));
+/// The endpoint at `METRICS_ADDR`: `GET /metrics`; everything else is 404 or 405. It asks for the services each time, because
+/// they are replaced when the settings are read again.
+pub fn endpoint(
+    services: impl Fn() -> Arc<Services> + Send + Sync + 'static,
+) -> impl Endpoint<Output = Response> {
+    let page = make_sync(move |_| respond(&services()));
     Route::new().at("/metrics", get(page)).map_to_response()
 }
 

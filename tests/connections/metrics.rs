@@ -56,7 +56,8 @@ fn parse(text: &str) -> Result<BTreeMap<String, f64>, String> {
 async fn serve_metrics(server: &Server) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let endpoint = http::metrics::endpoint(Arc::clone(&server.services));
+    let services = Arc::clone(&server.services);
+    let endpoint = http::metrics::endpoint(move || Arc::clone(&services));
     tokio::spawn(server::serve(
         listener,
         endpoint,

@@ -36,6 +36,8 @@ mod log;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod reloads;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod server;

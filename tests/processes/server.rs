@@ -190,7 +190,16 @@ impl Server {
 
     /// `SIGTERM`, which process managers send.
     pub fn terminate(&self) {
-        let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        self.signal("-TERM");
+    }
+
+    /// `SIGHUP`, at which the settings are read again.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let killed = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
         assert!(killed.expect("kill runs").success());
     }
 

@@ -60,6 +60,8 @@ pub enum Source {
     Environment,
     /// A line of `.env`.
     File,
+    /// A file of its own, which `NAME_FILE` names.
+    SecretFile,
     /// The setting is not set.
     Default,
 }
@@ -69,6 +71,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Environment => "environment",
             Self::File => ".env",
+            Self::SecretFile => "secret file",
             Self::Default => "default",
         })
     }

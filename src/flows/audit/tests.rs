@@ -18,7 +18,7 @@ async fn audit(most_waiting: usize) -> Audit {
     let store = Store::connect(&settings).await.unwrap();
     store.migrate().await.unwrap();
     let pseudonyms = Pseudonyms::derive(&SecretString::from("a key"), &[]);
-    let mut audit = Audit::new(store, Random::seeded(7), pseudonyms, Metrics::default());
+    let mut audit = Audit::new(store, Random::seeded(7), Arc::new(pseudonyms), Metrics::default());
     audit.most_waiting = most_waiting;
     audit
 }

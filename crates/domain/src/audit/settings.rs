@@ -1,6 +1,6 @@
 //! Finds the settings that changed since the last start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
@@ -26,6 +26,15 @@ pub enum Shown {
     Secret(SecretString),
 }
 
+fn is_same(a: Option<&Shown>, b: Option<&Shown>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(Shown::Plain(a)), Some(Shown::Plain(b))) => a == b,
+        (Some(Shown::Secret(a)), Some(Shown::Secret(b))) => a.expose_secret() == b.expose_secret(),
+        _ => false,
+    }
+}
+
 /// The prefix of a stored fingerprint.
 const FINGERPRINT: &str = "fingerprint:";
 
@@ -44,6 +53,22 @@ impl Settings {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Shown> {
         self.0.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
+    }
+
+    /// The names of the settings that have another value there, or are set in one of the two only.
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let names: BTreeSet<&'static str> =
+            self.0.iter().chain(&other.0).map(|setting| setting.name).collect();
+        names.into_iter().filter(|name| !is_same(self.find(name), other.find(name))).collect()
+    }
+
+    /// These settings, but those with these names as they are there.
+    #[must_use]
+    pub fn with(&self, other: &Self, names: &[&str]) -> Self {
+        let kept = self.0.iter().filter(|setting| !names.contains(&setting.name));
+        let taken = other.0.iter().filter(|setting| names.contains(&setting.name));
+        Self(kept.chain(taken).cloned().collect())
     }
 
     /// What changed since the entry with this detail was written, and all current settings for the next entry. `None`
