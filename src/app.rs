@@ -136,6 +136,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         retention: config.retention,
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
+        signups: config.safety.signups,
         destinations: config.destinations.clone(),
         otp_keys: keys.otp,
         pseudonyms: keys.pseudonyms,

@@ -36,6 +36,7 @@ const PLAIN: &[&str] = &[
     "PRODUCT_NAME",
     "PUBLIC_BASE_URL",
     "RUST_LOG",
+    "SIGNUPS",
     "SMS_ALLOWED_COUNTRIES",
     "SMS_ALLOWED_PREFIXES",
     "SMS_ANDROID_APP_HASH",

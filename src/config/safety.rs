@@ -1,4 +1,4 @@
-//! The settings of review numbers, of recycled numbers, and of hiding whether an account exists.
+//! The settings of review numbers, of recycled numbers, of hiding whether an account exists, and of who may sign up.
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -9,6 +9,7 @@ use crate::domain::{
     otp::{CodeLength, OtpCode},
     phone::{PhoneNumber, Region},
     review::{ReviewNumber, ReviewNumbers},
+    signups::Signups,
 };
 
 /// Carriers keep a number unused for at least this many days before they assign it again: 47 CFR 52.15(f)(1)(ii).
@@ -25,6 +26,8 @@ pub struct SafetySettings {
     pub stale_after: Option<Duration>,
     /// `HIDE_ACCOUNT_EXISTENCE`
     pub hides_accounts: bool,
+    /// `SIGNUPS`
+    pub signups: Signups,
 }
 
 pub(super) fn safety(
@@ -37,7 +40,17 @@ pub(super) fn safety(
         review: review(reader, length, region, zone),
         stale_after: stale_after(reader),
         hides_accounts: reader.flag("HIDE_ACCOUNT_EXISTENCE", false),
+        signups: signups(reader),
     }
+}
+
+fn signups(reader: &mut Reader<'_>) -> Signups {
+    reader.note_default("SIGNUPS", Signups::default().as_str());
+    let given = reader.text("SIGNUPS").map_or(Ok(Signups::default()), |text| text.parse());
+    given.unwrap_or_else(|_| {
+        reader.problem("SIGNUPS must be open, invited or closed");
+        Signups::Closed
+    })
 }
 
 fn stale_after(reader: &mut Reader<'_>) -> Option<Duration> {
@@ -115,6 +128,24 @@ mod tests {
         let safety = config.safety;
         assert!(safety.stale_after.is_none() && !safety.hides_accounts);
         assert_eq!(safety.review.ended(DateTime::<Utc>::MAX_UTC).count(), 0);
+    }
+
+    #[test]
+    fn everybody_may_sign_up_unless_the_setting_says_otherwise() {
+        for (value, expected) in [
+            ("", Signups::Open),
+            ("open", Signups::Open),
+            ("invited", Signups::Invited),
+            (" CLOSED ", Signups::Closed),
+        ] {
+            let (config, problems) = with("SIGNUPS", value);
+            assert!(problems.is_empty(), "{problems:?}");
+            assert_eq!(config.safety.signups, expected, "{value}");
+        }
+        for value in ["true", "off", "invitations"] {
+            let (_, problems) = with("SIGNUPS", value);
+            assert_eq!(problems, ["SIGNUPS must be open, invited or closed"], "{value}");
+        }
     }
 
     #[test]

@@ -250,7 +250,8 @@ impl Exchange<'_> {
         proof: Proof<'_>,
     ) -> Result<Result<Option<BudgetClaim>, BudgetExceeded>, Error> {
         let Self { services, now, .. } = self;
-        if !proof.issuer.admits_new_account() || self.exists(proof).await? {
+        let may_create = proof.issuer.admit_new_account(services.signups).is_ok();
+        if !may_create || self.exists(proof).await? {
             return Ok(Ok(None));
         }
         Ok(budget::claim(services, services.budgets.registration(self.from, *now), *now).await?.map(Some))

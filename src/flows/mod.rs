@@ -39,6 +39,7 @@ use crate::{
         review::ReviewNumbers,
         second_factor::{FactorKeys, FactorPolicy},
         settings::Report,
+        signups::Signups,
         token_ids::TokenIds,
     },
     hooks::EventReceiver,
@@ -144,6 +145,8 @@ pub struct Services {
     pub retention: Retention,
     /// Whether a caller learns that a phone has an account only after the right code.
     pub hides_accounts: bool,
+    /// Who may sign up.
+    pub signups: Signups,
     /// Which numbers get messages at all.
     pub destinations: Destinations,
     /// The audit log.

@@ -12,6 +12,7 @@ use crate::{
         audit::{Action, Actor, Event},
         events::{CreatedBy, EndReason, Fact},
         phone::PhoneNumber,
+        signups::Admission,
     },
     store::{
         self, Txn,
@@ -29,16 +30,33 @@ pub(super) struct Opened {
     pub(super) unlinked: Option<Uuid>,
 }
 
+/// How the account of a phone is opened.
+pub(super) struct Opening {
+    /// The permission to create it.
+    pub(super) admission: Admission,
+    /// Whether the code is the fixed one of a review number.
+    pub(super) is_review: bool,
+    /// An account that was not used after this time loses the phone.
+    pub(super) used_after: Option<DateTime<Utc>>,
+}
+
+impl Opened {
+    /// An account that was there.
+    pub(super) fn existing(account: Account) -> Self {
+        Self { account, is_new: false, unlinked: None }
+    }
+}
+
 /// Finds the account of a phone, or creates it. An account that was not used for too long loses the phone first.
 pub(super) async fn open_account(
     services: &Services,
     txn: &Txn,
     proof: PhoneProof<'_>,
-    is_review: bool,
-    used_after: Option<DateTime<Utc>>,
+    options: Opening,
     now: DateTime<Utc>,
 ) -> Result<Opened, Error> {
-    let ids = NewIds { account: services.random.id(now), profile: services.random.id(now) };
+    let Opening { admission, is_review, used_after } = options;
+    let ids = NewIds { admission, account: services.random.id(now), profile: services.random.id(now) };
     let options = OpenOptions { ids, is_review, used_after };
     let mut unlinked = None;
     let mut found = store::accounts::open(txn, proof, options, now).await?;

@@ -23,6 +23,7 @@ use crate::{
         credentials::{ClaimedPhone, Email, Password, PasswordHash, PersonName, Username},
         events::{CreatedBy, Fact},
         second_factor::Rights,
+        signups::{Admission, SignupClosed},
     },
     store::{
         self, Txn,
@@ -58,6 +59,8 @@ pub enum Registered<T> {
     EmailTaken,
     /// Too many registrations came from this address.
     Refused(BudgetExceeded),
+    /// Nobody signs up.
+    SignupClosed,
 }
 
 /// Creates an account.
@@ -72,10 +75,13 @@ pub async fn register(
     if let Some(exceeded) = count_registration(services, from).await? {
         return Ok(Registered::Refused(exceeded));
     }
+    let Ok(admission) = admit(services, from) else {
+        return Ok(Registered::SignupClosed);
+    };
     let hash = hash(services, &new.password).await?;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        Ok(match insert_alone(&services, &new, &hash, now).await? {
+        Ok(match insert_alone(&services, &new, (admission, &hash), now).await? {
             Inserted::Account(account) => {
                 services.audit.note(registered(account.id, from), now);
                 tracing::info!(user_id = %account.id, "registered");
@@ -92,15 +98,15 @@ pub async fn register(
 async fn insert_alone(
     services: &Services,
     new: &Registration,
-    hash: &PasswordHash,
+    (admission, hash): (Admission, &PasswordHash),
     now: DateTime<Utc>,
 ) -> Result<Inserted, Error> {
     if services.events.is_none() {
-        return Ok(store::accounts::insert(&services.store, row(services, new, hash, now), now).await?);
+        return Ok(store::accounts::insert(&services.store, row(services, new, (admission, hash), now), now).await?);
     }
     transaction(|| async {
         let txn = services.store.begin().await?;
-        let inserted = store::accounts::insert(&txn, row(services, new, hash, now), now).await?;
+        let inserted = store::accounts::insert(&txn, row(services, new, (admission, hash), now), now).await?;
         if let Inserted::Account(account) = &inserted {
             write_created(services, &txn, account, now).await?;
         }
@@ -133,10 +139,13 @@ pub async fn register_and_enter(
     if let Some(exceeded) = count_registration(services, from).await? {
         return Ok(Registered::Refused(exceeded));
     }
+    let Ok(admission) = admit(services, from) else {
+        return Ok(Registered::SignupClosed);
+    };
     let hash = hash(services, &new.password).await?;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        transaction(|| insert_and_enter(&services, &new, &hash, &client, (from, now))).await
+        transaction(|| insert_and_enter(&services, &new, (admission, &hash), &client, (from, now))).await
     })
     .await
 }
@@ -144,12 +153,12 @@ pub async fn register_and_enter(
 async fn insert_and_enter(
     services: &Services,
     new: &Registration,
-    hash: &PasswordHash,
+    (admission, hash): (Admission, &PasswordHash),
     client: &Client,
     (from, now): (ClientAddress, DateTime<Utc>),
 ) -> Result<Registered<TokenPair>, Error> {
     let txn = services.store.begin().await?;
-    let account = match store::accounts::insert(&txn, row(services, new, hash, now), now).await? {
+    let account = match store::accounts::insert(&txn, row(services, new, (admission, hash), now), now).await? {
         Inserted::Account(account) => account,
         Inserted::UsernameTaken => {
             txn.rollback().await?;
@@ -188,6 +197,14 @@ async fn count_registration(
     Ok(exceeded)
 }
 
+/// Whether somebody gets an account by registering.
+fn admit(services: &Services, from: ClientAddress) -> Result<Admission, SignupClosed> {
+    services.signups.admit(None).inspect_err(|SignupClosed| {
+        let event = Event::by_stranger(Action::RegistrationRefused).from(from);
+        services.audit.note(event.with("reason", "signup_closed"), services.clock.now());
+    })
+}
+
 fn registered(id: Uuid, from: ClientAddress) -> Event {
     Event::by_owner(Action::Registered, id).from(from).with("by", "password")
 }
@@ -195,11 +212,11 @@ fn registered(id: Uuid, from: ClientAddress) -> Event {
 fn row<'a>(
     services: &Services,
     new: &'a Registration,
-    password: &'a PasswordHash,
+    (admission, password): (Admission, &'a PasswordHash),
     now: DateTime<Utc>,
 ) -> NewAccount<'a> {
     NewAccount {
-        ids: NewIds { account: services.random.id(now), profile: services.random.id(now) },
+        ids: NewIds { admission, account: services.random.id(now), profile: services.random.id(now) },
         username: &new.username,
         email: new.email.as_ref(),
         first_name: new.first_name.as_ref(),

@@ -24,6 +24,8 @@ pub enum Signup {
     Registered,
     /// The account is disabled.
     Disabled,
+    /// The phone has no account, and gets none.
+    Closed,
     /// Too many such requests came from this address.
     Refused(BudgetExceeded),
     /// The caller must solve a challenge first.
@@ -38,11 +40,14 @@ pub enum Signup {
 /// When the database does not answer: nothing was sent.
 pub async fn signup(services: &Arc<Services>, request: CodeRequest) -> Result<Signup, Error> {
     run_to_completion(services, |services| async move {
+        // Where accounts are hidden, everybody gets a code, and the right one is refused.
+        let is_closed = services.signups.admit(None).is_err() && !services.hides_accounts;
         let requested = request_code(&services, &request, Source::Signup, |account| match account {
             Some(account) if !account.is_active => Some((Signup::Disabled, "account_disabled")),
             Some(account) if !account.profile.needs_completion() => {
                 Some((Signup::Registered, "already_registered"))
             }
+            None if is_closed => Some((Signup::Closed, "signup_closed")),
             Some(_) | None => None,
         });
         Ok(match requested.await? {

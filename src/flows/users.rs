@@ -18,6 +18,7 @@ use crate::{
         events::{CreatedBy, EndReason, Fact},
         roles::EditPermission,
         second_factor::EnrolmentToken,
+        signups::Admission,
         users::{Edit, User},
     },
     store::{
@@ -363,7 +364,11 @@ pub async fn create_admin(
     let hash = services.hasher.hash(password, services.random.bytes()).await?;
     let now = services.clock.now();
     let new = NewAccount {
-        ids: NewIds { account: services.random.id(now), profile: services.random.id(now) },
+        ids: NewIds {
+            admission: Admission::by_createsuperuser(),
+            account: services.random.id(now),
+            profile: services.random.id(now),
+        },
         username,
         email,
         first_name: None,

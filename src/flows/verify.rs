@@ -18,7 +18,7 @@ use super::{
     device::{self, Caller},
     events::{self, LeadConvertedBy},
     guess::{Guesser, redeem_at_once},
-    recycled::{self, Opened},
+    recycled::{self, Opened, Opening},
     run_to_completion, session,
 };
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
         review,
+        signups::SignupClosed,
     },
     store::{self, Txn, accounts::PhoneProof, otp::Consumed},
 };
@@ -82,6 +83,8 @@ pub enum Refused {
     Code(CodeRefused),
     /// The right code of a disabled account. It is used up.
     Disabled,
+    /// The right code of a phone that has no account and gets none. It is used up.
+    SignupClosed,
 }
 
 impl From<CodeRefused> for Refused {
@@ -161,10 +164,14 @@ impl<'a> SignIn<'a> {
 
     /// Signs in to the account of the phone. Creates it if there is none.
     async fn to_any_account(&self, txn: Txn, consumed: Consumed) -> Result<(SignedUp, GuessOutcome), Error> {
-        let Some(Opened { account, is_new, unlinked }) = self.open_account(&txn, &consumed).await? else {
-            txn.rollback().await?;
-            let refused = SignedUp::Refused(CodeRefused::NoneRequested.into());
-            return Ok((refused, GuessOutcome::Refund));
+        let Opened { account, is_new, unlinked } = match self.open_account(&txn, &consumed).await? {
+            Ok(opened) if self.may_open(&opened.account) => opened,
+            Ok(_) => {
+                txn.rollback().await?;
+                let refused = SignedUp::Refused(CodeRefused::NoneRequested.into());
+                return Ok((refused, GuessOutcome::Refund));
+            }
+            Err(SignupClosed) => return self.turn_away(txn).await,
         };
         let id = account.id;
         let entered = self.open_session(txn, &consumed, account).await?;
@@ -177,16 +184,38 @@ impl<'a> SignIn<'a> {
         })
     }
 
-    /// The account of the phone, or a new one. `None` where a fixed code may not open it: the account was created in
-    /// another way in the meantime.
-    async fn open_account(&self, txn: &Txn, consumed: &Consumed) -> Result<Option<Opened>, Error> {
+    /// The account of the phone, or a new one.
+    async fn open_account(
+        &self,
+        txn: &Txn,
+        consumed: &Consumed,
+    ) -> Result<Result<Opened, SignupClosed>, Error> {
         let Self { services, caller, now, .. } = self;
         let proof = PhoneProof::Code(consumed);
-        let opened =
-            recycled::open_account(services, txn, proof, caller.fixed.is_some(), caller.used_after, *now)
-                .await?;
-        let may_open = caller.fixed.is_none() || review::may_open(&opened.account);
-        Ok(may_open.then_some(opened))
+        let admission = match services.signups.admit(None) {
+            Ok(admission) => admission,
+            // Who has an account needs no admission. One that was not used for too long keeps the phone, but is not opened.
+            Err(closed) => {
+                let found = store::owners::claim_by_phone(txn, proof, caller.used_after, *now).await?;
+                return Ok(found.map(Opened::existing).ok_or(closed));
+            }
+        };
+        let opening =
+            Opening { admission, is_review: caller.fixed.is_some(), used_after: caller.used_after };
+        Ok(Ok(recycled::open_account(services, txn, proof, opening, *now).await?))
+    }
+
+    /// Whether the account may be opened: a fixed code opens none that was created in another way in the meantime.
+    fn may_open(&self, account: &Account) -> bool {
+        self.caller.fixed.is_none() || review::may_open(account)
+    }
+
+    /// Uses up the code of a person who gets no account.
+    async fn turn_away(&self, txn: Txn) -> Result<(SignedUp, GuessOutcome), Error> {
+        txn.commit().await?;
+        let event = Event::by_stranger(Action::SignInRefused).phone(self.key.phone).from(self.address);
+        self.services.audit.note(event.with("by", "code").with("reason", "signup_closed"), self.now);
+        Ok((SignedUp::Refused(Refused::SignupClosed), GuessOutcome::Refund))
     }
 
     /// Signs in to the account of the phone, if it has one.
@@ -203,7 +232,7 @@ impl<'a> SignIn<'a> {
             return Ok((self.no_account(), GuessOutcome::RefundAndKeep));
         };
         // The account was created in another way in the meantime.
-        if caller.fixed.is_some() && !review::may_open(&account) {
+        if !self.may_open(&account) {
             txn.rollback().await?;
             let refused = LoggedIn::Refused(CodeRefused::NoneRequested.into());
             return Ok((refused, GuessOutcome::Refund));

@@ -135,8 +135,8 @@ pub enum SignupResponse {
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(ErrorResponse),
-    /// `account_disabled`: the account of this phone is disabled. `challenge_required`: solve `error.challenge` and
-    /// send the request again with `challenge_response`.
+    /// `account_disabled`: the account of this phone is disabled. `signup_closed`: the phone has no account, and gets none.
+    /// `challenge_required`: solve `error.challenge` and send the request again with `challenge_response`.
     #[oai(status = 403)]
     Disabled(ErrorResponse),
     /// `user_already_exists`: the phone has an account with a complete profile. Log in instead.
@@ -250,6 +250,7 @@ impl CodeApi {
             Signup::Disabled => {
                 SignupResponse::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled))
             }
+            Signup::Closed => SignupResponse::Disabled(ErrorResponse::from_code(ErrorCode::SignupClosed)),
             Signup::BotCheckRequired(challenge) => SignupResponse::Disabled(challenge_required(challenge)),
             Signup::BotCheckUnavailable => SignupResponse::SmsUnavailable(bot_check_unavailable()),
         })

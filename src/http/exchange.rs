@@ -96,7 +96,7 @@ pub enum ExchangeResponse {
     #[oai(status = 401)]
     Token(ErrorResponse, #[oai(header = "WWW-Authenticate")] String),
     /// `account_disabled`: the account is disabled. `signup_closed`: the user has no account, and the issuer may not create
-    /// one. `forbidden`: the account is one of staff, or the phone is one for app review.
+    /// one, or nobody signs up. `forbidden`: the account is one of staff, or the phone is one for app review.
     #[oai(status = 403)]
     Forbidden(ErrorResponse),
     /// `token_used`: the token opened a session before. `phone_taken`: the phone belongs to another account.

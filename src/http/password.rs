@@ -54,6 +54,9 @@ pub enum RegisterResponse {
     /// The account was created, and is signed in.
     #[oai(status = 201)]
     SignedIn(Json<SignedInData>),
+    /// `signup_closed`: nobody signs up.
+    #[oai(status = 403)]
+    Closed(ErrorResponse),
     /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
     #[oai(status = 409)]
     Taken(ErrorResponse),
@@ -71,6 +74,9 @@ pub enum RegisterAccountResponse {
     /// The account was created.
     #[oai(status = 201)]
     Made(Json<RegisteredData>),
+    /// `signup_closed`: nobody signs up.
+    #[oai(status = 403)]
+    Closed(ErrorResponse),
     /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
     #[oai(status = 409)]
     Taken(ErrorResponse),
@@ -148,6 +154,9 @@ impl PasswordApi {
                 RegisterResponse::Taken(ErrorResponse::from_code(ErrorCode::EmailTaken))
             }
             Registered::Refused(refusal) => RegisterResponse::TooMany(budget::refusal(request, &refusal)),
+            Registered::SignupClosed => {
+                RegisterResponse::Closed(ErrorResponse::from_code(ErrorCode::SignupClosed))
+            }
         })
     }
 
@@ -177,6 +186,9 @@ impl PasswordApi {
             }
             Registered::Refused(refusal) => {
                 RegisterAccountResponse::TooMany(budget::refusal(request, &refusal))
+            }
+            Registered::SignupClosed => {
+                RegisterAccountResponse::Closed(ErrorResponse::from_code(ErrorCode::SignupClosed))
             }
         })
     }

@@ -127,7 +127,8 @@ pub enum VerifyOtpResponse {
     /// code is wrong; `error.attempts_remaining` guesses are left.
     #[oai(status = 400)]
     Refused(ErrorResponse),
-    /// `account_disabled`: the code is right, but the account is disabled. The code is used up.
+    /// `account_disabled`: the code is right, but the account is disabled. `signup_closed`: the code is right, but the phone has
+    /// no account and gets none. The code is used up.
     #[oai(status = 403)]
     Disabled(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong. No guess was used.
@@ -294,6 +295,7 @@ fn sign_in_refusal(request: &Request, refused: Refused) -> SignInRefusal {
             CodeRefusal::Exhausted(refusal) => SignInRefusal::Exhausted(refusal),
         },
         Refused::Disabled => SignInRefusal::Disabled(ErrorResponse::from_code(ErrorCode::AccountDisabled)),
+        Refused::SignupClosed => SignInRefusal::Disabled(ErrorResponse::from_code(ErrorCode::SignupClosed)),
     }
 }
 

@@ -97,6 +97,7 @@ mod second_factor;
 mod second_factor_lock;
 mod seeds;
 mod service;
+mod signups;
 mod sms;
 mod statistics;
 mod token;

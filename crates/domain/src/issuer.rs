@@ -16,6 +16,7 @@ use super::{
     calendar::LAST_YEAR,
     former_id::FormerId,
     phone::PhoneNumber,
+    signups::{Admission, SignupClosed, Signups},
 };
 
 /// How far away the end of an issuer may be whose tokens do not say who issued them and for whom.
@@ -153,10 +154,13 @@ impl TrustedIssuer {
         self.is_legacy && self.until.is_some_and(|until| until - now > LEGACY_FOR)
     }
 
-    /// Whether a user whom this issuer names may get an account here. The one rule about new accounts by token.
-    #[must_use]
-    pub fn admits_new_account(&self) -> bool {
-        self.may_create_accounts
+    /// Whether a user whom this issuer names gets an account here. The one rule about new accounts by token: the issuer must be
+    /// one that creates accounts, and sign-ups must be open. A token brings no invitation, so where one is needed it creates none.
+    ///
+    /// # Errors
+    /// [`SignupClosed`] when the user gets none.
+    pub fn admit_new_account(&self, signups: Signups) -> Result<Admission, SignupClosed> {
+        if self.may_create_accounts { signups.admit(None) } else { Err(SignupClosed) }
     }
 
     /// Judges the claims of a token that this issuer signed.

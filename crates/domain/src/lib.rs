@@ -49,6 +49,7 @@ pub mod second_factor;
 pub mod sent_message;
 pub mod settings;
 pub mod sign_in;
+pub mod signups;
 pub mod statistics;
 pub mod timeline;
 pub mod token_ids;

@@ -27,12 +27,15 @@ use domain::{
     phone::PhoneNumber,
     profile::{BirthDate, Gender},
     roles::StaffPermission,
+    signups::Admission,
     users::fold,
 };
 
-/// The ids of a new account.
+/// The ids of a new account, and the permission to create it.
 #[derive(Debug, Clone, Copy)]
 pub struct NewIds {
+    /// The permission.
+    pub admission: Admission,
     /// The id of the account.
     pub account: Uuid,
     /// The id of its profile.

@@ -271,7 +271,7 @@ fn refused(word: &str) -> Option<&'static str> {
         "not_staff" => "not a staff account",
         "not_enrolled" => "no second factor is set up",
         "second_factor_closed" => "the second step is closed",
-        "signup_closed" => "no account, and the issuer may not create one",
+        "signup_closed" => "no account, and none may be made",
         "phone_taken" => "the number belongs to another account",
         "token_invalid" => "not a token of a trusted issuer",
         "token_expired" => "the token has expired",

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, blocks, device, events, recycled},
+    super::{
+        Error, blocks, device, events,
+        recycled::{self, Opening},
+    },
     Exchange, Proof, Refused,
 };
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
         former_id::FormerId,
         issuer::{self, VouchedPhone, Who},
         phone::PhoneNumber,
+        signups::{Admission, SignupClosed},
     },
     store::{
         self, Txn,
@@ -97,10 +101,12 @@ impl Exchange<'_> {
         if let Some(account) = store::owners::claim_by_phone(txn, by, self.used_after(), now).await? {
             return Ok(Ok(Found::existing(account)));
         }
-        if let Some(refused) = refuses_new(proof, is_unused) {
-            return Ok(Err(refused));
-        }
-        let opened = recycled::open_account(services, txn, by, false, self.used_after(), now).await?;
+        let admission = match self.admit(proof, is_unused) {
+            Ok(admission) => admission,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let opening = Opening { admission, is_review: false, used_after: self.used_after() };
+        let opened = recycled::open_account(services, txn, by, opening, now).await?;
         let unlinked = opened.unlinked.map(|old| (old, phone.number().clone()));
         Ok(Ok(Found { account: opened.account, is_new: opened.is_new, unlinked }))
     }
@@ -116,9 +122,10 @@ impl Exchange<'_> {
         if let Some(account) = store::owners::claim_by_former_id(txn, id).await? {
             return Ok(Ok(Found::existing(account)));
         }
-        if let Some(refused) = refuses_new(proof, is_unused) {
-            return Ok(Err(refused));
-        }
+        let admission = match self.admit(proof, is_unused) {
+            Ok(admission) => admission,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let mut unlinked = None;
         if let Some(phone) = phone {
             if let Some(refused) = self.refuses_phone(proof, phone).await? {
@@ -127,7 +134,7 @@ impl Exchange<'_> {
             let old = recycled::unlink(self.services, txn, phone.number(), self.now).await?;
             unlinked = old.map(|old| (old, phone.number().clone()));
         }
-        let ids = NewIds { account: self.new_id(), profile: self.new_id() };
+        let ids = NewIds { admission, account: self.new_id(), profile: self.new_id() };
         let Some(account) = store::accounts::insert_vouched(txn, id, ids, phone, self.now).await? else {
             // Another token of the same user was first, or another user has the phone.
             let found = store::owners::claim_by_former_id(txn, id).await?;
@@ -151,15 +158,13 @@ impl Exchange<'_> {
         }
         Ok(device::is_review_number(services, phone, self.now).then_some(Refused::ReviewNumber))
     }
-}
 
-/// Why a user without an account gets none. A used token may be that of a user who has deleted the account since.
-fn refuses_new(proof: Proof<'_>, is_unused: bool) -> Option<Refused> {
-    if !is_unused {
-        Some(Refused::Used)
-    } else if !proof.issuer.admits_new_account() {
-        Some(Refused::SignupClosed)
-    } else {
-        None
+    /// Whether a user without an account gets one. A used token may be that of a user who has deleted the account since.
+    fn admit(&self, proof: Proof<'_>, is_unused: bool) -> Result<Admission, Refused> {
+        if !is_unused {
+            return Err(Refused::Used);
+        }
+        let admitted = proof.issuer.admit_new_account(self.services.signups);
+        admitted.map_err(|SignupClosed| Refused::SignupClosed)
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         former_id::FormerId,
         import::{Group, Line, Merged, Newcomer, Outcome, Reason, Subject},
         pseudonym::Pseudonym,
+        signups::Admission,
     },
     flows::transaction,
     store::{
@@ -296,7 +297,7 @@ impl Batch<'_, '_> {
             FormerId::Own(id) => *id,
             FormerId::External(_) => new(),
         };
-        NewIds { account, profile: new() }
+        NewIds { admission: Admission::by_import(), account, profile: new() }
     }
 
     /// Adds accounts, and converts the leads of their phones. Returns the ids of those that were added; `None` in a dry run.

@@ -10,11 +10,12 @@ use crate::{
         phone::PhoneNumber,
         review::Listed,
         roles::StaffPermission,
+        signups::Admission,
     },
     flows::{
         Error, Services, blocks,
         events::{self, LeadConvertedBy},
-        recycled::{self, Opened},
+        recycled::{self, Opened, Opening},
         run_to_completion, transaction,
     },
     store::accounts::PhoneProof,
@@ -71,9 +72,11 @@ async fn verify_in_transaction(
     }
     // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
-    let (proof, used_after) = (PhoneProof::Staff(phone, permission), services.used_after(now));
+    let proof = PhoneProof::Staff(phone, permission);
+    let (admission, used_after) = (Admission::by_hand(permission), services.used_after(now));
+    let opening = Opening { admission, is_review: false, used_after };
     let Opened { account, is_new, unlinked } =
-        recycled::open_account(services, &txn, proof, false, used_after, now).await?;
+        recycled::open_account(services, &txn, proof, opening, now).await?;
     if !account.is_active {
         return Ok(Verified::Disabled);
     }

@@ -170,7 +170,7 @@ fn reason(word: Option<&str>) -> &'static str {
         Some("not_enrolled") => "the account has no second factor yet",
         Some("second_factor_closed") => "too many wrong codes of the second factor",
         Some("no_account") => "the number has no account",
-        Some("signup_closed") => "there is no account, and the other system may not create one",
+        Some("signup_closed") => "there is no account, and none may be made",
         Some("phone_taken") => "the number belongs to another account",
         Some("token_used") => "the token was used before",
         Some("staff") => "staff sign in with their password",
