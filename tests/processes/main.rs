@@ -36,6 +36,8 @@ mod log;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod renumber;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod server;
