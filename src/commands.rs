@@ -20,6 +20,8 @@ pub mod openapi;
 pub mod output;
 pub mod prefixes;
 pub mod purge;
+pub mod renumber;
+mod report_file;
 pub mod restore;
 pub mod second_factor;
 pub mod serve;

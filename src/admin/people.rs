@@ -7,6 +7,7 @@ mod confirm;
 mod detail;
 mod edit;
 mod list;
+mod merge;
 mod move_phone;
 mod role;
 mod second_factor;
@@ -44,6 +45,11 @@ pub fn pages(console: Console) -> Console {
         .get("/admin/people/:id/move-phone", move_phone::ask)
         .post("/admin/people/:id/move-phone", move_phone::send)
         .post("/admin/people/:id/move-phone/code", move_phone::verify)
+        .get("/admin/people/:id/merge", merge::ask)
+        .post("/admin/people/:id/merge", merge::show_both)
+        .post("/admin/people/:id/merge/confirm", merge::confirm)
+        .get("/admin/people/:id/unmerge/:gone", merge::ask_undo)
+        .post("/admin/people/:id/unmerge/:gone", merge::undo)
 }
 
 /// The account of the path. An id that no account has is a page that does not exist.

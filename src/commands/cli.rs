@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
-use super::{audit, createsuperuser, import, keys, sms};
+use super::{audit, createsuperuser, import, keys, renumber, sms};
 use crate::domain::{audit::Month, budget::PrefixName};
 
 /// Sign-in by phone number, self-hosted.
@@ -94,6 +94,10 @@ pub enum Command {
     /// `docs/MOVING.md` says how to export them, what comes and what does not. It can be repeated: a second run brings what is new,
     /// and changes nothing that came before. Exits with 3 if rows were refused.
     Import(import::Options),
+    /// Give accounts, leads and blocks their new numbers, when a country changes its numbering plan
+    ///
+    /// Run it with --dry-run first. Servers may run meanwhile. A run that was stopped is run again and goes on; one more changes nothing.
+    Renumber(renumber::Options),
     /// Unlock a phone that wrong guesses have locked; first make sure that the request comes from its owner
     Unlock {
         /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`

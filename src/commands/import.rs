@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -11,10 +11,9 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-use super::{CommandError, Context, backup, output, runtime};
+use super::{CommandError, Context, output, report_file::ReportFile, runtime};
 use crate::{
     config::Config,
     domain::{
@@ -195,21 +194,12 @@ struct Report {
     is_silent_about: u64,
 }
 
-struct ReportFile {
-    path: PathBuf,
-    /// It gets the name of the report when it is whole.
-    out: BufWriter<NamedTempFile>,
-    has_rows: bool,
-}
-
 impl Report {
     fn create(options: &Options, source: &str) -> Result<Self, CommandError> {
-        let file = options.report.as_deref().map(|path| ReportFile::create(path, Path::new(source)));
-        let mut file = file.transpose()?;
-        if let Some(file) = &mut file {
-            let head = json!({"source": options.from.as_str(), "dry_run": options.dry_run}).to_string();
-            write!(file.out, "{},\"rows\":[", head.trim_end_matches('}'))?;
-        }
+        let head = json!({"source": options.from.as_str(), "dry_run": options.dry_run});
+        let file =
+            options.report.as_deref().map(|path| ReportFile::create(path, Some(Path::new(source)), &head));
+        let file = file.transpose()?;
         let target = if io::stderr().is_terminal() {
             ProgressDrawTarget::stderr()
         } else {
@@ -247,9 +237,7 @@ impl Report {
 
     fn tell(&mut self, line: &Line) -> io::Result<()> {
         if let Some(file) = &mut self.file {
-            let separator = if file.has_rows { ",\n" } else { "\n" };
-            write!(file.out, "{separator}{}", line.to_json())?;
-            file.has_rows = true;
+            file.add(&line.to_json())?;
         }
         if self.printed < PRINTED {
             self.printed += 1;
@@ -269,7 +257,7 @@ impl Report {
             ))?;
         }
         if let Some(file) = self.file {
-            file.finish(counts)?;
+            file.finish(&counts.to_json())?;
         }
         let did = match (self.is_dry_run, counts.changes_something()) {
             (true, _) => "nothing was written (--dry-run); an import would do this",
@@ -283,31 +271,5 @@ impl Report {
         }
         output::print(text)?;
         Ok(if counts.refused > 0 { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS })
-    }
-}
-
-impl ReportFile {
-    /// A report replaces an older one, but neither a device nor the file that is imported.
-    fn create(path: &Path, source: &Path) -> Result<Self, CommandError> {
-        let shown = path.display();
-        if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(format!("{shown} is no file that a report could replace").into());
-        }
-        let is_source =
-            path.canonicalize().is_ok_and(|path| source.canonicalize().is_ok_and(|it| it == path));
-        if is_source {
-            return Err(format!("{shown} is what is imported: name another file for the report").into());
-        }
-        // It names users by their ids, so only its owner reads it.
-        Ok(Self { path: path.to_owned(), out: BufWriter::new(backup::unfinished(path)?), has_rows: false })
-    }
-
-    /// Writes the counts, and gives the file its name.
-    fn finish(mut self, counts: &Counts) -> Result<(), CommandError> {
-        write!(self.out, "\n],\"counts\":{}}}\n", counts.to_json())?;
-        let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map_err(|failed| backup::not_written(&self.path, failed.error))?;
-        Ok(())
     }
 }

@@ -71,7 +71,16 @@ pub enum Refused {
     Taken,
 }
 
-/// Sends a code to the new number. It is bound to this account and this number.
+/// What a code to another number is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeFor {
+    /// The account gets the number.
+    Change,
+    /// The account of the number is joined with this one ([`super::merge`]).
+    Merge,
+}
+
+/// Sends a code to the new number. It is bound to this account and this number, and to what it is for.
 ///
 /// # Errors
 /// When the database does not answer: nothing was sent.
@@ -79,6 +88,7 @@ pub async fn request_code(
     services: &Arc<Services>,
     who: SignedIn,
     phone: PhoneNumber,
+    code_for: CodeFor,
     preferences: DeliveryPreferences,
     from: ClientAddress,
 ) -> Result<ChangeRequested, Error> {
@@ -87,7 +97,10 @@ pub async fn request_code(
         if let Some(refused) = refused(&who, &phone, now) {
             return Ok(ChangeRequested::Refused(refused));
         }
-        let key = ChallengeKey::change_phone(&phone, who.account().id);
+        let key = match code_for {
+            CodeFor::Change => ChallengeKey::change_phone(&phone, who.account().id),
+            CodeFor::Merge => ChallengeKey::merge(&phone, who.account().id),
+        };
         let asked_by = AskedBy::Client(from);
         if let Some(failure) = blocks::refused_code(&services, key, asked_by, now).await? {
             return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
@@ -96,11 +109,13 @@ pub async fn request_code(
             return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
         }
         // Only after the recent confirmation, so that a stolen token does not reveal who has an account. Where accounts
-        // are hidden, only the right code reveals it.
-        let used_after = services.used_after(now);
-        let found = store::accounts::find_by_phone(&services.store, &phone, used_after).await?;
-        if found.is_some() && !services.hides_accounts {
-            return Ok(ChangeRequested::Refused(Refused::Taken));
+        // are hidden, only the right code reveals it. A code for a merge is sent to every number, and its answers say nothing.
+        if code_for == CodeFor::Change {
+            let used_after = services.used_after(now);
+            let found = store::accounts::find_by_phone(&services.store, &phone, used_after).await?;
+            if found.is_some() && !services.hides_accounts {
+                return Ok(ChangeRequested::Refused(Refused::Taken));
+            }
         }
         let request = SendRequest {
             key,
@@ -146,14 +161,14 @@ pub async fn verify(
             Err(refused) => return Ok(Changed::Code(refused)),
         };
         if let Some(old) = old {
-            notify_old_number(&services, old, who.account().id, &languages, now).await;
+            notify(&services, old, who.account().id, &languages, now).await;
         }
         Ok(changed)
     })
     .await
 }
 
-fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Refused> {
+pub(super) fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Refused> {
     if may_control_own(who.session(), who.account()).is_err() {
         Some(Refused::Forbidden)
     } else if !who.session().has_recent_auth(now) {
@@ -247,9 +262,9 @@ pub(super) async fn leave_old_number(
     Ok(())
 }
 
-/// Sends a notice to the old number, so that its owner learns of a change by another person. The phone stays changed even
+/// Sends the notice to a number of the account, so that its owner learns of a change by another person. The phone stays changed even
 /// if this fails.
-pub(super) async fn notify_old_number(
+pub(super) async fn notify(
     services: &Services,
     old: PhoneNumber,
     user_id: Uuid,

@@ -139,7 +139,7 @@ pub async fn verify(
             Err(refused) => return Ok(Moved::Code(refused)),
         };
         if let Some(old) = old {
-            change_phone::notify_old_number(&services, old, permission.target(), &[], now).await;
+            change_phone::notify(&services, old, permission.target(), &[], now).await;
         }
         Ok(moved)
     })

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         access::{Session, SignedIn},
         account::{Account, Role},
+        account_merge::Merge,
         address::ClientAddress,
         audit::{Action, Event},
         block::Block,
@@ -156,7 +157,7 @@ async fn remove(
         store::leads::purge_of(&txn, phone).await?;
         store::blocks::purge_of(&txn, phone, now).await?;
     }
-    // Its sessions and its second factor go by their foreign keys.
+    // Its sessions, its second factor and what is kept of merges into it go by their foreign keys.
     store::owners::purge(&txn, id).await?;
     match by {
         By::Owner { from, .. } => {
@@ -227,6 +228,8 @@ pub struct PersonalData {
     pub second_factor: Option<(Factor, u64)>,
     /// The events that were not delivered to the operator's receiver.
     pub events: Vec<StoredEvent>,
+    /// The accounts that were joined with this one, and what is kept of them for an undo.
+    pub merges: Vec<Merge>,
 }
 
 /// Collects everything that is stored about the user. It only reads, so it need not run to completion.
@@ -262,5 +265,6 @@ pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData,
         challenges: store::otp::list_of(db, account.phone.as_ref(), account.id).await?,
         second_factor,
         events: events::list_of_user(services, account.id).await?,
+        merges: store::merges::list_into(db, account.id).await?,
     })
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
+        account_merge::UNDO_FOR,
         audit::{Actor, Filter, Month},
         events::{DEAD_KEPT_FOR, RETRIED_FOR},
         retention::Retention,
@@ -43,6 +44,8 @@ pub struct Purged {
     pub events: u64,
     /// Tokens of other systems that have expired.
     pub used_tokens: u64,
+    /// What was kept to undo merges of accounts.
+    pub merges: u64,
 }
 
 /// Removes rows that are older than the retention settings allow. Rows that are locked at the moment are left for the next
@@ -59,6 +62,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     purged.events = purge_events(services, now).await?;
     let expired_before = now - USED_TOKENS_KEPT_FOR;
     purged.used_tokens = in_batches(|| store::used_tokens::purge(db, expired_before, BATCH)).await?;
+    purged.merges = in_batches(|| store::merges::purge_snapshots(db, now - UNDO_FOR, BATCH)).await?;
     if let Some(before) = before(retention.challenges) {
         purged.challenges = in_batches(|| store::otp::purge(db, before, BATCH)).await?;
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use poem::{Request, Result};
-use poem_openapi::{ApiResponse, Object, OpenApi, types::Example};
+use poem_openapi::{ApiResponse, Object, OpenApi, registry::MetaSchema, types::Example};
 
 use super::{
     Tag, budget, client_ip,
     code::{CodeSentData, NotSent, cooldown, not_sent},
     envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
-    fields::{self, Field, FieldErrors},
+    fields::{self, Describe, Field, FieldErrors, describe},
     json::Json,
     preferences::{delivery_preferences, languages},
     security::{Gate, too_few_rights},
@@ -18,11 +18,20 @@ use super::{
 };
 use crate::flows::{
     SendOutcome, Services,
-    change_phone::{self, ChangeRequested, Changed, Refused},
+    change_phone::{self, ChangeRequested, Changed, CodeFor, Refused},
     session,
 };
 
 const CODE_SENT: &str = "OTP sent successfully to your new phone number";
+const CODE_SENT_TO_OTHER: &str = "OTP sent successfully to the phone number of your other account";
+
+describe!(/// `merge` of `change-phone`.
+MergeFlag, required: false, MetaSchema {
+    description: Some("True to join the account of this number with yours: the code is for `merge-accounts`, and is sent whether or not the number has an account. Default false."),
+    example: Some(false.into()),
+    nullable: true,
+    ..MetaSchema::new("boolean")
+});
 
 /// The operations of this module.
 pub struct ChangePhoneApi {
@@ -39,6 +48,8 @@ pub struct ChangePhoneRequest {
     channel: Field<fields::Channel>,
     #[oai(skip_serializing_if_is_none)]
     platform: Field<fields::Platform>,
+    #[oai(skip_serializing_if_is_none)]
+    merge: Field<MergeFlag>,
 }
 
 impl Example for ChangePhoneRequest {
@@ -88,7 +99,7 @@ pub enum ChangePhoneResponse {
     /// code or without the second factor.
     #[oai(status = 403)]
     NotAllowed(ErrorResponse),
-    /// `phone_taken`: the number belongs to another account.
+    /// `phone_taken`: the number belongs to another account. If that is the same user's, `merge` and `merge-accounts` join the two.
     #[oai(status = 409)]
     Taken(ErrorResponse),
     /// `validation_failed`: `error.fields` names what is wrong, also if it is the account's current number.
@@ -138,7 +149,7 @@ impl ChangePhoneApi {
     /// Request a code for a new phone number
     ///
     /// Needs a sign-in or `confirm` in this session in the last ten minutes. The code is bound to this account and this
-    /// number. An account without a phone gets its first one in the same way.
+    /// number. An account without a phone gets its first one in the same way. With `merge` the code is for `merge-accounts`.
     #[oai(path = "/api/auth/change-phone", method = "post", operation_id = "changePhone")]
     async fn change_phone(
         &self,
@@ -151,21 +162,20 @@ impl ChangePhoneApi {
         let phone = errors.check("phone_number", fields::phone(&body.phone_number, services.region));
         let (channel, platform, channels) = (&body.channel, &body.platform, &services.channels);
         let preferences = delivery_preferences(request, channel, platform, channels, &mut errors);
-        let Some((phone, preferences)) = phone.zip(preferences) else {
+        let merge = errors.check("merge", body.merge.given().map_or(Ok(false), Field::boolean));
+        let (Some(phone), Some(preferences), Some(merge)) = (phone, preferences, merge) else {
             return Ok(ChangePhoneResponse::Invalid(errors.into_error_response()));
         };
-        let outcome = change_phone::request_code(
-            services,
-            gate.0,
-            phone.clone(),
-            preferences,
-            client_ip::from_request(request),
-        )
-        .await
-        .map_err(RequestError::from)?;
+        let (code_for, message) =
+            if merge { (CodeFor::Merge, CODE_SENT_TO_OTHER) } else { (CodeFor::Change, CODE_SENT) };
+        let from = client_ip::from_request(request);
+        let outcome =
+            change_phone::request_code(services, gate.0, phone.clone(), code_for, preferences, from)
+                .await
+                .map_err(RequestError::from)?;
         Ok(match outcome {
             ChangeRequested::Code(SendOutcome::Sent(sent)) => {
-                ChangePhoneResponse::Sent(Success::new(CODE_SENT, CodeSentData::new(&phone, sent)))
+                ChangePhoneResponse::Sent(Success::new(message, CodeSentData::new(&phone, sent)))
             }
             ChangeRequested::Code(SendOutcome::TooSoon { retry_after }) => {
                 ChangePhoneResponse::TooSoon(cooldown(retry_after))

@@ -366,6 +366,10 @@ fn example(code: ErrorCode) -> ErrorResponse {
             failure.error.reason = Some(UnreachableReason::NotMobile);
             failure
         }
+        ErrorCode::AccountMerged => {
+            failure.error.merged_into = Some("0199aa55-5a2b-7c60-9d3c-0c8f3f4f2a11".to_owned());
+            failure
+        }
         ErrorCode::ValidationFailed => {
             let errors = [("name".to_owned(), vec!["Name must be at least 3 characters long".to_owned()])];
             failure.error.fields = Some(errors.into());

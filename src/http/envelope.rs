@@ -133,6 +133,8 @@ pub enum ErrorCode {
     EmailTaken,
     /// Another account has the phone.
     PhoneTaken,
+    /// The account was joined with another one of the same user: `error.merged_into` has its id.
+    AccountMerged,
     /// The token of another system opened a session before.
     TokenUsed,
     /// Another person changed it since it was read.
@@ -189,6 +191,7 @@ impl ErrorCode {
             Self::UsernameTaken => "This username is taken",
             Self::EmailTaken => "This e-mail address is taken",
             Self::PhoneTaken => "This phone number belongs to another account",
+            Self::AccountMerged => "This account was joined with another one of the same user",
             Self::TokenUsed => "This token was used before. Please sign in again",
             Self::EditConflict => "This was changed in the meantime. Please read it again",
             Self::PayloadTooLarge => "The body must be at most 64 KiB",
@@ -260,6 +263,8 @@ pub struct ErrorBody {
     pub reason: Option<UnreachableReason>,
     /// The errors by field, all at once.
     pub fields: Option<BTreeMap<String, Vec<String>>>,
+    /// The id of the account that this one was joined with.
+    pub merged_into: Option<String>,
     /// The challenge to solve; send the request again with the solution as `challenge_response`.
     pub challenge: Option<Challenge>,
 }
@@ -312,6 +317,7 @@ impl ErrorResponse {
                 retry_after: None,
                 reason: None,
                 fields: None,
+                merged_into: None,
                 challenge: None,
             },
         }

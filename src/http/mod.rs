@@ -33,6 +33,7 @@ mod json;
 mod keys;
 mod lists;
 mod log_throttle;
+mod merge;
 pub mod metrics;
 mod pages;
 mod password;
@@ -92,7 +93,7 @@ type Apis = (
     session::SessionApi,
     sessions::SessionsApi,
     confirm::ConfirmApi,
-    change_phone::ChangePhoneApi,
+    (change_phone::ChangePhoneApi, merge::MergeApi),
     personal_data::PersonalDataApi,
     password::PasswordApi,
     dashboard::DashboardApi,
@@ -118,7 +119,10 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         session::SessionApi { services: Arc::clone(services) },
         sessions::SessionsApi { services: Arc::clone(services) },
         confirm::ConfirmApi { services: Arc::clone(services) },
-        change_phone::ChangePhoneApi { services: Arc::clone(services) },
+        (
+            change_phone::ChangePhoneApi { services: Arc::clone(services) },
+            merge::MergeApi { services: Arc::clone(services) },
+        ),
         personal_data::PersonalDataApi { services: Arc::clone(services) },
         password::PasswordApi { services: Arc::clone(services) },
         dashboard::DashboardApi,

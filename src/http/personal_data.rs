@@ -1,5 +1,6 @@
 //! Exporting everything that is stored about a user, and deleting the account.
 
+mod merged;
 mod shapes;
 
 use std::sync::Arc;

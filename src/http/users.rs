@@ -69,6 +69,10 @@ pub enum UserResponse {
     /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(ErrorResponse),
+    /// `account_merged`: the account was joined with another one of the same user; `error.merged_into` has the id of that one, who
+    /// hears this too.
+    #[oai(status = 410)]
+    Merged(ErrorResponse),
 }
 
 /// The responses of `PUT users/{id}`.
@@ -86,6 +90,10 @@ pub enum ChangeUserResponse {
     /// `email_taken`: another account has the address.
     #[oai(status = 409)]
     Taken(ErrorResponse),
+    /// `account_merged`: the account was joined with another one of the same user; `error.merged_into` has the id of that one, who
+    /// hears this too.
+    #[oai(status = 410)]
+    Merged(ErrorResponse),
     /// `validation_failed`: `error.fields` names everything that is wrong.
     #[oai(status = 422)]
     Invalid(ErrorResponse),
@@ -103,6 +111,10 @@ pub enum SwitchUserResponse {
     /// `user_not_found`: there is no such user, or `id` is not a UUID.
     #[oai(status = 404)]
     Unknown(ErrorResponse),
+    /// `account_merged`: the account was joined with another one of the same user; `error.merged_into` has the id of that one, who
+    /// hears this too.
+    #[oai(status = 410)]
+    Merged(ErrorResponse),
 }
 
 /// The responses of returning a phone.
@@ -120,6 +132,10 @@ pub enum ReuniteUserResponse {
     /// `phone_taken`: the phone belongs to an account that is older than the loss.
     #[oai(status = 409)]
     Taken(ErrorResponse),
+    /// `account_merged`: the account was joined with another one of the same user; `error.merged_into` has the id of that one, who
+    /// hears this too.
+    #[oai(status = 410)]
+    Merged(ErrorResponse),
 }
 
 #[OpenApi(tag = "Tag::Users")]
@@ -180,14 +196,16 @@ impl UsersApi {
         let Some(id) = uuid(&id) else {
             return Ok(UserResponse::Unknown(no_user()));
         };
+        use UserResponse as Response;
         let Ok(permission) = roles::may_read(&gate.0, id) else {
-            return Ok(UserResponse::Forbidden(forbidden()));
+            let refusal = Response::Forbidden(forbidden());
+            return self.merged_or(&gate.0, id, Response::Merged, refusal).await;
         };
         let found = store::users::find(&self.services.store, permission).await.map_err(RequestError::from)?;
-        Ok(match found {
-            Some(user) => UserResponse::Found(self.shown(&gate.0, client_ip::from_request(request), &user)),
-            None => UserResponse::Unknown(no_user()),
-        })
+        match found {
+            Some(user) => Ok(Response::Found(self.shown(&gate.0, client_ip::from_request(request), &user))),
+            None => self.merged_or(&gate.0, id, Response::Merged, Response::Unknown(no_user())).await,
+        }
     }
 
     /// Change a user
@@ -214,7 +232,8 @@ impl UsersApi {
         let permission =
             if changes_rights { roles::may_promote(&gate.0, id) } else { roles::may_edit(&gate.0, id) };
         let Ok(permission) = permission else {
-            return Ok(Response::Forbidden(forbidden()));
+            let refusal = Response::Forbidden(forbidden());
+            return self.merged_or(&gate.0, id, Response::Merged, refusal).await;
         };
         let mut errors = FieldErrors::default();
         let edit = Edit {
@@ -232,7 +251,9 @@ impl UsersApi {
         let changed = users::change(&self.services, permission, edit, from).await;
         Ok(match changed.map_err(RequestError::from)? {
             Changed::Done(user) => Response::Changed(self.shown(&gate.0, from, &user)),
-            Changed::NotFound => Response::Unknown(no_user()),
+            Changed::NotFound => {
+                return self.merged_or(&gate.0, id, Response::Merged, Response::Unknown(no_user())).await;
+            }
             Changed::Forbidden => Response::Forbidden(forbidden()),
             Changed::LastAdmin => Response::Forbidden(last_admin()),
             Changed::EmailTaken => Response::Taken(ErrorResponse::from_code(ErrorCode::EmailTaken)),
@@ -286,13 +307,16 @@ impl UsersApi {
             return Ok(Response::Unknown(no_user()));
         };
         let Ok(permission) = roles::may_deactivate(&gate.0, id) else {
-            return Ok(Response::Forbidden(forbidden()));
+            let refusal = Response::Forbidden(forbidden());
+            return self.merged_or(&gate.0, id, Response::Merged, refusal).await;
         };
         let from = client_ip::from_request(request);
         let reunited = users::reunite(&self.services, permission, from).await;
         Ok(match reunited.map_err(RequestError::from)? {
             Reunited::Done(user) => Response::Reunited(self.shown(&gate.0, from, &user)),
-            Reunited::NotFound => Response::Unknown(no_user()),
+            Reunited::NotFound => {
+                return self.merged_or(&gate.0, id, Response::Merged, Response::Unknown(no_user())).await;
+            }
             Reunited::NothingLost => Response::Unknown(ErrorResponse::new(ErrorCode::NotFound, NOTHING_LOST)),
             Reunited::Forbidden => Response::Forbidden(forbidden()),
             Reunited::Taken => Response::Taken(ErrorResponse::from_code(ErrorCode::PhoneTaken)),
@@ -312,6 +336,23 @@ impl UsersApi {
         Json(User::from_user(user))
     }
 
+    /// The response about an account that was joined with another one, to those who may know; to all others `otherwise`.
+    async fn merged_or<R>(
+        &self,
+        who: &SignedIn,
+        id: Uuid,
+        merged: fn(ErrorResponse) -> R,
+        otherwise: R,
+    ) -> Result<R> {
+        let merge = store::merges::find(&self.services.store, id).await.map_err(RequestError::from)?;
+        let merge = merge.filter(|merge| roles::may_know_merge(who, merge.into));
+        Ok(merge.map_or(otherwise, |merge| {
+            let mut gone = ErrorResponse::from_code(ErrorCode::AccountMerged);
+            gone.error.merged_into = Some(merge.into.to_string());
+            merged(gone)
+        }))
+    }
+
     async fn set_active(
         &self,
         gate: Gate,
@@ -324,12 +365,15 @@ impl UsersApi {
             return Ok(Response::Unknown(no_user()));
         };
         let Ok(permission) = roles::may_deactivate(&gate.0, id) else {
-            return Ok(Response::Forbidden(forbidden()));
+            let refusal = Response::Forbidden(forbidden());
+            return self.merged_or(&gate.0, id, Response::Merged, refusal).await;
         };
         let changed = users::change(&self.services, permission, Edit::switch(is_active), from).await;
         Ok(match changed.map_err(RequestError::from)? {
             Changed::Done(user) => Response::Switched(self.shown(&gate.0, from, &user)),
-            Changed::NotFound => Response::Unknown(no_user()),
+            Changed::NotFound => {
+                return self.merged_or(&gate.0, id, Response::Merged, Response::Unknown(no_user())).await;
+            }
             Changed::LastAdmin => Response::Forbidden(last_admin()),
             Changed::Forbidden => Response::Forbidden(forbidden()),
             // This edit sets no e-mail address.

@@ -264,21 +264,24 @@ fn verified(
     SuccessWithToken::new(message, data, tokens.access.expose_secret())
 }
 
-fn logged_in(
-    phone: &PhoneNumber,
-    SignedIn { tokens, account, device_token }: &SignedIn,
-) -> Json<SuccessWithToken<LoggedInData>> {
-    let data = LoggedInData {
-        user_id: account.id.to_string(),
-        phone_number: phone.full().to_owned(),
-        name: account.profile.name.clone(),
-        is_verified: account.phone.is_some(),
-        needs_profile_completion: account.profile.needs_completion(),
-        refresh_token: tokens.refresh.expose_secret().to_owned(),
-        expires_in: tokens.expires_in,
-        device_token: device_token.expose_secret().to_owned(),
-    };
-    SuccessWithToken::new("Login successful", data, tokens.access.expose_secret())
+fn logged_in(phone: &PhoneNumber, signed_in: &SignedIn) -> Json<SuccessWithToken<LoggedInData>> {
+    let data = LoggedInData::new(phone, signed_in);
+    SuccessWithToken::new("Login successful", data, signed_in.tokens.access.expose_secret())
+}
+
+impl LoggedInData {
+    pub(super) fn new(phone: &PhoneNumber, SignedIn { tokens, account, device_token }: &SignedIn) -> Self {
+        Self {
+            user_id: account.id.to_string(),
+            phone_number: phone.full().to_owned(),
+            name: account.profile.name.clone(),
+            is_verified: account.phone.is_some(),
+            needs_profile_completion: account.profile.needs_completion(),
+            refresh_token: tokens.refresh.expose_secret().to_owned(),
+            expires_in: tokens.expires_in,
+            device_token: device_token.expose_secret().to_owned(),
+        }
+    }
 }
 
 /// The responses to a refused sign-in, by status.

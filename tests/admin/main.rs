@@ -27,6 +27,7 @@ mod lists;
 mod messages;
 mod people;
 mod people_acts;
+mod people_merge;
 mod people_move;
 mod phones;
 mod routes;

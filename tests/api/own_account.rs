@@ -45,12 +45,13 @@ const OPEN: [(&str, &str); 10] = [
 ];
 
 /// Those that it may not do, but for reading the own row and ending itself.
-const CLOSED: [(&str, &str); 12] = [
+const CLOSED: [(&str, &str); 13] = [
     ("delete", "/api/auth/sessions"),
     ("delete", "/api/auth/sessions/{id}"),
     ("post", "/api/auth/logout-all"),
     ("post", "/api/auth/change-phone"),
     ("post", "/api/auth/verify-change-phone"),
+    ("post", "/api/auth/merge-accounts"),
     ("post", "/api/auth/password"),
     ("post", "/api/auth/delete-account"),
     ("get", "/api/users"),
@@ -69,7 +70,9 @@ fn sid(tokens: &Tokens) -> String {
 fn body(path: &str) -> Value {
     match path {
         "/api/auth/change-phone" => json!({ "phone_number": OTHER_PHONE }),
-        "/api/auth/verify-change-phone" => json!({ "phone_number": OTHER_PHONE, "otp_code": "1234" }),
+        "/api/auth/verify-change-phone" | "/api/auth/merge-accounts" => {
+            json!({ "phone_number": OTHER_PHONE, "otp_code": "1234" })
+        }
         "/api/auth/password" => json!({ "old_password": PASSWORD, "new_password": NEW_PASSWORD }),
         "/api/users/{id}" => json!({ "email": "taken.over@example.com" }),
         _ => json!({}),

@@ -11,7 +11,7 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "accounts",
     "sessions",
     "challenges",
@@ -20,6 +20,7 @@ const TABLES: [&str; 16] = [
     "messages",
     "event_interests",
     "imported_rows",
+    "merged_accounts",
     "budgets",
     "blocks",
     "interest_counts",
@@ -74,7 +75,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 18] = [
+const COLUMNS: [(&str, &str); 19] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests external_id? first_name? \
@@ -102,6 +103,7 @@ const COLUMNS: [(&str, &str); 18] = [
     ("event_interests", "changed_at? changed_by? description id is_active name name_key? version"),
     ("blocks", "ended_at? ended_by? ends_at? id kind made_at made_by? reason reference? value"),
     ("imported_rows", "key"),
+    ("merged_accounts", "external_id? id into_id merged_at merged_by? snapshot?"),
     ("interest_counts", "accounts interest_id shard"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
     ("search_words", "subject subject_id word"),

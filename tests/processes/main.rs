@@ -38,6 +38,8 @@ mod proxies;
 #[cfg(test)]
 mod reloads;
 #[cfg(test)]
+mod renumber;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod server;

@@ -80,6 +80,8 @@ pub enum EndReason {
     SecondFactorChanged,
     /// The phone was blocked.
     Blocked,
+    /// The account was joined with another one, or that was undone.
+    Merged,
 }
 
 impl EndReason {
@@ -96,6 +98,7 @@ impl EndReason {
             Self::RightsChanged => "rights_changed",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::Blocked => "blocked",
+            Self::Merged => "merged",
         }
     }
 }
@@ -125,6 +128,16 @@ pub enum Fact<'a> {
         phone: Option<&'a PhoneNumber>,
         /// The one before.
         previous: Option<&'a PhoneNumber>,
+    },
+    /// Another account of the same user was joined with this one, and is gone.
+    Merged {
+        /// Its id.
+        merged: Uuid,
+    },
+    /// That was undone: the other account is there again.
+    MergeUndone {
+        /// Its id.
+        restored: Uuid,
     },
     /// An account was deactivated.
     Deactivated,
@@ -184,6 +197,8 @@ impl Fact<'_> {
             Self::ProfileCompleted => "user.profile_completed",
             Self::UserUpdated { .. } => "user.updated",
             Self::PhoneChanged { .. } => "user.phone_changed",
+            Self::Merged { .. } => "user.merged",
+            Self::MergeUndone { .. } => "user.merge_undone",
             Self::Deactivated => "user.deactivated",
             Self::Deleted => "user.deleted",
             Self::SessionStarted { .. } => "session.started",
@@ -211,6 +226,8 @@ impl Fact<'_> {
                 (data, vec![("phone_number", phone)])
             }
             Self::ProfileCompleted | Self::Deactivated | Self::Deleted => (json!({USER_ID: null}), vec![]),
+            Self::Merged { merged } => (json!({USER_ID: null, "merged_user_id": merged}), vec![]),
+            Self::MergeUndone { restored } => (json!({USER_ID: null, "restored_user_id": restored}), vec![]),
             Self::UserUpdated { fields } => (json!({USER_ID: null, "fields": fields}), vec![]),
             Self::PhoneChanged { phone, previous } => {
                 (json!({USER_ID: null}), vec![("phone_number", phone), ("previous_phone_number", previous)])

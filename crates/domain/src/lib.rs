@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod account;
+pub mod account_merge;
 pub mod address;
 pub mod audit;
 pub mod block;
@@ -40,6 +41,7 @@ pub mod phone;
 pub mod phone_move;
 pub mod profile;
 pub mod pseudonym;
+pub mod renumbering;
 pub mod retention;
 pub mod review;
 mod rights;

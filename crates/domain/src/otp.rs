@@ -3,6 +3,7 @@
 //! A challenge does not contain its code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose || holder))`,
 //! truncated as in RFC 4226, section 5.3; the holder is empty for an ordinary sign-in. So a leaked database reveals no code, and a resend needs no stored one.
 
+mod purpose;
 mod state;
 mod which;
 
@@ -14,6 +15,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 pub use self::{
+    purpose::Purpose,
     state::CodeState,
     which::{ChallengeKey, Holder},
 };
@@ -58,44 +60,6 @@ impl Default for CodeLength {
     /// Four digits, which Loopin's clients expect.
     fn default() -> Self {
         Self(4)
-    }
-}
-
-/// The purpose of a challenge. A code is never valid for another purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Sign-up and login. They share one challenge, so each resends the other's code.
-    SignIn,
-    /// Verifying a new phone for an existing account.
-    ChangePhone,
-    /// Verifying again that the user holds the session.
-    Confirm,
-    /// Verifying the new phone of a user whom an admin moves.
-    MovePhone,
-    /// Reserved for a second factor of staff. No request uses it yet.
-    Staff,
-}
-
-impl Purpose {
-    /// Every purpose.
-    pub const ALL: [Self; 5] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::MovePhone, Self::Staff];
-
-    /// The name in rows and code derivations. It must never change.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignIn => "sign_in",
-            Self::ChangePhone => "change_phone",
-            Self::Confirm => "confirm",
-            Self::MovePhone => "move_phone",
-            Self::Staff => "staff",
-        }
-    }
-
-    /// The purpose with this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
     }
 }
 

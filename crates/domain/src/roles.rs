@@ -211,6 +211,12 @@ pub fn may_read(caller: &SignedIn, target: Uuid) -> Result<ReadPermission, Forbi
     }
 }
 
+/// Staff, and the user of the account that stayed, may know which account another one was joined with.
+#[must_use]
+pub fn may_know_merge(caller: &SignedIn, into: Uuid) -> bool {
+    may_read(caller, into).is_ok()
+}
+
 /// Users may change their own names and e-mail address, as [`may_control_own`] says: a user signs in by the address, and
 /// colleagues know each other by the names. Staff may change those of users, admins those of all accounts.
 pub fn may_edit(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {

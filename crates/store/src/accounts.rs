@@ -17,6 +17,7 @@ use super::{
         account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
         session,
     },
+    merges::{has_former_id, insert_unless_merged},
     otp::Consumed,
 };
 use domain::{
@@ -97,16 +98,8 @@ pub async fn find_by_former_id(
     Entity::find().filter(has_former_id(id)).one(db).await?.map(account).transpose()
 }
 
-/// Whether an account is that of the user who has this id in another system.
-pub(super) fn has_former_id(id: &FormerId) -> SimpleExpr {
-    match id {
-        FormerId::Own(id) => Column::Id.eq(*id),
-        FormerId::External(id) => Column::ExternalId.eq(id.as_str()),
-    }
-}
-
 /// Creates the account of a user of another system: with the id that the user has there, and the phone if a trusted issuer calls
-/// it verified. `None` when an account has that id or that phone.
+/// it verified. `None` when an account has that id or that phone, or was joined with one that had that id.
 pub async fn insert_vouched(
     db: &impl ConnectionTrait,
     id: &FormerId,
@@ -124,10 +117,8 @@ pub async fn insert_vouched(
         seen_at: Set(Some(now)),
         ..blank(ids, now)
     };
-    let model = row.clone().try_into_model()?;
-    let unless_taken = OnConflict::new().do_nothing().to_owned();
-    let inserted = Entity::insert(row).on_conflict(unless_taken).exec_without_returning(db).await?;
-    (inserted == 1).then(|| account(model)).transpose()
+    let is_added = insert_unless_merged(db, &row, id).await?;
+    is_added.then(|| account(row.try_into_model()?)).transpose()
 }
 
 /// The account that lost this phone last because it was unused for too long, and has not got it back.

@@ -19,6 +19,7 @@ use super::{
         account::{ActiveModel, Column, Entity, InterestIds, Pictures},
         imported_row, lead,
     },
+    merges::list_merged,
 };
 use domain::{
     credentials::{Email, OldCosts, PersonName, Username},
@@ -134,8 +135,8 @@ pub async fn list_taken(db: &impl ConnectionTrait, newcomers: &[&Newcomer]) -> R
         .add(Column::Phone.is_in(phones))
         .add(Column::UsernameKey.is_in(usernames))
         .add(Column::EmailKey.is_in(emails))
-        .add(Column::Id.is_in(ours))
-        .add(Column::ExternalId.is_in(external));
+        .add(Column::Id.is_in(ours.iter().copied()))
+        .add(Column::ExternalId.is_in(external.iter().copied()));
     let rows: Vec<TakenRow> = Entity::find()
         .select_only()
         .columns([Column::Id, Column::ExternalId, Column::Phone, Column::UsernameKey, Column::EmailKey])
@@ -151,6 +152,8 @@ pub async fn list_taken(db: &impl ConnectionTrait, newcomers: &[&Newcomer]) -> R
         taken.usernames.extend(username);
         taken.emails.extend(email);
     }
+    // After the accounts: one that is joined with another one between the two is in one of them.
+    taken.ids.extend(list_merged(db, &ours, &external).await?);
     Ok(taken)
 }
 

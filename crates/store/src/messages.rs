@@ -30,7 +30,7 @@ pub use self::history::list_to;
 pub use self::{
     count::{find_first, list_counted, list_without_country, set_country},
     list::{count_up_to, find_details, list_page},
-    owned::{Received, list_of, purge, purge_of, purge_to, set_owner},
+    owned::{Received, list_of, purge, purge_of, purge_to, set_account, set_owner},
     receipts::{Receipt, update_many},
 };
 

@@ -152,6 +152,20 @@ pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Re
     Ok(())
 }
 
+/// Removes the challenges that are bound to this account, but for one that another transaction uses up at this moment: that one
+/// finds the account gone. The account is locked already, so waiting could be a deadlock.
+pub async fn purge_bound(db: &impl ConnectionTrait, holder: Uuid) -> Result<(), StoreError> {
+    let key = [Column::Phone, Column::Purpose, Column::Holder];
+    let these = Entity::find()
+        .select_only()
+        .columns(key)
+        .filter(of_user(None, holder))
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let is_one = Expr::tuple(key.map(Expr::col)).in_subquery(these.into_query());
+    Entity::delete_many().filter(is_one).exec(db).await?;
+    Ok(())
+}
+
 /// A challenge that is bound to another account belongs to that account, to whichever phone it was sent.
 fn of_user(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
     let own = Holder::Account(holder).to_string();

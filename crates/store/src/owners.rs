@@ -17,9 +17,10 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    accounts::{PhoneProof, account, has_former_id, seen, used},
+    accounts::{PhoneProof, account, seen, used},
     entities::account::{Column, Entity},
     leases,
+    merges::has_former_id,
     otp::Consumed,
 };
 use domain::{
@@ -34,6 +35,12 @@ const ADMINS: &str = "admins";
 /// The account, locked until the transaction ends.
 pub async fn claim(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Account>, StoreError> {
     for_update(Entity::find_by_id(id)).one(db).await?.map(account).transpose()
+}
+
+/// These two accounts, locked until the transaction ends, in the order of their ids, so that no two transactions deadlock.
+pub async fn claim_both(db: &impl ConnectionTrait, ids: [Uuid; 2]) -> Result<Vec<Account>, StoreError> {
+    let both = Entity::find().filter(Column::Id.is_in(ids)).order_by_asc(Column::Id);
+    for_update(both).all(db).await?.into_iter().map(account).collect()
 }
 
 /// The account that has this phone, locked until the transaction ends.

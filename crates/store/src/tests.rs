@@ -11,8 +11,8 @@ use super::{
     DatabaseSettings, Store,
     entities::{
         account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, imported_row,
-        interest_count, lead, lead_note, message, outbox, provider_order, recovery_code, search_word,
-        second_factor, session, used_token, version,
+        interest_count, lead, lead_note, merged_account, message, outbox, provider_order, recovery_code,
+        search_word, second_factor, session, used_token, version,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -73,6 +73,7 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(interest_count::Entity).await;
     check(lead::Entity).await;
     check(lead_note::Entity).await;
+    check(merged_account::Entity).await;
     check(message::Entity).await;
     check(outbox::Entity).await;
     check(provider_order::Entity).await;

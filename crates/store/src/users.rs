@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use super::{
     StoreError,
-    accounts::{account, has_former_id},
+    accounts::account,
     entities::{
         account::{ActiveModel, Column, Entity, Model},
         session,
     },
+    merges::has_former_id,
 };
 use domain::{
     account::Role,

@@ -7,7 +7,10 @@ use uuid::Uuid;
 
 use super::{called, find, find_by_id, path_of, second_factor};
 use crate::{
-    admin::{Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, history, page::PAGE_POLICY},
+    admin::{
+        Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, history,
+        page::{PAGE_POLICY, Time},
+    },
     domain::{
         access::{OpenedBy, Session, device_name},
         account::{Account, Role},
@@ -39,6 +42,8 @@ struct Detail {
     lost: Option<Lost>,
     /// Accounts that had this number before.
     earlier: Vec<Earlier>,
+    /// Accounts that were joined with this one.
+    merges: Vec<Joined>,
     is_complete: bool,
     gender: Option<&'static str>,
     birth_date: Option<String>,
@@ -61,6 +66,13 @@ struct Earlier {
     href: String,
     name: String,
     at: Option<DateTime<Utc>>,
+}
+
+struct Joined {
+    id: Uuid,
+    at: Time,
+    /// Until when it can be undone, while it can.
+    undo_until: Option<Time>,
 }
 
 struct Row {
@@ -86,8 +98,12 @@ struct May {
 }
 
 pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
-    let User { account, last_login } = find(&visit, visit.who()).await?;
     let services = visit.services();
+    let User { account, last_login } = match find(&visit, visit.who()).await {
+        Ok(user) => user,
+        Err(PageError::NotFound) => return show_merged(&visit).await,
+        Err(error) => return Err(error),
+    };
     let (db, id) = (&services.store, account.id);
     let may = may(&visit, &account);
     let leave = roles::may_list(visit.who()).map_err(|_| PageError::Forbidden)?;
@@ -96,6 +112,14 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     let layout = visit.layout(called(&account), Section::People);
     let history = history::list(&visit, &layout, &entries, ENTRIES).await?;
     let earlier = store::people::list_former_holders(db, &leave, account.phone.as_ref()).await?;
+    let now = services.clock.now();
+    let merges = store::merges::list_into(db, id).await?;
+    let merges = merges.iter().map(|merge| Joined {
+        id: merge.id,
+        at: layout.time(merge.at),
+        undo_until: merge.undoable(now).map(|_| layout.time(merge.undo_until())),
+    });
+    let merges = merges.collect();
     let lost = match &account.former_phone {
         Some(phone) => Some(lost(&visit, phone, account.unlinked_at).await?),
         None => None,
@@ -126,6 +150,7 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
         phone: account.phone.as_ref().map(|phone| phone.full().to_owned()),
         lost,
         earlier: earlier.iter().map(earlier_holder).collect(),
+        merges,
         is_complete: !profile.needs_completion(),
         gender: profile.gender.map(crate::domain::profile::Gender::as_str),
         birth_date: profile.birth_date.as_ref().map(|birth_date| birth_date.date().to_string()),
@@ -141,6 +166,14 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     let policy = picture_policy(&detail.pictures);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
+}
+
+/// Leads to the account that the one of the path was joined with.
+async fn show_merged(visit: &Visit<Staff>) -> PageResult {
+    let id = visit.path_id("id").ok_or(PageError::NotFound)?;
+    let merge = store::merges::find(&visit.services().store, id).await?.ok_or(PageError::NotFound)?;
+    let notice = Notice::warning("The account that you opened was joined with this one.");
+    visit.redirect(&path_of(merge.into), notice)
 }
 
 /// The policy of this page. The app's users keep their pictures on hosts that this server does not know, so the page may load

@@ -55,6 +55,8 @@ pub fn of_action(action: Action) -> &'static str {
         Action::AccountDeleted => "The account was deleted",
         Action::AccountUnlinked => "The account lost its number to a new owner",
         Action::AccountReunited => "The account got its number back",
+        Action::AccountsMerged => "Two accounts of the user became one",
+        Action::MergeUndone => "Two accounts that had become one are two again",
         Action::AccountEdited => "The names or the e-mail address were changed",
         Action::RoleChanged => "The role was changed",
         Action::AccountDeactivated => "The account was deactivated",
@@ -82,6 +84,9 @@ pub fn of_action(action: Action) -> &'static str {
         Action::LeadsExportEnded => "An export of leads ended",
         Action::ImportBegan => "An import from another system began",
         Action::ImportEnded => "An import from another system ended",
+        Action::RenumberingBegan => "A change of a country's numbers began",
+        Action::PhoneRenumbered => "The country changed the number",
+        Action::RenumberingEnded => "A change of a country's numbers ended",
         Action::AuditDropped => "Old months of the audit log were dropped",
         Action::AuditLost => "Entries of the audit log were lost",
     }
@@ -98,7 +103,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 66] = [
+const FACTS: [(&str, &str); 71] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -141,6 +146,8 @@ const FACTS: [(&str, &str); 66] = [
     ("filters", "Filters"),
     ("list", "List"),
     ("accounts", "Accounts"),
+    ("blocks", "Blocks"),
+    ("conflicts", "Conflicts"),
     ("number", "Number"),
     ("outcome", "Outcome"),
     ("before", "Before"),
@@ -162,6 +169,9 @@ const FACTS: [(&str, &str); 66] = [
     ("lead_id", "Lead"),
     ("new_user_id", "Account that has it now"),
     ("from_user_id", "Account that had it"),
+    ("merged_user_id", "Account that went"),
+    ("into_user_id", "Account that stayed"),
+    ("restored_user_id", "Account that is there again"),
     ("name", "Hash of the name"),
     ("old_phone_mark", "Hash of the old number"),
     ("settings", ""),

@@ -12,7 +12,7 @@ use crate::{
         lead::{LeadAndNotes, Note},
     },
     flows::personal_data::PersonalData,
-    http::timestamp::rfc3339,
+    http::{personal_data::merged::ExportedMerge, timestamp::rfc3339},
     store::{messages::Received, otp::IssuedCode},
 };
 
@@ -40,6 +40,8 @@ pub struct ExportData {
     blocks: Vec<ExportedBlock>,
     /// The events about the user that were not delivered to a system of the operator yet, oldest first.
     events: Vec<ExportedEvent>,
+    /// The accounts that were joined with this one, the last first.
+    merged_accounts: Vec<ExportedMerge>,
 }
 
 impl ExportData {
@@ -58,6 +60,7 @@ impl ExportData {
             }),
             blocks: data.blocks.into_iter().map(ExportedBlock::from_block).collect(),
             events: data.events.iter().map(ExportedEvent::from_event).collect(),
+            merged_accounts: data.merges.iter().map(ExportedMerge::from_merge).collect(),
         }
     }
 }
@@ -134,6 +137,7 @@ impl Example for ExportData {
             second_factor: None,
             blocks: Vec::new(),
             events: Vec::new(),
+            merged_accounts: Vec::new(),
         }
     }
 }
@@ -324,7 +328,7 @@ impl ExportedMessage {
 /// A requested code.
 #[derive(Debug, Object)]
 pub struct ExportedCode {
-    /// Its purpose: `sign_in`, `change_phone`, `confirm` or `staff`.
+    /// Its purpose: `sign_in`, `change_phone`, `confirm`, `merge`, `move_phone` or `staff`.
     purpose: String,
     /// The number of guesses.
     attempts: i64,

@@ -67,6 +67,10 @@ pub enum Action {
     AccountUnlinked,
     /// Staff gave an account its number back.
     AccountReunited,
+    /// Two accounts of one user were joined. There is an entry about each.
+    AccountsMerged,
+    /// An admin undid that. There is an entry about each.
+    MergeUndone,
     /// Staff changed the names or the e-mail address of an account.
     AccountEdited,
     /// An account's role was changed.
@@ -122,6 +126,12 @@ pub enum Action {
     ImportBegan,
     /// An import ended.
     ImportEnded,
+    /// A change of a country's numbering plan was begun.
+    RenumberingBegan,
+    /// An account has the new number of a changed plan.
+    PhoneRenumbered,
+    /// A change of a country's numbering plan ended.
+    RenumberingEnded,
     /// Old months of the audit log were dropped.
     AuditDropped,
     /// Entries were lost, because the database was unavailable for too long.
@@ -130,7 +140,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 64] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -161,6 +171,8 @@ impl Action {
         Self::AccountDeleted,
         Self::AccountUnlinked,
         Self::AccountReunited,
+        Self::AccountsMerged,
+        Self::MergeUndone,
         Self::AccountEdited,
         Self::RoleChanged,
         Self::AccountDeactivated,
@@ -188,6 +200,9 @@ impl Action {
         Self::LeadsExportEnded,
         Self::ImportBegan,
         Self::ImportEnded,
+        Self::RenumberingBegan,
+        Self::PhoneRenumbered,
+        Self::RenumberingEnded,
         Self::AuditDropped,
         Self::AuditLost,
     ];
@@ -226,6 +241,8 @@ impl Action {
             Self::AccountDeleted => "account_deleted",
             Self::AccountUnlinked => "account_unlinked",
             Self::AccountReunited => "account_reunited",
+            Self::AccountsMerged => "accounts_merged",
+            Self::MergeUndone => "merge_undone",
             Self::AccountEdited => "account_edited",
             Self::RoleChanged => "role_changed",
             Self::AccountDeactivated => "account_deactivated",
@@ -253,6 +270,9 @@ impl Action {
             Self::LeadsExportEnded => "leads_export_ended",
             Self::ImportBegan => "import_began",
             Self::ImportEnded => "import_ended",
+            Self::RenumberingBegan => "renumbering_began",
+            Self::PhoneRenumbered => "phone_renumbered",
+            Self::RenumberingEnded => "renumbering_ended",
             Self::AuditDropped => "audit_dropped",
             Self::AuditLost => "audit_lost",
         }
@@ -309,6 +329,16 @@ impl Action {
             Self::AccountDeleted => &[],
             Self::AccountUnlinked => &["new_user_id", "unused_days"],
             Self::AccountReunited => &["from_user_id"],
+            Self::AccountsMerged => &[
+                "merged_user_id",
+                "into_user_id",
+                "reason",
+                "reference",
+                "ended",
+                "old_phone",
+                "old_phone_mark",
+            ],
+            Self::MergeUndone => &["restored_user_id", "into_user_id", "reason", "reference", "ended"],
             Self::AccountEdited => &["fields"],
             Self::RoleChanged => &["from", "to", "ended"],
             Self::AccountDeactivated => &["ended"],
@@ -336,6 +366,9 @@ impl Action {
             Self::LeadsExportEnded => &["leads", "outcome"],
             Self::ImportBegan => &["source"],
             Self::ImportEnded => &["source", "accounts", "leads", "merged", "refused"],
+            Self::RenumberingBegan => &["from", "to"],
+            Self::PhoneRenumbered => &["old_phone", "old_phone_mark"],
+            Self::RenumberingEnded => &["from", "to", "accounts", "leads", "blocks", "conflicts"],
             Self::AuditDropped => &["before", "entries"],
             Self::AuditLost => &["entries"],
         }

@@ -93,6 +93,12 @@ impl<'a> ChallengeKey<'a> {
         Self { phone, purpose: Purpose::MovePhone, holder: Some(Holder::Account(account)) }
     }
 
+    /// The challenge that verifies the phone of another account that is joined with this one.
+    #[must_use]
+    pub fn merge(phone: &'a PhoneNumber, account: Uuid) -> Self {
+        Self { phone, purpose: Purpose::Merge, holder: Some(Holder::Account(account)) }
+    }
+
     /// The challenge that verifies a new phone for this account.
     #[must_use]
     pub fn change_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {

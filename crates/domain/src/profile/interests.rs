@@ -10,7 +10,8 @@ use super::{FieldErrors, ok_unless};
 const MIN: u64 = 1;
 
 /// The most interests of a profile, from the contract.
-const MAX: u64 = 5;
+pub const MOST_INTERESTS: usize = 5;
+const MAX: u64 = MOST_INTERESTS as u64;
 
 /// One to five distinct ids of active interests, in the order sent (the contract's limits).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,7 +38,7 @@ mod text;
 
 pub use birth_date::{BirthDate, today_in};
 pub use gender::{Gender, UnknownGender};
-pub use interests::InterestIds;
+pub use interests::{InterestIds, MOST_INTERESTS};
 pub use name::Name;
 pub use pictures::{PictureHosts, PictureUrls};
 pub use text::{Bio, Location};

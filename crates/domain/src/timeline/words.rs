@@ -49,6 +49,9 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         Action::AccountDeleted => plain("The account was deleted."),
         Action::AccountUnlinked => bad("The account lost this number, because it was unused."),
         Action::AccountReunited => plain("Staff gave an account this number back."),
+        Action::AccountsMerged => plain("Two accounts of the user became one."),
+        Action::MergeUndone => plain("Staff made two accounts of one again."),
+        Action::PhoneRenumbered => plain("The account has this number since the country changed its numbers."),
         Action::AccountEdited => plain("Staff changed the account."),
         Action::RoleChanged => plain("The role of the account was changed."),
         Action::AccountDeactivated => bad("The account was deactivated."),
@@ -85,6 +88,8 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         | Action::LeadsExportEnded
         | Action::ImportBegan
         | Action::ImportEnded
+        | Action::RenumberingBegan
+        | Action::RenumberingEnded
         | Action::AuditDropped
         | Action::AuditLost => None,
     }

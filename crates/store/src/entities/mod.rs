@@ -15,6 +15,7 @@ pub(super) mod interest_count;
 pub(super) mod lead;
 pub(super) mod lead_note;
 pub(super) mod lease;
+pub(super) mod merged_account;
 pub(super) mod message;
 pub(super) mod outbox;
 pub(super) mod provider_order;

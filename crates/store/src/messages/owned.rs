@@ -81,6 +81,16 @@ pub async fn set_owner(
     Ok(())
 }
 
+/// Assigns the messages of an account to the one that it is joined with.
+pub async fn set_account(db: &impl ConnectionTrait, from: Uuid, to: Uuid) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::AccountId, Expr::value(to))
+        .filter(Column::AccountId.eq(from))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 fn belongs_to(phone: Option<&PhoneNumber>, account: Uuid) -> Condition {
     let to_her_phone = phone.map(|phone| Column::Phone.eq(phone.full()).and(Column::AccountId.is_null()));
     Condition::any().add(Column::AccountId.eq(account)).add_option(to_her_phone)

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Statement, UpdateMany,
-    sea_query::{Expr, LockBehavior, LockType, SimpleExpr},
+    sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use uuid::Uuid;
 
 use super::{Column, Entity, Released, release, stored};
-use crate::StoreError;
+use crate::{StoreError, entities::merged_account};
 use domain::events::{RETRIED_FOR, StoredEvent, Subject};
 
 /// Of how many users and leads one statement releases what was behind a removed event.
@@ -40,7 +40,7 @@ pub async fn list(
     user_id: Option<Uuid>,
     most: u64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let of_user = user_id.map(|id| Column::UserId.eq(id));
+    let of_user = user_id.map(|id| Column::UserId.in_subquery(ids_of(id)));
     let rows = Entity::find()
         .filter(Condition::all().add(wanted.condition()).add_option(of_user))
         .order_by_asc(Column::Position)
@@ -120,6 +120,13 @@ pub async fn purge_held(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>)
     release(db, held.into_iter().map(|row| stored(row).subject), Released::Any, now).await
 }
 
+/// The id of an account, and those of the accounts that were joined with it: they are about the same user.
+fn ids_of(id: Uuid) -> SelectStatement {
+    use merged_account::{Column, Entity};
+    let merged = Entity::find().select_only().column(Column::Id).filter(Column::IntoId.eq(id)).into_query();
+    Query::select().expr(Expr::val(id)).union(UnionType::All, merged).take()
+}
+
 /// Removes all events of a user and of a lead, and releases what was behind them. Runs in a transaction.
 pub async fn purge_of(
     db: &impl ConnectionTrait,
@@ -127,7 +134,7 @@ pub async fn purge_of(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let Subject { user_id, lead_id } = subject;
-    let of_user = user_id.map(|id| Column::UserId.eq(id));
+    let of_user = user_id.map(|id| Column::UserId.in_subquery(ids_of(id)));
     let of_lead = lead_id.map(|id| Column::LeadId.eq(id));
     let mut subjects = Vec::new();
     for of in of_user.into_iter().chain(of_lead) {
