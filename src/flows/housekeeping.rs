@@ -39,13 +39,15 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
-    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens } = purged;
+    let Purged { challenges, messages, sessions, budgets, blocks, invitations, audit, events, used_tokens } =
+        purged;
     tracing::info!(
         challenges,
         messages,
         sessions,
         budgets,
         blocks,
+        invitations,
         audit,
         events,
         used_tokens,

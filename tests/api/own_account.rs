@@ -45,7 +45,7 @@ const OPEN: [(&str, &str); 10] = [
 ];
 
 /// Those that it may not do, but for reading the own row and ending itself.
-const CLOSED: [(&str, &str); 12] = [
+const CLOSED: [(&str, &str); 13] = [
     ("delete", "/api/auth/sessions"),
     ("delete", "/api/auth/sessions/{id}"),
     ("post", "/api/auth/logout-all"),
@@ -54,6 +54,7 @@ const CLOSED: [(&str, &str); 12] = [
     ("post", "/api/auth/password"),
     ("post", "/api/auth/delete-account"),
     ("get", "/api/users"),
+    ("post", "/api/users"),
     ("put", "/api/users/{id}"),
     ("delete", "/api/users/{id}"),
     ("post", "/api/users/{id}/activate"),
