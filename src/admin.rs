@@ -25,6 +25,7 @@ mod form;
 mod history;
 mod in_force;
 mod interests;
+mod invitations;
 mod leads;
 mod messages;
 mod names;
@@ -68,6 +69,7 @@ pub fn console(services: &Arc<Services>, settings: ConsoleSettings) -> Console {
     let console = search::pages(console);
     let console = people::pages(console);
     let console = interests::pages(console);
+    let console = invitations::pages(console);
     let console = blocks::pages(console);
     let console = prefixes::pages(console);
     dashboard::pages(console)

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod events;
 pub mod healthcheck;
 pub mod import;
+pub mod invitations;
 pub mod keys;
 pub mod migrate;
 pub mod openapi;

@@ -10,7 +10,7 @@ use loopin_auth::{
     commands::{
         CommandError, Context, audit, backup,
         cli::{AuditCommand, Cli, Command, KeysCommand, SecondFactorCommand, SmsCommand},
-        createsuperuser, doctor, events, healthcheck, import, keys, migrate, openapi,
+        createsuperuser, doctor, events, healthcheck, import, invitations, keys, migrate, openapi,
         output::print_error,
         prefixes, purge, renumber, restore, second_factor, serve, settings, sms, unlock,
     },
@@ -54,6 +54,7 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
         Command::Events(command) => events::run(context, command),
         Command::Import(options) => import::run(context, &options),
         Command::Renumber(options) => renumber::run(context, &options),
+        Command::Invitations(command) => invitations::run(context, command),
         Command::Unlock { phone } => unlock::run(context, &phone),
         Command::SecondFactor(SecondFactorCommand::Reset { name }) => second_factor::reset(context, &name),
         Command::Sms(SmsCommand::Test(options)) => sms::run(context, &options),

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 
 use askama::Template;
-use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use poem::http::StatusCode;
 use uuid::Uuid;
 
-use super::{Admin, Console, Form, Layout, Notice, PageError, PageResult, Section, Visit, names, page::Time};
+use super::{
+    Admin, Console, Form, Layout, Notice, PageError, PageResult, Section, Visit, form::local_time, names,
+    page::Time,
+};
 use crate::{
     domain::{
         block::{self, Block, Filter, Kind, Reason, State, Target, check_end, parse_reference},
@@ -246,17 +249,9 @@ fn read_block(visit: &Visit<Admin>, form: &Form) -> (Typed, Option<NewBlock>) {
     (typed, new)
 }
 
-/// Reads a time of a form, which is one of `TIME_ZONE`.
+/// Reads the end of a new block.
 fn read_end(text: &str, zone: Tz, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, &'static str> {
-    const NO_TIME: &str = "The end must be a time, such as 2027-01-31T10:00";
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"];
-    let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
-    // An hour that daylight saving time skips does not exist.
-    let end = zone.from_local_datetime(&local.ok_or(NO_TIME)?).earliest().ok_or(NO_TIME)?;
-    check_end(end.to_utc(), now).map(Some)
+    local_time(text, zone)?.map(|end| check_end(end, now)).transpose()
 }
 
 #[derive(Template)]
@@ -318,6 +313,8 @@ async fn end(visit: Visit<Admin>, form: Form) -> PageResult {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeZone;
+
     use super::*;
 
     #[test]

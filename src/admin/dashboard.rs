@@ -21,6 +21,7 @@ use crate::{
         budget::{BudgetKey, BudgetRow, Odds, OneIn, Wanted},
         keyset::Count,
         lead::State,
+        signups::Signups,
         statistics::{Costs, Counted, Day, DayCounts, Funnel, Period},
         users::{Number, PageOf, Size},
     },
@@ -163,8 +164,12 @@ fn day_rows(days: &[NaiveDate], funnels: &BTreeMap<NaiveDate, Funnel>) -> Vec<Da
 async fn leads(services: &Services) -> Result<Vec<LeadState>, PageError> {
     let most = i64::try_from(Count::MOST + 1).unwrap_or(i64::MAX);
     let mut states = Vec::new();
-    for state in [State::New, State::Contacted, State::Converted, State::Lost] {
+    for state in State::ALL {
         let count = store::statistics::count_leads(&services.store, state, most).await?;
+        // Where everybody may sign up, nobody waits.
+        if state == State::Waiting && count == 0 && services.signups == Signups::Open {
+            continue;
+        }
         states.push(LeadState {
             name: terms::lead_state(state),
             href: format!("/admin/leads?state={}", state.as_str()),

@@ -1,5 +1,7 @@
 //! The fields of a form or a query string.
 
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::Tz;
 use url::form_urlencoded;
 
 /// The fields of a form or a query string, in their order. A field can occur more than once.
@@ -58,6 +60,19 @@ impl Form {
         }
         query.finish()
     }
+}
+
+/// Reads a time of a form, which is one of `TIME_ZONE`. Empty means none.
+pub fn local_time(text: &str, zone: Tz) -> Result<Option<DateTime<Utc>>, &'static str> {
+    const NO_TIME: &str = "The end must be a time, such as 2027-01-31T10:00";
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"];
+    let local = formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+    // An hour that daylight saving time skips does not exist.
+    let end = zone.from_local_datetime(&local.ok_or(NO_TIME)?).earliest().ok_or(NO_TIME)?;
+    Ok(Some(end.to_utc()))
 }
 
 #[cfg(test)]

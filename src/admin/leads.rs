@@ -25,6 +25,7 @@ pub fn pages(console: Console) -> Console {
         .get("/admin/leads/:id/verify", lead::ask_to_verify)
         .post("/admin/leads/:id/verify", lead::verify)
         .post("/admin/leads/:id/resend", lead::resend)
+        .post("/admin/leads/:id/invite", lead::invite)
 }
 
 /// Reads the filters and the order of a query string.
@@ -41,7 +42,7 @@ fn list_with(query: &str) -> String {
 /// The class of a state's badge. The colour only repeats what the name says.
 fn state_class(state: State) -> &'static str {
     match state {
-        State::New => "badge warn",
+        State::New | State::Waiting => "badge warn",
         State::Contacted | State::Lost => "badge",
         State::Converted => "badge good",
     }

@@ -28,6 +28,8 @@ pub enum Section {
     Delivery,
     /// Event interests.
     Interests,
+    /// Invitations.
+    Invitations,
     /// Blocks, locks and prefixes.
     Blocks,
     /// The audit log.
@@ -43,13 +45,14 @@ pub enum Section {
 impl Section {
     const ADMIN_ONLY: [Self; 2] = [Self::Blocks, Self::Settings];
 
-    const NAVIGATION: [(Self, &'static str, &'static str); 9] = [
+    const NAVIGATION: [(Self, &'static str, &'static str); 10] = [
         (Self::Dashboard, "/admin", "Dashboard"),
         (Self::Leads, "/admin/leads", "Leads"),
         (Self::People, "/admin/people", "People"),
         (Self::Messages, "/admin/messages", "Messages"),
         (Self::Delivery, "/admin/delivery", "Delivery"),
         (Self::Interests, "/admin/interests", "Interests"),
+        (Self::Invitations, "/admin/invitations", "Invitations"),
         (Self::Blocks, "/admin/blocks", "Blocks"),
         (Self::Audit, "/admin/audit", "Audit"),
         (Self::Settings, "/admin/settings", "Settings"),
@@ -114,6 +117,8 @@ pub struct Layout {
     pub notice: Option<Notice>,
     pub(super) form_token: String,
     pub(super) zone: Tz,
+    /// Whether invitations are of use.
+    pub(super) takes_invitations: bool,
 }
 
 impl Layout {
@@ -135,7 +140,8 @@ impl Layout {
         let is_admin = self.viewer.as_ref().is_some_and(|viewer| viewer.is_admin);
         let shown = Section::NAVIGATION
             .into_iter()
-            .filter(|(section, ..)| is_admin || !Section::ADMIN_ONLY.contains(section));
+            .filter(|(section, ..)| is_admin || !Section::ADMIN_ONLY.contains(section))
+            .filter(|(section, ..)| self.takes_invitations || *section != Section::Invitations);
         let link = |(section, href, text)| Link { href, text, is_current: section == self.section };
         shown.map(link).collect()
     }

@@ -151,6 +151,7 @@ pub fn span(seconds: i64) -> String {
 pub fn lead_state(state: lead::State) -> &'static str {
     match state {
         lead::State::New => "New",
+        lead::State::Waiting => "Waiting",
         lead::State::Contacted => "Contacted",
         lead::State::Converted => "Verified",
         lead::State::Lost => "Lost",

@@ -287,6 +287,7 @@ pub fn layout(who: Option<&SignedIn>, services: &Services, facts: &Facts, sectio
         notice: facts.notice.clone(),
         form_token: services.console.form_token(facts.cookie.session()),
         zone: services.zone,
+        takes_invitations: services.signups.takes_invitations(),
     }
 }
 

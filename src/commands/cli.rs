@@ -98,6 +98,9 @@ pub enum Command {
     ///
     /// Run it with --dry-run first. Servers may run meanwhile. A run that was stopped is run again and goes on; one more changes nothing.
     Renumber(renumber::Options),
+    /// Make, list and end invitations, which people need to sign up where `SIGNUPS=invited`
+    #[command(subcommand)]
+    Invitations(InvitationsCommand),
     /// Unlock a phone that wrong guesses have locked; first make sure that the request comes from its owner
     Unlock {
         /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
@@ -182,6 +185,33 @@ pub enum EventsCommand {
     /// Give up an event that waits, so that later events of its user are sent
     Skip {
         /// The event, by the id
+        id: Uuid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum InvitationsCommand {
+    /// Make an invitation and print it; it is shown once
+    Create {
+        /// How many accounts it makes, 1 to 1000
+        #[arg(long, default_value_t = 1)]
+        uses: i64,
+        /// When it ends by itself: a day, such as 2027-01-31, a time (RFC 3339), or 14d or 12h from now; never if left out
+        #[arg(long)]
+        expires: Option<String>,
+        /// The only phone that it admits: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
+        #[arg(long)]
+        phone: Option<String>,
+    },
+    /// List invitations, the newest first; their texts are not stored
+    List {
+        /// No more than this many
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        limit: u64,
+    },
+    /// End an invitation; accounts that it made stay
+    End {
+        /// The invitation, by the id
         id: Uuid,
     },
 }

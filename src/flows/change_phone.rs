@@ -120,6 +120,7 @@ pub async fn request_code(
         let request = SendRequest {
             key,
             source: None,
+            invitation: None,
             preferences: &preferences,
             asked_by: AskedBy::Client(from),
             device: None,

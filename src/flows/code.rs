@@ -87,6 +87,8 @@ pub(super) struct SendRequest<'a> {
     pub(super) key: ChallengeKey<'a>,
     /// Where the lead comes from. `None` if the request makes no lead.
     pub(super) source: Option<Source>,
+    /// The invitation with which the code is requested, if it admits the phone.
+    pub(super) invitation: Option<Uuid>,
     pub(super) preferences: &'a DeliveryPreferences,
     pub(super) asked_by: AskedBy,
     /// The device, if the account was signed in on it before.
@@ -247,6 +249,7 @@ async fn open_for_review(
     let opening = Opening {
         refuse_if_sent_after: None,
         phone_hashes: Vec::new(),
+        invitation: request.invitation,
         ..services.otp.opening(services.random.bits(), &services.otp_keys, key, now)
     };
     let challenge = store::otp::open(db, key, &opening).await?.ok_or(Error::Collision)?;

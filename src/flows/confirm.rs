@@ -78,6 +78,7 @@ pub async fn send_code(
         let request = SendRequest {
             key,
             source: None,
+            invitation: None,
             preferences: &preferences,
             asked_by: AskedBy::Client(from),
             device: None,

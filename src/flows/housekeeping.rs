@@ -39,7 +39,7 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
-    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens, merges } =
+    let Purged { challenges, messages, sessions, budgets, blocks, invitations, audit, events, used_tokens, merges } =
         purged;
     tracing::info!(
         challenges,
@@ -47,6 +47,7 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         sessions,
         budgets,
         blocks,
+        invitations,
         audit,
         events,
         used_tokens,

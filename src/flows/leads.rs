@@ -63,7 +63,7 @@ pub enum ChangedBy {
     Staff(String),
     /// Staff who have no account any more, or the command line.
     Unknown,
-    /// The user, by a code.
+    /// The user, by a code, or by a sign-up that was refused.
     User,
 }
 
@@ -183,10 +183,18 @@ async fn stale(txn: &Txn, lead: Lead) -> Result<Changed, Error> {
     };
     let by = match name {
         Some(name) => ChangedBy::Staff(name),
-        None if lead.state == State::Converted && lead.changed_by.is_none() => ChangedBy::User,
+        None if lead.changed_by.is_none() && is_of_the_user(lead.state) => ChangedBy::User,
         None => ChangedBy::Unknown,
     };
     Ok(Changed::Stale(Box::new(Stale { lead, by })))
+}
+
+/// Whether a lead gets into this state by what its user does.
+fn is_of_the_user(state: State) -> bool {
+    match state {
+        State::Converted | State::Waiting => true,
+        State::New | State::Contacted | State::Lost => false,
+    }
 }
 
 /// Fills in the countries of leads that have none, as those of an earlier version. Returns how many.

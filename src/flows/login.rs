@@ -34,7 +34,7 @@ pub enum Login {
 pub async fn login(services: &Arc<Services>, request: CodeRequest) -> Result<Login, Error> {
     run_to_completion(services, |services| async move {
         let hides_accounts = services.hides_accounts;
-        let requested = request_code(&services, &request, Source::Login, |account| match account {
+        let requested = request_code(&services, &request, Source::Login, |account, _| match account {
             None if !hides_accounts => Some((Login::Unknown, "no_account")),
             Some(account) if !account.is_active => Some((Login::Disabled, "account_disabled")),
             Some(_) | None => None,

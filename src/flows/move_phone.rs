@@ -96,6 +96,7 @@ pub async fn request_code(
         let request = SendRequest {
             key: ChallengeKey::move_phone(&phone, permission.target()),
             source: None,
+            invitation: None,
             preferences: &DeliveryPreferences::default(),
             asked_by: AskedBy::Staff(permission.admin().staff()),
             device: None,

@@ -156,6 +156,10 @@ async fn remove(
     if let Some(phone) = &account.phone {
         store::leads::purge_of(&txn, phone).await?;
         store::blocks::purge_of(&txn, phone, now).await?;
+        // Elsewhere there are none, and nothing is asked for them.
+        if services.signups.takes_invitations() || account.invitation_id.is_some() {
+            store::invitations::purge_of(&txn, phone).await?;
+        }
     }
     // Its sessions, its second factor and what is kept of merges into it go by their foreign keys.
     store::owners::purge(&txn, id).await?;

@@ -38,6 +38,8 @@ pub struct Purged {
     pub budgets: u64,
     /// Blocks that ended.
     pub blocks: u64,
+    /// Invitations that were ended, ran out or were used up.
+    pub invitations: u64,
     /// Entries of the audit log.
     pub audit: u64,
     /// Events that were given up, and those that are not sent any more.
@@ -75,6 +77,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     }
     if let Some(before) = before(retention.audit) {
         purged.blocks = in_batches(|| store::blocks::purge(db, before, BATCH)).await?;
+        purged.invitations = in_batches(|| store::invitations::purge(db, before, BATCH)).await?;
         purged.audit = drop_months(services, before, by).await?;
     }
     Ok(purged)

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::{
     Error, Services, blocks, budget, events,
@@ -22,6 +21,7 @@ use crate::{
         budget::BudgetExceeded,
         credentials::{ClaimedPhone, Email, Password, PasswordHash, PersonName, Username},
         events::{CreatedBy, Fact},
+        invitation::InvitationCode,
         second_factor::Rights,
         signups::{Admission, SignupClosed},
     },
@@ -46,6 +46,8 @@ pub struct Registration {
     pub phone: Option<ClaimedPhone>,
     /// The password to sign in with.
     pub password: Password,
+    /// The invitation that the user shows. `None` also for what no invitation looks like.
+    pub invitation: Option<InvitationCode>,
 }
 
 /// The outcome of a registration.
@@ -59,7 +61,7 @@ pub enum Registered<T> {
     EmailTaken,
     /// Too many registrations came from this address.
     Refused(BudgetExceeded),
-    /// Nobody signs up.
+    /// Nobody signs up, or nobody without a valid invitation.
     SignupClosed,
 }
 
@@ -75,45 +77,81 @@ pub async fn register(
     if let Some(exceeded) = count_registration(services, from).await? {
         return Ok(Registered::Refused(exceeded));
     }
-    let Ok(admission) = admit(services, from) else {
+    let Ok(entry) = find_entry(services, &new, from).await? else {
         return Ok(Registered::SignupClosed);
     };
     let hash = hash(services, &new.password).await?;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        Ok(match insert_alone(&services, &new, (admission, &hash), now).await? {
-            Inserted::Account(account) => {
-                services.audit.note(registered(account.id, from), now);
-                tracing::info!(user_id = %account.id, "registered");
-                Registered::Made(account)
-            }
-            Inserted::UsernameTaken => Registered::UsernameTaken,
-            Inserted::EmailTaken => Registered::EmailTaken,
-        })
+        let registered = insert_alone(&services, &new, (&entry, &hash), now).await?;
+        match &registered {
+            Registered::Made(account) => note_registered(&services, account, from, now),
+            Registered::SignupClosed => note_closed(&services, from),
+            Registered::UsernameTaken | Registered::EmailTaken | Registered::Refused(_) => {}
+        }
+        Ok(registered)
     })
     .await
 }
 
-/// Inserts an account. If there are events to write with it, in a transaction.
+/// Inserts an account. If there is more to write with it, in a transaction.
 async fn insert_alone(
     services: &Services,
     new: &Registration,
-    (admission, hash): (Admission, &PasswordHash),
+    (entry, hash): (&Entry, &PasswordHash),
     now: DateTime<Utc>,
-) -> Result<Inserted, Error> {
-    if services.events.is_none() {
-        return Ok(store::accounts::insert(&services.store, row(services, new, (admission, hash), now), now).await?);
+) -> Result<Registered<Box<Account>>, Error> {
+    if let Entry::Free(admission) = entry
+        && services.events.is_none()
+    {
+        let row = row(services, new, (*admission, hash), now);
+        return Ok(made(store::accounts::insert(&services.store, row, now).await?));
     }
     transaction(|| async {
         let txn = services.store.begin().await?;
-        let inserted = store::accounts::insert(&txn, row(services, new, (admission, hash), now), now).await?;
-        if let Inserted::Account(account) = &inserted {
-            write_created(services, &txn, account, now).await?;
+        let registered = insert(services, &txn, new, (entry, hash), now).await?;
+        // What is dropped is rolled back: a use of the invitation too.
+        if let Registered::Made(_) = &registered {
+            txn.commit().await?;
         }
-        txn.commit().await?;
-        Ok(inserted)
+        Ok(registered)
     })
     .await
+}
+
+/// Takes a use of the invitation if one is needed, and inserts the account with its event. The transaction must be rolled back
+/// unless the account is made.
+async fn insert(
+    services: &Services,
+    txn: &Txn,
+    new: &Registration,
+    (entry, hash): (&Entry, &PasswordHash),
+    now: DateTime<Utc>,
+) -> Result<Registered<Box<Account>>, Error> {
+    let admitted = match entry {
+        Entry::Free(admission) => Ok(*admission),
+        Entry::Invited(code) => {
+            let used = store::invitations::claim(txn, code, now).await?;
+            services.signups.admit(used.as_ref())
+        }
+    };
+    let Ok(admission) = admitted else {
+        return Ok(Registered::SignupClosed);
+    };
+    let row = row(services, new, (admission, hash), now);
+    let registered = made(store::accounts::insert(txn, row, now).await?);
+    if let Registered::Made(account) = &registered {
+        write_created(services, txn, account, now).await?;
+    }
+    Ok(registered)
+}
+
+fn made(inserted: Inserted) -> Registered<Box<Account>> {
+    match inserted {
+        Inserted::Account(account) => Registered::Made(account),
+        Inserted::UsernameTaken => Registered::UsernameTaken,
+        Inserted::EmailTaken => Registered::EmailTaken,
+    }
 }
 
 async fn write_created(
@@ -139,13 +177,13 @@ pub async fn register_and_enter(
     if let Some(exceeded) = count_registration(services, from).await? {
         return Ok(Registered::Refused(exceeded));
     }
-    let Ok(admission) = admit(services, from) else {
+    let Ok(entry) = find_entry(services, &new, from).await? else {
         return Ok(Registered::SignupClosed);
     };
     let hash = hash(services, &new.password).await?;
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
-        transaction(|| insert_and_enter(&services, &new, (admission, &hash), &client, (from, now))).await
+        transaction(|| insert_and_enter(&services, &new, (&entry, &hash), &client, (from, now))).await
     })
     .await
 }
@@ -153,30 +191,28 @@ pub async fn register_and_enter(
 async fn insert_and_enter(
     services: &Services,
     new: &Registration,
-    (admission, hash): (Admission, &PasswordHash),
+    (entry, hash): (&Entry, &PasswordHash),
     client: &Client,
     (from, now): (ClientAddress, DateTime<Utc>),
 ) -> Result<Registered<TokenPair>, Error> {
+    // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
-    let account = match store::accounts::insert(&txn, row(services, new, (admission, hash), now), now).await? {
-        Inserted::Account(account) => account,
-        Inserted::UsernameTaken => {
-            txn.rollback().await?;
-            return Ok(Registered::UsernameTaken);
-        }
-        Inserted::EmailTaken => {
-            txn.rollback().await?;
-            return Ok(Registered::EmailTaken);
+    let account = match insert(services, &txn, new, (entry, hash), now).await? {
+        Registered::Made(account) => account,
+        Registered::UsernameTaken => return Ok(Registered::UsernameTaken),
+        Registered::EmailTaken => return Ok(Registered::EmailTaken),
+        Registered::Refused(exceeded) => return Ok(Registered::Refused(exceeded)),
+        Registered::SignupClosed => {
+            note_closed(services, from);
+            return Ok(Registered::SignupClosed);
         }
     };
-    write_created(services, &txn, &account, now).await?;
     let rights = Rights::of_user();
     let tokens = session::open_by_password(services, &txn, &account, rights, client.clone(), now).await?;
     txn.commit().await?;
     services.metrics.sign_in("password");
-    services.audit.note(registered(account.id, from), now);
+    note_registered(services, &account, from, now);
     services.audit.note(signed_in(account.id, &tokens, from), now);
-    tracing::info!(user_id = %account.id, "registered");
     Ok(Registered::Made(tokens))
 }
 
@@ -197,16 +233,50 @@ async fn count_registration(
     Ok(exceeded)
 }
 
-/// Whether somebody gets an account by registering.
-fn admit(services: &Services, from: ClientAddress) -> Result<Admission, SignupClosed> {
-    services.signups.admit(None).inspect_err(|SignupClosed| {
-        let event = Event::by_stranger(Action::RegistrationRefused).from(from);
-        services.audit.note(event.with("reason", "signup_closed"), services.clock.now());
-    })
+/// How a person who registers gets an account.
+#[derive(Debug)]
+enum Entry {
+    /// Without an invitation.
+    Free(Admission),
+    /// With this invitation, of which no use is taken yet.
+    Invited(InvitationCode),
 }
 
-fn registered(id: Uuid, from: ClientAddress) -> Event {
-    Event::by_owner(Action::Registered, id).from(from).with("by", "password")
+/// Looks, before the password is hashed, whether a person who registers may get an account. Registering proves no phone, so an
+/// invitation for one phone admits nobody here.
+async fn find_entry(
+    services: &Services,
+    new: &Registration,
+    from: ClientAddress,
+) -> Result<Result<Entry, SignupClosed>, Error> {
+    if let Ok(admission) = services.signups.admit(None) {
+        return Ok(Ok(Entry::Free(admission)));
+    }
+    if let Some(code) = new.invitation.as_ref().filter(|_| services.signups.takes_invitations()) {
+        let found = store::invitations::find_by_code(&services.store, code).await?;
+        if found.is_some_and(|invitation| invitation.admits(None, services.clock.now())) {
+            return Ok(Ok(Entry::Invited(code.clone())));
+        }
+    }
+    note_closed(services, from);
+    Ok(Err(SignupClosed))
+}
+
+fn note_closed(services: &Services, from: ClientAddress) {
+    let event = Event::by_stranger(Action::RegistrationRefused).from(from);
+    services.audit.note(event.with("reason", "signup_closed"), services.clock.now());
+}
+
+/// Records a registration that was committed.
+fn note_registered(services: &Services, account: &Account, from: ClientAddress, now: DateTime<Utc>) {
+    services
+        .audit
+        .note(Event::by_owner(Action::Registered, account.id).from(from).with("by", "password"), now);
+    if let Some(invitation) = account.invitation_id {
+        let event = Event::by_owner(Action::InvitationUsed, account.id).from(from);
+        services.audit.note(event.with("invitation", invitation), now);
+    }
+    tracing::info!(user_id = %account.id, "registered");
 }
 
 fn row<'a>(

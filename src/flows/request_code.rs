@@ -15,12 +15,14 @@ use super::{
     budget::{self, CountedRequest},
     code::{self, SendRequest},
     destination, device,
+    signups::{self, Entry},
 };
 use crate::domain::{
     account::Account,
     audit::{Action, Event},
     bot_check::ChallengeResponse,
     budget::BudgetExceeded,
+    invitation::InvitationCode,
     lead::Source,
     otp::ChallengeKey,
     phone::PhoneNumber,
@@ -39,6 +41,8 @@ pub struct CodeRequest {
     pub device_token: Option<SecretString>,
     /// The answer to a bot challenge, if the client got one before.
     pub challenge_response: Option<ChallengeResponse>,
+    /// The invitation that a user shows who signs up. `None` also for what no invitation looks like.
+    pub invitation: Option<InvitationCode>,
 }
 
 /// The outcome of a request for a code.
@@ -59,14 +63,13 @@ pub(super) enum CodeRequested<Refusal> {
     BotCheckUnavailable,
 }
 
-/// Checks a request and sends the code. `refuse` gets the account of the phone and says whether the use case refuses it, with
-/// a word for the audit log.
-/// Where accounts are hidden, it never gets one: every phone is sent a code, and every caller gets the same answer.
+/// Checks a request and sends the code. `refuse` gets the account of the phone and whether one may be made, and says whether the
+/// use case refuses it, with a word for the audit log. Where accounts are hidden, it never gets an account: every phone is sent a code, and every caller gets the same answer.
 pub(super) async fn request_code<Refusal>(
     services: &Arc<Services>,
     request: &CodeRequest,
     source: Source,
-    refuse: impl FnOnce(Option<&Account>) -> Option<(Refusal, &'static str)>,
+    refuse: impl FnOnce(Option<&Account>, Entry) -> Option<(Refusal, &'static str)>,
 ) -> Result<CodeRequested<Refusal>, Error> {
     let now = services.clock.now();
     let CodeRequest { counted, phone, .. } = request;
@@ -98,7 +101,11 @@ pub(super) async fn request_code<Refusal>(
         Requirement::Unavailable => return Ok(CodeRequested::BotCheckUnavailable),
     };
     let visible = caller.account.as_ref().filter(|_| !services.hides_accounts);
-    if let Some((refusal, reason)) = refuse(visible) {
+    let entry = match visible {
+        Some(_) => Entry::Free,
+        None => signups::find_entry(services, request.invitation.as_ref(), phone, now).await?,
+    };
+    if let Some((refusal, reason)) = refuse(visible, entry) {
         let event = refused_event(asked_by).phone(phone).with("purpose", key.purpose.as_str());
         services.audit.note(event.with("reason", reason), now);
         return Ok(CodeRequested::Refused(refusal));
@@ -107,6 +114,7 @@ pub(super) async fn request_code<Refusal>(
     let send = SendRequest {
         key: ChallengeKey::sign_in_by(phone, caller.device),
         source: Some(source).filter(|_| caller.fixed.is_none()),
+        invitation: entry.invitation(),
         preferences: &request.preferences,
         asked_by,
         device: caller.device,

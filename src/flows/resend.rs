@@ -221,6 +221,7 @@ async fn send(
     let request = SendRequest {
         key,
         source: None,
+        invitation: None,
         preferences: &preferences,
         asked_by,
         device,

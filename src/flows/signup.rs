@@ -7,6 +7,7 @@ use super::{
     bot_check::BotChallenge,
     request_code::{CodeRequested, request_code},
     run_to_completion,
+    signups::{self, Entry},
 };
 use crate::domain::{budget::BudgetExceeded, lead::Source};
 
@@ -40,17 +41,21 @@ pub enum Signup {
 /// When the database does not answer: nothing was sent.
 pub async fn signup(services: &Arc<Services>, request: CodeRequest) -> Result<Signup, Error> {
     run_to_completion(services, |services| async move {
-        // Where accounts are hidden, everybody gets a code, and the right one is refused.
-        let is_closed = services.signups.admit(None).is_err() && !services.hides_accounts;
-        let requested = request_code(&services, &request, Source::Signup, |account| match account {
+        let hides_accounts = services.hides_accounts;
+        let requested = request_code(&services, &request, Source::Signup, |account, entry| match account {
             Some(account) if !account.is_active => Some((Signup::Disabled, "account_disabled")),
             Some(account) if !account.profile.needs_completion() => {
                 Some((Signup::Registered, "already_registered"))
             }
-            None if is_closed => Some((Signup::Closed, "signup_closed")),
+            // Where accounts are hidden, everybody gets a code, and the right one is refused.
+            None if entry == Entry::Refused && !hides_accounts => Some((Signup::Closed, "signup_closed")),
             Some(_) | None => None,
         });
-        Ok(match requested.await? {
+        let requested = requested.await?;
+        if let CodeRequested::Refused(Signup::Closed) = &requested {
+            signups::record_waiting(&services, &request.phone, services.clock.now()).await?;
+        }
+        Ok(match requested {
             CodeRequested::Code { sending, has_account } => Signup::Code { sending, unfinished: has_account },
             CodeRequested::Refused(refused) => refused,
             CodeRequested::RateLimited(exceeded) => Signup::Refused(exceeded),

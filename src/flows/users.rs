@@ -1,5 +1,6 @@
 //! Changes of accounts: by staff, and of names and address by the users themselves.
 
+mod create;
 mod reunite;
 
 use std::sync::Arc;
@@ -7,7 +8,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use self::reunite::{Reunited, reunite};
+pub use self::{
+    create::{NewPerson, NotCreated, create},
+    reunite::{Reunited, reunite},
+};
 use super::{Error, Services, events, run_to_completion, second_factor, transaction};
 use crate::{
     domain::{

@@ -19,7 +19,7 @@ use super::{
     events::{self, LeadConvertedBy},
     guess::{Guesser, redeem_at_once},
     recycled::{self, Opened, Opening},
-    run_to_completion, session,
+    run_to_completion, session, signups,
 };
 use crate::{
     domain::{
@@ -173,10 +173,15 @@ impl<'a> SignIn<'a> {
             }
             Err(SignupClosed) => return self.turn_away(txn).await,
         };
+        let invitation = account.invitation_id.filter(|_| is_new);
         let id = account.id;
         let entered = self.open_session(txn, &consumed, account).await?;
         if let Some(old) = unlinked {
             recycled::note(self.services, self.key.phone, (old, id), self.address, self.now);
+        }
+        if let Some(invitation) = invitation {
+            let event = Event::by_owner(Action::InvitationUsed, id).phone(self.key.phone).from(self.address);
+            self.services.audit.note(event.with("invitation", invitation), self.now);
         }
         Ok(match entered {
             Ok(signed_in) => (SignedUp::In(signed_in), self.used(is_new)),
@@ -192,17 +197,29 @@ impl<'a> SignIn<'a> {
     ) -> Result<Result<Opened, SignupClosed>, Error> {
         let Self { services, caller, now, .. } = self;
         let proof = PhoneProof::Code(consumed);
-        let admission = match services.signups.admit(None) {
-            Ok(admission) => admission,
-            // Who has an account needs no admission. One that was not used for too long keeps the phone, but is not opened.
-            Err(closed) => {
-                let found = store::owners::claim_by_phone(txn, proof, caller.used_after, *now).await?;
-                return Ok(found.map(Opened::existing).ok_or(closed));
-            }
+        let (is_review, used_after) = (caller.fixed.is_some(), caller.used_after);
+        let open = async |admission| {
+            let opening = Opening { admission, is_review, used_after };
+            recycled::open_account(services, txn, proof, opening, *now).await
         };
-        let opening =
-            Opening { admission, is_review: caller.fixed.is_some(), used_after: caller.used_after };
-        Ok(Ok(recycled::open_account(services, txn, proof, opening, *now).await?))
+        if let Ok(admission) = services.signups.admit(None) {
+            return Ok(Ok(open(admission).await?));
+        }
+        // Who has an account needs no admission. One that was not used for too long keeps the phone, and is not opened.
+        if let Some(account) = store::owners::claim_by_phone(txn, proof, used_after, *now).await? {
+            return Ok(Ok(Opened::existing(account)));
+        }
+        let used = signups::claim_invitation(services, txn, (self.key, consumed), *now).await?;
+        let admission = match services.signups.admit(used.as_ref()) {
+            Ok(admission) => admission,
+            Err(closed) => return Ok(Err(closed)),
+        };
+        let opened = open(admission).await?;
+        // Another request has made the account since it was looked for.
+        if let Some(used) = used.filter(|_| !opened.is_new) {
+            store::invitations::settle_unused(txn, used).await?;
+        }
+        Ok(Ok(opened))
     }
 
     /// Whether the account may be opened: a fixed code opens none that was created in another way in the meantime.
@@ -210,8 +227,9 @@ impl<'a> SignIn<'a> {
         self.caller.fixed.is_none() || review::may_open(account)
     }
 
-    /// Uses up the code of a person who gets no account.
+    /// Uses up the code of a person who gets no account, and is a lead all the same.
     async fn turn_away(&self, txn: Txn) -> Result<(SignedUp, GuessOutcome), Error> {
+        store::leads::set_waiting(&txn, self.key.phone, self.now).await?;
         txn.commit().await?;
         let event = Event::by_stranger(Action::SignInRefused).phone(self.key.phone).from(self.address);
         self.services.audit.note(event.with("by", "code").with("reason", "signup_closed"), self.now);

@@ -32,6 +32,8 @@ struct CodeFields<'a, P> {
     platform: &'a Field<fields::Platform>,
     device_token: &'a Field<fields::DeviceToken>,
     challenge_response: &'a Field<fields::ChallengeResponse>,
+    /// Of `signup` only.
+    invitation: Option<&'a Field<fields::Invitation>>,
 }
 
 /// The operations of this module.
@@ -53,6 +55,8 @@ pub struct SignupRequest {
     device_token: Field<fields::DeviceToken>,
     #[oai(skip_serializing_if_is_none)]
     challenge_response: Field<fields::ChallengeResponse>,
+    #[oai(skip_serializing_if_is_none)]
+    invitation: Field<fields::Invitation>,
 }
 
 impl Example for SignupRequest {
@@ -135,7 +139,8 @@ pub enum SignupResponse {
     /// `phone_unreachable`: the number cannot receive messages; `error.reason` says why.
     #[oai(status = 400)]
     Unreachable(ErrorResponse),
-    /// `account_disabled`: the account of this phone is disabled. `signup_closed`: the phone has no account, and gets none.
+    /// `account_disabled`: the account of this phone is disabled. `signup_closed`: the phone has no account, and gets
+    /// none: sign-ups are closed, or need another `invitation`; one answer for every reason.
     /// `challenge_required`: solve `error.challenge` and send the request again with `challenge_response`.
     #[oai(status = 403)]
     Disabled(ErrorResponse),
@@ -213,11 +218,16 @@ impl CodeApi {
     /// the code expires is a resend: it sends the same code, by another `channel` if one is given, and adds no guesses.
     /// The text is in the first language of `Accept-Language` that the server has, else in English. If the operator
     /// hides which phones have an account, every phone gets a code, and every response is the same.
+    ///
+    /// With `SIGNUPS=invited` a phone without an account needs an `invitation`. It is kept with the code, the last valid one of
+    /// several, and used when the right code makes the account.
     #[oai(path = "/api/auth/signup", method = "post", operation_id = "signup")]
     async fn signup(&self, request: &Request, body: Json<SignupRequest>) -> Result<SignupResponse> {
-        let SignupRequest { phone_number, channel, platform, device_token, challenge_response } = &body.0;
+        let SignupRequest { phone_number, channel, platform, device_token, challenge_response, invitation } =
+            &body.0;
         let counted = budget::counted(&self.services, request).await?;
-        let fields = CodeFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let (phone, invitation) = (phone_number, Some(invitation));
+        let fields = CodeFields { phone, channel, platform, device_token, challenge_response, invitation };
         let code_request = match self.code_request(request, &fields, counted) {
             Ok(code_request) => code_request,
             Err(errors) => return Ok(SignupResponse::Invalid(errors.into_error_response())),
@@ -281,7 +291,8 @@ impl CodeApi {
         }
         let LoginRequest { phone_number, channel, platform, device_token, challenge_response, .. } = &body.0;
         let counted = budget::counted(&self.services, request).await?;
-        let fields = CodeFields { phone: phone_number, channel, platform, device_token, challenge_response };
+        let (phone, invitation) = (phone_number, None);
+        let fields = CodeFields { phone, channel, platform, device_token, challenge_response, invitation };
         let code_request = match self.code_request(request, &fields, counted) {
             Ok(code_request) => code_request,
             Err(errors) => return Ok(LoginResponse::Invalid(errors.into_error_response())),
@@ -339,9 +350,16 @@ impl CodeApi {
         let device_token = errors.check("device_token", fields::device_token(fields.device_token));
         let response =
             errors.check("challenge_response", fields::challenge_response(fields.challenge_response));
-        match (phone, preferences, device_token, response) {
-            (Some(phone), Some(preferences), Some(device_token), Some(challenge_response)) => {
-                Ok(CodeRequest { counted, phone, preferences, device_token, challenge_response })
+        let invitation = errors.check("invitation", fields.invitation.map_or(Ok(None), fields::invitation));
+        match (phone, preferences, device_token, response, invitation) {
+            (
+                Some(phone),
+                Some(preferences),
+                Some(device_token),
+                Some(challenge_response),
+                Some(invitation),
+            ) => {
+                Ok(CodeRequest { counted, phone, preferences, device_token, challenge_response, invitation })
             }
             _ => Err(errors),
         }

@@ -14,15 +14,16 @@ use serde_json::Value;
 
 pub(super) use self::schemas::describe;
 pub use self::schemas::{
-    Bio, BirthDate, ChallengeResponse, Channel, Code, DeviceToken, ForeignToken, Gender, Interests, Location,
-    LoginPhone, MaybeCode, MaybeRefresh, Name, NewBirthDate, NewGender, NewInterests, NewName, NewPictures,
-    OwnPassword, OwnPhone, Phone, Pictures, Platform, Refresh, schema,
+    Bio, BirthDate, ChallengeResponse, Channel, Code, DeviceToken, ForeignToken, Gender, Interests,
+    Invitation, Location, LoginPhone, MaybeCode, MaybeRefresh, Name, NewBirthDate, NewGender, NewInterests,
+    NewName, NewPictures, OwnPassword, OwnPhone, Phone, Pictures, Platform, Refresh, schema,
 };
 
 use super::envelope::{ErrorCode, ErrorResponse};
 use crate::domain::{
     bot_check,
     delivery::{self, ChannelPolicy, UnknownChannel, UnknownPlatform},
+    invitation::InvitationCode,
     otp::{CodeLength, OtpCode},
     phone::{PhoneNumber, Region},
 };
@@ -290,6 +291,11 @@ pub fn challenge_response(
         return Ok(None);
     };
     parsed(bot_check::ChallengeResponse::parse(field.text()?)).map(Some)
+}
+
+/// Reads an invitation. Any text is accepted: what no invitation looks like counts as none.
+pub fn invitation(field: &Field<impl Describe>) -> Result<Option<InvitationCode>, ErrorMessages> {
+    Ok(field.given().map(Field::text).transpose()?.and_then(InvitationCode::parse))
 }
 
 /// Reads the token of a known device. Any text is accepted: an invalid token counts as none.

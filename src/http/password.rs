@@ -12,7 +12,7 @@ use super::{
     Tag, budget, client, client_ip,
     envelope::{ErrorCode, ErrorResponse, Nothing, Success},
     error::RequestError,
-    fields::{Describe, ErrorMessages, Field, FieldErrors, parsed},
+    fields::{self, Describe, ErrorMessages, Field, FieldErrors, parsed},
     json::Json,
     security::{Gate, too_few_rights},
     session::{RefreshRequest, RefreshResponse, SessionApi},
@@ -54,7 +54,7 @@ pub enum RegisterResponse {
     /// The account was created, and is signed in.
     #[oai(status = 201)]
     SignedIn(Json<SignedInData>),
-    /// `signup_closed`: nobody signs up.
+    /// `signup_closed`: nobody signs up, or nobody without a valid `invitation`; one answer for every reason.
     #[oai(status = 403)]
     Closed(ErrorResponse),
     /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
@@ -74,7 +74,7 @@ pub enum RegisterAccountResponse {
     /// The account was created.
     #[oai(status = 201)]
     Made(Json<RegisteredData>),
-    /// `signup_closed`: nobody signs up.
+    /// `signup_closed`: nobody signs up, or nobody without a valid `invitation`; one answer for every reason.
     #[oai(status = 403)]
     Closed(ErrorResponse),
     /// `username_taken`: another account has the username. `email_taken`: another account has the e-mail address.
@@ -131,7 +131,8 @@ pub enum PasswordResponse {
 impl PasswordApi {
     /// Register with a password and sign in
     ///
-    /// `phone` is not verified: no account is found by it, and several accounts may name the same one.
+    /// `phone` is not verified: no account is found by it, and several accounts may name the same one. With `SIGNUPS=invited` an
+    /// `invitation` is needed, one that is not for a single phone.
     #[oai(path = "/api/auth/register", method = "post", operation_id = "register")]
     async fn register(&self, request: &Request, body: Json<RegisterRequest>) -> Result<RegisterResponse> {
         let registration = match self.registration(&body.0) {
@@ -284,9 +285,17 @@ impl PasswordApi {
         ];
         let names: Vec<&str> = names.into_iter().filter_map(Result::ok).collect();
         let password = errors.check("password", new_password(&body.password, &names));
+        let invitation = errors.check("invitation", fields::invitation(&body.invitation)).flatten();
         match (username, email, first_name, last_name, phone, password) {
-            (Some(username), Some(email), Some(first_name), Some(last_name), Some(phone), Some(password)) => {
-                Ok(Registration { username, email: Some(email), first_name, last_name, phone, password })
+            (
+                Some(username),
+                email @ Some(_),
+                Some(first_name),
+                Some(last_name),
+                Some(phone),
+                Some(password),
+            ) if errors.is_empty() => {
+                Ok(Registration { username, email, first_name, last_name, phone, password, invitation })
             }
             _ => Err(errors),
         }
@@ -313,10 +322,17 @@ fn account_registration(body: &RegisterAccountRequest) -> Result<Registration, F
         });
         errors.check("password2", same);
     }
+    let invitation = errors.check("invitation", fields::invitation(&body.invitation)).flatten();
     match (username, email, password) {
-        (Some(username), Some(email), Some(password)) if errors.is_empty() => {
-            Ok(Registration { username, email, first_name: None, last_name: None, phone: None, password })
-        }
+        (Some(username), Some(email), Some(password)) if errors.is_empty() => Ok(Registration {
+            username,
+            email,
+            first_name: None,
+            last_name: None,
+            phone: None,
+            password,
+            invitation,
+        }),
         _ => Err(errors),
     }
 }

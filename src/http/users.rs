@@ -1,5 +1,6 @@
 //! Users: for staff, and for every user about their own account.
 
+mod create;
 pub(super) mod shapes;
 
 use std::sync::Arc;
@@ -37,7 +38,10 @@ use crate::{
     store,
 };
 
-use shapes::{ChangeUserRequest, ExternalId, PageNumber, PerPage, SearchText, User, Users};
+use create::CreateUserResponse;
+use shapes::{
+    ChangeUserRequest, CreateUserRequest, ExternalId, PageNumber, PerPage, SearchText, User, Users,
+};
 
 const NO_USER: &str = "There is no such user";
 
@@ -180,6 +184,34 @@ impl UsersApi {
             console::note_list_shown(&self.services, found.users.len(), &search, permission);
         }
         Ok(UsersResponse::List(Json(Users::from_users(&found.users, found.total, page))))
+    }
+
+    /// Create a user
+    ///
+    /// For admins, in a session opened with the password. The phone counts as verified, so make sure that the user has it. One of
+    /// `phone_number` and `username` is required. The account has no password, and no session is opened: the user logs in with a
+    /// code. It does not matter who may sign up (`SIGNUPS`).
+    #[oai(path = "/api/users", method = "post", operation_id = "createUser")]
+    async fn create(
+        &self,
+        gate: Gate,
+        request: &Request,
+        body: Json<CreateUserRequest>,
+    ) -> Result<CreateUserResponse> {
+        use CreateUserResponse as Response;
+        let from = client_ip::from_request(request);
+        let Ok(permission) = roles::may_act_as_admin(&gate.0, from) else {
+            return Ok(Response::Forbidden(forbidden()));
+        };
+        let person = match create::read(&body.0, self.services.region) {
+            Ok(person) => person,
+            Err(errors) => return Ok(Response::Invalid(errors.into_error_response())),
+        };
+        let created = users::create(&self.services, person, permission).await;
+        Ok(match created.map_err(RequestError::from)? {
+            Ok(user) => Response::Created(self.shown(&gate.0, from, &user)),
+            Err(refused) => create::refusal(refused),
+        })
     }
 
     /// Get a user

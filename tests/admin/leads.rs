@@ -162,7 +162,7 @@ on_both! {
         let browser = Browser::staff(&server).await;
         server.signup(PHONE).await.assert_ok();
         for (query, message) in [
-            ("state=old", "State must be new, contacted, converted or lost"),
+            ("state=old", "State must be new, waiting, contacted, converted or lost"),
             ("verified=1", "Verified must be yes or no"),
             ("country=India", "Country must be the two letters"),
             ("source=web", "Source must be signup or login"),

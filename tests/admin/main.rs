@@ -21,6 +21,7 @@ mod enrolment;
 mod filters;
 mod gate;
 mod interests;
+mod invitations;
 mod leads;
 mod leads_export;
 mod lists;

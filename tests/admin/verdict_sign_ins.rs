@@ -65,6 +65,21 @@ on_both! {
         desk.sees(&server, other, "already_registered", &sentence).await;
     }
 
+    async fn the_user_may_not_sign_up(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let closed = server.second_server(&[("SIGNUPS", "closed")]).await;
+        closed.signup(PHONE).await.assert_error(403, "signup_closed");
+        let at = clock(&server);
+        let why = "sign-ups are closed, or the user had no valid invitation.";
+        let sentence = format!("The app tried to sign up at {at}, and was refused: {why}");
+        let page = desk.sees(&closed, PHONE, "signup_closed", &sentence).await;
+        page.assert_has("No code was sent: there is no account, and none may be made.");
+        server.signup(PHONE).await.assert_ok();
+        closed.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_error(403, "signup_closed");
+        let sentence = format!("The right code was entered at {at}, but no account was made: {why}");
+        desk.sees(&closed, PHONE, "right_code_signup_closed", &sentence).await;
+    }
+
     async fn passwords_work_or_not(server: TestServer) {
         let desk = Desk::open(&server).await;
         let server = server.second_server(&[("LIMIT_WRONG_PASSWORDS_PER_NAME_AND_ADDRESS", "2/15m")]).await;

@@ -55,6 +55,7 @@ const CLOSED: [(&str, &str); 13] = [
     ("post", "/api/auth/password"),
     ("post", "/api/auth/delete-account"),
     ("get", "/api/users"),
+    ("post", "/api/users"),
     ("put", "/api/users/{id}"),
     ("delete", "/api/users/{id}"),
     ("post", "/api/users/{id}/activate"),

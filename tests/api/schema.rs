@@ -24,6 +24,7 @@ const TABLES: [&str; 17] = [
     "budgets",
     "blocks",
     "interest_counts",
+    "invitations",
     "search_words",
     "second_factors",
     "recovery_codes",
@@ -79,7 +80,7 @@ const COLUMNS: [(&str, &str); 19] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests external_id? first_name? \
-         first_name_key? former_phone? gender? id is_active is_review last_name? last_name_key? location? name? name_key? password_hash? phone? \
+         first_name_key? former_phone? gender? id invitation_id? is_active is_review last_name? last_name_key? location? name? name_key? password_hash? phone? \
          profile_id profile_pictures role seen_at? unlinked_at? updated_at username? username_key?",
     ),
     (
@@ -87,7 +88,10 @@ const COLUMNS: [(&str, &str); 19] = [
         "account_id address created_at device ended_at? expires_at id last_used_at opened_by parent_jti? proved_at? \
          refresh_issued_at refresh_jti role second_factor",
     ),
-    ("challenges", "attempts consumed_at? expires_at holder id key_version opened_at phone purpose sent_at?"),
+    (
+        "challenges",
+        "attempts consumed_at? expires_at holder id invitation_id? key_version opened_at phone purpose sent_at?",
+    ),
     (
         "leads",
         "changed_at? changed_by? converted_at? first_requested_at id last_requested_at name? name_key? notes phone region? \
@@ -104,6 +108,10 @@ const COLUMNS: [(&str, &str); 19] = [
     ("blocks", "ended_at? ended_by? ends_at? id kind made_at made_by? reason reference? value"),
     ("imported_rows", "key"),
     ("merged_accounts", "external_id? id into_id merged_at merged_by? snapshot?"),
+    (
+        "invitations",
+        "ended_at? ended_by? expires_at? hash id last_used_at? made_at made_by? phone? uses uses_left",
+    ),
     ("interest_counts", "accounts interest_id shard"),
     ("budgets", "answered closed_until? count ends_at held_until? is_alarm_sent key log rested_at?"),
     ("search_words", "subject subject_id word"),

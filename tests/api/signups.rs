@@ -149,8 +149,10 @@ on_both! {
         }
         let closed = open.second_server(&[("SIGNUPS", "closed")]).await;
         closed.verify_otp(PHONE, &code).await.assert_error(403, "signup_closed");
-        let kept = format!("SELECT COUNT(*) FROM accounts WHERE id = '{}' AND phone = '{PHONE}'", old.user_id);
+        let kept = format!("SELECT COUNT(*) FROM accounts WHERE phone = '{PHONE}'");
         assert_eq!((accounts(&server).await, server.count(&kept).await), (1, 1));
+        let profile = closed.get_as(&old.access, "/api/auth/profile").await;
+        assert_eq!(profile.text_at("/error/code"), "token_expired", "its sessions were not ended");
     }
 
     async fn where_accounts_are_hidden_everybody_gets_a_code_and_only_the_right_one_tells(server: TestServer) {

@@ -49,6 +49,9 @@ impl Staff<'_> {
         ] {
             self.ask(name, 200, &format!("/api/users{query}"), json!({})).await;
         }
+        let new = json!({"phone_number": "+919711111112", "email": "new@example.com"});
+        self.ask("POST /api/users", 201, "/api/users", new).await;
+        server.execute("DELETE FROM accounts WHERE phone = '+919711111112'").await;
         self.ask("GET /api/users/{id}", 200, &path, json!({})).await;
         self.ask("PUT /api/users/{id}", 200, &path, json!({"first_name": "Gaurav"})).await;
         self.ask("PUT /api/users/{id}, role", 200, &path, json!({"role": "staff"})).await;
@@ -123,6 +126,14 @@ impl Staff<'_> {
         self.ask("GET /api/admin/blocks/{id}", 200, &one, json!({})).await;
         self.ask("DELETE /api/admin/blocks/{id}", 200, &one, json!({})).await;
     }
+
+    async fn invitations(&mut self) {
+        let list = "/api/admin/invitations";
+        let made = self.ask("POST /api/admin/invitations", 201, list, json!({})).await;
+        let one = format!("{list}/{}", made.text_at("/id"));
+        self.ask("GET /api/admin/invitations", 200, list, json!({})).await;
+        self.ask("DELETE /api/admin/invitations/{id}", 200, &one, json!({})).await;
+    }
 }
 
 pub async fn ask_all(observed: &mut Observed, phone: &str) {
@@ -133,5 +144,6 @@ pub async fn ask_all(observed: &mut Observed, phone: &str) {
     staff.leads().await;
     staff.phones().await;
     staff.blocks().await;
+    staff.invitations().await;
     staff.clean_up().await;
 }

@@ -30,6 +30,8 @@ mod imports;
 #[cfg(test)]
 mod imports_files;
 #[cfg(test)]
+mod invitations;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod log;

@@ -73,6 +73,8 @@ pub struct Account {
     pub unlinked_at: Option<DateTime<Utc>>,
     /// The id in the system that the account was moved from, if that id is no UUID.
     pub external_id: Option<String>,
+    /// The invitation that the account was made with, which may be removed since.
+    pub invitation_id: Option<Uuid>,
     /// When the account was made.
     pub created_at: DateTime<Utc>,
     /// When the account or its profile was last changed.

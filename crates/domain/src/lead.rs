@@ -1,7 +1,8 @@
 //! Leads: every phone that requested a code, for the sales team to follow up.
 //!
-//! Staff move a lead between [`State::New`], [`State::Contacted`] and [`State::Lost`] ([`State::after`]). No change makes it
-//! [`State::Converted`]: only a code does, or staff who verify the phone by hand, and then the lead stays so.
+//! Staff move a lead between [`State::New`], [`State::Waiting`], [`State::Contacted`] and [`State::Lost`] ([`State::step_to`]). No
+//! change makes it [`State::Converted`]: only a code does, or staff who verify the phone by hand, and then the lead stays so.
+//! A new lead waits when its owner may not sign up.
 
 mod text;
 mod wanted;
@@ -71,6 +72,8 @@ impl FromStr for Source {
 pub enum State {
     /// A code was requested but not used yet.
     New,
+    /// The user wanted to sign up and was refused: sign-ups are closed, or need an invitation.
+    Waiting,
     /// The sales team contacted the user.
     Contacted,
     /// The phone is verified and has an account.
@@ -94,13 +97,14 @@ pub enum Step {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::New, Self::Contacted, Self::Converted, Self::Lost];
+    pub const ALL: [Self; 5] = [Self::New, Self::Waiting, Self::Contacted, Self::Converted, Self::Lost];
 
     /// The name in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::Waiting => "waiting",
             Self::Contacted => "contacted",
             Self::Converted => "converted",
             Self::Lost => "lost",
@@ -112,19 +116,20 @@ impl State {
     pub fn step_to(self, next: Self) -> Step {
         match (self, next) {
             (Self::Converted, Self::Converted) => Step::Stays,
-            (Self::Converted, Self::New | Self::Contacted | Self::Lost) => Step::IsConverted,
-            (Self::New | Self::Contacted | Self::Lost, Self::Converted) => Step::NeedsProof,
+            (Self::Converted, Self::New | Self::Waiting | Self::Contacted | Self::Lost) => Step::IsConverted,
+            (Self::New | Self::Waiting | Self::Contacted | Self::Lost, Self::Converted) => Step::NeedsProof,
             (from, to) if from == to => Step::Stays,
-            (Self::New | Self::Contacted | Self::Lost, Self::New | Self::Contacted | Self::Lost) => {
-                Step::Moves
-            }
+            (
+                Self::New | Self::Waiting | Self::Contacted | Self::Lost,
+                Self::New | Self::Waiting | Self::Contacted | Self::Lost,
+            ) => Step::Moves,
         }
     }
 }
 
 /// The text is not a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be new, contacted, converted or lost")]
+#[error("must be new, waiting, contacted, converted or lost")]
 pub struct UnknownState;
 
 impl FromStr for State {
@@ -174,7 +179,7 @@ impl Lead {
             State::Contacted | State::Lost => {
                 self.changed_at.is_some_and(|changed_at| self.last_requested_at > changed_at)
             }
-            State::New | State::Converted => false,
+            State::New | State::Waiting | State::Converted => false,
         }
     }
 }

@@ -31,6 +31,7 @@ mod fold;
 pub mod former_id;
 pub mod import;
 pub mod interests;
+pub mod invitation;
 pub mod issuer;
 pub mod keyset;
 pub mod lead;

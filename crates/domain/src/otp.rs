@@ -83,6 +83,8 @@ pub struct Opening<'a> {
     /// The hashes of this phone ([`OtpKeys::phone_hashes`]) that a deleted account may have left: nothing is sent
     /// while such a row is in force.
     pub phone_hashes: Vec<String>,
+    /// The invitation with which the code was requested, if it admits the phone. An open challenge keeps its own without one.
+    pub invitation: Option<Uuid>,
     /// The time of the send.
     pub now: DateTime<Utc>,
 }
@@ -112,6 +114,7 @@ impl OtpPolicy {
             keep_if_alive_at: now + RESEND_NEEDS,
             refuse_if_sent_after: (self.resend_after > Duration::zero()).then(|| now - self.resend_after),
             phone_hashes: keys.phone_hashes(of.phone),
+            invitation: None,
             now,
         }
     }

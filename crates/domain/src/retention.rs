@@ -11,7 +11,7 @@ pub struct Retention {
     pub messages: Option<Duration>,
     /// Sessions, counted from their end.
     pub sessions: Option<Duration>,
-    /// Entries of the audit log, which are dropped by whole months, and blocks, counted from their end.
+    /// Entries of the audit log, which are dropped by whole months, and blocks and invitations, counted from their end.
     pub audit: Option<Duration>,
 }
 

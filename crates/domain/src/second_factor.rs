@@ -3,7 +3,7 @@
 //!
 //! It stores nothing: whether a code was used before is decided by the statement that uses it up.
 
-mod code;
+pub(crate) mod code;
 mod keys;
 mod link;
 

@@ -44,7 +44,9 @@ impl UsedInvitation {
 
 /// The permission to create one account, whoever asks for it.
 #[derive(Debug, Clone, Copy)]
-pub struct Admission(());
+pub struct Admission {
+    invitation: Option<Uuid>,
+}
 
 /// Whoever has no account gets none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +59,8 @@ impl Signups {
     /// [`SignupClosed`] where nobody signs up, or nobody without an invitation.
     pub fn admit(self, invitation: Option<&UsedInvitation>) -> Result<Admission, SignupClosed> {
         match (self, invitation) {
-            (Self::Open, _) | (Self::Invited, Some(_)) => Ok(Admission(())),
+            (Self::Open, None) => Ok(Admission::WITHOUT_INVITATION),
+            (Self::Open | Self::Invited, Some(used)) => Ok(Admission { invitation: Some(used.id) }),
             (Self::Invited, None) | (Self::Closed, _) => Err(SignupClosed),
         }
     }
@@ -84,28 +87,36 @@ impl Signups {
 
 /// The exceptions: an account that staff or the operator make. Each is used in one place, which a test of the architecture checks.
 impl Admission {
+    const WITHOUT_INVITATION: Self = Self { invitation: None };
+
+    /// The invitation that made the account.
+    #[must_use]
+    pub fn invitation(self) -> Option<Uuid> {
+        self.invitation
+    }
+
     /// Staff verify a phone by hand: they know the user.
     #[must_use]
     pub fn by_hand(_: StaffPermission) -> Self {
-        Self(())
+        Self::WITHOUT_INVITATION
     }
 
     /// An admin makes the account of another person.
     #[must_use]
     pub fn by_admin(_: AdminPermission) -> Self {
-        Self(())
+        Self::WITHOUT_INVITATION
     }
 
     /// The operator brings users from another system.
     #[must_use]
     pub fn by_import() -> Self {
-        Self(())
+        Self::WITHOUT_INVITATION
     }
 
     /// The operator makes an admin.
     #[must_use]
     pub fn by_createsuperuser() -> Self {
-        Self(())
+        Self::WITHOUT_INVITATION
     }
 }
 
@@ -131,11 +142,9 @@ mod tests {
     #[test]
     fn only_the_invited_come_in_where_an_invitation_is_needed_and_nobody_where_it_is_closed() {
         let invitation = UsedInvitation::claimed(Uuid::from_u128(7));
-        for (signups, without, with) in [
-            (Signups::Open, true, true),
-            (Signups::Invited, false, true),
-            (Signups::Closed, false, false),
-        ] {
+        for (signups, without, with) in
+            [(Signups::Open, true, true), (Signups::Invited, false, true), (Signups::Closed, false, false)]
+        {
             assert_eq!(signups.admit(None).is_ok(), without, "{signups:?} without an invitation");
             assert_eq!(signups.admit(Some(&invitation)).is_ok(), with, "{signups:?} with an invitation");
         }

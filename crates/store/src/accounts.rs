@@ -378,6 +378,7 @@ pub(super) fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
         former_phone: Set(None),
         unlinked_at: Set(None),
         external_id: Set(None),
+        invitation_id: Set(ids.admission.invitation()),
     }
 }
 
@@ -416,6 +417,7 @@ pub(super) fn account(row: Model) -> Result<Account, StoreError> {
         former_phone,
         unlinked_at: row.unlinked_at,
         external_id: row.external_id,
+        invitation_id: row.invitation_id,
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

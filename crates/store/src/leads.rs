@@ -68,6 +68,49 @@ pub(super) fn opening(phone: &PhoneNumber, lead: NewLead, now: DateTime<Utc>) ->
     (row, count_one_more)
 }
 
+/// Counts a sign-up that was refused, and makes the lead wait if nobody has worked on it. Returns its id, which is that of `lead`
+/// if it is new.
+pub async fn open_waiting(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    lead: NewLead,
+    now: DateTime<Utc>,
+) -> Result<Uuid, StoreError> {
+    let (row, mut conflict) = opening(phone, lead, now);
+    let row = ActiveModel { state: Set(State::Waiting.as_str().to_owned()), ..row };
+    let column = |column: Column| Expr::col((Entity, column));
+    let if_new = |then: Expr, column: Expr| Expr::case(is_new(), then).finally(column);
+    let version = || column(Column::Version);
+    conflict
+        .value(Column::State, if_new(Expr::val(State::Waiting.as_str()), column(Column::State)))
+        .value(Column::ChangedAt, if_new(Expr::val(now), column(Column::ChangedAt)))
+        .value(Column::Version, if_new(version().add(1_i64), version()));
+    let opened = Entity::insert(row).on_conflict(conflict).exec_with_returning(db).await?;
+    Ok(opened.id)
+}
+
+/// Makes the lead of this phone wait, if nobody has worked on it: its code was right, and no account was made.
+pub async fn set_waiting(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(State::Waiting.as_str()))
+        .col_expr(Column::ChangedAt, Expr::value(now))
+        .col_expr(Column::ChangedBy, Expr::value(Option::<Uuid>::None))
+        .col_expr(Column::Version, Expr::col((Entity, Column::Version)).add(1_i64))
+        .filter(Column::Phone.eq(phone.full()))
+        .filter(is_new())
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn is_new() -> Expr {
+    Expr::col((Entity, Column::State)).eq(State::New.as_str())
+}
+
 /// Marks the lead of this phone as converted, by this staff member or by its code. False if there is no lead, or it was converted
 /// before.
 pub async fn set_converted(

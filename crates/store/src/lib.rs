@@ -32,6 +32,7 @@ pub mod blocks;
 pub mod budgets;
 pub mod imports;
 pub mod interests;
+pub mod invitations;
 pub mod leads;
 pub mod leases;
 pub mod lookup;

@@ -8,7 +8,9 @@ use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, UpdateMany, Value,
-    sea_query::{Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query, SimpleExpr},
+    sea_query::{
+        Alias, Expr, InsertStatement, LockBehavior, LockType, OnConflict, Query, SelectStatement, SimpleExpr,
+    },
 };
 use uuid::Uuid;
 
@@ -54,10 +56,15 @@ pub(super) fn statement(
     let end = || Expr::col((Entity, Column::ExpiresAt));
     let new_end = || Expr::col((Alias::new("excluded"), Column::ExpiresAt));
     let kept_end = Expr::case(still_open.clone().and(end().lte(new_end())), end()).finally(new_end());
+    // The last valid invitation wins; without one, an open challenge keeps its own.
+    let (invitation, kept_or_none) = keep_or_renew(Column::InvitationId);
+    let given = Expr::col((Alias::new("excluded"), Column::InvitationId));
+    let invitation_now = if opening.invitation.is_some() { given } else { kept_or_none };
     let mut conflict = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
     conflict
         .values([Column::Id, Column::KeyVersion, Column::Attempts, Column::OpenedAt].map(keep_or_renew))
         .value(Column::ExpiresAt, kept_end)
+        .value(invitation, invitation_now)
         .value(Column::ConsumedAt, Option::<DateTime<Utc>>::None)
         .value(Column::SentAt, opening.now);
     if let Some(last_sent) = opening.refuse_if_sent_after {
@@ -75,7 +82,7 @@ fn unless_tombstone(
     opening: &Opening<'_>,
     only_if: Option<SimpleExpr>,
 ) -> Result<InsertStatement, DbErr> {
-    let values: [(Column, Value); 10] = [
+    let values: [(Column, Value); 11] = [
         (Column::Phone, key.phone.full().into()),
         (Column::Purpose, key.purpose.as_str().into()),
         (Column::Holder, holder(key).into()),
@@ -86,6 +93,7 @@ fn unless_tombstone(
         (Column::ExpiresAt, opening.expires_at.into()),
         (Column::SentAt, opening.now.into()),
         (Column::ConsumedAt, Option::<DateTime<Utc>>::None.into()),
+        (Column::InvitationId, opening.invitation.into()),
     ];
     let tombstone =
         Entity::find().filter(is_tombstone(&opening.phone_hashes, key.purpose, opening.now)).into_query();
@@ -280,6 +288,11 @@ impl Consumed {
     pub fn phone(&self) -> &PhoneNumber {
         &self.phone
     }
+}
+
+/// The invitation with which a code was requested, as a part of another statement.
+pub(super) fn invitation_of(key: ChallengeKey<'_>) -> SelectStatement {
+    Entity::find().select_only().column(Column::InvitationId).filter(has_key(key)).into_query()
 }
 
 /// Uses up the challenge. `None` when another request used it up first. A trigger writes this time to the messages with its

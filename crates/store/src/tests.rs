@@ -11,7 +11,7 @@ use super::{
     DatabaseSettings, Store,
     entities::{
         account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, imported_row,
-        interest_count, lead, lead_note, merged_account, message, outbox, provider_order, recovery_code,
+        interest_count, invitation, lead, lead_note, merged_account, message, outbox, provider_order, recovery_code,
         search_word, second_factor, session, used_token, version,
     },
     error::{Fate, fate_of, is_outage_code},
@@ -71,6 +71,7 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(event_interest::Entity).await;
     check(imported_row::Entity).await;
     check(interest_count::Entity).await;
+    check(invitation::Entity).await;
     check(lead::Entity).await;
     check(lead_note::Entity).await;
     check(merged_account::Entity).await;

@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, SqlErr,
-    sea_query::{Alias, Asterisk, Expr, Func, LikeExpr, Query, SelectStatement, SimpleExpr},
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Select, SqlErr, TryIntoModel,
+    sea_query::{Alias, Asterisk, Expr, Func, LikeExpr, OnConflict, Query, SelectStatement, SimpleExpr},
 };
 use uuid::Uuid;
 
 use super::{
     StoreError,
-    accounts::account,
+    accounts::{NewIds, account, blank, find_by_phone},
     entities::{
         account::{ActiveModel, Column, Entity, Model},
         session,
@@ -22,12 +22,83 @@ use super::{
     merges::has_former_id,
 };
 use domain::{
-    account::Role,
-    credentials::{Email, PersonName},
+    account::{Account, Role},
+    credentials::{Email, PersonName, Username},
     phone::PhoneNumber,
-    roles::{EditPermission, ListPermission, ReadPermission},
+    roles::{AdminPermission, EditPermission, ListPermission, ReadPermission},
     users::{Edit, PageOf, Search, User, fold},
 };
+
+/// The account of a person that an admin makes.
+#[derive(Debug, Clone, Copy)]
+pub struct NewUser<'a> {
+    /// Its ids.
+    pub ids: NewIds,
+    /// Its phone, which counts as verified.
+    pub phone: Option<&'a PhoneNumber>,
+    /// Its username.
+    pub username: Option<&'a Username>,
+    /// Its e-mail address.
+    pub email: Option<&'a Email>,
+    /// The first name.
+    pub first_name: Option<&'a PersonName>,
+    /// The last name.
+    pub last_name: Option<&'a PersonName>,
+}
+
+/// The result of [`insert`].
+#[derive(Debug)]
+pub enum Added {
+    /// The account was created.
+    Account(Box<Account>),
+    /// Another account has the phone.
+    PhoneTaken,
+    /// Another account has the username.
+    UsernameTaken,
+    /// Another account has the e-mail address.
+    EmailTaken,
+}
+
+/// Creates an account without a password, if no other account has its phone, username or e-mail address. One statement decides.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    _leave: AdminPermission,
+    new: NewUser<'_>,
+    now: DateTime<Utc>,
+) -> Result<Added, StoreError> {
+    let NewUser { ids, phone, username, email, first_name, last_name } = new;
+    let text = |name: Option<&PersonName>| name.map(|name| name.as_str().to_owned());
+    let text_key = |name: Option<&PersonName>| name.map(|name| fold(name.as_str()));
+    let row = ActiveModel {
+        phone: Set(phone.map(|phone| phone.full().to_owned())),
+        username: Set(username.map(|username| username.as_str().to_owned())),
+        username_key: Set(username.map(Username::key)),
+        email: Set(email.map(|email| email.as_str().to_owned())),
+        email_key: Set(email.map(Email::key)),
+        first_name: Set(text(first_name)),
+        first_name_key: Set(text_key(first_name)),
+        last_name: Set(text(last_name)),
+        last_name_key: Set(text_key(last_name)),
+        ..blank(ids, now)
+    };
+    let model = row.clone().try_into_model()?;
+    // A conflict must not be an error: on PostgreSQL an error would abort the surrounding transaction.
+    let unless_taken = OnConflict::new().do_nothing().to_owned();
+    if Entity::insert(row).on_conflict(unless_taken).exec_without_returning(db).await? == 1 {
+        return Ok(Added::Account(Box::new(account(model)?)));
+    }
+    if let Some(phone) = phone
+        && find_by_phone(db, phone, None).await?.is_some()
+    {
+        return Ok(Added::PhoneTaken);
+    }
+    if let Some(username) = username
+        && Entity::find().filter(Column::UsernameKey.eq(username.key())).one(db).await?.is_some()
+    {
+        return Ok(Added::UsernameTaken);
+    }
+    Ok(if email.is_some() { Added::EmailTaken } else { Added::PhoneTaken })
+}
 
 /// A page of the list.
 #[derive(Debug)]

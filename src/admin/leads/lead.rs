@@ -8,17 +8,18 @@ use uuid::Uuid;
 use super::{super::terms::lead_state, state_class};
 use crate::{
     admin::{
-        Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, history, names,
+        Form, Layout, Notice, PageError, PageResult, Section, Staff, Visit, history, invitations, names,
         page::{Time, TimeOrDash},
     },
     domain::{
         audit::Filter,
         delivery::Channel,
+        invitation::NewInvitation,
         lead::{Change, LONGEST_NAME, LONGEST_NOTE, Lead, LeadName, Note, NoteText, State},
         phone::PhoneNumber,
     },
     flows::{
-        Services,
+        Services, invitations as made_by_staff,
         leads::{self, Changed, ChangedBy, Stale, Verified},
         resend::{self, Resent},
     },
@@ -60,6 +61,7 @@ struct LeadPage {
     state: &'static str,
     class: &'static str,
     is_converted: bool,
+    may_invite: bool,
     moves: Vec<(&'static str, &'static str)>,
     channels: Vec<(&'static str, &'static str)>,
     first: Time,
@@ -137,6 +139,7 @@ fn conflict(lead: &Lead, by: &ChangedBy) -> String {
     let who = match by {
         ChangedBy::Staff(name) => name.as_str(),
         ChangedBy::Unknown => "A member of staff whose account was deleted",
+        ChangedBy::User if lead.state == State::Waiting => "The user, by trying to sign up,",
         ChangedBy::User => "The user, by entering a code,",
     };
     let state = lead_state(lead.state).to_lowercase();
@@ -199,6 +202,20 @@ pub async fn resend(visit: Visit<Staff>, form: Form) -> PageResult {
     visit.redirect(&here, notice)
 }
 
+/// `POST /admin/leads/{id}/invite`: makes an invitation for this number.
+pub async fn invite(visit: Visit<Staff>, _form: Form) -> PageResult {
+    let lead = find(&visit).await?;
+    let here = format!("/admin/leads/{}", lead.id);
+    let services = visit.services();
+    if lead.state == State::Converted || !services.signups.takes_invitations() {
+        return visit.redirect(&here, Notice::warning("This number needs no invitation."));
+    }
+    let end = services.clock.now() + invitations::USUAL_LIFE;
+    let new = NewInvitation::for_phone(lead.phone, end);
+    let made = made_by_staff::make(services, new, visit.permission()).await?;
+    invitations::show_once(&visit, &made, (&here, "Back to the lead"))
+}
+
 async fn find(visit: &Visit<Staff>) -> Result<Lead, PageError> {
     let id = visit.path_id("id").ok_or(PageError::NotFound)?;
     store::leads::find_by_id(&visit.services().store, id).await?.ok_or(PageError::NotFound)
@@ -229,6 +246,7 @@ async fn render(visit: &Visit<Staff>, lead: Lead, typed: Typed, status: StatusCo
         state: lead_state(lead.state),
         class: state_class(lead.state),
         is_converted: lead.state == State::Converted,
+        may_invite: lead.state != State::Converted && services.signups.takes_invitations(),
         moves: moves(lead.state),
         channels,
         first: layout.time(lead.first_requested_at),

@@ -130,6 +130,7 @@ fn leads(count: usize) -> String {
 fn notice(act: Act, outcomes: &Outcomes) -> Notice {
     let (done, already) = match act {
         Act::Move(State::New) => ("marked new", "new already"),
+        Act::Move(State::Waiting) => ("marked waiting", "waiting already"),
         Act::Move(State::Contacted) => ("marked contacted", "contacted already"),
         Act::Move(State::Lost) => ("marked lost", "lost already"),
         Act::Move(State::Converted) | Act::Verify => ("verified by hand", "verified already"),

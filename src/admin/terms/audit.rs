@@ -74,6 +74,9 @@ pub fn of_action(action: Action) -> &'static str {
         Action::ChallengeFailed => "A bot check was not passed",
         Action::BlockMade => "A block was made",
         Action::BlockEnded => "A block was ended",
+        Action::InvitationMade => "An invitation was made",
+        Action::InvitationEnded => "An invitation was ended",
+        Action::InvitationUsed => "An account was made with an invitation",
         Action::InterestAdded => "An event interest was added",
         Action::InterestChanged => "An event interest was changed",
         Action::SettingsChanged => "The settings were changed",
@@ -103,7 +106,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 71] = [
+const FACTS: [(&str, &str); 73] = [
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -112,6 +115,7 @@ const FACTS: [(&str, &str); 71] = [
     ("retry_after", "Wait"),
     ("until", "Until"),
     ("left", "Left"),
+    ("uses", "Accounts"),
     ("by", "By"),
     ("issuer", "Issuer"),
     ("for", "At"),
@@ -165,6 +169,7 @@ const FACTS: [(&str, &str); 71] = [
     ("sid", "Session"),
     ("kept", "Session that goes on"),
     ("block", "Block"),
+    ("invitation", "Invitation"),
     ("event", "Event"),
     ("lead_id", "Lead"),
     ("new_user_id", "Account that has it now"),
@@ -178,11 +183,12 @@ const FACTS: [(&str, &str); 71] = [
 ];
 
 /// Facts that only name or mark rows. A history leaves them out.
-const REFERENCES: [&str; 10] = [
+const REFERENCES: [&str; 11] = [
     "delivery_id",
     "sid",
     "kept",
     "block",
+    "invitation",
     "event",
     "lead_id",
     "new_user_id",

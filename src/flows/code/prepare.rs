@@ -48,7 +48,10 @@ pub(super) async fn prepare(
     outgoing: &Outgoing<'_>,
     now: DateTime<Utc>,
 ) -> Result<Prepared, Error> {
-    let opening = services.otp.opening(services.random.bits(), &services.otp_keys, request.key, now);
+    let opening = Opening {
+        invitation: request.invitation,
+        ..services.otp.opening(services.random.bits(), &services.otp_keys, request.key, now)
+    };
     let write = WriteBefore { services, request, outgoing, opening: &opening, now };
     let mut tries_left = 2;
     loop {

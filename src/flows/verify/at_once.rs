@@ -36,11 +36,8 @@ impl AtOnce for ToAnyAccount<'_> {
         let (random, now) = (&sign_in.services.random, sign_in.now);
         // Where it needs more than that to get an account, the transaction decides.
         let admitted = sign_in.services.signups.admit(None).ok();
-        let may_create = admitted.map(|admission| NewIds {
-            admission,
-            account: random.id(now),
-            profile: random.id(now),
-        });
+        let may_create =
+            admitted.map(|admission| NewIds { admission, account: random.id(now), profile: random.id(now) });
         match sign_in.at_once(accepted, budget_claim, may_create).await? {
             Outcome::In(done) => Ok(Some(done.map(SignedUp::In))),
             Outcome::NoAccount | Outcome::Undecided => Ok(None),

@@ -87,9 +87,7 @@ fn enums() -> [EnumSchema; 10] {
         EnumSchema {
             name: "LeadState",
             description: "The progress of the sales team.",
-            values: [lead::State::New, lead::State::Contacted, lead::State::Converted, lead::State::Lost]
-                .map(lead::State::as_str)
-                .to_vec(),
+            values: lead::State::ALL.map(lead::State::as_str).to_vec(),
             members: &[
                 ("ExportedLead", "state"),
                 ("ListedLead", "state"),

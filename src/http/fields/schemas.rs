@@ -140,6 +140,9 @@ ChallengeResponse, required: false, MetaSchema {
 describe!(/// `device_token`: null and absent mean none.
 DeviceToken, required: false, clearable(schema("string", "The `device_token` of the last sign-in on this device. \
      Send it to both routes of a sign-in or to neither. An invalid one is ignored.", Value::Null)));
+describe!(/// `invitation`: null and absent mean none.
+Invitation, required: false, clearable(schema("string", "The invitation of a user without an account, where `SIGNUPS=invited`; letter case, \
+     spaces and hyphens do not matter. Ignored if none is required.", Value::Null)));
 describe!(/// `otp_code`.
 Code, required: true, MetaSchema {
     pattern: Some("^[0-9]{4,8}$".to_owned()),

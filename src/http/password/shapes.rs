@@ -11,7 +11,7 @@ use crate::{
         account::Account,
         credentials::{LONGEST_EMAIL, LONGEST_NAME, LONGEST_PHONE},
     },
-    http::fields::{Describe, Field, describe, schema},
+    http::fields::{Describe, Field, Invitation, describe, schema},
 };
 
 /// A new account, and its first sign-in.
@@ -27,6 +27,8 @@ pub struct RegisterRequest {
     pub(super) last_name: Field<PersonName>,
     #[oai(skip_serializing_if_is_none)]
     pub(super) phone: Field<ClaimedPhone>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) invitation: Field<Invitation>,
 }
 
 impl Example for RegisterRequest {
@@ -38,6 +40,7 @@ impl Example for RegisterRequest {
             first_name: Field::from_value("Gaurav"),
             last_name: Field::from_value("Kumar"),
             phone: Field::from_value("+916205829376"),
+            invitation: Field::default(),
         }
     }
 }
@@ -52,6 +55,8 @@ pub struct RegisterAccountRequest {
     pub(super) email: Field<MaybeEmail>,
     #[oai(skip_serializing_if_is_none)]
     pub(super) password2: Field<SamePassword>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) invitation: Field<Invitation>,
 }
 
 impl Example for RegisterAccountRequest {
@@ -61,6 +66,7 @@ impl Example for RegisterAccountRequest {
             password: Field::from_value("correct horse battery"),
             email: Field::from_value("gaurav@example.com"),
             password2: Field::from_value("correct horse battery"),
+            invitation: Field::default(),
         }
     }
 }

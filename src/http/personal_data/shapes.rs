@@ -75,6 +75,7 @@ impl Example for ExportData {
                 phone_number: Some("+916205829376".to_owned()),
                 phone: None,
                 former_phone: None,
+                invitation_id: None,
                 username: None,
                 email: None,
                 first_name: None,
@@ -153,6 +154,8 @@ pub struct ExportedAccount {
     phone: Option<String>,
     /// The phone that the account lost because it was unused for too long.
     former_phone: Option<String>,
+    /// The invitation that the account was made with.
+    invitation_id: Option<String>,
     /// The username.
     username: Option<String>,
     /// The e-mail address; not verified.
@@ -180,6 +183,7 @@ impl ExportedAccount {
             phone_number: account.phone.map(|phone| phone.full().to_owned()),
             phone: account.claimed_phone,
             former_phone: account.former_phone.map(|phone| phone.full().to_owned()),
+            invitation_id: account.invitation_id.map(|id| id.to_string()),
             username: account.username,
             email: account.email,
             first_name: account.first_name,

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         credentials::{LONGEST_EMAIL, LONGEST_NAME},
         former_id::LONGEST_FORMER_ID,
+        phone::LONGEST_TEXT,
         users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     },
     http::{
@@ -48,6 +49,24 @@ Email, required: false, MetaSchema {
     format: Some("email"),
     ..text(LONGEST_EMAIL, "Unique without regard to case; not verified. Null clears it.", "gaurav@example.com")
 });
+describe!(/// `phone_number` of a new user.
+NewPhone, required: false, MetaSchema {
+    nullable: true,
+    ..text(LONGEST_TEXT, "The phone in any spelling. It counts as verified.", "+916205829376")
+});
+describe!(/// `username` of a new user.
+NewUsername, required: false, MetaSchema {
+    nullable: true,
+    min_length: Some(1),
+    pattern: Some("^[0-9A-Za-z._+-]*[A-Za-z_][0-9A-Za-z._+-]*$".to_owned()),
+    ..text(LONGEST_NAME, "Letters a-z, digits and `. _ + -`; at least one letter. Unique without regard to case.", "gaurav")
+});
+describe!(/// `email` of a new user.
+NewEmail, required: false, MetaSchema {
+    nullable: true,
+    format: Some("email"),
+    ..text(LONGEST_EMAIL, "Unique without regard to case; not verified.", "gaurav@example.com")
+});
 describe!(/// `role`.
 Role, required: false, MetaSchema {
     description: Some("By admins only, never on their own account. A new role ends the user's sessions."),
@@ -60,6 +79,33 @@ IsActive, required: false, MetaSchema {
     example: Some(true.into()),
     ..MetaSchema::new("boolean")
 });
+
+/// A user to create. One of `phone_number` and `username` is required.
+#[derive(Debug, Default, Object)]
+#[oai(example)]
+pub struct CreateUserRequest {
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) phone_number: Field<NewPhone>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) username: Field<NewUsername>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) email: Field<NewEmail>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) first_name: Field<PersonName>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) last_name: Field<PersonName>,
+}
+
+impl Example for CreateUserRequest {
+    fn example() -> Self {
+        Self {
+            phone_number: Field::from_value("+916205829376"),
+            first_name: Field::from_value("Gaurav"),
+            last_name: Field::from_value("Kumar"),
+            ..Self::default()
+        }
+    }
+}
 
 /// The fields of a user to change. Fields that are left out stay.
 #[derive(Debug, Default, Object)]

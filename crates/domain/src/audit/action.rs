@@ -106,6 +106,12 @@ pub enum Action {
     BlockMade,
     /// An admin ended a block.
     BlockEnded,
+    /// Staff made an invitation.
+    InvitationMade,
+    /// Staff ended an invitation.
+    InvitationEnded,
+    /// An account was made with an invitation.
+    InvitationUsed,
     /// Staff added an event interest.
     InterestAdded,
     /// Staff changed an event interest.
@@ -140,7 +146,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 67] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -190,6 +196,9 @@ impl Action {
         Self::ChallengeFailed,
         Self::BlockMade,
         Self::BlockEnded,
+        Self::InvitationMade,
+        Self::InvitationEnded,
+        Self::InvitationUsed,
         Self::InterestAdded,
         Self::InterestChanged,
         Self::SettingsChanged,
@@ -260,6 +269,9 @@ impl Action {
             Self::ChallengeFailed => "challenge_failed",
             Self::BlockMade => "block_made",
             Self::BlockEnded => "block_ended",
+            Self::InvitationMade => "invitation_made",
+            Self::InvitationEnded => "invitation_ended",
+            Self::InvitationUsed => "invitation_used",
             Self::InterestAdded => "interest_added",
             Self::InterestChanged => "interest_changed",
             Self::SettingsChanged => "settings_changed",
@@ -356,6 +368,9 @@ impl Action {
             Self::ChallengeFailed => &["provider", "reason", "purpose", "channel", "delivery_id"],
             Self::BlockMade => &["block", "kind", "value", "until", "ended"],
             Self::BlockEnded => &["block", "kind", "value"],
+            Self::InvitationMade => &["invitation", "uses", "until"],
+            Self::InvitationEnded => &["invitation", "left"],
+            Self::InvitationUsed => &["invitation"],
             Self::InterestAdded => &["interest"],
             Self::InterestChanged => &["interest", "fields", "is_active"],
             Self::SettingsChanged => &["changed", "settings"],

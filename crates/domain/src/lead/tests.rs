@@ -11,12 +11,18 @@ fn wanted(query: &[(&str, &'static str)]) -> (Wanted, Vec<FieldProblem>) {
 
 #[test]
 fn only_proof_converts_and_nothing_turns_back() {
-    use State::{Contacted, Converted, Lost, New};
+    use State::{Contacted, Converted, Lost, New, Waiting};
     for (from, to, step) in [
         (New, New, Step::Stays),
         (New, Contacted, Step::Moves),
         (New, Lost, Step::Moves),
         (New, Converted, Step::NeedsProof),
+        (Waiting, Waiting, Step::Stays),
+        (Waiting, New, Step::Moves),
+        (Waiting, Contacted, Step::Moves),
+        (Waiting, Lost, Step::Moves),
+        (Waiting, Converted, Step::NeedsProof),
+        (Converted, Waiting, Step::IsConverted),
         (Contacted, New, Step::Moves),
         (Contacted, Contacted, Step::Stays),
         (Contacted, Lost, Step::Moves),

@@ -91,7 +91,7 @@ impl RecoveryCode {
 }
 
 /// Base32 without padding (RFC 4648, section 6), which authenticator apps read.
-pub(super) fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.chunks(5) {
         let mut group = [0; 8];

@@ -56,6 +56,9 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         Action::RoleChanged => plain("The role of the account was changed."),
         Action::AccountDeactivated => bad("The account was deactivated."),
         Action::AccountActivated => good("The account was activated."),
+        Action::InvitationMade => plain("Staff made an invitation for this number."),
+        Action::InvitationEnded => plain("Staff ended the invitation of this number."),
+        Action::InvitationUsed => good("The account was made with an invitation."),
         Action::ChallengeFailed => bad(bot_check(fact(entry, "reason"))),
         // The messages, the sessions and the blocks say it themselves.
         Action::CodeSent
@@ -114,6 +117,7 @@ fn lead_changed(entry: &Entry) -> Option<(String, Tone)> {
         fact(entry, "to").and_then(|name| State::ALL.into_iter().find(|state| state.as_str() == name));
     let text = match state {
         Some(State::New) => "Staff marked the lead as new.",
+        Some(State::Waiting) => "Staff marked the lead as waiting.",
         Some(State::Contacted) => "Staff marked the lead as contacted.",
         Some(State::Lost) => "Staff marked the lead as lost.",
         // Verifying the number says it.

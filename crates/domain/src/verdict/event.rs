@@ -23,8 +23,12 @@ pub enum Event {
     NoAccount,
     /// The app asked to sign up, and the phone has a complete account.
     AlreadyRegistered,
+    /// The app asked to sign up, and the phone may get no account.
+    SignupClosed,
     /// The right code, but `verify-login` opens no new account.
     RightCodeNoAccount,
+    /// The right code, but the phone may get no account.
+    RightCodeSignupClosed,
     /// The number was taken from an account that was unused for too long.
     Unlinked,
     /// A wrong password.
@@ -79,7 +83,9 @@ impl Event {
             Self::HookChallenged => "hook_challenged",
             Self::NoAccount => "no_account",
             Self::AlreadyRegistered => "already_registered",
+            Self::SignupClosed => "signup_closed",
             Self::RightCodeNoAccount => "right_code_no_account",
+            Self::RightCodeSignupClosed => "right_code_signup_closed",
             Self::Unlinked => "unlinked",
             Self::WrongPassword => "wrong_password",
             Self::Verified => "verified",
@@ -127,6 +133,13 @@ impl Event {
             Self::AlreadyRegistered => {
                 format!("The app tried to sign up {at}, and this number has an account already.")
             }
+            Self::SignupClosed => format!(
+                "The app tried to sign up {at}, and was refused: sign-ups are closed, or the user had no valid invitation."
+            ),
+            Self::RightCodeSignupClosed => format!(
+                "The right code was entered {at}, but no account was made: sign-ups are closed, or the user had no valid \
+                 invitation."
+            ),
             Self::RightCodeNoAccount => {
                 format!("The right code was entered {at} to log in, and this number has no account.")
             }
@@ -192,6 +205,9 @@ impl Event {
             | Self::AskedLongAgo => true,
             // A code for a number that its account left would open a second account.
             Self::MovedAway { is_deleted: false, .. }
+            // It would be refused again.
+            | Self::SignupClosed
+            | Self::RightCodeSignupClosed
             | Self::Unlinked
             | Self::Verified
             | Self::SignedInByPassword
@@ -229,6 +245,11 @@ impl Event {
             Self::AlreadyRegistered => Advice {
                 tell: "You have an account. Choose “log in” in the app.",
                 act: "Send a code, and let the user enter it in “log in”.",
+            },
+            Self::SignupClosed | Self::RightCodeSignupClosed => Advice {
+                tell: "We take no new users at the moment without an invitation. You are on our list.",
+                act: "Make an invitation for the number under Leads, if sign-ups take invitations; or verify the number by \
+                      hand, which makes the account.",
             },
             Self::RightCodeNoAccount => Advice {
                 tell: "You have no account yet. Choose “sign up” in the app: the same code still works there.",

@@ -197,8 +197,12 @@ pub enum What {
     NoAccount,
     /// `signup` was called for a phone with a complete account.
     AlreadyRegistered,
+    /// `signup` was called for a phone that has no account and gets none.
+    SignupClosed,
     /// The right code was given to `verify-login`, and the phone has no account.
     RightCodeNoAccount,
+    /// The right code was given, and the phone has no account and gets none.
+    RightCodeSignupClosed,
     /// A bot check was required and not answered.
     BotCheckMissing,
     /// A bot check was answered wrongly, or with an answer that was used before.
@@ -239,7 +243,9 @@ impl What {
             | Self::MovedHere
             | Self::NoAccount
             | Self::AlreadyRegistered
+            | Self::SignupClosed
             | Self::RightCodeNoAccount
+            | Self::RightCodeSignupClosed
             | Self::BotCheckMissing
             | Self::BotCheckFailed
             | Self::BotCheckUnavailable

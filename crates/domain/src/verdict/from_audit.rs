@@ -84,6 +84,7 @@ fn code_refused(entry: &Entry) -> What {
     by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
         Some("no_account") => What::NoAccount,
         Some("already_registered") => What::AlreadyRegistered,
+        Some("signup_closed") => What::SignupClosed,
         Some("hook_denied") => What::HookDenied,
         Some("hook_failed") => What::HookFailed,
         _ => excluded(entry),
@@ -97,6 +98,7 @@ fn sign_in_refused(entry: &Entry) -> Option<What> {
     }
     Some(by_budget(entry).unwrap_or_else(|| match word(entry, "reason") {
         Some("no_account") => What::RightCodeNoAccount,
+        Some("signup_closed") => What::RightCodeSignupClosed,
         _ => excluded(entry),
     }))
 }

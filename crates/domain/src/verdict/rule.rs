@@ -65,8 +65,16 @@ fn used_up<'a>(facts: &'a PhoneFacts, budget: Budget, address: Option<&str>) -> 
 fn after_last(facts: &PhoneFacts) -> Option<Case> {
     let Happened { at, what, .. } = *facts.last.as_ref().filter(|last| is_newer(last, facts))?;
     let has_account = facts.account.is_some();
+    let has_live_account = facts.account.is_some_and(|account| !account.is_stale);
     // Whatever the app tried without an account: the user has one, under another number.
-    let needs_account = matches!(what, What::NoAccount | What::RightCodeNoAccount | What::MovedAway);
+    let needs_account = matches!(
+        what,
+        What::NoAccount
+            | What::RightCodeNoAccount
+            | What::SignupClosed
+            | What::RightCodeSignupClosed
+            | What::MovedAway
+    );
     if let Some(moved) = moved_away(facts).filter(|_| needs_account) {
         return Some(moved);
     }
@@ -92,6 +100,10 @@ fn after_last(facts: &PhoneFacts) -> Option<Case> {
         }
         What::NoAccount => (!has_account).then_some(Case::Happened(Event::NoAccount, at)),
         What::AlreadyRegistered => has_account.then_some(Case::Happened(Event::AlreadyRegistered, at)),
+        What::SignupClosed => (!has_live_account).then_some(Case::Happened(Event::SignupClosed, at)),
+        What::RightCodeSignupClosed => {
+            (!has_live_account).then_some(Case::Happened(Event::RightCodeSignupClosed, at))
+        }
         What::RightCodeNoAccount => (!has_account).then_some(Case::Happened(Event::RightCodeNoAccount, at)),
         What::BotCheckMissing => Some(Case::Happened(Event::BotCheckMissing, at)),
         What::BotCheckFailed => Some(Case::Happened(Event::BotCheckFailed, at)),

@@ -44,6 +44,7 @@ pub struct Model {
     pub unlinked_at: Option<DateTimeUtc>,
     #[sea_orm(unique)]
     pub external_id: Option<String>,
+    pub invitation_id: Option<Uuid>,
 }
 
 /// Ids of chosen interests, a JSON array in the row.

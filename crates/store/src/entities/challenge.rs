@@ -19,6 +19,7 @@ pub struct Model {
     pub expires_at: DateTimeUtc,
     pub sent_at: Option<DateTimeUtc>,
     pub consumed_at: Option<DateTimeUtc>,
+    pub invitation_id: Option<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -12,6 +12,7 @@ pub(super) mod delivery_day;
 pub(super) mod event_interest;
 pub(super) mod imported_row;
 pub(super) mod interest_count;
+pub(super) mod invitation;
 pub(super) mod lead;
 pub(super) mod lead_note;
 pub(super) mod lease;

@@ -33,6 +33,7 @@ pub async fn insert_tombstone(
         expires_at: Set(until),
         sent_at: Set(None),
         consumed_at: Set(Some(now)),
+        invitation_id: Set(None),
     };
     let mut newest = OnConflict::columns([Column::Phone, Column::Purpose, Column::Holder]);
     newest.update_columns([Column::OpenedAt, Column::ExpiresAt, Column::ConsumedAt]);

@@ -61,6 +61,17 @@ fn other_things_that_happened_last() {
             "The app tried to sign up at 10:10:00, and this number has an account already.",
         ),
         (
+            happened(What::SignupClosed),
+            "signup_closed",
+            "The app tried to sign up at 10:10:00, and was refused: sign-ups are closed, or the user had no valid invitation.",
+        ),
+        (
+            happened(What::RightCodeSignupClosed),
+            "right_code_signup_closed",
+            "The right code was entered at 10:10:00, but no account was made: sign-ups are closed, or the user had no valid \
+             invitation.",
+        ),
+        (
             happened(What::RightCodeNoAccount),
             "right_code_no_account",
             "The right code was entered at 10:10:00 to log in, and this number has no account.",
