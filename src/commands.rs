@@ -23,6 +23,7 @@ pub mod purge;
 pub mod restore;
 pub mod second_factor;
 pub mod serve;
+pub mod set_password;
 pub mod settings;
 pub mod sms;
 pub mod unlock;

@@ -67,6 +67,7 @@ mod destination;
 mod device;
 pub mod events;
 pub mod exchange;
+pub mod forgot_password;
 pub mod gate;
 pub mod gauges;
 mod guess;
@@ -79,6 +80,7 @@ pub mod leads;
 pub mod lifecycle;
 pub mod login;
 pub mod move_phone;
+mod notice;
 pub mod old_hashes;
 pub mod password;
 pub mod personal_data;
@@ -92,10 +94,12 @@ mod recycled;
 pub mod registration;
 mod request_code;
 pub mod resend;
+pub mod reset_password;
 mod routing;
 pub mod second_factor;
 pub mod session;
 pub mod sessions;
+pub mod set_password;
 pub mod signup;
 pub mod statistics;
 pub mod unlock;
@@ -279,6 +283,15 @@ where
         // A task without a panic has sent its result.
         Ok(()) => pending().await,
     }
+}
+
+/// Runs what no client waits for. A server that stops waits for it.
+fn in_background(services: &Arc<Services>, work: impl Future<Output = ()> + Send + 'static) {
+    let (work, running) = (work.in_current_span(), services.lifecycle.begin());
+    drop(spawn(Box::pin(async move {
+        work.await;
+        drop(running);
+    })));
 }
 
 /// Not generic: the compiler would build the machinery of a task once for each use case.

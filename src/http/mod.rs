@@ -28,6 +28,7 @@ mod envelope;
 mod error;
 mod exchange;
 mod fields;
+mod forgotten_password;
 mod guard;
 mod json;
 mod keys;
@@ -94,7 +95,7 @@ type Apis = (
     confirm::ConfirmApi,
     change_phone::ChangePhoneApi,
     personal_data::PersonalDataApi,
-    password::PasswordApi,
+    (password::PasswordApi, forgotten_password::ForgottenPasswordApi),
     dashboard::DashboardApi,
     keys::KeysApi,
     users::UsersApi,
@@ -120,7 +121,10 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         confirm::ConfirmApi { services: Arc::clone(services) },
         change_phone::ChangePhoneApi { services: Arc::clone(services) },
         personal_data::PersonalDataApi { services: Arc::clone(services) },
-        password::PasswordApi { services: Arc::clone(services) },
+        (
+            password::PasswordApi { services: Arc::clone(services) },
+            forgotten_password::ForgottenPasswordApi { services: Arc::clone(services) },
+        ),
         dashboard::DashboardApi,
         keys::KeysApi { services: Arc::clone(services) },
         users::UsersApi { services: Arc::clone(services) },

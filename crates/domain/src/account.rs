@@ -80,6 +80,21 @@ pub struct Account {
 }
 
 impl Account {
+    /// The names of the user, which a password must not be like.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let texts = [
+            &self.username,
+            &self.email,
+            &self.first_name,
+            &self.last_name,
+            &self.profile.name,
+            &self.claimed_phone,
+        ];
+        let phone = self.phone.as_ref().map(PhoneNumber::full);
+        texts.into_iter().filter_map(Option::as_deref).chain(phone).collect()
+    }
+
     /// How to address the user: the username, else the profile name, else the phone number.
     #[must_use]
     pub fn called(&self) -> &str {
