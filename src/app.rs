@@ -135,6 +135,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         retention: config.retention,
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
+        terms: config.safety.terms.clone(),
         destinations: config.destinations.clone(),
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),
         pseudonyms: pseudonyms(),

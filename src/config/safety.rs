@@ -1,4 +1,4 @@
-//! The settings of review numbers, of recycled numbers, and of hiding whether an account exists.
+//! The settings of review numbers, of recycled numbers, of hiding whether an account exists, and of the terms that users accept.
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -9,6 +9,7 @@ use crate::domain::{
     otp::{CodeLength, OtpCode},
     phone::{PhoneNumber, Region},
     review::{ReviewNumber, ReviewNumbers},
+    terms::TermsVersion,
 };
 
 /// Carriers keep a number unused for at least this many days before they assign it again: 47 CFR 52.15(f)(1)(ii).
@@ -25,6 +26,8 @@ pub struct SafetySettings {
     pub stale_after: Option<Duration>,
     /// `HIDE_ACCOUNT_EXISTENCE`
     pub hides_accounts: bool,
+    /// `TERMS_VERSION`
+    pub terms: Option<TermsVersion>,
 }
 
 pub(super) fn safety(
@@ -37,6 +40,17 @@ pub(super) fn safety(
         review: review(reader, length, region, zone),
         stale_after: stale_after(reader),
         hides_accounts: reader.flag("HIDE_ACCOUNT_EXISTENCE", false),
+        terms: terms(reader),
+    }
+}
+
+fn terms(reader: &mut Reader<'_>) -> Option<TermsVersion> {
+    match reader.text("TERMS_VERSION")?.parse() {
+        Ok(version) => Some(version),
+        Err(error) => {
+            reader.problem(format!("TERMS_VERSION {error}"));
+            None
+        }
     }
 }
 

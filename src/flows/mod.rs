@@ -39,6 +39,7 @@ use crate::{
         review::ReviewNumbers,
         second_factor::{FactorKeys, FactorPolicy},
         settings::Report,
+        terms::TermsVersion,
         token_ids::TokenIds,
     },
     hooks::EventReceiver,
@@ -147,6 +148,8 @@ pub struct Services {
     pub retention: Retention,
     /// Whether a caller learns that a phone has an account only after the right code.
     pub hides_accounts: bool,
+    /// The terms that users have to accept, if there are any.
+    pub terms: Option<TermsVersion>,
     /// Which numbers get messages at all.
     pub destinations: Destinations,
     /// The audit log.

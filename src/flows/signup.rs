@@ -40,7 +40,8 @@ pub async fn signup(services: &Arc<Services>, request: CodeRequest) -> Result<Si
     run_to_completion(services, |services| async move {
         let requested = request_code(&services, &request, Source::Signup, |account| match account {
             Some(account) if !account.is_active => Some((Signup::Disabled, "account_disabled")),
-            Some(account) if !account.profile.needs_completion() => {
+            // Also if newer terms are to be accepted: the user logs in for that.
+            Some(account) if !account.profile.lacks_fields() => {
                 Some((Signup::Registered, "already_registered"))
             }
             Some(_) | None => None,

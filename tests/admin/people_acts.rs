@@ -287,6 +287,16 @@ on_both! {
         }
     }
 
+    async fn the_terms_that_a_user_accepted_are_shown(server: TestServer) {
+        let server = server.second_server(&[("TERMS_VERSION", "2026-11")]).await;
+        let browser = Browser::staff(&server).await;
+        let user = server.sign_in(PHONE).await;
+        person(&browser, &user.user_id).await.assert_has("Terms in force").assert_has_not("Terms accepted");
+        let body = json!({"terms_version": "2026-11"});
+        server.send_as(&user.access, Method::PUT, "/api/auth/profile", body).await.assert_ok();
+        person(&browser, &user.user_id).await.assert_has("Terms accepted").assert_has("2026-11");
+    }
+
     async fn of_two_admins_who_demote_each_other_one_stays(server: TestServer) {
         for round in 0..4 {
             server.execute("UPDATE accounts SET role = 'user'").await;

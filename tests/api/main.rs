@@ -101,6 +101,7 @@ mod seeds;
 mod service;
 mod sms;
 mod statistics;
+mod terms;
 mod token;
 mod tokens;
 mod twilio_status;

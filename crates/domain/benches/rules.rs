@@ -193,6 +193,7 @@ mod tokens {
             former_phone: None,
             unlinked_at: None,
             external_id: None,
+            terms: None,
             created_at: now(),
             updated_at: now(),
         }

@@ -50,6 +50,7 @@ pub mod sent_message;
 pub mod settings;
 pub mod sign_in;
 pub mod statistics;
+pub mod terms;
 pub mod timeline;
 pub mod token_ids;
 pub mod users;

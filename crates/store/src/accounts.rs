@@ -27,6 +27,7 @@ use domain::{
     phone::PhoneNumber,
     profile::{BirthDate, Gender},
     roles::StaffPermission,
+    terms::AcceptedTerms,
     users::fold,
 };
 
@@ -397,6 +398,8 @@ pub(super) fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
         former_phone: Set(None),
         unlinked_at: Set(None),
         external_id: Set(None),
+        terms_version: Set(None),
+        terms_accepted_at: Set(None),
     }
 }
 
@@ -435,6 +438,10 @@ pub(super) fn account(row: Model) -> Result<Account, StoreError> {
         former_phone,
         unlinked_at: row.unlinked_at,
         external_id: row.external_id,
+        terms: row
+            .terms_version
+            .zip(row.terms_accepted_at)
+            .map(|(version, at)| AcceptedTerms { version, at }),
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

@@ -32,6 +32,8 @@ struct Detail {
     layout: Layout,
     path: String,
     account: Account,
+    /// The version of the terms in force.
+    in_force: Option<String>,
     role: &'static str,
     last_login: Option<DateTime<Utc>>,
     phone: Option<String>,
@@ -121,12 +123,13 @@ pub(super) async fn show(visit: Visit<Staff>) -> PageResult {
     let detail = Detail {
         layout,
         path: path_of(id),
+        in_force: services.terms.as_ref().map(|version| version.as_str().to_owned()),
         role: account.role.as_str(),
         last_login,
         phone: account.phone.as_ref().map(|phone| phone.full().to_owned()),
         lost,
         earlier: earlier.iter().map(earlier_holder).collect(),
-        is_complete: !profile.needs_completion(),
+        is_complete: !profile.lacks_fields(),
         gender: profile.gender.map(crate::domain::profile::Gender::as_str),
         birth_date: profile.birth_date.as_ref().map(|birth_date| birth_date.date().to_string()),
         interests: chosen.map(name_of).collect(),

@@ -96,6 +96,7 @@ fn account() -> Account {
         former_phone: None,
         unlinked_at: None,
         external_id: None,
+        terms: None,
         created_at: now(),
         updated_at: now(),
     }

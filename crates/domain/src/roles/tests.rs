@@ -41,6 +41,7 @@ fn account(role: Role) -> Account {
         former_phone: None,
         unlinked_at: None,
         external_id: None,
+        terms: None,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
     }

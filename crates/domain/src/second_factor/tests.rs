@@ -61,6 +61,7 @@ fn account(role: Role, is_active: bool) -> Account {
         former_phone: None,
         unlinked_at: None,
         external_id: None,
+        terms: None,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -44,6 +44,8 @@ pub struct Model {
     pub unlinked_at: Option<DateTimeUtc>,
     #[sea_orm(unique)]
     pub external_id: Option<String>,
+    pub terms_version: Option<String>,
+    pub terms_accepted_at: Option<DateTimeUtc>,
 }
 
 /// Ids of chosen interests, a JSON array in the row.
