@@ -137,6 +137,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
         signups: config.safety.signups,
+        terms: config.safety.terms.clone(),
         destinations: config.destinations.clone(),
         otp_keys: keys.otp,
         pseudonyms: keys.pseudonyms,

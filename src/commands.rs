@@ -26,6 +26,7 @@ mod report_file;
 pub mod restore;
 pub mod second_factor;
 pub mod serve;
+pub mod set_password;
 pub mod settings;
 pub mod sms;
 pub mod unlock;

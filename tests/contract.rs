@@ -309,7 +309,7 @@ mod contract {
                 }
             }
         }
-        assert_eq!(count, 37, "every link is in the document");
+        assert_eq!(count, 38, "every link is in the document");
     }
 
     /// The settings of `.env.example` in its order: name, value, and the comment above.

@@ -11,6 +11,9 @@ mod bot_check;
 #[path = "statements/failover.rs"]
 mod failover;
 #[cfg(test)]
+#[path = "statements/forgotten.rs"]
+mod forgotten;
+#[cfg(test)]
 #[path = "statements/hidden.rs"]
 mod hidden;
 #[cfg(test)]

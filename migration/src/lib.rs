@@ -56,6 +56,7 @@ steps! {
     m20261128_000029_imports,
     m20261128_000030_used_tokens,
     m20261128_000031_versions,
+    m20261128_000032_terms,
     m20261128_000034_invitations,
     m20261128_000038_merged_accounts,
 }

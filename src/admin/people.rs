@@ -9,6 +9,7 @@ mod edit;
 mod list;
 mod merge;
 mod move_phone;
+mod password;
 mod role;
 mod second_factor;
 
@@ -40,6 +41,8 @@ pub fn pages(console: Console) -> Console {
         .post("/admin/people/:id/role", role::save)
         .get("/admin/people/:id/second-factor", second_factor::ask)
         .post("/admin/people/:id/second-factor", second_factor::reset)
+        .get("/admin/people/:id/password", password::ask)
+        .post("/admin/people/:id/password", password::save)
         .get("/admin/people/:id/delete", confirm::ask_delete)
         .post("/admin/people/:id/delete", confirm::delete)
         .get("/admin/people/:id/move-phone", move_phone::ask)

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
-use super::{audit, createsuperuser, import, keys, renumber, sms};
+use super::{audit, createsuperuser, import, keys, renumber, set_password, sms};
 use crate::domain::{audit::Month, budget::PrefixName};
 
 /// Sign-in by phone number, self-hosted.
@@ -106,6 +106,10 @@ pub enum Command {
         /// The phone: +919876543210, or a national number of `PHONE_DEFAULT_REGION`
         phone: String,
     },
+    /// Set the password of an account and end its sessions, for staff and admins who forgot theirs; first make sure who asks
+    ///
+    /// Asks for the password twice. It is never an argument, because other users of the machine can see those.
+    SetPassword(set_password::Options),
     /// Manage the second factors of staff
     #[command(subcommand, name = "second-factor")]
     SecondFactor(SecondFactorCommand),

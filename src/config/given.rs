@@ -47,6 +47,7 @@ const PLAIN: &[&str] = &[
     "SMS_TEXTS_DIR",
     "SMS_WEBOTP_DOMAIN",
     "STAFF_SECOND_FACTOR",
+    "TERMS_VERSION",
     "TIME_ZONE",
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",

@@ -1,4 +1,5 @@
-//! The settings of review numbers, of recycled numbers, of hiding whether an account exists, and of who may sign up.
+//! The settings of review numbers, of recycled numbers, of hiding whether an account exists, of who may sign up,
+//! and of the terms that users accept.
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -10,6 +11,7 @@ use crate::domain::{
     phone::{PhoneNumber, Region},
     review::{ReviewNumber, ReviewNumbers},
     signups::Signups,
+    terms::TermsVersion,
 };
 
 /// Carriers keep a number unused for at least this many days before they assign it again: 47 CFR 52.15(f)(1)(ii).
@@ -28,6 +30,8 @@ pub struct SafetySettings {
     pub hides_accounts: bool,
     /// `SIGNUPS`
     pub signups: Signups,
+    /// `TERMS_VERSION`
+    pub terms: Option<TermsVersion>,
 }
 
 pub(super) fn safety(
@@ -41,6 +45,17 @@ pub(super) fn safety(
         stale_after: stale_after(reader),
         hides_accounts: reader.flag("HIDE_ACCOUNT_EXISTENCE", false),
         signups: signups(reader),
+        terms: terms(reader),
+    }
+}
+
+fn terms(reader: &mut Reader<'_>) -> Option<TermsVersion> {
+    match reader.text("TERMS_VERSION")?.parse() {
+        Ok(version) => Some(version),
+        Err(error) => {
+            reader.problem(format!("TERMS_VERSION {error}"));
+            None
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         bot_check::{CHALLENGE_LIFE, Difficulty, PowKeys},
         budget::Budget,
         phone::PhoneNumber,
+        pseudonym::Pseudonym,
     },
 };
 
@@ -107,19 +108,58 @@ impl ResponseCheck {
     }
 }
 
+/// What a request for a code is about. The answer to its challenge is valid for nothing else.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    /// A phone.
+    Phone(&'a PhoneNumber),
+    /// A name, whether an account has it or not.
+    Name(&'a Pseudonym),
+}
+
+impl<'a> From<&'a PhoneNumber> for About<'a> {
+    fn from(phone: &'a PhoneNumber) -> Self {
+        Self::Phone(phone)
+    }
+}
+
+impl<'a> From<&'a Pseudonym> for About<'a> {
+    fn from(name: &'a Pseudonym) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl About<'_> {
+    /// Its hash, for a challenge.
+    fn hash(self, services: &Services) -> Pseudonym {
+        match self {
+            Self::Phone(phone) => services.pseudonyms.phone(phone),
+            Self::Name(name) => name.clone(),
+        }
+    }
+
+    /// The hashes that a challenge may have been made for.
+    fn hashes(self, services: &Services) -> Vec<Pseudonym> {
+        match self {
+            Self::Phone(phone) => services.pseudonyms.phone_with_all(phone),
+            Self::Name(name) => vec![name.clone()],
+        }
+    }
+}
+
 /// A challenge for this request; `None` when the bot check is off ([`BotCheck::is_on`]).
 #[must_use]
-pub fn new_challenge(
+pub fn new_challenge<'a>(
     services: &Services,
-    phone: &PhoneNumber,
+    about: impl Into<About<'a>>,
     address: ClientAddress,
     now: DateTime<Utc>,
 ) -> Option<BotChallenge> {
     match services.bot_check.as_ref() {
         BotCheck::Off => None,
         BotCheck::Pow { keys, difficulty } => {
-            let phone = services.pseudonyms.phone(phone);
-            let challenge = keys.challenge(&phone, address, *difficulty, services.random.bits(), now);
+            let about = about.into().hash(services);
+            let challenge = keys.challenge(&about, address, *difficulty, services.random.bits(), now);
             let expires_in = CHALLENGE_LIFE.num_seconds();
             services.metrics.challenge("pow", "asked");
             Some(BotChallenge::Pow { challenge, difficulty: difficulty.bits(), expires_in })
@@ -139,18 +179,18 @@ pub fn new_challenge(
 
 /// Checks the answer to a challenge. This may call a provider over the network, so no transaction may be open.
 #[tracing::instrument(target = "otel", name = "bot proof", skip_all)]
-pub async fn check(
+pub async fn check<'a>(
     services: &Arc<Services>,
     response: &ChallengeResponse,
-    phone: &PhoneNumber,
+    about: impl Into<About<'a>>,
     address: ClientAddress,
     now: DateTime<Utc>,
 ) -> ResponseCheck {
     let (provider, result) = match services.bot_check.as_ref() {
         BotCheck::Off => return ResponseCheck::No,
         BotCheck::Pow { keys, .. } => {
-            let phones = services.pseudonyms.phone_with_all(phone);
-            let result = match keys.check(response, &phones, address, now) {
+            let hashes = about.into().hashes(services);
+            let result = match keys.check(response, &hashes, address, now) {
                 Ok(proof) => ResponseCheck::Yes { spend: Some(proof.id()) },
                 Err(error) => {
                     tracing::debug!(provider = "pow", why = ?error, "bot proof refused");
@@ -193,7 +233,7 @@ pub(super) struct Proof {
 }
 
 /// Requires a challenge once more than half of the address's requests, or of what the prefix may leave unanswered, is used
-/// up. This does not depend on whether the phone has an account, so it reveals nothing about that. With the hook before sending,
+/// up; a name has no prefix. This does not depend on whether there is an account, so it reveals nothing about that. With the hook before sending,
 /// every answer to a challenge is checked, because the hook may have demanded it.
 ///
 /// # Errors
@@ -202,31 +242,31 @@ pub(super) async fn require(
     services: &Arc<Services>,
     counted: &CountedRequest,
     response: Option<&ChallengeResponse>,
-    phone: &PhoneNumber,
+    about: About<'_>,
     now: DateTime<Utc>,
 ) -> Result<Requirement, Error> {
     let is_answer = services.before_send.is_some() && response.is_some();
     let is_required =
-        services.bot_check.is_on() && (is_answer || is_suspicious(services, counted, phone, now).await?);
+        services.bot_check.is_on() && (is_answer || is_suspicious(services, counted, about, now).await?);
     if !is_required {
         return Ok(Requirement::Passed(Proof::default()));
     }
     let address = counted.address;
     let Some(response) = response else {
-        note_failed(services, phone, address, "missing", now);
-        let challenge = new_challenge(services, phone, address, now);
+        note_failed(services, about, address, "missing", now);
+        let challenge = new_challenge(services, about, address, now);
         return Ok(challenge.map_or(Requirement::Passed(Proof::default()), Requirement::Challenge));
     };
-    let checked = check(services, response, phone, address, now).await;
+    let checked = check(services, response, about, address, now).await;
     Ok(match checked {
         ResponseCheck::Yes { spend } => Requirement::Passed(Proof { is_given: true, spend }),
         ResponseCheck::Unavailable => {
-            note_failed(services, phone, address, "unavailable", now);
+            note_failed(services, about, address, "unavailable", now);
             Requirement::Unavailable
         }
         ResponseCheck::No => {
-            note_failed(services, phone, address, "wrong", now);
-            new_challenge(services, phone, address, now)
+            note_failed(services, about, address, "wrong", now);
+            new_challenge(services, about, address, now)
                 .map_or(Requirement::Passed(Proof::default()), Requirement::Challenge)
         }
     })
@@ -244,18 +284,22 @@ pub(super) fn challenge_if_spent(
     if !matches!(sending, SendOutcome::Refused(exceeded) if exceeded.budget == Budget::Proof) {
         return None;
     }
-    note_failed(services, phone, address, "spent", now);
+    note_failed(services, phone.into(), address, "spent", now);
     new_challenge(services, phone, address, now)
 }
 
-fn note_failed(
+pub(super) fn note_failed(
     services: &Services,
-    phone: &PhoneNumber,
+    about: About<'_>,
     address: ClientAddress,
     reason: &'static str,
     now: DateTime<Utc>,
 ) {
-    let event = Event::by_stranger(Action::ChallengeFailed).phone(phone).from(address);
+    let event = Event::by_stranger(Action::ChallengeFailed).from(address);
+    let event = match about {
+        About::Phone(phone) => event.phone(phone),
+        About::Name(name) => event.with("name", name),
+    };
     let event = event.with("provider", services.bot_check.as_str()).with("reason", reason);
     services.audit.note(event, now);
 }
@@ -263,13 +307,16 @@ fn note_failed(
 async fn is_suspicious(
     services: &Services,
     counted: &CountedRequest,
-    phone: &PhoneNumber,
+    about: About<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let is_over_half = |used: usize, most: usize| used * 2 > most;
     if counted.status.is_some_and(|status| is_over_half(status.quota - status.left, status.quota)) {
         return Ok(true);
     }
+    let About::Phone(phone) = about else {
+        return Ok(false);
+    };
     let Some(row) = budget::prefix_of(services, phone).await? else {
         return Ok(false);
     };

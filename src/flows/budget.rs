@@ -8,7 +8,9 @@ mod guesses;
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
-pub(super) use self::guesses::{GuessOutcome, follow_settled_guess, settle_guess, settlements_of_guess};
+pub(super) use self::guesses::{
+    GuessOutcome, claim_guess_behind, follow_settled_guess, settle_guess, settlements_of_guess,
+};
 use super::{Error, Services};
 use crate::{
     domain::{
@@ -19,9 +21,10 @@ use crate::{
             MessageCharge, Settlement, decide,
         },
         calendar::end_of_day,
-        otp::{Challenge, ChallengeKey, Claim, Purpose, seconds_up},
+        otp::{Challenge, ChallengeKey, ChallengeRow, Claim, Purpose, seconds_up},
         phone::PhoneNumber,
         profile::today_in,
+        pseudonym::Pseudonym,
     },
     store,
 };
@@ -236,13 +239,35 @@ pub(super) async fn claim_guess(
     guess: Guess<'_>,
     now: DateTime<Utc>,
 ) -> Result<GuessClaim, Error> {
-    let db = &services.store;
     let charges = if services.budgets.is_on { services.budgets.guess(guess, now) } else { Vec::new() };
+    claim_attempt(services, key.into(), Some(key.phone), charges, now).await
+}
+
+/// The same for the row of a name, whether an account has the name or not.
+pub(super) async fn claim_name_guess(
+    services: &Services,
+    name: &Pseudonym,
+    address: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<GuessClaim, Error> {
+    let is_on = services.budgets.is_on;
+    let charges = if is_on { services.budgets.name_guess(name, address, now) } else { Vec::new() };
+    claim_attempt(services, ChallengeRow::Name(name), None, charges, now).await
+}
+
+async fn claim_attempt(
+    services: &Services,
+    row: ChallengeRow<'_>,
+    phone: Option<&PhoneNumber>,
+    charges: Vec<Charge>,
+    now: DateTime<Utc>,
+) -> Result<GuessClaim, Error> {
+    let db = &services.store;
     for _ in 0..TRIES {
         // If the database's answer is lost, an attempt may be counted twice, but never less than once.
-        match store::otp::claim_attempt(&db.repeating(), key, &services.otp, &charges, now).await? {
+        match store::otp::claim_attempt(&db.repeating(), row, &services.otp, &charges, now).await? {
             Claim::Taken(challenge) => {
-                return Ok(match guesses::charge(services, key.phone, charges, now).await? {
+                return Ok(match guesses::charge(services, phone, charges, now).await? {
                     Ok(budget_claim) => GuessClaim::Taken(challenge, budget_claim),
                     Err(exceeded) => GuessClaim::Refused(exceeded),
                 });
@@ -318,6 +343,22 @@ pub(super) async fn send_wait(
     if let Some(address) = send.address.filter(|_| purpose == Purpose::SignIn && send.device.is_none()) {
         charges.extend(services.budgets.request(address, now));
     }
+    let found = store::budgets::list(&services.store, &charges).await?;
+    Ok(decide(&charges, &found, now).and_then(|exceeded| exceeded.retry_after).unwrap_or(0))
+}
+
+/// Seconds until a new password may be requested again by this name from this address.
+pub(super) async fn name_wait(
+    services: &Services,
+    name: &Pseudonym,
+    address: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    if !services.budgets.is_on {
+        return Ok(0);
+    }
+    let mut charges = services.budgets.name_request(name, address, None, now);
+    charges.extend(services.budgets.request(address, now));
     let found = store::budgets::list(&services.store, &charges).await?;
     Ok(decide(&charges, &found, now).and_then(|exceeded| exceeded.retry_after).unwrap_or(0))
 }

@@ -1,21 +1,20 @@
 //! `change-phone` and `verify-change-phone`: another phone for an account, or its first one.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
 use super::{
     DeliveryPreferences, Error, SendOutcome, Services,
     asked_by::AskedBy,
     before_send::BotProof,
     blocks,
-    budget::{self, GuessOutcome},
+    budget::GuessOutcome,
     code::{self, SendRequest},
     destination,
     events::{self, LeadConvertedBy},
     guess::{CodeRefused, Guesser, redeem},
-    personal_data, recycled, routing, run_to_completion, session,
+    notice, personal_data, recycled, run_to_completion, session,
 };
 use crate::{
     domain::{
@@ -23,18 +22,14 @@ use crate::{
         account::Account,
         address::ClientAddress,
         audit::{Action, Event},
-        delivery::{Attempt, Channel, NO_PROVIDER, Next},
         events::EndReason,
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
         roles::may_control_own,
     },
-    sms::{self, Kind, Message, Provider, Turn},
-    store::{self, Txn, messages::NewMessage, otp::Consumed, sessions::Ending},
+    sms::Notice,
+    store::{self, Txn, otp::Consumed, sessions::Ending},
 };
-
-/// How long the provider may try to deliver the notice to the old number: as long as it keeps any message.
-const NOTICE_VALID_FOR: Duration = Duration::from_hours(10);
 
 /// The outcome of `change-phone`.
 #[derive(Debug)]
@@ -162,7 +157,8 @@ pub async fn verify(
             Err(refused) => return Ok(Changed::Code(refused)),
         };
         if let Some(old) = old {
-            notify(&services, old, who.account().id, &languages, now).await;
+            // So that its owner learns of a change by another person.
+            notice::send(&services, Notice::PhoneChanged, old, who.account().id, &languages, now).await;
         }
         Ok(changed)
     })
@@ -261,81 +257,4 @@ pub(super) async fn leave_old_number(
     }
     events::convert_lead(services, txn, (phone, account.id), LeadConvertedBy::Code, now).await?;
     Ok(())
-}
-
-/// Sends the notice to a number of the account, so that its owner learns of a change by another person. The phone stays changed even
-/// if this fails.
-pub(super) async fn notify(
-    services: &Services,
-    old: PhoneNumber,
-    user_id: Uuid,
-    languages: &[String],
-    now: DateTime<Utc>,
-) {
-    if !services.channels.is_on(Channel::Sms) {
-        tracing::warn!(to = %old, "no notice to the old number: sms is not among OTP_CHANNELS");
-        return;
-    }
-    if services.destinations.refuses(&old).is_some() {
-        tracing::warn!(to = %old, "no notice to the old number: the settings exclude it");
-        return;
-    }
-    if !matches!(blocks::refused_message(services, &old, now).await, Ok(None)) {
-        tracing::warn!(to = %old, "no notice to the old number: it is blocked, or the blocks cannot be read");
-        return;
-    }
-    if let Err(error) = budget::count_notice(services, &old, now).await {
-        tracing::error!(to = %old, %error, "the notice to the old number could not be counted");
-    }
-    let delivery_id = services.random.bits();
-    let text = services.texts.phone_changed(languages);
-    let order = routing::order(services, &old, Kind::notice());
-    // Without a provider the row of the message says so.
-    let order = if order.is_empty() { vec![None] } else { order.into_iter().map(Some).collect() };
-    let (deadline, last) = (Turn::alone().deadline, order.len());
-    for (attempt, provider) in (1..).zip(order) {
-        let message = Message {
-            id: services.random.id(now),
-            attempt: Attempt { delivery_id, number: attempt },
-            to: old.clone(),
-            channel: Channel::Sms,
-            text: text.clone(),
-            otp_code: None,
-            valid_for: NOTICE_VALID_FOR,
-            created_at: now,
-        };
-        record_notice(services, &message, provider, user_id, now).await;
-        let turn = Turn { deadline, is_last: usize::try_from(attempt).is_ok_and(|attempt| attempt == last) };
-        // A failure is in the log and in the row.
-        match code::hand_over(services, provider, &message, turn).await {
-            Err(failed) if failed.ending.next() == Next::Provider => {}
-            Ok(()) | Err(_) => return,
-        }
-    }
-}
-
-async fn record_notice(
-    services: &Services,
-    message: &Message,
-    provider: Option<Provider>,
-    user_id: Uuid,
-    now: DateTime<Utc>,
-) {
-    let row = NewMessage {
-        id: message.id,
-        delivery_id: message.attempt.delivery_id,
-        attempt: message.attempt.number,
-        challenge_id: None,
-        account_id: Some(user_id),
-        phone: &message.to,
-        channel: message.channel,
-        language: &message.text.language,
-        platform: None,
-        template: sms::PHONE_CHANGED,
-        provider: provider.map_or(NO_PROVIDER, Provider::as_str),
-        route: None,
-    };
-    if let Err(error) = store::messages::insert(&services.store, &row, now).await {
-        tracing::error!(to = %message.to, %error, "the notice to the old number could not be recorded");
-    }
 }

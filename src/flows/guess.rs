@@ -1,12 +1,15 @@
 //! Taking a code of any purpose: an attempt is claimed and charged, the code is judged, and the challenge of a right code
-//! is consumed in the transaction that the code is for. [`redeem`] and [`redeem_at_once`] are the only ways through, so that no
-//! use case can skip a step or forget to settle the charges.
+//! is consumed in the transaction that the code is for. [`redeem`], [`redeem_at_once`] and, for a code that was sent to whoever has
+//! a name, [`Attempt`] are the only ways through, so that no use case can skip a step or forget to settle the charges.
+
+mod by_name;
 
 use std::{future::Future, marker::PhantomData};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub(super) use self::by_name::Attempt;
 use super::{
     Error, Services, blocks,
     budget::{self, BudgetClaim, GuessClaim, GuessOutcome},
@@ -194,7 +197,7 @@ async fn settle(
 ) -> Result<(), Error> {
     if outcome == GuessOutcome::RefundAndKeep {
         let most = services.otp.max_attempts;
-        store::otp::set_last_attempt_unused(&services.store, key, accepted, most).await?;
+        store::otp::set_last_attempt_unused(&services.store, key, accepted.challenge_id(), most).await?;
     }
     budget::settle_guess(services, budget_claim, key.phone, outcome).await;
     Ok(())

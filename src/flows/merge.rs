@@ -123,7 +123,7 @@ async fn notify(
     now: DateTime<Utc>,
 ) {
     for phone in phones {
-        change_phone::notify(services, phone, user_id, languages, now).await;
+        notice::send(services, Notice::AccountsMerged, phone, user_id, languages, now).await;
     }
 }
 

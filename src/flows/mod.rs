@@ -40,6 +40,7 @@ use crate::{
         second_factor::{FactorKeys, FactorPolicy},
         settings::Report,
         signups::Signups,
+        terms::TermsVersion,
         token_ids::TokenIds,
     },
     hooks::EventReceiver,
@@ -68,6 +69,7 @@ mod destination;
 mod device;
 pub mod events;
 pub mod exchange;
+pub mod forgot_password;
 pub mod gate;
 pub mod gauges;
 mod guess;
@@ -82,6 +84,7 @@ pub mod lifecycle;
 pub mod login;
 pub mod merge;
 pub mod move_phone;
+mod notice;
 pub mod old_hashes;
 pub mod password;
 pub mod personal_data;
@@ -96,10 +99,12 @@ pub mod registration;
 pub mod renumbering;
 mod request_code;
 pub mod resend;
+pub mod reset_password;
 mod routing;
 pub mod second_factor;
 pub mod session;
 pub mod sessions;
+pub mod set_password;
 pub mod signup;
 mod signups;
 pub mod statistics;
@@ -151,6 +156,8 @@ pub struct Services {
     pub hides_accounts: bool,
     /// Who may sign up.
     pub signups: Signups,
+    /// The terms that users have to accept, if there are any.
+    pub terms: Option<TermsVersion>,
     /// Which numbers get messages at all.
     pub destinations: Destinations,
     /// The audit log.
@@ -287,6 +294,15 @@ where
         // A task without a panic has sent its result.
         Ok(()) => pending().await,
     }
+}
+
+/// Runs what no client waits for. A server that stops waits for it.
+fn in_background(services: &Arc<Services>, work: impl Future<Output = ()> + Send + 'static) {
+    let (work, running) = (work.in_current_span(), services.lifecycle.begin());
+    drop(spawn(Box::pin(async move {
+        work.await;
+        drop(running);
+    })));
 }
 
 /// Not generic: the compiler would build the machinery of a task once for each use case.

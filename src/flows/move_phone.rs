@@ -18,7 +18,7 @@ use super::{
     code::{self, SendRequest},
     events,
     guess::{CodeRefused, Guesser, redeem},
-    recycled, run_to_completion,
+    notice, recycled, run_to_completion,
 };
 use crate::{
     domain::{
@@ -32,6 +32,7 @@ use crate::{
         phone_move::Grounds,
         roles::AccountPermission,
     },
+    sms::Notice,
     store::{self, Txn, otp::Consumed, sessions::Ending},
 };
 
@@ -140,7 +141,7 @@ pub async fn verify(
             Err(refused) => return Ok(Moved::Code(refused)),
         };
         if let Some(old) = old {
-            change_phone::notify(&services, old, permission.target(), &[], now).await;
+            notice::send(&services, Notice::PhoneChanged, old, permission.target(), &[], now).await;
         }
         Ok(moved)
     })

@@ -85,7 +85,7 @@ async fn write_with_events(
     let Some(account) = written else { return Ok(None) };
     let fields = changes.fields();
     let mut facts = vec![Fact::UserUpdated { fields: &fields }];
-    if before.profile.needs_completion() && !account.profile.needs_completion() {
+    if before.profile.lacks_fields() && !account.profile.lacks_fields() {
         facts.push(Fact::ProfileCompleted);
     }
     events::write_of(services, &txn, id, &facts, now).await?;

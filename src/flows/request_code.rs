@@ -159,5 +159,5 @@ async fn required_proof(
     if device.is_some() && (response.is_none() || services.before_send.is_none()) {
         return Ok(Requirement::Passed(Proof::default()));
     }
-    bot_check::require(services, &request.counted, response, &request.phone, now).await
+    bot_check::require(services, &request.counted, response, (&request.phone).into(), now).await
 }

@@ -44,7 +44,8 @@ pub async fn signup(services: &Arc<Services>, request: CodeRequest) -> Result<Si
         let hides_accounts = services.hides_accounts;
         let requested = request_code(&services, &request, Source::Signup, |account, entry| match account {
             Some(account) if !account.is_active => Some((Signup::Disabled, "account_disabled")),
-            Some(account) if !account.profile.needs_completion() => {
+            // Also if newer terms are to be accepted: the user logs in for that.
+            Some(account) if !account.profile.lacks_fields() => {
                 Some((Signup::Registered, "already_registered"))
             }
             // Where accounts are hidden, everybody gets a code, and the right one is refused.

@@ -29,7 +29,7 @@ const TAGS: [&str; 9] =
     ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Reports", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
-const BLOCKABLE: [&str; 14] = [
+const BLOCKABLE: [&str; 16] = [
     "signup",
     "login",
     "verifyOtp",
@@ -42,6 +42,8 @@ const BLOCKABLE: [&str; 14] = [
     "register",
     "registerAccount",
     "obtainToken",
+    "forgotPassword",
+    "resetPassword",
     "refresh",
     "refreshToken",
 ];

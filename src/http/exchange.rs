@@ -58,7 +58,7 @@ pub struct ExchangedData {
     is_verified: bool,
     /// Whether the account was created now.
     is_new: bool,
-    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture, or the terms in force are not accepted.
     needs_profile_completion: bool,
     /// For `POST /api/auth/refresh`.
     refresh_token: String,
@@ -129,13 +129,14 @@ impl ExchangeApi {
         let (client, from) = (client::from_request(request), client_ip::from_request(request));
         let outcome = exchange::exchange(&self.services, token.into(), client, from);
         Ok(match outcome.await.map_err(RequestError::from)? {
-            Exchanged::In(signed_in) => ExchangeResponse::SignedIn(data(&signed_in)),
+            Exchanged::In(signed_in) => ExchangeResponse::SignedIn(data(&self.services, &signed_in)),
             Exchanged::Refused(refused) => refusal(request, refused),
         })
     }
 }
 
 fn data(
+    services: &Services,
     SignedIn { tokens, account, device_token, is_new }: &SignedIn,
 ) -> Json<SuccessWithToken<ExchangedData>> {
     let data = ExchangedData {
@@ -144,7 +145,7 @@ fn data(
         name: account.profile.name.clone(),
         is_verified: account.phone.is_some(),
         is_new: *is_new,
-        needs_profile_completion: account.profile.needs_completion(),
+        needs_profile_completion: account.needs_completion(services.terms.as_ref()),
         refresh_token: tokens.refresh.expose_secret().to_owned(),
         expires_in: tokens.expires_in,
         device_token: device_token.expose_secret().to_owned(),

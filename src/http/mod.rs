@@ -28,6 +28,7 @@ mod envelope;
 mod error;
 mod exchange;
 mod fields;
+mod forgotten_password;
 mod guard;
 mod json;
 mod keys;
@@ -95,7 +96,7 @@ type Apis = (
     confirm::ConfirmApi,
     (change_phone::ChangePhoneApi, merge::MergeApi),
     personal_data::PersonalDataApi,
-    password::PasswordApi,
+    (password::PasswordApi, forgotten_password::ForgottenPasswordApi),
     dashboard::DashboardApi,
     keys::KeysApi,
     users::UsersApi,
@@ -124,7 +125,10 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
             merge::MergeApi { services: Arc::clone(services) },
         ),
         personal_data::PersonalDataApi { services: Arc::clone(services) },
-        password::PasswordApi { services: Arc::clone(services) },
+        (
+            password::PasswordApi { services: Arc::clone(services) },
+            forgotten_password::ForgottenPasswordApi { services: Arc::clone(services) },
+        ),
         dashboard::DashboardApi,
         keys::KeysApi { services: Arc::clone(services) },
         users::UsersApi { services: Arc::clone(services) },

@@ -19,9 +19,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::Account,
         credentials::{ClaimedPhone, Email, Login, NameError, Password, PersonName, Username},
-        phone::PhoneNumber,
         second_factor::FactorCode,
     },
     flows::{
@@ -32,9 +30,9 @@ use crate::{
     },
 };
 
-pub use self::shapes::SignedInData;
-pub(super) use self::shapes::{LoginPassword, LoginUsername, TotpCode};
+pub(super) use self::shapes::{LoginPassword, LoginUsername, NewPassword, TotpCode, Username};
 use self::shapes::{PasswordRequest, RegisterAccountRequest, RegisterRequest, RegisteredData, TokenRequest};
+pub use self::shapes::SignedInData;
 
 /// `WWW-Authenticate` of a wrong password: every 401 must have the header (RFC 9110, section 11.6.1).
 const BEARER: &str = "Bearer";
@@ -230,7 +228,7 @@ impl PasswordApi {
     ) -> Result<PasswordResponse> {
         let account = gate.0.account();
         let mut errors = FieldErrors::default();
-        let new = errors.check("new_password", new_password(&body.0.new_password, &names_of(account)));
+        let new = errors.check("new_password", new_password(&body.0.new_password, &account.names()));
         let given = &body.0.old_password;
         let old = if account.has_password {
             errors.check("old_password", secret(given))
@@ -373,21 +371,7 @@ pub(super) async fn sign_in(
     })
 }
 
-/// The names of an account, which its password must not resemble.
-fn names_of(account: &Account) -> Vec<&str> {
-    let texts = [
-        &account.username,
-        &account.email,
-        &account.first_name,
-        &account.last_name,
-        &account.profile.name,
-        &account.claimed_phone,
-    ];
-    let phone = account.phone.as_ref().map(PhoneNumber::full);
-    texts.into_iter().filter_map(Option::as_deref).chain(phone).collect()
-}
-
-fn non_empty(field: &Field<impl Describe>) -> Result<&str, ErrorMessages> {
+pub(super) fn non_empty(field: &Field<impl Describe>) -> Result<&str, ErrorMessages> {
     match field.text()? {
         "" => Err(vec!["This field may not be empty".to_owned()]),
         text => Ok(text),
@@ -407,7 +391,7 @@ fn factor_code(field: &Field<TotpCode>) -> Result<Option<FactorCode>, ErrorMessa
     FactorCode::parse(text).map(Some).map_err(|error| vec![error.to_string()])
 }
 
-fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, ErrorMessages> {
+pub(super) fn new_password(field: &Field<impl Describe>, names: &[&str]) -> Result<Password, ErrorMessages> {
     Password::check(field.text()?, names)
 }
 

@@ -26,13 +26,14 @@ use crate::{
         interests::Interest,
         phone::PhoneNumber,
         profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
+        terms::TermsVersion,
     },
     flows::{Services, interests, profile, session::TokenRefused},
 };
 
 use shapes::{
     ChangeProfileRequest, ClaimedPhone as ClaimedPhoneField, CompleteProfileRequest, CompletedProfileData,
-    EventInterest, EventInterestsAnswer, Profile,
+    EventInterest, EventInterestsAnswer, Profile, Terms,
 };
 
 /// The operations of this module.
@@ -83,7 +84,8 @@ pub enum ChangeProfileResponse {
 impl ProfileApi {
     /// Complete the profile
     ///
-    /// Sets the whole profile. A second call overwrites it, and clears `bio` and `location` if they are left out.
+    /// Sets the whole profile. A second call overwrites it, and clears `bio` and `location` if they are left out. If the operator has
+    /// terms, `terms_version` must be the version in force: `needs_profile_completion` is true again when it changes.
     #[oai(path = "/api/auth/complete-profile", method = "post", operation_id = "completeProfile")]
     async fn complete_profile(
         &self,
@@ -135,7 +137,7 @@ impl ProfileApi {
     #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
     async fn profile(&self, gate: Gate) -> Result<ProfileResponse> {
         let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
-        Ok(ProfileResponse::Found(Json(Profile::from_account(gate.0.account(), &interests))))
+        Ok(ProfileResponse::Found(Json(self.shown(gate.0.account(), &interests))))
     }
 
     /// Change the profile of the signed-in user
@@ -168,12 +170,14 @@ impl ProfileApi {
             bio: optional(&mut errors, "bio", &body.bio, bio),
             location: optional(&mut errors, "location", &body.location, location),
             claimed_phone: optional(&mut errors, "phone", &body.phone, |field| self.claimed_phone(field)),
+            terms: optional(&mut errors, "terms_version", &body.terms_version, |field| self.terms(field))
+                .flatten(),
         };
         if !errors.is_empty() {
             return Ok(ChangeProfileResponse::Invalid(errors.into_error_response()));
         }
         let account = self.write(gate.0, changes).await?;
-        Ok(ChangeProfileResponse::Changed(Json(Profile::from_account(&account, &interests))))
+        Ok(ChangeProfileResponse::Changed(Json(self.shown(&account, &interests))))
     }
 }
 
@@ -212,7 +216,18 @@ impl ProfileApi {
             bio: errors.check("bio", bio(&body.bio)),
             location: errors.check("location", location(&body.location)),
             claimed_phone: None,
+            terms: errors.check("terms_version", self.terms(&body.terms_version)).flatten(),
         }
+    }
+
+    /// The terms that are accepted, if there are any: then they have to be.
+    fn terms(&self, field: &Field<Terms>) -> Result<Option<TermsVersion>, ErrorMessages> {
+        let read = field.given().map(Field::text).transpose()?;
+        self.services.terms.as_ref().map(|in_force| in_force.accept(read)).transpose()
+    }
+
+    fn shown(&self, account: &Account, interests: &[Interest]) -> Profile {
+        Profile::from_account(account, interests, self.services.terms.as_ref())
     }
 
     async fn write(&self, signed_in: SignedIn, changes: Changes) -> Result<Account> {

@@ -183,7 +183,8 @@ impl UsersApi {
         if let Ok(permission) = roles::may_act_as_staff(&gate.0, client_ip::from_request(request)) {
             console::note_list_shown(&self.services, found.users.len(), &search, permission);
         }
-        Ok(UsersResponse::List(Json(Users::from_users(&found.users, found.total, page))))
+        let terms = self.services.terms.as_ref();
+        Ok(UsersResponse::List(Json(Users::from_users(&found.users, found.total, page, terms))))
     }
 
     /// Create a user
@@ -365,7 +366,7 @@ impl UsersApi {
         {
             console::note_account_shown(&self.services, &user.account, permission);
         }
-        Json(User::from_user(user))
+        Json(User::from_user(user, self.services.terms.as_ref()))
     }
 
     /// The response about an account that was joined with another one, to those who may know; to all others `otherwise`.

@@ -55,7 +55,7 @@ pub struct VerifiedData {
     user_id: String,
     /// The verified phone in E.164.
     phone_number: String,
-    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture, or the terms in force are not accepted.
     needs_profile_completion: bool,
     /// For `POST /api/auth/refresh`.
     refresh_token: String,
@@ -91,7 +91,7 @@ pub struct LoggedInData {
     name: Option<String>,
     /// Whether the phone is verified: always true here.
     is_verified: bool,
-    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture, or the terms in force are not accepted.
     needs_profile_completion: bool,
     /// For `POST /api/auth/refresh`.
     refresh_token: String,
@@ -183,7 +183,9 @@ impl VerifyApi {
             .await
             .map_err(RequestError::from)?;
         Ok(match outcome {
-            SignedUp::In(signed_in) => VerifyOtpResponse::SignedIn(verified(&phone, &signed_in)),
+            SignedUp::In(signed_in) => {
+                VerifyOtpResponse::SignedIn(verified(&self.services, &phone, &signed_in))
+            }
             SignedUp::Refused(refused) => match sign_in_refusal(request, refused) {
                 SignInRefusal::BadRequest(refusal) => VerifyOtpResponse::Refused(refusal),
                 SignInRefusal::Disabled(refusal) => VerifyOtpResponse::Disabled(refusal),
@@ -211,7 +213,9 @@ impl VerifyApi {
             .await
             .map_err(RequestError::from)?;
         Ok(match outcome {
-            LoggedIn::In(signed_in) => VerifyLoginResponse::SignedIn(logged_in(&phone, &signed_in)),
+            LoggedIn::In(signed_in) => {
+                VerifyLoginResponse::SignedIn(logged_in(&self.services, &phone, &signed_in))
+            }
             LoggedIn::NoAccount => {
                 VerifyLoginResponse::NoAccount(ErrorResponse::from_code(ErrorCode::UserNotFound))
             }
@@ -244,10 +248,11 @@ impl VerifyApi {
 }
 
 fn verified(
+    services: &Services,
     phone: &PhoneNumber,
     SignedIn { tokens, account, device_token }: &SignedIn,
 ) -> Json<SuccessWithToken<VerifiedData>> {
-    let needs_profile_completion = account.profile.needs_completion();
+    let needs_profile_completion = account.needs_completion(services.terms.as_ref());
     let message = if needs_profile_completion {
         "OTP verified successfully. Please complete your profile."
     } else {
@@ -264,19 +269,27 @@ fn verified(
     SuccessWithToken::new(message, data, tokens.access.expose_secret())
 }
 
-fn logged_in(phone: &PhoneNumber, signed_in: &SignedIn) -> Json<SuccessWithToken<LoggedInData>> {
-    let data = LoggedInData::new(phone, signed_in);
+fn logged_in(
+    services: &Services,
+    phone: &PhoneNumber,
+    signed_in: &SignedIn,
+) -> Json<SuccessWithToken<LoggedInData>> {
+    let data = LoggedInData::new(services, phone, signed_in);
     SuccessWithToken::new("Login successful", data, signed_in.tokens.access.expose_secret())
 }
 
 impl LoggedInData {
-    pub(super) fn new(phone: &PhoneNumber, SignedIn { tokens, account, device_token }: &SignedIn) -> Self {
+    pub(super) fn new(
+        services: &Services,
+        phone: &PhoneNumber,
+        SignedIn { tokens, account, device_token }: &SignedIn,
+    ) -> Self {
         Self {
             user_id: account.id.to_string(),
             phone_number: phone.full().to_owned(),
             name: account.profile.name.clone(),
             is_verified: account.phone.is_some(),
-            needs_profile_completion: account.profile.needs_completion(),
+            needs_profile_completion: account.needs_completion(services.terms.as_ref()),
             refresh_token: tokens.refresh.expose_secret().to_owned(),
             expires_in: tokens.expires_in,
             device_token: device_token.expose_secret().to_owned(),

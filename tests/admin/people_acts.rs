@@ -190,7 +190,7 @@ on_both! {
         let me = me.links().into_iter().find(|link| link.starts_with("/admin/people/")).unwrap();
         let page = admins.get(&me).await;
         page.assert_status(200).assert_has("This is your own account");
-        for act in ["deactivate", "activate", "role", "delete", "move-phone", "second-factor"] {
+        for act in ["deactivate", "activate", "role", "delete", "move-phone", "second-factor", "password"] {
             admins.get(&format!("{me}/{act}")).await.assert_status(403);
         }
     }
@@ -199,7 +199,7 @@ on_both! {
         let browser = Browser::staff(&server).await;
         let user = server.sign_in(PHONE).await;
         let page = person(&browser, &user.user_id).await;
-        for act in ["role", "delete", "move-phone", "second-factor"] {
+        for act in ["role", "delete", "move-phone", "second-factor", "password"] {
             assert!(!page.links().iter().any(|link| link.ends_with(act)), "{act}");
             browser.get(&format!("{}/{act}", path(&user.user_id))).await.assert_status(403);
         }
@@ -208,6 +208,7 @@ on_both! {
             ("role", "role=admin"),
             ("delete", "typed=%2B916205829376"),
             ("second-factor", ""),
+            ("password", "new_password=copper-lantern-evening-38&repeated=copper-lantern-evening-38"),
             ("move-phone", "phone=%2B919876543210&reason=lost_sim"),
             ("move-phone/code", "phone=%2B919876543210&reason=lost_sim&code=0000"),
         ] {
@@ -255,6 +256,45 @@ on_both! {
         assert!(!person(&browser, &id).await.html.contains("/admin/enroll/"), "it is shown once");
         let user = new_account(&server, "asha", "user").await;
         browser.get(&format!("{}/second-factor", path(&user))).await.assert_status(403);
+    }
+
+    async fn an_admin_sets_the_password_of_others(server: TestServer) {
+        const NEW: &str = "copper-lantern-evening-38";
+        let browser = Browser::admin(&server).await;
+        let user = known_as(&server, PHONE, "Gaurav Kumar").await;
+        let staff = new_account(&server, "other", "staff").await;
+        assert!(person(&browser, &user.user_id).await.links().contains(&format!("{}/password", path(&user.user_id))));
+        for (values, sentence) in [
+            ([("new_password", ""), ("repeated", "")], "at least 8 characters"),
+            ([("new_password", "Gaurav-71"), ("repeated", "Gaurav-71")], "too much like"),
+            ([("new_password", NEW), ("repeated", "copper-lantern-evening-39")], "not the same"),
+        ] {
+            let page = act(&browser, &user.user_id, "password", &values).await;
+            page.assert_status(422).assert_has(sentence).assert_has_not(NEW);
+        }
+        assert_eq!(live_sessions(&server, &user).await, 1);
+        for id in [&user.user_id, &staff] {
+            let page = act(&browser, id, "password", &[("new_password", NEW), ("repeated", NEW)]).await;
+            page.assert_status(200).assert_has("The password is set").assert_has("The password was set or changed");
+        }
+        server.services.lifecycle.all_done().await;
+        assert_eq!(live_sessions(&server, &user).await, 0);
+        assert_eq!(staff_entries(&server, "password_changed").await, 2);
+        let notice = &server.inbox_of(PHONE)[0];
+        assert!(notice.otp_code.is_none() && notice.body.contains("password"), "{}", notice.body);
+        for name in [PHONE, "other"] {
+            server.post("/api/token", json!({"username": name, "password": NEW})).await.assert_ok();
+        }
+    }
+
+    async fn the_terms_that_a_user_accepted_are_shown(server: TestServer) {
+        let server = server.second_server(&[("TERMS_VERSION", "2026-11")]).await;
+        let browser = Browser::staff(&server).await;
+        let user = server.sign_in(PHONE).await;
+        person(&browser, &user.user_id).await.assert_has("Terms in force").assert_has_not("Terms accepted");
+        let body = json!({"terms_version": "2026-11"});
+        server.send_as(&user.access, Method::PUT, "/api/auth/profile", body).await.assert_ok();
+        person(&browser, &user.user_id).await.assert_has("Terms accepted").assert_has("2026-11");
     }
 
     async fn of_two_admins_who_demote_each_other_one_stays(server: TestServer) {

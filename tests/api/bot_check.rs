@@ -51,7 +51,7 @@ fn challenge(refused: &Answer) -> String {
 }
 
 /// The first answer to a challenge whose hash begins with a zero byte, or whose hash does not.
-fn work(challenge: &str, is_enough: bool) -> String {
+pub fn work(challenge: &str, is_enough: bool) -> String {
     let answers = (0_u64..).map(|number| format!("{challenge}.{number}"));
     answers.into_iter().find(|answer| (Sha256::digest(answer)[0] == 0) == is_enough).unwrap()
 }

@@ -81,7 +81,7 @@ const COLUMNS: [(&str, &str); 19] = [
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests external_id? first_name? \
          first_name_key? former_phone? gender? id invitation_id? is_active is_review last_name? last_name_key? location? name? name_key? password_hash? phone? \
-         profile_id profile_pictures role seen_at? unlinked_at? updated_at username? username_key?",
+         profile_id profile_pictures role seen_at? terms_accepted_at? terms_version? unlinked_at? updated_at username? username_key?",
     ),
     (
         "sessions",

@@ -35,4 +35,41 @@ pub async fn ask_all(observed: &mut Observed, phone: &str) {
     ] {
         observed.ask(label, status, async |server| server.send_as(&token, method, path, body).await).await;
     }
+    forgotten(observed, &name, phone).await;
+}
+
+/// A forgotten password, of a name that has an account with a phone and of one that has none.
+async fn forgotten(observed: &mut Observed, name: &str, phone: &str) {
+    let unknown = format!("no{name}");
+    let of_phone = format!("+91620582{}", &phone[phone.len() - 4..]);
+    observed.server.execute(&format!("UPDATE accounts SET phone = '{of_phone}' WHERE username = '{name}'")).await;
+    for (name, label) in [
+        (name, "POST /api/auth/forgot-password"),
+        (unknown.as_str(), "POST /api/auth/forgot-password, no such name"),
+    ] {
+        let body = json!({ "username": name });
+        observed
+            .ask(label, 200, async |server| {
+                let answer = server.post("/api/auth/forgot-password", body).await;
+                server.services.lifecycle.all_done().await;
+                answer
+            })
+            .await;
+    }
+    let code = observed.server.last_code_for(&of_phone);
+    let wrong = crate::support::wrong(&code);
+    for (label, status, name, code) in [
+        ("POST /api/auth/reset-password, wrong", 400, name, &wrong),
+        ("POST /api/auth/reset-password, no such name", 400, unknown.as_str(), &wrong),
+        ("POST /api/auth/reset-password", 200, name, &code),
+    ] {
+        let body = json!({"username": name, "otp_code": code, "new_password": PASSWORD});
+        observed
+            .ask(label, status, async |server| {
+                let answer = server.post("/api/auth/reset-password", body).await;
+                server.services.lifecycle.all_done().await;
+                answer
+            })
+            .await;
+    }
 }

@@ -65,6 +65,19 @@ pub fn run(folder: &Folder, arguments: &[&str], settings: &[(&str, &str)]) -> Co
     output_of(&mut program(&folder.0, arguments, settings))
 }
 
+/// Runs the program to its end with this standard input.
+pub fn run_with_input(
+    folder: &Folder,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+    input: &str,
+) -> CommandOutput {
+    let file = folder.0.join("input.txt");
+    std::fs::write(&file, input).expect("a file with the input");
+    let input = std::fs::File::open(&file).expect("the file is there");
+    output_of(program(&folder.0, arguments, settings).stdin(input))
+}
+
 /// Runs the program to its end by another one, such as `timeout 30`.
 pub fn run_by(
     other: &[&str],

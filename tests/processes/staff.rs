@@ -1,7 +1,9 @@
-//! The operator's commands about locks, prefixes and staff: `prefixes`, `unlock` and `second-factor`.
+//! The operator's commands about locks, prefixes and staff: `prefixes`, `unlock`, `second-factor` and `set-password`.
+
+use serde_json::json;
 
 use crate::{
-    server::{Folder, Server, run},
+    server::{Folder, Server, run, run_with_input},
     support::PHONE,
 };
 
@@ -104,4 +106,42 @@ async fn a_link_for_a_second_factor_is_printed_and_leads_to_its_page() {
         let refused = run(&folder, &["second-factor", "reset", name], &[]);
         assert!(refused.err.contains(sentence), "{}{}", refused.out, refused.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_who_forgot_the_password_gets_a_new_one() {
+    const OLD: &str = "wistful-otter-71";
+    const NEW: &str = "copper-lantern-evening-38";
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]).await;
+    let arguments = ["createsuperuser", "--username", "boss", "--email", "boss@example.com", "--noinput"];
+    assert!(run(&folder, &arguments, &[("LOOPIN_SUPERUSER_PASSWORD", OLD)]).status.success());
+    let sign_in =
+        async |password: &str| server.post("/api/token/", json!({"username": "boss", "password": password})).await;
+    let refresh = sign_in(OLD).await.ok().text("/refresh");
+    let set = |name: &str, input: &str| run_with_input(&folder, &["set-password", name, "--stdin"], &[], input);
+    for (name, input, sentence) in [
+        ("nobody", "copper-lantern-evening-38\n", "no account has this name"),
+        ("boss", "short\n", "at least 8 characters"),
+        ("boss", "boss-boss-boss", "too much like"),
+        ("boss", "", "the standard input has no password"),
+        ("boss", "\n", "the standard input has no password"),
+    ] {
+        let refused = set(name, input);
+        assert!(refused.err.contains(sentence), "{}{}", refused.out, refused.err);
+        assert_eq!(refused.status.code(), Some(1));
+    }
+    let asked = run(&folder, &["set-password", "boss"], &[]);
+    assert!(asked.err.contains("there is no terminal to ask on: use --stdin"), "{}{}", asked.out, asked.err);
+    sign_in(OLD).await.ok();
+    let done = set("BOSS@example.com", &format!("{NEW}\r\nmore\n"));
+    assert!(done.status.success(), "{}{}", done.out, done.err);
+    assert!(done.out.contains("the password is set; 2 sessions"), "{}", done.out);
+    assert!(!done.out.contains(NEW) && !done.err.contains(NEW), "{}{}", done.out, done.err);
+    assert_eq!(sign_in(OLD).await.code(), "credentials_invalid");
+    sign_in(NEW).await.ok();
+    assert_eq!(server.post("/api/auth/refresh", json!({ "refresh": refresh })).await.code(), "token_revoked");
+    let audit = run(&folder, &["audit", "--json"], &[]);
+    let entry = audit.out.lines().find(|line| line.contains("password_changed"));
+    assert!(entry.is_some_and(|entry| entry.contains("\"command\"")), "{}", audit.out);
 }

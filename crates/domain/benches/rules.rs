@@ -194,6 +194,7 @@ mod tokens {
             unlinked_at: None,
             external_id: None,
             invitation_id: None,
+            terms: None,
             created_at: now(),
             updated_at: now(),
         }

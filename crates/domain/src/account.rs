@@ -7,6 +7,7 @@ use super::{
     credentials::ClaimedPhone,
     phone::PhoneNumber,
     profile::{Bio, BirthDate, Gender, InterestIds, Location, Name, PictureUrls},
+    terms::{AcceptedTerms, TermsVersion},
 };
 
 /// The role of an account. Each role includes the rights of those before it.
@@ -63,6 +64,8 @@ pub struct Account {
     pub is_active: bool,
     /// The profile.
     pub profile: Profile,
+    /// The terms that the user accepted last.
+    pub terms: Option<AcceptedTerms>,
     /// Device tokens are valid only if they carry this number.
     pub device_epoch: i64,
     /// Whether the account was created with the fixed code of a review number.
@@ -82,6 +85,29 @@ pub struct Account {
 }
 
 impl Account {
+    /// `needs_profile_completion` of the contract: true until the profile has all that is required, and while terms are in force
+    /// that the user has not accepted.
+    #[must_use]
+    pub fn needs_completion(&self, in_force: Option<&TermsVersion>) -> bool {
+        let accepted = self.terms.as_ref().map(|terms| terms.version.as_str());
+        self.profile.lacks_fields() || in_force.is_some_and(|version| accepted != Some(version.as_str()))
+    }
+
+    /// The names of the user, which a password must not be like.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let texts = [
+            &self.username,
+            &self.email,
+            &self.first_name,
+            &self.last_name,
+            &self.profile.name,
+            &self.claimed_phone,
+        ];
+        let phone = self.phone.as_ref().map(PhoneNumber::full);
+        texts.into_iter().filter_map(Option::as_deref).chain(phone).collect()
+    }
+
     /// How to address the user: the username, else the profile name, else the phone number.
     #[must_use]
     pub fn called(&self) -> &str {
@@ -121,7 +147,7 @@ pub struct Profile {
 impl Profile {
     /// True until name, birth date, gender, an interest and a picture are set, by whichever endpoint.
     #[must_use]
-    pub fn needs_completion(&self) -> bool {
+    pub fn lacks_fields(&self) -> bool {
         self.name.is_none()
             || self.birth_date.is_none()
             || self.gender.is_none()
@@ -149,6 +175,8 @@ pub struct Changes {
     pub event_interests: Option<InterestIds>,
     /// The new pictures, which replace all old ones.
     pub profile_pictures: Option<PictureUrls>,
+    /// The version of the terms that the user accepts.
+    pub terms: Option<TermsVersion>,
 }
 
 impl Changes {
@@ -164,6 +192,7 @@ impl Changes {
             ("location", self.location.is_some()),
             ("event_interests", self.event_interests.is_some()),
             ("profile_pictures", self.profile_pictures.is_some()),
+            ("terms_version", self.terms.is_some()),
         ];
         written.into_iter().filter(|(_, is_written)| *is_written).map(|(name, _)| name).collect()
     }

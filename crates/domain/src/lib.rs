@@ -54,6 +54,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod signups;
 pub mod statistics;
+pub mod terms;
 pub mod timeline;
 pub mod token_ids;
 pub mod users;

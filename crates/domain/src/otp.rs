@@ -4,6 +4,7 @@
 //! truncated as in RFC 4226, section 5.3; the holder is empty for an ordinary sign-in. So a leaked database reveals no code, and a resend needs no stored one.
 
 mod purpose;
+mod judge;
 mod state;
 mod which;
 
@@ -16,8 +17,9 @@ use uuid::Uuid;
 
 pub use self::{
     purpose::Purpose,
+    judge::{Accepted, Claim, Verdict, judge, judge_as_wrong, judge_fixed},
     state::CodeState,
-    which::{ChallengeKey, Holder},
+    which::{ChallengeKey, ChallengeRow, Holder},
 };
 use super::{clocks::is_ahead, derived::DerivedKey, phone::PhoneNumber};
 
@@ -105,6 +107,12 @@ impl OtpPolicy {
         of: ChallengeKey<'_>,
         now: DateTime<Utc>,
     ) -> Opening<'a> {
+        Opening { phone_hashes: keys.phone_hashes(of.phone), ..self.opening_of_name(id, keys, now) }
+    }
+
+    /// The parameters of a request for a new password, for the row of its name.
+    #[must_use]
+    pub fn opening_of_name<'a>(&self, id: Uuid, keys: &'a OtpKeys, now: DateTime<Utc>) -> Opening<'a> {
         Opening {
             id,
             key_version: keys.current_version(),
@@ -113,7 +121,7 @@ impl OtpPolicy {
             max_attempts: self.max_attempts,
             keep_if_alive_at: now + RESEND_NEEDS,
             refuse_if_sent_after: (self.resend_after > Duration::zero()).then(|| now - self.resend_after),
-            phone_hashes: keys.phone_hashes(of.phone),
+            phone_hashes: Vec::new(),
             invitation: None,
             now,
         }
@@ -309,105 +317,6 @@ fn truncate(digest: &[u8; 32], length: CodeLength) -> String {
     let digits = length.digits();
     let number = (word & 0x7fff_ffff) % 10_u32.pow(length.0);
     format!("{number:0digits$}")
-}
-
-/// The result of the conditional UPDATE that claims an attempt.
-#[derive(Debug)]
-pub enum Claim {
-    /// An attempt was claimed from this challenge.
-    Taken(Challenge),
-    /// No attempt was claimed. Contains the challenge, if there is one.
-    NotTaken(Option<Challenge>),
-}
-
-/// The verdict on a guess.
-#[derive(Debug)]
-pub enum Verdict {
-    /// The right code, in time. The store requires the proof to consume the challenge.
-    Accepted(Accepted),
-    /// The wrong code.
-    Wrong {
-        /// The number of guesses left.
-        left: i64,
-    },
-    /// The code has expired.
-    Expired,
-    /// All guesses were used before this one.
-    Exhausted {
-        /// The challenge, which tells when the next code may be requested.
-        challenge: Challenge,
-    },
-    /// No code is pending: none was requested, or it was used.
-    NoneRequested,
-}
-
-/// The proof that the right code was given in time. Only [`judge`] and [`judge_fixed`] create it.
-#[derive(Debug)]
-pub struct Accepted {
-    challenge: Challenge,
-}
-
-impl Accepted {
-    /// The id of the accepted challenge.
-    #[must_use]
-    pub fn challenge_id(&self) -> Uuid {
-        self.challenge.id
-    }
-}
-
-/// Judges a guess. Its attempt has been claimed before.
-#[must_use]
-pub fn judge(
-    claim: Claim,
-    code: &OtpCode,
-    of: ChallengeKey<'_>,
-    keys: &OtpKeys,
-    policy: &OtpPolicy,
-    now: DateTime<Utc>,
-) -> Verdict {
-    judge_with(claim, code, policy, now, |challenge| keys.code(challenge, of, policy.length))
-}
-
-/// Judges a guess of the fixed code of a review number by the same rules.
-#[must_use]
-pub fn judge_fixed(
-    claim: Claim,
-    code: &OtpCode,
-    fixed: &OtpCode,
-    policy: &OtpPolicy,
-    now: DateTime<Utc>,
-) -> Verdict {
-    judge_with(claim, code, policy, now, |_| Some(fixed.clone()))
-}
-
-fn judge_with(
-    claim: Claim,
-    code: &OtpCode,
-    policy: &OtpPolicy,
-    now: DateTime<Utc>,
-    right_code: impl FnOnce(&Challenge) -> Option<OtpCode>,
-) -> Verdict {
-    let challenge = match claim {
-        Claim::Taken(challenge) => challenge,
-        Claim::NotTaken(None) => return Verdict::NoneRequested,
-        Claim::NotTaken(Some(challenge)) if challenge.consumed_at.is_some() => return Verdict::NoneRequested,
-        Claim::NotTaken(Some(challenge)) if challenge.expires_at < now => return Verdict::Expired,
-        Claim::NotTaken(Some(challenge)) => return Verdict::Exhausted { challenge },
-    };
-    // The statement that claimed the attempt checked these too. They are checked again here, so that no other
-    // statement can pass an expired or used challenge to this rule.
-    if challenge.consumed_at.is_some() {
-        return Verdict::NoneRequested;
-    }
-    if challenge.expires_at < now {
-        return Verdict::Expired;
-    }
-    match right_code(&challenge) {
-        Some(right) if right.matches(code) => Verdict::Accepted(Accepted { challenge }),
-        Some(_) => Verdict::Wrong { left: (policy.max_attempts - challenge.attempts).max(0) },
-        // Its key is no longer listed, so no code can match.
-        None => Verdict::NoneRequested,
-    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,12 @@ impl Pseudonyms {
         hash(&self.current, b"name", typed)
     }
 
+    /// A pseudonym that no phone and no name has, one for each name. Guesses at a name without a code are charged to it.
+    #[must_use]
+    pub fn nobody(&self, name: &Pseudonym) -> Pseudonym {
+        hash(&self.current, b"nobody", name.as_str())
+    }
+
     /// The pseudonym of an account, for failed passwords in its own sessions. It never equals the pseudonym of a name
     /// that can be typed.
     #[must_use]

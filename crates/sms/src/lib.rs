@@ -58,8 +58,7 @@ pub use self::{
     room::Room,
     routes::{Routes, RoutesError},
     text::{
-        Dlt, INDIA, PHONE_CHANGED, Registration, TEMPLATE, Text, TextSettings, Texts, TextsError, Wording,
-        is_dlt_id,
+        Dlt, INDIA, Notice, Registration, TEMPLATE, Text, TextSettings, Texts, TextsError, Wording, is_dlt_id,
     },
     twilio::{
         AccountCheck, AccountKind, AccountStatus, ContentError, Credentials, NoSender, RiskCheck, Sender,

@@ -8,8 +8,9 @@
 //! - `call`: what the voice says. The code in it is spelled digit by digit.
 //! - `whatsapp`: what the test inbox shows. Twilio stores the real template.
 //! - `voice`: the voice, by its name in Twilio's `<Say language>`.
-//! - `phone_changed`: the SMS notice to the old number after a change of phone. Optional: without it, the text that
-//!   the file replaces is sent, or else the English one. It may contain `{product}` only.
+//! - `phone_changed`: the SMS notice to the old number after a change of phone; `password_changed`: the one to the phone of
+//!   an account whose password was set in the place of a forgotten one. Optional: without it, the text that the file
+//!   replaces is sent, or else the English one. They may contain `{product}` only.
 //! - `dlt`: the template ids under which the texts are registered in India (`text/dlt.rs`). Optional.
 //!
 //! The placeholders are `{product}`, `{code}` and `{minutes}`.
@@ -50,8 +51,28 @@ const RETRIEVER_BYTES: usize = 140;
 /// The template name of a code in the rows of messages.
 pub const TEMPLATE: &str = "otp";
 
-/// The template name of the notice to an old number in the rows of messages.
-pub const PHONE_CHANGED: &str = "phone_changed";
+/// A message without a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// To the old number of an account that has another one.
+    PhoneChanged,
+    /// To the phone of an account whose password was set in the place of a forgotten one.
+    PasswordChanged,
+}
+
+impl Notice {
+    /// Every notice.
+    pub const ALL: [Self; 2] = [Self::PhoneChanged, Self::PasswordChanged];
+
+    /// Its key in the files of texts, and the template name in the rows of messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PhoneChanged => "phone_changed",
+            Self::PasswordChanged => "password_changed",
+        }
+    }
+}
 
 /// The settings for the texts.
 #[derive(Debug, Clone, Default)]
@@ -215,19 +236,18 @@ impl Texts {
         Text { language: language.tag.clone(), voice: language.voice.clone(), body: body.into(), dlt }
     }
 
-    /// Composes the notice to the old number in the user's first language that has one.
+    /// Composes a notice in the user's first language that has it.
     #[must_use]
-    pub fn phone_changed(&self, languages: &[String]) -> Text {
+    pub fn notice(&self, notice: Notice, languages: &[String]) -> Text {
         let read = languages.iter().filter_map(|tag| self.lookup(tag));
-        let found = read
-            .chain(&self.languages)
-            .find_map(|language| Some((language, language.phone_changed.as_ref()?)));
-        let Some((language, notice)) = found else {
+        let found =
+            read.chain(&self.languages).find_map(|language| Some((language, language.notice(notice)?)));
+        let Some((language, template)) = found else {
             // The English notice always exists, because a file that replaces ours keeps it.
             return Text::empty();
         };
-        let body = notice.fill(&self.settings.product, "", 0).into();
-        let dlt = self.dlt(language.dlt.phone_changed.as_deref());
+        let body = template.fill(&self.settings.product, "", 0).into();
+        let dlt = self.dlt(language.dlt.of_notice(notice));
         Text { language: language.tag.clone(), voice: language.voice.clone(), body, dlt }
     }
 
@@ -313,7 +333,7 @@ impl Texts {
     }
 }
 
-/// Adds a language or replaces the existing one, whose notice is kept if the new one has none.
+/// Adds a language or replaces the existing one, whose notices are kept if the new one has none.
 fn add_or_replace(
     languages: &mut Vec<Language>,
     language: Result<Language, Vec<String>>,
@@ -325,9 +345,9 @@ fn add_or_replace(
     };
     match languages.iter_mut().find(|other| other.tag.eq_ignore_ascii_case(&language.tag)) {
         Some(other) => {
-            let kept = other.phone_changed.take();
-            let phone_changed = language.phone_changed.or(kept);
-            *other = Language { phone_changed, ..language };
+            let phone_changed = language.phone_changed.or(other.phone_changed.take());
+            let password_changed = language.password_changed.or(other.password_changed.take());
+            *other = Language { phone_changed, password_changed, ..language };
         }
         None => languages.push(language),
     }

@@ -29,6 +29,7 @@ use domain::{
     profile::{BirthDate, Gender},
     roles::StaffPermission,
     signups::Admission,
+    terms::AcceptedTerms,
     users::fold,
 };
 
@@ -268,18 +269,31 @@ pub async fn insert(
     Ok(if by_username.is_some() || email.is_none() { Inserted::UsernameTaken } else { Inserted::EmailTaken })
 }
 
+/// The account of this name, if it was used after the given time.
+pub async fn find_by_login(
+    db: &impl ConnectionTrait,
+    login: &Login,
+    used_after: Option<DateTime<Utc>>,
+) -> Result<Option<Account>, StoreError> {
+    let row = Entity::find().filter(has_login(login)).filter(used(used_after)).one(db).await?;
+    row.map(account).transpose()
+}
+
 /// The account of this name and its password hash, in one statement.
 pub async fn find_credentials(
     db: &impl ConnectionTrait,
     login: &Login,
 ) -> Result<Option<(Account, Option<PasswordHash>)>, StoreError> {
-    let has_login = match login {
+    let row = Entity::find().filter(has_login(login)).one(db).await?;
+    row.map(with_hash).transpose()
+}
+
+fn has_login(login: &Login) -> SimpleExpr {
+    match login {
         Login::Username(key) => Column::UsernameKey.eq(key.as_str()),
         Login::Email(key) => Column::EmailKey.eq(key.as_str()),
         Login::Phone(phone) => Column::Phone.eq(phone.full()),
-    };
-    let row = Entity::find().filter(has_login).one(db).await?;
-    row.map(with_hash).transpose()
+    }
 }
 
 /// An account and its password hash.
@@ -379,6 +393,8 @@ pub(super) fn blank(ids: NewIds, now: DateTime<Utc>) -> ActiveModel {
         unlinked_at: Set(None),
         external_id: Set(None),
         invitation_id: Set(ids.admission.invitation()),
+        terms_version: Set(None),
+        terms_accepted_at: Set(None),
     }
 }
 
@@ -418,6 +434,10 @@ pub(super) fn account(row: Model) -> Result<Account, StoreError> {
         unlinked_at: row.unlinked_at,
         external_id: row.external_id,
         invitation_id: row.invitation_id,
+        terms: row
+            .terms_version
+            .zip(row.terms_accepted_at)
+            .map(|(version, at)| AcceptedTerms { version, at }),
         created_at: row.created_at,
         updated_at: row.updated_at,
     })

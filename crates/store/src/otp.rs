@@ -2,6 +2,7 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
+mod names;
 mod tombstones;
 
 use chrono::{DateTime, Duration, Utc};
@@ -15,14 +16,17 @@ use sea_orm::{
 use uuid::Uuid;
 
 use self::tombstones::is_tombstone;
-pub use self::tombstones::{find_tombstone, insert_tombstone, shorten_tombstone};
+pub use self::{
+    names::{OpenedName, claim_attempt_by_name, close_name, open_name},
+    tombstones::{find_tombstone, insert_tombstone, shorten_tombstone},
+};
 use super::{
     StoreError, budgets,
     entities::challenge::{Column, Entity, Model},
 };
 use domain::{
     budget::Charge,
-    otp::{Accepted, Challenge, ChallengeKey, Claim, Holder, Opening, OtpPolicy, Purpose},
+    otp::{Accepted, Challenge, ChallengeKey, ChallengeRow, Claim, Holder, Opening, OtpPolicy, Purpose},
     phone::PhoneNumber,
 };
 
@@ -43,6 +47,13 @@ pub(super) fn statement(
     opening: &Opening<'_>,
     only_if: Option<SimpleExpr>,
 ) -> Result<InsertStatement, DbErr> {
+    let mut insert = unless_tombstone(key.into(), opening, only_if)?;
+    insert.on_conflict(conflict(opening)).returning_all();
+    Ok(insert)
+}
+
+/// What becomes of a row that exists: its challenge is kept while it is open, else a new one takes its place.
+fn conflict(opening: &Opening<'_>) -> OnConflict {
     let still_open = Expr::col((Entity, Column::ConsumedAt))
         .is_null()
         .and(Expr::col((Entity, Column::Attempts)).lt(opening.max_attempts))
@@ -71,21 +82,20 @@ pub(super) fn statement(
         let sent_at = Expr::col((Entity, Column::SentAt));
         conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
     }
-    let mut insert = unless_tombstone(key, opening, only_if)?;
-    insert.on_conflict(conflict).returning_all();
-    Ok(insert)
+    conflict
 }
 
 /// The insert of a new challenge. It is a SELECT, so that the tombstone of a deleted account stops it in the same statement.
 fn unless_tombstone(
-    key: ChallengeKey<'_>,
+    row: ChallengeRow<'_>,
     opening: &Opening<'_>,
     only_if: Option<SimpleExpr>,
 ) -> Result<InsertStatement, DbErr> {
+    let (phone, purpose, holder) = columns(row);
     let values: [(Column, Value); 11] = [
-        (Column::Phone, key.phone.full().into()),
-        (Column::Purpose, key.purpose.as_str().into()),
-        (Column::Holder, holder(key).into()),
+        (Column::Phone, phone.into()),
+        (Column::Purpose, purpose.as_str().into()),
+        (Column::Holder, holder.into()),
         (Column::Id, opening.id.into()),
         (Column::KeyVersion, opening.key_version.into()),
         (Column::Attempts, 0_i64.into()),
@@ -95,12 +105,15 @@ fn unless_tombstone(
         (Column::ConsumedAt, Option::<DateTime<Utc>>::None.into()),
         (Column::InvitationId, opening.invitation.into()),
     ];
-    let tombstone =
-        Entity::find().filter(is_tombstone(&opening.phone_hashes, key.purpose, opening.now)).into_query();
     let mut insert = Query::insert();
     let mut select = Query::select();
     insert.into_table(Entity).columns(values.each_ref().map(|(column, _)| *column));
-    select.exprs(values.map(|(_, value)| Expr::val(value))).and_where(Expr::not_exists(tombstone));
+    select.exprs(values.map(|(_, value)| Expr::val(value)));
+    // A name has no tombstone, and that of a review number does not count.
+    if !opening.phone_hashes.is_empty() {
+        let tombstone = Entity::find().filter(is_tombstone(&opening.phone_hashes, purpose, opening.now));
+        select.and_where(Expr::not_exists(tombstone.into_query()));
+    }
     select.and_where_option(only_if);
     insert.select_from(select).map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok(insert)
@@ -200,32 +213,42 @@ pub struct IssuedCode {
 
 /// Takes an attempt, if the challenge accepts one and no row of these charges refuses. Runs in a statement of its own, so that
 /// no later failure undoes it. After an error no code may be judged.
-pub async fn claim_attempt(
+pub async fn claim_attempt<'a>(
     db: &impl ConnectionTrait,
-    key: ChallengeKey<'_>,
+    row: impl Into<ChallengeRow<'a>>,
     policy: &OtpPolicy,
     charges: &[Charge],
     now: DateTime<Utc>,
 ) -> Result<Claim, StoreError> {
+    let row = row.into();
+    match claiming(row, policy, charges, now).exec_with_returning(db).await?.into_iter().next() {
+        Some(taken) => Ok(Claim::Taken(taken.into())),
+        None => Ok(Claim::NotTaken(find_row(db, row).await?)),
+    }
+}
+
+/// The statement that takes an attempt.
+fn claiming(
+    row: ChallengeRow<'_>,
+    policy: &OtpPolicy,
+    charges: &[Charge],
+    now: DateTime<Utc>,
+) -> UpdateMany<Entity> {
     // A challenge that a wrong clock opened lives no longer than one opened now.
     let (end, latest) = (|| Expr::col(Column::ExpiresAt), now + policy.life);
-    let mut take = Entity::update_many()
+    let take = Entity::update_many()
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::ExpiresAt, Expr::case(end().gt(latest), Expr::value(latest)).finally(end()).into())
-        .filter(accepts_guess(key, policy.max_attempts, now));
-    if let Some(refusing) = budgets::refusing(charges, now) {
-        take = take.filter(Expr::not_exists(refusing));
-    }
-    let taken = take.exec_with_returning(db).await?;
-    match taken.into_iter().next() {
-        Some(row) => Ok(Claim::Taken(row.into())),
-        None => Ok(Claim::NotTaken(find(db, key).await?)),
+        .filter(accepts_guess(row, policy.max_attempts, now));
+    match budgets::refusing(charges, now) {
+        Some(refusing) => take.filter(Expr::not_exists(refusing)),
+        None => take,
     }
 }
 
 /// Whether the challenge accepts a guess.
-fn accepts_guess(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
-    has_key(key)
+fn accepts_guess(row: ChallengeRow<'_>, max_attempts: i64, now: DateTime<Utc>) -> Condition {
+    has_key(row)
         .add(Column::ConsumedAt.is_null())
         .add(Column::ExpiresAt.gte(now))
         .add(Column::Attempts.lt(max_attempts))
@@ -233,7 +256,11 @@ fn accepts_guess(key: ChallengeKey<'_>, max_attempts: i64, now: DateTime<Utc>) -
 
 /// The challenge, in any state.
 pub async fn find(db: &impl ConnectionTrait, key: ChallengeKey<'_>) -> Result<Option<Challenge>, StoreError> {
-    Ok(Entity::find().filter(has_key(key)).one(db).await?.map(Challenge::from))
+    find_row(db, key.into()).await
+}
+
+async fn find_row(db: &impl ConnectionTrait, row: ChallengeRow<'_>) -> Result<Option<Challenge>, StoreError> {
+    Ok(Entity::find().filter(has_key(row)).one(db).await?.map(Challenge::from))
 }
 
 /// The challenge of this id, with its purpose and holder.
@@ -315,7 +342,7 @@ pub(super) fn consuming(
 ) -> UpdateMany<Entity> {
     Entity::update_many()
         .col_expr(Column::ConsumedAt, Expr::value(now))
-        .filter(has_key(key))
+        .filter(has_key(key.into()))
         .filter(Column::Id.eq(accepted.challenge_id()))
         .filter(Column::ConsumedAt.is_null())
 }
@@ -339,16 +366,16 @@ pub async fn close_all(
 
 /// Returns the last attempt to a challenge whose right code was not used up, so that the code can still be entered. Wrong
 /// guesses stay counted, and a client that has the right code gains nothing.
-pub async fn set_last_attempt_unused(
+pub async fn set_last_attempt_unused<'a>(
     db: &impl ConnectionTrait,
-    key: ChallengeKey<'_>,
-    accepted: &Accepted,
+    row: impl Into<ChallengeRow<'a>>,
+    id: Uuid,
     max_attempts: i64,
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::Attempts, Expr::value(max_attempts - 1))
-        .filter(has_key(key))
-        .filter(Column::Id.eq(accepted.challenge_id()))
+        .filter(has_key(row.into()))
+        .filter(Column::Id.eq(id))
         .filter(Column::Attempts.gte(max_attempts))
         .exec(db)
         .await?;
@@ -366,15 +393,15 @@ pub async fn set_unsent(
 }
 
 /// Replaces the time at which a code was sent, if it is still the old one.
-pub async fn set_sent(
+pub async fn set_sent<'a>(
     db: &impl ConnectionTrait,
-    key: ChallengeKey<'_>,
+    row: impl Into<ChallengeRow<'a>>,
     id: Uuid,
     (sent_at, new): (DateTime<Utc>, Option<DateTime<Utc>>),
 ) -> Result<(), StoreError> {
     Entity::update_many()
         .col_expr(Column::SentAt, Expr::value(new))
-        .filter(has_key(key))
+        .filter(has_key(row.into()))
         .filter(Column::Id.eq(id))
         .filter(Column::SentAt.eq(sent_at))
         .exec(db)
@@ -403,15 +430,27 @@ pub async fn purge(
 }
 
 /// The row, by its primary key. A statement for one challenge also compares its id, which has no index.
-fn has_key(key: ChallengeKey<'_>) -> Condition {
+fn has_key(row: ChallengeRow<'_>) -> Condition {
+    let (phone, purpose, holder) = columns(row);
     Condition::all()
-        .add(Column::Phone.eq(key.phone.full()))
-        .add(Column::Purpose.eq(key.purpose.as_str()))
-        .add(Column::Holder.eq(holder(key)))
+        .add(Column::Phone.eq(phone))
+        .add(Column::Purpose.eq(purpose.as_str()))
+        .add(Column::Holder.eq(holder))
 }
 
-fn holder(key: ChallengeKey<'_>) -> String {
-    key.holder.map_or_else(String::new, |holder| holder.to_string())
+/// The columns of the primary key. In the place of a phone there can be the hash of a name.
+fn columns(row: ChallengeRow<'_>) -> (String, Purpose, String) {
+    match row {
+        ChallengeRow::Code(ChallengeKey { phone, purpose, holder }) => {
+            (phone.full().to_owned(), purpose, holder.map_or_else(String::new, |holder| holder.to_string()))
+        }
+        ChallengeRow::Name(name) => {
+            (format!("name:{}", name.as_str()), Purpose::ResetPassword, String::new())
+        }
+        ChallengeRow::NoCode(name) => {
+            (format!("none:{}", name.as_str()), Purpose::ResetPassword, String::new())
+        }
+    }
 }
 
 impl From<Model> for Challenge {

@@ -230,7 +230,7 @@ fn is_found(backend: DbBackend, lookup: &Lookup) -> Condition {
     }
 }
 
-/// Whether a profile is completed, by the rule of [`domain::account::Profile::needs_completion`].
+/// Whether a profile is completed, by the rule of [`domain::account::Profile::lacks_fields`].
 fn is_completed() -> Condition {
     let is_filled = |column: Column| Expr::col((Entity, column)).cast_as("text").ne("[]");
     Condition::all()

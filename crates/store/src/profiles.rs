@@ -94,6 +94,15 @@ async fn write(
         updated_at: Set(now),
         ..Default::default()
     };
-    let rows = Entity::update_many().set(columns).filter(which).exec_with_returning(db).await?;
+    let mut update = Entity::update_many().set(columns);
+    if let Some(terms) = changes.terms {
+        // A version that was accepted before keeps its time.
+        let is_same = Expr::col((Entity, Column::TermsVersion)).eq(terms.as_str());
+        let at = Expr::case(is_same, Expr::col((Entity, Column::TermsAcceptedAt))).finally(Expr::value(now));
+        update = update
+            .col_expr(Column::TermsVersion, Expr::value(terms.as_str()))
+            .col_expr(Column::TermsAcceptedAt, at.into());
+    }
+    let rows = update.filter(which).exec_with_returning(db).await?;
     rows.into_iter().next().map(account).transpose()
 }

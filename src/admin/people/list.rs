@@ -137,7 +137,7 @@ fn row(person: &Person) -> Row {
         phone: account.phone.as_ref().map(crate::domain::phone::PhoneNumber::masked),
         role: Some(account.role).filter(|role| *role > Role::User).map(Role::as_str),
         is_active: account.is_active,
-        is_complete: !account.profile.needs_completion(),
+        is_complete: !account.profile.lacks_fields(),
         created_at: account.created_at,
         seen_at: person.seen_at,
     }

@@ -8,16 +8,19 @@ use super::{
 };
 use crate::{
     domain::{
+        address::ClientAddress,
         budget::{BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Kind, Settlement, decide},
+        otp::{Challenge, ChallengeKey, ChallengeRow},
         phone::PhoneNumber,
+        pseudonym::Pseudonym,
     },
     store,
 };
 
-/// Charges a guess. A charge that locks the phone writes the event of it in the same moment.
+/// Charges a guess. A charge that locks the phone writes the event of it in the same moment; without a phone it costs as much.
 pub(super) async fn charge(
     services: &Services,
-    phone: &PhoneNumber,
+    phone: Option<&PhoneNumber>,
     charges: Vec<Charge>,
     now: DateTime<Utc>,
 ) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
@@ -31,7 +34,7 @@ pub(super) async fn charge(
 /// Makes the charges of a guess, and writes that they lock the phone if they do.
 struct WithEvent<'a> {
     services: &'a Services,
-    phone: &'a PhoneNumber,
+    phone: Option<&'a PhoneNumber>,
 }
 
 impl Charging for WithEvent<'_> {
@@ -47,8 +50,8 @@ impl Charging for WithEvent<'_> {
                 return Ok(None);
             };
             let lock = decide(charges, &rows, id.at).filter(|exceeded| exceeded.budget.kind() == Kind::Lock);
-            let event = match lock {
-                Some(lock) => events::hold_locked(services, &txn, phone, &lock, id.at).await?,
+            let event = match lock.zip(*phone) {
+                Some((lock, phone)) => events::hold_locked(services, &txn, phone, &lock, id.at).await?,
                 None => None,
             };
             txn.commit().await?;
@@ -56,6 +59,38 @@ impl Charging for WithEvent<'_> {
         })
         .await
     }
+}
+
+/// The second part of a guess at the code of a name: takes an attempt of the code behind the name and charges it to its phone. `key`
+/// is that of the code, if the name has one. Without it, or if no attempt is left or the phone is locked, the same statements run
+/// on rows that belong to nobody.
+pub(in super::super) async fn claim_guess_behind(
+    services: &Services,
+    key: Option<ChallengeKey<'_>>,
+    name: &Pseudonym,
+    address: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<Option<(Challenge, BudgetClaim)>, Error> {
+    let charges = |hash: &Pseudonym| {
+        if services.budgets.is_on { services.budgets.guess_by_name(hash, address, now) } else { Vec::new() }
+    };
+    let nobody = services.pseudonyms.nobody(name);
+    let (row, hash) = match key {
+        Some(key) => (key.into(), services.pseudonyms.phone(key.phone)),
+        None => (ChallengeRow::NoCode(name), nobody.clone()),
+    };
+    let (db, otp) = (&services.store.repeating(), &services.otp);
+    let taken = store::otp::claim_attempt_by_name(db, row, otp, &charges(&hash), now).await?;
+    let (Some(challenge), Some(key)) = (taken, key) else {
+        let mut nobodys = charges(&nobody);
+        for charge in &mut nobodys {
+            charge.rules.clear();
+        }
+        let _kept = self::charge(services, None, nobodys, now).await?;
+        return Ok(None);
+    };
+    let charged = charge(services, Some(key.phone), charges(&hash), now).await?;
+    Ok(charged.ok().map(|budget_claim| (challenge, budget_claim)))
 }
 
 /// The outcome of a guess that was claimed and was not wrong.

@@ -44,6 +44,7 @@ fn enums() -> [EnumSchema; 10] {
                 ("SignupRequest", "channel"),
                 ("LoginRequest", "channel"),
                 ("ChangePhoneRequest", "channel"),
+                ("ForgotPasswordRequest", "channel"),
                 ("ExportedMessage", "channel"),
                 ("ResendCodeRequest", "channel"),
                 ("ResentCode", "channel"),
@@ -58,6 +59,7 @@ fn enums() -> [EnumSchema; 10] {
                 ("SignupRequest", "platform"),
                 ("LoginRequest", "platform"),
                 ("ChangePhoneRequest", "platform"),
+                ("ForgotPasswordRequest", "platform"),
             ],
         },
         EnumSchema {

@@ -26,6 +26,7 @@ const PHONE: (&str, &str) = ("phone_number", "$response.body#/data/phone_number"
 const DELIVERY: (&str, &str) = ("delivery_id", "$response.body#/data/delivery_id");
 const REFRESH_IN_DATA: (&str, &str) = ("refresh", "$response.body#/data/refresh_token");
 const REFRESH: (&str, &str) = ("refresh", "$response.body#/refresh");
+const NAME: (&str, &str) = ("username", "$request.body#/username");
 const NAME_AND_PASSWORD: [(&str, &str); 2] =
     [("username", "$request.body#/username"), ("password", "$request.body#/password")];
 const SAME_USER: (&str, &str) = ("id", "$request.path.id");
@@ -51,7 +52,7 @@ const fn path_link(
     Link { from, to, description, parameters, body: &[] }
 }
 
-const LINKS: [Link; 37] = [
+const LINKS: [Link; 38] = [
     body_link("signup", "verifyOtp", &[PHONE], "The code of the message, for this phone."),
     body_link("signup", "login", &[PHONE], "The same code again, once the account exists."),
     path_link("signup", "getDelivery", &[DELIVERY], "The delivery status of the message."),
@@ -85,6 +86,7 @@ const LINKS: [Link; 37] = [
     body_link("registerAccount", "obtainToken", &NAME_AND_PASSWORD, "The first sign-in of this account."),
     body_link("registerAccount", "login", &NAME_AND_PASSWORD, "The first sign-in of this account."),
     body_link("obtainToken", "refreshToken", &[REFRESH], "The next pair, before `access` expires."),
+    body_link("forgotPassword", "resetPassword", &[NAME], "The code of the message, for this name."),
     path_link("obtainToken", "getDashboard", &[], "A greeting; `access` as Bearer."),
     path_link("completeProfile", "getProfile", &[], "The profile."),
     path_link("changeProfile", "getProfile", &[], "The profile."),

@@ -82,6 +82,8 @@ impl Example for ExportData {
                 last_name: None,
                 role: "user".to_owned(),
                 has_password: false,
+                terms_version: None,
+                terms_accepted_at: None,
                 is_active: true,
                 created_at: at(),
                 updated_at: at(),
@@ -168,6 +170,10 @@ pub struct ExportedAccount {
     role: String,
     /// Whether a password is set.
     has_password: bool,
+    /// The version of the terms that the user accepted last.
+    terms_version: Option<String>,
+    /// When the user accepted it first.
+    terms_accepted_at: Option<String>,
     /// Whether the account is active.
     is_active: bool,
     /// When it was created.
@@ -190,6 +196,8 @@ impl ExportedAccount {
             last_name: account.last_name,
             role: account.role.as_str().to_owned(),
             has_password: account.has_password,
+            terms_accepted_at: account.terms.as_ref().map(|terms| rfc3339(terms.at)),
+            terms_version: account.terms.map(|terms| terms.version),
             is_active: account.is_active,
             created_at: rfc3339(account.created_at),
             updated_at: rfc3339(account.updated_at),

@@ -3,7 +3,12 @@
 use poem_openapi::{Object, registry::MetaSchema, types::Example};
 
 use crate::{
-    domain::{account::Account, credentials::LONGEST_PHONE, interests::Interest},
+    domain::{
+        account::Account,
+        credentials::LONGEST_PHONE,
+        interests::Interest,
+        terms::{LONGEST_TERMS_VERSION, TermsVersion},
+    },
     http::{
         fields::{self, Describe, Field, describe, schema},
         timestamp::rfc3339,
@@ -23,6 +28,8 @@ pub struct CompleteProfileRequest {
     pub(super) profile_pictures: Field<fields::Pictures>,
     pub(super) bio: Field<fields::Bio>,
     pub(super) location: Field<fields::Location>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) terms_version: Field<Terms>,
 }
 
 impl Example for CompleteProfileRequest {
@@ -40,10 +47,17 @@ impl Example for CompleteProfileRequest {
             location: Field::from_value("Patna"),
             // Any signed-in user can send the example as it is.
             phone_number: Field::default(),
+            terms_version: Field::default(),
         }
     }
 }
 
+describe!(/// `terms_version`.
+Terms, required: false, MetaSchema {
+    nullable: true,
+    max_length: Some(LONGEST_TERMS_VERSION),
+    ..schema("string", "The version of the operator's terms that the user accepts. `complete-profile` requires the one in force, if there is one. Without terms it is ignored.", "2026-11".into())
+});
 describe!(/// `phone`, which is not verified.
 ClaimedPhone, required: false, MetaSchema {
     nullable: true,
@@ -66,6 +80,8 @@ pub struct ChangeProfileRequest {
     pub(super) location: Field<fields::Location>,
     #[oai(skip_serializing_if_is_none)]
     pub(super) phone: Field<ClaimedPhone>,
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) terms_version: Field<Terms>,
 }
 
 impl Example for ChangeProfileRequest {
@@ -81,6 +97,7 @@ impl Example for ChangeProfileRequest {
             // Any signed-in user can send the example as it is.
             phone_number: Field::default(),
             phone: Field::default(),
+            terms_version: Field::default(),
         }
     }
 }
@@ -206,6 +223,39 @@ impl Example for ProfileUser {
     }
 }
 
+/// The operator's terms.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ProfileTerms {
+    /// The version in force, which `complete-profile` takes as `terms_version`.
+    in_force: String,
+    /// The version that the user accepted last.
+    accepted: Option<String>,
+    /// When the user accepted that version first (RFC 3339, UTC).
+    accepted_at: Option<String>,
+}
+
+impl ProfileTerms {
+    fn new(account: &Account, in_force: &TermsVersion) -> Self {
+        let accepted = account.terms.as_ref();
+        Self {
+            in_force: in_force.as_str().to_owned(),
+            accepted: accepted.map(|terms| terms.version.clone()),
+            accepted_at: accepted.map(|terms| rfc3339(terms.at)),
+        }
+    }
+}
+
+impl Example for ProfileTerms {
+    fn example() -> Self {
+        Self {
+            in_force: "2026-11".to_owned(),
+            accepted: Some("2026-11".to_owned()),
+            accepted_at: Some("2025-10-03T10:20:01.000200+00:00".to_owned()),
+        }
+    }
+}
+
 /// A profile, without an envelope. Fields that were not given are null.
 #[derive(Debug, Object)]
 #[oai(example)]
@@ -240,10 +290,18 @@ pub struct Profile {
     pub(super) created_at: String,
     /// When the account or the profile last changed (RFC 3339, UTC).
     pub(super) updated_at: String,
+    /// The operator's terms. Absent if there are none.
+    #[oai(skip_serializing_if_is_none)]
+    pub(super) terms: Option<ProfileTerms>,
 }
 
 impl Profile {
-    pub(super) fn from_account(account: &Account, interests: &[Interest]) -> Self {
+    /// `terms` are those in force.
+    pub(super) fn from_account(
+        account: &Account,
+        interests: &[Interest],
+        terms: Option<&TermsVersion>,
+    ) -> Self {
         let profile = &account.profile;
         let chosen = profile.event_interests.iter();
         Self {
@@ -271,6 +329,7 @@ impl Profile {
             is_active: account.is_active,
             created_at: rfc3339(account.created_at),
             updated_at: rfc3339(account.updated_at),
+            terms: terms.map(|in_force| ProfileTerms::new(account, in_force)),
         }
     }
 }
@@ -293,6 +352,7 @@ impl Example for Profile {
             is_active: true,
             created_at: "2025-10-03T10:15:23.435393+00:00".to_owned(),
             updated_at: "2025-10-03T10:20:01.000200+00:00".to_owned(),
+            terms: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::{
         credentials::{LONGEST_EMAIL, LONGEST_NAME},
         former_id::LONGEST_FORMER_ID,
         phone::LONGEST_TEXT,
+        terms::TermsVersion,
         users::{self, LONGEST_SEARCH, PageOf, USUAL_PER_PAGE},
     },
     http::{
@@ -157,7 +158,7 @@ pub struct User {
     is_active: bool,
     /// Whether the account has a verified phone.
     is_verified: bool,
-    /// Whether the profile still lacks a name, birth date, gender, interest or picture.
+    /// Whether the profile still lacks a name, birth date, gender, interest or picture, or the terms in force are not accepted.
     needs_profile_completion: bool,
     /// When the account was created (RFC 3339, UTC).
     created_at: String,
@@ -168,7 +169,8 @@ pub struct User {
 }
 
 impl User {
-    pub(super) fn from_user(user: &users::User) -> Self {
+    /// `terms` are those in force.
+    pub(super) fn from_user(user: &users::User, terms: Option<&TermsVersion>) -> Self {
         let account = &user.account;
         Self {
             id: account.id.to_string(),
@@ -183,7 +185,7 @@ impl User {
             role: account.role.as_str().to_owned(),
             is_active: account.is_active,
             is_verified: account.phone.is_some(),
-            needs_profile_completion: account.profile.needs_completion(),
+            needs_profile_completion: account.needs_completion(terms),
             created_at: rfc3339(account.created_at),
             updated_at: rfc3339(account.updated_at),
             last_login: user.last_login.map(rfc3339),
@@ -231,9 +233,14 @@ pub struct Users {
 }
 
 impl Users {
-    pub(super) fn from_users(found: &[users::User], total: u64, page: PageOf) -> Self {
+    pub(super) fn from_users(
+        found: &[users::User],
+        total: u64,
+        page: PageOf,
+        terms: Option<&TermsVersion>,
+    ) -> Self {
         Self {
-            users: found.iter().map(User::from_user).collect(),
+            users: found.iter().map(|user| User::from_user(user, terms)).collect(),
             total,
             page: page.number(),
             per_page: page.size(),

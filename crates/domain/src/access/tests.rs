@@ -97,6 +97,7 @@ fn account() -> Account {
         unlinked_at: None,
         external_id: None,
         invitation_id: None,
+        terms: None,
         created_at: now(),
         updated_at: now(),
     }

@@ -136,6 +136,64 @@ impl BudgetPolicy {
         charges
     }
 
+    /// A guess at the code of a name as it was sent, whether an account has the name or not. A name has the limits of a phone, without
+    /// the lock that only staff can end.
+    #[must_use]
+    pub fn name_guess(&self, name: &Pseudonym, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
+        let mut charges = self.name_locks(name, address, now);
+        let key = BudgetKey::AddressGuesses(address.into());
+        charges.push(Charge::windows(key, Budget::AddressGuesses, &[self.address_guesses], now));
+        charges
+    }
+
+    /// The part of a guess at the code of a name that counts for the phone which the code was sent to.
+    #[must_use]
+    pub fn guess_by_name(
+        &self,
+        phone_hash: &Pseudonym,
+        address: ClientAddress,
+        now: DateTime<Utc>,
+    ) -> Vec<Charge> {
+        self.locks(phone_hash, Some(address), None, now)
+    }
+
+    fn name_locks(&self, name: &Pseudonym, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
+        let mut charges = self.locks(name, Some(address), None, now);
+        for charge in &mut charges {
+            charge.rules.retain(|rule| rule.budget != Budget::PhoneFailures);
+        }
+        charges
+    }
+
+    /// A request for a new password by a name, with the limits of a code to a phone. The message is charged to the phone, if one is
+    /// sent.
+    #[must_use]
+    pub fn name_request(
+        &self,
+        name: &Pseudonym,
+        address: ClientAddress,
+        proof: Option<Uuid>,
+        now: DateTime<Utc>,
+    ) -> Vec<Charge> {
+        let from_anywhere =
+            Charge::windows(BudgetKey::PhoneSends(name.clone()), Budget::PhoneSends, &self.phone_sends, now);
+        let from_address = Charge::windows(
+            BudgetKey::PhoneSendsFromAddress(name.clone(), address.into()),
+            Budget::PhoneSendsFromAddress,
+            &self.phone_sends_from_address,
+            now,
+        );
+        let mut charges = vec![from_anywhere, from_address];
+        charges.extend(Charge::check_only(self.name_locks(name, address, now)));
+        charges.extend(proof.map(|proof| Self::spent_proof(proof, now)));
+        charges
+    }
+
+    fn spent_proof(proof: Uuid, now: DateTime<Utc>) -> Charge {
+        let once = Limit { most: 1, per: Duration::hours(1) };
+        Charge::windows(BudgetKey::Proof(proof), Budget::Proof, &[once], now)
+    }
+
     /// A token of another system, which counts as a wrong guess of its address unless it opens a session.
     #[must_use]
     pub fn exchange(&self, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
@@ -177,10 +235,7 @@ impl BudgetPolicy {
             charges.extend(Charge::check_only(locks));
         }
         charges.extend(self.traffic(send, now));
-        if let Some(proof) = send.proof {
-            let once = Limit { most: 1, per: Duration::hours(1) };
-            charges.push(Charge::windows(BudgetKey::Proof(proof), Budget::Proof, &[once], now));
-        }
+        charges.extend(send.proof.map(|proof| Self::spent_proof(proof, now)));
         charges
     }
 

@@ -26,6 +26,9 @@ const MIN_GUESSES: u64 = 30_000;
 /// search slows down with the length.
 const LONGEST_COMMON: usize = 32;
 
+/// What is said about a password that is easy to guess from a name.
+const LIKE_A_NAME: &str = "Password is too much like the username, the e-mail address or the name";
+
 /// A password that satisfies the rules, in the normalised form that is hashed. `Debug` shows nothing of it.
 #[derive(Clone)]
 pub struct Password(SecretString);
@@ -56,12 +59,21 @@ impl Password {
             errors.push("Password must not be only digits".to_owned());
         }
         if names.iter().any(|name| is_like(text, name)) {
-            errors.push("Password is too much like the username, the e-mail address or the name".to_owned());
+            errors.push(LIKE_A_NAME.to_owned());
         }
         if is_common(text) {
             errors.push("Password is too common".to_owned());
         }
         if errors.is_empty() { Ok(Self(password)) } else { Err(errors) }
+    }
+
+    /// Checks a new password against names that were not known when it was read.
+    ///
+    /// # Errors
+    /// A sentence, if it is like one of them.
+    pub fn check_names(&self, names: &[&str]) -> Result<(), Vec<String>> {
+        let is_like_one = names.iter().any(|name| is_like(self.expose(), name));
+        if is_like_one { Err(vec![LIKE_A_NAME.to_owned()]) } else { Ok(()) }
     }
 
     /// A typed password that already matched, to be hashed again. The rules apply to new passwords only, so existing

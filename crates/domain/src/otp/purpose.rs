@@ -13,14 +13,15 @@ pub enum Purpose {
     MovePhone,
     /// Verifying the phone of another account of the same user.
     Merge,
+    /// Setting a new password in the place of a forgotten one.
+    ResetPassword,
     /// Reserved for a second factor of staff. No request uses it yet.
     Staff,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 6] =
-        [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::MovePhone, Self::Merge, Self::Staff];
+    pub const ALL: [Self; 7] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::MovePhone, Self::Merge, Self::ResetPassword, Self::Staff];
 
     /// The name in rows and code derivations. It must never change.
     #[must_use]
@@ -31,6 +32,7 @@ impl Purpose {
             Self::Confirm => "confirm",
             Self::MovePhone => "move_phone",
             Self::Merge => "merge",
+            Self::ResetPassword => "reset_password",
             Self::Staff => "staff",
         }
     }

@@ -288,6 +288,7 @@ fn a_code_opens_no_other_purpose_and_no_other_holder() {
     for (purpose, holder) in [
         (Purpose::ChangePhone, None),
         (Purpose::Confirm, None),
+        (Purpose::ResetPassword, None),
         (Purpose::Staff, None),
         (Purpose::SignIn, Some(Holder::Account(Uuid::from_u128(HOLDER)))),
         (Purpose::SignIn, Some(Holder::Device(Uuid::from_u128(HOLDER)))),

@@ -5,7 +5,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::Purpose;
-use crate::phone::PhoneNumber;
+use crate::{phone::PhoneNumber, pseudonym::Pseudonym};
 
 /// What a challenge is bound to besides the phone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +99,33 @@ impl<'a> ChallengeKey<'a> {
         Self { phone, purpose: Purpose::Merge, holder: Some(Holder::Account(account)) }
     }
 
+    /// The challenge of an account whose password was forgotten. The account's phone receives the code.
+    #[must_use]
+    pub fn reset_password(phone: &'a PhoneNumber, account: Uuid) -> Self {
+        Self { phone, purpose: Purpose::ResetPassword, holder: Some(Holder::Account(account)) }
+    }
+
     /// The challenge that verifies a new phone for this account.
     #[must_use]
     pub fn change_phone(phone: &'a PhoneNumber, account: Uuid) -> Self {
         Self { phone, purpose: Purpose::ChangePhone, holder: Some(Holder::Account(account)) }
+    }
+}
+
+/// A row that counts guesses.
+#[derive(Debug, Clone, Copy)]
+pub enum ChallengeRow<'a> {
+    /// Of a code.
+    Code(ChallengeKey<'a>),
+    /// Of a name for which a new password was requested, whether an account has the name or not. The row has no code: it counts
+    /// the guesses at this name, and its count is the one that the client is told.
+    Name(&'a Pseudonym),
+    /// Of a name that has no code at the moment. There is never such a row, so a guess costs the same statements as one at a code.
+    NoCode(&'a Pseudonym),
+}
+
+impl<'a> From<ChallengeKey<'a>> for ChallengeRow<'a> {
+    fn from(key: ChallengeKey<'a>) -> Self {
+        Self::Code(key)
     }
 }

@@ -42,6 +42,7 @@ fn account(role: Role) -> Account {
         unlinked_at: None,
         external_id: None,
         invitation_id: None,
+        terms: None,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
     }

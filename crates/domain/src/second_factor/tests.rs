@@ -62,6 +62,7 @@ fn account(role: Role, is_active: bool) -> Account {
         unlinked_at: None,
         external_id: None,
         invitation_id: None,
+        terms: None,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -43,7 +43,10 @@ fn a_text_has_the_template_id_of_its_wording_and_its_ending() {
         let text = composed(&loaded, Channel::Sms, &["ta"], platform, minutes);
         assert_eq!(text.dlt, Some(dlt), "{platform:?} {minutes}");
     }
-    assert_eq!(loaded.phone_changed(&["ta".to_owned()]).dlt.unwrap().template_id, template_id(4));
+    assert_eq!(
+        loaded.notice(Notice::PhoneChanged, &["ta".to_owned()]).dlt.unwrap().template_id,
+        template_id(4)
+    );
     for channel in [Channel::WhatsApp, Channel::Call] {
         assert_eq!(composed(&loaded, channel, &["ta"], None, 10).dlt, None, "{channel:?}");
     }
@@ -74,7 +77,7 @@ fn the_texts_to_register_have_tags_in_the_place_of_numbers() {
     let forms: Vec<_> =
         found.iter().map(|it| (it.key.as_str(), it.template.as_str(), it.is_unicode)).collect();
     assert_eq!(
-        forms[..2],
+        forms[..3],
         [
             (
                 "sms",
@@ -86,9 +89,14 @@ fn the_texts_to_register_have_tags_in_the_place_of_numbers() {
                 "The phone number of your Loopin account was changed. If this was not you, please contact us at once.",
                 false
             ),
+            (
+                "password_changed",
+                "The password of your Loopin account was changed. If this was not you, please contact us at once.",
+                false
+            ),
         ]
     );
-    assert_eq!(forms[2], ("sms", "Loopin कोड {#numeric#} है, {#numeric#} मिनट तक मान्य।", true));
+    assert_eq!(forms[3], ("sms", "Loopin कोड {#numeric#} है, {#numeric#} मिनट तक मान्य।", true));
     let sent = compose(&ours, Channel::Sms, &["en"], None);
     assert_eq!(found[0].characters, body(&sent).chars().count());
     assert!(found.iter().all(|it| it.template_id.is_none()));

@@ -202,7 +202,7 @@ fn a_folder_replaces_our_texts_and_adds_languages() {
 fn a_notice_to_an_old_number_is_in_the_first_language_that_has_one() {
     let notice_for = |texts: &Texts, tags: &[&str]| {
         let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-        let text = texts.phone_changed(&tags);
+        let text = texts.notice(Notice::PhoneChanged, &tags);
         (text.language.clone(), body(&text).to_owned())
     };
     let ours = texts(settings());

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::LastLine;
+use super::{LastLine, Notice};
 
 /// The country's two-letter code.
 pub const INDIA: &str = "IN";
@@ -33,7 +33,8 @@ pub(super) struct TemplateIds {
     sms_one: Option<String>,
     sms_one_webotp: Option<String>,
     sms_one_android: Option<String>,
-    pub(super) phone_changed: Option<String>,
+    phone_changed: Option<String>,
+    password_changed: Option<String>,
 }
 
 impl TemplateIds {
@@ -50,6 +51,14 @@ impl TemplateIds {
         id.as_deref()
     }
 
+    /// The id of a notice.
+    pub(super) fn of_notice(&self, notice: Notice) -> Option<&str> {
+        match notice {
+            Notice::PhoneChanged => self.phone_changed.as_deref(),
+            Notice::PasswordChanged => self.password_changed.as_deref(),
+        }
+    }
+
     /// The ids that the registry cannot have given.
     pub(super) fn errors(&self) -> Vec<String> {
         let ids = [
@@ -60,6 +69,7 @@ impl TemplateIds {
             ("sms_one_webotp", &self.sms_one_webotp),
             ("sms_one_android", &self.sms_one_android),
             ("phone_changed", &self.phone_changed),
+            ("password_changed", &self.password_changed),
         ];
         let is_wrong = |id: &Option<String>| id.as_deref().is_some_and(|id| !is_dlt_id(id));
         let wrong = ids.into_iter().filter(|(_, id)| is_wrong(id));

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 
-use super::dlt::TemplateIds;
+use super::{Notice, dlt::TemplateIds};
 
 /// The longest text that Twilio accepts, in characters (its error 21617).
 const MAX_CHARACTERS: usize = 1_600;
@@ -27,6 +27,7 @@ struct File {
     whatsapp: String,
     voice: String,
     phone_changed: Option<String>,
+    password_changed: Option<String>,
     #[serde(default)]
     dlt: TemplateIds,
 }
@@ -45,6 +46,8 @@ pub(super) struct Language {
     pub(super) whatsapp: Template,
     /// The notice to the old number. Without one, that of another language is sent.
     pub(super) phone_changed: Option<Template>,
+    /// The notice about a new password. Without one, that of another language is sent.
+    pub(super) password_changed: Option<Template>,
     /// The voice, by its name in Twilio's `<Say language>`.
     pub(super) voice: String,
     /// The ids under which the texts are registered in India.
@@ -64,8 +67,11 @@ impl Language {
                 Template::default()
             })
         };
-        let phone_changed =
-            file.phone_changed.as_deref().map(|text| checked("phone_changed", Template::read_notice(text)));
+        let mut notice = |key: &str, text: &Option<String>| {
+            text.as_deref().map(|text| checked(key, Template::read_notice(text)))
+        };
+        let phone_changed = notice("phone_changed", &file.phone_changed);
+        let password_changed = notice("password_changed", &file.password_changed);
         let mut template = |key: &str, text: &str| checked(key, Template::read(text));
         let language = Self {
             sms: template("sms", &file.sms),
@@ -73,6 +79,7 @@ impl Language {
             call: template("call", &file.call),
             whatsapp: template("whatsapp", &file.whatsapp),
             phone_changed,
+            password_changed,
             tag: tag.to_owned(),
             name: name.to_owned(),
             voice: file.voice,
@@ -85,6 +92,14 @@ impl Language {
         if errors.is_empty() { Ok(language) } else { Err(errors) }
     }
 
+    /// The text of a notice, if the language has one.
+    pub(super) fn notice(&self, notice: Notice) -> Option<&Template> {
+        match notice {
+            Notice::PhoneChanged => self.phone_changed.as_ref(),
+            Notice::PasswordChanged => self.password_changed.as_ref(),
+        }
+    }
+
     /// The errors of texts that are too long to send with this product name. `extra` is the length of the last line.
     pub(super) fn too_long(&self, product: &str, extra: usize) -> Vec<String> {
         let texts = [
@@ -92,6 +107,7 @@ impl Language {
             ("sms_one", self.sms_one.as_ref(), extra, MAX_CHARACTERS),
             ("call", Some(&self.call), 0, MAX_SPOKEN),
             ("phone_changed", self.phone_changed.as_ref(), 0, MAX_CHARACTERS),
+            ("password_changed", self.password_changed.as_ref(), 0, MAX_CHARACTERS),
         ];
         let errors = texts.into_iter().filter_map(|(key, template, extra, most)| {
             let text = template?.fill(product, LONGEST_CODE, LONGEST_LIFE);

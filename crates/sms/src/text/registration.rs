@@ -1,6 +1,6 @@
 //! The texts that can go to India, in the form to register them there (DLT): with tags in the place of what changes.
 
-use super::{Texts, file::Language};
+use super::{Notice, Texts, file::Language};
 use crate::segments::{Encoding, measure};
 
 /// How a number is written in a template, since 14 January 2026.
@@ -53,9 +53,11 @@ impl Texts {
                 ));
             }
         }
-        if let Some(notice) = &language.phone_changed {
-            let (text, id) = (notice.fill(product, "", ""), language.dlt.phone_changed.as_deref());
-            found.push(Registration::new(language, "phone_changed".to_owned(), text.clone(), &text, id));
+        for notice in Notice::ALL {
+            if let Some(template) = language.notice(notice) {
+                let (text, id) = (template.fill(product, "", ""), language.dlt.of_notice(notice));
+                found.push(Registration::new(language, notice.as_str().to_owned(), text.clone(), &text, id));
+            }
         }
         found
     }

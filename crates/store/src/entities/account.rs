@@ -45,6 +45,8 @@ pub struct Model {
     #[sea_orm(unique)]
     pub external_id: Option<String>,
     pub invitation_id: Option<Uuid>,
+    pub terms_version: Option<String>,
+    pub terms_accepted_at: Option<DateTimeUtc>,
 }
 
 /// Ids of chosen interests, a JSON array in the row.
