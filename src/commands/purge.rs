@@ -31,8 +31,18 @@ pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, 
     })?;
     // What is printed comes after the lines of the log.
     drop(log);
-    let Purged { challenges, messages, sessions, budgets, blocks, invitations, audit, events, used_tokens, merges } =
-        purged;
+    let Purged {
+        challenges,
+        messages,
+        sessions,
+        budgets,
+        blocks,
+        invitations,
+        audit,
+        events,
+        used_tokens,
+        merges,
+    } = purged;
     print(format_args!(
         "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
          {blocks} blocks, {invitations} invitations, {audit} entries of the audit log, {events} events, {used_tokens} used tokens, \

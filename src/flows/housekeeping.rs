@@ -39,8 +39,18 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
-    let Purged { challenges, messages, sessions, budgets, blocks, invitations, audit, events, used_tokens, merges } =
-        purged;
+    let Purged {
+        challenges,
+        messages,
+        sessions,
+        budgets,
+        blocks,
+        invitations,
+        audit,
+        events,
+        used_tokens,
+        merges,
+    } = purged;
     tracing::info!(
         challenges,
         messages,

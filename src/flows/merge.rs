@@ -23,7 +23,7 @@ use super::{
     change_phone, events,
     events::LeadConvertedBy,
     guess::{CodeRefused, Guesser, redeem},
-    run_to_completion, session,
+    notice, run_to_completion, session,
     verify::SignedIn,
 };
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
         phone::PhoneNumber,
         roles::may_control_own,
     },
+    sms::Notice,
     store::{self, Txn, otp::Consumed, sessions::Ending},
 };
 

@@ -372,7 +372,7 @@ fn the_texts_that_can_go_to_india_are_listed_in_the_form_to_register() {
     ];
     let output = run(&folder, &["doctor"], &[SECRETS.as_slice(), &settings].concat());
     ended(&output, 0);
-    assert_line(&output, "India", "warn", &["6 of 8 texts have no template id"]);
+    assert_line(&output, "India", "warn", &["8 of 10 texts have no template id"]);
     let (_, list) = output.out.split_once("\n\n").expect("a list after the findings");
     let of_english = "The texts that can go to India, in the form to register:
 
@@ -389,6 +389,9 @@ phone_changed of en.json: template id 1107000000000000003, 46 characters, not Un
 
 password_changed of en.json: no template id (dlt.password_changed), 96 characters, not Unicode
   The password of your Loopin account was changed. If this was not you, please contact us at once.
+
+accounts_merged of en.json: no template id (dlt.accounts_merged), 89 characters, not Unicode
+  Two Loopin accounts were joined into one. If this was not you, please contact us at once.
 
 sms_webotp of the built-in hi.json: no template id (dlt.sms_webotp), ";
     assert!(list.starts_with(of_english), "{list}");

@@ -3,8 +3,8 @@
 //! A challenge does not contain its code. The code is `truncate(HMAC-SHA256(key, id || phone || purpose || holder))`,
 //! truncated as in RFC 4226, section 5.3; the holder is empty for an ordinary sign-in. So a leaked database reveals no code, and a resend needs no stored one.
 
-mod purpose;
 mod judge;
+mod purpose;
 mod state;
 mod which;
 
@@ -16,8 +16,8 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 pub use self::{
-    purpose::Purpose,
     judge::{Accepted, Claim, Verdict, judge, judge_as_wrong, judge_fixed},
+    purpose::Purpose,
     state::CodeState,
     which::{ChallengeKey, ChallengeRow, Holder},
 };

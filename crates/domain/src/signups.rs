@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::roles::{AdminPermission, StaffPermission};
+use super::{
+    account_merge::Kept,
+    roles::{AdminPermission, StaffPermission},
+};
 
 /// Who may sign up: `SIGNUPS`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,6 +114,12 @@ impl Admission {
     #[must_use]
     pub fn by_import() -> Self {
         Self::WITHOUT_INVITATION
+    }
+
+    /// An admin brings back an account that was joined with another one.
+    #[must_use]
+    pub fn by_undo(gone: &Kept) -> Self {
+        Self { invitation: gone.invitation_id }
     }
 
     /// The operator makes an admin.

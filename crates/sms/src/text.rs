@@ -9,7 +9,8 @@
 //! - `whatsapp`: what the test inbox shows. Twilio stores the real template.
 //! - `voice`: the voice, by its name in Twilio's `<Say language>`.
 //! - `phone_changed`: the SMS notice to the old number after a change of phone; `password_changed`: the one to the phone of
-//!   an account whose password was set in the place of a forgotten one. Optional: without it, the text that the file
+//!   an account whose password was set in the place of a forgotten one; `accounts_merged`: the one to both phones of joined accounts.
+//!   Optional: without it, the text that the file
 //!   replaces is sent, or else the English one. They may contain `{product}` only.
 //! - `dlt`: the template ids under which the texts are registered in India (`text/dlt.rs`). Optional.
 //!
@@ -58,11 +59,13 @@ pub enum Notice {
     PhoneChanged,
     /// To the phone of an account whose password was set in the place of a forgotten one.
     PasswordChanged,
+    /// To the phones of two accounts that were joined.
+    AccountsMerged,
 }
 
 impl Notice {
     /// Every notice.
-    pub const ALL: [Self; 2] = [Self::PhoneChanged, Self::PasswordChanged];
+    pub const ALL: [Self; 3] = [Self::PhoneChanged, Self::PasswordChanged, Self::AccountsMerged];
 
     /// Its key in the files of texts, and the template name in the rows of messages.
     #[must_use]
@@ -70,6 +73,7 @@ impl Notice {
         match self {
             Self::PhoneChanged => "phone_changed",
             Self::PasswordChanged => "password_changed",
+            Self::AccountsMerged => "accounts_merged",
         }
     }
 }
@@ -347,7 +351,8 @@ fn add_or_replace(
         Some(other) => {
             let phone_changed = language.phone_changed.or(other.phone_changed.take());
             let password_changed = language.password_changed.or(other.password_changed.take());
-            *other = Language { phone_changed, password_changed, ..language };
+            let accounts_merged = language.accounts_merged.or(other.accounts_merged.take());
+            *other = Language { phone_changed, password_changed, accounts_merged, ..language };
         }
         None => languages.push(language),
     }

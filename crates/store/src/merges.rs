@@ -24,6 +24,7 @@ use super::{
 };
 use domain::{
     account_merge::{Holdings, Kept, Merge, Mergeable, ProfileTexts, Snapshot},
+    signups::Admission,
     users::fold,
 };
 
@@ -89,8 +90,9 @@ pub async fn undo(
     // First: the other account gets what this one gives up.
     let restored = async {
         write(db, merge.into, left, now).await?;
-        let Kept { id, profile_id, created_at, holdings } = &snapshot.gone;
-        let ids = NewIds { account: *id, profile: *profile_id };
+        let gone = &snapshot.gone;
+        let Kept { id, profile_id, created_at, holdings, .. } = gone;
+        let ids = NewIds { account: *id, profile: *profile_id, admission: Admission::by_undo(gone) };
         let row = account::ActiveModel {
             created_at: Set(DateTime::from_timestamp_micros(*created_at).unwrap_or(now)),
             seen_at: Set(Some(now)),
@@ -252,6 +254,7 @@ fn kept(row: account::Model) -> Kept {
         id: row.id,
         profile_id: row.profile_id,
         created_at: row.created_at.timestamp_micros(),
+        invitation_id: row.invitation_id,
         holdings: Holdings {
             phone: row.phone,
             username: row.username,

@@ -319,7 +319,7 @@ impl Consumed {
 
 /// The invitation with which a code was requested, as a part of another statement.
 pub(super) fn invitation_of(key: ChallengeKey<'_>) -> SelectStatement {
-    Entity::find().select_only().column(Column::InvitationId).filter(has_key(key)).into_query()
+    Entity::find().select_only().column(Column::InvitationId).filter(has_key(key.into())).into_query()
 }
 
 /// Uses up the challenge. `None` when another request used it up first. A trigger writes this time to the messages with its

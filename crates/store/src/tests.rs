@@ -11,8 +11,8 @@ use super::{
     DatabaseSettings, Store,
     entities::{
         account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, imported_row,
-        interest_count, invitation, lead, lead_note, merged_account, message, outbox, provider_order, recovery_code,
-        search_word, second_factor, session, used_token, version,
+        interest_count, invitation, lead, lead_note, merged_account, message, outbox, provider_order,
+        recovery_code, search_word, second_factor, session, used_token, version,
     },
     error::{Fate, fate_of, is_outage_code},
 };

@@ -79,6 +79,9 @@ pub struct Kept {
     pub profile_id: Uuid,
     /// When it was made, in microseconds since 1970.
     pub created_at: i64,
+    /// The invitation that it was made with.
+    #[serde(default)]
+    pub invitation_id: Option<Uuid>,
     /// What it has.
     pub holdings: Holdings,
 }

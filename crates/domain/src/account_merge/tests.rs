@@ -126,6 +126,7 @@ fn a_snapshot_is_read_as_it_was_written_and_shows_no_hash() {
         id: Uuid::from_u128(1),
         profile_id: Uuid::from_u128(2),
         created_at: 3,
+        invitation_id: None,
         holdings: held.clone(),
     };
     let snapshot = Snapshot { gone, before: Holdings::default(), written: held, earlier: vec![] };
@@ -212,6 +213,7 @@ fn a_merge_can_be_undone_for_thirty_days() {
         id: Uuid::from_u128(1),
         profile_id: Uuid::from_u128(2),
         created_at: 3,
+        invitation_id: None,
         holdings: Holdings::default(),
     };
     let snapshot =

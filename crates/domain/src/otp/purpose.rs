@@ -21,7 +21,15 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] = [Self::SignIn, Self::ChangePhone, Self::Confirm, Self::MovePhone, Self::Merge, Self::ResetPassword, Self::Staff];
+    pub const ALL: [Self; 7] = [
+        Self::SignIn,
+        Self::ChangePhone,
+        Self::Confirm,
+        Self::MovePhone,
+        Self::Merge,
+        Self::ResetPassword,
+        Self::Staff,
+    ];
 
     /// The name in rows and code derivations. It must never change.
     #[must_use]

@@ -96,7 +96,8 @@ fn the_texts_to_register_have_tags_in_the_place_of_numbers() {
             ),
         ]
     );
-    assert_eq!(forms[3], ("sms", "Loopin कोड {#numeric#} है, {#numeric#} मिनट तक मान्य।", true));
+    assert_eq!(forms[3].0, "accounts_merged");
+    assert_eq!(forms[4], ("sms", "Loopin कोड {#numeric#} है, {#numeric#} मिनट तक मान्य।", true));
     let sent = compose(&ours, Channel::Sms, &["en"], None);
     assert_eq!(found[0].characters, body(&sent).chars().count());
     assert!(found.iter().all(|it| it.template_id.is_none()));

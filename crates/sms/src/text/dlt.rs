@@ -35,6 +35,7 @@ pub(super) struct TemplateIds {
     sms_one_android: Option<String>,
     phone_changed: Option<String>,
     password_changed: Option<String>,
+    accounts_merged: Option<String>,
 }
 
 impl TemplateIds {
@@ -56,6 +57,7 @@ impl TemplateIds {
         match notice {
             Notice::PhoneChanged => self.phone_changed.as_deref(),
             Notice::PasswordChanged => self.password_changed.as_deref(),
+            Notice::AccountsMerged => self.accounts_merged.as_deref(),
         }
     }
 
@@ -70,6 +72,7 @@ impl TemplateIds {
             ("sms_one_android", &self.sms_one_android),
             ("phone_changed", &self.phone_changed),
             ("password_changed", &self.password_changed),
+            ("accounts_merged", &self.accounts_merged),
         ];
         let is_wrong = |id: &Option<String>| id.as_deref().is_some_and(|id| !is_dlt_id(id));
         let wrong = ids.into_iter().filter(|(_, id)| is_wrong(id));

@@ -28,6 +28,7 @@ struct File {
     voice: String,
     phone_changed: Option<String>,
     password_changed: Option<String>,
+    accounts_merged: Option<String>,
     #[serde(default)]
     dlt: TemplateIds,
 }
@@ -48,6 +49,8 @@ pub(super) struct Language {
     pub(super) phone_changed: Option<Template>,
     /// The notice about a new password. Without one, that of another language is sent.
     pub(super) password_changed: Option<Template>,
+    /// The notice about joined accounts. Without one, that of another language is sent.
+    pub(super) accounts_merged: Option<Template>,
     /// The voice, by its name in Twilio's `<Say language>`.
     pub(super) voice: String,
     /// The ids under which the texts are registered in India.
@@ -72,6 +75,7 @@ impl Language {
         };
         let phone_changed = notice("phone_changed", &file.phone_changed);
         let password_changed = notice("password_changed", &file.password_changed);
+        let accounts_merged = notice("accounts_merged", &file.accounts_merged);
         let mut template = |key: &str, text: &str| checked(key, Template::read(text));
         let language = Self {
             sms: template("sms", &file.sms),
@@ -80,6 +84,7 @@ impl Language {
             whatsapp: template("whatsapp", &file.whatsapp),
             phone_changed,
             password_changed,
+            accounts_merged,
             tag: tag.to_owned(),
             name: name.to_owned(),
             voice: file.voice,
@@ -97,6 +102,7 @@ impl Language {
         match notice {
             Notice::PhoneChanged => self.phone_changed.as_ref(),
             Notice::PasswordChanged => self.password_changed.as_ref(),
+            Notice::AccountsMerged => self.accounts_merged.as_ref(),
         }
     }
 
@@ -108,6 +114,7 @@ impl Language {
             ("call", Some(&self.call), 0, MAX_SPOKEN),
             ("phone_changed", self.phone_changed.as_ref(), 0, MAX_CHARACTERS),
             ("password_changed", self.password_changed.as_ref(), 0, MAX_CHARACTERS),
+            ("accounts_merged", self.accounts_merged.as_ref(), 0, MAX_CHARACTERS),
         ];
         let errors = texts.into_iter().filter_map(|(key, template, extra, most)| {
             let text = template?.fill(product, LONGEST_CODE, LONGEST_LIFE);
