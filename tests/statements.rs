@@ -21,6 +21,7 @@ mod statements {
     mod accounts;
     mod events;
     mod limits;
+    mod services;
 
     use std::collections::BTreeMap;
 

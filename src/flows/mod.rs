@@ -49,6 +49,7 @@ use crate::{
 };
 
 pub mod adaptive;
+pub mod api_keys;
 mod asked_by;
 pub mod audit;
 mod batches;
@@ -75,6 +76,7 @@ pub mod housekeeping;
 pub mod import;
 pub mod inbox;
 pub mod interests;
+pub mod introspect;
 pub mod leads;
 pub mod lifecycle;
 pub mod login;
@@ -100,6 +102,7 @@ pub mod signup;
 pub mod statistics;
 pub mod unlock;
 pub mod users;
+pub mod verifications;
 pub mod verify;
 
 pub use code::{CodeSent, DeliveryPreferences, SendOutcome};

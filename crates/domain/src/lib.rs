@@ -11,6 +11,7 @@
 pub mod access;
 pub mod account;
 pub mod address;
+pub mod api_key;
 pub mod audit;
 pub mod block;
 pub mod bot_check;
@@ -54,3 +55,4 @@ pub mod timeline;
 pub mod token_ids;
 pub mod users;
 pub mod verdict;
+pub mod verification;

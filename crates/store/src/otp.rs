@@ -64,6 +64,10 @@ pub(super) fn statement(
         let sent_at = Expr::col((Entity, Column::SentAt));
         conflict.action_and_where(sent_at.clone().is_null().or(sent_at.lte(last_sent)));
     }
+    if key.purpose == Purpose::Verification {
+        // Its end is final: it is canceled, approved or used up, and the next one has an id of its own.
+        conflict.action_and_where(still_open.clone());
+    }
     let mut insert = unless_tombstone(key, opening, only_if)?;
     insert.on_conflict(conflict).returning_all();
     Ok(insert)
@@ -146,7 +150,7 @@ pub async fn purge_of(
     Ok(())
 }
 
-/// Removes the challenges of a phone that are bound to no account: those without a holder and those of devices.
+/// Removes the challenges of a phone that are bound to no account: those without a holder, of devices and of other services.
 pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
     Entity::delete_many().filter(unbound(phone)).exec(db).await?;
     Ok(())
@@ -158,10 +162,13 @@ fn of_user(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
     Condition::any().add(Column::Holder.eq(own)).add_option(phone.map(unbound))
 }
 
-/// The challenges of the owner of a phone. Those of a device count: it was signed in to the account with this phone.
+/// The challenges of the owner of a phone. Those of a device count: it was signed in to the account with this phone. So do those of
+/// other services, which ask who holds the phone.
 fn unbound(phone: &PhoneNumber) -> Condition {
-    let has_no_account =
-        Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
+    let has_no_account = Condition::any()
+        .add(Column::Holder.eq(""))
+        .add(Column::Holder.starts_with(Holder::DEVICE))
+        .add(Column::Holder.starts_with(Holder::VERIFICATION));
     Condition::all().add(Column::Phone.eq(phone.full())).add(has_no_account)
 }
 
@@ -299,14 +306,25 @@ pub async fn close_all(
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    closing(now).filter(Column::Phone.eq(phone.full())).exec(db).await?;
+    Ok(())
+}
+
+fn closing(now: DateTime<Utc>) -> UpdateMany<Entity> {
     Entity::update_many()
         // A code is valid in the moment of its end too.
         .col_expr(Column::ExpiresAt, Expr::value(now - Duration::microseconds(1)))
-        .filter(Column::Phone.eq(phone.full()))
         .filter(Column::ConsumedAt.is_null())
         .filter(Column::ExpiresAt.gte(now))
-        .exec(db)
-        .await?;
+}
+
+/// Ends the code of a challenge, if it is pending. Waits for a transaction that uses it up at this moment.
+pub async fn close(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    closing(now).filter(has_key(key)).exec(db).await?;
     Ok(())
 }
 

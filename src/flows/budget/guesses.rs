@@ -4,27 +4,29 @@ use chrono::{DateTime, Utc};
 
 use super::{
     super::{Error, Services, events, prefixes, transaction},
-    BudgetClaim, Charged, Charging, claim, claim_by,
+    BudgetClaim, Charged, Charging, claim, claim_by, kept,
 };
 use crate::{
     domain::{
         budget::{BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Kind, Settlement, decide},
+        otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
     },
     store,
 };
 
-/// Charges a guess. A charge that locks the phone writes the event of it in the same moment.
+/// Charges a guess. A charge that locks the phone writes the event of it in the same moment. One that locks the checks of a service
+/// does not: its users can sign in.
 pub(super) async fn charge(
     services: &Services,
-    phone: &PhoneNumber,
+    key: ChallengeKey<'_>,
     charges: Vec<Charge>,
     now: DateTime<Utc>,
 ) -> Result<Result<BudgetClaim, BudgetExceeded>, Error> {
-    if services.events.is_none() || !services.budgets.is_on {
+    if services.events.is_none() || !services.budgets.is_on || key.purpose == Purpose::Verification {
         return claim(services, charges, now).await;
     }
-    let charged = claim_by(&WithEvent { services, phone }, services, charges, now).await?;
+    let charged = claim_by(&WithEvent { services, phone: key.phone }, services, charges, now).await?;
     Ok(charged.map(|(budget_claim, lock_event)| BudgetClaim { lock_event, ..budget_claim }))
 }
 
@@ -41,7 +43,7 @@ impl Charging for WithEvent<'_> {
         let Self { services, phone } = self;
         transaction(|| async {
             let txn = services.store.begin().await?;
-            let charged = store::budgets::claim(&txn, charges, id, services.budgets.kept()).await?;
+            let charged = store::budgets::claim(&txn, charges, id, kept(services, charges)).await?;
             let Some(rows) = charged else {
                 txn.rollback().await?;
                 return Ok(None);
@@ -71,14 +73,27 @@ pub(in super::super) enum GuessOutcome {
         /// Whether the message was charged as one to a known phone. If not, it is credited to the number's prefix.
         was_known: bool,
     },
+    /// It was right for another service. The row of failures goes on: no user signed in.
+    Checked {
+        /// As [`Self::Used`].
+        was_known: bool,
+    },
 }
 
 impl GuessOutcome {
+    /// Whether the code came back and did what it was for.
+    fn has_answered(self) -> bool {
+        match self {
+            Self::Refund | Self::RefundAndKeep => false,
+            Self::Used { .. } | Self::Checked { .. } => true,
+        }
+    }
+
     /// Whether the number's prefix is credited with an answered message.
     fn is_credited(self) -> bool {
         match self {
             Self::Refund | Self::RefundAndKeep => false,
-            Self::Used { was_known } => !was_known,
+            Self::Used { was_known } | Self::Checked { was_known } => !was_known,
         }
     }
 }
@@ -153,10 +168,12 @@ pub(in super::super) fn settlements_of_guess(
     if is_used {
         let ends_at = budget_claim.charge_id.at + services.budgets.phone_guesses.per;
         settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
-        if let Some(key) = BudgetKey::of_prefix(phone) {
-            let forgiven = if outcome.is_credited() { services.budgets.prefix.forgiven } else { 0 };
-            settlements.push(Settlement { key, change: Change::Answer { forgiven } });
-        }
+    }
+    if outcome.has_answered()
+        && let Some(key) = BudgetKey::of_prefix(phone)
+    {
+        let forgiven = if outcome.is_credited() { services.budgets.prefix.forgiven } else { 0 };
+        settlements.push(Settlement { key, change: Change::Answer { forgiven } });
     }
     settlements
 }

@@ -110,6 +110,8 @@ impl Example for ExportData {
                 status: "delivered".to_owned(),
                 created_at: at(),
                 updated_at: at(),
+                service: None,
+                reference: None,
             }],
             codes: vec![ExportedCode {
                 purpose: "sign_in".to_owned(),
@@ -294,7 +296,7 @@ impl ExportedEvent {
 /// A message.
 #[derive(Debug, Object)]
 pub struct ExportedMessage {
-    /// Its kind: `otp` has a code, `phone_changed` is the notice to an old number.
+    /// Its kind: `otp` has a code, `verification` the code of another service, `phone_changed` is the notice to an old number.
     kind: String,
     /// `sms`, `whatsapp` or `call`.
     channel: String,
@@ -306,6 +308,10 @@ pub struct ExportedMessage {
     created_at: String,
     /// When the status changed.
     updated_at: String,
+    /// The other service that asked for it.
+    service: Option<String>,
+    /// What that service calls its check.
+    reference: Option<String>,
 }
 
 impl ExportedMessage {
@@ -317,6 +323,8 @@ impl ExportedMessage {
             status: message.status,
             created_at: rfc3339(message.created_at),
             updated_at: rfc3339(message.updated_at),
+            service: message.service,
+            reference: message.reference,
         }
     }
 }
@@ -324,7 +332,7 @@ impl ExportedMessage {
 /// A requested code.
 #[derive(Debug, Object)]
 pub struct ExportedCode {
-    /// Its purpose: `sign_in`, `change_phone`, `confirm` or `staff`.
+    /// Its purpose: `sign_in`, `change_phone`, `confirm`, `staff` or `verification`.
     purpose: String,
     /// The number of guesses.
     attempts: i64,

@@ -122,6 +122,14 @@ pub enum Action {
     ImportBegan,
     /// An import ended.
     ImportEnded,
+    /// The operator made an API key.
+    ApiKeyMade,
+    /// The operator ended an API key.
+    ApiKeyEnded,
+    /// The right code of another service's check was entered.
+    VerificationApproved,
+    /// Another service canceled its check.
+    VerificationCanceled,
     /// Old months of the audit log were dropped.
     AuditDropped,
     /// Entries were lost, because the database was unavailable for too long.
@@ -130,7 +138,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 63] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -188,6 +196,10 @@ impl Action {
         Self::LeadsExportEnded,
         Self::ImportBegan,
         Self::ImportEnded,
+        Self::ApiKeyMade,
+        Self::ApiKeyEnded,
+        Self::VerificationApproved,
+        Self::VerificationCanceled,
         Self::AuditDropped,
         Self::AuditLost,
     ];
@@ -253,6 +265,10 @@ impl Action {
             Self::LeadsExportEnded => "leads_export_ended",
             Self::ImportBegan => "import_began",
             Self::ImportEnded => "import_ended",
+            Self::ApiKeyMade => "api_key_made",
+            Self::ApiKeyEnded => "api_key_ended",
+            Self::VerificationApproved => "verification_approved",
+            Self::VerificationCanceled => "verification_canceled",
             Self::AuditDropped => "audit_dropped",
             Self::AuditLost => "audit_lost",
         }
@@ -266,8 +282,12 @@ impl Action {
     )]
     pub fn facts(self) -> &'static [&'static str] {
         match self {
-            Self::CodeSent => &["purpose", "channel", "provider", "resend", "delivery_id", "device"],
-            Self::CodeNotSent => &["purpose", "channel", "provider", "reason", "delivery_id", "device"],
+            Self::CodeSent => {
+                &["purpose", "channel", "provider", "resend", "delivery_id", "device", "service"]
+            }
+            Self::CodeNotSent => {
+                &["purpose", "channel", "provider", "reason", "delivery_id", "device", "service"]
+            }
             Self::CodeRefused => &[
                 "purpose",
                 "budget",
@@ -279,11 +299,14 @@ impl Action {
                 "block",
                 "channel",
                 "delivery_id",
+                "service",
             ],
             Self::CodeResentByStaff => &["channel"],
-            Self::WrongCode => &["purpose", "left", "device"],
-            Self::GuessRefused => &["purpose", "budget", "reason", "retry_after", "device", "block"],
-            Self::PhoneLocked => &["budget", "purpose", "retry_after"],
+            Self::WrongCode => &["purpose", "left", "device", "service"],
+            Self::GuessRefused => {
+                &["purpose", "budget", "reason", "retry_after", "device", "block", "service"]
+            }
+            Self::PhoneLocked => &["budget", "purpose", "retry_after", "service"],
             Self::PhoneUnlocked => &["budget"],
             Self::SignedIn => &["by", "issuer", "sid", "new_account", "device", "second_factor"],
             Self::SignInRefused => {
@@ -323,7 +346,7 @@ impl Action {
             Self::EventSkipped => &["event", "type"],
             Self::EventsReplayed => &["events", "event", "type"],
             Self::CapReached => &["budget", "country", "cap", "percent"],
-            Self::ChallengeFailed => &["provider", "reason", "purpose", "channel", "delivery_id"],
+            Self::ChallengeFailed => &["provider", "reason", "purpose", "channel", "delivery_id", "service"],
             Self::BlockMade => &["block", "kind", "value", "until", "ended"],
             Self::BlockEnded => &["block", "kind", "value"],
             Self::InterestAdded => &["interest"],
@@ -336,6 +359,10 @@ impl Action {
             Self::LeadsExportEnded => &["leads", "outcome"],
             Self::ImportBegan => &["source"],
             Self::ImportEnded => &["source", "accounts", "leads", "merged", "refused"],
+            Self::ApiKeyMade => &["service", "scopes"],
+            Self::ApiKeyEnded => &["service"],
+            Self::VerificationApproved => &["service", "verification"],
+            Self::VerificationCanceled => &["service", "verification"],
             Self::AuditDropped => &["before", "entries"],
             Self::AuditLost => &["entries"],
         }
