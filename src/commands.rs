@@ -6,6 +6,7 @@
 //! To add a check to `doctor`: write a function that returns findings, and call it in `examine`. A check must end within
 //! the time limit in `commands/doctor.rs` and must not change anything.
 
+pub mod api_keys;
 pub mod audit;
 pub mod backup;
 pub mod cli;

@@ -8,8 +8,8 @@ use clap::Parser;
 use loopin_auth::{
     clock::Clock,
     commands::{
-        CommandError, Context, audit, backup,
-        cli::{AuditCommand, Cli, Command, KeysCommand, SecondFactorCommand, SmsCommand},
+        CommandError, Context, api_keys, audit, backup,
+        cli::{ApiKeysCommand, AuditCommand, Cli, Command, KeysCommand, SecondFactorCommand, SmsCommand},
         createsuperuser, doctor, events, healthcheck, import, invitations, keys, migrate, openapi,
         output::print_error,
         prefixes, purge, renumber, restore, second_factor, serve, set_password, settings, sms, unlock,
@@ -52,6 +52,9 @@ fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
         Command::Audit { command: None, options } => audit::run(context, &options),
         Command::Prefixes { command } => prefixes::run(context, command),
         Command::Events(command) => events::run(context, command),
+        Command::ApiKeys(ApiKeysCommand::Create(options)) => api_keys::create(context, options),
+        Command::ApiKeys(ApiKeysCommand::List { json }) => api_keys::list(context, json),
+        Command::ApiKeys(ApiKeysCommand::End { name }) => api_keys::end(context, &name),
         Command::Import(options) => import::run(context, &options),
         Command::Renumber(options) => renumber::run(context, &options),
         Command::Invitations(command) => invitations::run(context, command),

@@ -19,6 +19,7 @@ mod plans {
     mod passwords;
     mod provider;
     mod requests;
+    mod services;
     mod sessions;
     mod staff;
     mod tasks;

@@ -24,6 +24,7 @@ mod statements {
     mod accounts;
     mod events;
     mod limits;
+    mod services;
 
     use std::collections::BTreeMap;
 

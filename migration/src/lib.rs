@@ -58,6 +58,8 @@ steps! {
     m20261128_000031_versions,
     m20261128_000032_terms,
     m20261128_000034_invitations,
+    m20261128_000036_api_keys,
+    m20261128_000037_verifications,
     m20261128_000038_merged_accounts,
 }
 

@@ -57,6 +57,7 @@ fn who(entry: &Entry, names: &HashMap<Uuid, String>) -> Option<Who> {
     match entry.actor_kind.as_ref() {
         kind if kind == Actor::System.kind() => known("the server"),
         kind if kind == Actor::Command.kind() => known("the command line"),
+        kind if kind == Actor::Service.kind() => known("another service"),
         "staff" => {
             let id = entry.actor_id?;
             let Some(name) = names.get(&id) else { return known(names::DELETED) };

@@ -111,6 +111,11 @@ fn budget(budget: Budget) -> &'static str {
         Budget::AddressPasswords => "Too many wrong passwords from one address",
         Budget::Registrations => "Too many registrations from one address",
         Budget::Proof => "The proof against robots was used before",
+        Budget::AddressKeys => "Too many unknown API keys from one address",
+        Budget::ServiceSends => "A service had as many codes sent as it may",
+        Budget::ServiceGuesses => "Too many wrong codes at one service",
+        Budget::ServicePhoneGuesses => "Locked: too many wrong codes for one phone at one service",
+        Budget::ServiceAddress => "Too many requests of one service for one address",
     }
 }
 
@@ -134,6 +139,11 @@ pub fn limit(budget: Budget) -> &'static str {
         }
         Budget::Registrations => "Registrations",
         Budget::Proof => "Proofs against robots",
+        Budget::AddressKeys => "Unknown API keys",
+        Budget::ServiceSends => "Codes sent for a service",
+        Budget::ServiceGuesses => "Wrong codes at a service",
+        Budget::ServicePhoneGuesses => "Wrong codes at one service",
+        Budget::ServiceAddress => "Requests of a service for one address",
     }
 }
 

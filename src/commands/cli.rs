@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
-use super::{audit, createsuperuser, import, keys, renumber, set_password, sms};
-use crate::domain::{audit::Month, budget::PrefixName};
+use super::{api_keys, audit, createsuperuser, import, keys, renumber, set_password, sms};
+use crate::domain::{api_key::KeyName, audit::Month, budget::PrefixName};
 
 /// Sign-in by phone number, self-hosted.
 ///
@@ -89,6 +89,9 @@ pub enum Command {
     /// List events that the receiver of `EVENTS_URL` has not got; send them again, or give them up
     #[command(subcommand)]
     Events(EventsCommand),
+    /// Manage the API keys of other services, which check phones and tokens here
+    #[command(subcommand, name = "api-keys")]
+    ApiKeys(ApiKeysCommand),
     /// Bring users, leads and interests from another system
     ///
     /// `docs/MOVING.md` says how to export them, what comes and what does not. It can be repeated: a second run brings what is new,
@@ -217,6 +220,24 @@ pub enum InvitationsCommand {
     End {
         /// The invitation, by the id
         id: Uuid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ApiKeysCommand {
+    /// Create a key and print it; it cannot be printed again
+    Create(api_keys::Options),
+    /// List all keys, ended ones too; the keys themselves are not stored
+    List {
+        /// As JSON, one key on each line
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a key; the next request with it is refused
+    End {
+        /// The name
+        #[arg(value_parser = KeyName::parse)]
+        name: KeyName,
     },
 }
 

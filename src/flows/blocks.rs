@@ -13,7 +13,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-use super::{Error, Services, asked_by::AskedBy, cached::Cached, events, run_to_completion, transaction};
+use super::{
+    Error, Services,
+    asked_by::{AskedBy, GuessedBy},
+    cached::Cached,
+    events, run_to_completion, transaction,
+};
 use crate::{
     domain::{
         account::Role,
@@ -121,7 +126,7 @@ pub(super) async fn is_shut_out(
 pub(super) async fn refused_code(
     services: &Services,
     key: ChallengeKey<'_>,
-    asked_by: AskedBy,
+    asked_by: AskedBy<'_>,
     now: DateTime<Utc>,
 ) -> Result<Option<SendError>, Error> {
     let blocks = current(services).await?;
@@ -147,14 +152,15 @@ pub(super) async fn refused_code(
 pub(super) async fn check_guess(
     services: &Services,
     key: ChallengeKey<'_>,
-    address: ClientAddress,
+    by: GuessedBy<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let blocks = current(services).await?;
-    let Some(block) = blocks.of_address(address, now).or_else(|| blocks.of_phone(key.phone, now)) else {
+    let of_address = by.address().and_then(|address| blocks.of_address(address, now));
+    let Some(block) = of_address.or_else(|| blocks.of_phone(key.phone, now)) else {
         return Ok(());
     };
-    let event = Event::by_stranger(Action::GuessRefused).phone(key.phone).from(address);
+    let event = by.event(Action::GuessRefused).phone(key.phone);
     services.audit.note(refusal(event.with("purpose", key.purpose.as_str()), block), now);
     Err(Error::Blocked)
 }

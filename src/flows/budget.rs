@@ -11,14 +11,14 @@ use uuid::Uuid;
 pub(super) use self::guesses::{
     GuessOutcome, claim_guess_behind, follow_settled_guess, settle_guess, settlements_of_guess,
 };
-use super::{Error, Services};
+use super::{Error, Services, asked_by::Service};
 use crate::{
     domain::{
         address::ClientAddress,
         audit::Event,
         budget::{
-            Budget, BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Guess, Kind,
-            MessageCharge, Settlement, decide,
+            Budget, BudgetExceeded, BudgetKey, BudgetRow, Change, Charge, ChargeId, Kind, MessageCharge,
+            Settlement, decide,
         },
         calendar::end_of_day,
         otp::{Challenge, ChallengeKey, ChallengeRow, Claim, Purpose, seconds_up},
@@ -173,9 +173,14 @@ impl Charging for Alone<'_> {
 
     async fn run(&self, charges: &[Charge], id: ChargeId) -> Result<Charged<()>, Error> {
         let Self(services) = self;
-        let charged = store::budgets::claim(&services.store, charges, id, services.budgets.kept()).await?;
+        let charged = store::budgets::claim(&services.store, charges, id, kept(services, charges)).await?;
         Ok(charged.map(|rows| (rows, ())))
     }
+}
+
+/// How many entries the log of a budget keeps: as many as the settings and the limits of an API key need.
+pub(super) fn kept(services: &Services, charges: &[Charge]) -> usize {
+    charges.iter().map(Charge::kept).max().unwrap_or_default().max(services.budgets.kept())
 }
 
 /// Claims these charges by this statement. If it refuses, the budget is found that does; if none does any more, the statement is
@@ -236,11 +241,13 @@ pub(super) enum GuessClaim {
 pub(super) async fn claim_guess(
     services: &Services,
     key: ChallengeKey<'_>,
-    guess: Guess<'_>,
+    charges: Vec<Charge>,
     now: DateTime<Utc>,
 ) -> Result<GuessClaim, Error> {
-    let charges = if services.budgets.is_on { services.budgets.guess(guess, now) } else { Vec::new() };
-    claim_attempt(services, key.into(), Some(key.phone), charges, now).await
+    let charges = if services.budgets.is_on { charges } else { Vec::new() };
+    // Wrong codes lock the checks of a service, and not the phone: its user can sign in.
+    let locked = (key.purpose != Purpose::Verification).then_some(key.phone);
+    claim_attempt(services, key.into(), locked, charges, now).await
 }
 
 /// The same for the row of a name, whether an account has the name or not.
@@ -329,17 +336,30 @@ async fn settle_all(services: &Services, budget_claim: &BudgetClaim, change: Cha
     Ok(())
 }
 
+/// What a code is charged to, which a user or a service asks for.
+pub(super) fn of_send(
+    services: &Services,
+    send: &MessageCharge<'_>,
+    service: Option<Service<'_>>,
+    now: DateTime<Utc>,
+) -> Vec<Charge> {
+    match service {
+        None => services.budgets.send(send, now),
+        Some(service) => services.budgets.service_send(send, service.charge(), now),
+    }
+}
+
 /// Seconds until the budgets allow the next code.
 pub(super) async fn send_wait(
     services: &Services,
     send: &MessageCharge<'_>,
-    purpose: Purpose,
+    (purpose, service): (Purpose, Option<Service<'_>>),
     now: DateTime<Utc>,
 ) -> Result<i64, Error> {
     if !services.budgets.is_on {
         return Ok(0);
     }
-    let mut charges = services.budgets.send(send, now);
+    let mut charges = of_send(services, send, service, now);
     if let Some(address) = send.address.filter(|_| purpose == Purpose::SignIn && send.device.is_none()) {
         charges.extend(services.budgets.request(address, now));
     }

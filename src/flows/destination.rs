@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn refused(
     services: &Services,
     key: ChallengeKey<'_>,
-    asked_by: AskedBy,
+    asked_by: AskedBy<'_>,
     now: DateTime<Utc>,
 ) -> Option<SendError> {
     let reason = services.destinations.refuses(key.phone)?;

@@ -11,16 +11,19 @@ use uuid::Uuid;
 
 pub(super) use self::by_name::Attempt;
 use super::{
-    Error, Services, blocks,
+    Error, Services,
+    asked_by::{GuessedBy, Service},
+    blocks,
     budget::{self, BudgetClaim, GuessClaim, GuessOutcome},
     events, transaction,
 };
 use crate::{
     domain::{
         address::ClientAddress,
-        audit::{Action, Event},
-        budget::{BudgetExceeded, BudgetRow, Guess, Kind, MessageCharge},
+        audit::Action,
+        budget::{BudgetExceeded, BudgetRow, Charge, Guess, Kind, MessageCharge},
         otp::{Accepted, ChallengeKey, Claim, OtpCode, Verdict, judge, judge_fixed},
+        pseudonym::Pseudonym,
     },
     store::{self, Txn, otp::Consumed},
 };
@@ -49,17 +52,34 @@ pub enum CodeRefused {
 /// Who guesses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guesser<'a> {
-    pub(super) address: ClientAddress,
+    pub(super) by: GuessedBy<'a>,
     /// The device, if the account was signed in on it before.
     pub(super) device: Option<Uuid>,
     /// The fixed code of a review number. It takes the place of the derived code.
     pub(super) fixed: Option<&'a OtpCode>,
 }
 
-impl Guesser<'_> {
+impl<'a> Guesser<'a> {
     /// A user who is signed in: the device token plays no role.
     pub(super) fn address(address: ClientAddress) -> Self {
-        Self { address, device: None, fixed: None }
+        Self { by: GuessedBy::Client(address), device: None, fixed: None }
+    }
+
+    /// What a guess is charged to.
+    fn charges(&self, services: &Services, phone_hash: &Pseudonym, now: DateTime<Utc>) -> Vec<Charge> {
+        match self.by {
+            GuessedBy::Client(address) => {
+                services.budgets.guess(Guess { phone_hash, address, device: self.device }, now)
+            }
+            GuessedBy::Service(service) => services.budgets.service_guess(phone_hash, service.charge(), now),
+        }
+    }
+
+    fn service(&self) -> Option<Service<'a>> {
+        match self.by {
+            GuessedBy::Client(_) => None,
+            GuessedBy::Service(service) => Some(service),
+        }
     }
 }
 
@@ -148,7 +168,7 @@ where
     Work: Fn(Txn, Consumed) -> Fut,
     Fut: Future<Output = Result<(T, GuessOutcome), Error>>,
 {
-    blocks::check_guess(services, key, guesser.address, now).await?;
+    blocks::check_guess(services, key, guesser.by, now).await?;
     let AcceptedGuess { accepted, budget_claim } =
         match judge_guess(services, key, code, guesser, now).await? {
             Ok(accepted) => accepted,
@@ -178,7 +198,7 @@ where
     if let Err(Error::Blocked) = taken {
         // The phone was blocked since the code was taken.
         budget::settle_guess(services, budget_claim, key.phone, GuessOutcome::Refund).await;
-        let event = Event::by_stranger(Action::GuessRefused).phone(key.phone).from(guesser.address);
+        let event = guesser.by.event(Action::GuessRefused).phone(key.phone);
         services.audit.note(event.with("purpose", key.purpose.as_str()).with("reason", "blocked"), now);
         return Err(Error::Blocked);
     }
@@ -212,10 +232,10 @@ async fn judge_guess(
     now: DateTime<Utc>,
 ) -> Result<Result<AcceptedGuess, CodeRefused>, Error> {
     let phone_hash = services.pseudonyms.phone(key.phone);
-    let guess = Guess { phone_hash: &phone_hash, address: guesser.address, device: guesser.device };
-    let (claim, budget_claim) = match budget::claim_guess(services, key, guess, now).await? {
+    let charges = guesser.charges(services, &phone_hash, now);
+    let (claim, budget_claim) = match budget::claim_guess(services, key, charges, now).await? {
         GuessClaim::Refused(exceeded) => {
-            let event = Event::by_stranger(Action::GuessRefused).from(guesser.address);
+            let event = guesser.by.event(Action::GuessRefused);
             budget::note_refusal(services, event, &exceeded, key, now);
             return Ok(Err(CodeRefused::Budget(exceeded)));
         }
@@ -275,14 +295,14 @@ async fn wait_for_next(
     let send = MessageCharge {
         phone: key.phone,
         phone_hash: &phone_hash,
-        address: Some(guesser.address),
+        address: guesser.by.address(),
         device: guesser.device,
         is_known,
         resend_after: services.otp.resend_after,
         day: budget::day(services, now),
         proof: None,
     };
-    budget::send_wait(services, &send, key.purpose, now).await
+    budget::send_wait(services, &send, (key.purpose, guesser.service()), now).await
 }
 
 /// Records a wrong code, and the lock if this guess caused one.
@@ -295,14 +315,14 @@ async fn note_wrong(
     now: DateTime<Utc>,
 ) {
     services.metrics.wrong_code();
-    let event = Event::by_stranger(Action::WrongCode).phone(key.phone).from(guesser.address);
+    let event = guesser.by.event(Action::WrongCode).phone(key.phone);
     let event = event.with("purpose", key.purpose.as_str()).with("left", left);
     services.audit.note(event.with_known("device", guesser.device.map(|_| true)), now);
     if let Some(lock) = budget_claim.refuses(now).filter(|exceeded| exceeded.budget.kind() == Kind::Lock) {
         services.metrics.locked();
         tracing::warn!(phone = %key.phone, budget = lock.budget.as_str(), "phone locked");
         events::release_locked(services, budget_claim.lock_event, now).await;
-        let event = Event::by_stranger(Action::PhoneLocked).from(guesser.address);
+        let event = guesser.by.event(Action::PhoneLocked);
         budget::note_refusal(services, event, &lock, key, now);
     }
 }

@@ -51,6 +51,7 @@ use crate::{
 };
 
 pub mod adaptive;
+pub mod api_keys;
 mod asked_by;
 pub mod audit;
 mod batches;
@@ -78,6 +79,7 @@ pub mod housekeeping;
 pub mod import;
 pub mod inbox;
 pub mod interests;
+pub mod introspect;
 pub mod invitations;
 pub mod leads;
 pub mod lifecycle;
@@ -110,6 +112,7 @@ mod signups;
 pub mod statistics;
 pub mod unlock;
 pub mod users;
+pub mod verifications;
 pub mod verify;
 
 pub use code::{CodeSent, DeliveryPreferences, SendOutcome};

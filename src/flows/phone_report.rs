@@ -15,7 +15,7 @@ use crate::{
         delivery::{DeliveryStatus, NO_PROVIDER},
         lead::Lead,
         messages::said_by_provider,
-        otp::{Challenge, Purpose},
+        otp::Purpose,
         phone::PhoneNumber,
         pseudonym::Pseudonym,
         review::Listed,
@@ -28,7 +28,7 @@ use crate::{
         },
     },
     sms::{Mender, Provider},
-    store,
+    store::{self, otp::IssuedCode},
 };
 
 /// How many entries the timeline has at most. So many rows are read of each table.
@@ -68,7 +68,7 @@ struct Rows {
     lead: Option<Lead>,
     limits: unlock::PhoneStatus,
     messages: Vec<SentMessage>,
-    challenges: Vec<Challenge>,
+    challenges: Vec<IssuedCode>,
     /// Newest first.
     entries: Vec<Entry>,
     sessions: Vec<Session>,
@@ -127,7 +127,7 @@ async fn read(services: &Services, phone: &PhoneNumber) -> Result<Rows, Error> {
         lead: store::leads::find(db, phone).await?,
         limits: unlock::look(services, phone).await?,
         messages: store::messages::list_to(db, phone, MOST).await?,
-        challenges: challenges.into_iter().map(|(code, _)| code.challenge).collect(),
+        challenges: challenges.into_iter().map(|(code, _)| code).collect(),
         account,
         entries,
         sessions,
@@ -314,14 +314,15 @@ fn newest_code(services: &Services, rows: &Rows) -> (Vec<MessageFacts>, Option<C
     };
     let of_delivery = with_code.take_while(|message| message.delivery_id == newest.delivery_id);
     let messages = of_delivery.map(|message| message_facts(message, &rows.entries)).collect();
-    let challenge = rows.challenges.iter().find(|challenge| Some(challenge.id) == newest.challenge_id);
+    let challenge = rows.challenges.iter().find(|code| Some(code.challenge.id) == newest.challenge_id);
     let wrong = Action::WrongCode.as_str();
-    let code = challenge.map(|challenge| CodeFacts {
+    let code = challenge.map(|IssuedCode { challenge, purpose, .. }| CodeFacts {
         attempts: challenge.attempts,
         max_attempts: services.otp.max_attempts,
         expires_at: challenge.expires_at,
         consumed_at: challenge.consumed_at,
         last_wrong_at: rows.entries.iter().find(|entry| entry.action == wrong).map(|entry| entry.at),
+        is_of_service: *purpose == Purpose::Verification,
     });
     (messages, code)
 }

@@ -135,7 +135,7 @@ pub(super) async fn request_code<Refusal>(
     Ok(CodeRequested::Code { sending: sending.not_before(wait), has_account })
 }
 
-fn refused_event(asked_by: AskedBy) -> Event {
+fn refused_event(asked_by: AskedBy<'_>) -> Event {
     asked_by.event(Action::CodeRefused)
 }
 

@@ -117,7 +117,12 @@ fn limited(exceeded: &BudgetExceeded) -> String {
         | Budget::NamePasswords
         | Budget::AddressPasswords
         | Budget::Registrations
-        | Budget::Proof => "a limit is used up",
+        | Budget::Proof
+        | Budget::AddressKeys
+        | Budget::ServiceSends
+        | Budget::ServiceGuesses
+        | Budget::ServicePhoneGuesses
+        | Budget::ServiceAddress => "a limit is used up",
     };
     match exceeded.retry_after {
         Some(seconds) => format!("Nothing was sent: {why}. Try again in {}.", wait(seconds)),
@@ -212,10 +217,7 @@ async fn send(
         return Ok(Resent::NotServed(UnreachableReason::Blocked));
     }
     let key = ChallengeKey { holder: pending_holder(services, phone).await?, ..of_sign_in };
-    let device = match key.holder {
-        Some(Holder::Device(id)) => Some(id),
-        Some(Holder::Account(_)) | None => None,
-    };
+    let device = key.holder.and_then(Holder::device);
     let last = store::messages::list_to(&services.store, phone, 1).await?.pop();
     let preferences = as_before(last, channel);
     let request = SendRequest {

@@ -14,6 +14,7 @@ use self::at_once::{ToAnyAccount, ToExistingAccount};
 pub use super::guess::CodeRefused;
 use super::{
     Error, Services,
+    asked_by::GuessedBy,
     budget::GuessOutcome,
     device::{self, Caller},
     events::{self, LeadConvertedBy},
@@ -159,7 +160,8 @@ impl<'a> SignIn<'a> {
     }
 
     fn guesser(&self) -> Guesser<'a> {
-        Guesser { address: self.address, device: self.caller.device, fixed: self.caller.fixed }
+        let by = GuessedBy::Client(self.address);
+        Guesser { by, device: self.caller.device, fixed: self.caller.fixed }
     }
 
     /// Signs in to the account of the phone. Creates it if there is none.

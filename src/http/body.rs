@@ -19,7 +19,7 @@ use super::{
 };
 
 /// The content type of a form.
-const FORM: &str = "application/x-www-form-urlencoded";
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The largest body that is read, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -214,7 +214,11 @@ async fn read_object(body: &mut RequestBody) -> Result<Value> {
     Ok(object(&bytes)?)
 }
 
-fn object(bytes: &[u8]) -> Result<Value, RequestError> {
+/// Reads a JSON object.
+///
+/// # Errors
+/// When the text is something else.
+pub fn object(bytes: &[u8]) -> Result<Value, RequestError> {
     match serde_json::from_slice(bytes) {
         Ok(object @ Value::Object(_)) => Ok(object),
         Ok(_) => Err(RequestError::MalformedRequest("The body must be a JSON object")),

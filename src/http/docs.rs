@@ -7,6 +7,7 @@ mod alternatives;
 mod enums;
 mod links;
 mod requests;
+mod services;
 
 use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
@@ -25,8 +26,8 @@ const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by S
     [/PHONE_AUTHENTICATION.md](/PHONE_AUTHENTICATION.md).";
 
 /// The groups of operations in the order of Swagger UI.
-const TAGS: [&str; 9] =
-    ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Reports", "Service"];
+const TAGS: [&str; 10] =
+    ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Services", "Reports", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
 const BLOCKABLE: [&str; 16] = [
@@ -46,6 +47,8 @@ const BLOCKABLE: [&str; 16] = [
     "resetPassword",
     "refresh",
     "refreshToken",
+    "startVerification",
+    "checkVerification",
 ];
 
 /// The headers of cacheable responses: their names in poem-openapi, and the usual ones.
@@ -156,7 +159,9 @@ fn add_edge_responses(path: &str, operation: &mut Value) {
             "`forbidden`: an admin has blocked the phone number or the client's network. Nothing was done.",
         ));
     }
-    if is_gated {
+    if services::is_for_one(operation) {
+        edge_responses.extend(services::RESPONSES);
+    } else if is_gated {
         edge_responses.push((
             "401",
             "`token_missing`: there is no access token. `token_invalid`: it is not a valid token of this server. \
@@ -198,7 +203,8 @@ fn mark_nullable_members(name: &str, schema: &mut Value) {
         remove_repeated_description(property);
     }
     if name.ends_with("Request")
-        || ["DeliveryAnswer", "ErrorBody", "JsonWebKey", "TwilioReport"].contains(&name)
+        || ["DeliveryAnswer", "ErrorBody", "IntrospectionAnswer", "JsonWebKey", "TwilioReport"]
+            .contains(&name)
     {
         return;
     }

@@ -10,6 +10,7 @@
 
 mod abuse;
 mod admin;
+mod api_key;
 mod body;
 mod bot_check;
 mod budget;
@@ -30,6 +31,7 @@ mod exchange;
 mod fields;
 mod forgotten_password;
 mod guard;
+mod introspect;
 mod json;
 mod keys;
 mod lists;
@@ -50,6 +52,7 @@ mod session;
 mod sessions;
 mod timestamp;
 mod users;
+mod verifications;
 mod verify;
 
 use std::sync::Arc;
@@ -79,6 +82,8 @@ pub enum Tag {
     Abuse,
     /// The work of the admin console as JSON, for staff and admins.
     Admin,
+    /// Checks of phones and tokens for other services, each with an API key.
+    Services,
     /// Delivery reports from the servers of SMS providers. Apps do not call these: they read
     /// `GET /api/auth/deliveries/{delivery_id}`.
     Reports,
@@ -98,7 +103,7 @@ type Apis = (
     personal_data::PersonalDataApi,
     (password::PasswordApi, forgotten_password::ForgottenPasswordApi),
     dashboard::DashboardApi,
-    keys::KeysApi,
+    (keys::KeysApi, introspect::IntrospectApi, verifications::VerificationsApi),
     users::UsersApi,
     abuse::AbuseApi,
     admin::AdminApis,
@@ -130,7 +135,11 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
             forgotten_password::ForgottenPasswordApi { services: Arc::clone(services) },
         ),
         dashboard::DashboardApi,
-        keys::KeysApi { services: Arc::clone(services) },
+        (
+            keys::KeysApi { services: Arc::clone(services) },
+            introspect::IntrospectApi { services: Arc::clone(services) },
+            verifications::VerificationsApi { services: Arc::clone(services) },
+        ),
         users::UsersApi { services: Arc::clone(services) },
         abuse::AbuseApi { services: Arc::clone(services) },
         admin::apis(services),

@@ -26,6 +26,22 @@ pub fn delivery_preferences(
     Some(DeliveryPreferences { channel, platform, languages: languages(request) })
 }
 
+/// Reads a language tag (BCP 47), such as `pt-BR`. An underscore is taken for a hyphen.
+pub fn language_tag(text: &str) -> Result<String, fields::ErrorMessages> {
+    let tag = text.trim().replace('_', "-");
+    if is_tag(&tag) {
+        return Ok(tag);
+    }
+    Err(vec![format!(
+        "Locale must be a language tag of at most {MAX_TAG_LENGTH} characters, such as en or pt-BR"
+    )])
+}
+
+fn is_tag(tag: &str) -> bool {
+    (1..=MAX_TAG_LENGTH).contains(&tag.len())
+        && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// The tags of `Accept-Language`, the preferred ones first (RFC 9110, section 12.5.4). Invalid ones are skipped.
 pub fn languages(request: &Request) -> Vec<String> {
     let header = request.headers().get(header::ACCEPT_LANGUAGE).map(HeaderValue::as_bytes);
@@ -38,9 +54,7 @@ pub fn languages(request: &Request) -> Vec<String> {
             let weight: f32 =
                 weight.trim().strip_prefix(['q', 'Q'])?.trim().strip_prefix('=')?.trim().parse().ok()?;
             let tag = tag.trim();
-            let is_tag = (1..=MAX_TAG_LENGTH).contains(&tag.len())
-                && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            (is_tag && weight > 0.0).then_some((weight, tag))
+            (is_tag(tag) && weight > 0.0).then_some((weight, tag))
         })
         .collect();
     // The sort is stable: tags of the same weight keep their order.

@@ -56,7 +56,11 @@ pub async fn enter(services: &Services, token: &AccessToken) -> Result<SignedIn>
     Ok(entered.map_err(RequestError::Token)?)
 }
 
-fn services(request: &Request) -> Result<&Arc<Services>, RequestError> {
+/// What the use cases work with.
+///
+/// # Errors
+/// Never: every request has them.
+pub fn services(request: &Request) -> Result<&Arc<Services>, RequestError> {
     let services = request.data::<Arc<Services>>();
     services.ok_or_else(|| RequestError::Internal("the request has no services".to_owned()))
 }

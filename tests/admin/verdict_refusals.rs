@@ -1,5 +1,6 @@
 //! The verdict on a phone: what stops it, and which limit refuses. Every case is made through the API.
 
+use loopin_auth::domain::api_key::{KeyLimits, Scope};
 use poem::http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use wiremock::ResponseTemplate;
 use crate::{
     desk::{Desk, clock, until},
     on_both,
-    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, hook::Hook},
+    support::{Answer, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, hook::Hook, service::Service},
 };
 
 const ADDRESS: &str = "203.0.113.7";
@@ -270,6 +271,34 @@ on_both! {
         desk.submit(&server, &page, open, &[]).await.assert_has("get codes again.");
         desk.sees(&server, "+916205829399", "never_asked", "No code was ever requested for this number.").await;
         server.signup(PHONE).await.assert_ok();
+    }
+
+    async fn a_service_has_used_up_its_limits(server: TestServer) {
+        let desk = Desk::open(&server).await;
+        let limits = KeyLimits { sends_per_hour: 1, ..KeyLimits::default() };
+        let shop = Service::with(&server, "shop", &Scope::ALL, limits).await;
+        shop.started(&server, OTHER_PHONE).await;
+        shop.start(&server, PHONE).await.assert_error(429, "rate_limited");
+        let refused = |until: String| {
+            format!("Another service asked for a check of this number, and a limit of that service refuses more {until}.")
+        };
+        let page = desk.sees(&server, PHONE, "service_limit_used_up", &refused(until(&server, 3600))).await;
+        page.assert_has(
+            "The service “shop” asked for a check of this number. No code was sent: the service had as many codes sent as it may.",
+        );
+        // Wrong codes there, which staff can lift.
+        let wide = with(&server, &[("LIMIT_GUESSES_PER_PHONE_AND_ADDRESS", "3/24h")]).await;
+        let bank = Service::new(&wide, "bank").await;
+        let id = bank.started(&wide, PHONE).await;
+        for _ in 0..3 {
+            bank.guess(&wide, &id, PHONE).await.assert_error(400, "otp_invalid");
+        }
+        bank.check(&wide, &id, &wide.last_code_for(PHONE)).await.assert_error(429, "phone_locked");
+        let page = desk.sees(&wide, PHONE, "service_limit_used_up", &refused(until(&server, DAY))).await;
+        page.assert_has("Checks of this number for the service “bank” were locked: too many wrong codes within a day.");
+        let page = desk.submit(&wide, &page, &format!("/admin/phones/{PHONE}/unlock"), &[]).await;
+        page.assert_status(200).assert_has_not("a limit of that service refuses");
+        bank.check(&wide, &id, &wide.last_code_for(PHONE)).await.assert_error(429, "otp_attempts_exhausted");
     }
 
     async fn the_messages_of_the_day_are_used_up(server: TestServer) {

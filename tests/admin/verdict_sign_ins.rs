@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     desk::{Desk, clock, until},
     on_both,
-    support::{PHONE, TestServer, issuer::Issuer, whole_profile},
+    support::{PHONE, TestServer, issuer::Issuer, service::Service, whole_profile},
 };
 
 const DAY: i64 = 86_400;
@@ -31,6 +31,27 @@ on_both! {
         let sentence = format!("The right code was entered at {}.", clock(&server));
         let page = desk.sees(&server, PHONE, "verified", &sentence).await;
         page.assert_has("The user signed in with a code.");
+    }
+
+    async fn the_user_entered_a_code_at_another_service(server: TestServer) {
+        let (desk, shop) = (Desk::open(&server).await, Service::new(&server, "Order service").await);
+        let id = shop.started(&server, PHONE).await;
+        desk.page(&server, PHONE).await.assert_has("The service “Order service” asked for a check of this number.");
+        shop.guess(&server, &id, PHONE).await.assert_error(400, "otp_invalid");
+        desk.page(&server, PHONE).await.assert_has("A wrong code was entered at the service “Order service”.");
+        shop.check(&server, &id, &server.last_code_for(PHONE)).await.assert_ok();
+        let sentence =
+            format!("The right code was entered at {} for a check of another service, which signs nobody in.", clock(&server));
+        let page = desk.sees(&server, PHONE, "checked_for_service", &sentence).await;
+        page.assert_has("The service “Order service” got its proof: the right code was entered there.");
+        server.advance(30);
+        let id = shop.started(&server, PHONE).await;
+        shop.cancel(&server, &id).await.assert_ok();
+        desk.page(&server, PHONE).await.assert_has("The service “Order service” canceled its check.");
+        // A sign-in after it is a sign-in.
+        server.advance(30);
+        server.sign_in(PHONE).await;
+        desk.sees(&server, PHONE, "verified", &format!("The right code was entered at {}.", clock(&server))).await;
     }
 
     async fn the_user_came_with_a_token_of_another_system(server: TestServer) {

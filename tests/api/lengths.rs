@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     on_both,
-    support::{Answer, PHONE, TestServer},
+    support::{Answer, PHONE, TestServer, service::Service},
 };
 
 /// The members of a request with a `minLength` or `maxLength`, and its value.
@@ -43,7 +43,7 @@ fn sentences(answer: &Answer, member: &str) -> String {
     answer.at(&format!("/error/fields/{member}")).to_string()
 }
 
-const REQUESTS: [(&str, Method, &str); 11] = [
+const REQUESTS: [(&str, Method, &str); 12] = [
     ("SignupRequest", Method::POST, "/api/auth/signup"),
     ("LoginRequest", Method::POST, "/api/auth/login"),
     ("VerifyRequest", Method::POST, "/api/auth/verify-otp"),
@@ -55,18 +55,20 @@ const REQUESTS: [(&str, Method, &str); 11] = [
     ("TokenRequest", Method::POST, "/api/token"),
     ("PasswordRequest", Method::POST, "/api/auth/password"),
     ("DashboardRequest", Method::POST, "/api/dashboard"),
+    ("StartVerificationRequest", Method::POST, "/api/verifications"),
 ];
 
 on_both! {
     async fn what_the_document_calls_too_long_is_refused_and_the_error_says_how_long_it_may_be(server: TestServer) {
-        let token = server.sign_in(PHONE).await.access;
+        let (user, key) = (server.sign_in(PHONE).await.access, Service::new(&server, "shop").await.key);
         let server = server.without_limits().await;
         let mut looked_at = 0;
         for (request, method, path) in REQUESTS {
+            let token = if path == "/api/verifications" { &key } else { &user };
             for (member, most) in bounds(&server, request, "maxLength").await {
                 looked_at += 1;
                 let send = async |length: usize| {
-                    server.send_as(&token, method.clone(), path, body(request, &member, length)).await
+                    server.send_as(token, method.clone(), path, body(request, &member, length)).await
                 };
                 let answer = send(most + 1).await;
                 answer.assert_error(422, "validation_failed");
@@ -80,13 +82,14 @@ on_both! {
     }
 
     async fn what_the_document_calls_too_short_is_refused(server: TestServer) {
-        let token = server.sign_in(PHONE).await.access;
+        let (user, key) = (server.sign_in(PHONE).await.access, Service::new(&server, "shop").await.key);
         let server = server.without_limits().await;
         let mut looked_at = 0;
         for (request, method, path) in REQUESTS {
+            let token = if path == "/api/verifications" { &key } else { &user };
             for (member, least) in bounds(&server, request, "minLength").await {
                 looked_at += 1;
-                let answer = server.send_as(&token, method.clone(), path, body(request, &member, least - 1)).await;
+                let answer = server.send_as(token, method.clone(), path, body(request, &member, least - 1)).await;
                 answer.assert_error(422, "validation_failed");
                 assert_ne!(sentences(&answer, &member), "null", "{request}.{member} of {}", least - 1);
             }

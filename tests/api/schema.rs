@@ -11,8 +11,9 @@ use crate::{
     support::{PHONE, TestServer},
 };
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 19] = [
     "accounts",
+    "api_keys",
     "sessions",
     "challenges",
     "leads",
@@ -29,6 +30,7 @@ const TABLES: [&str; 17] = [
     "second_factors",
     "recovery_codes",
     "used_tokens",
+    "verifications",
     "versions",
 ];
 
@@ -76,7 +78,7 @@ async fn everything(db: &DatabaseConnection) -> Vec<String> {
 }
 
 /// Every column of every table; a question mark means that it may be null. The same on both databases.
-const COLUMNS: [(&str, &str); 19] = [
+const COLUMNS: [(&str, &str); 21] = [
     (
         "accounts",
         "bio? birth_date? claimed_phone? created_at device_epoch email? email_key? event_interests external_id? first_name? \
@@ -127,6 +129,14 @@ const COLUMNS: [(&str, &str); 19] = [
     ),
     ("recovery_codes", "account_id code_hash"),
     ("used_tokens", "expires_at hash"),
+    (
+        "api_keys",
+        "countries created_at ended_at? hash id last_used_at? name name_key scopes sends_per_day sends_per_hour wrong_codes_per_hour",
+    ),
+    (
+        "verifications",
+        "api_key_id challenge_id channel created_at ended_at? expires_at id phone reference? status was_known",
+    ),
     ("versions", "name version"),
 ];
 

@@ -16,7 +16,7 @@ use migration::{Migrator, MigratorTrait};
 use super::schema::connect;
 use crate::{
     on_both,
-    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS},
+    support::{OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, service::Service},
 };
 
 const DAY: i64 = 86_400;
@@ -135,6 +135,26 @@ on_both! {
         server.execute("UPDATE counted_days SET is_closed = TRUE").await;
         count(&server).await;
         assert_eq!(day(&server, "2026-03-14").await, counts, "a closed day stays");
+    }
+
+    async fn checks_of_other_services_are_messages_and_no_sign_ups(server: TestServer) {
+        let shop = Service::new(&server, "shop").await;
+        let limits = [("LIMIT_GUESSES_PER_PHONE_AND_ADDRESS", "2/24h"), ("OTP_RESEND_SECONDS", "0")];
+        let server = server.second_server(&limits).await;
+        server.sign_in(PHONE).await;
+        let id = shop.started(&server, OTHER_PHONE).await;
+        for _ in 0..3 {
+            shop.guess(&server, &id, OTHER_PHONE).await;
+        }
+        shop.start(&server, OTHER_PHONE).await.assert_error(429, "phone_locked");
+        let id = shop.started(&server, PHONE).await;
+        shop.check(&server, &id, &server.last_code_for(PHONE)).await.assert_ok();
+        count(&server).await;
+        let counts = day(&server, "2026-03-14").await;
+        assert_eq!((counts.funnel.asked, counts.funnel.verified), (1, 1));
+        assert_eq!((counts.locks, counts.refusals.len()), (0, 0));
+        let messages = messages(&server, "2026-03-14", "IN").await;
+        assert_eq!((messages.codes, messages.verified), (3, 2));
     }
 
     async fn a_lock_is_counted(server: TestServer) {

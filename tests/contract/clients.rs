@@ -110,7 +110,10 @@ async fn a_reader_meets_the_phone_first_and_the_server_last() {
         document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     assert_eq!(
         tags,
-        ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Reports", "Service"]
+        [
+            "Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Services", "Reports",
+            "Service"
+        ]
     );
 }
 

@@ -12,8 +12,18 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 use crate::support::{Answer, Database, TestServer, postgres};
 
 /// Tables that grow with the number of users.
-const LARGE: [&str; 9] =
-    ["accounts", "audit", "budgets", "challenges", "leads", "messages", "outbox", "search_words", "sessions"];
+const LARGE: [&str; 10] = [
+    "accounts",
+    "audit",
+    "budgets",
+    "challenges",
+    "leads",
+    "messages",
+    "outbox",
+    "search_words",
+    "sessions",
+    "verifications",
+];
 
 /// Enough rows that PostgreSQL prefers an index where there is one.
 pub const ROWS: i64 = 20_000;
@@ -238,6 +248,13 @@ async fn fill() -> String {
         fill = fill.replace(&format!("{{{name}}}"), &(rows * ROWS).to_string());
     }
     server.execute(&fill).await;
+    let verifications = format!(
+        "INSERT INTO verifications (id, api_key_id, phone, channel, status, was_known, challenge_id, created_at, expires_at) \
+         SELECT gen_random_uuid(), gen_random_uuid(), '+9198' || lpad(i::text, 8, '0'), 'sms', 'approved', FALSE, gen_random_uuid(), \
+         TIMESTAMPTZ '{now}' - interval '1 day', TIMESTAMPTZ '{now}' - interval '1 day' FROM generate_series(1, {ROWS}) AS i",
+        now = server.now().to_rfc3339()
+    );
+    server.execute(&verifications).await;
     // Also marks what an index alone can answer.
     server.execute("VACUUM ANALYZE").await;
     insert_codes(&server).await;

@@ -236,6 +236,7 @@ async fn whole_walk(planning: Planning, phone: &str) {
     // This user sends more than the default limits allow.
     let settings = [&WIDE_LIMITS[..], &[("PHONE_STALE_DAYS", "180"), ("OTP_LENGTH", "6")]].concat();
     let Some((mut observed, _issuers)) = walk(planning, &settings, phone).await else { return };
+    super::services::ask_all(&mut observed, phone).await;
     super::staff::ask_all(&mut observed, phone).await;
     super::provider::ask_all(&mut observed, &settings, phone).await;
     assert_eq!(operations_without(&observed.asked), BTreeSet::new(), "not asked");

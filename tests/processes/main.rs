@@ -1,6 +1,8 @@
 //! The real program, started as an operator starts it: with a cleared environment, in an empty folder, on a free port.
 
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
 mod attack;
 #[cfg(test)]
 mod audit;

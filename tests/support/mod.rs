@@ -27,6 +27,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
 mod requests;
+pub mod service;
 
 use std::{
     collections::HashMap,

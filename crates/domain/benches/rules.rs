@@ -345,6 +345,7 @@ mod verdicts {
             expires_at: now() + Duration::minutes(7),
             consumed_at: None,
             last_wrong_at: None,
+            is_of_service: false,
         };
         PhoneFacts {
             now: now(),

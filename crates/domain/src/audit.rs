@@ -42,6 +42,8 @@ pub enum Actor {
     System,
     /// An operator on the command line.
     Command,
+    /// Another service, by its API key. The fact `service` names it.
+    Service,
 }
 
 /// The kind of staff.
@@ -49,7 +51,7 @@ const STAFF: &str = "staff";
 
 impl Actor {
     /// Every kind.
-    pub const KINDS: [&str; 4] = ["person", STAFF, "system", "command"];
+    pub const KINDS: [&str; 5] = ["person", STAFF, "system", "command", "service"];
 
     /// The name of the kind in the row. It must never change.
     #[must_use]
@@ -59,6 +61,7 @@ impl Actor {
             Self::Staff(_) => STAFF,
             Self::System => "system",
             Self::Command => "command",
+            Self::Service => "service",
         }
     }
 
@@ -68,7 +71,7 @@ impl Actor {
         match self {
             Self::Person(id) => id,
             Self::Staff(id) => Some(id),
-            Self::System | Self::Command => None,
+            Self::System | Self::Command | Self::Service => None,
         }
     }
 }

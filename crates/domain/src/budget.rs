@@ -11,6 +11,7 @@ mod limits;
 mod odds;
 mod prefix;
 mod row;
+mod service;
 mod spent;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use self::{
     odds::{ACCEPTED, Odds, OneIn},
     prefix::{Country, LONGEST_HOLD, Prefix, PrefixError, PrefixName, PrefixState, Wanted},
     row::{Bound, BudgetExceeded, BudgetRow, Change, Charge, ChargeId, Rule, Settlement, decide},
+    service::ServiceCharge,
     spent::Spent,
 };
 
@@ -65,6 +67,16 @@ pub enum Budget {
     Registrations,
     /// A proof of work, which can be spent once.
     Proof,
+    /// Unknown API keys from one address.
+    AddressKeys,
+    /// Codes that an API key has sent.
+    ServiceSends,
+    /// Wrong codes at the checks of an API key.
+    ServiceGuesses,
+    /// Wrong codes at the checks of one phone by one API key.
+    ServicePhoneGuesses,
+    /// Codes and wrong codes that an API key reports from one address of its users.
+    ServiceAddress,
 }
 
 /// What a spent budget means for the client.
@@ -80,7 +92,7 @@ pub enum Kind {
 
 impl Budget {
     /// Every budget.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::PhoneGuessesFromAddress,
         Self::PhoneGuesses,
         Self::PhoneFailures,
@@ -99,6 +111,11 @@ impl Budget {
         Self::AddressPasswords,
         Self::Registrations,
         Self::Proof,
+        Self::AddressKeys,
+        Self::ServiceSends,
+        Self::ServiceGuesses,
+        Self::ServicePhoneGuesses,
+        Self::ServiceAddress,
     ];
 
     /// Its name.
@@ -123,6 +140,11 @@ impl Budget {
             Self::AddressPasswords => "address-passwords",
             Self::Registrations => "registrations",
             Self::Proof => "proof",
+            Self::AddressKeys => "address-api-keys",
+            Self::ServiceSends => "service-sends",
+            Self::ServiceGuesses => "service-guesses",
+            Self::ServicePhoneGuesses => "service-phone-guesses",
+            Self::ServiceAddress => "service-address",
         }
     }
 
@@ -133,7 +155,8 @@ impl Budget {
             Self::PhoneGuessesFromAddress
             | Self::PhoneGuesses
             | Self::PhoneFailures
-            | Self::DeviceGuesses => Kind::Lock,
+            | Self::DeviceGuesses
+            | Self::ServicePhoneGuesses => Kind::Lock,
             Self::Cooldown => Kind::Cooldown,
             Self::AddressGuesses
             | Self::PhoneSends
@@ -147,7 +170,11 @@ impl Budget {
             | Self::NamePasswords
             | Self::AddressPasswords
             | Self::Registrations
-            | Self::Proof => Kind::Rate,
+            | Self::Proof
+            | Self::AddressKeys
+            | Self::ServiceSends
+            | Self::ServiceGuesses
+            | Self::ServiceAddress => Kind::Rate,
         }
     }
 }

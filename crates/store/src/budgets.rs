@@ -89,18 +89,19 @@ pub async fn correct_future_times(
     Ok(())
 }
 
-/// Removes all guesses at a phone, and returns the rows that held them.
+/// Removes all guesses at a phone, those of other services too, and returns the rows that held them.
 pub async fn purge_phone_guesses(
     db: &impl ConnectionTrait,
     phone_hash: &Pseudonym,
 ) -> Result<Vec<BudgetRow>, StoreError> {
     let guesses = key::encode(&BudgetKey::PhoneGuesses(phone_hash.clone()));
     let from_addresses = begins_with(&format!("{guesses}/"));
+    let by_services = begins_with(&format!("{}checks/", key::of_phone(phone_hash)));
     // Locked in the order in which rows are written.
     let these = Entity::find()
         .select_only()
         .column(Column::Key)
-        .filter(Condition::any().add(Column::Key.eq(guesses)).add(from_addresses))
+        .filter(Condition::any().add(Column::Key.eq(guesses)).add(from_addresses).add(by_services))
         .order_by_asc(Column::Key)
         .lock(LockType::Update)
         .into_query();

@@ -26,6 +26,7 @@ mod start;
 mod traced;
 
 pub mod accounts;
+pub mod api_keys;
 pub mod audit;
 pub mod backup;
 pub mod blocks;
@@ -55,6 +56,7 @@ pub mod sign_ins;
 pub mod statistics;
 pub mod used_tokens;
 pub mod users;
+pub mod verifications;
 pub mod versions;
 
 pub use connection::{Migrations, Planning, Repeating, Store, Txn};

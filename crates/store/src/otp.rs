@@ -48,17 +48,27 @@ pub(super) fn statement(
     only_if: Option<SimpleExpr>,
 ) -> Result<InsertStatement, DbErr> {
     let mut insert = unless_tombstone(key.into(), opening, only_if)?;
-    insert.on_conflict(conflict(opening)).returning_all();
+    let mut conflict = conflict(opening);
+    if key.purpose == Purpose::Verification {
+        // Its end is final: it is canceled, approved or used up, and the next one has an id of its own.
+        conflict.action_and_where(still_open(opening));
+    }
+    insert.on_conflict(conflict).returning_all();
     Ok(insert)
+}
+
+/// Whether the challenge of a row that exists is open.
+fn still_open(opening: &Opening<'_>) -> SimpleExpr {
+    Expr::col((Entity, Column::ConsumedAt))
+        .is_null()
+        .and(Expr::col((Entity, Column::Attempts)).lt(opening.max_attempts))
+        .and(Expr::col((Entity, Column::ExpiresAt)).gte(opening.keep_if_alive_at))
+        .and(Expr::col((Entity, Column::KeyVersion)).is_in(opening.keep_versions.iter().copied()))
 }
 
 /// What becomes of a row that exists: its challenge is kept while it is open, else a new one takes its place.
 fn conflict(opening: &Opening<'_>) -> OnConflict {
-    let still_open = Expr::col((Entity, Column::ConsumedAt))
-        .is_null()
-        .and(Expr::col((Entity, Column::Attempts)).lt(opening.max_attempts))
-        .and(Expr::col((Entity, Column::ExpiresAt)).gte(opening.keep_if_alive_at))
-        .and(Expr::col((Entity, Column::KeyVersion)).is_in(opening.keep_versions.iter().copied()));
+    let still_open = still_open(opening);
     let keep_or_renew = |column: Column| {
         let kept = Expr::case(still_open.clone(), Expr::col((Entity, column)));
         (column, kept.finally(Expr::col((Alias::new("excluded"), column))).into())
@@ -167,7 +177,7 @@ pub async fn purge_of(
     Ok(())
 }
 
-/// Removes the challenges of a phone that are bound to no account: those without a holder and those of devices.
+/// Removes the challenges of a phone that are bound to no account: those without a holder, of devices and of other services.
 pub async fn purge_unbound(db: &impl ConnectionTrait, phone: &PhoneNumber) -> Result<(), StoreError> {
     Entity::delete_many().filter(unbound(phone)).exec(db).await?;
     Ok(())
@@ -193,10 +203,13 @@ fn of_user(phone: Option<&PhoneNumber>, holder: Uuid) -> Condition {
     Condition::any().add(Column::Holder.eq(own)).add_option(phone.map(unbound))
 }
 
-/// The challenges of the owner of a phone. Those of a device count: it was signed in to the account with this phone.
+/// The challenges of the owner of a phone. Those of a device count: it was signed in to the account with this phone. So do those of
+/// other services, which ask who holds the phone.
 fn unbound(phone: &PhoneNumber) -> Condition {
-    let has_no_account =
-        Condition::any().add(Column::Holder.eq("")).add(Column::Holder.starts_with(Holder::DEVICE));
+    let has_no_account = Condition::any()
+        .add(Column::Holder.eq(""))
+        .add(Column::Holder.starts_with(Holder::DEVICE))
+        .add(Column::Holder.starts_with(Holder::VERIFICATION));
     Condition::all().add(Column::Phone.eq(phone.full())).add(has_no_account)
 }
 
@@ -353,14 +366,25 @@ pub async fn close_all(
     phone: &PhoneNumber,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    closing(now).filter(Column::Phone.eq(phone.full())).exec(db).await?;
+    Ok(())
+}
+
+fn closing(now: DateTime<Utc>) -> UpdateMany<Entity> {
     Entity::update_many()
         // A code is valid in the moment of its end too.
         .col_expr(Column::ExpiresAt, Expr::value(now - Duration::microseconds(1)))
-        .filter(Column::Phone.eq(phone.full()))
         .filter(Column::ConsumedAt.is_null())
         .filter(Column::ExpiresAt.gte(now))
-        .exec(db)
-        .await?;
+}
+
+/// Ends the code of a challenge, if it is pending. Waits for a transaction that uses it up at this moment.
+pub async fn close(
+    db: &impl ConnectionTrait,
+    key: ChallengeKey<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    closing(now).filter(has_key(key)).exec(db).await?;
     Ok(())
 }
 

@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::{
     Store, StoreError, budgets,
-    entities::{budget, challenge, lead, message},
+    entities::{budget, challenge, lead, message, verification},
     error, leads,
     messages::{self, NewMessage},
     otp, outbox, parts,
     parts::{insert_from, part},
+    verifications::{self, NewVerification},
 };
 use domain::{
     budget::{BudgetRow, Charge, ChargeId},
@@ -31,6 +32,7 @@ const OPENED: &str = "opened";
 const COUNTED: &str = "counted";
 const RECORDED: &str = "recorded";
 const EVENTS: &str = "events";
+const VERIFYING: &str = "verifying";
 
 /// What begins the names of the columns that the statement returns.
 const OF_CHARGED: &str = "charged_";
@@ -53,6 +55,8 @@ pub struct NewSend<'a> {
     pub lead: Option<leads::NewLead>,
     /// The event that the lead was created, written if it is new.
     pub lead_created: Option<&'a NewEvent>,
+    /// The verification that another service asked for.
+    pub verification: Option<NewVerification<'a>>,
     /// The message. It gets the id of the challenge.
     pub message: NewMessage<'a>,
 }
@@ -107,6 +111,9 @@ async fn in_one_transaction(
                 }
             }
         }
+    }
+    if let Some(new) = send.verification {
+        verifications::insert(&txn, send.key.phone, new, send.message.channel, send.opening).await?;
     }
     let message = NewMessage { challenge_id: Some(challenge.id), ..send.message };
     message::Entity::insert(messages::row(&message, now)).exec_without_returning(&txn).await?;
@@ -165,6 +172,12 @@ fn statement(
                 }
             }
         }
+    }
+    if let Some(new) = send.verification {
+        let (row, conflict) = verifications::opening(send.key.phone, new, send.message.channel, send.opening);
+        let mut verifying =
+            insert_from::<verification::ActiveModel, challenge::Column>(OPENED, &row, None, None)?;
+        parts.cte(part(VERIFYING, verifying.on_conflict(conflict).take()));
     }
     let mut message = messages::row(&send.message, now);
     message.challenge_id = ActiveValue::NotSet;

@@ -17,9 +17,10 @@ use super::{
     entities::{Counts as Stored, counted_day, delivery_day},
 };
 use domain::{
-    audit::Action,
+    audit::{Action, Actor},
     lead,
     statistics::{Costs, Counted, Counts, Day, DayCounts, Funnel, Group, Histogram, MessageCounts},
+    verification::TEMPLATE,
 };
 
 /// The days that were counted, since this date.
@@ -136,7 +137,7 @@ pub async fn count_funnel(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     not_by: &str,
 ) -> Result<Funnel, StoreError> {
-    // A phone may have asked several times. Empty lists of interests and pictures are stored as `[]`.
+    // Whoever enters a code at another service completes no profile here. A phone may have asked several times. Empty lists of interests and pictures are stored as `[]`.
     let statement = "SELECT COUNT(*) AS asked, \
          COALESCE(SUM(p.delivered), 0) AS delivered, \
          COALESCE(SUM(p.verified), 0) AS verified, \
@@ -148,8 +149,9 @@ pub async fn count_funnel(
            MAX(CASE WHEN delivered_at IS NULL AND verified_at IS NULL THEN 0 ELSE 1 END) AS delivered, \
            MAX(CASE WHEN verified_at IS NULL THEN 0 ELSE 1 END) AS verified \
            FROM messages WHERE created_at >= $1 AND created_at < $2 \
-           AND challenge_id IS NOT NULL AND provider <> $3 GROUP BY phone) p";
-    let values = [from.into(), to.into(), not_by.into()];
+           AND challenge_id IS NOT NULL AND provider <> $3 \
+           AND template <> $4 GROUP BY phone) p";
+    let values = [from.into(), to.into(), not_by.into(), TEMPLATE.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
     let Some(row) = db.query_one_raw(statement).await? else {
         return Ok(Funnel::default());
@@ -163,7 +165,7 @@ pub async fn count_funnel(
     })
 }
 
-/// Counts the requests for a code that were refused at this time, by the name of the budget or by the reason.
+/// Counts the requests for a code that were refused at this time, those of other services left out, by the name of the budget or by the reason.
 pub async fn count_refusals(
     db: &impl ConnectionTrait,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
@@ -178,23 +180,24 @@ pub async fn count_refusals(
     };
     let statement = format!(
         "SELECT COALESCE({}, {}, 'other') AS name, COUNT(*) AS refusals FROM audit \
-         WHERE action = $1 AND at >= $2 AND at < $3 GROUP BY 1",
+         WHERE action = $1 AND at >= $2 AND at < $3 AND actor_kind <> $4 GROUP BY 1",
         fact("budget"),
         fact("reason")
     );
-    let values = [Action::CodeRefused.as_str().into(), from.into(), to.into()];
+    let values = [Action::CodeRefused.as_str().into(), from.into(), to.into(), Actor::Service.kind().into()];
     let rows = db.query_all_raw(Statement::from_sql_and_values(backend, statement, values)).await?;
     let count = |row: &sea_orm::QueryResult| Ok((row.try_get("", "name")?, row.try_get("", "refusals")?));
     rows.iter().map(count).collect()
 }
 
-/// How often a phone was locked by wrong guesses at this time.
+/// How often a phone was locked by wrong guesses at this time, not counting the checks of other services.
 pub async fn count_locks(
     db: &impl ConnectionTrait,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<i64, StoreError> {
-    let statement = "SELECT COUNT(*) AS locks FROM audit WHERE action = $1 AND at >= $2 AND at < $3";
-    let values = [Action::PhoneLocked.as_str().into(), from.into(), to.into()];
+    let statement = "SELECT COUNT(*) AS locks FROM audit \
+                     WHERE action = $1 AND at >= $2 AND at < $3 AND actor_kind <> $4";
+    let values = [Action::PhoneLocked.as_str().into(), from.into(), to.into(), Actor::Service.kind().into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
     let row = db.query_one_raw(statement).await?;
     Ok(row.map(|row| row.try_get("", "locks")).transpose()?.unwrap_or_default())

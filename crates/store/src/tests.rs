@@ -10,9 +10,10 @@ use sea_orm::{
 use super::{
     DatabaseSettings, Store,
     entities::{
-        account, audit, block, budget, challenge, counted_day, delivery_day, event_interest, imported_row,
-        interest_count, invitation, lead, lead_note, merged_account, message, outbox, provider_order,
-        recovery_code, search_word, second_factor, session, used_token, version,
+        account, api_key, audit, block, budget, challenge, counted_day, delivery_day, event_interest,
+        imported_row, interest_count, invitation, lead, lead_note, merged_account, message, outbox,
+        provider_order, recovery_code, search_word, second_factor, session, used_token, verification,
+        version,
     },
     error::{Fate, fate_of, is_outage_code},
 };
@@ -62,6 +63,7 @@ async fn check<E: EntityTrait>(entity: E) {
 #[tokio::test]
 async fn every_entity_reads_what_the_migrations_made() {
     check(account::Entity).await;
+    check(api_key::Entity).await;
     check(audit::Entity).await;
     check(block::Entity).await;
     check(budget::Entity).await;
@@ -83,6 +85,7 @@ async fn every_entity_reads_what_the_migrations_made() {
     check(second_factor::Entity).await;
     check(session::Entity).await;
     check(used_token::Entity).await;
+    check(verification::Entity).await;
     check(version::Entity).await;
 }
 

@@ -91,6 +91,10 @@ pub fn of_action(action: Action) -> &'static str {
         Action::PhoneRenumbered => "The country changed the number",
         Action::RenumberingEnded => "A change of a country's numbers ended",
         Action::AuditDropped => "Old months of the audit log were dropped",
+        Action::ApiKeyMade => "An API key was made",
+        Action::ApiKeyEnded => "An API key was ended",
+        Action::VerificationApproved => "The right code was entered for another service",
+        Action::VerificationCanceled => "Another service canceled its check",
         Action::AuditLost => "Entries of the audit log were lost",
     }
 }
@@ -101,12 +105,15 @@ pub fn actor(kind: &str) -> String {
         "person" => "User".to_owned(),
         "system" => "Server".to_owned(),
         "command" => "Command line".to_owned(),
+        "service" => "Another service".to_owned(),
         kind => plain(kind),
     }
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 73] = [
+const FACTS: [(&str, &str); 76] = [
+    ("service", "Service"),
+    ("scopes", "Allows"),
     ("purpose", "Purpose"),
     ("channel", "Channel"),
     ("resend", "Same code again"),
@@ -172,6 +179,7 @@ const FACTS: [(&str, &str); 73] = [
     ("invitation", "Invitation"),
     ("event", "Event"),
     ("lead_id", "Lead"),
+    ("verification", "Verification"),
     ("new_user_id", "Account that has it now"),
     ("from_user_id", "Account that had it"),
     ("merged_user_id", "Account that went"),
@@ -183,7 +191,8 @@ const FACTS: [(&str, &str); 73] = [
 ];
 
 /// Facts that only name or mark rows. A history leaves them out.
-const REFERENCES: [&str; 11] = [
+const REFERENCES: [&str; 12] = [
+    "verification",
     "delivery_id",
     "sid",
     "kept",
@@ -247,6 +256,8 @@ fn value(name: &str, fact: &Value, zone: Tz) -> String {
 fn word(name: &str, text: &str, zone: Tz) -> String {
     let state = || text.parse::<State>().ok().map(|state| lead_state(state).to_lowercase());
     let known = match name {
+        // A name is shown as it was given, even if it looks like a word of ours.
+        "service" => Some(text.to_owned()),
         "old_phone" => Some(masked(text)),
         "until" => DateTime::parse_from_rfc3339(text)
             .ok()

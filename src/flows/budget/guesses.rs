@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     super::{Error, Services, events, prefixes, transaction},
-    BudgetClaim, Charged, Charging, claim, claim_by,
+    BudgetClaim, Charged, Charging, claim, claim_by, kept,
 };
 use crate::{
     domain::{
@@ -44,7 +44,7 @@ impl Charging for WithEvent<'_> {
         let Self { services, phone } = self;
         transaction(|| async {
             let txn = services.store.begin().await?;
-            let charged = store::budgets::claim(&txn, charges, id, services.budgets.kept()).await?;
+            let charged = store::budgets::claim(&txn, charges, id, kept(services, charges)).await?;
             let Some(rows) = charged else {
                 txn.rollback().await?;
                 return Ok(None);
@@ -106,14 +106,27 @@ pub(in super::super) enum GuessOutcome {
         /// Whether the message was charged as one to a known phone. If not, it is credited to the number's prefix.
         was_known: bool,
     },
+    /// It was right for another service. The row of failures goes on: no user signed in.
+    Checked {
+        /// As [`Self::Used`].
+        was_known: bool,
+    },
 }
 
 impl GuessOutcome {
+    /// Whether the code came back and did what it was for.
+    fn has_answered(self) -> bool {
+        match self {
+            Self::Refund | Self::RefundAndKeep => false,
+            Self::Used { .. } | Self::Checked { .. } => true,
+        }
+    }
+
     /// Whether the number's prefix is credited with an answered message.
     fn is_credited(self) -> bool {
         match self {
             Self::Refund | Self::RefundAndKeep => false,
-            Self::Used { was_known } => !was_known,
+            Self::Used { was_known } | Self::Checked { was_known } => !was_known,
         }
     }
 }
@@ -188,10 +201,12 @@ pub(in super::super) fn settlements_of_guess(
     if is_used {
         let ends_at = budget_claim.charge_id.at + services.budgets.phone_guesses.per;
         settlements.push(Settlement { key: failures, change: Change::ResetFailures { locked_at, ends_at } });
-        if let Some(key) = BudgetKey::of_prefix(phone) {
-            let forgiven = if outcome.is_credited() { services.budgets.prefix.forgiven } else { 0 };
-            settlements.push(Settlement { key, change: Change::Answer { forgiven } });
-        }
+    }
+    if outcome.has_answered()
+        && let Some(key) = BudgetKey::of_prefix(phone)
+    {
+        let forgiven = if outcome.is_credited() { services.budgets.prefix.forgiven } else { 0 };
+        settlements.push(Settlement { key, change: Change::Answer { forgiven } });
     }
     settlements
 }

@@ -95,11 +95,12 @@ impl Charging for WriteBefore<'_> {
         let send = NewSend {
             charges,
             charge_id,
-            kept: services.budgets.kept(),
+            kept: budget::kept(services, charges),
             key: request.key,
             opening,
             lead,
             lead_created: lead_created.as_ref(),
+            verification: request.asked_by.verification(),
             message: row(services, outgoing, message_id, None),
         };
         Ok(match store::sends::open(&services.store, send, now).await? {
@@ -126,7 +127,7 @@ fn charges(services: &Services, request: &SendRequest<'_>, now: DateTime<Utc>) -
         day: budget::day(services, now),
         proof: request.proof,
     };
-    services.budgets.send(&send, now)
+    budget::of_send(services, &send, request.asked_by.service(), now)
 }
 
 /// Seconds until a code may be sent, after none could be. `None` when that was because of a time that a wrong clock wrote, which

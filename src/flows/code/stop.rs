@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Services,
+        asked_by::AskedBy,
         before_send::{self, Question, Refusal, Waiting},
         budget::BudgetClaim,
     },
@@ -55,7 +56,8 @@ pub(super) async fn stop_by_hook(
     let event = |action| request.asked_by.event(action);
     let refusal = before_send::ask(services, &question, waiting, event, now).await?;
     let began = Instant::now();
-    let is_silent = services.hides_accounts && request.asked_by.charged_address().is_some();
+    // Another service learns of no account, whatever it is told.
+    let is_silent = services.hides_accounts && matches!(request.asked_by, AskedBy::Client(_));
     if is_silent && refusal != Refusal::Challenge {
         // Returned charges would tell: the next request would not meet the cooldown.
         before_send::wait_as_for_a_send(services, began).await;

@@ -57,14 +57,15 @@ async fn send_again(services: &Services, lost: &Delivery, now: DateTime<Utc>) ->
         return Ok(());
     }
     let account = store::accounts::find_by_phone(db, &lost.phone, services.used_after(now)).await?;
-    let is_known = holder.is_some() || (account.is_some() && !services.hides_accounts);
+    let is_bound = holder.is_some_and(Holder::is_proved);
+    let is_known = is_bound || (account.is_some() && !services.hides_accounts);
     let last = Outgoing {
         key,
         delivery_id: lost.delivery_id,
         attempt: lost.attempt,
         channel: lost.channel,
         provider: lost.provider.parse().ok(),
-        is_proved: holder.is_some() || account.is_some(),
+        is_proved: is_bound || account.is_some(),
         platform: lost.platform,
         languages: std::slice::from_ref(&lost.language),
     };

@@ -45,6 +45,7 @@ fn enums() -> [EnumSchema; 10] {
                 ("LoginRequest", "channel"),
                 ("ChangePhoneRequest", "channel"),
                 ("ForgotPasswordRequest", "channel"),
+                ("StartVerificationRequest", "channel"),
                 ("ExportedMessage", "channel"),
                 ("ResendCodeRequest", "channel"),
                 ("ResentCode", "channel"),
@@ -66,7 +67,12 @@ fn enums() -> [EnumSchema; 10] {
             name: "Role",
             description: "What a user may do.",
             values: [Role::User, Role::Staff, Role::Admin].map(Role::as_str).to_vec(),
-            members: &[("ChangeUserRequest", "role"), ("ExportedAccount", "role"), ("User", "role")],
+            members: &[
+                ("ChangeUserRequest", "role"),
+                ("ExportedAccount", "role"),
+                ("IntrospectionAnswer", "role"),
+                ("User", "role"),
+            ],
         },
         EnumSchema {
             name: "SessionOpenedBy",

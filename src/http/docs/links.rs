@@ -30,6 +30,8 @@ const NAME: (&str, &str) = ("username", "$request.body#/username");
 const NAME_AND_PASSWORD: [(&str, &str); 2] =
     [("username", "$request.body#/username"), ("password", "$request.body#/password")];
 const SAME_USER: (&str, &str) = ("id", "$request.path.id");
+const SAME_ID: (&str, &str) = ("id", "$response.body#/id");
+const STARTED_DELIVERY: (&str, &str) = ("delivery_id", "$response.body#/delivery_id");
 const FIRST_USER: (&str, &str) = ("id", "$response.body#/users/0/id");
 
 /// A link that passes values in the next body.
@@ -52,7 +54,7 @@ const fn path_link(
     Link { from, to, description, parameters, body: &[] }
 }
 
-const LINKS: [Link; 38] = [
+const LINKS: [Link; 42] = [
     body_link("signup", "verifyOtp", &[PHONE], "The code of the message, for this phone."),
     body_link("signup", "login", &[PHONE], "The same code again, once the account exists."),
     path_link("signup", "getDelivery", &[DELIVERY], "The delivery status of the message."),
@@ -100,6 +102,10 @@ const LINKS: [Link; 38] = [
     path_link("confirmCode", "getDelivery", &[DELIVERY], "The delivery status of the message."),
     body_link("changePhone", "verifyChangePhone", &[PHONE], "The code of the message to the new phone."),
     path_link("changePhone", "getDelivery", &[DELIVERY], "The delivery status of the message."),
+    path_link("startVerification", "getVerification", &[SAME_ID], "The verification."),
+    path_link("startVerification", "checkVerification", &[SAME_ID], "The code of the message."),
+    path_link("startVerification", "cancelVerification", &[SAME_ID], "The end of the verification."),
+    path_link("startVerification", "getDelivery", &[STARTED_DELIVERY], "The delivery status of the message."),
     path_link("listUsers", "getUser", &[FIRST_USER], "The first of them."),
     path_link("listUsers", "changeUser", &[FIRST_USER], "Change the first of them."),
     path_link("listUsers", "deactivateUser", &[FIRST_USER], "Deactivate the first of them."),

@@ -116,6 +116,8 @@ impl Example for ExportData {
                 status: "delivered".to_owned(),
                 created_at: at(),
                 updated_at: at(),
+                service: None,
+                reference: None,
             }],
             codes: vec![ExportedCode {
                 purpose: "sign_in".to_owned(),
@@ -310,7 +312,7 @@ impl ExportedEvent {
 /// A message.
 #[derive(Debug, Object)]
 pub struct ExportedMessage {
-    /// Its kind: `otp` has a code, `phone_changed` is the notice to an old number.
+    /// Its kind: `otp` has a code, `verification` the code of another service, `phone_changed` is the notice to an old number.
     kind: String,
     /// `sms`, `whatsapp` or `call`.
     channel: String,
@@ -322,6 +324,10 @@ pub struct ExportedMessage {
     created_at: String,
     /// When the status changed.
     updated_at: String,
+    /// The other service that asked for it.
+    service: Option<String>,
+    /// What that service calls its check.
+    reference: Option<String>,
 }
 
 impl ExportedMessage {
@@ -333,6 +339,8 @@ impl ExportedMessage {
             status: message.status,
             created_at: rfc3339(message.created_at),
             updated_at: rfc3339(message.updated_at),
+            service: message.service,
+            reference: message.reference,
         }
     }
 }
@@ -340,7 +348,7 @@ impl ExportedMessage {
 /// A requested code.
 #[derive(Debug, Object)]
 pub struct ExportedCode {
-    /// Its purpose: `sign_in`, `change_phone`, `confirm`, `merge`, `move_phone` or `staff`.
+    /// Its purpose: `sign_in`, `change_phone`, `confirm`, `merge`, `move_phone`, `staff` or `verification`.
     purpose: String,
     /// The number of guesses.
     attempts: i64,

@@ -138,6 +138,14 @@ pub enum Action {
     PhoneRenumbered,
     /// A change of a country's numbering plan ended.
     RenumberingEnded,
+    /// The operator made an API key.
+    ApiKeyMade,
+    /// The operator ended an API key.
+    ApiKeyEnded,
+    /// The right code of another service's check was entered.
+    VerificationApproved,
+    /// Another service canceled its check.
+    VerificationCanceled,
     /// Old months of the audit log were dropped.
     AuditDropped,
     /// Entries were lost, because the database was unavailable for too long.
@@ -146,7 +154,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 71] = [
         Self::CodeSent,
         Self::CodeNotSent,
         Self::CodeRefused,
@@ -212,6 +220,10 @@ impl Action {
         Self::RenumberingBegan,
         Self::PhoneRenumbered,
         Self::RenumberingEnded,
+        Self::ApiKeyMade,
+        Self::ApiKeyEnded,
+        Self::VerificationApproved,
+        Self::VerificationCanceled,
         Self::AuditDropped,
         Self::AuditLost,
     ];
@@ -285,6 +297,10 @@ impl Action {
             Self::RenumberingBegan => "renumbering_began",
             Self::PhoneRenumbered => "phone_renumbered",
             Self::RenumberingEnded => "renumbering_ended",
+            Self::ApiKeyMade => "api_key_made",
+            Self::ApiKeyEnded => "api_key_ended",
+            Self::VerificationApproved => "verification_approved",
+            Self::VerificationCanceled => "verification_canceled",
             Self::AuditDropped => "audit_dropped",
             Self::AuditLost => "audit_lost",
         }
@@ -298,8 +314,12 @@ impl Action {
     )]
     pub fn facts(self) -> &'static [&'static str] {
         match self {
-            Self::CodeSent => &["purpose", "channel", "provider", "resend", "delivery_id", "device"],
-            Self::CodeNotSent => &["purpose", "channel", "provider", "reason", "delivery_id", "device"],
+            Self::CodeSent => {
+                &["purpose", "channel", "provider", "resend", "delivery_id", "device", "service"]
+            }
+            Self::CodeNotSent => {
+                &["purpose", "channel", "provider", "reason", "delivery_id", "device", "service"]
+            }
             Self::CodeRefused => &[
                 "purpose",
                 "budget",
@@ -312,11 +332,14 @@ impl Action {
                 "channel",
                 "delivery_id",
                 "name",
+                "service",
             ],
             Self::CodeResentByStaff => &["channel"],
-            Self::WrongCode => &["purpose", "left", "device", "name"],
-            Self::GuessRefused => &["purpose", "budget", "reason", "retry_after", "device", "block", "name"],
-            Self::PhoneLocked => &["budget", "purpose", "retry_after"],
+            Self::WrongCode => &["purpose", "left", "device", "name", "service"],
+            Self::GuessRefused => {
+                &["purpose", "budget", "reason", "retry_after", "device", "block", "name", "service"]
+            }
+            Self::PhoneLocked => &["budget", "purpose", "retry_after", "service"],
             Self::PhoneUnlocked => &["budget"],
             Self::SignedIn => &["by", "issuer", "sid", "new_account", "device", "second_factor"],
             Self::SignInRefused => {
@@ -366,7 +389,9 @@ impl Action {
             Self::EventSkipped => &["event", "type"],
             Self::EventsReplayed => &["events", "event", "type"],
             Self::CapReached => &["budget", "country", "cap", "percent"],
-            Self::ChallengeFailed => &["provider", "reason", "purpose", "channel", "delivery_id", "name"],
+            Self::ChallengeFailed => {
+                &["provider", "reason", "purpose", "channel", "delivery_id", "name", "service"]
+            }
             Self::BlockMade => &["block", "kind", "value", "until", "ended"],
             Self::BlockEnded => &["block", "kind", "value"],
             Self::InvitationMade => &["invitation", "uses", "until"],
@@ -385,6 +410,10 @@ impl Action {
             Self::RenumberingBegan => &["from", "to"],
             Self::PhoneRenumbered => &["old_phone", "old_phone_mark"],
             Self::RenumberingEnded => &["from", "to", "accounts", "leads", "blocks", "conflicts"],
+            Self::ApiKeyMade => &["service", "scopes"],
+            Self::ApiKeyEnded => &["service"],
+            Self::VerificationApproved => &["service", "verification"],
+            Self::VerificationCanceled => &["service", "verification"],
             Self::AuditDropped => &["before", "entries"],
             Self::AuditLost => &["entries"],
         }

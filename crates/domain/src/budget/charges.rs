@@ -56,7 +56,7 @@ fn for_strangers(cap: i64) -> i64 {
 }
 
 impl Charge {
-    fn new(key: BudgetKey, rules: Vec<Rule>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(key: BudgetKey, rules: Vec<Rule>, now: DateTime<Utc>) -> Self {
         let longest = rules.iter().filter_map(|rule| match &rule.bound {
             Bound::Window(limit) => Some(limit.per),
             Bound::Cooldown(cooldown) => Some(*cooldown),
@@ -69,12 +69,12 @@ impl Charge {
         Self { key, rules, is_charged: true, is_logged, starts_cooldown, ends_at }
     }
 
-    fn windows(key: BudgetKey, budget: Budget, limits: &[Limit], now: DateTime<Utc>) -> Self {
+    pub(super) fn windows(key: BudgetKey, budget: Budget, limits: &[Limit], now: DateTime<Utc>) -> Self {
         Self::new(key, limits.iter().map(|limit| Rule::window(budget, *limit)).collect(), now)
     }
 
     /// The same rows, checked and not charged.
-    fn check_only(mut charges: Vec<Self>) -> Vec<Self> {
+    pub(super) fn check_only(mut charges: Vec<Self>) -> Vec<Self> {
         for charge in &mut charges {
             charge.is_charged = false;
         }
@@ -192,6 +192,13 @@ impl BudgetPolicy {
     fn spent_proof(proof: Uuid, now: DateTime<Utc>) -> Charge {
         let once = Limit { most: 1, per: Duration::hours(1) };
         Charge::windows(BudgetKey::Proof(proof), Budget::Proof, &[once], now)
+    }
+
+    /// An API key that nobody has.
+    #[must_use]
+    pub fn unknown_key(&self, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
+        let key = BudgetKey::AddressKeys(address.into());
+        vec![Charge::windows(key, Budget::AddressKeys, &[self.address_guesses], now)]
     }
 
     /// A token of another system, which counts as a wrong guess of its address unless it opens a session.

@@ -43,6 +43,20 @@ pub enum BudgetKey {
     NamePasswordsFromAddress(Pseudonym, Network),
     /// A proof of work.
     Proof(Uuid),
+    /// Unknown API keys from one network.
+    AddressKeys(Network),
+    /// Codes that an API key has sent.
+    ServiceSends(Uuid),
+    /// Codes that an API key has sent on one day.
+    ServiceDay(Uuid, NaiveDate),
+    /// Codes that an API key has sent for users of one network.
+    ServiceSendsFromAddress(Uuid, Network),
+    /// Wrong codes at the checks of an API key.
+    ServiceGuesses(Uuid),
+    /// Wrong codes at the checks of an API key from users of one network.
+    ServiceGuessesFromAddress(Uuid, Network),
+    /// Wrong codes at the checks of one phone by one API key.
+    ServicePhoneGuesses(Pseudonym, Uuid),
 }
 
 impl BudgetKey {

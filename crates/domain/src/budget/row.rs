@@ -113,6 +113,14 @@ pub struct Charge {
     pub ends_at: DateTime<Utc>,
 }
 
+impl Charge {
+    /// How many entries the log of its row must keep.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.rules.iter().filter_map(Rule::limit).map(|limit| limit.most).max().unwrap_or_default()
+    }
+}
+
 /// How a charge is settled when the result of its request is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {

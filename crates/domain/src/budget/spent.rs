@@ -67,6 +67,9 @@ impl BudgetPolicy {
             BudgetKey::PhoneSendsFromAddress(of, network) => {
                 (of, Some(network), windows(Budget::PhoneSendsFromAddress, &self.phone_sends_from_address))
             }
+            BudgetKey::ServicePhoneGuesses(of, _) => {
+                (of, None, windows(Budget::ServicePhoneGuesses, &[self.phone_guesses_from_address]))
+            }
             BudgetKey::AddressRequests(_)
             | BudgetKey::AddressGuesses(_)
             | BudgetKey::AddressPasswords(_)
@@ -78,7 +81,13 @@ impl BudgetPolicy {
             | BudgetKey::Country(..)
             | BudgetKey::NamePasswords(_)
             | BudgetKey::NamePasswordsFromAddress(..)
-            | BudgetKey::Proof(_) => return Vec::new(),
+            | BudgetKey::Proof(_)
+            | BudgetKey::AddressKeys(_)
+            | BudgetKey::ServiceSends(_)
+            | BudgetKey::ServiceDay(..)
+            | BudgetKey::ServiceSendsFromAddress(..)
+            | BudgetKey::ServiceGuesses(_)
+            | BudgetKey::ServiceGuessesFromAddress(..) => return Vec::new(),
         };
         if of != phone_hash {
             return Vec::new();

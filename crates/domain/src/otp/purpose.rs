@@ -17,11 +17,13 @@ pub enum Purpose {
     ResetPassword,
     /// Reserved for a second factor of staff. No request uses it yet.
     Staff,
+    /// Verifying a phone for another service.
+    Verification,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SignIn,
         Self::ChangePhone,
         Self::Confirm,
@@ -29,6 +31,7 @@ impl Purpose {
         Self::Merge,
         Self::ResetPassword,
         Self::Staff,
+        Self::Verification,
     ];
 
     /// The name in rows and code derivations. It must never change.
@@ -42,6 +45,7 @@ impl Purpose {
             Self::Merge => "merge",
             Self::ResetPassword => "reset_password",
             Self::Staff => "staff",
+            Self::Verification => "verification",
         }
     }
 

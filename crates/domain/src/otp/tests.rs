@@ -2,7 +2,8 @@
 
 use chrono::TimeZone;
 
-use super::*;
+use super::{keys::truncate, *};
+use crate::phone::PhoneNumber;
 
 const SECRET: &str = "a secret key of the tests, 32 bytes or more";
 const VERSION: &str = "c600bb439075a61db18e4b8e1d460879";

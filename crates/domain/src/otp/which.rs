@@ -14,35 +14,62 @@ pub enum Holder {
     Account(Uuid),
     /// A known device. Clients without this device can neither see its challenge nor use up its guesses.
     Device(Uuid),
+    /// The verification of another service. No other service, and no other check of the same one, can use its code.
+    Verification(Uuid),
 }
 
 impl Holder {
     /// The prefix of a device's text in rows.
     pub const DEVICE: &'static str = "device:";
 
+    /// The prefix of a verification's text in rows.
+    pub const VERIFICATION: &'static str = "verification:";
+
     /// Reads the text from a row.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text.strip_prefix(Self::DEVICE) {
-            Some(id) => id.parse().ok().map(Self::Device),
+        if let Some(id) = text.strip_prefix(Self::DEVICE) {
+            return id.parse().ok().map(Self::Device);
+        }
+        match text.strip_prefix(Self::VERIFICATION) {
+            Some(id) => id.parse().ok().map(Self::Verification),
             None => text.parse().ok().map(Self::Account),
         }
     }
 
-    /// The account, unless the holder is a device.
+    /// The account, if the holder is one.
     #[must_use]
     pub fn account(self) -> Option<Uuid> {
         match self {
             Self::Account(id) => Some(id),
-            Self::Device(_) => None,
+            Self::Device(_) | Self::Verification(_) => None,
         }
     }
 
-    /// The bytes for deriving a code. A device's bytes are longer than an account's, so the two never collide.
+    /// The device, if the holder is one.
+    #[must_use]
+    pub fn device(self) -> Option<Uuid> {
+        match self {
+            Self::Device(id) => Some(id),
+            Self::Account(_) | Self::Verification(_) => None,
+        }
+    }
+
+    /// Whether the phone has proved itself to get this holder: it has an account, or a device was signed in.
+    #[must_use]
+    pub fn is_proved(self) -> bool {
+        match self {
+            Self::Account(_) | Self::Device(_) => true,
+            Self::Verification(_) => false,
+        }
+    }
+
+    /// The bytes for deriving a code. The kinds have different lengths, so no two of them collide.
     pub(super) fn bytes(self) -> Vec<u8> {
         match self {
             Self::Account(id) => id.as_bytes().to_vec(),
             Self::Device(id) => [Self::DEVICE.as_bytes(), id.as_bytes()].concat(),
+            Self::Verification(id) => [Self::VERIFICATION.as_bytes(), id.as_bytes()].concat(),
         }
     }
 }
@@ -53,6 +80,7 @@ impl fmt::Display for Holder {
         match self {
             Self::Account(id) => fmt::Display::fmt(id, f),
             Self::Device(id) => write!(f, "{}{id}", Self::DEVICE),
+            Self::Verification(id) => write!(f, "{}{id}", Self::VERIFICATION),
         }
     }
 }
@@ -64,7 +92,7 @@ pub struct ChallengeKey<'a> {
     pub phone: &'a PhoneNumber,
     /// The purpose of the code.
     pub purpose: Purpose,
-    /// The account or device that the challenge is bound to, if any.
+    /// What the challenge is bound to, if anything.
     pub holder: Option<Holder>,
 }
 
@@ -103,6 +131,12 @@ impl<'a> ChallengeKey<'a> {
     #[must_use]
     pub fn reset_password(phone: &'a PhoneNumber, account: Uuid) -> Self {
         Self { phone, purpose: Purpose::ResetPassword, holder: Some(Holder::Account(account)) }
+    }
+
+    /// The challenge of a verification that another service asked for.
+    #[must_use]
+    pub fn verification(phone: &'a PhoneNumber, id: Uuid) -> Self {
+        Self { phone, purpose: Purpose::Verification, holder: Some(Holder::Verification(id)) }
     }
 
     /// The challenge that verifies a new phone for this account.

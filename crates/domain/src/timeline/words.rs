@@ -22,6 +22,9 @@ pub(super) fn tell(entry: &Entry, outcome: Option<&Entry>) -> Option<(Action, (S
 }
 
 fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(String, Tone)> {
+    if let Some(service) = fact(entry, "service") {
+        return of_service(action, entry, service);
+    }
     let good = |text: &str| Some((text.to_owned(), Tone::Good));
     let bad = |text: &str| Some((text.to_owned(), Tone::Bad));
     let plain = |text: &str| Some((text.to_owned(), Tone::Plain));
@@ -93,9 +96,48 @@ fn sentence(action: Action, entry: &Entry, outcome: Option<&Entry>) -> Option<(S
         | Action::ImportEnded
         | Action::RenumberingBegan
         | Action::RenumberingEnded
+        | Action::ApiKeyMade
+        | Action::ApiKeyEnded
+        // Told with the name of their service.
+        | Action::VerificationApproved
+        | Action::VerificationCanceled
         | Action::AuditDropped
         | Action::AuditLost => None,
     }
+}
+
+/// What another service did with the number. `{service}` is its name, and `{why}` the reason of the entry.
+const OF_SERVICE: [(Action, &str, Tone); 8] = [
+    (Action::CodeSent, "The service {service} asked for a check of this number.", Tone::Plain),
+    (
+        Action::CodeNotSent,
+        "The service {service} asked for a check of this number. The provider did not take the code.",
+        Tone::Bad,
+    ),
+    (
+        Action::CodeRefused,
+        "The service {service} asked for a check of this number. No code was sent: {why}.",
+        Tone::Bad,
+    ),
+    (Action::WrongCode, "A wrong code was entered at the service {service}.", Tone::Bad),
+    (
+        Action::GuessRefused,
+        "A code that was entered at the service {service} was not checked: {why}.",
+        Tone::Bad,
+    ),
+    (Action::PhoneLocked, "Checks of this number for the service {service} were locked: {why}.", Tone::Bad),
+    (
+        Action::VerificationApproved,
+        "The service {service} got its proof: the right code was entered there.",
+        Tone::Good,
+    ),
+    (Action::VerificationCanceled, "The service {service} canceled its check.", Tone::Plain),
+];
+
+fn of_service(action: Action, entry: &Entry, service: &str) -> Option<(String, Tone)> {
+    let (_, text, tone) = OF_SERVICE.iter().find(|(of, ..)| *of == action)?;
+    let text = text.replace("{why}", why(entry)).replace("{service}", &format!("“{service}”"));
+    Some((text, *tone))
 }
 
 /// What became of a code that staff asked for.
@@ -166,6 +208,11 @@ fn budget(name: &str) -> Option<&'static str> {
         }
         Budget::Registrations => "too many registrations from this address",
         Budget::Proof => "the bot check was used before",
+        Budget::AddressKeys => "too many unknown API keys from this address",
+        Budget::ServiceSends => "the service had as many codes sent as it may",
+        Budget::ServiceGuesses => "too many wrong codes at this service, at any number",
+        Budget::ServicePhoneGuesses => "too many wrong codes within a day",
+        Budget::ServiceAddress => "too many requests by this service for one address",
     })
 }
 

@@ -35,6 +35,8 @@ pub enum Event {
     WrongPassword,
     /// The user signed in with a code, or used one to confirm.
     Verified,
+    /// The right code of another service's check.
+    CheckedForService,
     /// The user signed in with a password.
     SignedInByPassword,
     /// A token of another system opened a session.
@@ -89,6 +91,7 @@ impl Event {
             Self::Unlinked => "unlinked",
             Self::WrongPassword => "wrong_password",
             Self::Verified => "verified",
+            Self::CheckedForService => "checked_for_service",
             Self::SignedInByPassword => "signed_in_by_password",
             Self::SignedInByToken => "signed_in_by_token",
             Self::VerifiedByHand => "verified_by_hand",
@@ -148,6 +151,11 @@ impl Event {
             }
             Self::WrongPassword => format!("A wrong password was entered {at}."),
             Self::Verified => format!("The right code was entered {at}."),
+            Self::CheckedForService => {
+                format!(
+                    "The right code was entered {at} for a check of another service, which signs nobody in."
+                )
+            }
             Self::SignedInByPassword => format!("The user signed in with a password {at}."),
             Self::SignedInByToken => format!("The user signed in with a token of another system {at}."),
             Self::VerifiedByHand => format!("Staff verified this number by hand {at}."),
@@ -201,6 +209,7 @@ impl Event {
             | Self::RefusedByBlock { .. }
             | Self::BlockOver { .. }
             | Self::MovedHere
+            | Self::CheckedForService
             | Self::MovedAway { is_deleted: true, .. }
             | Self::AskedLongAgo => true,
             // A code for a number that its account left would open a second account.
@@ -298,6 +307,10 @@ impl Event {
             Self::MovedAway { is_deleted: true, .. } => Advice {
                 tell: "Your account is gone. Sign up if you want a new one.",
                 act: "What was deleted cannot be brought back.",
+            },
+            Self::CheckedForService => Advice {
+                tell: "Your number is confirmed at the service that asked. To use our app, ask for a code there.",
+                act: "The history names the service. If the user waits for a code of our app, send one.",
             },
             Self::MovedHere => Advice {
                 tell: "Your account has this number now. Choose “log in” in the app and enter the code that we send you.",

@@ -165,6 +165,8 @@ pub struct CodeFacts {
     pub consumed_at: Option<DateTime<Utc>>,
     /// When the last wrong code was entered.
     pub last_wrong_at: Option<DateTime<Utc>>,
+    /// Whether another service asked for it.
+    pub is_of_service: bool,
 }
 
 /// Something that happened to a sign-in.

@@ -40,7 +40,7 @@ pub fn read(entry: &Entry) -> Says {
         return Says::Message;
     }
     let what = if is(Action::CodeRefused) {
-        Some(code_refused(entry))
+        (!is_of_key(entry)).then(|| code_refused(entry))
     } else if is(Action::GuessRefused) || is(Action::PhoneLocked) {
         Some(by_budget(entry).unwrap_or_else(|| excluded(entry)))
     } else if is(Action::ChallengeFailed) {
@@ -78,6 +78,11 @@ pub fn read(entry: &Entry) -> Says {
     what.map_or(Says::Nothing, |what| {
         Says::Happened(Happened { at: entry.at, what, address: entry.address.clone() })
     })
+}
+
+/// Whether the key of another service may not send to the country, which says nothing about a sign-in.
+fn is_of_key(entry: &Entry) -> bool {
+    word(entry, "service").is_some() && word(entry, "reason") == Some("region_not_allowed")
 }
 
 fn code_refused(entry: &Entry) -> What {

@@ -40,6 +40,8 @@ pub enum Limit {
     Day,
     /// The messages of the day to this country.
     Country(Option<String>),
+    /// What another service may have sent or checked. It does not concern the sign-in.
+    Service,
 }
 
 impl Limit {
@@ -59,6 +61,7 @@ impl Limit {
             Self::PrefixClosed { .. } => "prefix_closed",
             Self::Day => "day_cap_reached",
             Self::Country(_) => "country_cap_reached",
+            Self::Service => "service_limit_used_up",
         }
     }
 
@@ -104,6 +107,9 @@ impl Limit {
                  entered.",
                 local.plain(*since)
             ),
+            Self::Service => format!(
+                "Another service asked for a check of this number, and a limit of that service refuses more {until}."
+            ),
             Self::Day => format!("The messages of the day are used up {until}."),
             Self::Country(country) => {
                 let country = country.as_deref().map_or_else(String::new, |country| format!(" ({country})"));
@@ -115,7 +121,7 @@ impl Limit {
     /// Whether a code that staff send is not refused by it.
     pub(super) fn spares_staff(&self) -> bool {
         match self {
-            Self::SendsFromAddress(_) | Self::AddressRequests(_) | Self::Passwords => true,
+            Self::SendsFromAddress(_) | Self::AddressRequests(_) | Self::Passwords | Self::Service => true,
             Self::Cooldown
             | Self::RecentlyDeleted
             | Self::LockedForAddress(_)
@@ -167,6 +173,11 @@ impl Limit {
             Self::PrefixClosed { .. } => Advice {
                 tell: "Try again later. Users who have an account are not affected.",
                 act: "This protects from fraud. If these are real users, such as after a campaign, open the prefix.",
+            },
+            Self::Service => Advice {
+                tell: "Wait until then at that service. Signing in to our app still works.",
+                act: "The history names the service and the limit. Unlocking the number lifts its wrong codes there; the operator \
+                      can give the service a key with wider limits.",
             },
             Self::Day | Self::Country(_) => Advice {
                 tell: "We cannot send more codes today. Try again tomorrow.",

@@ -156,8 +156,19 @@ fn refused(facts: &PhoneFacts, budget: Budget, until: Option<DateTime<Utc>>) -> 
     let of_address = |budget| used_up(facts, budget, network.as_deref()).and_then(|spent| spent.until);
     match budget {
         // While these are used up they are hard stops. So staff have unlocked the phone since.
-        // A registration and a proof are about no phone.
-        Budget::PhoneGuesses | Budget::PhoneFailures | Budget::Registrations | Budget::Proof => None,
+        // A registration, a proof and an unknown key are about no phone.
+        Budget::PhoneGuesses
+        | Budget::PhoneFailures
+        | Budget::Registrations
+        | Budget::Proof
+        | Budget::AddressKeys => None,
+        Budget::ServicePhoneGuesses => {
+            let until = used_up(facts, budget, None).and_then(|spent| spent.until);
+            until.map(|until| Case::Limited(Limit::Service, until))
+        }
+        Budget::ServiceSends | Budget::ServiceGuesses | Budget::ServiceAddress => {
+            until.map(|until| Case::Limited(Limit::Service, until))
+        }
         Budget::PhoneGuessesFromAddress => {
             of_address(budget).map(|until| Case::Limited(Limit::LockedForAddress(address), until))
         }
@@ -232,7 +243,8 @@ fn after_message(facts: &PhoneFacts) -> Option<Case> {
 /// The case, if a code was entered after the message.
 fn guessed(code: &CodeFacts, message: &MessageFacts, now: DateTime<Utc>) -> Option<Case> {
     if let Some(at) = code.consumed_at {
-        return Some(Case::Happened(Event::Verified, at));
+        let event = if code.is_of_service { Event::CheckedForService } else { Event::Verified };
+        return Some(Case::Happened(event, at));
     }
     let last_wrong_at = code.last_wrong_at.filter(|at| *at >= message.created_at);
     if code.attempts >= code.max_attempts {

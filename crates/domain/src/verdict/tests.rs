@@ -98,6 +98,7 @@ fn code() -> CodeFacts {
         expires_at: time("04:50:00"),
         consumed_at: None,
         last_wrong_at: None,
+        is_of_service: false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! because rows of earlier versions are read.
 
 use chrono::NaiveDate;
+use uuid::Uuid;
 
 use domain::{
     budget::{BudgetKey, CountryPrefix},
@@ -32,6 +33,13 @@ pub(super) fn encode(key: &BudgetKey) -> String {
             format!("name/{}/passwords/{network}", hash.as_str())
         }
         BudgetKey::Proof(id) => format!("proof/{id}"),
+        BudgetKey::AddressKeys(network) => format!("address/{network}/keys"),
+        BudgetKey::ServiceSends(key) => format!("service/{key}/sends"),
+        BudgetKey::ServiceDay(key, day) => format!("service/{key}/day/{day}"),
+        BudgetKey::ServiceSendsFromAddress(key, network) => format!("service/{key}/sends/{network}"),
+        BudgetKey::ServiceGuesses(key) => format!("service/{key}/guesses"),
+        BudgetKey::ServiceGuessesFromAddress(key, network) => format!("service/{key}/guesses/{network}"),
+        BudgetKey::ServicePhoneGuesses(hash, key) => format!("{}checks/{key}", of_phone(hash)),
     }
 }
 
@@ -53,8 +61,13 @@ pub(super) fn decode(text: &str) -> Option<BudgetKey> {
                 ("guesses", Some(network)) => BudgetKey::PhoneGuessesFromAddress(hash, network.parse().ok()?),
                 ("sends", None) => BudgetKey::PhoneSends(hash),
                 ("sends", Some(network)) => BudgetKey::PhoneSendsFromAddress(hash, network.parse().ok()?),
+                ("checks", Some(key)) => BudgetKey::ServicePhoneGuesses(hash, key.parse().ok()?),
                 _ => return None,
             })
+        }
+        "service" => {
+            let (key, use_of) = rest.split_once('/')?;
+            service(key.parse().ok()?, use_of)
         }
         "device" => match rest.split_once('/')? {
             (device, "guesses") => Some(BudgetKey::DeviceGuesses(device.parse().ok()?)),
@@ -94,8 +107,21 @@ fn address(rest: &str) -> Option<BudgetKey> {
         "guesses" => Some(BudgetKey::AddressGuesses(network)),
         "passwords" => Some(BudgetKey::AddressPasswords(network)),
         "registrations" => Some(BudgetKey::Registrations(network)),
+        "keys" => Some(BudgetKey::AddressKeys(network)),
         _ => None,
     }
+}
+
+/// What a key of a service stands for.
+fn service(key: Uuid, use_of: &str) -> Option<BudgetKey> {
+    Some(match split_first(use_of) {
+        ("sends", None) => BudgetKey::ServiceSends(key),
+        ("sends", Some(network)) => BudgetKey::ServiceSendsFromAddress(key, network.parse().ok()?),
+        ("guesses", None) => BudgetKey::ServiceGuesses(key),
+        ("guesses", Some(network)) => BudgetKey::ServiceGuessesFromAddress(key, network.parse().ok()?),
+        ("day", Some(day)) => BudgetKey::ServiceDay(key, date(day)?),
+        _ => return None,
+    })
 }
 
 /// Splits off what follows the first slash, which may hold slashes itself.
@@ -109,13 +135,11 @@ fn date(text: &str) -> Option<NaiveDate> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use domain::{
         address::ClientAddress,
         budget::{BudgetKey, CountryPrefix, Network},
     };
-    use uuid::Uuid;
-
-    use super::*;
 
     const HASH: &str = "0123456789abcdef0123456789abcdef";
 
@@ -160,6 +184,22 @@ mod tests {
                 "name/0123456789abcdef0123456789abcdef/passwords/203.0.113.7",
             ),
             (BudgetKey::Proof(id), "proof/00000000-0000-0000-0000-000000000007"),
+            (BudgetKey::AddressKeys(v4()), "address/203.0.113.7/keys"),
+            (BudgetKey::ServiceSends(id), "service/00000000-0000-0000-0000-000000000007/sends"),
+            (BudgetKey::ServiceDay(id, day), "service/00000000-0000-0000-0000-000000000007/day/2026-03-14"),
+            (
+                BudgetKey::ServiceSendsFromAddress(id, v6()),
+                "service/00000000-0000-0000-0000-000000000007/sends/2001:db8:1:2::/64",
+            ),
+            (BudgetKey::ServiceGuesses(id), "service/00000000-0000-0000-0000-000000000007/guesses"),
+            (
+                BudgetKey::ServiceGuessesFromAddress(id, v4()),
+                "service/00000000-0000-0000-0000-000000000007/guesses/203.0.113.7",
+            ),
+            (
+                BudgetKey::ServicePhoneGuesses(hash(), id),
+                "phone/0123456789abcdef0123456789abcdef/checks/00000000-0000-0000-0000-000000000007",
+            ),
         ] {
             assert_eq!(encode(&key), text);
             assert_eq!(decode(text), Some(key), "{text}");

@@ -3,6 +3,7 @@
 //! Only the migrations create the schema. A test selects every column named here from a migrated database.
 
 pub(super) mod account;
+pub(super) mod api_key;
 pub(super) mod audit;
 pub(super) mod block;
 pub(super) mod budget;
@@ -25,6 +26,7 @@ pub(super) mod search_word;
 pub(super) mod second_factor;
 pub(super) mod session;
 pub(super) mod used_token;
+pub(super) mod verification;
 pub(super) mod version;
 
 use std::collections::BTreeMap;

@@ -2,18 +2,22 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, LockBehavior, LockType},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, LockBehavior, LockType, SelectStatement, SimpleExpr},
 };
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::entities::message::{Column, Entity, Model};
+use crate::entities::{
+    api_key,
+    message::{Column, Entity},
+    verification,
+};
 use domain::phone::PhoneNumber;
 
 /// A message, as its recipient sees it.
-#[derive(Debug)]
+#[derive(Debug, FromQueryResult)]
 pub struct Received {
     /// The name of its template.
     pub template: String,
@@ -27,6 +31,10 @@ pub struct Received {
     pub created_at: DateTime<Utc>,
     /// When its status last changed.
     pub updated_at: DateTime<Utc>,
+    /// The service that asked for its code, if another service did.
+    pub service: Option<String>,
+    /// What that service calls its check.
+    pub reference: Option<String>,
 }
 
 /// All messages of a user, oldest first: to the user's phone, and to numbers that the user had or was changing to. A message
@@ -36,21 +44,33 @@ pub async fn list_of(
     phone: Option<&PhoneNumber>,
     account: Uuid,
 ) -> Result<Vec<Received>, StoreError> {
-    let rows = Entity::find()
+    // Not joined: for each of a few messages its verification is found by the index, whatever PostgreSQL expects of a join.
+    let of_code = |column: verification::Column| {
+        let same = (Entity, Column::ChallengeId);
+        verification::Entity::find()
+            .select_only()
+            .column(column)
+            .filter(Expr::col((verification::Entity, verification::Column::ChallengeId)).equals(same))
+            .limit(1)
+            .into_query()
+    };
+    let service = api_key::Entity::find()
+        .select_only()
+        .column(api_key::Column::Name)
+        .filter(api_key::Column::Id.in_subquery(of_code(verification::Column::ApiKeyId)))
+        .limit(1)
+        .into_query();
+    let value = |select: SelectStatement| SimpleExpr::SubQuery(None, Box::new(select.into()));
+    let received = Entity::find()
+        .select_only()
+        .columns([Column::Template, Column::Channel, Column::Language, Column::Status])
+        .columns([Column::CreatedAt, Column::UpdatedAt])
+        .column_as(value(service), "service")
+        .column_as(value(of_code(verification::Column::Reference)), "reference")
         .filter(belongs_to(phone, account))
         .order_by_asc(Column::CreatedAt)
-        .order_by_asc(Column::Id)
-        .all(db)
-        .await?;
-    let received = |row: Model| Received {
-        template: row.template,
-        channel: row.channel,
-        language: row.language,
-        status: row.status,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-    };
-    Ok(rows.into_iter().map(received).collect())
+        .order_by_asc(Column::Id);
+    Ok(received.into_model::<Received>().all(db).await?)
 }
 
 /// Removes all messages of a user.

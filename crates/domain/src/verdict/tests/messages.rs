@@ -174,6 +174,11 @@ fn codes_that_were_entered_or_have_expired() {
             "The code expired at 10:12:08, after a wrong code was entered.",
         ),
         (
+            with_code(CodeFacts { consumed_at: Some(time("04:33:00")), is_of_service: true, ..code() }),
+            "checked_for_service",
+            "The right code was entered at 10:03:00 for a check of another service, which signs nobody in.",
+        ),
+        (
             with_code(CodeFacts { consumed_at: Some(time("04:33:00")), ..wrong(1) }),
             "verified",
             "The right code was entered at 10:03:00.",
