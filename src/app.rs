@@ -135,6 +135,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         retention: config.retention,
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
+        has_guests: config.safety.has_guests,
         signups: config.safety.signups,
         destinations: config.destinations.clone(),
         otp_keys: OtpKeys::derive(&config.secret_key, &config.secret_key_fallbacks),

@@ -56,6 +56,8 @@ steps! {
     m20261128_000029_imports,
     m20261128_000030_used_tokens,
     m20261128_000031_versions,
+    m20261128_000040_session_locales,
+    m20261128_000041_guests,
 }
 
 /// All migrations, oldest first.

@@ -110,6 +110,7 @@ fn budget(budget: Budget) -> &'static str {
         Budget::NamePasswords => "Too many wrong passwords for one name",
         Budget::AddressPasswords => "Too many wrong passwords from one address",
         Budget::Registrations => "Too many registrations from one address",
+        Budget::Guests => "Too many new guests from one address",
         Budget::Proof => "The proof against robots was used before",
     }
 }
@@ -133,6 +134,7 @@ pub fn limit(budget: Budget) -> &'static str {
             "Wrong passwords"
         }
         Budget::Registrations => "Registrations",
+        Budget::Guests => "New guests",
         Budget::Proof => "Proofs against robots",
     }
 }

@@ -31,10 +31,11 @@ pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, 
     })?;
     // What is printed comes after the lines of the log.
     drop(log);
-    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens } = purged;
+    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens, guests } =
+        purged;
     print(format_args!(
         "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
-         {blocks} blocks, {audit} entries of the audit log, {events} events, {used_tokens} used tokens\n"
+         {blocks} blocks, {audit} entries of the audit log, {events} events, {used_tokens} used tokens, {guests} guests\n"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

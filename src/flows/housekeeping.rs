@@ -39,7 +39,8 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         return Ok(None);
     }
     let purged = purge(services, &services.retention, Actor::System).await?;
-    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens } = purged;
+    let Purged { challenges, messages, sessions, budgets, blocks, audit, events, used_tokens, guests } =
+        purged;
     tracing::info!(
         challenges,
         messages,
@@ -49,6 +50,7 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         audit,
         events,
         used_tokens,
+        guests,
         "old rows were removed"
     );
     Ok(Some(purged))

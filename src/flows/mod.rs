@@ -71,6 +71,7 @@ pub mod exchange;
 pub mod gate;
 pub mod gauges;
 mod guess;
+pub mod guest;
 pub mod hashing;
 pub mod housekeeping;
 pub mod import;
@@ -144,6 +145,8 @@ pub struct Services {
     pub retention: Retention,
     /// Whether a caller learns that a phone has an account only after the right code.
     pub hides_accounts: bool,
+    /// Whether there are guests.
+    pub has_guests: bool,
     /// Who may sign up.
     pub signups: Signups,
     /// Which numbers get messages at all.

@@ -376,14 +376,14 @@ pub fn not_sent(error: &SendError) -> NotSent {
 }
 
 /// 403 `challenge_required`, with the challenge to solve.
-fn challenge_required(challenge: BotChallenge) -> ErrorResponse {
+pub fn challenge_required(challenge: BotChallenge) -> ErrorResponse {
     let mut failure = ErrorResponse::from_code(ErrorCode::ChallengeRequired);
     failure.error.challenge = Some(challenge.into());
     failure
 }
 
 /// 503: a bot check is required, and its provider does not answer. No message is sent.
-fn bot_check_unavailable() -> ErrorResponse {
+pub fn bot_check_unavailable() -> ErrorResponse {
     ErrorResponse::from_code(ErrorCode::SmsUnavailable).retry_after(i64::from(DEFAULT_RETRY_AFTER))
 }
 

@@ -3,7 +3,7 @@
 //! To add an operation:
 //! 1. put its request, its responses and its handler into one file of `http/`; its fields are [`fields::Field`]s, so that
 //!    one response names every error;
-//! 2. if it needs a signed-in user, take [`security::Gate`] as the first argument after `self`;
+//! 2. if it needs a signed-in user, take [`security::Gate`] as the first argument after `self`; guests do not pass it;
 //! 3. call one use case of `flows` (or read from `store`), and match its outcome without a `_` arm;
 //! 4. give every variant of its response a doc comment that names the error codes in back quotes: the examples of the
 //!    OpenAPI document are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
@@ -22,6 +22,7 @@ mod dashboard;
 mod delivery;
 mod delivery_reports;
 mod dev_inbox;
+mod discovery;
 mod docs;
 mod edge;
 mod envelope;
@@ -29,6 +30,7 @@ mod error;
 mod exchange;
 mod fields;
 mod guard;
+mod guest;
 mod json;
 mod keys;
 mod lists;
@@ -87,7 +89,7 @@ pub enum Tag {
 type Apis = (
     code::CodeApi,
     (delivery::DeliveryApi, delivery_reports::ReportsApi),
-    (verify::VerifyApi, exchange::ExchangeApi),
+    (verify::VerifyApi, exchange::ExchangeApi, guest::GuestApi),
     profile::ProfileApi,
     session::SessionApi,
     sessions::SessionsApi,
@@ -96,7 +98,7 @@ type Apis = (
     personal_data::PersonalDataApi,
     password::PasswordApi,
     dashboard::DashboardApi,
-    keys::KeysApi,
+    (keys::KeysApi, discovery::DiscoveryApi),
     users::UsersApi,
     abuse::AbuseApi,
     admin::AdminApis,
@@ -113,6 +115,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         (
             verify::VerifyApi { services: Arc::clone(services) },
             exchange::ExchangeApi { services: Arc::clone(services) },
+            guest::GuestApi { services: Arc::clone(services) },
         ),
         profile::ProfileApi { services: Arc::clone(services) },
         session::SessionApi { services: Arc::clone(services) },
@@ -122,7 +125,10 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         personal_data::PersonalDataApi { services: Arc::clone(services) },
         password::PasswordApi { services: Arc::clone(services) },
         dashboard::DashboardApi,
-        keys::KeysApi { services: Arc::clone(services) },
+        (
+            keys::KeysApi { services: Arc::clone(services) },
+            discovery::DiscoveryApi { services: Arc::clone(services) },
+        ),
         users::UsersApi { services: Arc::clone(services) },
         abuse::AbuseApi { services: Arc::clone(services) },
         admin::apis(services),

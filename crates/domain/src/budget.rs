@@ -63,6 +63,8 @@ pub enum Budget {
     AddressPasswords,
     /// Registrations from one address.
     Registrations,
+    /// New guests from one address.
+    Guests,
     /// A proof of work, which can be spent once.
     Proof,
 }
@@ -80,7 +82,7 @@ pub enum Kind {
 
 impl Budget {
     /// Every budget.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PhoneGuessesFromAddress,
         Self::PhoneGuesses,
         Self::PhoneFailures,
@@ -98,6 +100,7 @@ impl Budget {
         Self::NamePasswords,
         Self::AddressPasswords,
         Self::Registrations,
+        Self::Guests,
         Self::Proof,
     ];
 
@@ -122,6 +125,7 @@ impl Budget {
             Self::NamePasswords => "name-passwords",
             Self::AddressPasswords => "address-passwords",
             Self::Registrations => "registrations",
+            Self::Guests => "guests",
             Self::Proof => "proof",
         }
     }
@@ -147,6 +151,7 @@ impl Budget {
             | Self::NamePasswords
             | Self::AddressPasswords
             | Self::Registrations
+            | Self::Guests
             | Self::Proof => Kind::Rate,
         }
     }

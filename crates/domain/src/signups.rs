@@ -131,11 +131,9 @@ mod tests {
     #[test]
     fn only_the_invited_come_in_where_an_invitation_is_needed_and_nobody_where_it_is_closed() {
         let invitation = UsedInvitation::claimed(Uuid::from_u128(7));
-        for (signups, without, with) in [
-            (Signups::Open, true, true),
-            (Signups::Invited, false, true),
-            (Signups::Closed, false, false),
-        ] {
+        for (signups, without, with) in
+            [(Signups::Open, true, true), (Signups::Invited, false, true), (Signups::Closed, false, false)]
+        {
             assert_eq!(signups.admit(None).is_ok(), without, "{signups:?} without an invitation");
             assert_eq!(signups.admit(Some(&invitation)).is_ok(), with, "{signups:?} with an invitation");
         }

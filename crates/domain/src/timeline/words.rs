@@ -156,6 +156,7 @@ fn budget(name: &str) -> Option<&'static str> {
             "too many wrong passwords"
         }
         Budget::Registrations => "too many registrations from this address",
+        Budget::Guests => "too many new guests from this address",
         Budget::Proof => "the bot check was used before",
     })
 }

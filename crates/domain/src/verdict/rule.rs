@@ -144,8 +144,12 @@ fn refused(facts: &PhoneFacts, budget: Budget, until: Option<DateTime<Utc>>) -> 
     let of_address = |budget| used_up(facts, budget, network.as_deref()).and_then(|spent| spent.until);
     match budget {
         // While these are used up they are hard stops. So staff have unlocked the phone since.
-        // A registration and a proof are about no phone.
-        Budget::PhoneGuesses | Budget::PhoneFailures | Budget::Registrations | Budget::Proof => None,
+        // A registration, a guest and a proof are about no phone.
+        Budget::PhoneGuesses
+        | Budget::PhoneFailures
+        | Budget::Registrations
+        | Budget::Guests
+        | Budget::Proof => None,
         Budget::PhoneGuessesFromAddress => {
             of_address(budget).map(|until| Case::Limited(Limit::LockedForAddress(address), until))
         }
