@@ -136,6 +136,7 @@ pub async fn services(config: &Config, clock: Clock, random: Random) -> Result<S
         retention: config.retention,
         stale_after: config.safety.stale_after,
         hides_accounts: config.safety.hides_accounts,
+        has_guests: config.safety.has_guests,
         signups: config.safety.signups,
         terms: config.safety.terms.clone(),
         destinations: config.destinations.clone(),

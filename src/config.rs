@@ -254,7 +254,7 @@ impl Config {
             secret_key: secret(reader, "SECRET_KEY", None, is_prod, random),
             secret_key_fallbacks: fallbacks(reader, is_prod),
             issuers: Vec::new(),
-            tokens: tokens::tokens(reader, is_prod, random),
+            tokens: tokens::tokens(reader, is_prod, public_base_url.as_ref(), random),
             otp,
             texts,
             channels,

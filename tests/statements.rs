@@ -72,6 +72,7 @@ mod statements {
         ("POST /api/auth/exchange, new account", 7),
         ("POST /api/auth/exchange, used", 4),
         ("POST /api/auth/exchange, invalid", 0),
+        ("POST /api/auth/guest", 4),
         ("GET /api/auth/sessions", 2),
         ("DELETE /api/auth/sessions", 2),
         ("DELETE /api/auth/sessions/{id}", 2),
@@ -143,7 +144,8 @@ mod statements {
         async fn with(settings: &[(&str, &str)]) -> Option<Self> {
             // One connection, so that a statement is prepared once.
             let file = IssuersFile::new(&three("https://keys.example/jwks"));
-            let one = [("DATABASE_MAX_CONNECTIONS", "1"), ("TRUSTED_ISSUERS_FILE", file.path())];
+            let one =
+                [("DATABASE_MAX_CONNECTIONS", "1"), ("TRUSTED_ISSUERS_FILE", file.path()), ("GUESTS", "on")];
             let settings = [settings, &one].concat();
             let (server, proxy) = TestServer::behind_proxy(&settings).await?;
             Some(Self { server, proxy, counted: BTreeMap::new() })
@@ -384,6 +386,7 @@ mod statements {
             meter.retired(&phone).await;
             meter.sessions(&phone).await;
             meter.exchange(&phone).await;
+            meter.guest().await;
             meter.change_phone_and_delete(&phone, &format!("+9198765431{last}")).await;
             meter.users().await;
             meter.passwords(&format!("walker{last}")).await;

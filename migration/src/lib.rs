@@ -61,6 +61,8 @@ steps! {
     m20261128_000036_api_keys,
     m20261128_000037_verifications,
     m20261128_000038_merged_accounts,
+    m20261128_000040_session_locales,
+    m20261128_000041_guests,
 }
 
 /// All migrations, oldest first.

@@ -198,7 +198,7 @@ impl Gate {
             query_text: query_text.to_owned(),
             query: Form::parse(query_text.as_bytes()),
             parameters: parameters(self.path, request),
-            client: Client { device: agent(request), address: from.to_string() },
+            client: Client { device: agent(request), address: from.to_string(), locale: None },
             from,
             notice: Cookie::Notice.get(request, &self.settings).and_then(notice),
         }

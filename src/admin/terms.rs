@@ -110,6 +110,7 @@ fn budget(budget: Budget) -> &'static str {
         Budget::NamePasswords => "Too many wrong passwords for one name",
         Budget::AddressPasswords => "Too many wrong passwords from one address",
         Budget::Registrations => "Too many registrations from one address",
+        Budget::Guests => "Too many new guests from one address",
         Budget::Proof => "The proof against robots was used before",
         Budget::AddressKeys => "Too many unknown API keys from one address",
         Budget::ServiceSends => "A service had as many codes sent as it may",
@@ -138,6 +139,7 @@ pub fn limit(budget: Budget) -> &'static str {
             "Wrong passwords"
         }
         Budget::Registrations => "Registrations",
+        Budget::Guests => "New guests",
         Budget::Proof => "Proofs against robots",
         Budget::AddressKeys => "Unknown API keys",
         Budget::ServiceSends => "Codes sent for a service",

@@ -42,11 +42,12 @@ pub fn run(context: &Context, older_than_days: Option<u16>) -> Result<ExitCode, 
         events,
         used_tokens,
         merges,
+        guests,
     } = purged;
     print(format_args!(
         "removed {challenges} challenges, {messages} messages, {sessions} sessions, {budgets} budgets, \
          {blocks} blocks, {invitations} invitations, {audit} entries of the audit log, {events} events, {used_tokens} used tokens, \
-         the data of {merges} merges\n"
+         the data of {merges} merges, {guests} guests\n"
     ))?;
     Ok(ExitCode::SUCCESS)
 }

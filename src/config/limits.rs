@@ -51,6 +51,7 @@ pub(super) fn budgets(reader: &mut Reader<'_>, is_on: bool) -> BudgetPolicy {
             address: limit(reader, "LIMIT_WRONG_PASSWORDS_PER_ADDRESS", default.passwords.address),
         },
         registrations: limit(reader, "LIMIT_REGISTRATIONS_PER_ADDRESS", default.registrations),
+        guests: limit(reader, "LIMIT_GUESTS_PER_ADDRESS", default.guests),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct SafetySettings {
     pub stale_after: Option<Duration>,
     /// `HIDE_ACCOUNT_EXISTENCE`
     pub hides_accounts: bool,
+    /// `GUESTS`
+    pub has_guests: bool,
     /// `SIGNUPS`
     pub signups: Signups,
     /// `TERMS_VERSION`
@@ -44,6 +46,7 @@ pub(super) fn safety(
         review: review(reader, length, region, zone),
         stale_after: stale_after(reader),
         hides_accounts: reader.flag("HIDE_ACCOUNT_EXISTENCE", false),
+        has_guests: reader.flag("GUESTS", false),
         signups: signups(reader),
         terms: terms(reader),
     }

@@ -8,6 +8,8 @@ use std::path::Path;
 use chrono::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
+use url::Url;
+
 use super::{
     MIN_SECRET_BYTES,
     files::{self, SmallFile, Unusable},
@@ -15,7 +17,7 @@ use super::{
     secret,
 };
 use crate::{
-    domain::access::{KeyAlgorithm, KeyError, SigningKey, TokenPolicy, VerifyingKey},
+    domain::access::{KeyAlgorithm, KeyError, OptionalClaim, SigningKey, TokenPolicy, VerifyingKey},
     random::Random,
 };
 
@@ -27,6 +29,9 @@ const PREVIOUS: &str = "JWT_PREVIOUS_KEYS";
 
 /// The prefix that makes an item of `JWT_PREVIOUS_KEYS` a secret, even if it looks like a path.
 const SECRET_PREFIX: &str = "secret:";
+
+/// The upper bound of `SESSIONS_PER_USER`: the list of sessions has no pages.
+const MOST_SESSIONS: i64 = 100;
 
 /// The extensions of key files.
 const KEY_FILES: [&str; 4] = ["pem", "key", "pub", "p8"];
@@ -44,7 +49,12 @@ pub struct TokenSettings {
     pub policy: TokenPolicy,
 }
 
-pub(super) fn tokens(reader: &mut Reader<'_>, is_prod: bool, random: &Random) -> TokenSettings {
+pub(super) fn tokens(
+    reader: &mut Reader<'_>,
+    is_prod: bool,
+    public_base_url: Option<&Url>,
+    random: &Random,
+) -> TokenSettings {
     let algorithm: KeyAlgorithm = match reader.text(ALGORITHM).map(|name| name.parse()) {
         None => KeyAlgorithm::Hs256,
         Some(Ok(algorithm)) => algorithm,
@@ -59,27 +69,47 @@ pub(super) fn tokens(reader: &mut Reader<'_>, is_prod: bool, random: &Random) ->
             (None, private_key(reader, algorithm, random))
         }
     };
-    TokenSettings { secret, signing, previous: previous(reader, is_prod), policy: policy(reader) }
+    TokenSettings {
+        secret,
+        signing,
+        previous: previous(reader, is_prod),
+        policy: policy(reader, public_base_url),
+    }
 }
 
-fn policy(reader: &mut Reader<'_>) -> TokenPolicy {
+fn policy(reader: &mut Reader<'_>, public_base_url: Option<&Url>) -> TokenPolicy {
+    let issuer = reader.text("JWT_ISSUER");
     TokenPolicy {
         access_life: Duration::minutes(reader.number("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 10_080)),
         refresh_life: Duration::days(reader.number("JWT_REFRESH_TOKEN_EXPIRE_DAYS", 7, 1, 365)),
         session_max: Duration::days(reader.number("SESSION_MAX_DAYS", 90, 1, 3650)),
-        issuer: reader.text("JWT_ISSUER"),
+        most_sessions: reader.number("SESSIONS_PER_USER", 20, 1, MOST_SESSIONS).unsigned_abs(),
+        discovered_at: issuer.as_deref().and_then(|issuer| discovered_at(issuer, public_base_url?)),
+        issuer,
         audience: reader.text("JWT_AUDIENCE"),
-        has_external_id: has_external_id(reader),
+        claims: claims(reader),
     }
 }
 
-/// Whether `JWT_CLAIMS` asks for the claim. It is the only one there is to ask for.
-fn has_external_id(reader: &mut Reader<'_>) -> bool {
+/// Where the discovery document is, if the issuer is this server. A client adds a fixed path to the issuer, and then compares the
+/// issuer with `iss` and with what the document says (OpenID Connect Discovery 1.0, sections 4.1 and 4.3), so any other name leads
+/// to another server or to none. A slash at the end makes no difference to the first step.
+fn discovered_at(issuer: &str, public_base_url: &Url) -> Option<String> {
+    let without_slash = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
+    let issuer = Url::parse(issuer).ok().filter(|url| without_slash(url) == without_slash(public_base_url));
+    issuer.as_ref().map(without_slash)
+}
+
+fn claims(reader: &mut Reader<'_>) -> Vec<OptionalClaim> {
     let wanted = reader.list("JWT_CLAIMS");
-    if wanted.iter().any(|claim| claim != "external_id") {
-        reader.problem("JWT_CLAIMS must be external_id, the only claim that is not in every token");
+    let known: Vec<OptionalClaim> = wanted.iter().filter_map(|name| name.parse().ok()).collect();
+    if known.len() < wanted.len() {
+        let all = OptionalClaim::ALL.map(OptionalClaim::as_str).join(", ");
+        let unknown = wanted.iter().filter(|name| name.parse::<OptionalClaim>().is_err());
+        let unknown = unknown.map(String::as_str).collect::<Vec<_>>().join(", ");
+        reader.problem(format!("JWT_CLAIMS must be names of this list: {all}; it has {unknown}"));
     }
-    !wanted.is_empty()
+    known
 }
 
 fn shared_secret(

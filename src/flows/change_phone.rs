@@ -9,23 +9,27 @@ use super::{
     asked_by::AskedBy,
     before_send::BotProof,
     blocks,
+    bot_check::{self, BotChallenge, Proof, Requirement},
     budget::GuessOutcome,
     code::{self, SendRequest},
     destination,
     events::{self, LeadConvertedBy},
     guess::{CodeRefused, Guesser, redeem},
-    notice, personal_data, recycled, run_to_completion, session,
+    notice, personal_data, recycled,
+    request_code::bot_proof,
+    run_to_completion, session,
 };
 use crate::{
     domain::{
         access::SignedIn,
-        account::Account,
+        account::{Account, Role},
         address::ClientAddress,
         audit::{Action, Event},
-        events::EndReason,
+        bot_check::ChallengeResponse,
+        events::{EndReason, Fact},
         otp::{ChallengeKey, OtpCode},
         phone::PhoneNumber,
-        roles::may_control_own,
+        roles::{has_recent_proof, may_control_own},
     },
     sms::Notice,
     store::{self, Txn, otp::Consumed, sessions::Ending},
@@ -38,6 +42,10 @@ pub enum ChangeRequested {
     Code(SendOutcome),
     /// The account cannot get this number.
     Refused(Refused),
+    /// The guest must solve a challenge first.
+    Challenge(BotChallenge),
+    /// The provider of the bot check does not answer.
+    BotCheckUnavailable,
 }
 
 /// The outcome of `verify-change-phone`.
@@ -75,7 +83,8 @@ pub enum CodeFor {
     Merge,
 }
 
-/// Sends a code to the new number. It is bound to this account and this number, and to what it is for.
+/// Sends a code to the new number. It is bound to this account and this number, and to what it is for. A guest has proved nothing, so
+/// the request counts as one of `signup`: for its address, and for the bot check, which `response` is the answer to.
 ///
 /// # Errors
 /// When the database does not answer: nothing was sent.
@@ -85,12 +94,17 @@ pub async fn request_code(
     phone: PhoneNumber,
     code_for: CodeFor,
     preferences: DeliveryPreferences,
+    response: Option<ChallengeResponse>,
     from: ClientAddress,
 ) -> Result<ChangeRequested, Error> {
     run_to_completion(services, move |services| async move {
         let now = services.clock.now();
         if let Some(refused) = refused(&who, &phone, now) {
             return Ok(ChangeRequested::Refused(refused));
+        }
+        // A guest has proved nothing that could join accounts, and may not use the code.
+        if code_for == CodeFor::Merge && who.account().role == Role::Guest {
+            return Ok(ChangeRequested::Refused(Refused::Forbidden));
         }
         let key = match code_for {
             CodeFor::Change => ChallengeKey::change_phone(&phone, who.account().id),
@@ -103,6 +117,10 @@ pub async fn request_code(
         if let Some(failure) = destination::refused(&services, key, asked_by, now) {
             return Ok(ChangeRequested::Code(SendOutcome::Failed(failure)));
         }
+        let proof = match admit_guest(&services, &who, key, response.as_ref(), from, now).await? {
+            Ok(proof) => proof,
+            Err(refused) => return Ok(refused),
+        };
         // Only after the recent confirmation, so that a stolen token does not reveal who has an account. Where accounts
         // are hidden, only the right code reveals it. A code for a merge is sent to every number, and its answers say nothing.
         if code_for == CodeFor::Change {
@@ -122,12 +140,45 @@ pub async fn request_code(
             is_known: false,
             is_proved: false,
             is_review: false,
-            proof: None,
-            bot_proof: BotProof::Impossible,
+            proof: proof.and_then(|proof| proof.spend),
+            bot_proof: proof.map_or(BotProof::Impossible, |proof| bot_proof(&services, proof)),
         };
-        Ok(ChangeRequested::Code(code::send(&services, &request, now).await?))
+        if proof.is_none() {
+            return Ok(ChangeRequested::Code(code::send(&services, &request, now).await?));
+        }
+        let Ok(sending) = code::send_or_challenge(&services, &request, now).await? else {
+            let challenge = bot_check::new_challenge(&services, &phone, from, now);
+            return Ok(challenge.map_or(ChangeRequested::BotCheckUnavailable, ChangeRequested::Challenge));
+        };
+        let challenge = bot_check::challenge_if_spent(&services, &sending, &phone, from, now);
+        Ok(challenge.map_or(ChangeRequested::Code(sending), ChangeRequested::Challenge))
     })
     .await
+}
+
+/// Counts the request of a guest for its address, and makes the bot check. `None` for a user: nothing is counted.
+async fn admit_guest(
+    services: &Arc<Services>,
+    who: &SignedIn,
+    key: ChallengeKey<'_>,
+    response: Option<&ChallengeResponse>,
+    from: ClientAddress,
+    now: DateTime<Utc>,
+) -> Result<Result<Option<Proof>, ChangeRequested>, Error> {
+    if who.account().role != Role::Guest {
+        return Ok(Ok(None));
+    }
+    let counted = budget::count_request(services, from).await?;
+    if let Some(exceeded) = counted.exceeded {
+        let event = AskedBy::Client(from).event(Action::CodeRefused);
+        budget::note_refusal(services, event, &exceeded, key, now);
+        return Ok(Err(ChangeRequested::Code(SendOutcome::Refused(exceeded))));
+    }
+    Ok(match bot_check::require(services, &counted, response, key.phone, now).await? {
+        Requirement::Passed(proof) => Ok(Some(proof)),
+        Requirement::Challenge(challenge) => Err(ChangeRequested::Challenge(challenge)),
+        Requirement::Unavailable => Err(ChangeRequested::BotCheckUnavailable),
+    })
 }
 
 /// Takes the code: the account gets the number, its other sessions are ended, and the old number gets a notice.
@@ -168,7 +219,7 @@ pub async fn verify(
 pub(super) fn refused(who: &SignedIn, phone: &PhoneNumber, now: DateTime<Utc>) -> Option<Refused> {
     if may_control_own(who.session(), who.account()).is_err() {
         Some(Refused::Forbidden)
-    } else if !who.session().has_recent_auth(now) {
+    } else if !has_recent_proof(who.session(), who.account(), now) {
         Some(Refused::RecentAuthRequired)
     } else if who.account().phone.as_ref() == Some(phone) {
         Some(Refused::Own)
@@ -206,6 +257,10 @@ async fn set_phone(
     if !store::owners::set_phone(&txn, user_id, &consumed, now).await? {
         return refused(Changed::Refused(Refused::Taken));
     }
+    if account.role == Role::Guest {
+        store::guests::set_user(&txn, user_id).await?;
+        events::write_of(services, &txn, user_id, &[Fact::UserUpdated { fields: &["role"] }], now).await?;
+    }
     leave_old_number(services, &txn, &account, who.account().phone.as_ref(), phone, now).await?;
     events::write_phone_changed(services, &txn, user_id, (account.phone.as_ref(), Some(phone)), now).await?;
     let others = Ending::All { account_id: user_id, except: Some(session.id) };
@@ -213,6 +268,7 @@ async fn set_phone(
     txn.commit().await?;
     let event = Event::by_owner(Action::PhoneChanged, user_id).phone(phone).from(from).with("ended", ended);
     let old_hash = account.phone.as_ref().map(|old| services.pseudonyms.phone(old));
+    let event = event.with_known("was", Some("guest").filter(|_| account.role == Role::Guest));
     let event = event.with_known("old_phone", account.phone.as_ref());
     services.audit.note(event.with_known("old_phone_mark", old_hash.as_ref()), now);
     if let Some(old) = &account.phone {

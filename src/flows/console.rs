@@ -116,7 +116,9 @@ pub async fn sign_in(
         let accepted = match attempt.compare(services, BY).await? {
             Compared::Right(accepted) => accepted,
             // Only staff learn that their password is right.
-            Compared::Wrong | Compared::Disabled(Role::User) => return Ok(ConsoleSignIn::Wrong),
+            Compared::Wrong | Compared::Disabled(Role::Guest | Role::User) => {
+                return Ok(ConsoleSignIn::Wrong);
+            }
             Compared::Disabled(Role::Staff | Role::Admin) => return Ok(ConsoleSignIn::Disabled),
         };
         if let Some(entered) = enter(services, accepted, visitor.clone()).await? {
@@ -169,7 +171,7 @@ async fn open_first(
         ClaimedAccount::Disabled => return Ok(Some(ConsoleSignIn::Disabled)),
         ClaimedAccount::Changed => return Ok(None),
     };
-    if account.role == Role::User {
+    if account.role <= Role::User {
         return Ok(Some(ConsoleSignIn::Wrong));
     }
     let is_enrolled = store::second_factors::find(&txn, account.id).await?.is_some();
@@ -254,7 +256,7 @@ pub async fn second_step(
 ) -> Result<SecondStep, Error> {
     run_to_completion(services, move |services| async move {
         let (now, id) = (services.clock.now(), who.account().id);
-        if !is_waiting(&who) || who.account().role == Role::User {
+        if !is_waiting(&who) || who.account().role <= Role::User {
             return Ok(SecondStep::Ended);
         }
         let proof = match second_factor::check(&services, id, &code, BY, visitor.from).await? {

@@ -50,6 +50,7 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         events,
         used_tokens,
         merges,
+        guests,
     } = purged;
     tracing::info!(
         challenges,
@@ -62,6 +63,7 @@ pub async fn purge_if_due(services: &Services) -> Result<Option<Purged>, Error> 
         events,
         used_tokens,
         merges,
+        guests,
         "old rows were removed"
     );
     Ok(Some(purged))

@@ -74,6 +74,7 @@ pub mod forgot_password;
 pub mod gate;
 pub mod gauges;
 mod guess;
+pub mod guest;
 pub mod hashing;
 pub mod housekeeping;
 pub mod import;
@@ -157,6 +158,8 @@ pub struct Services {
     pub retention: Retention,
     /// Whether a caller learns that a phone has an account only after the right code.
     pub hides_accounts: bool,
+    /// Whether there are guests.
+    pub has_guests: bool,
     /// Who may sign up.
     pub signups: Signups,
     /// The terms that users have to accept, if there are any.

@@ -13,13 +13,13 @@ use crate::{
         account::{Account, Role},
         account_merge::Merge,
         address::ClientAddress,
-        audit::{Action, Event},
+        audit::{Action, Actor, Event},
         block::Block,
         events::StoredEvent,
         lead::LeadAndNotes,
         otp::{ChallengeKey, Purpose},
         phone::PhoneNumber,
-        roles::{AccountPermission, may_control_own},
+        roles::{AccountPermission, has_recent_proof, may_control_own},
         second_factor::Factor,
     },
     store::{self, Txn, messages::Received, otp::IssuedCode},
@@ -56,7 +56,7 @@ pub async fn delete_account(
         if may_control_own(who.session(), who.account()).is_err() {
             return Ok(DeleteOutcome::Forbidden);
         }
-        if !who.session().has_recent_auth(now) {
+        if !has_recent_proof(who.session(), who.account(), now) {
             return Ok(DeleteOutcome::RecentAuthRequired);
         }
         let by = By::Owner { who: &who, from };
@@ -102,6 +102,21 @@ pub async fn delete_account_of_another(
     .await
 }
 
+/// Deletes the account of a guest who was not there since this time, as [`delete_account`] does. False when the guest has come back,
+/// or is a user now.
+///
+/// # Errors
+/// When the database does not answer: the account stays.
+pub(super) async fn delete_unused_guest(
+    services: &Services,
+    guest: &Account,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let removed = transaction(|| remove(services, guest, By::Unused { since }, now)).await?;
+    Ok(removed == DeleteOutcome::Gone)
+}
+
 /// Who deletes an account.
 #[derive(Clone, Copy)]
 enum By<'a> {
@@ -109,6 +124,8 @@ enum By<'a> {
     Owner { who: &'a SignedIn, from: ClientAddress },
     /// An admin.
     Admin(AccountPermission),
+    /// Nobody: it is the account of a guest who was not there since this time.
+    Unused { since: DateTime<Utc> },
 }
 
 /// Removes an account, which was read before the transaction.
@@ -123,7 +140,7 @@ async fn remove(
     delete_codes(services, &txn, phone, id, now).await?;
     // Before the account: two admins who delete accounts of admins at once must not wait for each other.
     let admins = match (by, before.role) {
-        (By::Owner { .. }, Role::User | Role::Staff) => Vec::new(),
+        (By::Owner { .. }, Role::Guest | Role::User | Role::Staff) | (By::Unused { .. }, _) => Vec::new(),
         // The role can have changed since it was read.
         (By::Owner { .. }, Role::Admin) | (By::Admin(_), _) => store::owners::claim_admins(&txn).await?,
     };
@@ -138,6 +155,8 @@ async fn remove(
             found => found.map(|(_, account)| account),
         },
         By::Admin(_) => claimed,
+        // The guest may have come back, or verified a phone, since the account was found.
+        By::Unused { since } => store::guests::find_unused(&txn, id, since).await?,
     };
     let Some(account) = account else {
         return Ok(DeleteOutcome::Ended);
@@ -177,6 +196,11 @@ async fn remove(
             txn.commit().await?;
             let by = permission.actor().id().map(tracing::field::display);
             tracing::info!(by, user_id = %id, "account deleted by an admin");
+        }
+        By::Unused { .. } => {
+            txn.commit().await?;
+            let event = Event::new(Action::AccountDeleted, Actor::System).about(id);
+            services.audit.note(event.with("reason", "unused_guest"), now);
         }
     }
     Ok(DeleteOutcome::Gone)

@@ -1,20 +1,21 @@
-//! Removing old rows, as the retention settings say. Accounts and leads stay.
+//! Removing old rows, as the retention settings say, and guests who do not come back. Other accounts and leads stay.
 
 use std::future::Future;
 
 use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
 
 use super::{
     Error, Services,
     audit::{self, Dropped},
-    statistics,
+    personal_data, statistics,
 };
 use crate::{
     domain::{
         account_merge::UNDO_FOR,
         audit::{Actor, Filter, Month},
         events::{DEAD_KEPT_FOR, RETRIED_FOR},
-        retention::Retention,
+        retention::{GUESTS_KEPT_FOR, Retention},
     },
     store::{self, StoreError},
 };
@@ -48,6 +49,8 @@ pub struct Purged {
     pub used_tokens: u64,
     /// What was kept to undo merges of accounts.
     pub merges: u64,
+    /// Guests who did not come back.
+    pub guests: u64,
 }
 
 /// Removes rows that are older than the retention settings allow. Rows that are locked at the moment are left for the next
@@ -65,6 +68,7 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
     let expired_before = now - USED_TOKENS_KEPT_FOR;
     purged.used_tokens = in_batches(|| store::used_tokens::purge(db, expired_before, BATCH)).await?;
     purged.merges = in_batches(|| store::merges::purge_snapshots(db, now - UNDO_FOR, BATCH)).await?;
+    purged.guests = purge_guests(services, now).await?;
     if let Some(before) = before(retention.challenges) {
         purged.challenges = in_batches(|| store::otp::purge(db, before, BATCH)).await?;
     }
@@ -81,6 +85,21 @@ pub async fn purge(services: &Services, retention: &Retention, by: Actor) -> Res
         purged.audit = drop_months(services, before, by).await?;
     }
     Ok(purged)
+}
+
+/// Deletes guests who did not come back, each in a transaction of its own, as other accounts are deleted: so everything that belongs
+/// to them goes, and receivers of events learn of it.
+async fn purge_guests(services: &Services, now: DateTime<Utc>) -> Result<u64, Error> {
+    let since = now - GUESTS_KEPT_FOR;
+    let (mut deleted, mut after) = (0, Uuid::nil());
+    loop {
+        let unused = store::guests::list_unused(&services.store, since, after, BATCH).await?;
+        let Some(last) = unused.last() else { return Ok(deleted) };
+        after = last.id;
+        for guest in &unused {
+            deleted += u64::from(personal_data::delete_unused_guest(services, guest, since, now).await?);
+        }
+    }
 }
 
 /// Removes events that were given up long ago. Where no events are sent any more, also those that would have been given up by now.

@@ -140,7 +140,7 @@ fn refused_event(asked_by: AskedBy<'_>) -> Event {
 }
 
 /// What the hook before sending learns about the bot check.
-fn bot_proof(services: &Services, proof: Proof) -> BotProof {
+pub(super) fn bot_proof(services: &Services, proof: Proof) -> BotProof {
     match (proof.is_given, services.bot_check.is_on()) {
         (true, _) => BotProof::Given,
         (false, true) => BotProof::NotGiven,

@@ -117,6 +117,7 @@ fn limited(exceeded: &BudgetExceeded) -> String {
         | Budget::NamePasswords
         | Budget::AddressPasswords
         | Budget::Registrations
+        | Budget::Guests
         | Budget::Proof
         | Budget::AddressKeys
         | Budget::ServiceSends

@@ -159,7 +159,7 @@ pub(super) async fn rights(
     if used.is_some() {
         return Ok(Rights::of_second_factor(account.role));
     }
-    if account.role == Role::User {
+    if account.role <= Role::User {
         return Ok(Rights::of_user());
     }
     let is_enrolled = store::second_factors::find(txn, account.id).await?.is_some();
@@ -359,7 +359,7 @@ async fn remove(
     let txn = services.store.begin().await?;
     match store::owners::claim(&txn, id).await? {
         None => return Ok(Reset::NotFound),
-        Some(account) if account.role == Role::User => return Ok(Reset::NotStaff),
+        Some(account) if account.role <= Role::User => return Ok(Reset::NotStaff),
         Some(_) => {}
     }
     let had_one = store::second_factors::purge(&txn, id).await?;
@@ -432,7 +432,7 @@ async fn make_own_link(
     let Some((session, account)) = session::recheck(services, &txn, who).await? else {
         return Ok(OwnLink::Ended);
     };
-    if account.role == Role::User || may_control_own(&session, &account).is_err() {
+    if account.role <= Role::User || may_control_own(&session, &account).is_err() {
         return Ok(OwnLink::Ended);
     }
     if !session.has_recent_auth(now) {

@@ -10,8 +10,8 @@ use super::{Error, Services, blocks, events, run_to_completion};
 use crate::{
     domain::{
         access::{
-            Claims, Client, MOST_SESSIONS, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenError,
-            TokenPair, TokenType,
+            Claims, Client, NewSession, OpenedBy, Rotation, Session, SignedIn, TokenError, TokenPair,
+            TokenType,
         },
         account::Account,
         address::ClientAddress,
@@ -99,10 +99,21 @@ pub(super) async fn open_by_exchange(
     Ok(services.tokens.issue(&session, account, services.new_jti(), now)?)
 }
 
+/// Opens the session of a new guest, and issues its first tokens. The caller created the account in this transaction.
+pub(super) async fn open_for_guest(
+    services: &Services,
+    txn: &Txn,
+    account: &Account,
+    client: Client,
+    now: DateTime<Utc>,
+) -> Result<TokenPair, Error> {
+    open(services, txn, account, (OpenedBy::Guest, Rights::of_guest()), client, now).await
+}
+
 /// Inserts a session, and ends the one that was used longest ago if there are too many.
 ///
 /// The transaction holds the account ([`store::owners::claim`] and its like, or the statement that created it), so that
-/// parallel sign-ins leave at most [`MOST_SESSIONS`] alive.
+/// parallel sign-ins leave at most as many alive as the settings allow.
 ///
 /// # Errors
 /// [`Error::Blocked`] when `phone`, that of the account, is blocked: the transaction must be rolled back.
@@ -118,8 +129,9 @@ pub(super) async fn insert(
         return Err(Error::Blocked);
     }
     events::write_of(services, txn, session.account_id, &[Fact::session_started(session)], now).await?;
-    if opened.others >= MOST_SESSIONS {
-        let oldest = Ending::Oldest { new: session, left: MOST_SESSIONS - 1 };
+    let most = services.tokens.policy().most_sessions;
+    if opened.others >= most {
+        let oldest = Ending::Oldest { new: session, left: most.saturating_sub(1) };
         let ended = events::close_sessions(services, txn, oldest, EndReason::TooMany, now).await?;
         tracing::info!(user_id = %session.account_id, ended, "too many sessions: the oldest are ended");
     }

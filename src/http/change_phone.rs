@@ -7,13 +7,13 @@ use poem_openapi::{ApiResponse, Object, OpenApi, registry::MetaSchema, types::Ex
 
 use super::{
     Tag, budget, client_ip,
-    code::{CodeSentData, NotSent, cooldown, not_sent},
+    code::{CodeSentData, NotSent, bot_check_unavailable, challenge_required, cooldown, not_sent},
     envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     fields::{self, Describe, Field, FieldErrors, describe},
     json::Json,
     preferences::{delivery_preferences, languages},
-    security::{Gate, too_few_rights},
+    security::{GuestGate, too_few_rights},
     verify::{CodeRefusal, code_refusal},
 };
 use crate::flows::{
@@ -50,6 +50,8 @@ pub struct ChangePhoneRequest {
     platform: Field<fields::Platform>,
     #[oai(skip_serializing_if_is_none)]
     merge: Field<MergeFlag>,
+    #[oai(skip_serializing_if_is_none)]
+    challenge_response: Field<fields::ChallengeResponse>,
 }
 
 impl Example for ChangePhoneRequest {
@@ -96,7 +98,8 @@ pub enum ChangePhoneResponse {
     #[oai(status = 400)]
     Unreachable(ErrorResponse),
     /// `reauthentication_required`: confirm first. `forbidden`: the account is one of staff, and the session was opened by a phone
-    /// code or without the second factor.
+    /// code or without the second factor. `challenge_required`, for a guest: solve `error.challenge` and send the request again with
+    /// `challenge_response`.
     #[oai(status = 403)]
     NotAllowed(ErrorResponse),
     /// `phone_taken`: the number belongs to another account. If that is the same user's, `merge` and `merge-accounts` join the two.
@@ -149,11 +152,12 @@ impl ChangePhoneApi {
     /// Request a code for a new phone number
     ///
     /// Needs a sign-in or `confirm` in this session in the last ten minutes. The code is bound to this account and this
-    /// number. An account without a phone gets its first one in the same way. With `merge` the code is for `merge-accounts`.
+    /// number. An account without a phone gets its first one in the same way. With `merge` the code is for `merge-accounts`. A guest needs no `confirm`, and counts as a client of
+    /// `signup`: with its requests per address, and with its challenges.
     #[oai(path = "/api/auth/change-phone", method = "post", operation_id = "changePhone")]
     async fn change_phone(
         &self,
-        gate: Gate,
+        gate: GuestGate,
         request: &Request,
         body: Json<ChangePhoneRequest>,
     ) -> Result<ChangePhoneResponse> {
@@ -163,16 +167,27 @@ impl ChangePhoneApi {
         let (channel, platform, channels) = (&body.channel, &body.platform, &services.channels);
         let preferences = delivery_preferences(request, channel, platform, channels, &mut errors);
         let merge = errors.check("merge", body.merge.given().map_or(Ok(false), Field::boolean));
-        let (Some(phone), Some(preferences), Some(merge)) = (phone, preferences, merge) else {
+        let response =
+            errors.check("challenge_response", fields::challenge_response(&body.challenge_response));
+        let (Some(phone), Some(preferences), Some(merge), Some(response)) =
+            (phone, preferences, merge, response)
+        else {
             return Ok(ChangePhoneResponse::Invalid(errors.into_error_response()));
         };
         let (code_for, message) =
             if merge { (CodeFor::Merge, CODE_SENT_TO_OTHER) } else { (CodeFor::Change, CODE_SENT) };
         let from = client_ip::from_request(request);
-        let outcome =
-            change_phone::request_code(services, gate.0, phone.clone(), code_for, preferences, from)
-                .await
-                .map_err(RequestError::from)?;
+        let outcome = change_phone::request_code(
+            services,
+            gate.0,
+            phone.clone(),
+            code_for,
+            preferences,
+            response,
+            from,
+        )
+        .await
+        .map_err(RequestError::from)?;
         Ok(match outcome {
             ChangeRequested::Code(SendOutcome::Sent(sent)) => {
                 ChangePhoneResponse::Sent(Success::new(message, CodeSentData::new(&phone, sent)))
@@ -188,6 +203,12 @@ impl ChangePhoneApi {
                 NotSent::Rejected(refusal) => ChangePhoneResponse::SmsRejected(refusal),
                 NotSent::Unavailable(refusal) => ChangePhoneResponse::SmsUnavailable(refusal),
             },
+            ChangeRequested::Challenge(challenge) => {
+                ChangePhoneResponse::NotAllowed(challenge_required(challenge))
+            }
+            ChangeRequested::BotCheckUnavailable => {
+                ChangePhoneResponse::SmsUnavailable(bot_check_unavailable())
+            }
             ChangeRequested::Refused(refused) => match refusal(refused) {
                 Refusal::NotAllowed(refusal) => ChangePhoneResponse::NotAllowed(refusal),
                 Refusal::Taken(refusal) => ChangePhoneResponse::Taken(refusal),
@@ -199,11 +220,11 @@ impl ChangePhoneApi {
     /// Verify the code and change the phone number
     ///
     /// Needs a sign-in or `confirm` in the last ten minutes. The other sessions end, and the old number is notified by
-    /// SMS. The tokens of this session stay valid, and name the new number after a refresh.
+    /// SMS. The tokens of this session stay valid, and name the new number after a refresh. A guest becomes a user.
     #[oai(path = "/api/auth/verify-change-phone", method = "post", operation_id = "verifyChangePhone")]
     async fn verify_change_phone(
         &self,
-        gate: Gate,
+        gate: GuestGate,
         request: &Request,
         body: Json<VerifyChangePhoneRequest>,
     ) -> Result<VerifyChangePhoneResponse> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use poem::{Request, http::header};
 
-use super::client_ip;
+use super::{client_ip, preferences::languages};
 use crate::domain::access::Client;
 
 /// The device name that an app sends.
@@ -14,7 +14,7 @@ const DEVICE_NAME: &str = "x-device-name";
 /// The longest device name that is stored, in characters.
 const LONGEST_DEVICE: usize = 200;
 
-/// The client of a request: `X-Device-Name`, else `User-Agent`; and its address.
+/// The client of a request: `X-Device-Name`, else `User-Agent`; its address, and the language that it prefers.
 #[must_use]
 pub fn from_request(request: &Request) -> Client {
     let text =
@@ -25,6 +25,7 @@ pub fn from_request(request: &Request) -> Client {
     Client {
         device: names.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
         address: client_ip::from_request(request).to_string(),
+        locale: languages(request).into_iter().next(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod alternatives;
 mod enums;
+mod gates;
 mod links;
 mod requests;
 mod services;
@@ -30,12 +31,13 @@ const TAGS: [&str; 10] =
     ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Services", "Reports", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
-const BLOCKABLE: [&str; 16] = [
+const BLOCKABLE: [&str; 17] = [
     "signup",
     "login",
     "verifyOtp",
     "verifyLogin",
     "exchange",
+    "enterAsGuest",
     "confirmCode",
     "confirm",
     "changePhone",
@@ -87,7 +89,8 @@ pub fn document(spec: &str, name_min_chars: u64) -> Value {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for (path, item) in paths.into_iter().flatten() {
         for (_method, operation) in item.as_object_mut().into_iter().flatten() {
-            add_edge_responses(path, operation);
+            let refuses_guests = gates::name_one(operation);
+            add_edge_responses(path, operation, refuses_guests);
             add_headers_and_examples(operation);
             set_security(path, operation);
             links::add(operation);
@@ -108,6 +111,7 @@ pub fn document(spec: &str, name_min_chars: u64) -> Value {
         enums::add_schemas(schemas);
         alternatives::split(schemas);
     }
+    gates::remove_other_names(&mut document);
     add_union_examples(&mut document);
     order_tags(&mut document);
     document
@@ -125,7 +129,7 @@ fn order_tags(document: &mut Value) {
 }
 
 /// Adds the responses that the edge may give instead of an operation.
-fn add_edge_responses(path: &str, operation: &mut Value) {
+fn add_edge_responses(path: &str, operation: &mut Value, refuses_guests: bool) {
     let has_body = operation.get("requestBody").is_some();
     let has_json =
         operation.pointer("/requestBody/content").is_some_and(|content| content.get(JSON).is_some());
@@ -161,7 +165,10 @@ fn add_edge_responses(path: &str, operation: &mut Value) {
     }
     if services::is_for_one(operation) {
         edge_responses.extend(services::RESPONSES);
-    } else if is_gated {
+    } else if refuses_guests {
+        edge_responses.push(("403", "`forbidden`: the user is a guest, who has to verify a phone first."));
+    }
+    if is_gated {
         edge_responses.push((
             "401",
             "`token_missing`: there is no access token. `token_invalid`: it is not a valid token of this server. \

@@ -18,6 +18,9 @@ const RETRY_AFTER: i64 = 2;
 /// For the user of a blocked phone, and for every user of a blocked network.
 const BLOCKED: &str = "This phone number or network is blocked. Please contact support";
 
+/// For a guest who does what users may do.
+const GUEST: &str = "Please verify your phone number first: guests cannot do this";
+
 /// Marks a response that is logged at debug only, because it is frequent or something else logs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Quiet;
@@ -71,6 +74,9 @@ pub enum RequestError {
     /// The access token is refused.
     #[error("the token was refused")]
     Token(TokenRefused),
+    /// The caller is a guest, and the operation is for users.
+    #[error("the caller is a guest")]
+    Guest,
     /// The request took longer than its deadline.
     #[error("the request took too long")]
     Timeout,
@@ -114,7 +120,7 @@ impl RequestError {
             Self::Timeout => (Status::SERVICE_UNAVAILABLE, Code::Timeout),
             // Of the contract's codes for 503, the one whose message says what a client can do. Load balancers read the status.
             Self::Stopping => (Status::SERVICE_UNAVAILABLE, Code::DatabaseUnavailable),
-            Self::Flow(flows::Error::Blocked) => (Status::FORBIDDEN, Code::Forbidden),
+            Self::Guest | Self::Flow(flows::Error::Blocked) => (Status::FORBIDDEN, Code::Forbidden),
             Self::Flow(flows::Error::Store(StoreError::Unavailable(_))) => {
                 (Status::SERVICE_UNAVAILABLE, Code::DatabaseUnavailable)
             }
@@ -136,6 +142,7 @@ impl RequestError {
             Self::TransferCoding => {
                 ErrorResponse::new(code, "The only supported Transfer-Encoding is chunked")
             }
+            Self::Guest => ErrorResponse::new(code, GUEST),
             Self::Flow(flows::Error::Blocked) => ErrorResponse::new(code, BLOCKED),
             Self::Stopping => ErrorResponse::new(code, "This server is stopping"),
             Self::ContentCoding => ErrorResponse::new(code, "Send the body without a Content-Encoding"),

@@ -16,7 +16,7 @@ use crate::{
 
 /// The keys may be cached for five minutes. Operators publish a new key on all servers at least that long before it signs;
 /// a service that finds an unknown `kid` fetches the keys again at once, as the usual libraries do.
-const CACHE: &str = "public, max-age=300";
+pub(super) const CACHE: &str = "public, max-age=300";
 
 /// The operations in this file.
 pub struct KeysApi {

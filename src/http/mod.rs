@@ -3,7 +3,7 @@
 //! To add an operation:
 //! 1. put its request, its responses and its handler into one file of `http/`; its fields are [`fields::Field`]s, so that
 //!    one response names every error;
-//! 2. if it needs a signed-in user, take [`security::Gate`] as the first argument after `self`;
+//! 2. if it needs a signed-in user, take [`security::Gate`] as the first argument after `self`; guests do not pass it;
 //! 3. call one use case of `flows` (or read from `store`), and match its outcome without a `_` arm;
 //! 4. give every variant of its response a doc comment that names the error codes in back quotes: the examples of the
 //!    OpenAPI document are made from them. Then run `UPDATE_OPENAPI=1 cargo test --test contract` and read the diff.
@@ -23,6 +23,7 @@ mod dashboard;
 mod delivery;
 mod delivery_reports;
 mod dev_inbox;
+mod discovery;
 mod docs;
 mod edge;
 mod envelope;
@@ -31,6 +32,7 @@ mod exchange;
 mod fields;
 mod forgotten_password;
 mod guard;
+mod guest;
 mod introspect;
 mod json;
 mod keys;
@@ -94,7 +96,7 @@ pub enum Tag {
 type Apis = (
     code::CodeApi,
     (delivery::DeliveryApi, delivery_reports::ReportsApi),
-    (verify::VerifyApi, exchange::ExchangeApi),
+    (verify::VerifyApi, exchange::ExchangeApi, guest::GuestApi),
     profile::ProfileApi,
     session::SessionApi,
     sessions::SessionsApi,
@@ -103,7 +105,7 @@ type Apis = (
     personal_data::PersonalDataApi,
     (password::PasswordApi, forgotten_password::ForgottenPasswordApi),
     dashboard::DashboardApi,
-    (keys::KeysApi, introspect::IntrospectApi, verifications::VerificationsApi),
+    (keys::KeysApi, introspect::IntrospectApi, verifications::VerificationsApi, discovery::DiscoveryApi),
     users::UsersApi,
     abuse::AbuseApi,
     admin::AdminApis,
@@ -120,6 +122,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
         (
             verify::VerifyApi { services: Arc::clone(services) },
             exchange::ExchangeApi { services: Arc::clone(services) },
+            guest::GuestApi { services: Arc::clone(services) },
         ),
         profile::ProfileApi { services: Arc::clone(services) },
         session::SessionApi { services: Arc::clone(services) },
@@ -139,6 +142,7 @@ fn service(services: &Arc<Services>) -> OpenApiService<Apis, ()> {
             keys::KeysApi { services: Arc::clone(services) },
             introspect::IntrospectApi { services: Arc::clone(services) },
             verifications::VerificationsApi { services: Arc::clone(services) },
+            discovery::DiscoveryApi { services: Arc::clone(services) },
         ),
         users::UsersApi { services: Arc::clone(services) },
         abuse::AbuseApi { services: Arc::clone(services) },

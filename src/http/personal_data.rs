@@ -13,7 +13,7 @@ use super::{
     envelope::{ErrorCode, ErrorResponse, Success},
     error::RequestError,
     json::Json,
-    security::{Gate, too_few_rights},
+    security::{Gate, GuestGate, too_few_rights},
 };
 use crate::flows::{
     Services, interests,
@@ -86,11 +86,11 @@ impl PersonalDataApi {
 
     /// Delete the account
     ///
-    /// Needs a sign-in or `confirm` in this session in the last ten minutes. Account, profile, sessions, messages,
+    /// Needs a sign-in or `confirm` in this session in the last ten minutes, unless it is a guest's. Account, profile, sessions, messages,
     /// codes and lead are removed at once, and every token is refused. The phone may sign up again, as a new account.
     /// An HMAC of the phone stays while a cooldown or guesses count, and is removed by the next purge.
     #[oai(path = "/api/auth/delete-account", method = "post", operation_id = "deleteAccount")]
-    async fn delete_account(&self, gate: Gate, request: &Request) -> Result<DeleteAccountResponse> {
+    async fn delete_account(&self, gate: GuestGate, request: &Request) -> Result<DeleteAccountResponse> {
         let user_id = gate.0.account().id.to_string();
         let outcome =
             personal_data::delete_account(&self.services, gate.0, client_ip::from_request(request)).await;

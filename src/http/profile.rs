@@ -16,7 +16,7 @@ use super::{
     error::RequestError,
     fields::{self, Describe, ErrorMessages, Field, FieldErrors, optional},
     json::Json,
-    security::{Gate, Token, enter},
+    security::{GuestGate, Token, enter},
 };
 use crate::{
     domain::{
@@ -135,7 +135,7 @@ impl ProfileApi {
     ///
     /// Fields that were not given are null.
     #[oai(path = "/api/auth/profile", method = "get", operation_id = "getProfile")]
-    async fn profile(&self, gate: Gate) -> Result<ProfileResponse> {
+    async fn profile(&self, gate: GuestGate) -> Result<ProfileResponse> {
         let interests = interests::list(&self.services).await.map_err(RequestError::from)?;
         Ok(ProfileResponse::Found(Json(self.shown(gate.0.account(), &interests))))
     }
@@ -147,7 +147,7 @@ impl ProfileApi {
     #[oai(path = "/api/auth/profile", method = "put", operation_id = "changeProfile")]
     async fn change_profile(
         &self,
-        gate: Gate,
+        gate: GuestGate,
         body: Json<ChangeProfileRequest>,
     ) -> Result<ChangeProfileResponse> {
         let interests = interests::list(&self.services).await.map_err(RequestError::from)?;

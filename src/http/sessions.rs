@@ -150,7 +150,7 @@ pub enum EndOneResponse {
 impl SessionsApi {
     /// List the sessions of the signed-in user
     ///
-    /// The live sessions, twenty at most: the next sign-in ends the one that was used longest ago.
+    /// The live sessions, at most as many as `SESSIONS_PER_USER` says (20): the next sign-in ends the one that was used longest ago.
     #[oai(path = "/api/auth/sessions", method = "get", operation_id = "listSessions")]
     async fn list(&self, gate: Gate) -> Result<SessionsResponse> {
         let (session, now) = (gate.0.session(), self.services.clock.now());

@@ -450,5 +450,5 @@ fn email(field: &Field<impl Describe>) -> Result<Option<Email>, ErrorMessages> {
 }
 
 fn role(field: &Field<impl Describe>) -> Result<Role, ErrorMessages> {
-    Role::parse(field.text()?).ok_or_else(|| vec!["Role must be user, staff or admin".to_owned()])
+    Role::parse_new(field.text()?).ok_or_else(|| vec!["Role must be user, staff or admin".to_owned()])
 }

@@ -20,6 +20,7 @@ mod desk;
 mod enrolment;
 mod filters;
 mod gate;
+mod guests;
 mod interests;
 mod invitations;
 mod leads;

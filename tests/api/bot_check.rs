@@ -57,7 +57,7 @@ pub fn work(challenge: &str, is_enough: bool) -> String {
 }
 
 #[track_caller]
-fn solve(refused: &Answer) -> String {
+pub fn solve(refused: &Answer) -> String {
     work(&challenge(refused), true)
 }
 

@@ -87,7 +87,7 @@ const COLUMNS: [(&str, &str); 21] = [
     ),
     (
         "sessions",
-        "account_id address created_at device ended_at? expires_at id last_used_at opened_by parent_jti? proved_at? \
+        "account_id address created_at device ended_at? expires_at id last_used_at locale? opened_by parent_jti? proved_at? \
          refresh_issued_at refresh_jti role second_factor",
     ),
     (

@@ -43,7 +43,7 @@ async fn what_is_one_of_a_few_words_says_so_by_one_type() {
         ("Gender", json!(["male", "female", "other"])),
         ("Channel", json!(["sms", "whatsapp", "call"])),
         ("Platform", json!(["android", "ios", "web"])),
-        ("Role", json!(["user", "staff", "admin"])),
+        ("Role", json!(["guest", "user", "staff", "admin"])),
     ] {
         assert_eq!(schemas[list]["enum"], words);
         let member = list.to_lowercase();
@@ -51,6 +51,8 @@ async fn what_is_one_of_a_few_words_says_so_by_one_type() {
         for (name, schema) in schemas.as_object().unwrap() {
             let Some(property) = schema["properties"].get(&member) else { continue };
             let reference = ["allOf", "oneOf"].map(|keyword| &property[keyword][0]["$ref"]);
+            // Nobody is made a guest.
+            let list = if name == "ChangeUserRequest" && list == "Role" { "NewRole" } else { list };
             let wanted = json!(format!("#/components/schemas/{list}"));
             assert!(reference.contains(&&wanted), "{name}.{member}: {property}");
             uses += 1;

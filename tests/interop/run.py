@@ -13,6 +13,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
+import discovered
 import documents
 import forge
 from cryptography.hazmat.primitives import serialization
@@ -128,8 +129,8 @@ def tokens_are_described(auth, algorithm, pairs, settings):
     always = {"token_type", "user_id", "sid", "jti", "iat", "exp"}
     named = {claim for name, claim in (("JWT_ISSUER", "iss"), ("JWT_AUDIENCE", "aud")) if name in settings}
     wanted = {
-        "a phone": always | named | {"role", "phone_number"},
-        "a password": always | named | {"role", "username", "email", "email_verified"},
+        "a phone": always | named | {"sub", "role", "phone_number"},
+        "a password": always | named | {"sub", "role", "username", "email", "email_verified"},
     }
     for who, pair in pairs.items():
         header, claims = forge.read(pair["access"])
@@ -333,6 +334,10 @@ def main():
         "ES256 with issuer and audience": lambda folder: with_a_key(folder, "ES256", NAMED),
         "RS256 with issuer and audience": lambda folder: with_a_key(folder, "RS256", NAMED),
         "from HS256 to ES256": from_a_secret_to_a_key,
+        "discovery, EdDSA": lambda folder: discovered.keys_are_discovered(report, BINARY, SCRATCH, folder, "EdDSA"),
+        "discovery, ES256": lambda folder: discovered.keys_are_discovered(report, BINARY, SCRATCH, folder, "ES256"),
+        "discovery, RS256": lambda folder: discovered.keys_are_discovered(report, BINARY, SCRATCH, folder, "RS256"),
+        "discovery of no issuer": lambda folder: discovered.no_issuer_is_discovered(report, BINARY, SCRATCH, folder),
         "docs/INTEGRATION.md": the_documents,
         "docs/BOT_PROOF.md": lambda _: a_proof_of_work(),
     }

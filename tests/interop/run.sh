@@ -17,12 +17,16 @@ else
 fi
 
 # The examples run where they were copied to, so that neither packages nor databases land in the project.
-rm -rf "$scratch/examples" "$scratch"/server-* "$scratch/django.sqlite3"
+rm -rf "$scratch/examples" "$scratch/discovery" "$scratch"/server-* "$scratch/django.sqlite3"
 cp -r "$root/examples" "$scratch/examples"
+cp -r "$root/tests/interop/discovery" "$scratch/discovery"
 
-npm install --silent --no-audit --no-fund --no-package-lock --prefix "$scratch/examples/node"
+for folder in examples/node discovery; do
+    npm install --silent --no-audit --no-fund --no-package-lock --prefix "$scratch/$folder"
+done
 [[ -x "$scratch/venv/bin/python" ]] || python3 -m venv "$scratch/venv"
 "$scratch/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    -r "$scratch/examples/python/requirements.txt" -r "$scratch/examples/django/requirements.txt"
+    -r "$scratch/examples/python/requirements.txt" -r "$scratch/examples/django/requirements.txt" \
+    -r "$scratch/discovery/requirements.txt"
 
 PYTHONDONTWRITEBYTECODE=1 "$scratch/venv/bin/python" "$root/tests/interop/run.py" "$binary" "$scratch"

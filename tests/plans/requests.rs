@@ -13,8 +13,14 @@ use crate::support::{
 };
 
 /// Requests that send no statement.
-const WITHOUT_STATEMENTS: [&str; 5] =
-    ["GET /", "GET /api", "GET /api/health", "GET /api/auth/jwks.json", "GET /.well-known/jwks.json"];
+const WITHOUT_STATEMENTS: [&str; 6] = [
+    "GET /",
+    "GET /api",
+    "GET /api/health",
+    "GET /api/auth/jwks.json",
+    "GET /.well-known/jwks.json",
+    "GET /.well-known/openid-configuration",
+];
 
 const SEARCH: &str = "the search of the original looks for a text anywhere in a column, and tells the number of all. Staff only";
 const OF_A_DAY: &str = "reads the newest leads until a page of that day is full: a minute with 10,000,000 leads. With sort=first the \
@@ -182,6 +188,23 @@ impl Walk {
             .await;
     }
 
+    /// A guest verifies a phone.
+    async fn guest(&mut self) {
+        let user = self.token.clone();
+        let entered = self
+            .observed
+            .ask("POST /api/auth/guest", 200, async |server| server.post("/api/auth/guest", json!({})).await)
+            .await;
+        self.token = entered.text_at("/token");
+        let new = format!("{}8", &self.phone[..self.phone.len() - 1]);
+        let path = "/api/auth/change-phone";
+        self.as_user("POST /api/auth/change-phone, a guest", path, json!({ "phone_number": new })).await;
+        let body = json!({ "phone_number": new, "otp_code": self.observed.server.last_code_for(&new) });
+        self.as_user("POST /api/auth/verify-change-phone, a guest", "/api/auth/verify-change-phone", body)
+            .await;
+        self.token = user;
+    }
+
     async fn own_account(&mut self) {
         self.signing_in().await;
         self.observed.server.advance(30);
@@ -216,7 +239,8 @@ async fn walk(planning: Planning, settings: &[(&str, &str)], phone: &str) -> Opt
     let without_values = if planning == Planning::Generic { WITHOUT_VALUES } else { &[] };
     let issuer = Issuer::new().await;
     let file = IssuersFile::new(&three(&issuer.url()));
-    let trust = [("TRUSTED_ISSUERS_FILE", file.path()), ("HOOKS_ALLOW_PRIVATE_NETWORKS", "true")];
+    let trust =
+        [("TRUSTED_ISSUERS_FILE", file.path()), ("HOOKS_ALLOW_PRIVATE_NETWORKS", "true"), ("GUESTS", "on")];
     let settings = &[settings, &trust].concat();
     let observed = Observed::new(planning, settings, [EXCEPTIONS, without_values].concat()).await?;
     let mut walk = Walk { observed, phone: phone.to_owned(), token: String::new() };
@@ -225,6 +249,7 @@ async fn walk(planning: Planning, settings: &[(&str, &str)], phone: &str) -> Opt
     walk.known_account().await;
     walk.exchange(&issuer).await;
     walk.sessions().await;
+    walk.guest().await;
     walk.own_account().await;
     super::passwords::ask_all(&mut walk.observed, phone).await;
     walk.observed.assert_all_right();

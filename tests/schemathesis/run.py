@@ -25,6 +25,7 @@ SETTINGS = {
     "TWILIO_TEST_MODE": "true",
     "RATE_LIMITS_ENABLED": "false",
     "OTP_RESEND_SECONDS": "0",
+    "GUESTS": "on",
     "SECRET_KEY": "a secret key of schemathesis, 32 bytes or more",
     "JWT_SECRET_KEY": "a token secret of schemathesis, 32 bytes or more",
 }
@@ -97,6 +98,8 @@ def main():
     servers = {who: Auth(BINARY, os.path.join(SCRATCH, who), SETTINGS) for who in ["nobody", "person", "admin"]}
     with contextlib.ExitStack() as stack:
         for server in servers.values():
+            # The discovery document is there for an issuer that is the server itself.
+            server.settings = server.settings | {"PUBLIC_BASE_URL": server.base, "JWT_ISSUER": server.base}
             stack.enter_context(server)
         with ThreadPoolExecutor() as pool:
             sound = dict(zip(servers, pool.map(run, servers, servers.values())))

@@ -57,6 +57,11 @@ impl Meter {
         .await;
     }
 
+    pub(super) async fn guest(&mut self) {
+        let path = "/api/auth/guest";
+        self.count("POST /api/auth/guest", 200, async |server| server.post(path, json!({})).await).await;
+    }
+
     pub(super) async fn passwords(&mut self, name: &str) {
         let password = "purple-kettle-morning-71";
         let user = |name: &str| json!({"username": name, "email": format!("{name}@example.com"), "password": password});

@@ -139,7 +139,9 @@ mod tokens {
             session_max: Duration::days(90),
             issuer: None,
             audience: None,
-            has_external_id: false,
+            claims: Vec::new(),
+            most_sessions: 20,
+            discovered_at: None,
         }
     }
 

@@ -13,6 +13,8 @@ use super::{
 /// The role of an account. Each role includes the rights of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Has proved nothing: neither a phone nor a password. The session is all there is.
+    Guest,
     /// An ordinary user. A session opened with a phone code always has this role.
     User,
     /// Helps users with their accounts.
@@ -22,10 +24,17 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Guest, Self::User, Self::Staff, Self::Admin];
+
+    /// The roles that an admin can give.
+    pub const NEW: [Self; 3] = [Self::User, Self::Staff, Self::Admin];
+
     /// The name in rows and in the token claim.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Guest => "guest",
             Self::User => "user",
             Self::Staff => "staff",
             Self::Admin => "admin",
@@ -35,7 +44,13 @@ impl Role {
     /// Reads the name from a row.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::User, Self::Staff, Self::Admin].into_iter().find(|role| role.as_str() == name)
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// Reads the name of a role that an account can be given. Nobody becomes a guest.
+    #[must_use]
+    pub fn parse_new(name: &str) -> Option<Self> {
+        Self::NEW.into_iter().find(|role| role.as_str() == name)
     }
 }
 

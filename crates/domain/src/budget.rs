@@ -65,6 +65,8 @@ pub enum Budget {
     AddressPasswords,
     /// Registrations from one address.
     Registrations,
+    /// New guests from one address.
+    Guests,
     /// A proof of work, which can be spent once.
     Proof,
     /// Unknown API keys from one address.
@@ -92,7 +94,7 @@ pub enum Kind {
 
 impl Budget {
     /// Every budget.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::PhoneGuessesFromAddress,
         Self::PhoneGuesses,
         Self::PhoneFailures,
@@ -110,6 +112,7 @@ impl Budget {
         Self::NamePasswords,
         Self::AddressPasswords,
         Self::Registrations,
+        Self::Guests,
         Self::Proof,
         Self::AddressKeys,
         Self::ServiceSends,
@@ -139,6 +142,7 @@ impl Budget {
             Self::NamePasswords => "name-passwords",
             Self::AddressPasswords => "address-passwords",
             Self::Registrations => "registrations",
+            Self::Guests => "guests",
             Self::Proof => "proof",
             Self::AddressKeys => "address-api-keys",
             Self::ServiceSends => "service-sends",
@@ -170,6 +174,7 @@ impl Budget {
             | Self::NamePasswords
             | Self::AddressPasswords
             | Self::Registrations
+            | Self::Guests
             | Self::Proof
             | Self::AddressKeys
             | Self::ServiceSends

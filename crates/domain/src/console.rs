@@ -96,7 +96,7 @@ pub fn open_session(
     now: DateTime<Utc>,
 ) -> Session {
     let ids = NewSession { session: cookie.session(), refresh_jti: cookie.hash() };
-    let expires_at = if rights.role() == Role::User { now + CONSOLE_PENDING } else { now + CONSOLE_IDLE };
+    let expires_at = if rights.role() <= Role::User { now + CONSOLE_PENDING } else { now + CONSOLE_IDLE };
     Session::open_console(ids, account, rights, client, expires_at, now)
 }
 
@@ -104,7 +104,7 @@ pub fn open_session(
 #[must_use]
 pub fn expiry(session: &Session, now: DateTime<Utc>) -> DateTime<Utc> {
     match session.role {
-        Role::User => session.expires_at,
+        Role::Guest | Role::User => session.expires_at,
         Role::Staff | Role::Admin => (now + CONSOLE_IDLE).min(session.created_at + CONSOLE_LIFE),
     }
 }

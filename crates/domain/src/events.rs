@@ -42,6 +42,8 @@ pub enum CreatedBy {
     Command,
     /// A token of a trusted issuer.
     Exchange,
+    /// A guest came.
+    Guest,
 }
 
 /// What verified the phone of a lead.
@@ -221,6 +223,7 @@ impl Fact<'_> {
                     CreatedBy::Staff => "staff",
                     CreatedBy::Command => "command",
                     CreatedBy::Exchange => "exchange",
+                    CreatedBy::Guest => "guest",
                 };
                 let data = json!({USER_ID: null, "created_by": by, "role": role.as_str()});
                 (data, vec![("phone_number", phone)])

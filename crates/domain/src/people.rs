@@ -68,7 +68,7 @@ pub struct Filter {
 pub struct Typed<'a> {
     /// A number, a part of one, words of a name, or an id.
     pub search: &'a str,
-    /// `user`, `staff` or `admin`.
+    /// `guest`, `user`, `staff` or `admin`.
     pub role: &'a str,
     /// `active` or `inactive`.
     pub state: &'a str,

@@ -1,6 +1,11 @@
-//! How long finished records are kept. Accounts and leads are kept until they are deleted explicitly.
+//! How long finished records are kept. Accounts and leads are kept until they are deleted explicitly, but for those of
+//! guests.
 
 use chrono::Duration;
+
+/// How long the account of a guest is kept after it was last used. Afterwards it is deleted with all that belongs to it: its session
+/// is all that leads to it, and by default ends after seven days.
+pub const GUESTS_KEPT_FOR: Duration = Duration::days(30);
 
 /// How long each kind of record is kept; `None` means forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,9 @@ impl FactorPolicy {
     #[must_use]
     pub fn after_password(self, role: Role, is_enrolled: bool) -> AfterPassword {
         match (role, is_enrolled, self) {
-            (Role::User, _, _) | (Role::Staff | Role::Admin, false, Self::Optional) => AfterPassword::Nothing,
+            (Role::Guest | Role::User, _, _) | (Role::Staff | Role::Admin, false, Self::Optional) => {
+                AfterPassword::Nothing
+            }
             (Role::Staff | Role::Admin, true, _) => AfterPassword::Code,
             (Role::Staff | Role::Admin, false, Self::Required) => AfterPassword::Enrolment,
         }
@@ -55,6 +57,12 @@ impl Rights {
     #[must_use]
     pub fn of_user() -> Self {
         Self { role: Role::User, has_second_factor: false }
+    }
+
+    /// The rights of a guest.
+    #[must_use]
+    pub fn of_guest() -> Self {
+        Self { role: Role::Guest, has_second_factor: false }
     }
 
     /// The rights of the password alone: those of a user where a second factor is needed.

@@ -6,6 +6,7 @@
 //! To add an act: a function here that returns a permission value, which the store's function then requires, and rows
 //! in the tests below.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
@@ -166,9 +167,10 @@ impl AccountPermission {
     }
 }
 
-const ALL_ROLES: &[Role] = &[Role::User, Role::Staff, Role::Admin];
-const USERS_AND_STAFF: &[Role] = &[Role::User, Role::Staff];
-const USERS_ONLY: &[Role] = &[Role::User];
+const ALL_ROLES: &[Role] = &Role::ALL;
+const USERS_AND_STAFF: &[Role] = &[Role::Guest, Role::User, Role::Staff];
+const USERS_ONLY: &[Role] = &[Role::Guest, Role::User];
+const WITH_A_ROLE_TO_CHANGE: &[Role] = &Role::NEW;
 
 /// The role that applies in this session: the lesser of the session's and the account's.
 #[must_use]
@@ -188,6 +190,21 @@ fn effective_of(session: &Session, account: &Account) -> Role {
 /// [`Forbidden`] when the account's role is above that of this session.
 pub fn may_control_own(session: &Session, account: &Account) -> Result<(), Forbidden> {
     if account.role > effective_of(session, account) { Err(Forbidden) } else { Ok(()) }
+}
+
+/// Guests may use their profile, verify a phone, sign out and delete the account. Everything else is for users.
+///
+/// # Errors
+/// [`Forbidden`] for a guest.
+pub fn may_act_as_user(caller: &SignedIn) -> Result<(), Forbidden> {
+    if effective(caller) >= Role::User { Ok(()) } else { Err(Forbidden) }
+}
+
+/// Whether the user was proved to be there recently, as changing the phone and deleting the account require. A guest has nothing to
+/// prove it with: whoever has the session is the guest.
+#[must_use]
+pub fn has_recent_proof(session: &Session, account: &Account, now: DateTime<Utc>) -> bool {
+    account.role == Role::Guest || session.has_recent_auth(now)
 }
 
 fn is_self(caller: &SignedIn, target: Uuid) -> bool {
@@ -225,7 +242,7 @@ pub fn may_edit(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbi
         let up_to = match effective(caller) {
             Role::Admin => ALL_ROLES,
             Role::Staff => USERS_AND_STAFF,
-            Role::User => USERS_ONLY,
+            Role::User | Role::Guest => USERS_ONLY,
         };
         Ok(edit_permission(caller, target, up_to))
     } else {
@@ -239,15 +256,16 @@ pub fn may_deactivate(caller: &SignedIn, target: Uuid) -> Result<EditPermission,
         _ if is_self(caller, target) => Err(Forbidden),
         Role::Admin => Ok(edit_permission(caller, target, ALL_ROLES)),
         Role::Staff => Ok(edit_permission(caller, target, USERS_ONLY)),
-        Role::User => Err(Forbidden),
+        Role::User | Role::Guest => Err(Forbidden),
     }
 }
 
-/// Admins may change roles, but never their own.
+/// Admins may change roles, but never their own, and never a guest's: as a user a guest could not sign in again.
 pub fn may_promote(caller: &SignedIn, target: Uuid) -> Result<EditPermission, Forbidden> {
+    let permission = may_deactivate(caller, target)?;
     match effective(caller) {
-        Role::Admin => may_deactivate(caller, target),
-        Role::Staff | Role::User => Err(Forbidden),
+        Role::Admin => Ok(EditPermission { over: WITH_A_ROLE_TO_CHANGE, ..permission }),
+        Role::Staff | Role::User | Role::Guest => Err(Forbidden),
     }
 }
 
@@ -257,7 +275,7 @@ pub fn may_act_as_staff(caller: &SignedIn, from: ClientAddress) -> Result<StaffP
         Role::Staff | Role::Admin => {
             Ok(StaffPermission { actor: Actor::Staff(caller.account().id), from: Some(from) })
         }
-        Role::User => Err(Forbidden),
+        Role::User | Role::Guest => Err(Forbidden),
     }
 }
 
@@ -265,7 +283,7 @@ pub fn may_act_as_staff(caller: &SignedIn, from: ClientAddress) -> Result<StaffP
 pub fn may_act_as_admin(caller: &SignedIn, from: ClientAddress) -> Result<AdminPermission, Forbidden> {
     match effective(caller) {
         Role::Admin => may_act_as_staff(caller, from).map(AdminPermission),
-        Role::Staff | Role::User => Err(Forbidden),
+        Role::Staff | Role::User | Role::Guest => Err(Forbidden),
     }
 }
 

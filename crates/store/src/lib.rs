@@ -31,6 +31,7 @@ pub mod audit;
 pub mod backup;
 pub mod blocks;
 pub mod budgets;
+pub mod guests;
 pub mod imports;
 pub mod interests;
 pub mod invitations;

@@ -80,6 +80,7 @@ pub(super) fn row(session: &Session, now: DateTime<Utc>) -> ActiveModel {
         opened_by: Set(session.opened_by.as_str().to_owned()),
         device: Set(session.client.device.clone()),
         address: Set(session.client.address.clone()),
+        locale: Set(session.client.locale.clone()),
         recent_auth_at: Set(session.recent_auth_at),
         has_second_factor: Set(session.has_second_factor),
     }
@@ -390,7 +391,11 @@ fn session(row: &Model) -> Result<Session, StoreError> {
         opened_by,
         created_at: row.created_at,
         last_used_at: row.last_used_at,
-        client: Client { device: row.device.clone(), address: row.address.clone() },
+        client: Client {
+            device: row.device.clone(),
+            address: row.address.clone(),
+            locale: row.locale.clone(),
+        },
         recent_auth_at: row.recent_auth_at,
         has_second_factor: row.has_second_factor,
         id: row.id,

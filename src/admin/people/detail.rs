@@ -231,8 +231,9 @@ fn row(session: &Session) -> Row {
             OpenedBy::Password => "password",
             OpenedBy::Console => "admin console",
             OpenedBy::Exchange => "token of another system",
+            OpenedBy::Guest => "guest",
         },
-        role: Some(session.role).filter(|role| *role > Role::User).map(Role::as_str),
+        role: Some(session.role).filter(|role| *role != Role::User).map(Role::as_str),
         created_at: session.created_at,
         last_used_at: session.last_used_at,
     }

@@ -135,7 +135,7 @@ fn row(person: &Person) -> Row {
         name: called(account),
         username: account.username.clone().filter(|username| *username != called(account)),
         phone: account.phone.as_ref().map(crate::domain::phone::PhoneNumber::masked),
-        role: Some(account.role).filter(|role| *role > Role::User).map(Role::as_str),
+        role: Some(account.role).filter(|role| *role != Role::User).map(Role::as_str),
         is_active: account.is_active,
         is_complete: !account.profile.lacks_fields(),
         created_at: account.created_at,
@@ -162,7 +162,7 @@ fn choices(typed: Typed<'_>, order: Order) -> [Choice; 5] {
             "role",
             "Role",
             typed.role,
-            &[("", "all"), ("user", "user"), ("staff", "staff"), ("admin", "admin")],
+            &[("", "all"), ("guest", "guest"), ("user", "user"), ("staff", "staff"), ("admin", "admin")],
         ),
         choice(
             "state",

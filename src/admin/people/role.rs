@@ -37,7 +37,7 @@ pub(super) async fn ask(visit: Visit<Admin>) -> PageResult {
 
 pub(super) async fn save(visit: Visit<Admin>, form: Form) -> PageResult {
     let (account, permission) = target(&visit).await?;
-    let Some(role) = Role::parse(form.text("role")) else {
+    let Some(role) = Role::parse_new(form.text("role")) else {
         return show(&visit, &account, Some("Choose one of the roles"));
     };
     let edit = Edit { role: Some(role), ..Edit::default() };
@@ -47,8 +47,10 @@ pub(super) async fn save(visit: Visit<Admin>, form: Form) -> PageResult {
 
 async fn target(visit: &Visit<Admin>) -> Result<(Account, EditPermission), PageError> {
     let account = find(visit, visit.who()).await?.account;
-    let permission = roles::may_promote(visit.who(), account.id).map_err(|_| PageError::Forbidden)?;
-    Ok((account, permission))
+    match roles::may_promote(visit.who(), account.id) {
+        Ok(permission) if permission.over().contains(&account.role) => Ok((account, permission)),
+        Ok(_) | Err(roles::Forbidden) => Err(PageError::Forbidden),
+    }
 }
 
 fn show(visit: &Visit<Admin>, account: &Account, error: Option<&'static str>) -> PageResult {

@@ -11,7 +11,7 @@ use super::{
     LoggedIn, SignIn, SignedIn, SignedUp,
 };
 use crate::{
-    domain::{access::MOST_SESSIONS, otp::Accepted},
+    domain::otp::Accepted,
     store::{
         accounts::NewIds,
         sign_ins::{self, NewSignIn},
@@ -81,7 +81,9 @@ impl SignIn<'_> {
         may_create: Option<NewIds>,
     ) -> Result<Outcome, Error> {
         let Self { services, key, caller, now, .. } = self;
-        if caller.fixed.is_some() {
+        let most_sessions = services.tokens.policy().most_sessions;
+        // With one session most sign-ins end another one, which the statement cannot do: it would fail, and PostgreSQL log it.
+        if caller.fixed.is_some() || most_sessions == 1 {
             return Ok(Outcome::Undecided);
         }
         // Whether the account is new is known only afterwards. Where that decides, the statement settles by what it finds.
@@ -94,7 +96,7 @@ impl SignIn<'_> {
             may_create,
             used_after: caller.used_after,
             session: &session,
-            most_sessions: MOST_SESSIONS,
+            most_sessions,
             settlements: &budget::settlements_of_guess(services, budget_claim, key.phone, if_new),
             charge_id: budget_claim.charge_id(),
             new_forgives: if_known != if_new,

@@ -22,7 +22,7 @@ struct EnumSchema {
     members: &'static [(&'static str, &'static str)],
 }
 
-fn enums() -> [EnumSchema; 10] {
+fn enums() -> [EnumSchema; 11] {
     [
         EnumSchema {
             name: "Gender",
@@ -66,13 +66,14 @@ fn enums() -> [EnumSchema; 10] {
         EnumSchema {
             name: "Role",
             description: "What a user may do.",
-            values: [Role::User, Role::Staff, Role::Admin].map(Role::as_str).to_vec(),
-            members: &[
-                ("ChangeUserRequest", "role"),
-                ("ExportedAccount", "role"),
-                ("IntrospectionAnswer", "role"),
-                ("User", "role"),
-            ],
+            values: Role::ALL.map(Role::as_str).to_vec(),
+            members: &[("ExportedAccount", "role"), ("User", "role"), ("IntrospectionAnswer", "role")],
+        },
+        EnumSchema {
+            name: "NewRole",
+            description: "A role that an admin can give.",
+            values: Role::NEW.map(Role::as_str).to_vec(),
+            members: &[("ChangeUserRequest", "role")],
         },
         EnumSchema {
             name: "SessionOpenedBy",

@@ -9,9 +9,10 @@ const NO_CONTROL_CHARACTERS: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 const STRICT_FORMATS: [&str; 3] = ["date", "email", "uri"];
 
 /// The operations that open a session, which stores the device name.
-const SIGN_INS: [&str; 6] = [
+const SIGN_INS: [&str; 7] = [
     "/api/auth/exchange",
     "/api/auth/login",
+    "/api/auth/guest",
     "/api/auth/register",
     "/api/auth/verify-login",
     "/api/auth/verify-otp",

@@ -103,6 +103,7 @@ impl Example for ExportData {
                 opened_by: "code".to_owned(),
                 device: "Pixel 8".to_owned(),
                 address: "203.0.113.7".to_owned(),
+                locale: Some("en-IN".to_owned()),
                 created_at: at(),
                 last_used_at: at(),
                 confirmed_at: Some(at()),
@@ -251,12 +252,14 @@ impl ExportedProfile {
 pub struct ExportedSession {
     /// Its id.
     id: String,
-    /// `code`, `password` or `console`.
+    /// `code`, `password`, `console`, `exchange` or `guest`.
     opened_by: String,
     /// The device name.
     device: String,
     /// The network address.
     address: String,
+    /// The language that the device asked for.
+    locale: Option<String>,
     /// When it was opened.
     created_at: String,
     /// The last sign-in or `refresh`.
@@ -276,6 +279,7 @@ impl ExportedSession {
             opened_by: session.opened_by.as_str().to_owned(),
             device: session.client.device,
             address: session.client.address,
+            locale: session.client.locale,
             created_at: rfc3339(session.created_at),
             last_used_at: rfc3339(session.last_used_at),
             confirmed_at: session.recent_auth_at.map(rfc3339),

@@ -21,9 +21,6 @@ pub const ROTATION_GRACE: Duration = Duration::seconds(30);
 /// How long a recent authentication is valid for changing the phone, setting a first password and deleting the account.
 pub const RECENT_AUTH_LIFE: Duration = Duration::minutes(10);
 
-/// The maximum number of live sessions of an account; a new one ends the oldest.
-pub const MOST_SESSIONS: u64 = 20;
-
 /// The ids of a new session.
 #[derive(Debug, Clone, Copy)]
 pub struct NewSession {
@@ -77,11 +74,13 @@ pub enum OpenedBy {
     Console,
     /// By a token of a trusted issuer.
     Exchange,
+    /// By nothing: for a guest.
+    Guest,
 }
 
 impl OpenedBy {
     /// All ways.
-    pub const ALL: [Self; 4] = [Self::Code, Self::Password, Self::Console, Self::Exchange];
+    pub const ALL: [Self; 5] = [Self::Code, Self::Password, Self::Console, Self::Exchange, Self::Guest];
 
     /// The stored name.
     #[must_use]
@@ -91,6 +90,7 @@ impl OpenedBy {
             Self::Password => "password",
             Self::Console => "console",
             Self::Exchange => "exchange",
+            Self::Guest => "guest",
         }
     }
 
@@ -101,13 +101,15 @@ impl OpenedBy {
     }
 }
 
-/// The client of a session, for display only: nothing depends on it. `Debug` shows nothing.
+/// The client of a session, for display and for the claim `locale` only: nothing depends on it. `Debug` shows nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Client {
     /// The name that the device sent.
     pub device: String,
     /// Its network address.
     pub address: String,
+    /// The language that it asked for when it signed in: the first one of `Accept-Language`, a BCP 47 tag.
+    pub locale: Option<String>,
 }
 
 impl Client {
@@ -188,12 +190,12 @@ impl Session {
         Self { role: rights.role(), has_second_factor: rights.has_second_factor(), ..self }
     }
 
-    /// The session as this setting allows it now. Without a second factor that became required since, it has the role of a
-    /// user.
+    /// The session as this setting allows it now. Without a second factor that became required since, it has no more than the role
+    /// of a user.
     #[must_use]
     pub fn limited(self, policy: FactorPolicy) -> Self {
-        let role =
-            if policy == FactorPolicy::Required && !self.has_second_factor { Role::User } else { self.role };
+        let is_limited = policy == FactorPolicy::Required && !self.has_second_factor;
+        let role = if is_limited { self.role.min(Role::User) } else { self.role };
         Self { role, ..self }
     }
 
@@ -306,12 +308,19 @@ pub fn admit(token: &AccessToken, found: Option<(Session, Account)>) -> Result<S
     let matches = session.id == token.session()
         && session.account_id == token.account()
         && account.id == token.account()
-        && token.has_role(session.role);
+        && agrees(token, &session);
     if matches && session.ended_at.is_none() && account.is_active {
         Ok(SignedIn { session, account })
     } else {
         Err(Revoked)
     }
+}
+
+/// Whether a token has the role of the session. A guest who has verified a phone is a user at once, and the token says so after the
+/// next refresh. What the session may do is never taken from the token.
+fn agrees(token: &AccessToken, session: &Session) -> bool {
+    let was_guest = session.opened_by == OpenedBy::Guest && session.role == Role::User;
+    token.has_role(session.role) || (was_guest && token.has_role(Role::Guest))
 }
 
 /// Accepts the cookie of the admin console, of which `secret` is the hash, if its session is live and its account active.

@@ -11,6 +11,7 @@ use crate::{
     account::{Account, Profile, Role},
     clocks::SKEW,
     phone::PhoneNumber,
+    rights::FactorPolicy,
 };
 
 mod keys;
@@ -55,7 +56,9 @@ fn policy() -> TokenPolicy {
         session_max: Duration::days(90),
         issuer: None,
         audience: None,
-        has_external_id: false,
+        claims: Vec::new(),
+        most_sessions: 20,
+        discovered_at: None,
     }
 }
 
@@ -237,10 +240,47 @@ fn rotation_is_a_table() {
 }
 
 #[test]
+fn a_second_factor_that_is_required_raises_nobody() {
+    let with = |role| Session { role, ..session() };
+    for (role, expected) in [
+        (Role::Guest, Role::Guest),
+        (Role::User, Role::User),
+        (Role::Staff, Role::User),
+        (Role::Admin, Role::User),
+    ] {
+        assert_eq!(with(role).limited(FactorPolicy::Required).role, expected);
+        assert_eq!(with(role).limited(FactorPolicy::Optional).role, role);
+    }
+}
+
+#[test]
+fn a_token_with_every_claim_is_short_enough_to_be_read() {
+    let policy = TokenPolicy { claims: OptionalClaim::ALL.to_vec(), ..policy() };
+    let keys = TokenKeys::new(SigningKey::secret(&SECRET.into()), vec![], policy);
+    let text = |letter: &str, length| Some(letter.repeat(length));
+    // Letters of four bytes, and the longest of everything.
+    let profile = Profile { name: text("\u{16a00}", 100), ..account().profile };
+    let account = Account {
+        username: text("u", 150),
+        email: text("e", 254),
+        external_id: text("\u{16a00}", 255),
+        profile,
+        ..account()
+    };
+    let client = Client { locale: text("l", 35), ..Client::default() };
+    let pair = keys.issue(&Session { client, ..session() }, &account, Uuid::from_u128(JTI), now()).unwrap();
+    let claims = keys.read(pair.access.expose_secret(), TokenType::Access, now()).unwrap();
+    assert_eq!((claims.name, claims.external_id), (account.profile.name, account.external_id));
+    // A signature of the longest key has 1,366 characters instead of 43.
+    assert!(pair.access.expose_secret().len() + 1366 - 43 < 8192, "{}", pair.access.expose_secret().len());
+}
+
+#[test]
 fn admission_is_a_table() {
     let other = Uuid::from_u128(77);
     let ended = Session { ended_at: Some(now()), ..session() };
     let theirs = Session { account_id: other, ..session() };
+    let of_guest = |role| Session { opened_by: OpenedBy::Guest, role, ..session() };
     let with_role = |role: Option<&str>| Claims { role: role.map(str::to_owned), ..claims() };
     for (why, claims, found, comes_in) in [
         ("all is well", claims(), Some((session(), account())), true),
@@ -253,6 +293,17 @@ fn admission_is_a_table() {
         ("admin", with_role(Some("admin")), Some((session(), account())), false),
         ("User", with_role(Some("User")), Some((session(), account())), false),
         ("no role", with_role(None), Some((session(), account())), false),
+        ("a guest", with_role(Some("guest")), Some((of_guest(Role::Guest), account())), true),
+        (
+            "a guest who is a user now",
+            with_role(Some("guest")),
+            Some((of_guest(Role::User), account())),
+            true,
+        ),
+        ("a user now", claims(), Some((of_guest(Role::User), account())), true),
+        ("a guest as a user", claims(), Some((of_guest(Role::Guest), account())), false),
+        ("a user as a guest", with_role(Some("guest")), Some((session(), account())), false),
+        ("a guest as staff", with_role(Some("guest")), Some((of_guest(Role::Staff), account())), false),
     ] {
         assert_eq!(admit(&AccessToken::from_claims(claims), found).is_ok(), comes_in, "{why}");
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Session, jws,
+    OptionalClaim, Session, jws,
     keys::{SigningError, SigningKey, VerifyingKey},
 };
 use crate::{
@@ -70,6 +70,9 @@ pub struct Claims {
     pub token_type: TokenType,
     /// The account.
     pub user_id: Uuid,
+    /// The account again, in access tokens: libraries that know only the registered claims read this one (RFC 7519, section 4.1.2).
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub sub: Option<Uuid>,
     /// The session.
     pub sid: Uuid,
     /// The token itself.
@@ -90,7 +93,7 @@ pub struct Claims {
     /// The e-mail address, in access tokens.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// False if there is an address: this server never verifies addresses.
+    /// Always false: this server never verifies addresses. In access tokens with an address, and where the settings ask for it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// The username, in access tokens.
@@ -99,6 +102,18 @@ pub struct Claims {
     /// The id in the system that the account was moved from, in access tokens, where the settings ask for it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// The name of the profile, in access tokens, where the settings ask for it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The language that the client asked for when it signed in, in access tokens, where the settings ask for it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// Whether the account has a verified phone, in access tokens of guests, and where the settings ask for it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub phone_verified: Option<bool>,
+    /// Whether the profile lacks something, in access tokens, where the settings ask for it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub needs_profile_completion: Option<bool>,
     /// The configured issuer.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
@@ -131,7 +146,7 @@ pub enum TokenError {
     Expired,
 }
 
-/// The lifetimes, issuer and audience of tokens.
+/// The lifetimes, issuer, audience and further claims of tokens, and how many sessions an account has.
 #[derive(Debug, Clone)]
 pub struct TokenPolicy {
     /// The lifetime of an access token.
@@ -144,11 +159,21 @@ pub struct TokenPolicy {
     pub issuer: Option<String>,
     /// `aud`, if configured.
     pub audience: Option<String>,
-    /// Whether access tokens have the claim `external_id`.
-    pub has_external_id: bool,
+    /// The claims of access tokens that are not in all of them.
+    pub claims: Vec<OptionalClaim>,
+    /// How many live sessions an account may have; a new one ends the one that was used longest ago.
+    pub most_sessions: u64,
+    /// Where this server is, without a slash at the end, if that is also the issuer: clients can then discover the keys.
+    pub discovered_at: Option<String>,
 }
 
 impl TokenPolicy {
+    /// Whether access tokens have this claim.
+    #[must_use]
+    pub fn has(&self, claim: OptionalClaim) -> bool {
+        self.claims.contains(&claim)
+    }
+
     /// When a session that was opened at `opened` and is used now expires.
     #[must_use]
     pub fn expiry(&self, opened: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -230,13 +255,21 @@ impl TokenKeys {
     ) -> Result<TokenPair, SigningError> {
         // An access token never outlives its session.
         let access_end = (now + self.policy.access_life).min(session.expires_at);
+        let has = |claim| self.policy.has(claim);
         let access = Claims {
+            sub: Some(session.account_id),
             role: Some(session.role.as_str().to_owned()),
             phone_number: account.phone.as_ref().map(|phone| phone.full().to_owned()),
             email: account.email.clone(),
-            email_verified: account.email.as_ref().map(|_| false),
+            email_verified: (account.email.is_some() || has(OptionalClaim::EmailVerified)).then_some(false),
             username: account.username.clone(),
-            external_id: account.external_id.clone().filter(|_| self.policy.has_external_id),
+            external_id: account.external_id.clone().filter(|_| has(OptionalClaim::ExternalId)),
+            name: account.profile.name.clone().filter(|_| has(OptionalClaim::Name)),
+            locale: session.client.locale.clone().filter(|_| has(OptionalClaim::Locale)),
+            phone_verified: (session.role == Role::Guest || has(OptionalClaim::PhoneVerified))
+                .then_some(account.phone.is_some()),
+            needs_profile_completion: has(OptionalClaim::NeedsProfileCompletion)
+                .then_some(account.profile.needs_completion()),
             ..self.claims(TokenType::Access, session, access_jti, now, access_end)
         };
         let refresh = self.claims(
@@ -265,6 +298,7 @@ impl TokenKeys {
         Claims {
             token_type,
             user_id: session.account_id,
+            sub: None,
             sid: session.id,
             jti,
             iat: iat.timestamp(),
@@ -276,6 +310,10 @@ impl TokenKeys {
             email_verified: None,
             username: None,
             external_id: None,
+            name: None,
+            locale: None,
+            phone_verified: None,
+            needs_profile_completion: None,
             iss: self.policy.issuer.clone(),
             aud: self.policy.audience.clone(),
         }
@@ -321,12 +359,16 @@ impl TokenKeys {
     /// Reads a token of either kind without checking its times. `logout` uses it to find the session.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] when none of these keys signed the token, or its issuer or audience differs.
+    /// [`TokenError::Invalid`] when none of these keys signed the token, its issuer or audience differs, or it names two accounts.
     pub fn read_any_age(&self, token: &str) -> Result<Claims, TokenError> {
         let claims: Claims = jws::verify(token, &self.verifying).ok_or(TokenError::Invalid)?;
         let fits =
             |required: &Option<String>, claim: &Option<String>| required.is_none() || required == claim;
-        if fits(&self.policy.issuer, &claims.iss) && fits(&self.policy.audience, &claims.aud) {
+        let names_one_account = claims.sub.is_none_or(|sub| sub == claims.user_id);
+        if names_one_account
+            && fits(&self.policy.issuer, &claims.iss)
+            && fits(&self.policy.audience, &claims.aud)
+        {
             Ok(claims)
         } else {
             Err(TokenError::Invalid)

@@ -313,4 +313,11 @@ impl BudgetPolicy {
         let key = BudgetKey::Registrations(address.into());
         vec![Charge::windows(key, Budget::Registrations, &[self.registrations], now)]
     }
+
+    /// A new guest.
+    #[must_use]
+    pub fn guest(&self, address: ClientAddress, now: DateTime<Utc>) -> Vec<Charge> {
+        let key = BudgetKey::Guests(address.into());
+        vec![Charge::windows(key, Budget::Guests, &[self.guests], now)]
+    }
 }

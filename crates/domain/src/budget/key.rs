@@ -19,6 +19,8 @@ pub enum BudgetKey {
     AddressPasswords(Network),
     /// Registrations from one network.
     Registrations(Network),
+    /// New guests from one network.
+    Guests(Network),
     /// Wrong guesses at one phone, by its hash. The row also counts failures in a row.
     PhoneGuesses(Pseudonym),
     /// Wrong guesses at one phone from one network.

@@ -126,6 +126,8 @@ pub struct BudgetPolicy {
     pub passwords: Passwords,
     /// Registrations from one address.
     pub registrations: Limit,
+    /// New guests from one address.
+    pub guests: Limit,
 }
 
 impl Default for BudgetPolicy {
@@ -158,6 +160,7 @@ impl Default for BudgetPolicy {
                 address: Limit::new(50, QUARTER),
             },
             registrations: Limit::new(20, HOUR),
+            guests: Limit::new(20, HOUR),
         }
     }
 }
@@ -179,6 +182,7 @@ impl BudgetPolicy {
             passwords.name,
             passwords.address,
             self.registrations,
+            self.guests,
         ];
         let several = self.phone_sends.iter().chain(&self.phone_sends_from_address);
         let most = single.iter().chain(several).map(|limit| limit.most).max();

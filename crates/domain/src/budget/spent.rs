@@ -74,6 +74,7 @@ impl BudgetPolicy {
             | BudgetKey::AddressGuesses(_)
             | BudgetKey::AddressPasswords(_)
             | BudgetKey::Registrations(_)
+            | BudgetKey::Guests(_)
             | BudgetKey::DeviceGuesses(_)
             | BudgetKey::DeviceSends(_)
             | BudgetKey::Prefix(_)

@@ -56,7 +56,9 @@ fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
         session_max: Duration::days(90),
         issuer: None,
         audience: None,
-        has_external_id: false,
+        claims: Vec::new(),
+        most_sessions: 20,
+        discovered_at: None,
     };
     let ids = NewSession { session: Uuid::from_u128(3), refresh_jti: Uuid::from_u128(4) };
     let at = DateTime::UNIX_EPOCH;
@@ -96,15 +98,18 @@ fn rights_are_the_lesser_of_session_and_account() {
 
 #[test]
 fn who_may_do_what_to_whom() {
-    let all = || Ok(ROLES.to_vec());
-    let users = || Ok(vec![Role::User]);
+    let all = || Ok(Role::ALL.to_vec());
+    let users = || Ok(vec![Role::Guest, Role::User]);
+    // No guest gets a role: nobody could sign in to the account.
+    let no_guests = || Ok(ROLES.to_vec());
     let no = || Err(Forbidden);
     // What each role may do to another account, by the roles that this account may have: list, read, edit, activate
     // or deactivate, set the role; and whether it may do the acts of staff and those of admins.
     for (role, sees, edits, switches, promotes, is_staff, is_admin) in [
+        (Role::Guest, false, no(), no(), no(), false, false),
         (Role::User, false, no(), no(), no(), false, false),
         (Role::Staff, true, users(), users(), no(), true, false),
-        (Role::Admin, true, all(), all(), all(), true, true),
+        (Role::Admin, true, all(), all(), no_guests(), true, true),
     ] {
         let who = with_password(role);
         assert_eq!(may_list(&who).is_ok(), sees, "{role:?}");
@@ -137,14 +142,16 @@ fn all_users_may_read_their_own_account_and_none_may_switch_or_promote_it() {
 
 #[test]
 fn a_session_below_the_role_of_its_account_does_not_control_it() {
-    let up_to = |role| Ok(ROLES.into_iter().filter(|other| *other <= role).collect::<Vec<Role>>());
+    let up_to = |role| Ok(Role::ALL.into_iter().filter(|other| *other <= role).collect::<Vec<Role>>());
     for then in ROLES {
         for now in ROLES {
             for opened_by in [OpenedBy::Code, OpenedBy::Password] {
                 let who = signed_in(opened_by, then, now);
                 let has_all = match opened_by {
                     OpenedBy::Code => now == Role::User,
-                    OpenedBy::Password | OpenedBy::Console | OpenedBy::Exchange => now <= then,
+                    OpenedBy::Password | OpenedBy::Console | OpenedBy::Exchange | OpenedBy::Guest => {
+                        now <= then
+                    }
                 };
                 let (control, edit) =
                     if has_all { (Ok(()), up_to(now)) } else { (Err(Forbidden), Err(Forbidden)) };
@@ -157,6 +164,29 @@ fn a_session_below_the_role_of_its_account_does_not_control_it() {
             }
         }
     }
+}
+
+#[test]
+fn a_guest_does_nothing_that_users_do() {
+    let guest = with_password(Role::Guest);
+    assert_eq!(may_act_as_user(&guest), Err(Forbidden));
+    assert_eq!(may_control_own(guest.session(), guest.account()), Ok(()));
+    for now in ROLES {
+        assert_eq!(may_act_as_user(&signed_in(OpenedBy::Guest, Role::Guest, now)), Err(Forbidden), "{now:?}");
+        assert_eq!(may_act_as_user(&with_password(now)), Ok(()), "{now:?}");
+        // The account counts too: there is no other way up.
+        assert_eq!(
+            may_act_as_user(&signed_in(OpenedBy::Password, now, Role::Guest)),
+            Err(Forbidden),
+            "{now:?}"
+        );
+    }
+    // A guest has nothing to prove anything with, and everybody else has.
+    let long_ago = Session { recent_auth_at: None, ..guest.session().clone() };
+    let at = DateTime::UNIX_EPOCH;
+    assert!(has_recent_proof(&long_ago, guest.account(), at));
+    assert!(!has_recent_proof(&long_ago, &account(Role::User), at));
+    assert!(has_recent_proof(guest.session(), &account(Role::User), at));
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn budget(name: &str) -> Option<&'static str> {
             "too many wrong passwords"
         }
         Budget::Registrations => "too many registrations from this address",
+        Budget::Guests => "too many new guests from this address",
         Budget::Proof => "the bot check was used before",
         Budget::AddressKeys => "too many unknown API keys from this address",
         Budget::ServiceSends => "the service had as many codes sent as it may",

@@ -156,10 +156,11 @@ fn refused(facts: &PhoneFacts, budget: Budget, until: Option<DateTime<Utc>>) -> 
     let of_address = |budget| used_up(facts, budget, network.as_deref()).and_then(|spent| spent.until);
     match budget {
         // While these are used up they are hard stops. So staff have unlocked the phone since.
-        // A registration, a proof and an unknown key are about no phone.
+        // A registration, a guest, a proof and an unknown key are about no phone.
         Budget::PhoneGuesses
         | Budget::PhoneFailures
         | Budget::Registrations
+        | Budget::Guests
         | Budget::Proof
         | Budget::AddressKeys => None,
         Budget::ServicePhoneGuesses => {

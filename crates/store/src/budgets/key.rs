@@ -19,6 +19,7 @@ pub(super) fn encode(key: &BudgetKey) -> String {
         BudgetKey::AddressGuesses(network) => format!("address/{network}/guesses"),
         BudgetKey::AddressPasswords(network) => format!("address/{network}/passwords"),
         BudgetKey::Registrations(network) => format!("address/{network}/registrations"),
+        BudgetKey::Guests(network) => format!("address/{network}/guests"),
         BudgetKey::PhoneGuesses(hash) => format!("{}guesses", of_phone(hash)),
         BudgetKey::PhoneGuessesFromAddress(hash, network) => format!("{}guesses/{network}", of_phone(hash)),
         BudgetKey::PhoneSends(hash) => format!("{}sends", of_phone(hash)),
@@ -108,6 +109,7 @@ fn address(rest: &str) -> Option<BudgetKey> {
         "passwords" => Some(BudgetKey::AddressPasswords(network)),
         "registrations" => Some(BudgetKey::Registrations(network)),
         "keys" => Some(BudgetKey::AddressKeys(network)),
+        "guests" => Some(BudgetKey::Guests(network)),
         _ => None,
     }
 }
@@ -162,6 +164,7 @@ mod tests {
             (BudgetKey::AddressGuesses(v4()), "address/203.0.113.7/guesses"),
             (BudgetKey::AddressPasswords(v6()), "address/2001:db8:1:2::/64/passwords"),
             (BudgetKey::Registrations(v4()), "address/203.0.113.7/registrations"),
+            (BudgetKey::Guests(v6()), "address/2001:db8:1:2::/64/guests"),
             (BudgetKey::PhoneGuesses(hash()), "phone/0123456789abcdef0123456789abcdef/guesses"),
             (
                 BudgetKey::PhoneGuessesFromAddress(hash(), v4()),

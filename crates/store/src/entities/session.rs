@@ -20,6 +20,7 @@ pub struct Model {
     pub opened_by: String,
     pub device: String,
     pub address: String,
+    pub locale: Option<String>,
     #[sea_orm(column_name = "proved_at")]
     pub recent_auth_at: Option<DateTimeUtc>,
     #[sea_orm(column_name = "second_factor")]
