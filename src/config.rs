@@ -293,6 +293,7 @@ impl Config {
             defaults: BTreeMap::new(),
             warnings: reader.take_warnings(),
         };
+        config.tokens.policy.terms.clone_from(&config.safety.terms);
         config.issuers = issuers::issuers(reader, &config, is_prod);
         config.warnings.extend(reader.take_warnings());
         config.defaults = reader.take_defaults();

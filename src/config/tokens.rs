@@ -80,6 +80,8 @@ pub(super) fn tokens(
 fn policy(reader: &mut Reader<'_>, public_base_url: Option<&Url>) -> TokenPolicy {
     let issuer = reader.text("JWT_ISSUER");
     TokenPolicy {
+        // Not one of these settings: it is filled in later.
+        terms: None,
         access_life: Duration::minutes(reader.number("JWT_ACCESS_TOKEN_EXPIRE_MINUTES", 30, 1, 10_080)),
         refresh_life: Duration::days(reader.number("JWT_REFRESH_TOKEN_EXPIRE_DAYS", 7, 1, 365)),
         session_max: Duration::days(reader.number("SESSION_MAX_DAYS", 90, 1, 3650)),

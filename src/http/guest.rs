@@ -92,7 +92,7 @@ impl GuestApi {
         let (client, from) = (client::from_request(request), client_ip::from_request(request));
         let entered = guest::enter(&self.services, client, from).await.map_err(RequestError::from)?;
         Ok(match entered {
-            Entered::In(guest) => GuestResponse::SignedIn(data(&guest)),
+            Entered::In(guest) => GuestResponse::SignedIn(data(&self.services, &guest)),
             Entered::Off => GuestResponse::Off(ErrorResponse::new(ErrorCode::NotFound, NO_GUESTS)),
             Entered::SignupClosed => GuestResponse::Closed(ErrorResponse::from_code(ErrorCode::SignupClosed)),
             Entered::Refused(exceeded) => GuestResponse::TooMany(budget::refusal(request, &exceeded)),
@@ -100,13 +100,13 @@ impl GuestApi {
     }
 }
 
-fn data(Guest { tokens, account }: &Guest) -> Json<SuccessWithToken<GuestData>> {
+fn data(services: &Services, Guest { tokens, account }: &Guest) -> Json<SuccessWithToken<GuestData>> {
     let data = GuestData {
         user_id: account.id.to_string(),
         phone_number: account.phone.as_ref().map(PhoneNumber::full).map(str::to_owned),
         name: account.profile.name.clone(),
         is_verified: account.phone.is_some(),
-        needs_profile_completion: account.profile.needs_completion(),
+        needs_profile_completion: account.needs_completion(services.terms.as_ref()),
         refresh_token: tokens.refresh.expose_secret().to_owned(),
         expires_in: tokens.expires_in,
     };

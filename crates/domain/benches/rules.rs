@@ -134,6 +134,7 @@ mod tokens {
 
     fn policy() -> TokenPolicy {
         TokenPolicy {
+            terms: None,
             access_life: Duration::minutes(30),
             refresh_life: Duration::days(7),
             session_max: Duration::days(90),

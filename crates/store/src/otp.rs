@@ -384,7 +384,7 @@ pub async fn close(
     key: ChallengeKey<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    closing(now).filter(has_key(key)).exec(db).await?;
+    closing(now).filter(has_key(key.into())).exec(db).await?;
     Ok(())
 }
 

@@ -51,6 +51,7 @@ fn now() -> DateTime<Utc> {
 
 fn policy() -> TokenPolicy {
     TokenPolicy {
+        terms: None,
         access_life: Duration::minutes(30),
         refresh_life: Duration::days(7),
         session_max: Duration::days(90),

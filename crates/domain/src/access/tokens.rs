@@ -15,6 +15,7 @@ use super::{
 use crate::{
     account::{Account, Role},
     clocks::SKEW,
+    terms::TermsVersion,
 };
 
 /// The kind of a token. One kind is never valid as the other.
@@ -165,6 +166,8 @@ pub struct TokenPolicy {
     pub most_sessions: u64,
     /// Where this server is, without a slash at the end, if that is also the issuer: clients can then discover the keys.
     pub discovered_at: Option<String>,
+    /// The terms that users have to accept, if there are any. Until then a profile is not complete.
+    pub terms: Option<TermsVersion>,
 }
 
 impl TokenPolicy {
@@ -269,7 +272,7 @@ impl TokenKeys {
             phone_verified: (session.role == Role::Guest || has(OptionalClaim::PhoneVerified))
                 .then_some(account.phone.is_some()),
             needs_profile_completion: has(OptionalClaim::NeedsProfileCompletion)
-                .then_some(account.profile.needs_completion()),
+                .then_some(account.needs_completion(self.policy.terms.as_ref())),
             ..self.claims(TokenType::Access, session, access_jti, now, access_end)
         };
         let refresh = self.claims(

@@ -51,6 +51,7 @@ fn account(role: Role) -> Account {
 /// A caller whose session was opened this way with the first role, and whose account has the second role now.
 fn signed_in(opened_by: OpenedBy, then: Role, now: Role) -> SignedIn {
     let policy = TokenPolicy {
+        terms: None,
         access_life: Duration::minutes(30),
         refresh_life: Duration::days(7),
         session_max: Duration::days(90),
