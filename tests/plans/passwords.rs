@@ -42,7 +42,10 @@ pub async fn ask_all(observed: &mut Observed, phone: &str) {
 async fn forgotten(observed: &mut Observed, name: &str, phone: &str) {
     let unknown = format!("no{name}");
     let of_phone = format!("+91620582{}", &phone[phone.len() - 4..]);
-    observed.server.execute(&format!("UPDATE accounts SET phone = '{of_phone}' WHERE username = '{name}'")).await;
+    observed
+        .server
+        .execute(&format!("UPDATE accounts SET phone = '{of_phone}' WHERE username = '{name}'"))
+        .await;
     for (name, label) in [
         (name, "POST /api/auth/forgot-password"),
         (unknown.as_str(), "POST /api/auth/forgot-password, no such name"),

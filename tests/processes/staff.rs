@@ -116,10 +116,12 @@ async fn an_admin_who_forgot_the_password_gets_a_new_one() {
     let server = Server::start(&folder, &[]).await;
     let arguments = ["createsuperuser", "--username", "boss", "--email", "boss@example.com", "--noinput"];
     assert!(run(&folder, &arguments, &[("LOOPIN_SUPERUSER_PASSWORD", OLD)]).status.success());
-    let sign_in =
-        async |password: &str| server.post("/api/token/", json!({"username": "boss", "password": password})).await;
+    let sign_in = async |password: &str| {
+        server.post("/api/token/", json!({"username": "boss", "password": password})).await
+    };
     let refresh = sign_in(OLD).await.ok().text("/refresh");
-    let set = |name: &str, input: &str| run_with_input(&folder, &["set-password", name, "--stdin"], &[], input);
+    let set =
+        |name: &str, input: &str| run_with_input(&folder, &["set-password", name, "--stdin"], &[], input);
     for (name, input, sentence) in [
         ("nobody", "copper-lantern-evening-38\n", "no account has this name"),
         ("boss", "short\n", "at least 8 characters"),
