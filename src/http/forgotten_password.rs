@@ -12,7 +12,10 @@ use super::{
     error::RequestError,
     fields::{self, Field, FieldErrors},
     json::Json,
-    password::{NewPassword, Username, new_password, non_empty},
+    password::{
+        new_password, non_empty,
+        shapes::{NewPassword, Username},
+    },
     preferences::{delivery_preferences, languages},
     verify::{CodeRefusal, code_refusal},
 };

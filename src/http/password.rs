@@ -1,6 +1,6 @@
 //! Registering with a password, signing in with one, and changing it.
 
-mod shapes;
+pub(super) mod shapes;
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub use self::shapes::SignedInData;
-pub(super) use self::shapes::{LoginPassword, LoginUsername, NewPassword, TotpCode, Username};
+pub(super) use self::shapes::{LoginPassword, LoginUsername, TotpCode};
 use self::shapes::{PasswordRequest, RegisterAccountRequest, RegisterRequest, RegisteredData, TokenRequest};
 
 /// `WWW-Authenticate` of a wrong password: every 401 must have the header (RFC 9110, section 11.6.1).

@@ -110,7 +110,7 @@ on_both! {
             assert!(!answer.text.contains(password), "{}", answer.text);
             assert_eq!(server.services.hasher.made(), before);
         }
-        assert_eq!(server.count("SELECT MAX(attempts) FROM challenges").await, 0);
+        assert_eq!(server.count("SELECT MAX(attempts) FROM challenges WHERE purpose = 'reset_password'").await, 0);
         let answer = server.post(RESET, json!({"otp_code": "12", "new_password": "1"})).await;
         answer.assert_error(422, "validation_failed");
         let fields = answer.at("/error/fields");
