@@ -8,6 +8,7 @@ mod detail;
 mod edit;
 mod list;
 mod move_phone;
+mod new;
 mod role;
 mod second_factor;
 
@@ -24,6 +25,8 @@ use crate::{
 pub fn pages(console: Console) -> Console {
     let console = console
         .get("/admin/people", list::show)
+        .get("/admin/people/new", new::ask)
+        .post("/admin/people/new", new::create)
         .get("/admin/people/:id", detail::show)
         .get("/admin/people/:id/edit", edit::ask)
         .post("/admin/people/:id/edit", edit::save)
