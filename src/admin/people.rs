@@ -10,6 +10,7 @@ mod list;
 mod merge;
 mod move_phone;
 mod password;
+mod new;
 mod role;
 mod second_factor;
 
@@ -26,6 +27,8 @@ use crate::{
 pub fn pages(console: Console) -> Console {
     let console = console
         .get("/admin/people", list::show)
+        .get("/admin/people/new", new::ask)
+        .post("/admin/people/new", new::create)
         .get("/admin/people/:id", detail::show)
         .get("/admin/people/:id/edit", edit::ask)
         .post("/admin/people/:id/edit", edit::save)

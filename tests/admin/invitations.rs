@@ -88,6 +88,7 @@ on_both! {
         signup(&server, OTHER_PHONE, &text).await.assert_error(403, "signup_closed");
         signup(&server, PHONE, &text).await.assert_ok();
         server.verify_otp(PHONE, &server.last_code_for(PHONE)).await.assert_ok();
+        server.services.audit.flush().await.unwrap();
         let page = browser.get(&path).await;
         page.assert_has("Verified").assert_has("An account was made with an invitation");
         assert!(page.forms().iter().all(|form| !form.action.ends_with("/invite")));

@@ -48,6 +48,25 @@ async fn live_sessions(server: &TestServer, who: &Tokens) -> usize {
 }
 
 on_both! {
+    async fn an_admin_makes_the_account_of_another_person(server: TestServer) {
+        let browser = Browser::admin(&server).await;
+        let closed = server.second_server(&[("SIGNUPS", "closed")]).await;
+        let path = "/admin/people/new";
+        assert!(browser.get("/admin/people").await.links().contains(&path.to_owned()));
+        let page = browser.get(path).await;
+        let refused = browser.submit(&page, path, &[("phone", "12"), ("email", "no")]).await;
+        refused.assert_status(422).assert_has("Enter a valid e-mail address");
+        assert_eq!((refused.form(path).value("phone"), refused.form(path).value("email")), (Some("12"), Some("no")));
+        browser.submit(&page, path, &[]).await.assert_status(422).assert_has("Name a phone number or a username");
+        let made = browser.submit(&page, path, &[("phone", PHONE), ("first_name", "Gaurav")]).await;
+        made.assert_status(200).assert_has("The account is made").assert_has("Gaurav").assert_has(PHONE);
+        browser.submit(&page, path, &[("phone", PHONE)]).await.assert_status(409).assert_has("Another account has this number");
+        closed.login(PHONE).await.assert_ok();
+        closed.verify_login(PHONE, &closed.last_code_for(PHONE)).await.assert_ok();
+        let staff = Browser::staff(&server).await;
+        assert!(!staff.get("/admin/people").await.links().contains(&path.to_owned()));
+    }
+
     async fn the_page_shows_the_person_and_is_audited(server: TestServer) {
         let browser = Browser::staff(&server).await;
         let user = known_as(&server, PHONE, "Gaurav Kumar").await;

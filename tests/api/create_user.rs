@@ -43,7 +43,7 @@ on_both! {
         assert_eq!((created.at("/is_verified"), created.at("/is_active"), created.at("/last_login")), (json!(true), json!(true), Value::Null));
         let read = server.get_as(&admin.access, &format!("{PATH}/{}", created.text_at("/id"))).await;
         assert_eq!(read.assert_ok().json(), created.json());
-        assert_eq!(server.count("SELECT COUNT(*) FROM leads WHERE state = 'converted'").await, 1);
+        assert_eq!(server.count(&format!("SELECT COUNT(*) FROM leads WHERE state = 'converted' AND phone = '{PHONE}'")).await, 1);
         // The admin's own.
         assert_eq!(server.count("SELECT COUNT(*) FROM sessions").await, 1);
         closed.login(PHONE).await.assert_ok();

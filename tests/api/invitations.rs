@@ -246,7 +246,7 @@ on_both! {
     }
 
     async fn a_hidden_account_is_not_told_by_an_invitation(server: TestServer) {
-        server.sign_in_and_complete(OTHER_PHONE).await;
+        server.sign_in(OTHER_PHONE).await;
         server.advance(30);
         let server = invited(&server, &[("HIDE_ACCOUNT_EXISTENCE", "true")]).await;
         let (id, text) = make(&server, everyone()).await;
@@ -418,9 +418,9 @@ on_both! {
         assert_eq!(list.text_at("/items/0/state"), "waiting");
         let path = format!("/api/admin/leads/{}", list.text_at("/items/0/id"));
         let change = |state: &str| json!({ "state": state });
-        let changed = server.send_as(&staff.access, Method::PATCH, &path, change("contacted")).await;
+        let changed = server.send_as(&staff.access, Method::PUT, &path, change("contacted")).await;
         assert_eq!(changed.assert_ok().text_at("/state"), "contacted");
-        server.send_as(&staff.access, Method::PATCH, &path, change("waiting")).await.assert_error(422, "validation_failed");
+        server.send_as(&staff.access, Method::PUT, &path, change("waiting")).await.assert_error(422, "validation_failed");
     }
 
     async fn staff_make_list_and_end_invitations(server: TestServer) {
