@@ -183,6 +183,28 @@ async function hireStaff(browser, server, admin, name) {
   return { context, page };
 }
 
+// A user with two accounts joins them, so that the page of the person has a way back. Returns the id.
+async function joinTwoAccounts(server, username, phone_number) {
+  await post(server, "/api/register/", { username, password: PASSWORD });
+  const { access } = await post(server, "/api/token/", { username, password: PASSWORD });
+  await post(server, "/api/auth/change-phone", { phone_number, merge: true }, access);
+  const [{ otp_code }] = await messages(server, phone_number);
+  const { data } = await post(server, "/api/auth/merge-accounts", { phone_number, otp_code }, access);
+  return data.user_id;
+}
+
+// Names another account on the page of a person, and sees both side by side.
+async function compareTwoAccounts(page, server, search, other) {
+  await page.goto(`${server.base}/admin/people`);
+  await page.locator("main input[type=search]").first().fill(search);
+  await press(page, "Show");
+  await page.locator("tbody tr").first().getByRole("link").first().click();
+  await follow(page, "Join with another account");
+  await page.getByLabel("The other account").fill(other);
+  await press(page, "Compare");
+  await has(page, "Both accounts, and what will stay");
+}
+
 async function cookies(context, base) {
   return (await context.cookies(base)).map(({ name, value }) => `${name}=${value}`).join("; ");
 }
@@ -259,8 +281,12 @@ module.exports = async function walk(browser, binary, screenshots) {
     const admin = await aDay(browser, server, { javaScriptEnabled: true, name: "boss", start: "+91981234570", interest: INTERESTS[1], leads: 12 });
     const staff = await hireStaff(browser, server, admin.page, "helper");
 
-    const urls = await crawl.pages(admin.page, server.base, STARTS);
+    const joined = await joinTwoAccounts(server, "twice", "+919812345705");
+    const urls = await crawl.pages(admin.page, server.base, [...STARTS, `/admin/people/${joined}`]);
+    assert.ok(urls.some((url) => url.includes("/unmerge/")), "the page of the person leads to the undo");
     const wrong = [];
+    await compareTwoAccounts(admin.page, server, "Priya", "twice");
+    wrong.push(...(await crawl.look(admin.page, "people_merge_compare", screenshots)));
     for (const url of urls) {
       await admin.page.goto(url);
       wrong.push(...(await crawl.look(admin.page, crawl.fileName(url), screenshots)));
