@@ -264,14 +264,7 @@ pub struct PersonalData {
 pub async fn export(services: &Services, who: &SignedIn) -> Result<PersonalData, Error> {
     let (db, at, account) = (&services.store, services.clock.now(), who.account());
     let lead = match &account.phone {
-        Some(phone) => store::leads::find(db, phone).await?,
-        None => None,
-    };
-    let lead = match lead {
-        Some(lead) => {
-            let notes = store::leads::list_notes(db, lead.id).await?;
-            Some(LeadAndNotes { lead, notes })
-        }
+        Some(phone) => store::leads::find_with_notes(db, phone).await?,
         None => None,
     };
     services.receipts.settle().await;

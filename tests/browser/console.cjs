@@ -183,6 +183,28 @@ async function hireStaff(browser, server, admin, name) {
   return { context, page };
 }
 
+// A user with two accounts joins them, so that the page of the person has a way back. Returns the id.
+async function joinTwoAccounts(server, username, phone_number) {
+  await post(server, "/api/register/", { username, password: PASSWORD });
+  const { access } = await post(server, "/api/token/", { username, password: PASSWORD });
+  await post(server, "/api/auth/change-phone", { phone_number, merge: true }, access);
+  const [{ otp_code }] = await messages(server, phone_number);
+  const { data } = await post(server, "/api/auth/merge-accounts", { phone_number, otp_code }, access);
+  return data.user_id;
+}
+
+// Names another account on the page of a person, and sees both side by side.
+async function compareTwoAccounts(page, server, search, other) {
+  await page.goto(`${server.base}/admin/people`);
+  await page.locator("main input[type=search]").first().fill(search);
+  await press(page, "Show");
+  await page.locator("tbody tr").first().getByRole("link").first().click();
+  await follow(page, "Join with another account");
+  await page.getByLabel("The other account").fill(other);
+  await press(page, "Compare");
+  await has(page, "Both accounts, and what will stay");
+}
+
 async function cookies(context, base) {
   return (await context.cookies(base)).map(({ name, value }) => `${name}=${value}`).join("; ");
 }
@@ -227,9 +249,9 @@ async function refuseStrangers(all, own, other) {
 }
 
 // No page and no request of an admin works for staff.
-async function refuseStaff(staff, server, adminForms, adminPages) {
+async function refuseStaff(staff, server, adminForms, adminPages, starts) {
   const cookie = await cookies(staff.context, server.base);
-  const own = await crawl.pages(staff.page, server.base, STARTS);
+  const own = await crawl.pages(staff.page, server.base, starts);
   const seen = own.map(crawl.kind);
   const forAdmins = adminPages.filter((url) => !seen.includes(crawl.kind(url)) && crawl.kind(url).indexOf(" ") < 0);
   assert.ok(forAdmins.some((url) => url.endsWith("/admin/settings")), forAdmins.join(" "));
@@ -259,8 +281,13 @@ module.exports = async function walk(browser, binary, screenshots) {
     const admin = await aDay(browser, server, { javaScriptEnabled: true, name: "boss", start: "+91981234570", interest: INTERESTS[1], leads: 12 });
     const staff = await hireStaff(browser, server, admin.page, "helper");
 
-    const urls = await crawl.pages(admin.page, server.base, STARTS);
+    const joined = await joinTwoAccounts(server, "twice", "+919812345705");
+    const starts = [...STARTS, `/admin/people/${joined}`];
+    const urls = await crawl.pages(admin.page, server.base, starts);
+    assert.ok(urls.some((url) => url.includes("/unmerge/")), "the page of the person leads to the undo");
     const wrong = [];
+    await compareTwoAccounts(admin.page, server, "Priya", "twice");
+    wrong.push(...(await crawl.look(admin.page, "people_merge_compare", screenshots)));
     for (const url of urls) {
       await admin.page.goto(url);
       wrong.push(...(await crawl.look(admin.page, crawl.fileName(url), screenshots)));
@@ -276,7 +303,7 @@ module.exports = async function walk(browser, binary, screenshots) {
     await admin.page.goto(`${server.base}/admin`);
     const other = { token: await staff.page.locator("input[name=form_token]").first().inputValue() };
     await refuseStrangers(all, await cookies(admin.context, server.base), other);
-    await refuseStaff(staff, server, all, urls);
+    await refuseStaff(staff, server, all, urls, starts);
     console.log(`${urls.length} kinds of pages, ${all.length} kinds of forms`);
     return urls.length;
   } finally {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub use self::{
     countries::{list_without_country, set_country},
     list::{AccountName, count, list, list_accounts},
-    notes::{find_author, insert_note, list_notes, list_notes_of},
+    notes::{find_author, find_with_notes, insert_note, list_notes, list_notes_of},
 };
 use super::{
     StoreError,

@@ -2,7 +2,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationDef,
     sea_query::{Expr, Query},
 };
 use uuid::Uuid;
@@ -14,7 +14,10 @@ use crate::{
         lead_note::{ActiveModel, Column, Entity, Model},
     },
 };
-use domain::{lead::Note, phone::PhoneNumber};
+use domain::{
+    lead::{LeadAndNotes, Note},
+    phone::PhoneNumber,
+};
 
 /// Adds a note to a lead. The transaction has changed the lead before, so the lead cannot be removed in between.
 pub async fn insert_note(db: &impl ConnectionTrait, lead_id: Uuid, note: &Note) -> Result<(), StoreError> {
@@ -35,6 +38,25 @@ pub async fn list_notes(db: &impl ConnectionTrait, lead_id: Uuid) -> Result<Vec<
     let notes = Entity::find().filter(Column::LeadId.eq(lead_id));
     let rows = notes.order_by_asc(Column::At).order_by_asc(Column::Id).all(db).await?;
     Ok(rows.into_iter().map(note).collect())
+}
+
+/// The lead of this phone with its notes, the oldest first, in one statement.
+pub async fn find_with_notes(
+    db: &impl ConnectionTrait,
+    phone: &PhoneNumber,
+) -> Result<Option<LeadAndNotes>, StoreError> {
+    let of_lead: RelationDef =
+        Entity::belongs_to(lead::Entity).from(Column::LeadId).to(lead::Column::Id).into();
+    let found = lead::Entity::find()
+        .filter(lead::Column::Phone.eq(phone.full()))
+        .join(JoinType::LeftJoin, of_lead.rev())
+        .select_also(Entity)
+        .order_by_asc(Column::At)
+        .order_by_asc(Column::Id);
+    let mut rows = found.all(db).await?.into_iter().peekable();
+    let Some((first, _)) = rows.peek() else { return Ok(None) };
+    let lead = super::lead(first.clone())?;
+    Ok(Some(LeadAndNotes { lead, notes: rows.filter_map(|(_, row)| row).map(note).collect() }))
 }
 
 /// The notes of several leads, the oldest first, each with the id of its lead.
