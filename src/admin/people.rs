@@ -9,8 +9,8 @@ mod edit;
 mod list;
 mod merge;
 mod move_phone;
-mod password;
 mod new;
+mod password;
 mod role;
 mod second_factor;
 

@@ -10,7 +10,7 @@ use super::{
     before_send::BotProof,
     blocks,
     bot_check::{self, BotChallenge, Proof, Requirement},
-    budget::GuessOutcome,
+    budget::{self, GuessOutcome},
     code::{self, SendRequest},
     destination,
     events::{self, LeadConvertedBy},
@@ -174,7 +174,7 @@ async fn admit_guest(
         budget::note_refusal(services, event, &exceeded, key, now);
         return Ok(Err(ChangeRequested::Code(SendOutcome::Refused(exceeded))));
     }
-    Ok(match bot_check::require(services, &counted, response, key.phone, now).await? {
+    Ok(match bot_check::require(services, &counted, response, key.phone.into(), now).await? {
         Requirement::Passed(proof) => Ok(Some(proof)),
         Requirement::Challenge(challenge) => Err(ChangeRequested::Challenge(challenge)),
         Requirement::Unavailable => Err(ChangeRequested::BotCheckUnavailable),

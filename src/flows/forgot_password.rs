@@ -198,6 +198,7 @@ async fn send(services: &Services, code: &Code) -> Result<(), Error> {
     };
     let request = SendRequest {
         key: ChallengeKey::reset_password(&phone, account.id),
+        invitation: None,
         source: None,
         preferences,
         asked_by: AskedBy::Client(*address),

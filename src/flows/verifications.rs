@@ -136,6 +136,7 @@ async fn send(
     let verification = NewVerification { id, api_key_id, reference, was_known: is_known };
     let request = SendRequest {
         key: ChallengeKey::verification(phone, id),
+        invitation: None,
         source: None,
         preferences,
         asked_by: AskedBy::Service(service, verification),

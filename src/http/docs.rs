@@ -31,7 +31,7 @@ const TAGS: [&str; 10] =
     ["Phone", "Profile", "Session", "Password", "Users", "Abuse", "Admin", "Services", "Reports", "Service"];
 
 /// The operations that send a code or let a user in, and so can meet a block.
-const BLOCKABLE: [&str; 17] = [
+const BLOCKABLE: [&str; 19] = [
     "signup",
     "login",
     "verifyOtp",

@@ -101,7 +101,7 @@ impl MergeApi {
         let merged = merge::merge(services, gate.0, phone.clone(), code, languages, from);
         Ok(match merged.await.map_err(RequestError::from)? {
             Merged::In(signed_in) => {
-                let data = LoggedInData::new(&phone, &signed_in);
+                let data = LoggedInData::new(services, &phone, &signed_in);
                 let token = signed_in.tokens.access.expose_secret();
                 MergeAccountsResponse::Merged(SuccessWithToken::new(
                     "Accounts merged successfully",
