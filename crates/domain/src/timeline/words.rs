@@ -191,7 +191,7 @@ fn budget(name: &str) -> Option<&'static str> {
     let budget = Budget::ALL.into_iter().find(|budget| budget.as_str() == name)?;
     Some(match budget {
         Budget::PhoneGuessesFromAddress => "too many wrong codes from this address",
-        Budget::PhoneGuesses => "too many wrong codes within a day",
+        Budget::PhoneGuesses | Budget::ServicePhoneGuesses => "too many wrong codes within a day",
         Budget::PhoneFailures => "too many wrong codes in a row",
         Budget::AddressGuesses => "too many wrong codes from this address, at any number",
         Budget::Cooldown => "the last one was a moment ago",
@@ -212,7 +212,6 @@ fn budget(name: &str) -> Option<&'static str> {
         Budget::AddressKeys => "too many unknown API keys from this address",
         Budget::ServiceSends => "the service had as many codes sent as it may",
         Budget::ServiceGuesses => "too many wrong codes at this service, at any number",
-        Budget::ServicePhoneGuesses => "too many wrong codes within a day",
         Budget::ServiceAddress => "too many requests by this service for one address",
     })
 }
