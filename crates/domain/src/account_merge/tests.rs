@@ -172,6 +172,8 @@ fn account(id: u128) -> Account {
         former_phone: None,
         unlinked_at: None,
         external_id: None,
+        invitation_id: None,
+        terms: None,
         created_at: at,
         updated_at: at,
     }
