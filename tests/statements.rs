@@ -103,7 +103,8 @@ mod statements {
         ("GET /api/users, past the end", 3),
         ("GET /api/users, as a user", 1),
         ("GET /api/users/{id}", 2),
-        ("GET /api/users/{id}, of another", 1),
+        // The user of the account that it was joined with hears 410.
+        ("GET /api/users/{id}, of another", 2),
         // Staff edit the account of another user: the change and its audit entry are one transaction.
         ("PUT /api/users/{id}", 6),
         ("PUT /api/users/{id}, role", 10),

@@ -60,6 +60,8 @@ on_both! {
         .await;
         let won = answers.iter().filter(|answer| answer.status.as_u16() == 200).count();
         assert_eq!(won, 1, "{:?}", answers.iter().map(|answer| &answer.text).collect::<Vec<_>>());
+        // Each server writes the entries of its own requests.
+        entries(&second, Action::AccountsMerged).await;
         assert_eq!(entries(&server, Action::AccountsMerged).await.len(), 2, "one about each account");
     }
 

@@ -17,7 +17,7 @@ use super::{
         account::{ActiveModel, Column, Entity, InterestIds, Model, Pictures},
         session,
     },
-    merges::{has_former_id, insert_unless_merged},
+    former_ids::{has_former_id, insert_unless_merged},
     otp::Consumed,
 };
 use domain::{

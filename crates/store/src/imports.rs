@@ -19,7 +19,7 @@ use super::{
         account::{ActiveModel, Column, Entity, InterestIds, Pictures},
         imported_row, lead,
     },
-    merges::list_merged,
+    former_ids::list_merged,
 };
 use domain::{
     credentials::{Email, OldCosts, PersonName, Username},

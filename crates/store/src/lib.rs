@@ -18,6 +18,7 @@ mod connection;
 mod database_url;
 mod entities;
 mod error;
+mod former_ids;
 mod parts;
 mod postgres;
 mod settings;

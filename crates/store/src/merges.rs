@@ -2,8 +2,6 @@
 //!
 //! Every function fails with [`StoreError`] when the database does not answer.
 
-mod former_ids;
-
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::Set,
@@ -13,7 +11,6 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub(super) use self::former_ids::{has_former_id, insert_unless_merged, list_merged};
 use super::{
     StoreError,
     accounts::{NewIds, blank},

@@ -19,8 +19,8 @@ use super::{
     StoreError,
     accounts::{PhoneProof, account, seen, used},
     entities::account::{Column, Entity},
+    former_ids::has_former_id,
     leases,
-    merges::has_former_id,
     otp::Consumed,
 };
 use domain::{

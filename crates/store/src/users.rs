@@ -19,7 +19,7 @@ use super::{
         account::{ActiveModel, Column, Entity, Model},
         session,
     },
-    merges::has_former_id,
+    former_ids::has_former_id,
 };
 use domain::{
     account::{Account, Role},
