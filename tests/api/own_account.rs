@@ -45,7 +45,7 @@ const OPEN: [(&str, &str); 10] = [
 ];
 
 /// Those that it may not do, but for reading the own row and ending itself.
-const CLOSED: [(&str, &str); 13] = [
+const CLOSED: [(&str, &str); 14] = [
     ("delete", "/api/auth/sessions"),
     ("delete", "/api/auth/sessions/{id}"),
     ("post", "/api/auth/logout-all"),
