@@ -126,7 +126,8 @@ fn table(invitations: &[Invitation], zone: Tz, now: DateTime<Utc>) -> String {
         let whom = invitation.phone.as_ref().map_or_else(|| "everyone".to_owned(), ToString::to_string);
         let (id, state) = (invitation.id.to_string(), invitation.state(now).as_str());
         let made = local(invitation.made_at);
-        table.push_str(&format!("{id:<38}{state:<9}{used:>11}  {made:<27}{ends:<27}{whom}\n"));
+        let line = format!("{id:<38}{state:<9}{used:>11}  {made:<27}{ends:<27}{whom}\n");
+        table.push_str(&line);
     }
     table
 }

@@ -110,9 +110,13 @@ async fn insert_alone(
     transaction(|| async {
         let txn = services.store.begin().await?;
         let registered = insert(services, &txn, new, (entry, hash), now).await?;
-        // What is dropped is rolled back: a use of the invitation too.
-        if let Registered::Made(_) = &registered {
-            txn.commit().await?;
+        // A use of the invitation is rolled back too.
+        match &registered {
+            Registered::Made(_) => txn.commit().await?,
+            Registered::UsernameTaken
+            | Registered::EmailTaken
+            | Registered::Refused(_)
+            | Registered::SignupClosed => txn.rollback().await?,
         }
         Ok(registered)
     })
@@ -195,14 +199,23 @@ async fn insert_and_enter(
     client: &Client,
     (from, now): (ClientAddress, DateTime<Utc>),
 ) -> Result<Registered<TokenPair>, Error> {
-    // Dropping the transaction rolls it back.
     let txn = services.store.begin().await?;
     let account = match insert(services, &txn, new, (entry, hash), now).await? {
         Registered::Made(account) => account,
-        Registered::UsernameTaken => return Ok(Registered::UsernameTaken),
-        Registered::EmailTaken => return Ok(Registered::EmailTaken),
-        Registered::Refused(exceeded) => return Ok(Registered::Refused(exceeded)),
+        Registered::UsernameTaken => {
+            txn.rollback().await?;
+            return Ok(Registered::UsernameTaken);
+        }
+        Registered::EmailTaken => {
+            txn.rollback().await?;
+            return Ok(Registered::EmailTaken);
+        }
+        Registered::Refused(exceeded) => {
+            txn.rollback().await?;
+            return Ok(Registered::Refused(exceeded));
+        }
         Registered::SignupClosed => {
+            txn.rollback().await?;
             note_closed(services, from);
             return Ok(Registered::SignupClosed);
         }

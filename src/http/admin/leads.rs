@@ -243,7 +243,7 @@ impl LeadsApi {
 
     /// Change a lead
     ///
-    /// Fields that are left out stay. `state` is moved between `new`, `contacted` and `lost`. The response has the whole
+    /// Fields that are left out stay. `state` is moved between `new`, `waiting`, `contacted` and `lost`. The response has the whole
     /// phone number, which is recorded in the audit log.
     #[oai(path = "/api/admin/leads/:id", method = "put", operation_id = "changeLead")]
     async fn change(
@@ -421,7 +421,7 @@ fn state(field: &Field<impl Describe>) -> Result<State, ErrorMessages> {
     match field.text()?.parse() {
         Ok(State::Converted) => Err(vec![NEEDS_PROOF.to_owned()]),
         Ok(state) => Ok(state),
-        Err(_) => Err(vec!["State must be new, contacted or lost".to_owned()]),
+        Err(_) => Err(vec!["State must be new, waiting, contacted or lost".to_owned()]),
     }
 }
 

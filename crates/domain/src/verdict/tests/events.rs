@@ -61,17 +61,6 @@ fn other_things_that_happened_last() {
             "The app tried to sign up at 10:10:00, and this number has an account already.",
         ),
         (
-            happened(What::SignupClosed),
-            "signup_closed",
-            "The app tried to sign up at 10:10:00, and was refused: sign-ups are closed, or the user had no valid invitation.",
-        ),
-        (
-            happened(What::RightCodeSignupClosed),
-            "right_code_signup_closed",
-            "The right code was entered at 10:10:00, but no account was made: sign-ups are closed, or the user had no valid \
-             invitation.",
-        ),
-        (
             happened(What::RightCodeNoAccount),
             "right_code_no_account",
             "The right code was entered at 10:10:00 to log in, and this number has no account.",
@@ -109,6 +98,29 @@ fn other_things_that_happened_last() {
         ),
         (deleted, "recently_deleted", "The account was just deleted, so no new code is sent until 10:15:10."),
         (happened(What::AccountDeleted), "account_deleted", "The user deleted the account at 10:10:00."),
+    ]);
+}
+
+#[test]
+fn a_sign_up_that_was_refused_is_told_until_there_is_an_account() {
+    let stale = Some(AccountFacts { is_active: true, is_stale: true });
+    check(vec![
+        (
+            happened(What::SignupClosed),
+            "signup_closed",
+            "The app tried to sign up at 10:10:00, and was refused: sign-ups are closed, or the user had no valid invitation.",
+        ),
+        (
+            happened(What::RightCodeSignupClosed),
+            "right_code_signup_closed",
+            "The right code was entered at 10:10:00, but no account was made: sign-ups are closed, or the user had no valid \
+             invitation.",
+        ),
+        (
+            PhoneFacts { account: stale, ..happened(What::SignupClosed) },
+            "signup_closed",
+            "The app tried to sign up at 10:10:00, and was refused: sign-ups are closed, or the user had no valid invitation.",
+        ),
     ]);
 }
 
