@@ -273,14 +273,16 @@ impl Run<'_> {
 
     /// Numbers in what is kept to undo merges of accounts.
     async fn snapshots(&mut self) -> Result<(), RenumberError> {
+        if self.options.is_dry_run {
+            return Ok(());
+        }
         let mut after = Uuid::nil();
-        while !self.options.is_dry_run {
+        loop {
             let (services, change) = (self.services, &self.options.change);
             let last = transaction(|| write_snapshots(services, change, after)).await?;
             let Some(last) = last else { return Ok(()) };
             after = last;
         }
-        Ok(())
     }
 
     /// Blocks of longer beginnings than the whole plan: nobody can say by rule what they mean in the new one.

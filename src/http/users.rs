@@ -226,10 +226,10 @@ impl UsersApi {
         id: Path<String>,
         request: &Request,
     ) -> Result<UserResponse> {
-        let Some(id) = uuid(&id) else {
-            return Ok(UserResponse::Unknown(no_user()));
-        };
         use UserResponse as Response;
+        let Some(id) = uuid(&id) else {
+            return Ok(Response::Unknown(no_user()));
+        };
         let Ok(permission) = roles::may_read(&gate.0, id) else {
             let refusal = Response::Forbidden(forbidden());
             return self.merged_or(&gate.0, id, Response::Merged, refusal).await;

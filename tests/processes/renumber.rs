@@ -110,7 +110,8 @@ impl Plan {
     }
 }
 
-async fn everybody_gets_the_new_number(plan: Plan) {
+/// Accounts, leads, blocks and a message of the old plan, of the new one, and of others.
+async fn fill(plan: &Plan) {
     for (nth, phone) in [
         (1, "+22990123456"),
         (2, "+22997000001"),
@@ -154,7 +155,10 @@ async fn everybody_gets_the_new_number(plan: Plan) {
         &format!("UPDATE accounts SET former_phone = '+22990777777' WHERE id = {}", plan.id(3)),
     )
     .await;
+}
 
+async fn everybody_gets_the_new_number(plan: Plan) {
+    fill(&plan).await;
     let (dry, code) = plan.report(&["--dry-run"]);
     assert_eq!(code, Some(3));
     assert_eq!(plan.has("accounts", "phone", "+22990123456").await, 1, "a dry run writes nothing");

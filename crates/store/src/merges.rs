@@ -32,14 +32,14 @@ pub async fn find_kept(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Kep
 
 /// The merge by which this account went.
 pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Merge>, StoreError> {
-    Ok(Entity::find_by_id(id).one(db).await?.map(merge))
+    Ok(Entity::find_by_id(id).one(db).await?.as_ref().map(merge))
 }
 
 /// The accounts that were joined with this one, the last first.
 pub async fn list_into(db: &impl ConnectionTrait, into: Uuid) -> Result<Vec<Merge>, StoreError> {
     let merged = Entity::find().filter(Column::IntoId.eq(into));
     let rows = merged.order_by_desc(Column::MergedAt).order_by_desc(Column::Id).all(db).await?;
-    Ok(rows.into_iter().map(merge).collect())
+    Ok(rows.iter().map(merge).collect())
 }
 
 /// Joins two accounts: the account that goes is removed with its sessions, and its id leads to the one that stays, which gets what
@@ -159,7 +159,7 @@ pub async fn claim_snapshots(
 ) -> Result<Vec<Merge>, StoreError> {
     let rows = Entity::find().filter(Column::Id.gt(after)).filter(Column::Snapshot.is_not_null());
     let rows = rows.order_by_asc(Column::Id).limit(most).lock(LockType::Update).all(db).await?;
-    Ok(rows.into_iter().map(merge).collect())
+    Ok(rows.iter().map(merge).collect())
 }
 
 /// Replaces a snapshot.
@@ -276,7 +276,7 @@ fn kept(row: account::Model) -> Kept {
     }
 }
 
-fn merge(row: Model) -> Merge {
+fn merge(row: &Model) -> Merge {
     Merge {
         id: row.id,
         into: row.into_id,

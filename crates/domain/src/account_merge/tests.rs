@@ -6,6 +6,7 @@ fn holdings(change: impl FnOnce(&mut Holdings)) -> Holdings {
     holdings
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the fields are optional")]
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
