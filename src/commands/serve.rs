@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{CommandError, Context, runtime};
-use crate::{app, clock::Clock, config::Sources, random::Random, telemetry};
+use crate::{app, config::Sources, telemetry};
 
 /// Serves until the process is told to stop. `sources` reads `.env` and the environment again.
 ///
@@ -18,10 +18,9 @@ pub fn run(
     let traces = config.traces.as_ref();
     // Dropped last, so that every line is written.
     let log = telemetry::start_with_traces(config.log_format, &config.log_filter, traces, runtime.handle())?;
-    let reread = move || {
-        let context = Context { sources: sources(), clock: Clock::System, random: Random::System };
-        context.config()
-    };
+    let (clock, random) = (context.clock.clone(), context.random.clone());
+    let reread =
+        move || Context { sources: sources(), clock: clock.clone(), random: random.clone() }.config();
     let served = runtime.block_on(app::serve(config, Box::new(reread)));
     log.finish_traces();
     drop(runtime);

@@ -7,17 +7,17 @@ mod alternatives;
 mod enums;
 mod gates;
 mod links;
+mod pages;
 mod requests;
 mod services;
 
-use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService, types::ToJSON};
 use serde_json::{Map, Value, json};
 
+pub use self::pages::{openapi_json, swagger_ui};
 use super::{
     bot_check::Challenge,
     envelope::{ErrorCode, ErrorResponse, UnreachableReason},
-    json::JSON,
 };
 
 const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by SMS, the app sends it back and gets a JWT.\n\n\
@@ -68,10 +68,6 @@ const RATE_LIMITS: [(&str, &str); 2] = [
         "The quota (`q`) and window in seconds (`w`) of these limits, as in `\"guard\";q=500;w=5`.",
     ),
 ];
-
-/// Swagger UI is one page with inline script and style, so only this page allows them.
-const SWAGGER_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-    img-src 'self' data:; font-src data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Sets the description, the licence and the server of the document.
 pub fn describe_service<T: OpenApi, W>(service: OpenApiService<T, W>) -> OpenApiService<T, W> {
@@ -417,39 +413,4 @@ fn example(code: ErrorCode) -> ErrorResponse {
         | ErrorCode::Internal
         | ErrorCode::SmsRejected => failure,
     }
-}
-
-/// Swagger UI with the document inside: it loads nothing else.
-pub fn swagger_ui<T: OpenApi, W: poem_openapi::Webhook>(
-    service: &OpenApiService<T, W>,
-    document: &Value,
-) -> impl Endpoint + use<T, W> {
-    let document = document.to_string();
-    let html = service
-        .swagger_ui_html()
-        .replacen(&service.spec(), &document, 1)
-        .replacen(
-            "deepLinking: true,",
-            "deepLinking: true, persistAuthorization: true, tryItOutEnabled: true,",
-            1,
-        )
-        .replacen(
-            "<title>Swagger UI</title>",
-            "<title>loopin-auth API</title><link rel=\"icon\" href=\"data:,\">",
-            1,
-        );
-    make_sync(move |_| {
-        Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .header(header::CONTENT_SECURITY_POLICY, SWAGGER_POLICY)
-            .body(html.clone())
-    })
-}
-
-/// The document as JSON.
-#[must_use]
-pub fn openapi_json(document: &Value) -> impl Endpoint + use<> {
-    // All responses share these bytes, half a megabyte, even if clients read them slowly.
-    let text = hyper::body::Bytes::from(document.to_string());
-    make_sync(move |_| Response::builder().content_type(JSON).body(text.clone()))
 }

@@ -220,9 +220,13 @@ impl ProfileApi {
         }
     }
 
-    /// The terms that are accepted, if there are any: then they have to be.
+    /// The terms that are accepted, if there are any: then they have to be. Without terms, the text only has to be empty or one that could name
+    /// a version.
     fn terms(&self, field: &Field<Terms>) -> Result<Option<TermsVersion>, ErrorMessages> {
         let read = field.given().map(Field::text).transpose()?;
+        if let Some(text) = read.filter(|text| self.services.terms.is_none() && !text.is_empty()) {
+            text.parse::<TermsVersion>().map_err(|error| vec![error.to_string()])?;
+        }
         self.services.terms.as_ref().map(|in_force| in_force.accept(read)).transpose()
     }
 

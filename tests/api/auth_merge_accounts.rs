@@ -164,7 +164,7 @@ on_both! {
         assert_over(&server, &elsewhere).await;
         for phone in [PHONE, OTHER_PHONE] {
             let notice = &server.inbox_of(phone)[0];
-            assert!(notice.otp_code.is_none() && notice.body.contains("was changed"), "{phone}: {}", notice.body);
+            assert!(notice.otp_code.is_none() && notice.body.contains("were joined"), "{phone}: {}", notice.body);
         }
         // The number that was left is nobody's, its codes are gone, and its lead follows.
         server.verify_login(OTHER_PHONE, &pending).await.assert_error(400, "otp_not_found");

@@ -84,6 +84,7 @@ mod guests_gone;
 mod hidden_accounts;
 mod introspect;
 mod invitations;
+mod invitations_by_staff;
 mod jwks;
 mod jws;
 mod leads;

@@ -205,6 +205,16 @@ impl Walk {
         self.token = user;
     }
 
+    /// The guest has a phone now, and is the same person.
+    async fn joining_accounts(&mut self) {
+        let other = format!("{}8", &self.phone[..self.phone.len() - 1]);
+        let path = "/api/auth/change-phone";
+        let body = json!({ "phone_number": other, "merge": true });
+        self.as_user("POST /api/auth/change-phone, to join accounts", path, body).await;
+        let body = json!({ "phone_number": other, "otp_code": self.observed.server.last_code_for(&other) });
+        self.as_user("POST /api/auth/merge-accounts", "/api/auth/merge-accounts", body).await;
+    }
+
     async fn own_account(&mut self) {
         self.signing_in().await;
         self.observed.server.advance(30);
@@ -212,6 +222,7 @@ impl Walk {
         let code = self.observed.server.last_code_for(&self.phone);
         self.as_user("POST /api/auth/confirm", "/api/auth/confirm", json!({ "otp_code": code })).await;
         self.as_user("GET /api/auth/export", "/api/auth/export", json!({})).await;
+        self.joining_accounts().await;
         let new = format!("{}9", &self.phone[..self.phone.len() - 1]);
         let path = "/api/auth/change-phone";
         self.as_user("POST /api/auth/change-phone", path, json!({ "phone_number": new })).await;

@@ -10,9 +10,10 @@ use serde_json::Value;
 use crate::server::{Folder, SECRETS, Server};
 
 /// The pages, and the settings of the server that they describe.
-const PAGES: [(&str, &[(&str, &str)]); 4] = [
+const PAGES: [(&str, &[(&str, &str)]); 5] = [
     ("README.md", &[]),
     ("PHONE_AUTHENTICATION.md", &[("OTP_RESEND_SECONDS", "0")]),
+    ("docs/GUESTS.md", &[("GUESTS", "on")]),
     ("docs/TEST_MODE.md", &[]),
     ("docs/RUNBOOKS.md", &SECRETS),
 ];

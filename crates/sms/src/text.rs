@@ -18,11 +18,13 @@
 
 mod dlt;
 mod file;
+mod notice;
 mod registration;
 
 pub(crate) use self::file::is_language_tag;
 pub use self::{
     dlt::{Dlt, INDIA, is_dlt_id},
+    notice::Notice,
     registration::Registration,
 };
 
@@ -51,32 +53,6 @@ const RETRIEVER_BYTES: usize = 140;
 
 /// The template name of a code in the rows of messages.
 pub const TEMPLATE: &str = "otp";
-
-/// A message without a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
-    /// To the old number of an account that has another one.
-    PhoneChanged,
-    /// To the phone of an account whose password was set in the place of a forgotten one.
-    PasswordChanged,
-    /// To the phones of two accounts that were joined.
-    AccountsMerged,
-}
-
-impl Notice {
-    /// Every notice.
-    pub const ALL: [Self; 3] = [Self::PhoneChanged, Self::PasswordChanged, Self::AccountsMerged];
-
-    /// Its key in the files of texts, and the template name in the rows of messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PhoneChanged => "phone_changed",
-            Self::PasswordChanged => "password_changed",
-            Self::AccountsMerged => "accounts_merged",
-        }
-    }
-}
 
 /// The settings for the texts.
 #[derive(Debug, Clone, Default)]

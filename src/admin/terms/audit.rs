@@ -111,7 +111,7 @@ pub fn actor(kind: &str) -> String {
 }
 
 /// What the facts of entries are called. `settings` is for the server: `changed` says the same to people.
-const FACTS: [(&str, &str); 76] = [
+const FACTS: [(&str, &str); 77] = [
     ("service", "Service"),
     ("scopes", "Allows"),
     ("purpose", "Purpose"),
@@ -134,6 +134,7 @@ const FACTS: [(&str, &str); 76] = [
     ("reference", "Reference"),
     ("old_phone", "Old number"),
     ("ended", "Sessions ended"),
+    ("was", "Was before"),
     ("unused_days", "Days unused"),
     ("new_account", "New account"),
     ("converted", "Lead verified"),

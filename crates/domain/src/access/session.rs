@@ -306,7 +306,7 @@ pub struct Revoked;
 pub fn admit(token: &AccessToken, found: Option<(Session, Account)>) -> Result<SignedIn, Revoked> {
     let (session, account) = found.ok_or(Revoked)?;
     let matches = session.id == token.session()
-        && session.account_id == token.account()
+        && token.names_only(session.account_id)
         && account.id == token.account()
         && agrees(token, &session);
     if matches && session.ended_at.is_none() && account.is_active {

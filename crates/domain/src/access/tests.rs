@@ -22,13 +22,22 @@ const USER: u128 = 0x0199_aa55_5a2b_7c60_9d3c_0c8f_3f4f_2a11;
 const SESSION: u128 = USER + 1;
 const JTI: u128 = USER + 2;
 
-/// Signed with Python's `hmac`: the claims of [`claims`]; the same before keys had names; the same without `exp`.
+/// Signed with Python's `hmac`: the claims of [`claims`], before tokens had `sub`; the same before keys had names; the same without `exp`.
 const VECTOR: &str = concat!(
     "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiIsImtpZCI6ImVhT3ZubjdaaGdoZEI4ODgifQ.",
     "eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwidXNlcl9pZCI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMSIsInNpZCI6IjAxOTlh",
     "YTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMiIsImp0aSI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMyIsImlhdCI6",
     "MTc3MzQ4MDQxMywiZXhwIjoxNzczNDgyMjEzLCJyb2xlIjoidXNlciIsInBob25lX251bWJlciI6Iis5MTYyMDU4MjkzNzYifQ.",
     "u90Ht35FVHJbbmwZb9mT7_pK1AM5DgeeCgKzo6pvd4Q",
+);
+/// The same as it is issued now, with `sub`.
+const VECTOR_WITH_SUB: &str = concat!(
+    "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiIsImtpZCI6ImVhT3ZubjdaaGdoZEI4ODgifQ.",
+    "eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwidXNlcl9pZCI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMSIsInN1YiI6IjAxOTlhYTU1",
+    "LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMSIsInNpZCI6IjAxOTlhYTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMiIsImp0aSI6IjAxOTlh",
+    "YTU1LTVhMmItN2M2MC05ZDNjLTBjOGYzZjRmMmExMyIsImlhdCI6MTc3MzQ4MDQxMywiZXhwIjoxNzczNDgyMjEzLCJyb2xlIjoidXNlciIsInBob25l",
+    "X251bWJlciI6Iis5MTYyMDU4MjkzNzYifQ.",
+    "4ugS-E-vkhPRM-9SkTzdZ8VNW3L6E8L4pH-9telFKY4",
 );
 const VECTOR_WITHOUT_KID: &str = concat!(
     "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.",
@@ -134,7 +143,7 @@ fn a_token_that_another_program_signed_is_read() {
 #[test]
 fn what_is_issued_is_that_very_token() {
     let pair = keys().issue(&session(), &account(), Uuid::from_u128(JTI), now()).unwrap();
-    assert_eq!(pair.access.expose_secret(), VECTOR);
+    assert_eq!(pair.access.expose_secret(), VECTOR_WITH_SUB);
     assert_eq!(pair.expires_in, 1800);
     let refresh = keys().read(pair.refresh.expose_secret(), TokenType::Refresh, now()).unwrap();
     assert_eq!(refresh.jti, Uuid::from_u128(JTI));

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Statement, UpdateMany,
-    sea_query::{Expr, LockBehavior, LockType, Query, SelectStatement, SimpleExpr, UnionType},
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Statement, UpdateMany,
+    sea_query::{Expr, LockBehavior, LockType, Query, SimpleExpr, SubQueryStatement, UnionType},
 };
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ pub async fn list(
     user_id: Option<Uuid>,
     most: u64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let of_user = user_id.map(|id| Column::UserId.in_subquery(ids_of(id)));
+    let of_user = user_id.map(|id| of_user(db.get_database_backend(), id));
     let rows = Entity::find()
         .filter(Condition::all().add(wanted.condition()).add_option(of_user))
         .order_by_asc(Column::Position)
@@ -120,11 +120,19 @@ pub async fn purge_held(db: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>)
     release(db, held.into_iter().map(|row| stored(row).subject), Released::Any, now).await
 }
 
-/// The id of an account, and those of the accounts that were joined with it: they are about the same user.
-fn ids_of(id: Uuid) -> SelectStatement {
-    use merged_account::{Column, Entity};
-    let merged = Entity::find().select_only().column(Column::Id).filter(Column::IntoId.eq(id)).into_query();
-    Query::select().expr(Expr::val(id)).union(UnionType::All, merged).take()
+/// The events of an account, and those of the accounts that were joined with it: they are about the same user.
+fn of_user(backend: DbBackend, id: Uuid) -> SimpleExpr {
+    use merged_account::{Column as MergedColumn, Entity as Merged};
+    let merged = Merged::find().select_only().column(MergedColumn::Id).filter(MergedColumn::IntoId.eq(id));
+    let ids = Query::select().expr(Expr::val(id)).union(UnionType::All, merged.into_query()).take();
+    if backend == DbBackend::Postgres {
+        // As an array the ids are known before the plan begins, so that the index on users can find each. The plan of a subquery
+        // may read all events instead.
+        let ids = SimpleExpr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(ids)));
+        Column::UserId.into_expr().eq(Expr::cust_with_expr("ANY(ARRAY $1)", ids))
+    } else {
+        Column::UserId.in_subquery(ids)
+    }
 }
 
 /// Removes all events of a user and of a lead, and releases what was behind them. Runs in a transaction.
@@ -134,7 +142,7 @@ pub async fn purge_of(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let Subject { user_id, lead_id } = subject;
-    let of_user = user_id.map(|id| Column::UserId.in_subquery(ids_of(id)));
+    let of_user = user_id.map(|id| of_user(db.get_database_backend(), id));
     let of_lead = lead_id.map(|id| Column::LeadId.eq(id));
     let mut subjects = Vec::new();
     for of in of_user.into_iter().chain(of_lead) {
