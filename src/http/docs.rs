@@ -18,6 +18,7 @@ pub use self::pages::{openapi_json, swagger_ui};
 use super::{
     bot_check::Challenge,
     envelope::{ErrorCode, ErrorResponse, UnreachableReason},
+    json::JSON,
 };
 
 const DESCRIPTION: &str = "Sign-in by phone number: the server sends a code by SMS, the app sends it back and gets a JWT.\n\n\

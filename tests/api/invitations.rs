@@ -15,7 +15,7 @@ use crate::{
     events::sent,
     on_both,
     prefixes::entries,
-    roles::{ADMIN, STAFF, sign_in_with_role},
+    roles::{STAFF, sign_in_with_role},
     support::{Answer, Database, OTHER_PHONE, PHONE, TestServer, WIDE_LIMITS, hook::Hook},
 };
 

@@ -10,7 +10,7 @@ use crate::{
     on_both,
     prefixes::entries,
     roles::{ADMIN, STAFF, sign_in_with_role},
-    support::{OTHER_PHONE, PHONE, TestServer},
+    support::{OTHER_PHONE, PHONE},
 };
 
 on_both! {
