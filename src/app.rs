@@ -177,6 +177,7 @@ fn proof_of_work(config: &Config, difficulty: Difficulty) -> BotCheck {
 }
 
 /// Creates the endpoint that answers every request.
+#[must_use]
 pub fn endpoint(config: &Config, services: Arc<Services>) -> impl Endpoint<Output = Response> + use<> {
     let console = admin::console(&services, config.admin.clone());
     let routes = console.routes().iter().map(|route| (route.pattern.clone(), route.method.clone())).collect();

@@ -61,7 +61,7 @@ async fn terminal_closed() {
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Reads the settings again at each SIGHUP, for as long as the server runs.

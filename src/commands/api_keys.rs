@@ -83,7 +83,7 @@ pub fn list(context: &Context, is_json: bool) -> Result<ExitCode, CommandError> 
         let services = context.services(&config).await?;
         Ok::<_, CommandError>(api_keys::list(&services).await?)
     })?;
-    let lines = || keys.iter().map(|key| format!("{}\n", line(key, None))).collect();
+    let lines = || keys.iter().map(|key| line(key, None).to_string() + "\n").collect();
     print(if is_json { lines() } else { table(&keys, config.zone) })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -383,6 +383,7 @@ pub fn note_list_shown(services: &Services, accounts: usize, search: &Search, pe
 }
 
 /// Records that a member of staff opened the page of a phone. The script of the page sends the token to refresh it.
+#[must_use]
 pub fn note_page_opened(
     services: &Services,
     who: &SignedIn,
@@ -396,6 +397,7 @@ pub fn note_page_opened(
 
 /// The token for the next refresh of the page of a phone. Without a valid one this request is recorded like an opening: it may
 /// come from anything.
+#[must_use]
 pub fn note_page_refreshed(
     services: &Services,
     who: &SignedIn,

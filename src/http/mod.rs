@@ -169,6 +169,7 @@ pub struct Pages {
 }
 
 /// The complete HTTP endpoint: the API and the pages behind the edge.
+#[must_use]
 pub fn endpoint(
     services: Arc<Services>,
     settings: EdgeSettings,

@@ -149,7 +149,7 @@ impl VerificationsApi {
         let CheckVerificationRequest { otp_code, end_user_address } = &body.0;
         let mut errors = FieldErrors::default();
         let code = errors.check("otp_code", fields::otp_code(otp_code, self.services.otp.length));
-        let end_user = end_user(end_user_address, &mut errors);
+        let end_user = errors.check("end_user_address", end_user(end_user_address));
         let (Some(code), Some(end_user)) = (code, end_user) else {
             return Ok(Response::Invalid(errors.into_error_response()));
         };
@@ -212,11 +212,10 @@ impl VerificationsApi {
         let mut errors = FieldErrors::default();
         let phone = errors.check("phone_number", fields::phone(phone_number, self.services.region));
         let channel = errors.check("channel", fields::channel(channel, &self.services.channels));
-        let locale = maybe("locale", locale, &mut errors, |field| language_tag(field.text()?));
-        let reference = maybe("reference", reference, &mut errors, |field| {
-            fields::parsed(verification::reference(field.text()?))
-        });
-        let end_user = end_user(end_user_address, &mut errors);
+        let locale = errors.check("locale", maybe(locale, |field| language_tag(field.text()?)));
+        let reference = maybe(reference, |field| fields::parsed(verification::reference(field.text()?)));
+        let reference = errors.check("reference", reference);
+        let end_user = errors.check("end_user_address", end_user(end_user_address));
         match (phone, channel, locale, reference, end_user) {
             (Some(phone), Some(channel), Some(locale), Some(reference), Some(end_user)) => {
                 let languages = locale.into_iter().collect();
@@ -228,21 +227,16 @@ impl VerificationsApi {
     }
 }
 
-/// Reads a field that may be left out or null. `None` if it has an error.
+/// Reads a field that may be left out or null.
 fn maybe<D: Describe, T>(
-    name: &str,
     field: &Field<D>,
-    errors: &mut FieldErrors,
     read: impl FnOnce(&Field<D>) -> Result<T, ErrorMessages>,
-) -> Option<Option<T>> {
-    match field.given() {
-        None => Some(None),
-        Some(field) => errors.check(name, read(field)).map(Some),
-    }
+) -> Result<Option<T>, ErrorMessages> {
+    field.given().map(read).transpose()
 }
 
-fn end_user(field: &Field<EndUserAddress>, errors: &mut FieldErrors) -> Option<Option<ClientAddress>> {
-    maybe("end_user_address", field, errors, |field| {
+fn end_user(field: &Field<EndUserAddress>) -> Result<Option<ClientAddress>, ErrorMessages> {
+    maybe(field, |field| {
         let address = field.text()?.parse::<IpAddr>();
         address.map(ClientAddress::new).map_err(|_| vec!["Must be an IPv4 or IPv6 address".to_owned()])
     })

@@ -37,6 +37,7 @@ const DEARER: &str = "dearer than each plan that knows the values, so PostgreSQL
 const WITHOUT_VALUES: &[Exception] = &[
     ("GET /api/auth/export", "challenges", DEARER),
     ("POST /api/auth/delete-account", "challenges", DEARER),
+    ("POST /api/auth/merge-accounts", "challenges", DEARER),
     ("PUT /api/users/{id}, role", "accounts", DEARER),
     ("DELETE /api/users/{id}", "accounts", DEARER),
     ("GET /api/admin/leads, a number", "leads", DEARER),

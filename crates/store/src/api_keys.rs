@@ -41,13 +41,13 @@ pub async fn insert(db: &impl ConnectionTrait, key: &ApiKey, secret: &ApiSecret)
 /// The live key with this secret. After an error no request may be let in.
 pub async fn find(db: &impl ConnectionTrait, secret: &ApiSecret) -> Result<Option<ApiKey>, StoreError> {
     let live = Entity::find().filter(Column::Hash.eq(secret.hash())).filter(Column::EndedAt.is_null());
-    live.one(db).await?.map(api_key).transpose()
+    live.one(db).await?.as_ref().map(api_key).transpose()
 }
 
 /// All keys, live and ended, in the order in which they were created.
 pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<ApiKey>, StoreError> {
     let rows = Entity::find().order_by_asc(Column::CreatedAt).order_by_asc(Column::Id).all(db).await?;
-    rows.into_iter().map(api_key).collect()
+    rows.iter().map(api_key).collect()
 }
 
 /// Stores that a key was used now.
@@ -69,11 +69,11 @@ pub async fn close(
         .filter(Column::EndedAt.is_null())
         .exec_with_returning(db)
         .await?;
-    closed.into_iter().next().map(api_key).transpose()
+    closed.first().map(api_key).transpose()
 }
 
 /// A scope of a later version is left out: this version cannot use it.
-fn api_key(row: Model) -> Result<ApiKey, StoreError> {
+fn api_key(row: &Model) -> Result<ApiKey, StoreError> {
     let unreadable = |column| StoreError::Unreadable { table: "api_keys", column };
     let countries = row.countries.split_whitespace().map(str::parse).collect::<Result<_, _>>();
     Ok(ApiKey {

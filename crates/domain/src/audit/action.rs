@@ -152,6 +152,26 @@ pub enum Action {
     AuditLost,
 }
 
+/// What an entry about a code that was not sent may say.
+const FACTS_OF_REFUSED_CODE: &[&str] = &[
+    "purpose",
+    "budget",
+    "reason",
+    "retry_after",
+    "prefix",
+    "country",
+    "device",
+    "block",
+    "channel",
+    "delivery_id",
+    "name",
+    "service",
+];
+
+/// What an entry about joined accounts may say.
+const FACTS_OF_MERGE: &[&str] =
+    &["merged_user_id", "into_user_id", "reason", "reference", "ended", "old_phone", "old_phone_mark"];
+
 impl Action {
     /// Every action.
     pub const ALL: [Self; 71] = [
@@ -320,20 +340,7 @@ impl Action {
             Self::CodeNotSent => {
                 &["purpose", "channel", "provider", "reason", "delivery_id", "device", "service"]
             }
-            Self::CodeRefused => &[
-                "purpose",
-                "budget",
-                "reason",
-                "retry_after",
-                "prefix",
-                "country",
-                "device",
-                "block",
-                "channel",
-                "delivery_id",
-                "name",
-                "service",
-            ],
+            Self::CodeRefused => FACTS_OF_REFUSED_CODE,
             Self::CodeResentByStaff => &["channel"],
             Self::WrongCode => &["purpose", "left", "device", "name", "service"],
             Self::GuessRefused => {
@@ -365,15 +372,7 @@ impl Action {
             Self::AccountDeleted => &["reason"],
             Self::AccountUnlinked => &["new_user_id", "unused_days"],
             Self::AccountReunited => &["from_user_id"],
-            Self::AccountsMerged => &[
-                "merged_user_id",
-                "into_user_id",
-                "reason",
-                "reference",
-                "ended",
-                "old_phone",
-                "old_phone_mark",
-            ],
+            Self::AccountsMerged => FACTS_OF_MERGE,
             Self::MergeUndone => &["restored_user_id", "into_user_id", "reason", "reference", "ended"],
             Self::AccountEdited => &["fields"],
             Self::RoleChanged => &["from", "to", "ended"],

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Statement, UpdateMany,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Statement, UpdateMany,
     sea_query::{Expr, LockBehavior, LockType, Query, SimpleExpr, SubQueryStatement, UnionType},
 };
 use uuid::Uuid;
@@ -129,7 +129,7 @@ fn of_user(backend: DbBackend, id: Uuid) -> SimpleExpr {
         // As an array the ids are known before the plan begins, so that the index on users can find each. The plan of a subquery
         // may read all events instead.
         let ids = SimpleExpr::SubQuery(None, Box::new(SubQueryStatement::SelectStatement(ids)));
-        Column::UserId.into_expr().eq(Expr::cust_with_expr("ANY(ARRAY $1)", ids))
+        Expr::cust_with_exprs("$1 = ANY(ARRAY $2)", [Expr::col(Column::UserId), ids])
     } else {
         Column::UserId.in_subquery(ids)
     }
