@@ -54,6 +54,9 @@ const BLOCKABLE: [&str; 19] = [
     "checkVerification",
 ];
 
+/// A schema of a response, and its member that is only there with a setting (`TERMS_VERSION`).
+const MAY_BE_MISSING: (&str, &str) = ("Profile", "terms");
+
 /// The headers of cacheable responses: their names in poem-openapi, and the usual ones.
 const CACHING: [(&str, &str); 2] = [("CACHE-CONTROL", "Cache-Control"), ("ETAG", "ETag")];
 
@@ -197,7 +200,8 @@ fn set_security(path: &str, operation: &mut Value) {
 
 /// Marks the optional members of a response as required and nullable. A response always has all of its members, but
 /// poem-openapi describes an `Option` as a member that may be missing. Exceptions are the members of an error, the
-/// `reason` of a delivery and the numbers of a key, which may be missing, and requests, whose schemas are complete.
+/// `reason` of a delivery and the numbers of a key, which may be missing, the `terms` of a profile, and requests, whose schemas
+/// are complete.
 fn mark_nullable_members(name: &str, schema: &mut Value) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;
@@ -216,7 +220,7 @@ fn mark_nullable_members(name: &str, schema: &mut Value) {
     for (member, property) in
         schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
     {
-        if required.iter().any(|name| name == member) {
+        if required.iter().any(|name| name == member) || (name, member.as_str()) == MAY_BE_MISSING {
             continue;
         }
         if let Some(property) = property.as_object_mut() {
@@ -234,6 +238,8 @@ fn mark_nullable_members(name: &str, schema: &mut Value) {
             property.insert("nullable".to_owned(), true.into());
         }
     }
+    let all: Vec<String> =
+        all.into_iter().filter(|member| (name, member.as_str()) != MAY_BE_MISSING).collect();
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("required".to_owned(), all.into());
     }

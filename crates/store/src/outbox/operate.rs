@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Statement, UpdateMany,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Statement, UpdateMany,
     sea_query::{Expr, LockBehavior, LockType, Query, SimpleExpr, SubQueryStatement, UnionType},
 };
 use uuid::Uuid;
@@ -41,9 +41,12 @@ pub async fn list(
     most: u64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let of_user = user_id.map(|id| of_user(db.get_database_backend(), id));
+    let position = Column::Position.into_expr();
+    // A user has few events: they are sorted. By the bare column PostgreSQL may walk through the events of all users in their order.
+    let order = if user_id.is_some() { position.add(0) } else { position };
     let rows = Entity::find()
         .filter(Condition::all().add(wanted.condition()).add_option(of_user))
-        .order_by_asc(Column::Position)
+        .order_by(order, Order::Asc)
         .limit(most)
         .all(db)
         .await?;
