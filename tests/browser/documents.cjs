@@ -52,9 +52,11 @@ async function tryEverythingInSwaggerUi(page, base) {
   assert.equal(verified.status, "200");
 
   await page.locator(".btn.authorize").first().click();
-  await page.locator(".auth-container input").fill(verified.body.token);
-  await page.locator(".auth-btn-wrapper .authorize").click();
-  await page.locator(".btn-done").click();
+  // Beside it is the key of another service.
+  const bearer = page.locator(".auth-container form").filter({ hasText: "Bearer (http, Bearer)" });
+  await bearer.locator("input").fill(verified.body.token);
+  await bearer.locator(".auth-btn-wrapper .authorize").click();
+  await bearer.locator(".btn-done").click();
 
   // The example that is filled in works for every signed-in user.
   assert.equal((await execute(page, "completeProfile")).status, "200");
