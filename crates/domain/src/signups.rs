@@ -18,7 +18,7 @@ pub enum Signups {
     /// Everyone.
     #[default]
     Open,
-    /// Whoever has an invitation.
+    /// People with an invitation.
     Invited,
     /// Nobody.
     Closed,
@@ -51,7 +51,7 @@ pub struct Admission {
     invitation: Option<Uuid>,
 }
 
-/// Whoever has no account gets none.
+/// A user without an account gets none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignupClosed;
 
