@@ -116,7 +116,8 @@ def refused(algorithm, key, pair):
         "a refresh token": pair["refresh"],
         "an expired token": signed(iat=now - 3600, exp=now - 10),
         "a token without an end": signed(exp=None),
-        "a token without a user": signed(user_id=None),
+        # Clients read one of the two.
+        "a token without a user": signed(user_id=None, sub=None),
         "a token without a type": signed(token_type=None),
         "a stranger's signature": sign(algorithm, strangers_key(algorithm), header, claims),
         "another user under the same signature": f"{body[0]}.{altered}.{body[2]}",
