@@ -23,7 +23,7 @@ pub mod output;
 pub mod prefixes;
 pub mod purge;
 pub mod renumber;
-mod report_file;
+mod report;
 pub mod restore;
 pub mod second_factor;
 pub mod serve;

@@ -14,7 +14,7 @@ const MADE: &str = "CREATE INDEX accounts_invitation_id_idx ON accounts (invitat
 #[async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // No foreign keys: an invitation outlives the account of whoever made it, and an account the invitation.
+        // No foreign keys: an invitation outlives the account of its maker, and an account the invitation.
         manager
             .create_table(
                 Table::create()

@@ -1,7 +1,7 @@
 //! Verifications: checks of phones that other services asked for.
 //!
 //! A verification goes with its messages, by a trigger: when they are too old, and when their owner deletes the account. So it is no
-//! longer kept than they are, and no statement is needed for it. Whoever removes messages has removed the codes of the same phone
+//! longer kept than they are, and no statement is needed for it. A removal of messages has removed the codes of the same phone
 //! before, so a check that is under way comes first.
 
 use crate::runner::prelude::*;

@@ -1,23 +1,26 @@
 //! `loopin-auth import`: brings people, leads and interests of another system.
 
 use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressStyle;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{CommandError, Context, output, report_file::ReportFile, runtime};
+use super::{
+    CommandError, Context,
+    report::{Report, ReportFile},
+    runtime,
+};
 use crate::{
     config::Config,
     domain::{
-        import::{Counts, Line, Row, Source},
+        import::{Counts, Row, Source},
         phone::Region,
     },
     flows::{
@@ -38,9 +41,6 @@ const WAITING: usize = 1_000;
 
 /// How many rows of the original a query reads.
 const PAGE: i64 = 1_000;
-
-/// How many rows that did not come are printed. The file of `--report` has all.
-const PRINTED: u64 = 20;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,7 @@ pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandErro
     };
     let region = options.region.unwrap_or(config.region);
     let settings = import::Options { source: options.from, region, is_dry_run: options.dry_run };
-    let mut report = Report::create(options, &place)?;
+    let mut report = begin(options, &place)?;
     let runtime = runtime()?;
     let counts = runtime.block_on(async {
         let services = context.services(&config).await?;
@@ -99,7 +99,7 @@ pub fn run(context: &Context, options: &Options) -> Result<ExitCode, CommandErro
     });
     // A reader can still wait for the disk.
     runtime.shutdown_background();
-    report.finish(&counts?)
+    finish(report, options, &counts?)
 }
 
 async fn from_file(
@@ -128,7 +128,7 @@ async fn from_file(
         });
         rows
     };
-    Ok(import::import(services, &open, options, &mut |step| report.step(step)).await?)
+    Ok(import::import(services, &open, options, &mut |step| take(report, options.is_dry_run, step)).await?)
 }
 
 async fn from_original(
@@ -153,7 +153,8 @@ async fn from_original(
         });
         rows
     };
-    let counts = import::import(services, &open, options, &mut |step| report.step(step)).await;
+    let counts =
+        import::import(services, &open, options, &mut |step| take(report, options.is_dry_run, step)).await;
     original.close().await;
     Ok(counts?)
 }
@@ -184,92 +185,38 @@ async fn send_original(original: &Original, sender: &Sender) -> Result<(), Origi
     }
 }
 
-/// The report: a bar on a terminal, lines and counts as text, and everything as JSON if a file is given.
-struct Report {
-    source: Source,
-    is_dry_run: bool,
-    bar: ProgressBar,
-    file: Option<ReportFile>,
-    printed: u64,
-    is_silent_about: u64,
+fn begin(options: &Options, source: &str) -> Result<Report, CommandError> {
+    let head = json!({"source": options.from.as_str(), "dry_run": options.dry_run});
+    let file = options.report.as_deref().map(|path| ReportFile::create(path, Some(Path::new(source)), &head));
+    let report = Report::new(file.transpose()?, "{msg} {spinner} {human_pos} rows")?;
+    report.bar.set_message("reading");
+    Ok(report)
 }
 
-impl Report {
-    fn create(options: &Options, source: &str) -> Result<Self, CommandError> {
-        let head = json!({"source": options.from.as_str(), "dry_run": options.dry_run});
-        let file =
-            options.report.as_deref().map(|path| ReportFile::create(path, Some(Path::new(source)), &head));
-        let file = file.transpose()?;
-        let target = if io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(ProgressStyle::with_template("{msg} {spinner} {human_pos} rows")?);
-        bar.set_message("reading");
-        Ok(Self {
-            source: options.from,
-            is_dry_run: options.dry_run,
-            bar,
-            file,
-            printed: 0,
-            is_silent_about: 0,
-        })
-    }
-
-    fn step(&mut self, step: Step<'_>) -> io::Result<()> {
-        match step {
-            Step::Counted(rows) => self.bar.set_position(rows),
-            Step::Done(rows, all) => {
-                if self.bar.length() != Some(all) {
-                    let style = "{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} left";
-                    self.bar.set_style(ProgressStyle::with_template(style).map_err(io::Error::other)?);
-                    self.bar.set_length(all);
-                    self.bar.set_message(if self.is_dry_run { "checking" } else { "importing" });
-                }
-                self.bar.set_position(rows);
+fn take(report: &mut Report, is_dry_run: bool, step: Step<'_>) -> io::Result<()> {
+    match step {
+        Step::Counted(rows) => report.bar.set_position(rows),
+        Step::Done(rows, all) => {
+            if report.bar.length() != Some(all) {
+                let style = "{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} left";
+                report.bar.set_style(ProgressStyle::with_template(style).map_err(io::Error::other)?);
+                report.bar.set_length(all);
+                report.bar.set_message(if is_dry_run { "checking" } else { "importing" });
             }
-            Step::Told(line) => self.tell(line)?,
+            report.bar.set_position(rows);
         }
-        Ok(())
+        Step::Told(line) => report.tell(line, &line.to_json())?,
     }
+    Ok(())
+}
 
-    fn tell(&mut self, line: &Line) -> io::Result<()> {
-        if let Some(file) = &mut self.file {
-            file.add(&line.to_json())?;
-        }
-        if self.printed < PRINTED {
-            self.printed += 1;
-            return self.bar.suspend(|| output::print(format_args!("{line}\n")));
-        }
-        self.is_silent_about += 1;
-        Ok(())
-    }
-
-    fn finish(self, counts: &Counts) -> Result<ExitCode, CommandError> {
-        self.bar.finish_and_clear();
-        if self.is_silent_about > 0 {
-            let advice = if self.file.is_some() { "" } else { "; --report FILE writes all of them" };
-            output::print(format_args!(
-                "and {} more rows that did not come, or not whole{advice}\n",
-                self.is_silent_about
-            ))?;
-        }
-        if let Some(file) = self.file {
-            file.finish(&counts.to_json())?;
-        }
-        let did = match (self.is_dry_run, counts.changes_something()) {
-            (true, _) => "nothing was written (--dry-run); an import would do this",
-            (false, true) => "imported",
-            (false, false) => "nothing was left to import",
-        };
-        let mut text = format!("{}: {did}\n", self.source.as_str());
-        for (name, count) in counts.all() {
-            // Writing into a text never fails.
-            let _ = writeln!(text, "{name:14} {count:>10}");
-        }
-        output::print(text)?;
-        Ok(if counts.refused > 0 { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS })
-    }
+fn finish(report: Report, options: &Options, counts: &Counts) -> Result<ExitCode, CommandError> {
+    let did = match (options.dry_run, counts.changes_something()) {
+        (true, _) => "nothing was written (--dry-run); an import would do this",
+        (false, true) => "imported",
+        (false, false) => "nothing was left to import",
+    };
+    let title = format!("{}: {did}", options.from.as_str());
+    report.finish("that did not come, or not whole", &title, &counts.to_json(), counts.all())?;
+    Ok(if counts.refused > 0 { ExitCode::from(SOME_REFUSED) } else { ExitCode::SUCCESS })
 }

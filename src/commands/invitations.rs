@@ -98,7 +98,7 @@ fn end(text: &str, zone: Tz, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 fn said(invitation: &Invitation, text: &str, signups: Signups) -> String {
     let whom = match &invitation.phone {
         Some(phone) => format!("the owner of {phone}"),
-        None => "whoever has it".to_owned(),
+        None => "any phone".to_owned(),
     };
     let plural = if invitation.uses == 1 { "" } else { "s" };
     let end = invitation.expires_at.map_or_else(

@@ -244,7 +244,7 @@ pub(super) fn why_not(services: &Services, account: &Account, now: DateTime<Utc>
     let is_listed =
         account.phone.as_ref().is_some_and(|phone| device::is_review_number(services, phone, now));
     if account.role > Role::User {
-        // Whoever reads their messages would get the rights of staff.
+        // A person who reads their messages would get the rights of staff.
         Some("staff")
     } else if !account.is_active {
         Some("account_disabled")

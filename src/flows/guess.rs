@@ -1,5 +1,5 @@
 //! Taking a code of any purpose: an attempt is claimed and charged, the code is judged, and the challenge of a right code
-//! is consumed in the transaction that the code is for. [`redeem`], [`redeem_at_once`] and, for a code that was sent to whoever has
+//! is consumed in the transaction that the code is for. [`redeem`], [`redeem_at_once`] and, for a code that was sent to the owner of
 //! a name, [`Attempt`] are the only ways through, so that no use case can skip a step or forget to settle the charges.
 
 mod by_name;

@@ -65,7 +65,7 @@ impl From<StoreError> for RenumberError {
     }
 }
 
-/// Whoever is told what happens.
+/// What takes each step as it happens.
 pub type Watch<'a> = &'a mut (dyn FnMut(Step<'_>) -> io::Result<()> + Send);
 
 /// Gives everybody their new number.

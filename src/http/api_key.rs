@@ -32,7 +32,7 @@ async fn check_verifications(request: &Request, bearer: Bearer) -> Result<ApiKey
 #[derive(SecurityScheme)]
 #[oai(rename = "ApiKey", ty = "bearer", bearer_format = "lak", checker = "check_introspect")]
 pub struct IntrospectKey(
-    #[expect(dead_code, reason = "whoever has one may ask: nothing else depends on the key")] pub ApiKey,
+    #[expect(dead_code, reason = "the holder of any key may ask: nothing else depends on it")] pub ApiKey,
 );
 
 async fn check_introspect(request: &Request, bearer: Bearer) -> Result<ApiKey> {

@@ -53,7 +53,7 @@ on_both! {
             server.refresh(&refresh).await.assert_error(401, "token_revoked");
         }
         assert!(can_log_in(&server, "gaurav", NEW).await && !can_log_in(&server, "gaurav", PASSWORD).await);
-        // The device token is over, too: somebody who knew the old password may have it.
+        // The device token is over, too: a person who knew the old password may have it.
         assert_eq!(server.count("SELECT device_epoch FROM accounts WHERE username = 'gaurav'").await, 2);
         assert!(!device_token.is_empty());
         // The notice, in the language of the request, and without a code.

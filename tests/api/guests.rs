@@ -255,7 +255,7 @@ on_both! {
     async fn a_claimed_role_opens_nothing(server: TestServer) {
         let server = with_guests(&server, &[]).await;
         let (guest, user) = (enter(&server).await, server.sign_in(PHONE).await);
-        // Whoever has the secret can write claims, and still the row decides.
+        // The holder of the secret can write claims, and still the row decides.
         for role in ["user", "staff", "admin", "Guest", ""] {
             let token = signed(&server, &with(claims(&guest.access), json!({"role": role})));
             for path in [PROFILE, "/api/auth/export", "/api/users"] {

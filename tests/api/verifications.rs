@@ -223,7 +223,7 @@ on_both! {
         let bad_check = json!({ "otp_code": 1234, "end_user_address": 7 });
         assert_eq!(faults(&shop.send(&server, Method::POST, &path, bad_check.clone()).await), ["end_user_address", "otp_code"]);
         shop.send(&server, Method::POST, "/api/verifications", json!([])).await.assert_error(400, "malformed_request");
-        // Whoever has no key learns nothing of the body.
+        // A caller without a key learns nothing of the body.
         for (path, body) in [("/api/verifications", bad), (path.as_str(), bad_check)] {
             server.post(path, body.clone()).await.assert_error(401, "token_missing");
             server.send_as("lak_no", Method::POST, path, body).await.assert_error(401, "token_invalid");

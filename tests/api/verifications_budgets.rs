@@ -41,7 +41,7 @@ on_both! {
     async fn sends_share_the_budgets_of_the_phone(server: TestServer) {
         let (shop, bank) = (Service::new(&server, "shop").await, Service::new(&server, "bank").await);
         shop.started(&server, PHONE).await;
-        // The cooldown is the phone's, whoever asks and for whatever.
+        // The cooldown is the phone's, for every caller and purpose.
         bank.start(&server, PHONE).await.assert_error(429, "otp_cooldown");
         server.signup(PHONE).await.assert_error(429, "otp_cooldown");
         server.advance(30);
@@ -82,7 +82,7 @@ on_both! {
         for_user(&shop, &server, &phone(20), &format!("::ffff:{USER}")).await.assert_error(429, "rate_limited");
         assert_eq!(for_user(&shop, &server, &phone(20), "203.0.113.8").await.status, 201);
         assert_eq!(for_user(&bank, &server, &phone(21), USER).await.status, 201);
-        // Whoever has a key locks no address out of signing in.
+        // The holder of a key locks no address out of signing in.
         server.from(USER).signup(PHONE).await.assert_ok();
         // Wrong codes of that address.
         let path = |id: &str| format!("/api/verifications/{id}/check");

@@ -11,7 +11,7 @@ const EXCEPTIONS: [(&str, &str); 6] = [
     ("by_createsuperuser", "src/flows/users.rs"),
     ("by_hand", "src/flows/leads/by_hand.rs"),
     ("by_import", "src/flows/import/batch.rs"),
-    ("by_undo", "crates/store/src/merges.rs"),
+    ("by_undo", "src/flows/merge/undo.rs"),
     ("claimed", "crates/store/src/invitations.rs"),
 ];
 

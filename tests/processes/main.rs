@@ -20,6 +20,9 @@ mod createsuperuser;
 mod doctor;
 #[cfg(test)]
 mod doctor_bot_check;
+#[cfg(test)]
+mod doctor_india;
+#[cfg(test)]
 mod doctor_issuers;
 #[cfg(test)]
 mod documents;

@@ -201,7 +201,7 @@ pub fn may_act_as_user(caller: &SignedIn) -> Result<(), Forbidden> {
 }
 
 /// Whether the user was proved to be there recently, as changing the phone and deleting the account require. A guest has nothing to
-/// prove it with: whoever has the session is the guest.
+/// prove it with: the holder of the session is the guest.
 #[must_use]
 pub fn has_recent_proof(session: &Session, account: &Account, now: DateTime<Utc>) -> bool {
     account.role == Role::Guest || session.has_recent_auth(now)

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     account_merge::Kept,
-    roles::{AdminPermission, StaffPermission},
+    roles::{AccountPermission, AdminPermission, StaffPermission},
 };
 
 /// Who may sign up: `SIGNUPS`.
@@ -45,7 +45,7 @@ impl UsedInvitation {
     }
 }
 
-/// The permission to create one account, whoever asks for it.
+/// The permission to create one account, in whichever way.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission {
     invitation: Option<Uuid>,
@@ -118,7 +118,7 @@ impl Admission {
 
     /// An admin brings back an account that was joined with another one.
     #[must_use]
-    pub fn by_undo(gone: &Kept) -> Self {
+    pub fn by_undo(_: AccountPermission, gone: &Kept) -> Self {
         Self { invitation: gone.invitation_id }
     }
 

@@ -1,4 +1,4 @@
-//! Verifications: another service asks whether a phone belongs to whoever is before it. There is no account and no session in it. The
+//! Verifications: another service asks whether a phone belongs to the person who uses it. There is no account and no session in it. The
 //! statuses are in the words of Twilio Verify, so that a client of that moves here without a change.
 
 use chrono::{DateTime, Utc};
@@ -45,7 +45,7 @@ impl Status {
         }
     }
 
-    /// The statuses that it may take the place of. A right code counts even if a wrong one of the same moment was the last guess; whoever
+    /// The statuses that it may take the place of. A right code counts even if a wrong one of the same moment was the last guess; a user who
     /// cancels first is first.
     #[must_use]
     pub fn replaces(self) -> &'static [Self] {

@@ -81,15 +81,15 @@ pub async fn undo(
     merge: &Merge,
     snapshot: &Snapshot,
     left: &Holdings,
+    admission: Admission,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     Entity::delete_by_id(merge.id).exec(db).await?;
     // First: the other account gets what this one gives up.
     let restored = async {
         write(db, merge.into, left, now).await?;
-        let gone = &snapshot.gone;
-        let Kept { id, profile_id, created_at, holdings, .. } = gone;
-        let ids = NewIds { account: *id, profile: *profile_id, admission: Admission::by_undo(gone) };
+        let Kept { id, profile_id, created_at, holdings, .. } = &snapshot.gone;
+        let ids = NewIds { account: *id, profile: *profile_id, admission };
         let row = account::ActiveModel {
             created_at: Set(DateTime::from_timestamp_micros(*created_at).unwrap_or(now)),
             seen_at: Set(Some(now)),

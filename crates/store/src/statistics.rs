@@ -137,7 +137,7 @@ pub async fn count_funnel(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     not_by: &str,
 ) -> Result<Funnel, StoreError> {
-    // Whoever enters a code at another service completes no profile here. A phone may have asked several times. Empty lists of interests and pictures are stored as `[]`.
+    // A user who enters a code at another service completes no profile here. A phone may have asked several times. Empty lists of interests and pictures are stored as `[]`.
     let statement = "SELECT COUNT(*) AS asked, \
          COALESCE(SUM(p.delivered), 0) AS delivered, \
          COALESCE(SUM(p.verified), 0) AS verified, \

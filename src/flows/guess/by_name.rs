@@ -1,7 +1,7 @@
-//! Taking a code that was sent to whoever has a name, when the answer must not tell whether an account has the name.
+//! Taking a code that was sent to the owner of a name, when the answer must not tell whether an account has the name.
 //!
-//! A guess is made twice. The first time at the row of the name, which exists for unknown names too: it decides all that the client
-//! is told of a wrong guess, and its charges are those of the name and the address. The second time at the code that was sent to
+//! A guess is made twice. The first time at the row of the name, which exists for unknown names too: it decides the
+//! whole answer to a wrong guess, and its charges are those of the name and the address. The second time at the code that was sent to
 //! the phone behind the name, with the charges of the phone. If there is no such code, or the phone is locked, the same statements
 //! run on rows of nobody, and the guess counts as wrong.
 

@@ -14,6 +14,7 @@ use crate::{
         events::{EndReason, Fact},
         phone::PhoneNumber,
         roles::AccountPermission,
+        signups::Admission,
     },
     flows::{Error, Services, events, run_to_completion, transaction},
     store::{self, sessions::Ending},
@@ -84,7 +85,8 @@ async fn undo_in_transaction(
     let sessions = Ending::all(stayed);
     let ended = events::close_sessions(services, &txn, sessions, EndReason::Merged, now).await?;
     // Another request has taken something since it was looked at.
-    if !store::merges::undo(&txn, merge, snapshot, &left, now).await? {
+    let admission = Admission::by_undo(permission, &snapshot.gone);
+    if !store::merges::undo(&txn, merge, snapshot, &left, admission, now).await? {
         return Ok(Err(NotUndone::Taken(Vec::new())));
     }
     if current.phone != left.phone {

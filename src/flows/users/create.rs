@@ -56,7 +56,7 @@ pub enum NotCreated {
     ReviewNumber,
 }
 
-/// Makes the account of another person, whoever may sign up. No session is opened, and the account has no password. Its lead is
+/// Makes the account of another person, whatever `SIGNUPS` says. No session is opened, and the account has no password. Its lead is
 /// converted, and the audit entry written, in the same transaction.
 ///
 /// # Errors

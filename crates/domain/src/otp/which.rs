@@ -152,7 +152,7 @@ pub enum ChallengeRow<'a> {
     /// Of a code.
     Code(ChallengeKey<'a>),
     /// Of a name for which a new password was requested, whether an account has the name or not. The row has no code: it counts
-    /// the guesses at this name, and its count is the one that the client is told.
+    /// the guesses at this name, and its count is the one in the answer.
     Name(&'a Pseudonym),
     /// Of a name that has no code at the moment. There is never such a row, so a guess costs the same statements as one at a code.
     NoCode(&'a Pseudonym),
